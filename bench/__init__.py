@@ -1,0 +1,1 @@
+"""rtfbench: measure inference engines on speaker-embedding models."""

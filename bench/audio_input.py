@@ -1,0 +1,69 @@
+"""The utterances of a run: what the user names, or the speech that comes with the package."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.messages import Source
+from frontends.audio import AudioError, Waveform, find_audio, read_audio
+from frontends.fbank import FbankConfig
+
+DEFAULT_SPEECH = Path(__file__).parent / "data" / "speech"
+
+
+class Checked(NamedTuple):
+    """Utterances that can be used, their summed duration, and why others cannot."""
+
+    sources: tuple[Source, ...]
+    audio_s: float
+    errors: tuple[str, ...]
+
+
+def read_source(source: Source) -> Waveform:
+    """Read an utterance.
+
+    Raises:
+        AudioError: the file cannot be used as it is.
+    """
+    return read_audio(source.path, channel=source.channel, resample=source.resample)
+
+
+def check(paths: Sequence[Path], *, channel: int | None = None, resample: bool = False) -> Checked:
+    """Find and read every utterance once; one that cannot be used is an error, not the end.
+
+    Args:
+        paths: files, folders or Kaldi `wav.scp` lists; none takes the package's own speech.
+        channel: which channel of a recording with several, from 0.
+        resample: whether another sample rate is converted.
+    """
+    sources: list[Source] = []
+    errors: list[str] = []
+    seconds = 0.0
+    config = FbankConfig()
+    for path in paths or (DEFAULT_SPEECH,):
+        try:
+            found = find_audio([path])
+        except AudioError as error:
+            errors.append(str(error))
+            continue
+        for utterance in found:
+            source = Source(
+                name=utterance.name,
+                path=utterance.path.resolve(),
+                channel=channel,
+                resample=resample,
+            )
+            try:
+                waveform = read_source(source)
+            except AudioError as error:
+                errors.append(str(error))
+                continue
+            if not config.num_frames(len(waveform.samples)):
+                errors.append(
+                    f"{source.path}: too short for one frame; it has {len(waveform.samples)} "
+                    f"samples and needs {config.frame_length}"
+                )
+                continue
+            sources.append(source)
+            seconds += waveform.duration_ns / 1e9
+    return Checked(tuple(sources), seconds, tuple(errors))

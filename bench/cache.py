@@ -1,0 +1,52 @@
+"""Where made files are kept, and names that change when what made them changes."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+CACHE_VARIABLE = "RTFBENCH_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return the cache folder: `RTFBENCH_CACHE`, or the platform's place for caches."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named) if named else user_cache_path("rtfbench")
+
+
+def fingerprint(folders: Iterable[Path], packages: Iterable[str], *values: str) -> str:
+    """Return a name that changes with the Python sources, package versions or values given."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for source in sorted(folder.glob("*.py")):
+            digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    for package in packages:
+        try:
+            digest.update(f"{package}=={version(package)}\0".encode())
+        except PackageNotFoundError:
+            digest.update(f"{package} absent\0".encode())
+    digest.update("\0".join(values).encode())
+    return digest.hexdigest()[:16]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; it becomes `path` at the end, or vanishes after an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The ending stays: some writers append one, or choose the format by it.
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

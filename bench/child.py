@@ -1,0 +1,166 @@
+"""Processes that a run starts: workers that answer on a pipe, and helpers that run to their end.
+
+The parent blocks while it waits. On a machine with two cores, a parent that polls would take one.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bench.messages import REPLY, Done, Measure, Ready, Stop, WorkerSpec
+from bench.records import Outcome, Record
+
+# numpy's BLAS and OpenMP would start threads that nobody asked for; engines have their own.
+SINGLE_THREADED = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+class ChildError(Exception):
+    """A child process failed; one line with what it last said."""
+
+
+class ChildDied(ChildError):
+    """The process ended without being asked to."""
+
+
+class ChildSilent(ChildError):
+    """The process did not answer within its time limit."""
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that says something, empty if there is none."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def run_module(module: str, *arguments: str, log: Path) -> None:
+    """Run `python -m module` to its end, its output going to a log.
+
+    Raises:
+        ChildError: it failed.
+    """
+    with log.open("ab") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            check=False,
+        )
+    if done.returncode != 0:
+        said = last_line(log) or how_it_ended(done.returncode)
+        raise ChildError(f"{said} (log: {log})")
+
+
+def how_it_ended(returncode: int) -> str:
+    """Describe an exit status in words."""
+    if returncode < 0:
+        return f"killed by {signal.Signals(-returncode).name}"
+    return f"exit status {returncode}"
+
+
+class Worker:
+    """A running worker; `close` or the end of a `with` block ends it, whatever it is doing."""
+
+    def __init__(self, spec: WorkerSpec, logs: Path) -> None:
+        self._log = logs / f"{spec.cell_id}.log"
+        spec_path = logs / f"{spec.cell_id}.json"
+        spec_path.write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        self._answers, answer_fd = os.pipe()
+        self._pending = b""
+        try:
+            with self._log.open("wb") as output:
+                command = [sys.executable, "-m", "bench.worker", str(spec_path)]
+                self._process = subprocess.Popen(
+                    [*command, "--answer-fd", str(answer_fd)],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[answer_fd],
+                    env={**os.environ, **SINGLE_THREADED},
+                    # Ctrl-C is for the parent, which ends its workers itself.
+                    start_new_session=True,
+                )
+        finally:
+            os.close(answer_fd)
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def send(self, command: Measure | Stop) -> None:
+        """Send one command.
+
+        Raises:
+            ChildDied: nobody is there to take it.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write((command.model_dump_json() + "\n").encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def receive(self, timeout_s: float) -> Ready | Record | Done | Outcome:
+        """Wait for the next answer.
+
+        Raises:
+            ChildDied: the process ended before it answered.
+            ChildSilent: no answer within the time limit.
+        """
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._pending:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._answers], [], [], left)[0]:
+                raise ChildSilent(
+                    f"no answer within {timeout_s:g} s; a larger --timeout gives it more time"
+                )
+            data = os.read(self._answers, 1 << 16)
+            if not data:
+                raise self._died()
+            self._pending += data
+        line, _, self._pending = self._pending.partition(b"\n")
+        try:
+            return REPLY.validate_json(line)
+        except ValidationError as error:
+            raise ChildError(f"worker sent an answer that is none: {error}") from None
+
+    def _died(self) -> ChildDied:
+        returncode = self._process.wait()
+        said = last_line(self._log)
+        return ChildDied(
+            f"worker ended early, {how_it_ended(returncode)}"
+            + (f"; it said: {said}" if said else "")
+        )
+
+    def close(self) -> None:
+        """End the process and release its pipes; a second call does nothing."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+        if self._answers >= 0:
+            os.close(self._answers)
+            self._answers = -1

@@ -1,0 +1,78 @@
+"""`rtfbench engines` and `rtfbench models`."""
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from bench.errors import InputError
+from bench.probe import probe
+from bench.report import figures
+from bench.report.terminal import output
+from bench.zoo import catalog
+from engines import registry
+from engines.protocol import EngineError
+
+#: A chunk of 32000 samples, as in the published MNN table.
+STATED_FRAMES = 198
+
+
+def engines() -> int:
+    """Print every installed engine with its version, or why it cannot be used."""
+    table = Table(
+        "engine", "version", "models", "settings (default first)", "note", box=SIMPLE_HEAD
+    )
+    table.columns[0].no_wrap = True
+    for name in registry.names():
+        found = probe(name)
+        try:
+            engine = registry.get(name)
+        except EngineError as error:
+            table.add_row(name, "[red]unavailable[/]", "", "", escape(str(error)))
+            continue
+        table.add_row(
+            name,
+            found.version if found.ok else "[red]unavailable[/]",
+            f"{engine.format}, {engine.default_form}",
+            "\n".join(f"{key}={'|'.join(values)}" for key, values in engine.choices.items()),
+            escape(found.note if found.ok else found.reason),
+        )
+    output().print(table)
+    return 0
+
+
+def models() -> int:
+    """Print every model of the catalog with its counts beside the published ones."""
+    try:
+        from bench.zoo import build, counter
+    except ImportError as error:
+        raise InputError(
+            f"counting needs torch ({error}); install it with: pip install 'rtfbench[zoo]'"
+        ) from error
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("name", "model", "Params", "FLOPs", "MACs at 198 frames", "embedding"):
+        table.add_column(heading, justify="left" if heading in ("name", "model") else "right")
+    notes: list[str] = []
+    for name in catalog.names():
+        card = catalog.get(name)
+        counts = counter.count(build(name), STATED_FRAMES, card.feat_dim)
+        table.add_row(
+            name,
+            card.title,
+            _beside_published(figures.params(counts.params), card.published_params, notes),
+            _beside_published(figures.flops(counts.published_flops), card.published_flops, notes),
+            f"{counts.macs:,}",
+            str(card.embed_dim),
+        )
+    output().print(table)
+    for note in notes:
+        output().print(note, highlight=False)
+    return 0
+
+
+def _beside_published(counted: str, published: str | None, notes: list[str]) -> str:
+    """Return a counted figure; one that differs from the published one gets a footnote."""
+    if published in (None, counted):
+        return counted
+    mark = "*" * (len(notes) + 1)
+    notes.append(f"{mark} published as {published}: rounded, where all others are cut off")
+    return f"{counted} {mark}"

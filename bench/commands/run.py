@@ -1,0 +1,150 @@
+"""`rtfbench run` and `rtfbench report`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench import audio_input, environment
+from bench.errors import InputError
+from bench.plan import Plan, expand, load_plan, parse_engine
+from bench.records import Summary
+from bench.report import markdown, terminal
+from bench.runner import Runner
+from bench.store import ENVIRONMENT, SUMMARY, TABLE, RunFolder
+from bench.summary import summarize
+from bench.zoo import catalog
+from engines import registry
+from engines.protocol import EngineError, SessionOptions, chosen
+
+OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+SEEDED_WEIGHTS = (
+    "seeded, not trained: speed and parity are real, the embeddings tell no speakers apart."
+)
+
+
+class RichProgress:
+    """Progress on standard error; silent when that is no terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=1.0)
+
+    def phase(self, text: str) -> None:
+        """Show what is being done."""
+        self._progress.update(self._task, description=text)
+
+    def advance(self, done: float) -> None:
+        """Move the bar."""
+        self._progress.update(self._task, completed=done)
+
+
+@contextmanager
+def progress_on_stderr() -> Iterator[RichProgress]:
+    """Show a bar with the present phase until the block ends."""
+    console = Console(stderr=True)
+    columns = (BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        yield RichProgress(bar)
+
+
+def run(
+    plan_path: Path | None,
+    flags: dict[str, Any],
+    *,
+    out: Path | None,
+    overwrite: bool,
+    resume: bool,
+    channel: int | None,
+    resample: bool,
+) -> int:
+    """Run a sweep, print its tables, and return the exit status."""
+    plan = load_plan(plan_path, flags)
+    _check_names(plan)
+    checked = audio_input.check(plan.audio, channel=channel, resample=resample)
+    *others, last = checked.errors or ("",)
+    for error in others:
+        _complain(error)
+    if not checked.sources:
+        raise InputError(last)
+    if last:
+        _complain(last)
+    path = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
+    folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
+    host = environment.describe(
+        audio=[source.name for source in checked.sources],
+        audio_s=checked.audio_s,
+        weights=SEEDED_WEIGHTS,
+    )
+    folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
+    cells = expand(plan, lambda engine: registry.get(engine).default_form)
+    interrupted = False
+    try:
+        with progress_on_stderr() as progress:
+            Runner(plan, folder, checked.sources, progress).run(cells)
+    except KeyboardInterrupt:
+        interrupted = True
+    summary = write_results(folder)
+    terminal.show(summary, Console())
+    _say(f"results: {folder.path}" + (" (interrupted; go on with --resume)" * interrupted))
+    if interrupted:
+        return INTERRUPTED
+    if checked.errors:
+        return BAD_INPUT
+    return OK if all(cell.status == "ok" for cell in summary.cells) else SOME_FAILED
+
+
+def report(path: Path, format_name: str) -> int:
+    """Print a finished run again."""
+    summary = read_summary(RunFolder(path))
+    if format_name == "json":
+        print(_json(summary), end="")
+    elif sys.stdout.isatty() and format_name == "terminal":
+        terminal.show(summary, Console())
+    else:
+        print(markdown.render(summary), end="")
+    return OK
+
+
+def read_summary(folder: RunFolder) -> Summary:
+    """Derive a run's result from its records."""
+    return summarize(folder.environment(), list(folder.cells().values()))
+
+
+def write_results(folder: RunFolder) -> Summary:
+    """Derive a run's result and write it beside its records."""
+    summary = read_summary(folder)
+    folder.write(SUMMARY, _json(summary))
+    folder.write(TABLE, markdown.render(summary))
+    return summary
+
+
+def _json(summary: Summary) -> str:
+    return summary.model_dump_json(indent=2, by_alias=True) + "\n"
+
+
+def _check_names(plan: Plan) -> None:
+    """Refuse unknown models, engines and settings before anything is made."""
+    try:
+        for model in plan.models:
+            catalog.get(model)
+        for spec in map(parse_engine, plan.engines):
+            chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
+    except (catalog.UnknownModelError, EngineError) as error:
+        raise InputError(str(error)) from error
+
+
+def _complain(text: str) -> None:
+    print(f"rtfbench: {text}", file=sys.stderr)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

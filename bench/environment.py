@@ -1,0 +1,65 @@
+"""The host and the software that a run was made on."""
+
+import os
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from bench.records import Environment
+
+PACKAGES = ("numpy", "onnxruntime", "MNN", "torch", "onnx", "onnxscript", "soundfile")
+
+
+def usable_cores() -> list[int]:
+    """Return the numbers of the cores that this process may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def describe(*, audio: Iterable[str], audio_s: float, weights: str) -> Environment:
+    """Return the environment as it is now.
+
+    Args:
+        audio: the utterances' names.
+        audio_s: their summed duration in seconds.
+        weights: where the models' weights come from, in words.
+    """
+    return Environment(
+        rtfbench=version("rtfbench"),
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        cpu=_cpu_name(),
+        cores=os.cpu_count() or 1,
+        usable_cores=len(usable_cores()),
+        memory_bytes=psutil.virtual_memory().total,
+        os=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        packages=_versions(),
+        load_average_1min=round(os.getloadavg()[0], 2),
+        audio=tuple(audio),
+        audio_s=round(audio_s, 3),
+        weights=weights,
+    )
+
+
+def _cpu_name() -> str:
+    """Return the model name that the kernel reports."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.lower().startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,137 @@
+"""What to measure: a TOML file or flags become a plan, a plan becomes cells (pure)."""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, ValidationError, field_validator
+
+from bench.errors import InputError
+from bench.records import Cell, Protocol, Value
+from engines.protocol import Form
+from frontends.chunking import ChunkPolicy
+
+ENGINE_SPEC = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<settings>[^\]]*)\])?")
+
+
+class PlanError(InputError):
+    """A plan that cannot be understood; one line that names the file and the cure."""
+
+
+class EngineSpec(NamedTuple):
+    """An engine and its settings, written `name[key=value,...]`."""
+
+    name: str
+    settings: dict[str, str]
+
+
+def parse_engine(text: str) -> EngineSpec:
+    """Read `onnxruntime[graph_optimization=extended,spinning=off]`.
+
+    Raises:
+        ValueError: with an example of what is right.
+    """
+    example = "write name or name[key=value,...], for example mnn[precision=low]"
+    match = ENGINE_SPEC.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"engine {text!r}: {example}")
+    settings: dict[str, str] = {}
+    for part in filter(None, (match["settings"] or "").split(",")):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (key and equals and value) or key in settings:
+            raise ValueError(f"engine {text!r}: {example}")
+        settings[key] = value
+    return EngineSpec(match["name"], settings)
+
+
+class Plan(Value):
+    """A sweep. The defaults are the setting of WeSpeaker's published MNN table."""
+
+    models: Annotated[tuple[str, ...], Field(min_length=1)] = ("resnet34",)
+    engines: Annotated[tuple[str, ...], Field(min_length=1)] = ("onnxruntime", "mnn", "mnn-mini")
+    threads: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
+    chunk_samples: Annotated[tuple[int, ...], Field(min_length=1)] = (32000,)
+    forms: tuple[Form, ...] = ()
+    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published", "steady")
+    audio: tuple[Path, ...] = ()
+    budget_s: Annotated[float, Field(gt=0)] = 180.0
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    seed: int = 0
+
+    @field_validator("engines")
+    @classmethod
+    def _engines_parse(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
+        for spec in specs:
+            parse_engine(spec)
+        return specs
+
+    @field_validator("chunk_samples")
+    @classmethod
+    def _chunk_samples_in_range(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        for size in sizes:
+            ChunkPolicy(size)  # knows how short is too short
+        return sizes
+
+
+def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
+    """Return the plan of a TOML file, overridden by the flags that were given.
+
+    Args:
+        path: the TOML file; its keys are the fields of `Plan`. None takes the defaults.
+        flags: field name -> value; None and empty values were not given.
+
+    Raises:
+        PlanError: unreadable file, unknown key, or a value out of range.
+    """
+    content: dict[str, Any] = {}
+    if path is not None:
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise PlanError(f"{path}: cannot read the plan ({error.strerror})") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise PlanError(f"{path}: not TOML ({error})") from error
+    content |= {key: value for key, value in flags.items() if value not in (None, (), [])}
+    try:
+        return Plan.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(Plan.model_fields)
+        cure = f"; known keys: {known}" if first["type"] == "extra_forbidden" else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise PlanError(f"{path or 'command line'}: {where}: {message}{cure}") from None
+
+
+def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:
+    """Return every cell of a plan once, those of a comparison group side by side.
+
+    Args:
+        plan: what to measure.
+        default_form: engine name -> the model form it runs when the plan names none.
+    """
+    cells: list[Cell] = []
+    for model, protocol, threads, size in product(
+        plan.models, plan.protocols, plan.threads, plan.chunk_samples
+    ):
+        for engine in map(parse_engine, plan.engines):
+            for form in plan.forms or (default_form(engine.name),):
+                cells.append(
+                    Cell(
+                        model=model,
+                        engine=engine.name,
+                        settings=engine.settings,
+                        form=form,
+                        threads=threads,
+                        chunk_samples=size,
+                        protocol=protocol,
+                    )
+                )
+    return tuple(_unique(cells))
+
+
+def _unique(cells: Iterable[Cell]) -> list[Cell]:
+    return list({cell.model_dump_json(): cell for cell in cells}.values())

@@ -1,0 +1,82 @@
+"""Make model files and reference embeddings, in a process of its own because it loads torch.
+
+python -m bench.prepare REQUEST.json
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from bench import reference
+from bench.audio_input import read_source
+from bench.cache import sha256_of
+from bench.pipeline import Pipeline
+from bench.workload import PrepareRequest
+from bench.zoo import artifacts, build, catalog, convert, counter, export
+from bench.zoo.artifacts import ArtifactRequest
+from bench.zoo.reference_session import TorchSession
+from bench.zoo.repvgg import reparameterize
+from bench.zoo.seeded import seed_weights
+from engines.protocol import ModelArtifact
+
+
+def seeded_model(name: str) -> torch.nn.Module:
+    """Build a model of the catalog with its seeded weights, in the form that is exported."""
+    model = build(name)
+    seed_weights(model, seed=artifacts.WEIGHT_SEED)
+    return reparameterize(model).eval()
+
+
+def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArtifact:
+    """Export a model, convert it where MNN is asked for, count it, and remember it."""
+    card = catalog.get(request.model)
+    folder = artifacts.model_folder(request.model)
+    frames = request.chunk_frames if request.form == "static" else None
+    onnx_path = folder / f"{frames or 'dynamic'}.onnx"
+    if not onnx_path.is_file():
+        export.to_onnx(model, onnx_path, feat_dim=card.feat_dim, num_frames=frames)
+    path = folder / request.file_name
+    if request.format == "mnn" and not path.is_file():
+        convert.to_mnn(onnx_path, path, static=request.form == "static")
+    counts = counter.count(model, request.chunk_frames or counter.PUBLISHED_NUM_FRAMES)
+    artifact = ModelArtifact(
+        name=request.model,
+        path=path,
+        format=request.format,
+        form=request.form,
+        num_frames=frames,
+        feat_dim=card.feat_dim,
+        embedding_dim=card.embed_dim,
+        sha256=sha256_of(path),
+        params=counts.params,
+        flops=counts.published_flops,
+        macs=counts.macs if request.chunk_frames else None,
+    )
+    artifacts.remember(request, artifact)
+    return artifact
+
+
+def make_reference(model: torch.nn.Module, request: reference.ReferenceRequest) -> None:
+    """Compute the embedding of every chunk and store it."""
+    pipeline = Pipeline(request.chunk_samples)
+    session = TorchSession(model)
+    chunks_CD = {
+        source.name: pipeline.embed(session, read_source(source)).chunk_embeddings_CD
+        for source in request.sources
+    }
+    reference.save(reference.path_of(request, artifacts.zoo_key()), chunks_CD)
+
+
+def main() -> None:
+    """Make everything that the request names."""
+    request = PrepareRequest.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    model = seeded_model(request.model)
+    for artifact_request in request.artifacts:
+        make_artifact(model, artifact_request)
+    for reference_request in request.references:
+        make_reference(model, reference_request)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""What a run stores: frozen values that travel as JSON, units in the names.
+
+A run's `records.jsonl` holds three kinds of lines, in the order in which they came to be: a
+`Declaration` when a cell begins, a `Record` for each measurement, an `Outcome` when the cell ends.
+Statistics are derived from them and never stored instead of them.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from engines.protocol import Form
+
+Status = Literal["ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out"]
+Protocol = Literal["published", "steady"]
+Effective = dict[str, str | int | float]
+
+SCHEMA = 1
+WHOLE_UTTERANCE = -1
+
+
+class Value(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cell(Value):
+    """One point of the sweep: what is measured, and how."""
+
+    model: str
+    engine: str
+    settings: dict[str, str] = {}
+    form: Form
+    threads: Annotated[int, Field(ge=1)]
+    chunk_samples: int
+    protocol: Protocol
+
+    @property
+    def engine_label(self) -> str:
+        """The engine with its settings, as it is written on the command line."""
+        settings = ",".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+        return f"{self.engine}[{settings}]" if settings else self.engine
+
+    @property
+    def group(self) -> tuple[str, int, int, Protocol]:
+        """Cells of one group are compared with one another and take turns."""
+        return (self.model, self.threads, self.chunk_samples, self.protocol)
+
+    def id(self, artifact_sha256: str) -> str:
+        """Return a stable name for this cell on this very model file."""
+        text = json.dumps([self.model_dump(), artifact_sha256], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Parity(Value):
+    """How far an embedding lies from the reference; the worst chunk of all that were compared.
+
+    `max_rel_err` is the largest absolute difference divided by the reference's largest absolute
+    value.
+    """
+
+    cosine: float
+    max_rel_err: float
+    ok: bool
+
+
+class Declaration(Value):
+    """A cell and the facts of its model file; counts are exact, None where unknown."""
+
+    kind: Literal["declaration"] = "declaration"
+    cell_id: str
+    cell: Cell
+    title: str
+    params: int | None = None
+    flops: int | None = None
+    macs: int | None = None
+    artifact_sha256: str = ""
+    artifact_bytes: int | None = None
+
+
+class Record(Value):
+    """One utterance through one session of one cell.
+
+    `processing_ns` is the time from the waveform to the averaged embedding, front end and
+    chunking included, loading excluded; `chunk_ns` are the engine's calls, the first of which is
+    the session's first ever under the published protocol.
+    """
+
+    kind: Literal["record"] = "record"
+    cell_id: str
+    session: int
+    block: int
+    position: int
+    utterance: str
+    audio_ns: int
+    padded_audio_ns: int
+    load_ns: int
+    first_chunk_ns: int
+    frontend_ns: int
+    engine_ns: int
+    processing_ns: int
+    chunk_ns: tuple[int, ...]
+    cpu_ns: int
+    peak_rss_bytes: int
+
+
+class Outcome(Value):
+    """How a cell ended; a cell that is not ok carries its reason."""
+
+    kind: Literal["outcome"] = "outcome"
+    cell_id: str
+    status: Status
+    reason: str = ""
+    version: str = ""
+    build: str = ""
+    note: str = ""
+    effective: Effective = {}
+    parity: Parity | None = None
+
+
+Line = Annotated[Declaration | Record | Outcome, Field(discriminator="kind")]
+LINE: TypeAdapter[Declaration | Record | Outcome] = TypeAdapter(Line)
+
+
+class Environment(Value):
+    """The host and the software of a run, taken when it began."""
+
+    rtfbench: str
+    started_utc: str
+    cpu: str
+    cores: int
+    usable_cores: int
+    memory_bytes: int
+    os: str
+    python: str
+    packages: dict[str, str]
+    load_average_1min: float
+    audio: tuple[str, ...] = ()
+    audio_s: float = 0.0
+    weights: str = ""
+
+
+class CellSummary(Value):
+    """A row of the result: what a cell's records and outcome amount to."""
+
+    model: str
+    title: str
+    engine: str
+    settings: dict[str, str]
+    form: Form
+    threads: int
+    chunk_samples: int
+    protocol: Protocol
+    status: Status
+    reason: str
+    version: str
+    build: str
+    note: str
+    params: int | None
+    flops: int | None
+    macs: int | None
+    artifact_bytes: int | None
+    passes: int
+    rtf: float | None
+    rtf_ci95: tuple[float, float] | None
+    rtf_padded: float | None
+    rtf_frontend: float | None
+    rtf_engine: float | None
+    load_ms: float | None
+    first_chunk_ms: float | None
+    chunk_ms: float | None
+    cpu_per_wall: float | None
+    peak_rss_mb: float | None
+    parity: Parity | None
+    effective: Effective
+
+    @property
+    def engine_label(self) -> str:
+        """The engine with its settings, as on the command line."""
+        return Cell(
+            model=self.model,
+            engine=self.engine,
+            settings=self.settings,
+            form=self.form,
+            threads=self.threads,
+            chunk_samples=self.chunk_samples,
+            protocol=self.protocol,
+        ).engine_label
+
+
+class Summary(Value):
+    """The content of `summary.json`, the machine's door: fields may be added, none may go."""
+
+    schema_: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
+    environment: Environment
+    cells: tuple[CellSummary, ...]

@@ -1,0 +1,55 @@
+"""Reference embeddings in the cache: per utterance, one row a chunk."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.cache import cache_folder, fingerprint, replacing, sha256_of
+from bench.messages import Source
+from bench.records import Value
+from engines.protocol import FloatArray
+
+_HERE = Path(__file__).parent
+
+
+class ReferenceRequest(Value):
+    """The embeddings that the cells of one model and chunk size are compared with."""
+
+    model: str
+    chunk_samples: int
+    sources: tuple[Source, ...]
+
+
+def path_of(request: ReferenceRequest, model_key: str) -> Path:
+    """Return where the reference is kept; the name changes with model, audio and front end.
+
+    Args:
+        request: what the reference is of.
+        model_key: a name that changes with the model's weights.
+    """
+    audio = [
+        f"{source.name} {sha256_of(source.path)} {source.channel} {source.resample}"
+        for source in request.sources
+    ]
+    settings = [request.model, str(request.chunk_samples), model_key, *audio]
+    key = fingerprint([_HERE.parent / "frontends"], ["numpy", "torch"], *settings)
+    return cache_folder() / "references" / f"{request.model}-{key}.npz"
+
+
+def save(path: Path, chunk_embeddings_CD: dict[str, FloatArray]) -> None:
+    """Write the chunks' embeddings of every utterance."""
+    with replacing(path) as part:
+        np.savez(
+            part,
+            names=np.array(list(chunk_embeddings_CD)),
+            num_chunks=np.array([len(rows) for rows in chunk_embeddings_CD.values()]),
+            embeddings=np.concatenate(list(chunk_embeddings_CD.values())),
+        )
+
+
+def load(path: Path) -> dict[str, FloatArray]:
+    """Return utterance -> float32 [C, D], as `save` wrote it."""
+    with np.load(path, allow_pickle=False) as stored:
+        ends = np.cumsum(stored["num_chunks"])
+        rows = np.split(stored["embeddings"], ends[:-1])
+        return {str(name): row for name, row in zip(stored["names"], rows, strict=True)}

@@ -1,0 +1,50 @@
+"""Figures as text, in the format of the published tables."""
+
+#: Digits that the published tables give of an RTF.
+RTF_DIGITS = 4
+MISSING = "-"
+
+
+def rtf(value: float | None) -> str:
+    """Write an RTF with four significant digits: 0.1377, 0.05262."""
+    return MISSING if value is None else significant(value, RTF_DIGITS)
+
+
+def significant(value: float, digits: int) -> str:
+    """Write a number with this many significant digits and no exponent: 0.0500, 12.3, 1230."""
+    if value == 0:
+        return "0"
+    exponent = int(f"{value:e}".partition("e")[2])
+    # Rounding may carry into the next power of ten, hence the second look.
+    rounded = round(value, digits - 1 - exponent)
+    exponent = int(f"{rounded:e}".partition("e")[2])
+    return f"{rounded:.{max(digits - 1 - exponent, 0)}f}"
+
+
+def plus_minus(interval: tuple[float, float] | None) -> str:
+    """Write half an interval's width as a share of its middle: ±1.3 %."""
+    if interval is None:
+        return MISSING
+    low, high = interval
+    return f"±{100 * (high - low) / (high + low):.1f} %"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a measured number with a few significant digits."""
+    return MISSING if value is None else significant(value, digits)
+
+
+def params(count: int | None) -> str:
+    """Write a parameter count as the published tables do: 6634336 -> 6.63 M."""
+    return MISSING if count is None else f"{_cut_off(count, 10**6)} M"
+
+
+def flops(count: int | None) -> str:
+    """Write operations as the published tables do: 4559902720 -> 4.55 G."""
+    return MISSING if count is None else f"{_cut_off(count, 10**9)} G"
+
+
+def _cut_off(count: int, unit: int) -> str:
+    # In integers: the published figures are cut off after two decimals, a float would round.
+    hundredths = count * 100 // unit
+    return f"{hundredths // 100}.{hundredths % 100:02d}"

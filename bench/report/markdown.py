@@ -1,0 +1,82 @@
+"""A result as markdown, the content of `table.md`."""
+
+from collections.abc import Sequence
+
+from bench.records import CellSummary, Environment, Summary
+from bench.report.tables import (
+    Column,
+    Footnotes,
+    Section,
+    counts_line,
+    extended_columns,
+    published_columns,
+    reasons,
+    sections,
+)
+
+
+def render(summary: Summary) -> str:
+    """Return the whole report."""
+    parts = [part for section in sections(summary) for part in _section(section)]
+    parts.append(_about(summary))
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    footnotes = Footnotes(section.rows)
+    return [
+        f"## {section.title[0].upper()}{section.title[1:]}",
+        section.conditions,
+        table(published_columns(footnotes), section.rows),
+        *footnotes.lines(),
+        *(f"- {reason}" for reason in reasons(section.rows)),
+        table(extended_columns(), section.rows),
+    ]
+
+
+def table(columns: Sequence[Column], rows: Sequence[CellSummary]) -> str:
+    """Return a markdown table whose columns line up in plain text too."""
+    texts = [[column.heading for column in columns]]
+    texts += [[_escape(column.text(row)) for column in columns] for row in rows]
+    widths = [max(len(line[index]) for line in texts) for index in range(len(columns))]
+
+    def line(cells: Sequence[str]) -> str:
+        aligned = [
+            cell.rjust(width) if column.numeric else cell.ljust(width)
+            for cell, width, column in zip(cells, widths, columns, strict=True)
+        ]
+        return f"| {' | '.join(aligned)} |"
+
+    rule = [
+        "-" * (width - 1) + ":" if column.numeric else ":" + "-" * (width - 1)
+        for width, column in zip(widths, columns, strict=True)
+    ]
+    return "\n".join([line(texts[0]), f"| {' | '.join(rule)} |", *map(line, texts[1:])])
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _about(summary: Summary) -> str:
+    environment = summary.environment
+    lines = ["## About this run", ""]
+    lines += [f"- {line}" for line in counts_line(summary)]
+    lines += [f"- {line}" for line in about(environment)]
+    return "\n".join(lines)
+
+
+def about(environment: Environment) -> list[str]:
+    """Describe host, software and input."""
+    memory_gb = environment.memory_bytes / 1e9
+    packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
+    return [
+        "RTF is processing time (front end, chunking, inference) over true audio duration; the "
+        "last chunk is filled up and costs a full one. Loading is its own column.",
+        f"Audio: {len(environment.audio)} utterances, {environment.audio_s:.1f} s.",
+        f"Weights: {environment.weights}",
+        f"Host: {environment.cpu}, {environment.usable_cores} of {environment.cores} cores usable, "
+        f"{memory_gb:.0f} GB, {environment.os}, load {environment.load_average_1min} at the start.",
+        f"Software: rtfbench {environment.rtfbench}, Python {environment.python}, {packages}.",
+        f"Started {environment.started_utc}.",
+    ]

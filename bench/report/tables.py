@@ -1,0 +1,170 @@
+"""Which rows, columns and notes a result has; markdown and terminal only print them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Summary
+from bench.report import figures
+
+PROTOCOL_TITLES: dict[Protocol, str] = {
+    "published": "published protocol: a fresh session for every utterance, its first run timed",
+    "steady": "steady protocol: one session, warmed",
+}
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, and how a row's figure is written."""
+
+    heading: str
+    text: Callable[[CellSummary], str]
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows that share protocol, threads and chunk size."""
+
+    title: str
+    conditions: str
+    rows: tuple[CellSummary, ...]
+
+    @property
+    def fastest(self) -> CellSummary | None:
+        """The row with the smallest RTF."""
+        ok = [row for row in self.rows if row.rtf is not None]
+        return min(ok, key=lambda row: row.rtf or 0.0, default=None)
+
+
+class Footnotes:
+    """Numbers notes in the order in which rows first need them."""
+
+    def __init__(self, rows: Sequence[CellSummary]) -> None:
+        self.notes = list(dict.fromkeys(row.note for row in rows if row.note))
+
+    def mark(self, row: CellSummary) -> str:
+        """Return a row's superscript mark, empty when it has no note."""
+        if not row.note:
+            return ""
+        return f" {self.notes.index(row.note) + 1}".translate(_SUPERSCRIPTS)
+
+    def lines(self) -> list[str]:
+        """Return the notes, each behind its mark."""
+        return [
+            f"{number} {note}".replace(str(number), str(number).translate(_SUPERSCRIPTS), 1)
+            for number, note in enumerate(self.notes, start=1)
+        ]
+
+
+def sections(summary: Summary) -> list[Section]:
+    """Group the rows of a result, one section a protocol, thread count and chunk size."""
+
+    def key(row: CellSummary) -> tuple[Protocol, int, int]:
+        return (row.protocol, row.threads, row.chunk_samples)
+
+    ordered = sorted(summary.cells, key=lambda row: [*map(_rank(summary).index, [key(row)])])
+    return [
+        Section(
+            title=PROTOCOL_TITLES[protocol],
+            conditions=conditions(summary.environment, list(rows), threads, chunk_samples),
+            rows=tuple(rows),
+        )
+        for (protocol, threads, chunk_samples), grouped in groupby(ordered, key=key)
+        for rows in [list(grouped)]
+    ]
+
+
+def _rank(summary: Summary) -> list[tuple[Protocol, int, int]]:
+    """Return the sections' keys in the order in which the run met them."""
+    return list(
+        dict.fromkeys((row.protocol, row.threads, row.chunk_samples) for row in summary.cells)
+    )
+
+
+def conditions(
+    environment: Environment, rows: Sequence[CellSummary], threads: int, chunk_samples: int
+) -> str:
+    """Say under which conditions the rows were measured, in one line."""
+    versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
+    samples = "whole utterance" if chunk_samples == WHOLE_UTTERANCE else str(chunk_samples)
+    parts = [environment.cpu, *versions]
+    parts += [f"num_threads = {threads}", f"samples_per_chunk = {samples}"]
+    return " · ".join(parts)
+
+
+def result(row: CellSummary) -> str:
+    """Return a row's RTF, or in its place how the cell ended."""
+    return figures.rtf(row.rtf) if row.status == "ok" else row.status.replace("_", " ")
+
+
+def max_rel_err(row: CellSummary) -> str:
+    """Return the largest relative error of a row's embeddings."""
+    return f"{row.parity.max_rel_err:.1e}" if row.parity else figures.MISSING
+
+
+def published_columns(footnotes: Footnotes) -> list[Column]:
+    """Return the columns of the published table."""
+    return [
+        Column("Model", lambda row: row.title, numeric=False),
+        Column("Params", lambda row: figures.params(row.params), numeric=False),
+        Column("FLOPs", lambda row: figures.flops(row.flops), numeric=False),
+        Column("engine", lambda row: row.engine_label + footnotes.mark(row), numeric=False),
+        Column("RTF", result, numeric=False),
+    ]
+
+
+def extended_columns() -> list[Column]:
+    """Return what else was measured of a cell."""
+    return [
+        Column("Model", lambda row: row.title, numeric=False),
+        Column("engine", lambda row: row.engine_label, numeric=False),
+        Column("form", lambda row: row.form, numeric=False),
+        Column("RTF 95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
+        Column("passes", lambda row: str(row.passes)),
+        Column("front end", lambda row: figures.rtf(row.rtf_frontend)),
+        Column("inference", lambda row: figures.rtf(row.rtf_engine)),
+        Column("padded RTF", lambda row: figures.rtf(row.rtf_padded)),
+        Column("load ms", lambda row: figures.number(row.load_ms)),
+        Column("first chunk ms", lambda row: figures.number(row.first_chunk_ms)),
+        Column("chunk ms", lambda row: figures.number(row.chunk_ms)),
+        Column("CPU/wall", lambda row: figures.number(row.cpu_per_wall)),
+        Column("peak MB", lambda row: figures.number(row.peak_rss_mb)),
+        Column("max rel err", max_rel_err),
+        Column("cosine", lambda row: f"{row.parity.cosine:.6f}" if row.parity else figures.MISSING),
+    ]
+
+
+def reasons(rows: Sequence[CellSummary]) -> list[str]:
+    """Return one line for every row that is not ok."""
+    return [
+        f"{row.title}, {row.engine_label}, {row.form}: {row.status.replace('_', ' ')}: {row.reason}"
+        for row in rows
+        if row.status != "ok"
+    ]
+
+
+def counts_line(summary: Summary) -> list[str]:
+    """Return, for each model and chunk size, the exact counts behind the rounded ones."""
+    lines: dict[str, None] = {}
+    for row in summary.cells:
+        if row.params is None or row.flops is None:
+            continue
+        text = f"{row.title}: {row.params:,} parameters; {row.flops:,} FLOPs by the published "
+        text += "convention (200 frames)"
+        if row.macs is not None:
+            text += f"; {row.macs:,} multiply-accumulates at {row.chunk_samples} samples"
+            text += _runtime_count(summary, row)
+        lines[text] = None
+    return list(lines)
+
+
+def _runtime_count(summary: Summary, row: CellSummary) -> str:
+    """Return what a runtime itself counts for the same model and chunk, as a cross-check."""
+    for other in summary.cells:
+        counted = other.effective.get("mega_macs")
+        if (other.title, other.macs) == (row.title, row.macs) and counted and row.macs:
+            excess = float(counted) * 1e6 / row.macs - 1
+            return f" ({other.engine} counts {float(counted):,.0f} M, {excess:+.2%})"
+    return ""

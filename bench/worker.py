@@ -1,0 +1,242 @@
+r"""One process, one cell: opens the model, proves it right, and measures when it is told to.
+
+Commands come as JSON lines on standard input, answers go as JSON lines to an inherited file
+descriptor and never to standard output, where runtimes print. By hand, with a specification that
+a run left in its `logs` folder:
+
+    echo '{"command": "measure", "block": 0, "position": 0}' | \
+        python -m bench.worker logs/CELL.json 3>&1
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bench import parity, reference, threads
+from bench.audio_input import read_source
+from bench.messages import COMMAND, Done, Measure, Ready, Stop, WorkerSpec
+from bench.pipeline import Embedded, Pipeline
+from bench.records import Effective, Outcome, Parity, Record, Status, Value
+from engines import registry
+from engines.protocol import Engine, EngineError, FloatArray, Session, SessionOptions
+from frontends.audio import Waveform
+
+ANSWER_FD = 3
+
+
+class CellEnd(Exception):
+    """The cell ends here, with a status that is not ok."""
+
+    def __init__(self, status: Status, reason: str, parity: Parity | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.parity = parity
+
+
+class Opened(NamedTuple):
+    """A session and how long it took to open, in nanoseconds."""
+
+    session: Session
+    load_ns: int
+
+
+class CellWorker:
+    """Everything that a cell needs, loaded and checked before anything is timed."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._spec = spec
+        self._options = SessionOptions(spec.cell.threads, spec.cell.settings)
+        self._pipeline = Pipeline(spec.cell.chunk_samples)
+        self._waveforms = {source.name: read_source(source) for source in spec.sources}
+        self._reference_CD = reference.load(spec.reference)
+        self._engine = _engine(spec, self._options)
+        self._parities: list[Parity] = []
+        self._embeddings: dict[str, FloatArray] = {}
+        self._effective: Effective = {}
+        # Under the steady protocol the session that was rehearsed is the one that is timed.
+        self._kept, self._first_chunk_ns = self._rehearse()
+
+    def ready(self) -> Ready:
+        """Say which runtime it is."""
+        found = self._engine.probe()
+        notes = [found.note, threads.idle_note(self._busy, threads=self._options.threads)]
+        return Ready(version=found.version, build=found.build, note="; ".join(filter(None, notes)))
+
+    def measure(self, order: Measure) -> Iterator[Record]:
+        """Run every utterance once, in the order of the specification."""
+        for name, waveform in self._waveforms.items():
+            if self._spec.cell.protocol == "steady":
+                yield self._timed(order, name, waveform, self._kept, self._first_chunk_ns)
+            else:
+                opened = self._open()
+                try:
+                    yield self._timed(order, name, waveform, opened, None)
+                finally:
+                    opened.session.close()
+
+    def finish(self) -> Outcome:
+        """Write the embeddings and say how the cell ended."""
+        self._kept.session.close()
+        np.savez(
+            self._spec.embeddings,
+            names=np.array(list(self._embeddings)),
+            embeddings=np.stack(list(self._embeddings.values())),
+        )
+        return Outcome(
+            cell_id=self._spec.cell_id,
+            status="ok",
+            effective=self._effective,
+            parity=parity.worst(self._parities),
+        )
+
+    def _open(self) -> Opened:
+        before = time.perf_counter_ns()
+        session = self._engine.open(self._spec.artifact, self._options)
+        return Opened(session, time.perf_counter_ns() - before)
+
+    def _rehearse(self) -> tuple[Opened, int]:
+        """Open a session, check its first embedding and its threads.
+
+        Returns:
+            The session, and the time of its first chunk in nanoseconds.
+        """
+        before = threads.count_threads()
+        opened = self._open()
+        name, waveform = next(iter(self._waveforms.items()))
+        embedded = self._pipeline.embed(opened.session, waveform)
+        started = threads.count_threads() - before
+        self._check(name, embedded)
+        features_BTM = self._pipeline.first_chunk(waveform)
+        self._busy = threads.prove(
+            lambda: opened.session.run(features_BTM),
+            threads=self._options.threads,
+            started=started,
+        )
+        self._effective = {
+            **opened.session.effective,
+            "cpu_per_wall": round(self._busy.cores, 3),
+            "threads_at_work": self._busy.threads,
+        }
+        return opened, embedded.chunk_ns[0]
+
+    def _timed(
+        self,
+        order: Measure,
+        name: str,
+        waveform: Waveform,
+        opened: Opened,
+        first_chunk_ns: int | None,
+    ) -> Record:
+        """Measure one utterance; its embedding is checked after the clock stopped."""
+        cpu = time.process_time_ns()
+        embedded = self._pipeline.embed(opened.session, waveform)
+        cpu_ns = time.process_time_ns() - cpu
+        self._check(name, embedded)
+        return Record(
+            cell_id=self._spec.cell_id,
+            session=self._spec.session,
+            block=order.block,
+            position=order.position,
+            utterance=name,
+            audio_ns=waveform.duration_ns,
+            padded_audio_ns=self._pipeline.policy.padded_audio_ns(len(waveform.samples)),
+            load_ns=opened.load_ns,
+            first_chunk_ns=embedded.chunk_ns[0] if first_chunk_ns is None else first_chunk_ns,
+            frontend_ns=embedded.frontend_ns,
+            engine_ns=sum(embedded.chunk_ns),
+            processing_ns=embedded.processing_ns,
+            chunk_ns=embedded.chunk_ns,
+            cpu_ns=cpu_ns,
+            peak_rss_bytes=peak_rss_bytes(),
+        )
+
+    def _check(self, name: str, embedded: Embedded) -> None:
+        found = parity.compare(embedded.chunk_embeddings_CD, self._reference_CD[name])
+        self._parities.append(found)
+        self._embeddings[name] = embedded.embedding_D
+        if not found.ok:
+            raise CellEnd(
+                "wrong_output",
+                f"utterance {name}: largest error {found.max_rel_err:.1e} of the largest "
+                f"reference value, limit {parity.MAX_REL_ERR:.0e}; cosine {found.cosine:.6f}",
+                parity.worst(self._parities),
+            )
+
+
+def _engine(spec: WorkerSpec, options: SessionOptions) -> Engine:
+    """Return the cell's engine when it is there and takes the model."""
+    engine = registry.get(spec.cell.engine)
+    found = engine.probe()
+    if not found.ok:
+        raise CellEnd("unavailable", found.reason)
+    support = engine.supports(spec.artifact, options)
+    if not support.ok:
+        raise CellEnd("unsupported", support.reason)
+    return engine
+
+
+def peak_rss_bytes() -> int:
+    """Return the process's largest resident size so far.
+
+    Read from the kernel's VmHWM: `getrusage` starts a child off with its parent's peak.
+    """
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/self/status has no VmHWM")
+
+
+def answer(fd: int, value: Value) -> None:
+    """Send one line."""
+    data = (value.model_dump_json() + "\n").encode()
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def serve(spec: WorkerSpec, fd: int) -> None:
+    """Answer commands until told to stop, or until the parent is gone."""
+    try:
+        worker = CellWorker(spec)
+        answer(fd, worker.ready())
+        for line in sys.stdin:
+            command = COMMAND.validate_json(line)
+            if isinstance(command, Stop):
+                answer(fd, worker.finish())
+                return
+            for record in worker.measure(command):
+                answer(fd, record)
+            answer(fd, Done())
+    except Exception as error:  # whatever a runtime throws ends as this cell's row
+        traceback.print_exc()
+        answer(fd, _failure(spec, error))
+
+
+def _failure(spec: WorkerSpec, error: Exception) -> Outcome:
+    text = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, CellEnd):
+        return Outcome(cell_id=spec.cell_id, status=error.status, reason=text, parity=error.parity)
+    reason = text if isinstance(error, EngineError) else f"{type(error).__name__}: {text}"
+    return Outcome(cell_id=spec.cell_id, status="failed", reason=reason)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a worker from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.worker", description=__doc__)
+    parser.add_argument("spec", type=Path, help="the cell's specification (JSON)")
+    parser.add_argument("--answer-fd", type=int, default=ANSWER_FD)
+    arguments = parser.parse_args(argv)
+    spec = WorkerSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
+    # Before a runtime is loaded: thread pools take over the affinity that they find.
+    os.sched_setaffinity(0, spec.cores)
+    serve(spec, arguments.answer_fd)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The workload: models with seeded weights, their published figures and their export."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from bench.zoo import catalog
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(name: str, *, embed_dim: int | None = None, feat_dim: int = 80) -> nn.Module:
+    """Build a model of the catalog in eval mode, with torch's own initial weights.
+
+    State-dict names and shapes are WeSpeaker's, so its checkpoints load with `strict=True`.
+
+    Args:
+        name: a name of `bench.zoo.catalog`.
+        embed_dim: D, the catalog's value if None.
+        feat_dim: M, mel bins a frame.
+
+    Returns:
+        A module that maps `features_BTM` float32 [B, T, M] to one Tensor float32 [B, D].
+
+    Raises:
+        UnknownModelError: the catalog has no such model.
+    """
+    card = catalog.get(name)
+    module_name, _, factory_name = card.family.partition(":")
+    factory = getattr(import_module(module_name), factory_name)
+    dim = card.embed_dim if embed_dim is None else embed_dim
+    model: nn.Module = factory(feat_dim=feat_dim, embed_dim=dim, **card.kwargs)
+    return model.eval()

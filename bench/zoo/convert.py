@@ -1,0 +1,54 @@
+"""ONNX to MNN, in a process of its own because the converter prints to standard output.
+
+The converter is the wheel's extension module. Its console scripts are not used: they install a
+telemetry package when they run and report to a server.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.cache import replacing
+
+
+class ConversionError(Exception):
+    """The converter wrote no model; one line with what it said."""
+
+
+def to_mnn(onnx_path: Path, mnn_path: Path, *, static: bool) -> None:
+    """Convert a model.
+
+    Args:
+        onnx_path: the model; for `static`, one with fixed input shapes.
+        mnn_path: where the result appears, as a whole or not at all.
+        static: store all shapes, as the minimal library needs.
+
+    Raises:
+        ConversionError: nothing was written.
+    """
+    with replacing(mnn_path) as part:
+        command = [sys.executable, "-m", "bench.zoo.convert", str(onnx_path), str(part)]
+        done = subprocess.run(
+            [*command, *(["--saveStaticModel"] if static else [])],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        # The converter reports success whatever happened: only the file tells.
+        if done.returncode != 0 or not part.is_file() or part.stat().st_size == 0:
+            said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+            reason = said[-1].strip() if said else f"exit status {done.returncode}"
+            raise ConversionError(f"{onnx_path}: cannot be converted to MNN: {reason}")
+
+
+def main() -> None:
+    """Run the converter on `ONNX MNN [OPTION...]`."""
+    import _tools
+
+    source, target, *options = sys.argv[1:]
+    files = ["--modelFile", source, "--MNNModel", target]
+    _tools.mnnconvert(["mnnconvert", "-f", "ONNX", *files, "--bizCode", "MNN", *options])
+
+
+if __name__ == "__main__":
+    main()

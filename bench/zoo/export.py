@@ -1,0 +1,47 @@
+"""torch to ONNX, under the names of WeSpeaker's exporter.
+
+Input `feats` float32 [B, T, M], output `embs` float32 [B, D].
+"""
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bench.cache import replacing
+
+INPUT_NAME = "feats"
+OUTPUT_NAME = "embs"
+# A length to trace with; the exported graph must not depend on it.
+EXAMPLE_FRAMES = 200
+
+
+def to_onnx(model: nn.Module, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
+    """Write a model as one ONNX file.
+
+    Args:
+        model: in eval mode, [B, T, feat_dim] -> [B, D].
+        path: where the file appears, as a whole or not at all.
+        feat_dim: M.
+        num_frames: fixes T, and B to 1; None leaves both open.
+    """
+    features_BTM = torch.randn(1, num_frames or EXAMPLE_FRAMES, feat_dim)
+    dynamic = {0: torch.export.Dim("B"), 1: torch.export.Dim("T", min=2)}
+    with warnings.catch_warnings():
+        # The exporter uses parts of torch that torch itself calls deprecated.
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        program = torch.onnx.export(
+            model,
+            (features_BTM,),
+            dynamo=True,
+            external_data=False,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes=(dynamic,) if num_frames is None else None,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned no program")
+    with replacing(path) as part:
+        program.save(str(part))

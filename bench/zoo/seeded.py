@@ -1,0 +1,176 @@
+"""Weights for measuring without a checkpoint: the same everywhere, and sane in every layer.
+
+How long a model takes does not depend on its weights, as long as no activation is denormal; how
+well an engine's embedding is checked does: it has to react to the input. So the weights are
+drawn at random and the BatchNorms then calibrated on speech-like features.
+"""
+
+import math
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from bench.zoo.layers import ResidualBlock
+
+CALIBRATION_UTTERANCES = 6
+CALIBRATION_FRAMES = 64
+# Eight bits: far coarser than float64 noise, far finer than what calibration has to hit.
+KEPT_BITS = 8
+# Residual branches add little, as in trained networks. At full strength, rounding errors grow
+# so much over a hundred blocks that two correct engines would disagree.
+BRANCH_GAIN = 0.2
+# A channel that hardly moved in calibration must not be blown up when it moves later.
+_VARIANCE_FLOOR = 1 / 16  # of the layer's mean variance
+
+_FRAME_RATE_HZ = 100.0
+_MAX_MODULATION_HZ = 12.0
+_NUM_MODULATIONS = 12
+_NUM_ENVELOPES = 12
+_NOISE_SHARE = 0.2
+_FEATURE_STD = 2.5  # natural logarithm of mel energies, as of a clean recording
+
+
+def speech_like_features(
+    num_utterances: int, num_frames: int, feat_dim: int = 80, *, seed: int = 0
+) -> npt.NDArray[np.float32]:
+    """Synthesise log-mel features after mean normalisation: float32 [B, T, M].
+
+    Smooth spectral envelopes (a cosine basis over the mel axis) rise and fall at the rates of
+    syllables and phones, with a little noise on top.
+    """
+    rng = np.random.default_rng([seed, num_utterances, num_frames, feat_dim])
+    order_K = np.arange(_NUM_ENVELOPES)
+    mel_M = (np.arange(feat_dim) + 0.5) / feat_dim
+    envelopes_KM = np.cos(np.pi * np.outer(order_K, mel_M)) / (1 + order_K)[:, None]
+
+    shape_BJ = (num_utterances, _NUM_MODULATIONS, 1)
+    rate_hz = rng.uniform(0.5, _MAX_MODULATION_HZ, shape_BJ)
+    phase = rng.uniform(0, 2 * np.pi, shape_BJ)
+    time_s = np.arange(num_frames) / _FRAME_RATE_HZ
+    modulations_BJT = np.cos(2 * np.pi * rate_hz * time_s + phase)
+
+    strength_BJK = rng.standard_normal((num_utterances, _NUM_MODULATIONS, _NUM_ENVELOPES))
+    features_BTM = np.einsum("bjt,bjk,km->btm", modulations_BJT, strength_BJK, envelopes_KM)
+    features_BTM += _NOISE_SHARE * features_BTM.std() * rng.standard_normal(features_BTM.shape)
+    features_BTM -= features_BTM.mean(axis=1, keepdims=True)
+    features_BTM *= _FEATURE_STD / features_BTM.std(axis=(1, 2), keepdims=True)
+    float32_BTM: npt.NDArray[np.float32] = features_BTM.astype(np.float32)
+    return float32_BTM
+
+
+def seed_weights(model: nn.Module, *, seed: int = 0, feat_dim: int = 80) -> None:
+    """Fill a model in place with weights that depend on `seed` and state-dict names alone.
+
+    RepVGG has to be in its training form; `reparameterize` it afterwards. The model is left in
+    eval mode and float32.
+
+    Args:
+        model: maps [B, T, feat_dim] to [B, D].
+        seed: another seed gives other weights.
+        feat_dim: M, as the model was built for.
+
+    Raises:
+        ValueError: the model has no BatchNorm.
+    """
+    batch_norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    if not batch_norms:
+        raise ValueError("no BatchNorm to calibrate; seed RepVGG before it is reparameterized")
+    with torch.no_grad():
+        for name, values in model.state_dict().items():
+            if values.is_floating_point():
+                values.copy_(torch.from_numpy(_draw(name, tuple(values.shape), seed)))
+        for block in model.modules():
+            if isinstance(block, ResidualBlock):
+                block.last_bn.weight.mul_(BRANCH_GAIN)
+    # In float64, where the order of a sum changes about the 13th digit, the rounding below
+    # gives the same bits on any CPU.
+    model.double()
+    features_BTM = speech_like_features(CALIBRATION_UTTERANCES, CALIBRATION_FRAMES, feat_dim)
+    _calibrate(model, batch_norms, torch.from_numpy(features_BTM).double())
+    model.float().eval()
+
+
+def _draw(name: str, shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]:
+    """Return the initial values of one state-dict entry."""
+    if name.endswith("running_mean"):
+        return np.zeros(shape, dtype=np.float32)
+    if name.endswith("running_var"):
+        return np.ones(shape, dtype=np.float32)
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    if len(shape) > 1:  # He et al., 2015: the variance survives a layer and its ReLU
+        return noise * np.float32(math.sqrt(2 / math.prod(shape[1:])))
+    if name.endswith("weight"):  # BatchNorm
+        return 1 + np.float32(0.1) * noise
+    return np.float32(0.05) * noise
+
+
+def _calibrate(
+    model: nn.Module, batch_norms: list[nn.BatchNorm1d | nn.BatchNorm2d], features_BTM: Tensor
+) -> None:
+    """Set BatchNorm statistics from one pass and centre the embeddings, both with few bits."""
+    usual_momentum = [bn.momentum for bn in batch_norms]
+    for bn in batch_norms:
+        bn.momentum = None  # plain average: after one pass, the statistics of that pass
+        bn.reset_running_stats()
+    with torch.no_grad():
+        embeddings_BD = model.train()(features_BTM)
+        for bn, momentum in zip(batch_norms, usual_momentum, strict=True):
+            bn.momentum = momentum
+            _tame_statistics(bn)
+        _centre(model, embeddings_BD)
+
+
+def _tame_statistics(bn: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    """Floor and round running statistics; a mean is rounded on the scale of its deviation."""
+    mean, variance = bn.running_mean, bn.running_var
+    assert mean is not None
+    assert variance is not None
+    variance.clamp_(min=float(variance.mean()) * _VARIANCE_FLOOR)
+    variance.copy_(round_to_bits(variance, variance))
+    mean.copy_(round_to_bits(mean, variance.sqrt()))
+
+
+def _centre(model: nn.Module, embeddings_BD: Tensor) -> None:
+    """Take what all embeddings share out of the last bias, so that cosines mean something.
+
+    A model without linear layers ends in a BatchNorm, which centres already.
+    """
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if linears:
+        shared_D = embeddings_BD.mean(dim=0)
+        linears[-1].bias.sub_(round_to_bits(shared_D, embeddings_BD.std(dim=0)))
+
+
+def round_to_bits(values: Tensor, scale: Tensor) -> Tensor:
+    """Round to KEPT_BITS below the leading bit of `scale`."""
+    _, exponent = torch.frexp(scale)
+    step = torch.ldexp(torch.ones_like(scale), exponent - KEPT_BITS)
+    return torch.round(values / step) * step
+
+
+def denormal_share(model: nn.Module, features_BTM: npt.NDArray[np.float32]) -> float:
+    """Return the share of denormal values among all outputs of all leaf modules.
+
+    Denormals take some CPUs a hundred times as long, so a measurement on them is worthless.
+    """
+    tiny = torch.finfo(torch.float32).tiny
+    num_denormal = num_values = 0
+
+    def inspect(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal num_denormal, num_values
+        num_denormal += int(((output != 0) & (output.abs() < tiny)).sum())
+        num_values += output.numel()
+
+    leaves = [module for module in model.modules() if not any(module.children())]
+    handles = [module.register_forward_hook(inspect) for module in leaves]
+    try:
+        with torch.no_grad():
+            model(torch.from_numpy(features_BTM))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return num_denormal / num_values

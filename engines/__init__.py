@@ -1,0 +1,1 @@
+"""Inference engines: features in, embeddings out; one module a runtime, each a leaf."""

@@ -1,0 +1,155 @@
+"""MNN through the Interpreter of its wheel.
+
+The wheel's binding takes any settings without complaint, so nothing here relies on it: the
+backend is read back, and threads are verified by whoever runs the process. MNN keeps one thread
+pool a process, sized by the first session that asks for more than one thread; later, larger
+requests are silently capped. Hence one process a cell.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engines.protocol import (
+    Availability,
+    EngineError,
+    FloatArray,
+    Form,
+    Format,
+    ModelArtifact,
+    SessionOptions,
+    SettingMismatchError,
+    Support,
+    check_features,
+    check_model,
+    chosen,
+)
+
+# What Interpreter.getSessionInfo tells by number (MNN's Interpreter::SessionInfoCode).
+MEMORY_MB, MEGA_MACS, BACKENDS = 0, 1, 2
+CPU_BACKEND = 13  # MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension
+CPU_BACKENDS = (0, CPU_BACKEND)
+#: The same choices for every engine on this library.
+CHOICES: Mapping[str, tuple[str, ...]] = {"precision": ("normal", "low", "high")}
+
+
+class MnnEngine:
+    """The full MNN library: dynamic or static models.
+
+    Setting: `precision` (the WeSpeaker runtime asks for `low`; on x86 it makes no difference).
+    """
+
+    name = "mnn"
+    format: Format = "mnn"
+    default_form: Form = "dynamic"
+    choices: Mapping[str, tuple[str, ...]] = CHOICES
+
+    def probe(self) -> Availability:
+        """Import MNN."""
+        return probe_wheel()
+
+    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
+        """Take MNN models in either form."""
+        return check_model(self, artifact, options)
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "MnnSession":
+        """Create a session; a dynamic model gets its shape at the first run."""
+        return MnnSession(artifact, options.threads, chosen(self, options)["precision"])
+
+
+def probe_wheel() -> Availability:
+    """Say which MNN wheel is installed; importing it prints to stdout."""
+    try:
+        import MNN
+    except ImportError as error:
+        return Availability(False, reason=f"{error}; install it with: pip install 'rtfbench[mnn]'")
+    return Availability(True, version=MNN.version(), build="wheel, full library")
+
+
+class MnnSession:
+    """One Interpreter with one session."""
+
+    def __init__(self, artifact: ModelArtifact, threads: int, precision: str) -> None:
+        import MNN
+
+        self._mnn = MNN
+        self._artifact = artifact
+        if not artifact.path.is_file() or artifact.path.stat().st_size == 0:
+            raise EngineError(f"{artifact.path}: no such model file, or an empty one")
+        try:
+            self._interpreter: Any = MNN.Interpreter(str(artifact.path))
+            self._session: Any = self._interpreter.createSession(
+                {"backend": "CPU", "numThread": threads, "precision": precision}
+            )
+        except Exception as error:  # the binding raises bare Exception; details go to stdout
+            raise EngineError(
+                f"{artifact.path}: MNN cannot load this model; is it complete, and made by MNN's "
+                "converter?"
+            ) from error
+        backend = int(self._interpreter.getSessionInfo(self._session, BACKENDS))
+        if backend not in CPU_BACKENDS:
+            raise SettingMismatchError(f"MNN: asked for the CPU, got backend {backend}")
+        self._settings: dict[str, str | int | float] = {
+            "threads": threads,
+            "precision": precision,
+            "backend": "CPU",
+        }
+        self._input: Any = self._interpreter.getSessionInput(self._session)
+        self._check_form()
+
+    def _check_form(self) -> None:
+        shape = tuple(self._input.getShape())
+        dynamic = any(size < 0 for size in shape)
+        if dynamic != (self._artifact.form == "dynamic"):
+            raise EngineError(
+                f"{self._artifact.path}: declared {self._artifact.form}, but its input is {shape}"
+            )
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """Settings, and what the session reports of itself once it has a shape."""
+        if self._interpreter is None:
+            return self._settings
+        info = self._interpreter.getSessionInfo
+        return {
+            **self._settings,
+            "mega_macs": round(float(info(self._session, MEGA_MACS)), 3),
+            "session_memory_mb": round(float(info(self._session, MEMORY_MB)), 3),
+        }
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Compute embeddings [B, D]; a new shape of a dynamic model is resized to first."""
+        if self._interpreter is None:
+            raise EngineError(f"{self._artifact.name}: the session is closed")
+        check_features(self._artifact, features_BTM)
+        shape = features_BTM.shape
+        if tuple(self._input.getShape()) != shape:
+            if self._artifact.form == "static":
+                raise EngineError(
+                    f"{self._artifact.name} takes {self._input.getShape()}, not {shape}"
+                )
+            self._interpreter.resizeTensor(self._input, shape)
+            self._interpreter.resizeSession(self._session)
+        self._input.copyFrom(self._host_tensor(features_BTM))
+        code = self._interpreter.runSession(self._session)
+        if code != 0:
+            raise EngineError(f"MNN failed with error code {code}")
+        output = self._interpreter.getSessionOutput(self._session)
+        host = self._host_tensor(np.zeros(output.getShape(), np.float32))
+        output.copyToHostTensor(host)
+        # The view's memory belongs to the tensor: hand out a copy.
+        return np.array(host.getNumpyData(), np.float32)
+
+    def _host_tensor(self, array: FloatArray) -> Any:
+        """Return a tensor with a copy of an array in plain (Caffe) layout."""
+        return self._mnn.Tensor(
+            array.shape,
+            self._mnn.Halide_Type_Float,
+            np.ascontiguousarray(array),
+            self._mnn.Tensor_DimensionType_Caffe,
+        )
+
+    def close(self) -> None:
+        """Drop session and model."""
+        self._input = self._session = self._interpreter = None

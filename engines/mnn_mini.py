@@ -1,0 +1,59 @@
+"""The contract of MNN's minimal library (built with MNN_BUILD_MINI): fixed shapes only.
+
+The minimal library leaves out shape inference and geometry. Given a dynamic model it reports no
+error, runs in no time and writes no output, so a dynamic model is refused here. No package has
+that library: this engine opens a static model in a session of the wheel's full library that is
+never resized, and says so in its note.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from engines.mnn import CHOICES, MnnSession, probe_wheel
+from engines.protocol import (
+    Availability,
+    EngineError,
+    Form,
+    Format,
+    ModelArtifact,
+    SessionOptions,
+    Support,
+    check_model,
+    chosen,
+)
+
+NOTE = (
+    "mnn-mini: a static model in a fixed-shape session of the wheel's full library; "
+    "MNN's minimal library itself is in no package"
+)
+
+
+class MnnMiniEngine:
+    """Static MNN models, never resized."""
+
+    name = "mnn-mini"
+    format: Format = "mnn"
+    default_form: Form = "static"
+    choices: Mapping[str, tuple[str, ...]] = CHOICES
+
+    def probe(self) -> Availability:
+        """Import MNN; the note says which library stands in."""
+        found = probe_wheel()
+        return replace(found, note=NOTE) if found.ok else found
+
+    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
+        """Take static MNN models only."""
+        if artifact.form != "static":
+            return Support(
+                False,
+                "mnn-mini needs a static model; export it with --num-frames, "
+                "or choose --form static",
+            )
+        return check_model(self, artifact, options)
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> MnnSession:
+        """Create a session of fixed shape."""
+        support = self.supports(artifact, options)
+        if not support.ok:
+            raise EngineError(support.reason)
+        return MnnSession(artifact, options.threads, chosen(self, options)["precision"])

@@ -1,0 +1,148 @@
+"""onnxruntime on the CPU."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engines.protocol import (
+    Availability,
+    EngineError,
+    FloatArray,
+    Form,
+    Format,
+    ModelArtifact,
+    SessionOptions,
+    SettingMismatchError,
+    Support,
+    check_features,
+    check_model,
+    chosen,
+)
+
+PROVIDER = "CPUExecutionProvider"
+SPINNING_KEY = "session.intra_op.allow_spinning"
+GRAPH_OPTIMIZATION = {
+    "all": "ORT_ENABLE_ALL",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "basic": "ORT_ENABLE_BASIC",
+    "off": "ORT_DISABLE_ALL",
+}
+
+
+class OnnxRuntimeEngine:
+    """onnxruntime with its CPU provider, sequential execution, an explicit thread count.
+
+    Settings: `graph_optimization` (the WeSpeaker runtime sets `extended`, the runtime's own
+    default is `all`), `spinning` of the intra-op threads, `arena` for the CPU memory arena.
+    """
+
+    name = "onnxruntime"
+    format: Format = "onnx"
+    default_form: Form = "dynamic"
+    choices: Mapping[str, tuple[str, ...]] = {
+        "graph_optimization": tuple(GRAPH_OPTIMIZATION),
+        "spinning": ("on", "off"),
+        "arena": ("on", "off"),
+    }
+
+    def probe(self) -> Availability:
+        """Import onnxruntime and look for its CPU provider."""
+        try:
+            import onnxruntime
+        except ImportError as error:
+            return Availability(
+                False, reason=f"{error}; install it with: pip install 'rtfbench[onnxruntime]'"
+            )
+        if PROVIDER not in onnxruntime.get_available_providers():
+            return Availability(False, reason=f"this build of onnxruntime has no {PROVIDER}")
+        return Availability(True, version=onnxruntime.__version__, build=PROVIDER)
+
+    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
+        """Take ONNX models in either form."""
+        return check_model(self, artifact, options)
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
+        """Create an InferenceSession."""
+        return OnnxRuntimeSession(artifact, options.threads, chosen(self, options))
+
+
+class OnnxRuntimeSession:
+    """One InferenceSession."""
+
+    def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
+        import onnxruntime
+
+        wanted = onnxruntime.SessionOptions()
+        wanted.intra_op_num_threads = threads
+        wanted.inter_op_num_threads = 1
+        wanted.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        wanted.graph_optimization_level = getattr(
+            onnxruntime.GraphOptimizationLevel, GRAPH_OPTIMIZATION[settings["graph_optimization"]]
+        )
+        wanted.enable_cpu_mem_arena = settings["arena"] == "on"
+        wanted.add_session_config_entry(SPINNING_KEY, "1" if settings["spinning"] == "on" else "0")
+        try:
+            session = onnxruntime.InferenceSession(
+                str(artifact.path), sess_options=wanted, providers=[PROVIDER]
+            )
+        except Exception as error:  # the binding's exceptions share no public base class
+            raise EngineError(
+                f"{artifact.path}: onnxruntime cannot load this model: {_first_line(error)}"
+            ) from error
+        self._artifact = artifact
+        self._session: Any = session
+        self._input = session.get_inputs()[0].name
+        self._outputs = [session.get_outputs()[0].name]
+        self._effective = _read_back(session)
+        _compare(self._effective, {"threads": threads, "provider": PROVIDER, **settings})
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """Settings as the session reports them."""
+        return self._effective
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Compute embeddings [B, D]."""
+        if self._session is None:
+            raise EngineError(f"{self._artifact.name}: the session is closed")
+        check_features(self._artifact, features_BTM)
+        try:
+            (embedding_BD,) = self._session.run(self._outputs, {self._input: features_BTM})
+        except Exception as error:  # as above
+            raise EngineError(f"onnxruntime failed: {_first_line(error)}") from error
+        return np.asarray(embedding_BD, np.float32)
+
+    def close(self) -> None:
+        """Drop the session; its threads end with it."""
+        self._session = None
+
+
+def _read_back(session: Any) -> dict[str, str | int | float]:
+    """Return the settings that a session says it has."""
+    got = session.get_session_options()
+    level = next(
+        (
+            name
+            for name, attribute in GRAPH_OPTIMIZATION.items()
+            if attribute == got.graph_optimization_level.name
+        ),
+        got.graph_optimization_level.name,
+    )
+    return {
+        "threads": int(got.intra_op_num_threads),
+        "provider": ",".join(session.get_providers()),
+        "graph_optimization": level,
+        "spinning": "on" if got.get_session_config_entry(SPINNING_KEY) == "1" else "off",
+        "arena": "on" if got.enable_cpu_mem_arena else "off",
+    }
+
+
+def _compare(got: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    for name, value in wanted.items():
+        if got[name] != value:
+            raise SettingMismatchError(f"onnxruntime: asked for {name}={value}, got {got[name]}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

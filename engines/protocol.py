@@ -1,0 +1,188 @@
+"""What an engine is: the types that a runtime adapter receives, returns and raises.
+
+An adapter is a class with the members of `Engine`; it needs no base class. Import the runtime
+inside the methods, never at the top of the module: naming an engine must not load it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Format = Literal["onnx", "mnn"]
+Form = Literal["dynamic", "static"]
+FloatArray = npt.NDArray[np.float32]
+
+
+class EngineError(Exception):
+    """A runtime could not do what was asked; the message is one line and names the cure."""
+
+
+class SettingMismatchError(EngineError):
+    """The runtime took another setting than the one that was asked for."""
+
+
+@dataclass(frozen=True)
+class ModelArtifact:
+    """A model file and what is known about it.
+
+    `num_frames` is the fixed input length of a static model, None for a dynamic one. `params`
+    and `flops` are exact integers, `flops` in the convention of the published tables
+    (200 frames); `macs` are the multiply-accumulates of convolution and linear layers at the
+    frames of the chunk that is measured. Counts that are unknown are None.
+    """
+
+    name: str
+    path: Path
+    format: Format
+    form: Form
+    num_frames: int | None
+    feat_dim: int
+    embedding_dim: int
+    sha256: str
+    params: int | None = None
+    flops: int | None = None
+    macs: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.form == "static") != (self.num_frames is not None):
+            raise ValueError(f"{self.path}: a static model, and no other, has num_frames")
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a session is opened: intra-op threads and the engine's own settings by name."""
+
+    threads: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError(f"threads must be 1 or more, not {self.threads}")
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a runtime can be used here, and which one it is; `note` becomes a footnote."""
+
+    ok: bool
+    version: str = ""
+    build: str = ""
+    note: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether an engine takes a model with these options; a refusal names reason and cure."""
+
+    ok: bool
+    reason: str = ""
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A loaded model, ready to run. Not thread-safe."""
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """What the runtime really took, read back from it where it tells."""
+        ...
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Compute embeddings.
+
+        Args:
+            features_BTM: float32 [B, T, M], C-contiguous, mean-normalised fbank frames.
+
+        Returns:
+            float32 [B, D], owned by the caller.
+
+        Raises:
+            EngineError: the shape is not the model's, or the runtime failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model; a second call does nothing."""
+        ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A runtime that opens model files."""
+
+    name: str
+    format: Format
+    default_form: Form
+    #: Setting name -> allowed values; the first is the default.
+    choices: Mapping[str, tuple[str, ...]]
+
+    def probe(self) -> Availability:
+        """Say which version is installed, or why the runtime cannot be used; never raises."""
+        ...
+
+    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
+        """Say whether `open` would take this model with these options; loads nothing."""
+        ...
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Load a model.
+
+        Raises:
+            EngineError: the file is not a model of this engine, or a setting was refused.
+        """
+        ...
+
+
+def chosen(engine: Engine, options: SessionOptions) -> dict[str, str]:
+    """Return every setting of an engine: what the options ask for, its default elsewhere.
+
+    Raises:
+        EngineError: a setting or a value that the engine does not have.
+    """
+    for name, value in options.settings.items():
+        if name not in engine.choices:
+            known = ", ".join(engine.choices) or "none"
+            raise EngineError(f"{engine.name} has no setting {name!r}; it has: {known}")
+        if value not in engine.choices[name]:
+            allowed = ", ".join(engine.choices[name])
+            raise EngineError(f"{engine.name}: {name}={value} is not one of: {allowed}")
+    return {name: options.settings.get(name, vs[0]) for name, vs in engine.choices.items()}
+
+
+def check_model(engine: Engine, artifact: ModelArtifact, options: SessionOptions) -> Support:
+    """Return the answer that `supports` gives in every engine: format and settings fit."""
+    if artifact.format != engine.format:
+        cure = f"rtfbench export --format {engine.format}"
+        return Support(
+            False, f"{engine.name} reads {engine.format} models, not {artifact.format}; {cure}"
+        )
+    try:
+        chosen(engine, options)
+    except EngineError as error:
+        return Support(False, str(error))
+    return Support(True)
+
+
+def check_features(artifact: ModelArtifact, features_BTM: FloatArray) -> None:
+    """Refuse features whose shape or type the model cannot take.
+
+    Raises:
+        EngineError: naming the shape that was expected.
+    """
+    frames = artifact.num_frames if artifact.num_frames is not None else "T"
+    expected = f"float32 [B, {frames}, {artifact.feat_dim}]"
+    fits = (
+        features_BTM.ndim == 3
+        and features_BTM.dtype == np.float32
+        and features_BTM.shape[2] == artifact.feat_dim
+        and artifact.num_frames in (None, features_BTM.shape[1])
+        and features_BTM.size > 0
+    )
+    if not fits:
+        got = f"{features_BTM.dtype} {list(features_BTM.shape)}"
+        raise EngineError(f"{artifact.name} takes features {expected}, not {got}")

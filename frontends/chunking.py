@@ -1,0 +1,136 @@
+"""Cut the features of an utterance into the chunks that a model sees.
+
+The rules are those of WeSpeaker's C++ runtime (its SpeakerEngine): features are computed
+over the whole utterance, cut by frames, the last chunk is filled up, and then every chunk
+is normalised by itself.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from frontends.fbank import FbankConfig
+
+WHOLE_UTTERANCE = -1
+
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """What a model gets in one run.
+
+    Attributes:
+        features: float32[T, M], mean zero in every mel bin.
+        valid_frames: How many of the T frames are new; the rest fills the chunk up.
+    """
+
+    features: npt.NDArray[np.float32]
+    valid_frames: int
+
+
+@dataclass(frozen=True)
+class ChunkPolicy:
+    """How utterances are cut.
+
+    Attributes:
+        samples_per_chunk: Length of a chunk in samples, or -1 for the whole utterance.
+        fbank: Where the frame length and shift come from.
+    """
+
+    samples_per_chunk: int
+    fbank: FbankConfig = field(default_factory=FbankConfig)
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: If samples_per_chunk is neither -1 nor enough for one frame.
+        """
+        if self.samples_per_chunk == WHOLE_UTTERANCE:
+            return
+        if self.samples_per_chunk <= 0:
+            raise ValueError(
+                f"samples_per_chunk must be positive, or -1 for the whole utterance, "
+                f"not {self.samples_per_chunk}"
+            )
+        if not self.num_frames:
+            raise self._too_short(f"samples_per_chunk={self.samples_per_chunk}")
+
+    @property
+    def num_frames(self) -> int | None:
+        """Frames in a chunk (T); None if that depends on the utterance."""
+        if self.samples_per_chunk == WHOLE_UTTERANCE:
+            return None
+        return self.fbank.num_frames(self.samples_per_chunk)
+
+    def cut(self, features_TM: npt.NDArray[np.float32]) -> tuple[Chunk, ...]:
+        """Cut, fill up and normalise.
+
+        A last chunk with too few frames is filled from the beginning of the utterance, a
+        shorter utterance is repeated: either way the frame after the last is the first.
+        Then the mean of every mel bin over the chunk, filling included, is subtracted.
+
+        Args:
+            features_TM: float32[T, M], the features of an utterance; not changed.
+
+        Returns:
+            One or more chunks with equal numbers of frames.
+
+        Raises:
+            ValueError: If there is no frame, or the array is not float32[T, M].
+        """
+        if features_TM.dtype != np.float32 or features_TM.ndim != 2:
+            shape = list(features_TM.shape)
+            raise ValueError(f"need float32[T, M] features, not {features_TM.dtype}{shape}")
+        total, num_bins = features_TM.shape
+        if total == 0:
+            raise self._too_short("the utterance")
+        size = self.num_frames or total
+        count = _ceil_div(total, size)
+        wrapped = features_TM.take(np.arange(count * size), axis=0, mode="wrap")
+        chunks_CTM = wrapped.reshape(count, size, num_bins)
+        # Summed in float64: a whole utterance can have too many frames for float32.
+        mean = chunks_CTM.mean(axis=1, keepdims=True, dtype=np.float64)
+        chunks_CTM -= mean.astype(np.float32)
+        return tuple(
+            Chunk(features, min(size, total - index * size))
+            for index, features in enumerate(chunks_CTM)
+        )
+
+    def num_chunks(self, num_samples: int) -> int:
+        """Count the chunks of an utterance.
+
+        Raises:
+            ValueError: If it is too short for one frame.
+        """
+        total = self.fbank.num_frames(num_samples)
+        if total == 0:
+            raise self._too_short(f"an utterance of {num_samples} samples")
+        return _ceil_div(total, self.num_frames or total)
+
+    def padded_samples(self, num_samples: int) -> int:
+        """Return how many samples' worth of audio is computed, the filling included.
+
+        That is whole chunks, or the utterance itself if it is not cut.
+
+        Raises:
+            ValueError: If the utterance is too short for one frame.
+        """
+        count = self.num_chunks(num_samples)
+        if self.samples_per_chunk == WHOLE_UTTERANCE:
+            return num_samples
+        return count * self.samples_per_chunk
+
+    def padded_audio_ns(self, num_samples: int) -> int:
+        """Return `padded_samples` as a duration in nanoseconds, rounded down."""
+        return self.padded_samples(num_samples) * _NS_PER_S // self.fbank.sample_rate_hz
+
+    def _too_short(self, what: str) -> ValueError:
+        needed = self.fbank.frame_length
+        return ValueError(f"{what} is too short for one frame (needs {needed} samples)")
+
+
+def _ceil_div(a: int, b: int) -> int:
+    return -(-a // b)

@@ -1,0 +1,237 @@
+"""Log mel filter bank features as Kaldi computes them, in plain numpy and float32.
+
+Source of the definition: Kaldi's feat/feature-window and feat/feature-fbank with
+snip_edges, remove_dc_offset and no dither; WeSpeaker's C++ runtime computes the same.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
+
+from frontends.dft import Float32Array, PowerSpectrum
+from frontends.mel import mel_weights
+
+Window = Literal["hamming", "povey"]
+
+# Frames computed at a time: the workspace of a 16 kHz front end (1.5 MB when full) stays
+# about as large as an L2 cache, and a chunk of 2 s is one block.
+FRAMES_PER_BLOCK = 256
+# Mel bins that share one matrix product; low bins need few spectrum rows, high bins many.
+MEL_BINS_PER_GROUP = 20
+
+_FLOOR = np.float32(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class FbankConfig:
+    """What defines a filter bank; the defaults are WeSpeaker's.
+
+    Attributes:
+        sample_rate_hz: Sample rate of the waveform.
+        num_mel_bins: Features a frame (M).
+        frame_length_ms: Length of the analysis window.
+        frame_shift_ms: Step from one frame to the next.
+        window: Window function; "povey" is Kaldi's default, "hamming" is WeSpeaker's.
+        preemphasis: Weight of the previous sample that is subtracted, 0 to 1.
+        dither: Only 0 is accepted: a benchmark must compute the same thing every time.
+        low_freq_hz: Where the lowest mel triangle begins.
+        high_freq_hz: Where the highest mel triangle ends; None is the Nyquist frequency.
+    """
+
+    sample_rate_hz: int = 16000
+    num_mel_bins: int = 80
+    frame_length_ms: float = 25
+    frame_shift_ms: float = 10
+    window: Window = "hamming"
+    preemphasis: float = 0.97
+    dither: float = 0.0
+    low_freq_hz: float = 20.0
+    high_freq_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: If a value is out of range.
+        """
+        if self.sample_rate_hz <= 0:
+            raise ValueError(f"sample_rate_hz must be positive, not {self.sample_rate_hz}")
+        if self.num_mel_bins < 1:
+            raise ValueError(f"num_mel_bins must be at least 1, not {self.num_mel_bins}")
+        if self.frame_length < 2:
+            raise ValueError(f"frame_length_ms={self.frame_length_ms} is under two samples")
+        if self.frame_shift < 1:
+            raise ValueError(f"frame_shift_ms={self.frame_shift_ms} is under one sample")
+        if self.window not in get_args(Window):
+            raise ValueError(f"window must be one of {get_args(Window)}, not {self.window!r}")
+        if not 0 <= self.preemphasis <= 1:
+            raise ValueError(f"preemphasis must be from 0 to 1, not {self.preemphasis}")
+        if self.dither != 0:
+            raise ValueError(f"dither must be 0 (features must be repeatable), not {self.dither}")
+        if not 0 <= self.low_freq_hz < self.upper_freq_hz <= self.sample_rate_hz / 2:
+            raise ValueError(
+                f"need 0 <= low_freq_hz < high_freq_hz <= {self.sample_rate_hz / 2:g} (Nyquist), "
+                f"not {self.low_freq_hz:g} and {self.upper_freq_hz:g}"
+            )
+
+    @property
+    def upper_freq_hz(self) -> float:
+        """`high_freq_hz` with None resolved to the Nyquist frequency."""
+        return self.sample_rate_hz / 2 if self.high_freq_hz is None else self.high_freq_hz
+
+    @property
+    def frame_length(self) -> int:
+        """Samples in a frame."""
+        return int(self.sample_rate_hz * self.frame_length_ms / 1000)
+
+    @property
+    def frame_shift(self) -> int:
+        """Samples from the start of a frame to the start of the next."""
+        return int(self.sample_rate_hz * self.frame_shift_ms / 1000)
+
+    @property
+    def fft_length(self) -> int:
+        """The frame length rounded up to a power of two."""
+        return max(4, 1 << (self.frame_length - 1).bit_length())
+
+    def num_frames(self, num_samples: int) -> int:
+        """Count the frames that lie wholly inside a waveform ("snip edges"); may be 0."""
+        return max(0, (num_samples - self.frame_length) // self.frame_shift + 1)
+
+
+class Fbank:
+    """Computes features; keeps its workspace from call to call.
+
+    Not thread-safe: give every thread its own. Run it with OPENBLAS_NUM_THREADS=1: the
+    matrices are too small to gain from several BLAS threads, which wait for one another.
+    """
+
+    def __init__(self, config: FbankConfig | None = None) -> None:
+        """Prepare tables for a configuration (default: `FbankConfig()`).
+
+        Raises:
+            ValueError: If a mel bin is so narrow that no bin of the spectrum falls into it.
+        """
+        self.config = config = config or FbankConfig()
+        self._power_spectrum = PowerSpectrum(config.frame_length, config.fft_length)
+        self._window = _window(config)
+        # One float32 constant for both uses below, so that a constant signal cancels to 0.
+        self._leak = np.float32(1.0 - config.preemphasis)
+        self._mel_groups = _mel_groups(config, self._power_spectrum)
+        samples = (FRAMES_PER_BLOCK - 1) * config.frame_shift + config.frame_length
+        self._centred = np.empty(samples, np.float32)
+        self._emphasised = np.empty(samples, np.float32)
+        self._scratch = np.empty(samples, np.float32)
+        self._mean = np.empty((FRAMES_PER_BLOCK, 1), np.float32)
+        width = self._power_spectrum.padded_length
+        self._frames_TW = np.zeros((FRAMES_PER_BLOCK, width), np.float32)
+
+    def __call__(self, samples: Float32Array) -> Float32Array:
+        """Compute the features of a waveform.
+
+        Args:
+            samples: float32[N] in int16 scale (-32768 to 32767), at the configured rate.
+
+        Returns:
+            float32[T, M], T = `config.num_frames(N)`: natural log of mel energies, floored
+            at log(2**-23). A fresh array.
+
+        Raises:
+            ValueError: If `samples` is not float32[N] or is too short for one frame.
+        """
+        if samples.dtype != np.float32 or samples.ndim != 1:
+            raise ValueError(f"need float32[N] samples, not {samples.dtype}{list(samples.shape)}")
+        config = self.config
+        num_frames = config.num_frames(len(samples))
+        if num_frames == 0:
+            raise ValueError(
+                f"{len(samples)} samples are too short for one frame "
+                f"(needs {config.frame_length} samples)"
+            )
+        samples = np.ascontiguousarray(samples)
+        features_TM = np.empty((num_frames, config.num_mel_bins), np.float32)
+        for start in range(0, num_frames, FRAMES_PER_BLOCK):
+            stop = min(start + FRAMES_PER_BLOCK, num_frames)
+            begin = start * config.frame_shift
+            end = (stop - 1) * config.frame_shift + config.frame_length
+            self._block(samples[begin:end], features_TM[start:stop])
+        np.maximum(features_TM, _FLOOR, out=features_TM)
+        return np.log(features_TM, out=features_TM)
+
+    def _block(self, samples: Float32Array, mel_TM: Float32Array) -> None:
+        """Write the mel energies of one block of frames to `mel_TM`."""
+        num_frames, length = len(mel_TM), self.config.frame_length
+        frames_TW = self._frames_TW[:num_frames]
+        frames_TL = frames_TW[:, :length]
+        mean = self._mean[:num_frames]
+
+        # The mean of every frame is removed below, so any constant may go first. A whole
+        # number leaves integer samples exact and spares the rest from a large DC offset.
+        centred = self._centred[: len(samples)]
+        np.subtract(samples, np.rint(samples.mean()), out=centred)
+
+        # Pre-emphasis x[n] - p x[n-1] of the whole block instead of every frame, written as
+        # (x[n] - x[n-1]) + (1 - p) x[n-1]: the difference of integers is exact, which keeps
+        # the precision when the level drifts inside the block.
+        emphasised = self._emphasised[: len(samples)]
+        scratch = self._scratch[: len(samples)]
+        np.multiply(centred, self._leak, out=scratch)
+        np.subtract(centred[1:], centred[:-1], out=emphasised[1:])
+        np.add(emphasised[1:], scratch[:-1], out=emphasised[1:])
+
+        # Of a frame's mean, pre-emphasis leaves the part 1 - p.
+        np.add.reduce(self._framed(centred, num_frames), axis=1, out=mean, keepdims=True)
+        np.divide(mean, np.float32(length), out=mean)
+        np.multiply(mean, self._leak, out=mean)
+        np.subtract(self._framed(emphasised, num_frames), mean, out=frames_TL)
+        # The first sample of a frame is its own predecessor.
+        np.subtract(self._framed(scratch, num_frames)[:, 0], mean[:, 0], out=frames_TL[:, 0])
+        np.multiply(frames_TL, self._window, out=frames_TL)
+
+        power_RT = self._power_spectrum(frames_TW)
+        for rows, bins, weights_RM in self._mel_groups:
+            np.matmul(power_RT[rows].T, weights_RM, out=mel_TM[:, bins])
+
+    def _framed(self, samples: Float32Array, num_frames: int) -> Float32Array:
+        """View samples as overlapping frames, float32[T, L]."""
+        (step,) = samples.strides
+        shape = (num_frames, self.config.frame_length)
+        return as_strided(samples, shape, (step * self.config.frame_shift, step))
+
+
+def _window(config: FbankConfig) -> Float32Array:
+    """Make the window function, float32[L], the formulas of Kaldi's feature-window."""
+    phase = 2 * np.pi / (config.frame_length - 1) * np.arange(config.frame_length)
+    if config.window == "hamming":
+        window: npt.NDArray[np.float64] = 0.54 - 0.46 * np.cos(phase)
+    else:
+        window = (0.5 - 0.5 * np.cos(phase)) ** 0.85
+    return window.astype(np.float32)
+
+
+def _mel_groups(
+    config: FbankConfig, spectrum: PowerSpectrum
+) -> list[tuple[slice, slice, Float32Array]]:
+    """Cut the mel matrix into (spectrum rows, mel bins, weights) without most of its zeros."""
+    by_bin = mel_weights(
+        num_mel_bins=config.num_mel_bins,
+        low_freq_hz=config.low_freq_hz,
+        high_freq_hz=config.upper_freq_hz,
+        sample_rate_hz=config.sample_rate_hz,
+        fft_length=config.fft_length,
+    )
+    by_row = by_bin[spectrum.bin_of_row]
+    seen = np.unique(spectrum.bin_of_row, return_index=True)[1]
+    twin = np.ones(spectrum.num_rows, bool)
+    twin[seen] = False
+    by_row[twin] = 0  # a bin that comes twice counts once
+    groups: list[tuple[slice, slice, Float32Array]] = []
+    for start in range(0, config.num_mel_bins, MEL_BINS_PER_GROUP):
+        bins = slice(start, min(start + MEL_BINS_PER_GROUP, config.num_mel_bins))
+        used = np.flatnonzero(by_row[:, bins].any(axis=1))
+        rows = slice(int(used[0]), int(used[-1]) + 1)
+        groups.append((rows, bins, np.ascontiguousarray(by_row[rows, bins])))
+    return groups

@@ -1,0 +1,51 @@
+"""Fixtures that several suites share."""
+
+import os
+
+# Before numpy is loaded: BLAS reads its number of threads once, and workers run with one.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.audio_input import DEFAULT_SPEECH
+from bench.cache import CACHE_VARIABLE
+
+PLUGINS = Path(__file__).parent / "plugins"
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def short_speech() -> Path:
+    """Return a recording of one second, a single chunk."""
+    return DEFAULT_SPEECH / "short_en_us.flac"
+
+
+@pytest.fixture(scope="session")
+def rtfbench() -> Command:
+    """Return a function that runs the command line in a process, the faulty engines installed."""
+
+    def run(*arguments: object, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+            timeout=timeout_s,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Use a cache of the tests' own, so that everything in it is made by this code."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ[CACHE_VARIABLE] = str(folder)
+    return folder

@@ -1,0 +1,330 @@
+"""The command line from end to end: real engines, real processes, real audio."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+# XVEC is the smallest model; the sweep's machinery is the same for all.
+MODEL = "xvec"
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def read_json(path: Path) -> Any:
+    """Return a file's JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def finished(
+    rtfbench: Command, short_speech: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """Run three engines, both protocols and two thread counts once."""
+    out = tmp_path_factory.mktemp("runs") / "plain"
+    engines = [x for e in ("onnxruntime", "mnn", "mnn-mini") for x in ("--engine", e)]
+    done = rtfbench(
+        *("run", "--model", MODEL, *engines, "--threads", 1, "--threads", 2),
+        *("--audio", short_speech, "--budget", 8, "--out", out),
+    )
+    return done, out
+
+
+def test_every_cell_is_ok(finished: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """Three engines are ok under both protocols with one thread and with two."""
+    done, out = finished
+    cells = read_json(out / "summary.json")["cells"]
+    assert {(c["engine"], c["protocol"], c["threads"], c["status"]) for c in cells} == {
+        (engine, protocol, threads, "ok")
+        for engine in ("onnxruntime", "mnn", "mnn-mini")
+        for protocol in ("published", "steady")
+        for threads in (1, 2)
+    }, [c["reason"] for c in cells]
+    assert done.returncode == 0, done.stderr
+
+
+def test_summary_has_the_promised_fields(
+    finished: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    """`summary.json` keeps its schema: names and types that machines rely on."""
+    summary = read_json(finished[1] / "summary.json")
+    assert summary["schema"] == 1
+    for cell in summary["cells"]:
+        assert isinstance(cell["params"], int)
+        assert isinstance(cell["flops"], int)
+        for name in ("rtf", "rtf_frontend", "rtf_engine", "load_ms", "first_chunk_ms"):
+            assert cell[name] > 0
+        assert cell["chunk_ms"] is None or cell["chunk_ms"] > 0
+        assert cell["peak_rss_mb"] > 10
+        assert set(cell["parity"]) == {"cosine", "max_rel_err", "ok"}
+        assert cell["parity"]["ok"] is True
+        assert cell["effective"]["threads"] == cell["threads"]
+        assert cell["rtf_ci95"] is None or cell["rtf_ci95"][0] <= cell["rtf"] <= cell["rtf_ci95"][1]
+        assert cell["rtf_frontend"] + cell["rtf_engine"] <= cell["rtf"] * 1.05
+
+
+def test_summary_is_derived_from_records(
+    finished: tuple[subprocess.CompletedProcess[str], Path], rtfbench: Command
+) -> None:
+    """`report` computes the same result again from the records alone."""
+    out = finished[1]
+    again = rtfbench("report", out, "--format", "json")
+    assert json.loads(again.stdout) == read_json(out / "summary.json")
+    assert rtfbench("report", out).stdout == (out / "table.md").read_text(encoding="utf-8")
+
+
+def test_table_begins_with_the_published_columns(
+    finished: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    """The first table has the published columns, in the published format, and the footnote."""
+    lines = (finished[1] / "table.md").read_text(encoding="utf-8").splitlines()
+    header = next(line for line in lines if line.startswith("|"))
+    assert [cell.strip() for cell in header.strip("|").split("|")] == [
+        "Model",
+        "Params",
+        "FLOPs",
+        "engine",
+        "RTF",
+    ]
+    row = next(line for line in lines if "| mnn-mini ¹" in line)
+    assert "| 4.61 M | 0.53 G |" in row
+    assert any(line.startswith("¹ mnn-mini: a static model") for line in lines)
+    assert any("num_threads = 1 · samples_per_chunk = 32000" in line for line in lines)
+
+
+def test_embeddings_are_left_behind(
+    finished: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    """Every cell leaves the embeddings of its timed session; all engines agree."""
+    files = sorted((finished[1] / "embeddings").glob("*.npz"))
+    stacks = [np.load(file)["embeddings"] for file in files]
+    assert len(stacks) == 12
+    for stack in stacks:
+        assert stack.shape == (1, 512)
+        assert np.abs(stack - stacks[0]).max() <= 1e-3 * np.abs(stacks[0]).max()
+
+
+def test_failing_engines_end_as_rows(rtfbench: Command, short_speech: Path, tmp_path: Path) -> None:
+    """Whatever an engine does, its cell is a row with a reason, and the others are measured."""
+    expected = {
+        "faulty-crash": ("failed", "SIGSEGV"),
+        "faulty-hang": ("timed_out", "no answer within 10 s"),
+        "faulty-wrong": ("wrong_output", "limit 1e-03"),
+        "faulty-nan": ("wrong_output", "limit 1e-03"),
+        "faulty-raise": ("failed", "KeyError"),
+        "faulty-threads": ("failed", "asked for 1 threads, but 2 are at work"),
+        "faulty-missing": ("unavailable", "pip install it"),
+        "null": ("wrong_output", "largest error 1.0e+00"),
+        "onnxruntime": ("ok", ""),
+    }
+    engines = [x for name in expected for x in ("--engine", name)]
+    out = tmp_path / "out"
+    done = rtfbench(
+        *("run", "--model", MODEL, *engines, "--protocol", "steady", "--audio", short_speech),
+        *("--budget", 2, "--timeout", 10, "--out", out),
+    )
+    cells = {cell["engine"]: cell for cell in read_json(out / "summary.json")["cells"]}
+    for engine, (status, reason) in expected.items():
+        assert (cells[engine]["status"], reason in cells[engine]["reason"]) == (status, True), (
+            cells[engine]["reason"]
+        )
+        assert (cells[engine]["rtf"] is None) == (status != "ok")
+    assert done.returncode == 1
+    assert "| wrong output" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_unsupported_cells_say_what_to_do(
+    rtfbench: Command, short_speech: Path, tmp_path: Path
+) -> None:
+    """More threads than cores, or a static model for whole utterances, are rows with the cure."""
+    out = tmp_path / "out"
+    engines = ("--engine", "mnn-mini", "--engine", "onnxruntime")
+    done = rtfbench(
+        *("run", "--model", MODEL, *engines, "--threads", 1, "--threads", 4096),
+        *("--chunk-samples", -1, "--protocol", "steady", "--audio", short_speech),
+        *("--budget", 1, "--out", out),
+    )
+    found = {(c["engine"], c["threads"]): c for c in read_json(out / "summary.json")["cells"]}
+    assert "--chunk-samples" in found["mnn-mini", 1]["reason"]
+    assert "cores" in found["onnxruntime", 4096]["reason"]
+    assert found["onnxruntime", 1]["status"] == "ok"
+    assert done.returncode == 1
+
+
+def start(*arguments: object) -> "subprocess.Popen[str]":
+    """Start the command line without waiting for it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_records(out: Path, process: "subprocess.Popen[str]", lines: int) -> None:
+    """Wait until a run has stored this many measurements."""
+    records = out / "records.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if records.exists() and records.read_text().count('"kind":"record"') >= lines:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("no records came")
+
+
+def workers_of(pid: int) -> list[int]:
+    """Return the process ids of a run's workers."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"bench.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+def test_a_killed_worker_is_a_failed_row(short_speech: Path, tmp_path: Path) -> None:
+    """Killing one worker leaves its row failed and the other row complete."""
+    out = tmp_path / "out"
+    process = start(
+        *("run", "--model", MODEL, "--engine", "onnxruntime", "--engine", "mnn"),
+        *("--protocol", "steady", "--audio", short_speech, "--budget", 6, "--out", out),
+    )
+    wait_for_records(out, process, 4)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=120)
+    cells = read_json(out / "summary.json")["cells"]
+    statuses = sorted(cell["status"] for cell in cells)
+    assert statuses == ["failed", "ok"], stderr
+    assert "SIGKILL" in next(cell["reason"] for cell in cells if cell["status"] == "failed")
+    assert process.returncode == 1
+    assert "Traceback" not in stderr + stdout
+
+
+def test_ctrl_c_loses_nothing_and_resume_goes_on(
+    rtfbench: Command, short_speech: Path, tmp_path: Path
+) -> None:
+    """After Ctrl-C the table is there, no worker is left, and --resume measures what is missing."""
+    out = tmp_path / "out"
+    arguments = ["run", "--model", MODEL, "--engine", "onnxruntime", "--audio", short_speech]
+    arguments += ["--out", out, "--budget"]
+    process = start(*arguments, 60)
+    wait_for_records(out, process, 3)
+    workers = workers_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in stderr
+    assert "Traceback" not in stderr
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    cells = read_json(out / "summary.json")["cells"]
+    assert {cell["reason"] for cell in cells} == {"interrupted"}
+    assert (out / "table.md").exists()
+
+    refused = rtfbench(*arguments, 2)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    resumed = rtfbench(*arguments, 2, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    statuses = {cell["status"] for cell in read_json(out / "summary.json")["cells"]}
+    assert statuses == {"ok"}
+    lines = (out / "records.jsonl").read_text()
+    rtfbench(*arguments, 2, "--resume")
+    assert (out / "records.jsonl").read_text() == lines, "a finished cell is not measured again"
+
+
+def test_one_bad_recording_does_not_lose_the_good_ones(
+    rtfbench: Command, short_speech: Path, tmp_path: Path
+) -> None:
+    """Unusable recordings are named with the cure; the others run; the status says 2."""
+    soundfile.write(tmp_path / "stereo.wav", np.zeros((16000, 2)), 16000)
+    soundfile.write(tmp_path / "short.wav", np.zeros(399), 16000)
+    (tmp_path / "text.wav").write_text("no audio")
+    (tmp_path / "speech.flac").write_bytes(short_speech.read_bytes())
+    out = tmp_path / "out"
+    done = rtfbench(
+        *("run", "--model", MODEL, "--engine", "onnxruntime", "--protocol", "steady"),
+        *("--audio", tmp_path, "--budget", 1, "--out", out),
+    )
+    assert done.returncode == 2
+    summary = read_json(out / "summary.json")
+    assert [cell["status"] for cell in summary["cells"]] == ["ok"]
+    assert summary["environment"]["audio"] == ["speech"]
+    for name, cure in {"stereo": "--channel", "short": "too short", "text": "convert it"}.items():
+        (line,) = [each for each in done.stderr.splitlines() if f"{name}.wav" in each]
+        assert cure in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--model", "resnet43"], "resnet34"),
+        (["run", "--engine", "onnx"], "onnxruntime"),
+        (["run", "--engine", "mnn[precision=purple]"], "normal, low, high"),
+        (["run", "--engine", "mnn[precision"], "name[key=value"),
+        (["run", "--engine", "faulty-import"], "faulty_engines_that_do_not_exist"),
+        (["run", "--chunk-samples", "0"], "-1 for the whole utterance"),
+        (["run", "--chunk-samples", "100"], "too short for one frame"),
+        (["run", "--threads", "0"], "greater than or equal to 1"),
+        (["run", "--budget", "0"], "greater than 0"),
+        (["run", "--audio", "no/such/file.wav"], "no/such/file.wav"),
+        (["run", "no-such-plan.toml"], "no-such-plan.toml"),
+        (["run", "--out", "/dev/null/out"], "cannot write"),
+        (["report", "no-such-run"], "rtfbench run --out"),
+        (["run", "--protocol", "fast"], "published"),
+    ],
+)
+def test_bad_input_is_one_line(
+    rtfbench: Command, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """Bad input ends with status 2 and one line that names the cure."""
+    if arguments[0] == "run" and "--out" not in arguments:
+        arguments = [*arguments, "--out", str(tmp_path / "out")]
+    done = rtfbench(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    if "Usage:" not in done.stderr:  # the option parser's own message has more lines
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_plan_file_is_a_sweep(rtfbench: Command, short_speech: Path, tmp_path: Path) -> None:
+    """A TOML plan gives the sweep, and an option overrides it."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'models = ["{MODEL}"]\n'
+        'engines = ["onnxruntime", "onnxruntime[graph_optimization=extended,spinning=off]"]\n'
+        f'audio = ["{short_speech}"]\nbudget_s = 900\n'
+    )
+    out = tmp_path / "out"
+    done = rtfbench("run", plan, "--protocol", "steady", "--budget", 1, "--out", out)
+    assert done.returncode == 0, done.stderr
+    cells = read_json(out / "summary.json")["cells"]
+    assert [cell["effective"]["graph_optimization"] for cell in cells] == ["all", "extended"]
+    assert "onnxruntime[graph_optimization=extended,spinning=off]" in done.stdout
+
+    plan.write_text("modles = ['xvec']\n")
+    refused = rtfbench("run", plan)
+    assert refused.returncode == 2
+    assert "modles" in refused.stderr
+    assert "models" in refused.stderr
+
+
+def test_engines_lists_what_is_there_and_why_not(rtfbench: Command) -> None:
+    """`engines` shows versions, and the reason of an engine that cannot be used."""
+    done = rtfbench("engines")
+    assert done.returncode == 0
+    text = " ".join(done.stdout.split())
+    for name in ("onnxruntime", "mnn", "mnn-mini", "null", "faulty-missing", "faulty-import"):
+        assert name in text
+    assert "unavailable" in text

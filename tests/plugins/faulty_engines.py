@@ -1,0 +1,149 @@
+"""Engines that fail, installed as a plug-in would be: by a folder on the Python path."""
+
+import ctypes
+import threading
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from engines.ort import OnnxRuntimeEngine
+from engines.protocol import (
+    Availability,
+    FloatArray,
+    Form,
+    Format,
+    ModelArtifact,
+    Session,
+    SessionOptions,
+    Support,
+)
+
+
+class Faulty:
+    """onnxruntime whose sessions misbehave."""
+
+    name = "faulty"
+    format: Format = "onnx"
+    default_form: Form = "dynamic"
+    choices: Mapping[str, tuple[str, ...]] = {}
+
+    def probe(self) -> Availability:
+        """Say what onnxruntime says."""
+        return OnnxRuntimeEngine().probe()
+
+    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
+        """Take what onnxruntime takes."""
+        return OnnxRuntimeEngine().supports(artifact, options)
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Wrap the real session."""
+        return FaultySession(OnnxRuntimeEngine().open(artifact, options), self)
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Misbehave."""
+        return embedding_BD
+
+
+class FaultySession:
+    """A real session with a fault."""
+
+    def __init__(self, session: Session, engine: Faulty) -> None:
+        self._session = session
+        self._engine = engine
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """As the real session."""
+        return self._session.effective
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Run the real session, then misbehave."""
+        return self._engine.spoil(self._session.run(features_BTM))
+
+    def close(self) -> None:
+        """Close the real session."""
+        self._session.close()
+
+
+class Crash(Faulty):
+    """Reads from address 0: the process dies of SIGSEGV."""
+
+    name = "faulty-crash"
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Die."""
+        ctypes.string_at(0)
+        return embedding_BD
+
+
+class Hang(Faulty):
+    """Never answers."""
+
+    name = "faulty-hang"
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Wait for ever."""
+        while True:
+            time.sleep(3600)
+
+
+class Wrong(Faulty):
+    """Off by a hundredth of the largest value."""
+
+    name = "faulty-wrong"
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Shift every value."""
+        shift = np.float32(0.01) * np.abs(embedding_BD).max()
+        return np.asarray(embedding_BD + shift, np.float32)
+
+
+class NotANumber(Faulty):
+    """Answers NaN."""
+
+    name = "faulty-nan"
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Spoil one value."""
+        embedding_BD[0, 0] = np.nan
+        return embedding_BD
+
+
+class Raise(Faulty):
+    """Raises what no contract names."""
+
+    name = "faulty-raise"
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Raise."""
+        raise KeyError("something inside the runtime")
+
+
+class TooManyThreads(Faulty):
+    """Takes one thread more than it was given and keeps it busy."""
+
+    name = "faulty-threads"
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Start a busy thread; hashing releases the interpreter's lock."""
+        threading.Thread(target=_hash_for_ever, daemon=True).start()
+        return super().open(artifact, options)
+
+
+def _hash_for_ever() -> None:
+    import hashlib
+
+    data = bytes(1 << 20)
+    while True:
+        hashlib.sha256(data)
+
+
+class Missing(Faulty):
+    """Its runtime is not installed."""
+
+    name = "faulty-missing"
+
+    def probe(self) -> Availability:
+        """Say so."""
+        return Availability(False, reason="no runtime here; install it with: pip install it")

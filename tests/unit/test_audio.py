@@ -1,0 +1,248 @@
+"""Reading and finding audio: what is accepted, and that every refusal names its cure."""
+
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+
+from frontends.audio import AudioError, Utterance, Waveform, find_audio, read_audio
+
+RATE_HZ = 16000
+
+
+def write(
+    path: Path, *, seconds: float = 0.1, channels: int = 1, rate_hz: int = RATE_HZ, **options: Any
+) -> npt.NDArray[np.int16]:
+    """Write noise to a file and return it, int16[N, channels]."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(2)
+    shape = (int(seconds * rate_hz), channels)
+    samples = rng.integers(-32768, 32768, shape).astype(np.int16)
+    soundfile.write(path, samples, rate_hz, **options)
+    return samples
+
+
+def refusal(path: Path, **options: Any) -> str:
+    """Read a file that is refused; return the message, which must be a line about it."""
+    with pytest.raises(AudioError) as caught:
+        read_audio(path, **options)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "aiff", "au", "caf", "w64"])
+def test_lossless_formats_are_exact(tmp_path: Path, ending: str) -> None:
+    """Samples are the file's 16-bit integers as float32, whatever the container."""
+    path = tmp_path / f"a.{ending}"
+    written = write(path, subtype="PCM_16")
+    waveform = read_audio(path)
+    assert waveform.sample_rate_hz == RATE_HZ
+    assert waveform.samples.dtype == np.float32
+    np.testing.assert_array_equal(waveform.samples, written[:, 0])
+
+
+@pytest.mark.parametrize("ending", ["ogg", "opus", "mp3"])
+def test_lossy_formats_are_read(tmp_path: Path, ending: str) -> None:
+    """Compressed audio comes at the right scale and length."""
+    path = tmp_path / f"a.{ending}"
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ)
+    options = {"format": "OGG", "subtype": "OPUS"} if ending == "opus" else {}
+    soundfile.write(path, tone, RATE_HZ, **options)
+    with soundfile.SoundFile(path) as file:
+        resample = file.samplerate != RATE_HZ
+    samples = read_audio(path, resample=resample).samples
+    assert abs(len(samples) - RATE_HZ) < RATE_HZ // 5
+    assert np.abs(samples[2000:-2000]).max() == pytest.approx(0.5 * 32768, rel=0.1)
+
+
+def test_float_files_are_scaled(tmp_path: Path) -> None:
+    """Full scale of a float file is full scale of int16."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.array([0.5, -1.0, 0.0]), RATE_HZ, subtype="FLOAT")
+    np.testing.assert_array_equal(read_audio(path).samples, [16384, -32768, 0])
+
+
+def test_channels_must_be_chosen(tmp_path: Path) -> None:
+    """Stereo is refused until a channel is named, and then that one comes, contiguous."""
+    path = tmp_path / "a.wav"
+    written = write(path, channels=2)
+    assert "2 channels; choose one with --channel 0 to 1" in refusal(path)
+    for channel in (0, 1):
+        samples = read_audio(path, channel=channel).samples
+        np.testing.assert_array_equal(samples, written[:, channel])
+        assert samples.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("channels", "channel"), [(1, 1), (2, 2), (2, -1)])
+def test_channel_out_of_range(tmp_path: Path, channels: int, channel: int) -> None:
+    """A channel that is not there is refused with those that are."""
+    write(tmp_path / "a.wav", channels=channels)
+    message = refusal(tmp_path / "a.wav", channel=channel)
+    assert f"no channel {channel}" in message
+    assert "--channel" in message
+
+
+def test_mono_may_name_its_channel(tmp_path: Path) -> None:
+    """Channel 0 of a mono file is the file."""
+    written = write(tmp_path / "a.wav")
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav", channel=0).samples, written[:, 0])
+
+
+def test_wrong_rate_is_refused_or_resampled(tmp_path: Path) -> None:
+    """Another rate is refused with the switch that converts it, which keeps the tone."""
+    path = tmp_path / "a.wav"
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)
+    soundfile.write(path, tone, 44100)
+    assert "44100 Hz, not 16000; convert it with --resample" in refusal(path)
+    waveform = read_audio(path, resample=True)
+    assert waveform.sample_rate_hz == RATE_HZ
+    assert len(waveform.samples) == RATE_HZ
+    assert np.abs(np.fft.rfft(waveform.samples)).argmax() == 440
+    assert waveform.samples.max() == pytest.approx(16384, rel=0.01)
+    assert read_audio(path, sample_rate_hz=44100).sample_rate_hz == 44100
+
+
+def test_missing_soxr_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without soxr the error says what to install; the right rate never needs it."""
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    write(tmp_path / "a.wav", rate_hz=8000)
+    assert "pip install rtfbench[resample]" in refusal(tmp_path / "a.wav", resample=True)
+    write(tmp_path / "b.wav")
+    read_audio(tmp_path / "b.wav", resample=True)
+
+
+def test_missing_folder_and_foreign_files(tmp_path: Path) -> None:
+    """What is not an audio file is refused for what it is."""
+    assert "does not exist" in refusal(tmp_path / "none.wav")
+    assert "is a folder" in refusal(tmp_path)
+    for name, content in (("a.wav", b"hello\nworld"), ("b.wav", b""), ("c.raw", b"\0" * 64)):
+        (tmp_path / name).write_bytes(content)
+        assert "cannot be read as audio" in refusal(tmp_path / name)
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    """A header without audio is refused."""
+    write(tmp_path / "a.wav", seconds=0)
+    assert "no samples" in refusal(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_not_finite(tmp_path: Path, bad: float) -> None:
+    """NaN and infinity are refused before they reach a model."""
+    soundfile.write(tmp_path / "a.wav", np.array([0.0, bad]), RATE_HZ, subtype="FLOAT")
+    assert "NaN or infinite" in refusal(tmp_path / "a.wav")
+
+
+def test_error_survives_pickling() -> None:
+    """An error can cross a process boundary."""
+    assert str(pickle.loads(pickle.dumps(AudioError("a.wav: broken")))) == "a.wav: broken"
+
+
+def test_waveform_duration_is_in_nanoseconds() -> None:
+    """Duration is samples over rate, rounded down."""
+    assert Waveform(np.zeros(32000, np.float32), RATE_HZ).duration_ns == 2_000_000_000
+    assert Waveform(np.zeros(1, np.float32), 44100).duration_ns == 22_675
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate_hz", "message"),
+    [
+        (np.zeros(4), RATE_HZ, r"float32\[N\]"),
+        (np.zeros((4, 1), np.float32), RATE_HZ, r"float32\[N\]"),
+        (np.zeros(4, np.float32), 0, "sample_rate_hz"),
+    ],
+)
+def test_waveform_is_validated(samples: npt.NDArray[Any], rate_hz: int, message: str) -> None:
+    """A waveform of the wrong type, shape or rate cannot be made."""
+    with pytest.raises(ValueError, match=message):
+        Waveform(samples, rate_hz)
+
+
+def test_folder_is_searched_in_order(tmp_path: Path) -> None:
+    """A folder gives its audio at any depth, sorted; other and hidden files are passed over."""
+    for name in ("b.wav", "a/z.FLAC", "c.opus", "notes.txt", "._b.wav", "list.scp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_audio([tmp_path])
+    assert [each.name for each in found] == ["z", "b", "c"]
+    assert found[0] == Utterance("z", tmp_path / "a" / "z.FLAC")
+
+
+def test_names_are_unique(tmp_path: Path) -> None:
+    """Files that share a stem are named by their path in the folder, then by the whole path."""
+    for name in ("x/a.wav", "x/b/a.wav", "x/a.flac", "x/c.wav", "y/a.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    one = find_audio([tmp_path / "x"])
+    assert [each.name for each in one] == ["a.flac", "a.wav", "b/a.wav", "c"]
+    two = find_audio([tmp_path / "x", tmp_path / "y"])
+    whole = [(tmp_path / name).as_posix() for name in ("x/a.wav", "y/a.wav")]
+    assert [each.name for each in two] == ["a.flac", whole[0], "b/a.wav", "c", whole[1]]
+
+
+def test_the_same_file_twice_is_refused(tmp_path: Path) -> None:
+    """An utterance cannot be measured under one name twice."""
+    write(tmp_path / "a.wav")
+    with pytest.raises(AudioError, match="2 utterances named"):
+        find_audio([tmp_path / "a.wav", tmp_path / "a.wav"])
+
+
+def test_single_files_are_taken_as_they_are(tmp_path: Path) -> None:
+    """A file that is named may have any ending; nothing named, nothing found."""
+    (tmp_path / "a.bin").touch()
+    assert find_audio([tmp_path / "a.bin"]) == (Utterance("a", tmp_path / "a.bin"),)
+    assert find_audio([]) == ()
+
+
+def test_nothing_to_find_is_refused(tmp_path: Path) -> None:
+    """A folder without audio and a path that does not exist are errors."""
+    with pytest.raises(AudioError, match=r"holds no audio; looked for .*\.wav"):
+        find_audio([tmp_path])
+    with pytest.raises(AudioError, match=r"none\.wav: does not exist"):
+        find_audio([tmp_path / "none.wav"])
+
+
+def test_wav_scp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list may have spaces in paths, tabs, blank lines, a BOM and Windows line ends."""
+    for name in ("here/b c.wav", "lists/d.wav", "e.wav", "here/both.wav", "lists/both.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    text = f"\ufeffutt1 b c.wav\r\n\r\n  utt2\td.wav \r\nutt3  {tmp_path}/e.wav\nutt4 both.wav"
+    scp = tmp_path / "lists" / "wav.scp"
+    scp.write_bytes(text.encode())
+    monkeypatch.chdir(tmp_path / "here")
+    assert find_audio([scp]) == (
+        Utterance("utt1", Path("b c.wav")),
+        Utterance("utt2", tmp_path / "lists" / "d.wav"),
+        Utterance("utt3", tmp_path / "e.wav"),
+        Utterance("utt4", Path("both.wav")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"u1 a.wav\nu2 sox a.wav -t wav - |\n", "line 2 is a command, and commands are not run"),
+        (b"u1 a.wav\n\nu1 a.wav\n", "lines 1 and 3 are both 'u1'; rename one"),
+        (b"u1 a.wav\nu2\n", "line 2 has no path"),
+        (b"u1 none.wav\n", "line 1 names none.wav, which does not exist"),
+        (b"\r\n\n", "names no audio"),
+        (b"u1 \xff.wav\n", "is not UTF-8"),
+    ],
+)
+def test_bad_wav_scp(tmp_path: Path, content: bytes, message: str) -> None:
+    """A list that cannot be followed is refused with the line."""
+    write(tmp_path / "a.wav")
+    scp = tmp_path / "wav.scp"
+    scp.write_bytes(content)
+    with pytest.raises(AudioError) as caught:
+        find_audio([scp])
+    assert str(caught.value).startswith(f"{scp}: ")
+    assert message in str(caught.value)

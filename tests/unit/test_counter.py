@@ -1,0 +1,90 @@
+"""Counts are exact integers, and the published figures follow from them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from bench import zoo
+from bench.report import figures
+from bench.zoo import catalog
+from bench.zoo.counter import Counts, count
+
+FACTS: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "golden" / "zoo.json").read_text()
+)
+# WeSpeaker rounded these two and cut off all the others.
+ROUNDED_PARAMS = {"campplus"}
+ROUNDED_FLOPS = {"gemini"}
+
+
+@pytest.fixture(scope="module", params=catalog.names())
+def name(request: pytest.FixtureRequest) -> str:
+    """Name each model in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(name: str) -> nn.Module:
+    """Build each model without values: counting needs none."""
+    with torch.device("meta"):
+        return zoo.build(name)
+
+
+@pytest.fixture(scope="module")
+def counts(model: nn.Module) -> Counts:
+    """Count each model at 198 frames."""
+    return count(model, 198)
+
+
+def test_counts_are_the_golden_integers(name: str, model: nn.Module, counts: Counts) -> None:
+    """Params, MACs at both lengths and published FLOPs equal the golden integers."""
+    facts = FACTS[name]
+    assert counts.params == facts["params"]
+    assert counts.macs == facts["conv_linear_macs_at_198_frames"]
+    assert count(model, 200).macs == facts["conv_linear_macs_at_200_frames"]
+    assert counts.published_flops == facts["published_convention_flops_at_200_frames"]
+
+
+def test_published_params_follow_digit_by_digit(name: str, counts: Counts) -> None:
+    """Published params are the exact count, cut off after two decimals (one is rounded)."""
+    published = catalog.get(name).published_params
+    rounded = f"{counts.params / 1e6:.2f} M"
+    derived = rounded if name in ROUNDED_PARAMS else figures.params(counts.params)
+    assert published in (None, derived)
+
+
+def test_published_flops_follow_digit_by_digit(name: str, counts: Counts) -> None:
+    """Published FLOPs are the exact count, cut off after two decimals (one is rounded)."""
+    published = catalog.get(name).published_flops
+    rounded = f"{counts.published_flops / 1e9:.2f} G"
+    derived = rounded if name in ROUNDED_FLOPS else figures.flops(counts.published_flops)
+    assert published in (None, derived)
+
+
+def test_rounded_figures_are_real_exceptions() -> None:
+    """The two figures listed as rounded do differ from the cut-off ones."""
+    assert figures.params(FACTS["campplus"]["params"]) == "7.17 M"
+    assert catalog.get("campplus").published_params == "7.18 M"
+    gemini_flops = FACTS["gemini"]["published_convention_flops_at_200_frames"]
+    assert figures.flops(gemini_flops) == "5.41 G"
+    assert catalog.get("gemini").published_flops == "5.42 G"
+
+
+def test_uncounted_operators_are_named() -> None:
+    """The counter says which arithmetic is in neither figure, and lists no plain moves."""
+    with torch.device("meta"):
+        model = zoo.build("xvec")
+    assert count(model, 198).uncounted == ("add", "mean", "relu", "sqrt", "var")
+
+
+def test_counting_leaves_the_model_alone() -> None:
+    """The counted model keeps its values, its place and no hook."""
+    model = zoo.build("xvec")
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+    count(model, 198)
+    assert all(torch.equal(values, before[name]) for name, values in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())

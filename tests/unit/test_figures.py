@@ -1,0 +1,49 @@
+"""Figures as text."""
+
+import pytest
+
+from bench.report import figures
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1377, "0.1377"),
+        (0.052624, "0.05262"),
+        (0.05, "0.05000"),
+        (0.99996, "1.000"),
+        (12.3, "12.30"),
+    ],
+)
+def test_rtf_has_four_significant_digits(value: float, text: str) -> None:
+    """As in the published table: 0.1377 and 0.05262."""
+    assert figures.rtf(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (1234.5, "1230"), (12.345, "12.3"), (0.00012345, "0.000123")]
+)
+def test_numbers_have_no_exponent(value: float, text: str) -> None:
+    """Three significant digits, written out."""
+    assert figures.number(value) == text
+
+
+def test_missing_figures() -> None:
+    """What was not measured is a dash."""
+    assert {figures.rtf(None), figures.number(None), figures.plus_minus(None)} == {"-"}
+    assert {figures.params(None), figures.flops(None)} == {"-"}
+
+
+def test_counts_are_cut_off() -> None:
+    """The published tables cut off after two decimals; rounding would give 4.56 G."""
+    assert figures.params(6_634_336) == "6.63 M"
+    assert figures.params(5_009_999) == "5.00 M"
+    assert figures.params(28_626_016) == "28.62 M"
+    assert figures.flops(28_103_034_880) == "28.10 G"
+    assert figures.flops(4_559_902_720) == "4.55 G"
+    assert figures.flops(999_999_999) == "0.99 G"
+
+
+def test_half_widths() -> None:
+    """An interval is written as a share of its middle."""
+    assert figures.plus_minus((0.95, 1.05)) == "±5.0 %"

@@ -1,0 +1,92 @@
+"""Plans and cells."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.plan import Plan, PlanError, expand, load_plan, parse_engine
+from engines.protocol import Form
+
+
+def forms(engine: str) -> Form:
+    """Give every engine its form, as the registry would."""
+    return "static" if engine == "mnn-mini" else "dynamic"
+
+
+def test_the_default_is_the_published_table() -> None:
+    """No file and no flag measure ResNet-34 on three engines, one thread, 32000 samples."""
+    cells = expand(load_plan(None, {}), forms)
+    assert [(c.model, c.engine, c.form, c.threads, c.chunk_samples) for c in cells[:3]] == [
+        ("resnet34", "onnxruntime", "dynamic", 1, 32000),
+        ("resnet34", "mnn", "dynamic", 1, 32000),
+        ("resnet34", "mnn-mini", "static", 1, 32000),
+    ]
+    assert [cell.protocol for cell in cells] == ["published"] * 3 + ["steady"] * 3
+
+
+def test_cells_are_unique_and_grouped() -> None:
+    """A cell named twice is measured once; those that are compared stand side by side."""
+    plan = Plan(engines=("mnn", "onnxruntime", "mnn"), threads=(1, 2), forms=("dynamic", "static"))
+    cells = expand(plan, forms)
+    assert len(cells) == 2 * 2 * 2 * 2
+    groups = [cell.group for cell in cells]
+    assert len(set(groups)) == len([g for i, g in enumerate(groups) if g != groups[i - 1]])
+
+
+def test_ids_are_stable_and_tell_cells_apart() -> None:
+    """An id changes with the cell and with the model file, and with nothing else."""
+    cells = expand(Plan(), forms)
+    assert len({cell.id("x") for cell in cells}) == len(cells)
+    assert cells[0].id("x") == cells[0].id("x") == expand(Plan(), forms)[0].id("x")
+    assert cells[0].id("x") != cells[0].id("y")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "settings"),
+    [
+        ("mnn", "mnn", {}),
+        (" mnn[] ", "mnn", {}),
+        ("a-b.c[x=1, y=two]", "a-b.c", {"x": "1", "y": "two"}),
+    ],
+)
+def test_engines_with_settings(text: str, name: str, settings: dict[str, str]) -> None:
+    """An engine is a name, or a name with settings in brackets."""
+    assert parse_engine(text) == (name, settings)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "mnn[", "mnn[x]", "mnn[x=]", "mnn[=1]", "mnn[x=1,x=2]", "a b"]
+)
+def test_engines_that_cannot_be_read(text: str) -> None:
+    """A malformed engine is an error that shows the right form."""
+    with pytest.raises(ValueError, match=r"name\[key=value"):
+        parse_engine(text)
+
+
+def test_flags_override_the_file(tmp_path: Path) -> None:
+    """What the command line does not name comes from the file."""
+    path = tmp_path / "plan.toml"
+    path.write_text('threads = [2]\nmodels = ["xvec"]\n')
+    plan = load_plan(path, {"threads": [1], "models": None})
+    assert plan.threads == (1,)
+    assert plan.models == ("xvec",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("threads = [", "not TOML"),
+        ("colour = 1", "known keys: .*models"),
+        ("threads = []", "at least 1 item"),
+        ("threads = ['two']", "valid integer"),
+        ("protocols = ['fast']", "'published' or 'steady'"),
+    ],
+)
+def test_bad_plans_are_one_line(tmp_path: Path, content: str, message: str) -> None:
+    """A plan that cannot be used is an error with the file's name and the reason."""
+    path = tmp_path / "plan.toml"
+    path.write_text(content)
+    with pytest.raises(PlanError, match=message) as caught:
+        load_plan(path, {})
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)

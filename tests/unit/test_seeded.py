@@ -1,0 +1,136 @@
+"""Seeded weights: the same everywhere, and sane in every layer."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench import zoo
+from bench.zoo import catalog
+from bench.zoo.repvgg import reparameterize
+from bench.zoo.seeded import denormal_share, round_to_bits, seed_weights, speech_like_features
+
+# One chunk of 198 frames from each of three utterances that calibration has not seen.
+FEATURES_BTM = speech_like_features(3, 198, seed=1)
+
+
+def seeded(name: str, seed: int = 0) -> nn.Module:
+    """Build a model with seeded weights."""
+    model = zoo.build(name)
+    seed_weights(model, seed=seed)
+    return model
+
+
+def embed(model: nn.Module) -> torch.Tensor:
+    """Embed the three test utterances: [3, D]."""
+    with torch.no_grad():
+        embeddings_BD: torch.Tensor = model(torch.from_numpy(FEATURES_BTM))
+    return embeddings_BD
+
+
+def assert_sane(model: nn.Module) -> None:
+    """Embeddings are of ordinary size, differ between inputs and come without denormals."""
+    embeddings_BD = embed(model)
+    assert 0.1 < float(embeddings_BD.std()) < 5
+    unit_BD = nn.functional.normalize(embeddings_BD)
+    cosines_BB = unit_BD @ unit_BD.T - 2 * torch.eye(len(unit_BD))
+    assert float(cosines_BB.max()) < 0.9
+    assert denormal_share(model, FEATURES_BTM[:1]) == 0
+
+
+@pytest.fixture(scope="module", params=catalog.names())
+def model(request: pytest.FixtureRequest) -> nn.Module:
+    """Build each model in turn with seeded weights."""
+    return seeded(request.param)
+
+
+def test_every_model_is_sane(model: nn.Module) -> None:
+    """In every model, activations survive to the embedding and the input decides on it."""
+    assert_sane(model)
+
+
+def test_rounding_errors_do_not_grow(model: nn.Module) -> None:
+    """Float32 agrees with float64 to 1e-4, so two correct engines cannot seem to disagree."""
+    features_BTM = torch.from_numpy(FEATURES_BTM[:1])
+    with torch.no_grad():
+        single_BD = model(features_BTM)
+        double_BD = copy.deepcopy(model).double()(features_BTM.double())
+    assert float((single_BD - double_BD).abs().max()) < 1e-4 * float(double_BD.abs().max())
+
+
+def test_reparameterized_repvgg_is_sane() -> None:
+    """RepVGG stays sane, and the same, when its branches are merged."""
+    model = seeded("repvgg")
+    deployed = reparameterize(model)
+    assert_sane(deployed)
+    torch.testing.assert_close(embed(deployed), embed(model), rtol=0, atol=1e-3)
+
+
+def test_repvgg_is_not_seeded_in_inference_form() -> None:
+    """Weights that cannot be calibrated are refused, with the cure."""
+    with pytest.raises(ValueError, match="before it is reparameterized"):
+        seed_weights(reparameterize(zoo.build("repvgg")))
+
+
+def test_weights_follow_from_the_seed() -> None:
+    """The same seed gives the same bits, whatever torch's own generator did; another does not."""
+    torch.manual_seed(1)
+    first = seeded("xvec").state_dict()
+    torch.manual_seed(2)
+    second = seeded("xvec").state_dict()
+    other = seeded("xvec", seed=1).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["seg_2.weight"], other["seg_2.weight"])
+
+
+def test_weights_do_not_depend_on_threads() -> None:
+    """Sums split over threads differ in their last digits, the weights do not."""
+    num_threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        single = seeded("resnet18").state_dict()
+    finally:
+        torch.set_num_threads(num_threads)
+    several = seeded("resnet18").state_dict()
+    assert all(torch.equal(single[name], several[name]) for name in single)
+
+
+def test_seeded_model_is_ready_to_run() -> None:
+    """Calibration leaves float32, eval mode and the usual momentum behind."""
+    model = seeded("xvec")
+    assert {values.dtype for values in model.parameters()} == {torch.float32}
+    assert not any(module.training for module in model.modules())
+    batch_norm = model.get_submodule("seg_bn_1")
+    assert isinstance(batch_norm, nn.BatchNorm1d)
+    assert batch_norm.momentum == 0.1
+
+
+def test_rounding_swallows_the_noise_of_summation() -> None:
+    """Values that differ in the 13th digit round to the same bits, near zero too."""
+    values = torch.from_numpy(np.random.default_rng(0).standard_normal(10_000))
+    scale = torch.ones_like(values)
+    noisy = values * (1 + 1e-13) + 1e-15
+    assert torch.equal(round_to_bits(values, scale), round_to_bits(noisy, scale))
+    assert float((round_to_bits(values, values) / values - 1).abs().max()) <= 2**-8
+
+
+def test_features_look_like_speech_after_mean_normalisation() -> None:
+    """Features are float32, of log-mel size, without a mean over time and smooth in time."""
+    assert FEATURES_BTM.shape == (3, 198, 80)
+    assert FEATURES_BTM.dtype == np.float32
+    assert 2 < FEATURES_BTM.std() < 3
+    np.testing.assert_allclose(FEATURES_BTM.mean(axis=1), 0, atol=1e-5)
+    # Steps of white noise are sqrt(2) times as large as its values; these are under half of that.
+    steps = np.diff(FEATURES_BTM, axis=1)
+    assert steps.std() < 0.5 * np.sqrt(2) * FEATURES_BTM.std()
+
+
+def test_denormals_are_found() -> None:
+    """A layer that scales everything into the denormal range is reported as wholly denormal."""
+    shrink = nn.Linear(80, 80, bias=False)
+    with torch.no_grad():
+        shrink.weight.copy_(torch.eye(80) * 1e-40)
+    features_BTM = np.ones((1, 2, 80), dtype=np.float32)
+    assert denormal_share(nn.Sequential(shrink, nn.ReLU()), features_BTM) == 1

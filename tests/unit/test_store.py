@@ -1,0 +1,117 @@
+"""The run folder."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.records import Cell, Declaration, Outcome, Record
+from bench.store import RECORDS, RunFolder, StoreError
+from bench.summary import summarize_cell
+
+CELL = Cell(
+    model="xvec", engine="mnn", form="dynamic", threads=1, chunk_samples=32000, protocol="steady"
+)
+
+
+def record(position: int, processing_ms: int, utterance: str = "a", audio_s: int = 1) -> Record:
+    """Return a measurement of one utterance."""
+    ns = processing_ms * 1_000_000
+    return Record(
+        cell_id="c",
+        session=0,
+        block=0,
+        position=position,
+        utterance=utterance,
+        audio_ns=audio_s * 10**9,
+        padded_audio_ns=2 * audio_s * 10**9,
+        load_ns=5_000_000,
+        first_chunk_ns=ns,
+        frontend_ns=ns // 10,
+        engine_ns=ns // 2,
+        processing_ns=ns,
+        chunk_ns=(ns // 2,),
+        cpu_ns=ns,
+        peak_rss_bytes=100_000_000,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """Return an empty run folder with one declared cell."""
+    found = RunFolder.create(tmp_path / "run", overwrite=False, resume=False)
+    found.append(Declaration(cell_id="c", cell=CELL, title="XVEC"))
+    return found
+
+
+def test_lines_come_back_as_they_went(folder: RunFolder) -> None:
+    """What was appended is read back, in order and by cell."""
+    lines: list[Declaration | Record | Outcome] = [
+        record(0, 10),
+        record(1, 20),
+        Outcome(cell_id="c", status="ok"),
+    ]
+    for line in lines:
+        folder.append(line)
+    assert list(folder.lines())[1:] == lines
+    assert folder.cells()["c"].records == lines[:2]
+    assert folder.finished() == {"c"}
+
+
+def test_a_line_cut_off_by_a_crash_is_left_out(folder: RunFolder) -> None:
+    """A torn last line costs itself only, and appending goes on after it."""
+    folder.append(record(0, 10))
+    path = folder.path / RECORDS
+    path.write_text(path.read_text()[:-20])
+    assert len(list(folder.lines())) == 1
+    again = RunFolder.create(folder.path, overwrite=False, resume=True)
+    again.append(record(1, 20))
+    assert len(list(again.lines())) == 2
+
+
+def test_a_damaged_line_in_the_middle_is_an_error(folder: RunFolder) -> None:
+    """Damage elsewhere is told with its line number, never skipped."""
+    with (folder.path / RECORDS).open("a") as file:
+        file.write("{}\n")
+    folder.append(record(0, 10))
+    with pytest.raises(StoreError, match=r"records.jsonl:2"):
+        list(folder.lines())
+
+
+def test_a_run_is_not_overwritten_unasked(folder: RunFolder) -> None:
+    """A folder with a run is refused, unless the user says what to do with it."""
+    with pytest.raises(StoreError, match="--overwrite"):
+        RunFolder.create(folder.path, overwrite=False, resume=False)
+    RunFolder.create(folder.path, overwrite=True, resume=False)
+    assert not list(folder.lines())
+
+
+def test_a_cell_begun_again_counts_anew(folder: RunFolder) -> None:
+    """After a resume, the records of the interrupted attempt do not count."""
+    folder.append(record(0, 10))
+    folder.append(Declaration(cell_id="c", cell=CELL, title="XVEC"))
+    folder.append(record(0, 30))
+    assert folder.cells()["c"].records == [record(0, 30)]
+
+
+def test_rtf_is_summed_time_over_summed_audio(folder: RunFolder) -> None:
+    """A pass weighs utterances by their length; the cell's RTF is the median over passes."""
+    for position, (first_ms, second_ms) in enumerate([(10, 30), (20, 60), (40, 360)]):
+        folder.append(record(position, first_ms, "a", audio_s=1))
+        folder.append(record(position, second_ms, "b", audio_s=3))
+    folder.append(record(3, 10_000, "a"))  # a pass that was interrupted does not count
+    folder.append(Outcome(cell_id="c", status="ok"))
+    summary = summarize_cell(folder.cells()["c"])
+    assert summary.passes == 3
+    assert summary.rtf == pytest.approx(0.080 / 4)
+    assert summary.rtf_padded == pytest.approx(0.080 / 8)
+    assert summary.rtf_frontend == pytest.approx(0.008 / 4)
+    assert summary.peak_rss_mb == pytest.approx(100)
+    assert summary.rtf_ci95 is None
+
+
+def test_a_cell_that_is_not_ok_shows_no_time(folder: RunFolder) -> None:
+    """Times of a wrong result would be believed: they are not shown."""
+    folder.append(record(0, 10))
+    folder.append(Outcome(cell_id="c", status="wrong_output", reason="off"))
+    summary = summarize_cell(folder.cells()["c"])
+    assert (summary.rtf, summary.chunk_ms, summary.status) == (None, None, "wrong_output")
