@@ -124,8 +124,8 @@ def test_help_is_light() -> None:
     heavy = ["numpy", "torch", "scipy", "onnxruntime", "MNN", "matplotlib"]
     code = (
         "import sys\n"
-        "from bench import cli\n"
-        "try:\n    cli.app(['run', '--help'])\n"
+        "from bench.cli import app\n"
+        "try:\n    app(['run', '--help'])\n"
         "except SystemExit as end:\n    assert end.code == 0, end.code\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )

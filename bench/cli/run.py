@@ -1,36 +1,12 @@
-"""The command line: parses, calls, and turns what went wrong into one line and a status.
+"""`rtfbench run` and `rtfbench report`."""
 
-Nothing heavy is imported before a command runs: `rtfbench --help` loads no numpy and no runtime.
-"""
-
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bench.errors import InputError
-
-
-def _examples(*lines: str) -> str:
-    """Return a help text's examples."""
-    # The backspace tells the formatter to leave the lines that follow as they are.
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
-app = typer.Typer(
-    name="rtfbench",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    # Plain help: brackets in it are text, and it stays readable at any width.
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Compare inference engines on speaker-embedding models: real-time factor (RTF), with "
-    "proof that all engines compute the same embedding.",
-    epilog="Exit status: 0 all well, 1 something measured is not ok, 2 bad input.",
-)
+from bench.cli.app import app, examples
 
 
 class Form(StrEnum):
@@ -54,26 +30,9 @@ class ReportFormat(StrEnum):
     json = "json"
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"rtfbench {version('rtfbench')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
-
-
 @app.command(
     short_help="Measure models on engines and print the table.",
-    epilog=_examples(
+    epilog=examples(
         "rtfbench run",
         'rtfbench run --engine mnn --engine "mnn[precision=low]" --audio recordings/',
         "rtfbench run --model resnet34 --threads 1 --threads 2 --chunk-samples 80000 --budget 60",
@@ -169,7 +128,7 @@ def run(
 
 @app.command(
     short_help="Print a finished run again.",
-    epilog=_examples(
+    epilog=examples(
         "rtfbench report runs/bench",
         "rtfbench report runs/bench --format json | jq '.cells[] | [.engine, .rtf]'",
     ),
@@ -182,44 +141,3 @@ def report(
     from bench.commands import run as command
 
     raise typer.Exit(command.report(run_dir, format.value))
-
-
-@app.command(
-    short_help="List engines: versions, settings, or why one is missing.",
-    epilog=_examples(
-        "rtfbench engines",
-    ),
-)
-def engines() -> None:
-    """List every installed engine, plug-ins included."""
-    from bench.commands import lists as command
-
-    raise typer.Exit(command.engines())
-
-
-@app.command(
-    short_help="List models with Params and FLOPs.",
-    epilog=_examples(
-        "rtfbench models",
-    ),
-)
-def models() -> None:
-    """List the models: counted Params and FLOPs beside the published figures."""
-    from bench.commands import lists as command
-
-    raise typer.Exit(command.models())
-
-
-def main() -> None:
-    """Run the command line; the console script `rtfbench`."""
-    try:
-        app()
-    except InputError as error:
-        print(f"rtfbench: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()
