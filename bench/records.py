@@ -176,6 +176,16 @@ class CellSummary(Value):
     peak_rss_mb: float | None
     parity: Parity | None
     effective: Effective
+    sessions: int = 0
+    rtf_pooling: float | None = None
+    padded_share: float | None = None
+    chunk_ms_p90: float | None = None
+    chunk_ms_p99: float | None = None
+    speedup: float | None = None
+    efficiency: float | None = None
+    gflops: float | None = None
+    gemm_share: float | None = None
+    steady_rss_mb: float | None = None
 
     @property
     def engine_label(self) -> str:
@@ -191,9 +201,60 @@ class CellSummary(Value):
         ).engine_label
 
 
+class Ratio(Value):
+    """How many times as long an engine takes as the reference engine of its group.
+
+    `engine` and `reference` are labels with settings. `decided` says that the interval is as
+    narrow as was asked for.
+    """
+
+    model: str
+    threads: int
+    chunk_samples: int
+    protocol: Protocol
+    engine: str
+    form: Form
+    reference: str
+    reference_form: Form
+    ratio: float
+    ci95: tuple[float, float] | None
+    blocks: int
+    sessions: int
+    decided: bool
+
+
+class Ghost(Value):
+    """The reference engine against itself: what this machine can tell apart at the time.
+
+    `half_width` is relative: 0.02 means that ratios under 2 % cannot be told from 1.
+    """
+
+    model: str
+    threads: int
+    chunk_samples: int
+    protocol: Protocol
+    reference: str
+    ratio: float
+    ci95: tuple[float, float] | None
+    half_width: float | None
+    contains_one: bool
+
+
+class Noise(Value):
+    """How quiet the machine was; `sentence` says it to a person."""
+
+    sentence: str
+    contaminated: bool
+    disturbed_share: float | None
+    ghosts: tuple[Ghost, ...] = ()
+    channels: dict[str, float] = {}
+
+
 class Summary(Value):
     """The content of `summary.json`, the machine's door: fields may be added, none may go."""
 
     schema_: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
     environment: Environment
     cells: tuple[CellSummary, ...]
+    ratios: tuple[Ratio, ...] = ()
+    noise: Noise | None = None
