@@ -5,6 +5,7 @@ A command is a module here, which registers with the application, and one in `be
 which does the work.
 """
 
+import os
 import sys
 
 from bench.cli import lists, run  # noqa: F401  (importing a command registers it)
@@ -19,5 +20,10 @@ def main() -> None:
     except InputError as error:
         print(f"rtfbench: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        # The reader, `head` for instance, has seen enough. Python would complain once more when
+        # it flushes standard output at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -16,7 +16,7 @@ from bench.plan import Plan, expand, load_plan, parse_engine
 from bench.records import Summary
 from bench.report import markdown, terminal
 from bench.runner import Runner
-from bench.store import ENVIRONMENT, SUMMARY, TABLE, RunFolder
+from bench.store import ENVIRONMENT, RECORDS, SUMMARY, TABLE, RunFolder
 from bench.summary import summarize
 from bench.zoo import catalog
 from engines import registry
@@ -93,7 +93,7 @@ def run(
     except KeyboardInterrupt:
         interrupted = True
     summary = write_results(folder)
-    terminal.show(summary, Console())
+    terminal.show(summary, terminal.Output())
     _say(f"results: {folder.path}" + (" (interrupted; go on with --resume)" * interrupted))
     if interrupted:
         return INTERRUPTED
@@ -104,11 +104,14 @@ def run(
 
 def report(path: Path, format_name: str) -> int:
     """Print a finished run again."""
-    summary = read_summary(RunFolder(path))
+    folder = RunFolder(path)
+    if not (path / RECORDS).is_file():
+        raise InputError(f"{path}: no {RECORDS} here; name a folder that `rtfbench run --out` made")
+    summary = read_summary(folder)
     if format_name == "json":
         print(_json(summary), end="")
     elif sys.stdout.isatty() and format_name == "terminal":
-        terminal.show(summary, Console())
+        terminal.show(summary, terminal.Output())
     else:
         print(markdown.render(summary), end="")
     return OK

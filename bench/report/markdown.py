@@ -17,12 +17,12 @@ from bench.report.tables import (
 
 def render(summary: Summary) -> str:
     """Return the whole report."""
-    parts = [part for section in sections(summary) for part in _section(section)]
+    parts = [part for section in sections(summary) for part in _section(section, summary)]
     parts.append(_about(summary))
     return "\n\n".join(parts) + "\n"
 
 
-def _section(section: Section) -> list[str]:
+def _section(section: Section, summary: Summary) -> list[str]:
     footnotes = Footnotes(section.rows)
     return [
         f"## {section.title[0].upper()}{section.title[1:]}",
@@ -30,7 +30,7 @@ def _section(section: Section) -> list[str]:
         table(published_columns(footnotes), section.rows),
         *footnotes.lines(),
         *(f"- {reason}" for reason in reasons(section.rows)),
-        table(extended_columns(), section.rows),
+        table(extended_columns(summary.ratios), section.rows),
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Summary
+from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Ratio, Summary
 from bench.report import figures
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
@@ -115,7 +115,17 @@ def published_columns(footnotes: Footnotes) -> list[Column]:
     ]
 
 
-def extended_columns() -> list[Column]:
+def ratio_text(ratios: Sequence[Ratio], row: CellSummary) -> str:
+    """Return how many times as long a row takes as the first of its section, with the interval."""
+    key = (row.model, row.threads, row.chunk_samples, row.protocol, row.engine_label, row.form)
+    for each in ratios:
+        found = (each.model, each.threads, each.chunk_samples, each.protocol, each.engine)
+        if (*found, each.form) == key:
+            return figures.ratio(each.ratio, each.ci95)
+    return figures.MISSING
+
+
+def extended_columns(ratios: Sequence[Ratio]) -> list[Column]:
     """Return what else was measured of a cell."""
     return [
         Column("Model", lambda row: row.title, numeric=False),
@@ -123,6 +133,7 @@ def extended_columns() -> list[Column]:
         Column("form", lambda row: row.form, numeric=False),
         Column("RTF 95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
         Column("passes", lambda row: str(row.passes)),
+        Column("ratio", lambda row: ratio_text(ratios, row)),
         Column("front end", lambda row: figures.rtf(row.rtf_frontend)),
         Column("inference", lambda row: figures.rtf(row.rtf_engine)),
         Column("padded RTF", lambda row: figures.rtf(row.rtf_padded)),
