@@ -6,14 +6,18 @@ from pathlib import Path
 
 from bench import reference
 from bench.child import ChildError, run_module
+from bench.errors import InputError
 from bench.messages import Source
+from bench.plan import parse_engine
 from bench.records import WHOLE_UTTERANCE, Cell, Status, Value
 from bench.reference import ReferenceRequest
 from bench.zoo import artifacts, catalog
 from bench.zoo.artifacts import ArtifactRequest
 from engines import registry
-from engines.protocol import ModelArtifact
+from engines.protocol import EngineError, Form, ModelArtifact
 from frontends.chunking import ChunkPolicy
+
+STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
 
 
 class PrepareRequest(Value):
@@ -73,6 +77,52 @@ def prepare(
     return [_prepared(cell, sources, cores, failures.get(cell.model)) for cell in cells]
 
 
+def artifact_for(
+    model: str,
+    engine: str,
+    *,
+    form: Form | None,
+    chunk_samples: int,
+    logs: Path,
+    phase: Callable[[str], None],
+) -> ModelArtifact:
+    """Return the model file that an engine reads, made if the cache lacks it.
+
+    Args:
+        model: a name of the catalog.
+        engine: an engine's name, with settings or without.
+        form: None takes what the engine prefers.
+        chunk_samples: the chunk that a static model is fixed to, `WHOLE_UTTERANCE` for none.
+        logs: a folder for the request and what the preparing process prints.
+        phase: is told what begins.
+
+    Raises:
+        InputError: there is no such model or engine, or a static model has no chunk size.
+        ChildError: making the file failed.
+    """
+    try:
+        card = catalog.get(model)
+        reader = registry.get(parse_engine(engine).name)
+    except (ValueError, EngineError) as error:
+        raise InputError(str(error)) from None
+    request = ArtifactRequest(
+        model=card.name,
+        format=reader.format,
+        form=form or reader.default_form,
+        chunk_frames=ChunkPolicy(chunk_samples).num_frames,
+    )
+    if request.form == "static" and request.chunk_frames is None:
+        raise InputError(f"{engine}: {STATIC_NEEDS_CHUNKS}")
+    if artifacts.find(request) is None:
+        phase(f"preparing {model} (once, then cached)")
+        logs.mkdir(parents=True, exist_ok=True)
+        _make(PrepareRequest(model=model, artifacts=(request,), references=()), logs)
+    found = artifacts.find(request)
+    if found is None:
+        raise ChildError(f"{model}: its files vanished from the cache; run again")
+    return found
+
+
 def _make(request: PrepareRequest, logs: Path) -> None:
     path = logs / f"prepare-{request.model}.json"
     path.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -86,9 +136,7 @@ def _refusal(cell: Cell, cores: int) -> Refusal | None:
             "unsupported", f"{cell.threads} threads, but this process may use {cores} cores"
         )
     if cell.form == "static" and cell.chunk_samples == WHOLE_UTTERANCE:
-        return Refusal(
-            "unsupported", "a static model needs chunks of one size; name one with --chunk-samples"
-        )
+        return Refusal("unsupported", STATIC_NEEDS_CHUNKS)
     return None
 
 
