@@ -60,6 +60,9 @@ class Plan(Value):
     budget_s: Annotated[float, Field(gt=0)] = 180.0
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     seed: int = 0
+    input: str | None = None
+    output: str | None = None
+    reference: Path | None = None
 
     @field_validator("engines")
     @classmethod

@@ -48,6 +48,8 @@ def summarize_cell(data: CellData) -> CellSummary:
         params=data.declaration.params,
         flops=data.declaration.flops,
         macs=data.declaration.macs,
+        flops_basis=data.declaration.flops_basis,
+        about=data.declaration.about,
         artifact_bytes=data.declaration.artifact_bytes,
         passes=len(passes),
         rtf=median(rtfs),

@@ -10,14 +10,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import audio_input, environment
+from bench import audio_input, environment, user_models
 from bench.errors import InputError
+from bench.model_files import is_path
 from bench.plan import Plan, expand, load_plan, parse_engine
 from bench.records import Summary
 from bench.report import markdown, terminal
 from bench.runner import Runner
 from bench.store import ENVIRONMENT, RECORDS, SUMMARY, TABLE, RunFolder
 from bench.summary import summarize
+from bench.user_models import UserModel
 from bench.zoo import catalog
 from engines import registry
 from engines.protocol import EngineError, SessionOptions, chosen
@@ -27,6 +29,7 @@ OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 SEEDED_WEIGHTS = (
     "seeded, not trained: speed and parity are real, the embeddings tell no speakers apart."
 )
+FILE_WEIGHTS = "those of the model files."
 
 
 class RichProgress:
@@ -68,7 +71,7 @@ def run(
 ) -> int:
     """Run a sweep, print its tables, and return the exit status."""
     plan = load_plan(plan_path, flags)
-    _check_names(plan)
+    users = _check_names(plan)
     checked = audio_input.check(plan.audio, channel=channel, resample=resample)
     *others, last = checked.errors or ("",)
     for error in others:
@@ -78,18 +81,23 @@ def run(
     if last:
         _complain(last)
     path = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
+    cells = user_models.fit(
+        expand(plan, lambda engine: registry.get(engine).default_form),
+        users,
+        sizes_given="chunk_samples" in plan.model_fields_set,
+        forms_given=bool(plan.forms),
+    )
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
     host = environment.describe(
         audio=[source.name for source in checked.sources],
         audio_s=checked.audio_s,
-        weights=SEEDED_WEIGHTS,
+        weights=SEEDED_WEIGHTS if len(users) < len(plan.models) else FILE_WEIGHTS,
     )
     folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
-    cells = expand(plan, lambda engine: registry.get(engine).default_form)
     interrupted = False
     try:
         with progress_on_stderr() as progress:
-            Runner(plan, folder, checked.sources, progress).run(cells)
+            Runner(plan, folder, checked.sources, progress, users=users).run(cells)
     except KeyboardInterrupt:
         interrupted = True
     summary = write_results(folder)
@@ -134,15 +142,23 @@ def _json(summary: Summary) -> str:
     return summary.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
-def _check_names(plan: Plan) -> None:
-    """Refuse unknown models, engines and settings before anything is made."""
+def _check_names(plan: Plan) -> dict[str, UserModel]:
+    """Refuse unknown models, engines and settings before anything is made.
+
+    Returns:
+        The models that are files.
+    """
     try:
         for model in plan.models:
-            catalog.get(model)
+            if not is_path(model):
+                catalog.get(model)
         for spec in map(parse_engine, plan.engines):
             chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
     except (catalog.UnknownModelError, EngineError) as error:
         raise InputError(str(error)) from error
+    return user_models.load_all(
+        plan.models, input_name=plan.input, output_name=plan.output, reference=plan.reference
+    )
 
 
 def _complain(text: str) -> None:

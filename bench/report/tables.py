@@ -160,13 +160,15 @@ def counts_line(summary: Summary) -> list[str]:
     """Return, for each model and chunk size, the exact counts behind the rounded ones."""
     lines: dict[str, None] = {}
     for row in summary.cells:
-        if row.params is None or row.flops is None:
+        if row.flops is None:
             continue
-        text = f"{row.title}: {row.params:,} parameters; {row.flops:,} FLOPs by the published "
-        text += "convention (200 frames)"
+        text = f"{row.title}: "
+        text += f"{row.params:,} parameters; " if row.params is not None else ""
+        text += f"{row.flops:,} FLOPs {row.flops_basis}"
         if row.macs is not None:
             text += f"; {row.macs:,} multiply-accumulates at {row.chunk_samples} samples"
             text += _runtime_count(summary, row)
+        text += f"; {row.about}" if row.about else ""
         lines[text] = None
     return list(lines)
 

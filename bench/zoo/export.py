@@ -26,7 +26,9 @@ def to_onnx(model: nn.Module, path: Path, *, feat_dim: int, num_frames: int | No
         feat_dim: M.
         num_frames: fixes T, and B to 1; None leaves both open.
     """
-    features_BTM = torch.randn(1, num_frames or EXAMPLE_FRAMES, feat_dim)
+    # Traced with a batch of one, some models would be exported for a batch of one only.
+    batch = 2 if num_frames is None else 1
+    features_BTM = torch.randn(batch, num_frames or EXAMPLE_FRAMES, feat_dim)
     dynamic = {0: torch.export.Dim("B"), 1: torch.export.Dim("T", min=2)}
     with warnings.catch_warnings():
         # The exporter uses parts of torch that torch itself calls deprecated.
