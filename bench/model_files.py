@@ -18,12 +18,14 @@ from bench.cache import sha256_of
 from bench.child import SINGLE_THREADED, how_it_ended
 from bench.errors import InputError
 from bench.records import Value
-from engines.protocol import EngineError, Form, Format
+from engines.protocol import Form, Format
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
 FORMATS: dict[str, Format] = {".onnx": "onnx", ".mnn": "mnn"}
 #: Where a model takes any number of frames, its FLOPs are given at the published tables' length.
 STATED_FRAMES = 200
+#: What the front end makes.
+MEL_BINS = ChunkPolicy(WHOLE_UTTERANCE).fbank.num_mel_bins
 
 
 class FileRequest(Value):
@@ -116,9 +118,14 @@ def read(request: FileRequest) -> ModelFile:
     """
     if not request.path.stat().st_size:
         raise InputError(f"{request.path}: an empty file; export the model again")
-    if FORMATS[request.path.suffix] == "onnx":
-        return _read_onnx(request)
-    return _read_mnn(request)
+    reader = _read_onnx if FORMATS[request.path.suffix] == "onnx" else _read_mnn
+    try:
+        return reader(request)
+    except InputError:
+        raise
+    except Exception as error:  # the libraries raise what they like where a graph makes no sense
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{request.path}: cannot be read as a model ({said})") from error
 
 
 def _read_onnx(request: FileRequest) -> ModelFile:
@@ -239,18 +246,12 @@ def _features(
     path: Path, name: str, shape: tuple[int | None, ...] | None
 ) -> tuple[int | None, int]:
     """Return frames (None for any number) and feature dimension of an input [B, T, M]."""
-    bins = ChunkPolicy(WHOLE_UTTERANCE).fbank.num_mel_bins
     if shape is None or len(shape) != 3 or shape[0] not in (None, 1):
         raise InputError(
-            f"{path}: the input {_list({name: shape})} is no features [B, T, {bins}] "
+            f"{path}: the input {_list({name: shape})} is no features [B, T, M] "
             "(batch, frames, mel bins)"
         )
-    if shape[2] not in (None, bins):
-        raise InputError(
-            f"{path}: takes {shape[2]} features a frame, and the front end makes {bins} mel bins; "
-            f"name a model with feat_dim {bins}"
-        )
-    return shape[1], bins
+    return shape[1], shape[2] or MEL_BINS
 
 
 def _embedding_dim(path: Path, name: str, shape: tuple[int | None, ...] | None) -> int:
@@ -276,11 +277,8 @@ def main() -> None:
     request = FileRequest.model_validate_json(sys.argv[1])
     try:
         answer = _Answer(file=read(request))
-    except (InputError, EngineError) as error:
+    except InputError as error:
         answer = _Answer(error=str(error))
-    except Exception as error:  # onnx raises what it likes for graphs that make no sense
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        answer = _Answer(error=f"{request.path}: cannot be read as a model ({said})")
     os.write(answer_fd, answer.model_dump_json().encode())
 
 

@@ -4,6 +4,7 @@ python -m bench.prepare_file REQUEST.json
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench import reference
@@ -83,13 +84,15 @@ def _macs(file: ModelFile, chunk_frames: int | None) -> int | None:
     return onnx_graph.count(onnx_graph.load(file.path), file.input_name, chunk_frames).macs
 
 
-def open_reference(file: ModelFile) -> Session:
-    """Open what embeddings are compared with: onnxruntime on the graph as it is, in float32."""
-    name = "onnxruntime" if file.format == "onnx" else "mnn"
-    settings = {"graph_optimization": "off"} if file.format == "onnx" else {"precision": "high"}
-    found = registry.get(name).probe()
+def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> Session:
+    """Open a model file with one thread.
+
+    Raises:
+        EngineError: the engine is not installed, or cannot load the file.
+    """
+    found = registry.get(engine).probe()
     if not found.ok:
-        raise EngineError(f"the reference needs {name}: {found.reason}")
+        raise EngineError(f"running {file.path.name} needs {engine}: {found.reason}")
     artifact = ModelArtifact(
         name=file.path.name,
         path=file.path,
@@ -102,7 +105,17 @@ def open_reference(file: ModelFile) -> Session:
         input_name=file.input_name,
         output_name=file.output_name,
     )
-    return registry.get(name).open(artifact, SessionOptions(settings=settings))
+    return registry.get(engine).open(artifact, SessionOptions(settings=settings))
+
+
+def open_reference(file: ModelFile) -> Session:
+    """Open what embeddings are compared with.
+
+    That is onnxruntime in float32 on the graph as it is, or for MNN's own files MNN itself.
+    """
+    if file.format == "onnx":
+        return open_session(file, "onnxruntime", {"graph_optimization": "off"})
+    return open_session(file, "mnn", {"precision": "high"})
 
 
 def make_reference(user: UserModel, request: reference.ReferenceRequest) -> None:

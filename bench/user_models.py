@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.cache import cache_folder, fingerprint
 from bench.errors import InputError
-from bench.model_files import FileRequest, ModelFile, describe, is_path
+from bench.model_files import MEL_BINS, FileRequest, ModelFile, describe, is_path
 from bench.records import Cell, Value
 from engines import registry
 from engines.protocol import Form
@@ -89,6 +89,11 @@ def load(
         InputError: one of them cannot be used, or they do not belong together.
     """
     file = describe(FileRequest(path=Path(path), input_name=input_name, output_name=output_name))
+    if file.feat_dim != MEL_BINS:
+        raise InputError(
+            f"{path}: takes {file.feat_dim} features a frame, and the front end makes {MEL_BINS} "
+            f"mel bins; name a model with feat_dim {MEL_BINS}"
+        )
     if reference is None:
         return UserModel(file=file, reference=file)
     if reference.suffix != ".onnx":

@@ -21,7 +21,7 @@ FLOORS: list[list[str]] = [
     ["bench.audio_input", "bench.reference", "bench.probe", "bench.report", "bench.model_files"],
     ["bench.user_models"],
     ["bench.workload"],
-    ["bench.worker", "bench.prepare", "bench.prepare_file", "bench.runner"],
+    ["bench.worker", "bench.prepare", "bench.prepare_file", "bench.make_export", "bench.runner"],
     ["bench.commands"],
     ["bench.cli"],
 ]
