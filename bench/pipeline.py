@@ -4,7 +4,7 @@ The only module where the front end meets an engine.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,4 +78,48 @@ class Pipeline:
             frontend_ns=cut - began,
             chunk_ns=tuple(chunk_ns),
             processing_ns=ended - began,
+        )
+
+    def embed_blocks(self, session: Session, blocks: Iterable[FloatArray]) -> Embedded:
+        """Compute what `embed` computes from samples that come in blocks, as they are read.
+
+        Memory does not grow with the length of an utterance that is cut. The time that the blocks
+        take to come is no processing time.
+
+        Raises:
+            ValueError: the waveform is too short for one frame.
+            EngineError: the session refused or failed.
+        """
+        clock = self._clock
+        embeddings_CBD: list[FloatArray] = []
+        chunk_ns: list[int] = []
+        reading_ns = 0
+
+        def timed() -> Iterator[FloatArray]:
+            nonlocal reading_ns
+            remaining = iter(blocks)
+            while True:
+                before = clock()
+                block = next(remaining, None)
+                reading_ns += clock() - before
+                if block is None:
+                    return
+                yield block
+
+        began = clock()
+        for chunk in self.policy.chunks(self._fbank.blocks(timed())):
+            features_BTM = chunk.features[np.newaxis]
+            before = clock()
+            embedding_BD = session.run(features_BTM)
+            chunk_ns.append(clock() - before)
+            embeddings_CBD.append(embedding_BD)
+        chunk_embeddings_CD = np.concatenate(embeddings_CBD)
+        embedding_D = chunk_embeddings_CD.mean(axis=0)
+        processing_ns = clock() - began - reading_ns
+        return Embedded(
+            embedding_D=embedding_D,
+            chunk_embeddings_CD=chunk_embeddings_CD,
+            frontend_ns=processing_ns - sum(chunk_ns),
+            chunk_ns=tuple(chunk_ns),
+            processing_ns=processing_ns,
         )
