@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.protocol import FloatArray, Session
+from engines.protocol import FloatArray, ModelArtifact, Session
 from frontends.audio import Waveform
 from frontends.chunking import ChunkPolicy
 from frontends.fbank import Fbank, FbankConfig
@@ -32,6 +32,19 @@ class Embedded:
     processing_ns: int
 
 
+def chunk_samples_for(artifact: ModelArtifact, asked: int) -> int:
+    """Return the chunk length that a model runs with: a static one dictates it.
+
+    Args:
+        artifact: the model.
+        asked: samples per chunk, -1 for the whole utterance.
+    """
+    config = FbankConfig(num_mel_bins=artifact.feat_dim)
+    if artifact.num_frames is None or ChunkPolicy(asked, config).num_frames == artifact.num_frames:
+        return asked
+    return (artifact.num_frames - 1) * config.frame_shift + config.frame_length
+
+
 class Pipeline:
     """One front end and one chunk policy; sessions come and go. Not thread-safe."""
 
@@ -45,6 +58,11 @@ class Pipeline:
         self.policy = ChunkPolicy(chunk_samples, config)
         self._fbank = Fbank(config)
         self._clock = clock
+
+    @classmethod
+    def for_model(cls, artifact: ModelArtifact, chunk_samples: int) -> "Pipeline":
+        """Return the pipeline whose features have the model's mel bins."""
+        return cls(chunk_samples, FbankConfig(num_mel_bins=artifact.feat_dim))
 
     def first_chunk(self, waveform: Waveform) -> FloatArray:
         """Return the features of an utterance's first chunk: float32 [1, T, M]."""

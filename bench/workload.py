@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import reference
+from bench import model_file, reference
 from bench.child import ChildError, run_module
+from bench.errors import InputError
 from bench.messages import Source
 from bench.records import WHOLE_UTTERANCE, Cell, Status, Value
 from bench.reference import ReferenceRequest
 from bench.zoo import artifacts, catalog
 from bench.zoo.artifacts import ArtifactRequest
 from engines import registry
-from engines.protocol import ModelArtifact
+from engines.protocol import EngineError, Form, ModelArtifact
 from frontends.chunking import ChunkPolicy
 
 
@@ -71,6 +72,51 @@ def prepare(
             except ChildError as error:
                 failures[model] = f"preparing {model} failed: {error}"
     return [_prepared(cell, sources, cores, failures.get(cell.model)) for cell in cells]
+
+
+def artifact_for(
+    model: str,
+    engine: str,
+    *,
+    form: Form | None,
+    chunk_samples: int,
+    logs: Path,
+    phase: Callable[[str], None],
+) -> ModelArtifact:
+    """Return the model file that an engine runs, made if the cache lacks it.
+
+    Args:
+        model: a name of the catalog, or the path of a model file.
+        engine: the engine's name.
+        form: dynamic or static; None takes what the engine prefers.
+        chunk_samples: what a static model is fixed to.
+        logs: a folder for what the process that makes it prints.
+        phase: is told what begins.
+
+    Raises:
+        InputError: there is no such model, or none of this form.
+        ChildError: it cannot be made.
+    """
+    if Path(model).suffix in model_file.SUFFIXES:
+        return model_file.read(Path(model))
+    try:
+        catalog.get(model)
+        found = registry.get(engine)
+    except (catalog.UnknownModelError, EngineError) as error:
+        raise InputError(str(error)) from error
+    form = form or found.default_form
+    if form == "static" and chunk_samples == WHOLE_UTTERANCE:
+        raise InputError("a static model needs chunks of one size; name one")
+    frames = ChunkPolicy(chunk_samples).num_frames
+    request = ArtifactRequest(model=model, format=found.format, form=form, chunk_frames=frames)
+    artifact = artifacts.find(request)
+    if artifact is None:
+        phase(f"preparing {model} (once, then cached)")
+        _make(PrepareRequest(model=model, artifacts=(request,), references=()), logs)
+        artifact = artifacts.find(request)
+    if artifact is None:
+        raise ChildError(f"{model}: its file vanished from the cache; run again")
+    return artifact
 
 
 def _make(request: PrepareRequest, logs: Path) -> None:

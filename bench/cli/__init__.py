@@ -5,9 +5,10 @@ A command is a module here, which registers with the application, and one in `be
 which does the work.
 """
 
+import os
 import sys
 
-from bench.cli import lists, run  # noqa: F401  (importing a command registers it)
+from bench.cli import extract, lists, run, score  # noqa: F401  (importing a command registers it)
 from bench.cli.app import app
 from bench.errors import InputError
 
@@ -21,3 +22,7 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
