@@ -8,7 +8,8 @@ which does the work.
 import os
 import sys
 
-from bench.cli import export, lists, run  # noqa: F401  (importing a command registers it)
+# Importing a command registers it.
+from bench.cli import export, extract, lists, run, score  # noqa: F401
 from bench.cli.app import app
 from bench.errors import InputError
 
