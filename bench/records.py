@@ -186,6 +186,7 @@ class CellSummary(Value):
     gflops: float | None = None
     gemm_share: float | None = None
     steady_rss_mb: float | None = None
+    eer: float | None = None
 
     @property
     def engine_label(self) -> str:
