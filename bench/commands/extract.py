@@ -230,7 +230,7 @@ def _setting(options: ModelOptions) -> Setting:
             form=options.form,
             chunk_samples=options.chunk_samples,
             logs=logs,
-            phase=_say,
+            phase=_say_on_terminal,
         )
     except ChildError as error:
         raise InputError(f"{options.model}: {error}") from error
@@ -341,3 +341,8 @@ def _report(total: int) -> Iterator[Report]:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def _say_on_terminal(text: str) -> None:
+    if sys.stderr.isatty():
+        _say(text)
