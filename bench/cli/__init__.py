@@ -8,7 +8,7 @@ which does the work.
 import os
 import sys
 
-from bench.cli import extract, lists, run, score  # noqa: F401  (importing a command registers it)
+from bench.cli import extract, lists, run, score, verify  # noqa: F401  (importing a command registers it)
 from bench.cli.app import app
 from bench.errors import InputError
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -355,6 +356,27 @@ def test_resume_refuses_what_does_not_fit(
     part.write_text(first + second)
     assert rtfbench(*arguments, *MODEL).returncode == 1
     assert result.read_text().splitlines() == expected.splitlines()[:3]
+
+
+def test_no_room_left_is_one_line(
+    rtfbench: Command, scp: Path, expected: str, tmp_path: Path
+) -> None:
+    """When the result cannot grow, one line says so, and --resume goes on once there is room."""
+    arguments = ("extract", "--wav-scp", scp, *MODEL, "--result", tmp_path / "e.txt")
+    limit = (30_000, resource.RLIM_INFINITY)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "make room and go on with --resume" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "e.txt.part").stat().st_size == 30_000
+    assert rtfbench(*arguments, "--resume").returncode == 0
+    assert (tmp_path / "e.txt").read_text() == expected
 
 
 def test_one_writer_at_a_time(rtfbench: Command, long_scp: Path, tmp_path: Path) -> None:
