@@ -54,6 +54,12 @@ def check(paths: Sequence[Path], *, channel: int | None = None, resample: bool =
                 channel=channel,
                 resample=resample,
             )
+            if source.name in {other.name for other in sources}:
+                errors.append(
+                    f"utterance {source.name}: {source.path}: another recording has this name; "
+                    "name their folder instead, or rename one"
+                )
+                continue
             try:
                 waveform = read_source(source)
             except AudioError as error:

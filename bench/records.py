@@ -190,6 +190,7 @@ class CellSummary(Value):
     steady_rss_mb: float | None = None
     flops_basis: str = "by the published convention (200 frames)"
     about: str = ""
+    eer: float | None = None
 
     @property
     def engine_label(self) -> str:

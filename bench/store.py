@@ -14,6 +14,7 @@ RECORDS = "records.jsonl"
 ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
 TABLE = "table.md"
+TRIALS = "trials.txt"
 
 
 class StoreError(InputError):
@@ -51,7 +52,7 @@ class RunFolder:
                         f"{path} holds a run already; choose another --out, "
                         "or add --resume or --overwrite"
                     )
-                for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE):
+                for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE, TRIALS):
                     (path / name).unlink(missing_ok=True)
             folder.logs.mkdir(exist_ok=True)
             folder.embeddings.mkdir(exist_ok=True)

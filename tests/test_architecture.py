@@ -17,7 +17,7 @@ FLOORS: list[list[str]] = [
     ["bench", "bench.errors", "bench.cache"],
     ["bench.records", "bench.schedule", "bench.stats", "bench.threads", "bench.scoring"],
     ["bench.messages", "bench.plan", "bench.store", "bench.environment", "bench.parity"],
-    ["bench.embeddings", "bench.trials"],
+    ["bench.embeddings", "bench.trials", "bench.trial_check"],
     ["bench.zoo", "bench.child", "bench.pipeline", "bench.summary", "bench.onnx_graph"],
     ["bench.audio_input", "bench.reference", "bench.probe", "bench.report", "bench.model_files"],
     ["bench.user_models"],

@@ -1,20 +1,12 @@
-"""`rtfbench extract` and `rtfbench verify`."""
+"""`rtfbench extract`, and the options that `verify` shares with it."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.app import app, examples
-
-
-class Form(StrEnum):
-    """Whether a model takes any number of frames."""
-
-    dynamic = "dynamic"
-    static = "static"
-
+from bench.cli.run import Form
 
 ModelName = Annotated[
     str, typer.Option(help="Model name (`rtfbench models`), or an .onnx or .mnn file.")
@@ -99,10 +91,11 @@ def extract(
     in RESULT.part, which becomes RESULT at the end, so that nothing is lost by an interruption.
     """
     from bench.commands import extract as command
+    from bench.extract.options import ModelOptions
 
     raise typer.Exit(
         command.extract(
-            command.ModelOptions(
+            ModelOptions(
                 model=model,
                 engine=engine,
                 form=form.value if form else None,
@@ -119,47 +112,5 @@ def extract(
             strict=strict,
             resume=resume,
             overwrite=overwrite,
-        )
-    )
-
-
-@app.command(
-    short_help="Tell whether two recordings are of one speaker.",
-    epilog=examples(
-        "rtfbench verify --enroll a.wav --test b.wav --model resnet34 --engine mnn",
-    )
-    + "\n\nExit status: 0 same speaker, 1 different speakers, 2 error.",
-)
-def verify(
-    enroll: Annotated[Path, typer.Option(help="Recording of the speaker who is known.")],
-    test: Annotated[Path, typer.Option(help="Recording to compare it with.")],
-    threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Same speaker from this score on.")
-    ] = 0.5,
-    model: ModelName = "resnet34",
-    engine: EngineName = None,
-    form: ModelForm = None,
-    samples_per_chunk: ChunkSamples = 32000,
-    threads: Threads = 1,
-    channel: Channel = None,
-    resample: Resample = False,
-) -> None:
-    """Print the similarity of two recordings, (cosine + 1) / 2, and the decision."""
-    from bench.commands import extract as command
-
-    raise typer.Exit(
-        command.verify(
-            command.ModelOptions(
-                model=model,
-                engine=engine,
-                form=form.value if form else None,
-                chunk_samples=samples_per_chunk,
-                threads=threads,
-                channel=channel,
-                resample=resample,
-            ),
-            enroll=enroll,
-            test=test,
-            threshold=threshold,
         )
     )

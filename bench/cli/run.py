@@ -96,6 +96,12 @@ def run(
     resample: Annotated[
         bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")
     ] = False,
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trial list (`rtfbench score`): adds each cell's EER, and how far engines differ."
+        ),
+    ] = None,
     budget: Annotated[
         float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")
     ] = None,
@@ -145,6 +151,7 @@ def run(
             resume=resume,
             channel=channel,
             resample=resample,
+            trials=trials,
         )
     )
 

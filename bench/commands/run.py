@@ -10,14 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import audio_input, environment, user_models
+from bench import audio_input, environment, trial_check, user_models
 from bench.errors import InputError
 from bench.model_files import is_path
 from bench.plan import Plan, expand, load_plan, parse_engine
 from bench.records import Summary
 from bench.report import markdown, terminal
 from bench.runner import Runner
-from bench.store import ENVIRONMENT, RECORDS, SUMMARY, TABLE, RunFolder
+from bench.store import ENVIRONMENT, RECORDS, SUMMARY, TABLE, TRIALS, RunFolder
 from bench.summary import summarize
 from bench.user_models import UserModel
 from bench.zoo import catalog
@@ -68,6 +68,7 @@ def run(
     resume: bool,
     channel: int | None,
     resample: bool,
+    trials: Path | None = None,
 ) -> int:
     """Run a sweep, print its tables, and return the exit status."""
     plan = load_plan(plan_path, flags)
@@ -80,6 +81,8 @@ def run(
         raise InputError(last)
     if last:
         _complain(last)
+    if trials is not None:
+        trial_check.check_covered(trials, [source.name for source in checked.sources])
     path = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
     cells = user_models.fit(
         expand(plan, lambda engine: registry.get(engine).default_form),
@@ -93,6 +96,8 @@ def run(
         audio_s=checked.audio_s,
         weights=SEEDED_WEIGHTS if len(users) < len(plan.models) else FILE_WEIGHTS,
     )
+    if trials is not None:
+        folder.write(TRIALS, trials.read_text(encoding="utf-8-sig"))
     folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
     interrupted = False
     try:
@@ -127,7 +132,9 @@ def report(path: Path, format_name: str) -> int:
 
 def read_summary(folder: RunFolder) -> Summary:
     """Derive a run's result from its records."""
-    return summarize(folder.environment(), list(folder.cells().values()))
+    cells = folder.cells()
+    summary = summarize(folder.environment(), list(cells.values()))
+    return trial_check.with_eer(summary, list(cells), folder)
 
 
 def write_results(folder: RunFolder) -> Summary:

@@ -1,12 +1,14 @@
 """What the parent and a worker of `extract` say to each other, one JSON object a line."""
 
+import base64
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, TypeAdapter
 
 from bench.records import Value
-from engines.protocol import ModelArtifact
+from engines.protocol import FloatArray, ModelArtifact
 
 
 class Setting(Value):
@@ -82,6 +84,23 @@ class Embedding(Value):
     embedding: str
     audio_ns: int
     processing_ns: int
+
+    @classmethod
+    def of(
+        cls, embedding_D: FloatArray, *, index: int, audio_ns: int, processing_ns: int
+    ) -> "Embedding":
+        """Pack an embedding."""
+        return cls(
+            index=index,
+            embedding=base64.b64encode(embedding_D.astype("<f4").tobytes()).decode(),
+            audio_ns=audio_ns,
+            processing_ns=processing_ns,
+        )
+
+    @property
+    def values_D(self) -> FloatArray:
+        """The embedding, unpacked."""
+        return np.frombuffer(base64.b64decode(self.embedding), np.float32)
 
 
 class Unusable(Value):

@@ -127,11 +127,6 @@ class Pool:
             for member in self._members:
                 stack.callback(member.child.close)
 
-    @property
-    def pids(self) -> list[int]:
-        """The processes' ids."""
-        return [member.child.pid for member in self._members]
-
     def embed(self, utterances: Iterable[Utterance]) -> Iterator[Finished]:
         """Yield what became of every utterance, in their order.
 

@@ -5,7 +5,6 @@ Tasks come as JSON lines on standard input, answers go to an inherited file desc
 """
 
 import argparse
-import base64
 import os
 import sys
 import traceback
@@ -82,9 +81,9 @@ class Embedder:
                 f"{task.path}: the engine's output is not {self._embedding_dim} finite "
                 f"values (shape {list(embedding_D.shape)})"
             )
-        return Embedding(
+        return Embedding.of(
+            embedding_D,
             index=task.index,
-            embedding=base64.b64encode(embedding_D.astype(np.float32).tobytes()).decode(),
             audio_ns=samples * NS_PER_S // config.sample_rate_hz,
             processing_ns=embedded.processing_ns,
         )

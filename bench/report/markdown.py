@@ -12,12 +12,14 @@ from bench.report.tables import (
     published_columns,
     reasons,
     sections,
+    verification_columns,
 )
 
 
 def render(summary: Summary) -> str:
     """Return the whole report."""
     parts = [part for section in sections(summary) for part in _section(section, summary)]
+    parts += verification(summary)
     parts.append(_about(summary))
     return "\n\n".join(parts) + "\n"
 
@@ -31,6 +33,19 @@ def _section(section: Section, summary: Summary) -> list[str]:
         *footnotes.lines(),
         *(f"- {reason}" for reason in reasons(section.rows)),
         table(extended_columns(summary.ratios), section.rows),
+    ]
+
+
+def verification(summary: Summary) -> list[str]:
+    """Return the error rates of a run that was given trials."""
+    rows = [row for row in summary.cells if row.eer is not None]
+    if not rows:
+        return []
+    return [
+        "## Speaker verification on the run's trials",
+        "EER of the embeddings that each cell computed, and its difference, in percentage points, "
+        "to the first cell of the same model.",
+        table(verification_columns(rows), rows),
     ]
 
 

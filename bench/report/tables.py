@@ -147,6 +147,27 @@ def extended_columns(ratios: Sequence[Ratio]) -> list[Column]:
     ]
 
 
+def verification_columns(rows: Sequence[CellSummary]) -> list[Column]:
+    """Return the columns of a table of error rates; every row has one."""
+    first: dict[str, float] = {}
+    for row in rows:
+        first.setdefault(row.title, row.eer or 0.0)
+
+    def difference(row: CellSummary) -> str:
+        return f"{100 * ((row.eer or 0.0) - first[row.title]):+.4f}"
+
+    return [
+        Column("Model", lambda row: row.title, numeric=False),
+        Column("engine", lambda row: row.engine_label, numeric=False),
+        Column("form", lambda row: row.form, numeric=False),
+        Column("protocol", lambda row: row.protocol, numeric=False),
+        Column("threads", lambda row: str(row.threads)),
+        Column("chunk samples", lambda row: str(row.chunk_samples)),
+        Column("EER %", lambda row: f"{100 * (row.eer or 0.0):.4f}"),
+        Column("difference", difference),
+    ]
+
+
 def reasons(rows: Sequence[CellSummary]) -> list[str]:
     """Return one line for every row that is not ok."""
     return [

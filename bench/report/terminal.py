@@ -54,6 +54,8 @@ def show(summary: Summary, console: Console) -> None:
         for reason in reasons(section.rows):
             console.print(Text(reason, style="red"))
         console.print()
+    for part in markdown.verification(summary):
+        console.print(Text(part))
 
 
 def _table(section: Section, *, wide: bool) -> Table:

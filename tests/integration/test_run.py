@@ -265,6 +265,25 @@ def test_one_bad_recording_does_not_lose_the_good_ones(
         assert cure in line
 
 
+def test_a_list_with_a_missing_file_runs_on_the_others(
+    rtfbench: Command, short_speech: Path, tmp_path: Path
+) -> None:
+    """A missing file and a second recording of one name are told; the first ones are measured."""
+    scp = tmp_path / "wav.scp"
+    scp.write_text(f"u1 none.wav\nu2 {short_speech}\n")
+    (tmp_path / "u2.flac").write_bytes(short_speech.read_bytes())
+    out = tmp_path / "out"
+    done = rtfbench(
+        *("run", "--model", MODEL, "--engine", "onnxruntime", "--protocol", "steady"),
+        *("--audio", scp, "--audio", tmp_path / "u2.flac", "--budget", 1, "--out", out),
+    )
+    assert done.returncode == 2
+    assert "utterance u1: " in done.stderr
+    assert "none.wav: does not exist" in done.stderr
+    assert "another recording has this name" in done.stderr
+    assert read_json(out / "summary.json")["environment"]["audio"] == ["u2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,0 +1,106 @@
+"""From the options of a command to the setting, and to workers that are ready for it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.cache import cache_folder
+from bench.child import ChildError
+from bench.environment import usable_cores
+from bench.errors import InputError
+from bench.extract.messages import Setting
+from bench.extract.pool import Pool
+from bench.pipeline import chunk_samples_for
+from bench.plan import parse_engine
+from bench.workload import artifact_for
+from engines import registry
+from engines.protocol import EngineError, Form, SessionOptions, chosen
+from frontends.chunking import ChunkPolicy
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The options that say what computes an embedding; every command that embeds has them."""
+
+    model: str
+    engine: str | None
+    form: Form | None
+    chunk_samples: int
+    threads: int
+    channel: int | None = None
+    resample: bool = False
+
+
+def setting_for(
+    options: ModelOptions, *, phase: Callable[[str], None], note: Callable[[str], None]
+) -> Setting:
+    """Return what computes the embeddings, the model file made if need be.
+
+    Args:
+        options: what was asked for.
+        phase: is told what takes a while.
+        note: is told where the model decides otherwise.
+
+    Raises:
+        InputError: it cannot be had; the message names the option.
+    """
+    try:
+        ChunkPolicy(options.chunk_samples)
+        spec = parse_engine(options.engine or _default_engine(options.model))
+        chosen(registry.get(spec.name), SessionOptions(options.threads, spec.settings))
+    except (ValueError, EngineError) as error:
+        raise InputError(str(error)) from error
+    if options.threads > len(usable_cores()):
+        raise InputError(
+            f"--threads {options.threads}: this process may use {len(usable_cores())} cores"
+        )
+    logs = cache_folder() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        artifact = artifact_for(
+            options.model,
+            spec.name,
+            form=options.form,
+            chunk_samples=options.chunk_samples,
+            logs=logs,
+            phase=phase,
+        )
+    except ChildError as error:
+        raise InputError(f"{options.model}: {error}") from error
+    chunk_samples = chunk_samples_for(artifact, options.chunk_samples)
+    if chunk_samples != options.chunk_samples:
+        frames = f"{artifact.num_frames} frames ({chunk_samples} samples)"
+        note(f"{artifact.path}: a static model, which takes chunks of {frames}")
+    return Setting(
+        artifact=artifact,
+        engine=spec.name,
+        settings=spec.settings,
+        chunk_samples=chunk_samples,
+        channel=options.channel,
+        resample=options.resample,
+    )
+
+
+@contextmanager
+def workers(
+    setting: Setting, options: ModelOptions, *, jobs: int = 1, timeout_s: float | None = None
+) -> Iterator[Pool]:
+    """Run a pool for a setting until the block ends."""
+    with (
+        TemporaryDirectory(prefix="rtfbench-") as logs,
+        Pool(
+            setting,
+            jobs=jobs,
+            threads=options.threads,
+            cores=usable_cores(),
+            logs=Path(logs),
+            timeout_s=timeout_s,
+        ) as pool,
+    ):
+        yield pool
+
+
+def _default_engine(model: str) -> str:
+    return "onnxruntime" if Path(model).suffix == ".onnx" else "mnn"

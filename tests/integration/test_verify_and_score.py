@@ -1,0 +1,217 @@
+"""`verify`, `score` and `run --trials` from end to end."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.audio_input import DEFAULT_SPEECH
+from bench.embeddings import read
+from bench.scoring import eer, similarity
+
+MODEL = ("--model", "xvec")
+SPEECH = sorted(DEFAULT_SPEECH.glob("*.flac"))
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def embeddings(rtfbench: Command, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Embed the package's speech with two engines."""
+    folder = tmp_path_factory.mktemp("embeddings")
+    found = {"mnn": folder / "mnn.txt", "onnxruntime": folder / "ort.npz"}
+    for engine, path in found.items():
+        arguments = ("--wav", DEFAULT_SPEECH, *MODEL, "--engine", engine, "--result", path)
+        assert rtfbench("extract", *arguments).returncode == 0
+    return found
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Label every pair of recordings: one speaker if both names end alike."""
+    path = tmp_path_factory.mktemp("trials") / "trials.txt"
+    names = [each.stem for each in SPEECH]
+    lines = [
+        f"{a} {b} {'target' if a[-2:] == b[-2:] else 'nontarget'}"
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_verify_says_what_extract_and_cosine_say(
+    rtfbench: Command, embeddings: dict[str, Path]
+) -> None:
+    """The score is (cosine + 1) / 2 of the two embeddings; at the threshold it is the same."""
+    stored = dict(read(embeddings["mnn"]))
+    for enroll, test in ((SPEECH[0], SPEECH[1]), (SPEECH[3], SPEECH[4])):
+        want = similarity(stored[enroll.stem], stored[test.stem])
+        for threshold, status in ((want - 1e-4, 0), (want + 1e-4, 1)):
+            done = rtfbench(
+                *("verify", "--enroll", enroll, "--test", test, *MODEL, "--engine", "mnn"),
+                *("--threshold", threshold),
+            )
+            assert done.returncode == status, done.stderr
+            found = re.fullmatch(r"score ([\d.]+), threshold [\d.]+: (.*)\n", done.stdout)
+            assert found
+            assert float(found[1]) == pytest.approx(want, abs=1e-5)
+            assert found[2] == ("different speakers" if status else "same speaker")
+
+
+def test_a_recording_is_like_itself(rtfbench: Command) -> None:
+    """The same recording twice scores 1, with the default threshold of a half."""
+    done = rtfbench("verify", "--enroll", SPEECH[0], "--test", SPEECH[0], *MODEL)
+    assert done.returncode == 0
+    assert done.stdout.startswith("score 1.000000, threshold 0.5: same")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--enroll", "none.wav", "--test", SPEECH[0], *MODEL), "enroll recording: none.wav"),
+        (("--enroll", SPEECH[0], "--test", "none.wav", *MODEL), "test recording: none.wav"),
+        (("--enroll", SPEECH[0], "--test", SPEECH[0], "--model", "x"), "no model"),
+        (
+            ("--enroll", SPEECH[0], "--test", SPEECH[0], *MODEL, "--engine", "faulty-crash"),
+            "killed by SIGSEGV",
+        ),
+    ],
+)
+def test_verify_fails_with_two(
+    rtfbench: Command, options: tuple[object, ...], message: str
+) -> None:
+    """An error is never taken for a decision: status 2 and one line."""
+    done = rtfbench("verify", *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not done.stdout
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_scores_of_two_engines_agree(
+    rtfbench: Command, embeddings: dict[str, Path], trials: Path, tmp_path: Path
+) -> None:
+    """A line a trial with both cosines; EER of each engine, and the difference, which is none."""
+    out = tmp_path / "scores"
+    paths = [each for path in embeddings.values() for each in ("--embeddings", path)]
+    done = rtfbench("score", "--trials", trials, *paths, "--labels", "--out", out)
+    assert done.returncode == 0, done.stderr
+    stored = dict(read(embeddings["mnn"]))
+    labels, scores = [], []
+    lines = zip(out.read_text().splitlines(), trials.read_text().splitlines(), strict=True)
+    for line, trial in lines:
+        enroll, test, first, second, label = line.split()
+        assert f"{enroll} {test} {label}" == trial
+        want = 2 * similarity(stored[enroll], stored[test]) - 1
+        assert float(first) == pytest.approx(want, abs=1e-6)
+        assert float(second) == pytest.approx(want, abs=1e-4)
+        labels.append(label == "target")
+        scores.append(want)
+    rates = re.findall(r"EER ([\d.]+) %, minDCF ([\d.]+)", done.stdout)
+    assert len(rates) == 2
+    assert float(rates[0][0]) == pytest.approx(100 * eer(scores, labels), abs=1e-3)
+    assert "EER +0.0000 points against" in done.stdout
+    assert "scores differ by at most" in done.stdout
+
+
+def test_missing_embeddings_are_told_by_name(
+    rtfbench: Command, embeddings: dict[str, Path], trials: Path, tmp_path: Path
+) -> None:
+    """Every name that is missing is told once, the other trials are scored, the status is 1."""
+    more = tmp_path / "trials.txt"
+    name = SPEECH[0].stem
+    more.write_text(f"{trials.read_text()}\r\nnobody {name} 1\n{name} noone 0\nnobody noone 0\n")
+    done = rtfbench("score", "--trials", more, "--embeddings", embeddings["mnn"])
+    assert done.returncode == 1
+    told = re.findall(r"no embedding of '(\w+)'", done.stderr)
+    assert told == ["nobody", "noone"]
+    assert len(done.stdout.splitlines()) == len(trials.read_text().splitlines())
+    assert "EER" in done.stderr
+
+
+def test_unlabelled_trials_are_scored(
+    rtfbench: Command, embeddings: dict[str, Path], tmp_path: Path
+) -> None:
+    """Without labels there are scores and no EER; with --labels that is an error."""
+    trials = tmp_path / "trials.txt"
+    trials.write_text(f"{SPEECH[0].stem} {SPEECH[1].stem}\n")
+    arguments = ("score", "--trials", trials, "--embeddings", embeddings["mnn"])
+    done = rtfbench(*arguments)
+    assert done.returncode == 0
+    assert len(done.stdout.split()) == 3
+    assert "no EER" in done.stderr
+    refused = rtfbench(*arguments, "--labels")
+    assert refused.returncode == 2
+    assert "line 1 has no label" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a b yes\n", "line 1: label 'yes' is none of target, nontarget, 1, 0"),
+        ("a b 1\na\n", "line 2 is no trial"),
+        ("1 a b\n", "label 'b' is none of"),
+        ("\n", "names no trial"),
+    ],
+)
+def test_bad_trials_are_refused(
+    rtfbench: Command, embeddings: dict[str, Path], tmp_path: Path, content: str, message: str
+) -> None:
+    """A list that cannot be read ends with status 2 and one line."""
+    (tmp_path / "t").write_text(content)
+    done = rtfbench("score", "--trials", tmp_path / "t", "--embeddings", embeddings["mnn"])
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_embeddings_of_two_lengths_or_twice_are_refused(rtfbench: Command, tmp_path: Path) -> None:
+    """Embeddings that do not belong together are never compared."""
+    (tmp_path / "t").write_text("a b\n")
+    for content, message in (("a 1 2\nb 1\n", "'b' has 1 values"), ("a 1\na 2\n", "'a' twice")):
+        (tmp_path / "e.txt").write_text(content)
+        done = rtfbench("score", "--trials", tmp_path / "t", "--embeddings", tmp_path / "e.txt")
+        assert done.returncode == 2
+        assert message in done.stderr
+
+
+def test_run_reports_the_eer_of_each_cell(
+    rtfbench: Command, embeddings: dict[str, Path], trials: Path, tmp_path: Path
+) -> None:
+    """A run with trials has each cell's EER, equal to that of `extract`, and the difference."""
+    out = tmp_path / "out"
+    engines = ("--engine", "onnxruntime", "--engine", "mnn", "--engine", "faulty-raise")
+    arguments = ("run", *MODEL, *engines, "--protocol", "steady", "--budget", 1, "--out", out)
+    rtfbench(*arguments, "--trials", trials)
+    cells = json.loads((out / "summary.json").read_text())["cells"]
+    stored = dict(read(embeddings["mnn"]))
+    pairs = [line.split() for line in trials.read_text().splitlines()]
+    scores = [similarity(stored[a], stored[b]) for a, b, _ in pairs]
+    want = eer(scores, [label == "target" for _, _, label in pairs])
+    assert cells[2]["eer"] is None
+    np.testing.assert_allclose([cell["eer"] for cell in cells[:2]], want)
+    table = (out / "table.md").read_text()
+    rows = [line for line in table.splitlines() if line.rstrip(" |").endswith("+0.0000")]
+    assert len(rows) == 2
+    assert rtfbench("report", out).stdout == table
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [("nobody someone target\n", "which --audio does not hold"), ("a b\n", "has no label")],
+)
+def test_run_refuses_trials_that_it_cannot_answer(
+    rtfbench: Command, trials: Path, tmp_path: Path, extra: str, message: str
+) -> None:
+    """Before anything is measured, one line says which utterance or label is missing."""
+    (tmp_path / "t").write_text(trials.read_text() + extra)
+    done = rtfbench("run", *MODEL, "--trials", tmp_path / "t", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()

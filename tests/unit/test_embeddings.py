@@ -1,0 +1,122 @@
+"""Files of embeddings: every format gives back what was written, as Kaldi's own readers see it."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import pytest
+
+from bench.embeddings import (
+    EXACT_DIGITS,
+    Named,
+    parse_line,
+    read,
+    text_line,
+    write_ark,
+    write_npz,
+)
+from bench.errors import InputError
+
+RNG = np.random.default_rng(5)
+ROWS = [
+    Named(name, RNG.normal(0, 10.0**power, 16).astype(np.float32))
+    for name, power in [("a", 0), ("b/ü.wav", -6), ("c-with-a-long-name", 5)]
+]
+
+
+def rows() -> Iterator[Named]:
+    """Yield the rows anew."""
+    return iter(ROWS)
+
+
+def assert_equal(found: list[Named]) -> None:
+    """Names, order and every bit are those of `ROWS`."""
+    assert [name for name, _ in found] == [name for name, _ in ROWS]
+    for (_, got), (_, want) in zip(found, ROWS, strict=True):
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("ending", ["npz", "ark", "scp"])
+def test_binary_formats_are_exact(tmp_path: Path, ending: str) -> None:
+    """What was written comes back to the last bit."""
+    path = tmp_path / f"x.{ending}"
+    (write_npz if ending == "npz" else write_ark)(path, rows)
+    assert_equal(list(read(path)))
+    left = {"npz": {"x.npz"}}.get(ending, {"x.ark", "x.scp"})
+    assert {each.name for each in tmp_path.iterdir()} == left
+
+
+def test_npz_is_numpys(tmp_path: Path) -> None:
+    """The archive is what `np.savez` would have written, and needs no pickle."""
+    write_npz(tmp_path / "x.npz", rows)
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as stored:
+        assert stored["names"].tolist() == [name for name, _ in ROWS]
+        np.testing.assert_array_equal(stored["embeddings"], np.stack([row for _, row in ROWS]))
+
+
+def test_kaldi_files_are_kaldis(tmp_path: Path) -> None:
+    """An independent reader finds every vector through `.scp` and `.ark`, and we read its files."""
+    write_ark(tmp_path / "x.ark", rows)
+    assert_equal([Named(*pair) for pair in kaldiio.load_ark(str(tmp_path / "x.ark"))])
+    assert_equal([Named(*pair) for pair in kaldiio.load_scp(str(tmp_path / "x.scp")).items()])
+    ark, scp = tmp_path / "k.ark", tmp_path / "k.scp"
+    kaldiio.save_ark(str(ark), dict(ROWS), scp=str(scp))
+    assert_equal(list(read(ark)))
+    assert_equal(list(read(scp)))
+    doubles = {name: row.astype(np.float64) for name, row in ROWS}
+    kaldiio.save_ark(str(tmp_path / "d.ark"), doubles)
+    assert_equal(list(read(tmp_path / "d.ark")))
+
+
+def test_text_has_the_digits_of_a_cpp_stream() -> None:
+    """Six significant digits, an exponent where a stream writes one; nine give a float32 back."""
+    values = np.array([1 / 3, -123456.7, 1234567, 1e-5, 0.5, 0, -2], np.float32)
+    line = "u 0.333333 -123457 1.23457e+06 1e-05 0.5 0 -2\n"
+    assert text_line(Named("u", values)) == line
+    for row in ROWS:
+        again = parse_line(text_line(row, EXACT_DIGITS))
+        np.testing.assert_array_equal(again.embedding_D, row.embedding_D)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.txt", b"u 1 2 x\n"),
+        ("x.txt", b"u\n"),
+        ("x.txt", b"u 1 nan\n"),
+        ("x.txt", b"\xff\xfe 1\n"),
+        ("x.npz", b"PK no archive"),
+        ("x.ark", b"u \0BFM \4\1\0\0\0"),
+        ("x.ark", b"u \0BFV \4\3\0\0\0\0\0\0\0"),
+        ("x.ark", b"u \0BFV \4\xff\xff\xff\xff"),
+        ("x.ark", b"u PKL" + pickle.dumps([1.0])),
+        ("x.scp", b"u cat x.ark |\n"),
+        ("x.scp", b"u x.ark\n"),
+        ("x.scp", b"u none.ark:4\n"),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    """What holds no embeddings is refused by name; nothing is unpickled and no command is run."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        list(read(path))
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+
+
+def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
+    """An archive of objects is not opened."""
+    np.savez(tmp_path / "x.npz", names=np.array(["a"]), embeddings=np.array([{}, 1], dtype=object))
+    with pytest.raises(InputError, match="allow_pickle"):
+        list(read(tmp_path / "x.npz"))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """The message names the file."""
+    with pytest.raises(InputError, match=r"none\.npz: cannot be read"):
+        list(read(tmp_path / "none.npz"))

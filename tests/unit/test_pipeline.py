@@ -1,0 +1,93 @@
+"""The chunking driver: an utterance in blocks is the utterance."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.audio_input import DEFAULT_SPEECH
+from bench.pipeline import Pipeline, chunk_samples_for
+from bench.workload import artifact_for
+from engines import registry
+from engines.protocol import FloatArray, ModelArtifact, Session, SessionOptions
+from frontends.audio import Waveform, read_audio
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> ModelArtifact:
+    """Make the smallest model."""
+    logs = tmp_path_factory.mktemp("logs")
+    return artifact_for(
+        "xvec", "onnxruntime", form="dynamic", chunk_samples=32000, logs=logs, phase=print
+    )
+
+
+@pytest.fixture(scope="module")
+def session(artifact: ModelArtifact) -> Session:
+    """Open it."""
+    return registry.get("onnxruntime").open(artifact, SessionOptions())
+
+
+@pytest.fixture(scope="module")
+def minute() -> Waveform:
+    """Return a minute of speech."""
+    samples = [read_audio(path).samples for path in sorted(DEFAULT_SPEECH.glob("*.flac"))]
+    return Waveform(np.resize(np.concatenate(samples), 60 * 16000), 16000)
+
+
+@pytest.mark.parametrize("chunk_samples", [32000, 80000, -1])
+@pytest.mark.parametrize("seconds", [1, 10, 60])
+def test_blocks_give_the_embedding_of_the_whole(
+    session: Session, minute: Waveform, chunk_samples: int, seconds: int
+) -> None:
+    """Whatever the blocks, the embedding is that of the utterance in memory, to the last bit."""
+    pipeline = Pipeline(chunk_samples)
+    samples = minute.samples[: seconds * 16000]
+    whole = pipeline.embed(session, Waveform(samples, 16000))
+    for block in (16000, 160_000):
+        blocks = (samples[i : i + block] for i in range(0, len(samples), block))
+        found = pipeline.embed_blocks(session, blocks)
+        np.testing.assert_array_equal(found.chunk_embeddings_CD, whole.chunk_embeddings_CD)
+        np.testing.assert_array_equal(found.embedding_D, whole.embedding_D)
+
+
+def test_waiting_for_blocks_is_no_processing(session: Session, minute: Waveform) -> None:
+    """Time that passes while a block is read is in no figure; all other time is in one."""
+    now_ns = 0
+
+    def clock() -> int:
+        nonlocal now_ns
+        now_ns += 1
+        return now_ns
+
+    def blocks() -> Iterator[FloatArray]:
+        nonlocal now_ns
+        for start in range(0, len(minute.samples), 160_000):
+            now_ns += 1_000_000
+            yield minute.samples[start : start + 160_000]
+        now_ns += 1_000_000
+
+    found = Pipeline(32000, clock=clock).embed_blocks(session, blocks())
+    assert found.processing_ns < 1000
+    assert found.frontend_ns + sum(found.chunk_ns) == found.processing_ns
+    assert len(found.chunk_ns) == len(found.chunk_embeddings_CD)
+
+
+def test_too_short_in_blocks_is_refused(session: Session) -> None:
+    """No frame, no embedding."""
+    with pytest.raises(ValueError, match="too short for one frame"):
+        Pipeline(32000).embed_blocks(session, [np.zeros(399, np.float32)])
+
+
+def test_a_static_model_dictates_the_chunk(tmp_path: Path) -> None:
+    """What was asked for stands when it has the model's frames; else the model decides."""
+    logs = tmp_path
+    static = artifact_for(
+        "xvec", "onnxruntime", form="static", chunk_samples=32000, logs=logs, phase=print
+    )
+    assert static.num_frames == 198
+    assert chunk_samples_for(static, 32000) == 32000
+    for asked in (80000, -1):
+        samples = chunk_samples_for(static, asked)
+        assert Pipeline(samples).policy.num_frames == 198
