@@ -14,6 +14,8 @@ from bench.records import Cell, Protocol, Value
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
 
+#: Sweeps that come with the package, each under its name.
+PLANS = Path(__file__).parent / "plans"
 ENGINE_SPEC = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<settings>[^\]]*)\])?")
 
 
@@ -83,7 +85,8 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
     """Return the plan of a TOML file, overridden by the flags that were given.
 
     Args:
-        path: the TOML file; its keys are the fields of `Plan`. None takes the defaults.
+        path: the TOML file, or the name of one in the package; its keys are the fields of
+            `Plan`. None takes the defaults.
         flags: field name -> value; None and empty values were not given.
 
     Raises:
@@ -91,6 +94,7 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
     """
     content: dict[str, Any] = {}
     if path is not None:
+        path = _find(path)
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -107,6 +111,13 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
         cure = f"; known keys: {known}" if first["type"] == "extra_forbidden" else ""
         message = first["msg"].removeprefix("Value error, ")
         raise PlanError(f"{path or 'command line'}: {where}: {message}{cure}") from None
+
+
+def _find(path: Path) -> Path:
+    """Return a plan's file; a bare name that is no file here is one of the package's plans."""
+    packaged = PLANS / f"{path}.toml"
+    is_name = path.name == str(path) and not path.exists()
+    return packaged if is_name and packaged.is_file() else path
 
 
 def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:

@@ -37,12 +37,17 @@ class ReportFormat(StrEnum):
         'rtfbench run --engine mnn --engine "mnn[precision=low]" --audio recordings/',
         "rtfbench run --model resnet34 --threads 1 --threads 2 --chunk-samples 80000 --budget 60",
         "rtfbench run --model my.onnx --engine onnxruntime --engine mnn --engine mnn-mini",
+        "rtfbench run zoo --out runs/zoo --resume",
         "rtfbench run sweep.toml --out runs/sweep --resume",
     ),
 )
 def run(
     plan: Annotated[
-        Path | None, typer.Argument(help="A sweep in TOML; options given here override it.")
+        Path | None,
+        typer.Argument(
+            help="A sweep in TOML, or `zoo` for the published ten-model table; "
+            "options given here override it."
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,

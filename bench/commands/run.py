@@ -1,7 +1,7 @@
 """`rtfbench run` and `rtfbench report`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ SEEDED_WEIGHTS = (
     "seeded, not trained: speed and parity are real, the embeddings tell no speakers apart."
 )
 FILE_WEIGHTS = "those of the model files."
+MIXED_WEIGHTS = f"{FILE_WEIGHTS[:-1]}; models of the catalog: {SEEDED_WEIGHTS}"
 
 
 class RichProgress:
@@ -94,7 +95,7 @@ def run(
     host = environment.describe(
         audio=[source.name for source in checked.sources],
         audio_s=checked.audio_s,
-        weights=SEEDED_WEIGHTS if len(users) < len(plan.models) else FILE_WEIGHTS,
+        weights=_weights(plan, users),
     )
     if trials is not None:
         folder.write(TRIALS, trials.read_text(encoding="utf-8-sig"))
@@ -166,6 +167,13 @@ def _check_names(plan: Plan) -> dict[str, UserModel]:
     return user_models.load_all(
         plan.models, input_name=plan.input, output_name=plan.output, reference=plan.reference
     )
+
+
+def _weights(plan: Plan, users: Mapping[str, UserModel]) -> str:
+    """Say where the models' weights come from."""
+    if not users:
+        return SEEDED_WEIGHTS
+    return MIXED_WEIGHTS if len(users) < len(set(plan.models)) else FILE_WEIGHTS
 
 
 def _complain(text: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.plan import Plan, PlanError, expand, load_plan, parse_engine
+from bench.zoo import catalog
 from engines.protocol import Form
 
 
@@ -90,3 +91,28 @@ def test_bad_plans_are_one_line(tmp_path: Path, content: str, message: str) -> N
         load_plan(path, {})
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_zoo_plan_is_the_published_table() -> None:
+    """The package's plan `zoo` has every model with a published RTF for chunks of five seconds."""
+    plan = load_plan(Path("zoo"), {})
+    published = {
+        name
+        for name in catalog.names()
+        if any(rtf.chunk_samples == 80000 for rtf in catalog.get(name).published_rtf)
+    }
+    assert len(plan.models) == 10
+    assert set(plan.models) == published
+    assert (plan.chunk_samples, plan.threads) == ((80000,), (1,))
+    assert plan.engines == ("onnxruntime", "mnn", "mnn-mini")
+
+
+def test_a_file_hides_a_plan_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the name is meant before the package's plan; an unknown name is an error."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zoo").write_text('models = ["xvec"]')
+    assert load_plan(Path("zoo"), {}).models == ("xvec",)
+    with pytest.raises(PlanError, match="cannot read the plan"):
+        load_plan(Path("zooo"), {})
