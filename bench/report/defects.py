@@ -21,7 +21,7 @@ class _Kind:
 _CAUSES: Mapping[_Kind, str] = MappingProxyType(
     {
         _Kind("campplus", "mnn", "static"): "MNN's static conversion spoils pooling over one "
-        "dimension (reports/mnn-static-campplus.md)",
+        "dimension (reports/mnn-static-pooling.md)",
     }
 )
 

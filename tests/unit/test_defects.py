@@ -70,7 +70,7 @@ def test_each_defect_is_one_sentence() -> None:
     assert found == [
         "CAMPPLUS on mnn-mini (static) gives wrong embeddings, off by 50.0% of the largest value: "
         "MNN's static conversion spoils pooling over one dimension "
-        "(reports/mnn-static-campplus.md).",
+        "(reports/mnn-static-pooling.md).",
         "XVEC on onnxruntime (dynamic) gives wrong embeddings, off by 0.2% of the largest value; "
         "the cause is not known.",
     ]
