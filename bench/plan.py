@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -47,8 +47,8 @@ def parse_engine(text: str) -> EngineSpec:
     return EngineSpec(match["name"], settings)
 
 
-class Plan(Value):
-    """A sweep. The defaults are the setting of WeSpeaker's published MNN table."""
+class Axes(Value):
+    """What is combined with what. The defaults are WeSpeaker's published MNN table."""
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("resnet34",)
     engines: Annotated[tuple[str, ...], Field(min_length=1)] = ("onnxruntime", "mnn", "mnn-mini")
@@ -56,10 +56,6 @@ class Plan(Value):
     chunk_samples: Annotated[tuple[int, ...], Field(min_length=1)] = (32000,)
     forms: tuple[Form, ...] = ()
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published", "steady")
-    audio: tuple[Path, ...] = ()
-    budget_s: Annotated[float, Field(gt=0)] = 180.0
-    timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    seed: int = 0
 
     @field_validator("engines")
     @classmethod
@@ -74,6 +70,24 @@ class Plan(Value):
         for size in sizes:
             ChunkPolicy(size)  # knows how short is too short
         return sizes
+
+
+class Plan(Axes):
+    """One sweep, or several that share input and budget.
+
+    A `[[sweep]]` table of the file names the axes in which it differs from the rest of the file.
+    """
+
+    sweep: tuple[Axes, ...] = ()
+    audio: tuple[Path, ...] = ()
+    budget_s: Annotated[float, Field(gt=0)] = 180.0
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    seed: int = 0
+
+    @property
+    def sweeps(self) -> tuple[Axes, ...]:
+        """Every combination of axes that is measured."""
+        return self.sweep or (self,)
 
 
 def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
@@ -94,7 +108,10 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
             raise PlanError(f"{path}: cannot read the plan ({error.strerror})") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise PlanError(f"{path}: not TOML ({error})") from error
-    content |= {key: value for key, value in flags.items() if value not in (None, (), [])}
+    given = {key: value for key, value in flags.items() if value not in (None, (), [])}
+    content |= given
+    if isinstance(content.get("sweep"), list):
+        content["sweep"] = [_complete(table, content, given) for table in content["sweep"]]
     try:
         return Plan.model_validate(content)
     except ValidationError as error:
@@ -106,6 +123,17 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
         raise PlanError(f"{path or 'command line'}: {where}: {message}{cure}") from None
 
 
+def _complete(table: Any, content: dict[str, Any], given: dict[str, Any]) -> Any:
+    """Fill up a `[[sweep]]` table: flags come first, then the table, then the rest of the file."""
+    if not isinstance(table, dict):
+        return table  # validation says what is wrong with it
+
+    def axes(values: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if key in Axes.model_fields}
+
+    return axes(content) | table | axes(given)
+
+
 def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:
     """Return every cell of a plan once, those of a comparison group side by side.
 
@@ -114,23 +142,27 @@ def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:
         default_form: engine name -> the model form it runs when the plan names none.
     """
     cells: list[Cell] = []
+    for axes in plan.sweeps:
+        cells += _cells(axes, default_form)
+    groups = list(dict.fromkeys(cell.group for cell in cells))
+    return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.group)))
+
+
+def _cells(axes: Axes, default_form: Callable[[str], Form]) -> Iterator[Cell]:
     for model, protocol, threads, size in product(
-        plan.models, plan.protocols, plan.threads, plan.chunk_samples
+        axes.models, axes.protocols, axes.threads, axes.chunk_samples
     ):
-        for engine in map(parse_engine, plan.engines):
-            for form in plan.forms or (default_form(engine.name),):
-                cells.append(
-                    Cell(
-                        model=model,
-                        engine=engine.name,
-                        settings=engine.settings,
-                        form=form,
-                        threads=threads,
-                        chunk_samples=size,
-                        protocol=protocol,
-                    )
+        for engine in map(parse_engine, axes.engines):
+            for form in axes.forms or (default_form(engine.name),):
+                yield Cell(
+                    model=model,
+                    engine=engine.name,
+                    settings=engine.settings,
+                    form=form,
+                    threads=threads,
+                    chunk_samples=size,
+                    protocol=protocol,
                 )
-    return tuple(_unique(cells))
 
 
 def _unique(cells: Iterable[Cell]) -> list[Cell]:

@@ -134,10 +134,11 @@ def _json(summary: Summary) -> str:
 def _check_names(plan: Plan) -> None:
     """Refuse unknown models, engines and settings before anything is made."""
     try:
-        for model in plan.models:
-            catalog.get(model)
-        for spec in map(parse_engine, plan.engines):
-            chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
+        for axes in plan.sweeps:
+            for model in axes.models:
+                catalog.get(model)
+            for spec in map(parse_engine, axes.engines):
+                chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
     except (catalog.UnknownModelError, EngineError) as error:
         raise InputError(str(error)) from error
 
