@@ -34,6 +34,22 @@ def number(value: float | None, digits: int = 3) -> str:
     return MISSING if value is None else significant(value, digits)
 
 
+def times(ratio: float) -> str:
+    """Write a ratio to a hundredth, or with three digits from ten on: 0.53×, 2.60×, 12.3×."""
+    return f"{ratio:.2f}×" if ratio < 9.995 else f"{significant(ratio, 3)}×"
+
+
+def percent(share: float) -> str:
+    """Write a share in whole percent: 97 %."""
+    return f"{100 * share:.0f} %"
+
+
+def setting(chunk_samples: int, threads: int) -> str:
+    """Write under which setting something was measured: 32000 samples, 1 thread."""
+    size = "whole utterances" if chunk_samples < 0 else f"{chunk_samples} samples"
+    return f"{size}, {threads} thread{'s' * (threads > 1)}"
+
+
 def params(count: int | None) -> str:
     """Write a parameter count as the published tables do: 6634336 -> 6.63 M."""
     return MISSING if count is None else f"{_cut_off(count, 10**6)} M"
