@@ -121,7 +121,7 @@ def test_reports_are_pure() -> None:
 
 def test_help_is_light() -> None:
     """`rtfbench --help` loads neither numpy nor torch, scipy or any engine."""
-    heavy = ["numpy", "torch", "scipy", "onnxruntime", "MNN", "matplotlib"]
+    heavy = ["numpy", "torch", "scipy", "onnxruntime", "MNN", "matplotlib", "jinja2"]
     code = (
         "import sys\n"
         "from bench.cli import app\n"

@@ -1,8 +1,9 @@
-"""`rtfbench run` and `rtfbench report`."""
+"""`rtfbench run`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import audio_input, environment
+from bench.commands.report import read_summary, to_json, write_page
 from bench.errors import InputError
 from bench.plan import Plan, expand, load_plan, parse_engine
-from bench.records import Summary
+from bench.records import Cell, Summary
 from bench.report import markdown, terminal
 from bench.runner import Runner
 from bench.store import ENVIRONMENT, SUMMARY, TABLE, RunFolder
-from bench.summary import summarize
 from bench.zoo import catalog
 from engines import registry
 from engines.protocol import EngineError, SessionOptions, chosen
@@ -56,6 +57,15 @@ def progress_on_stderr() -> Iterator[RichProgress]:
         yield RichProgress(bar)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A run that ended: its folder, its result and the exit status that it calls for."""
+
+    folder: RunFolder
+    summary: Summary
+    status: int
+
+
 def run(
     plan_path: Path | None,
     flags: dict[str, Any],
@@ -69,6 +79,44 @@ def run(
     """Run a sweep, print its tables, and return the exit status."""
     plan = load_plan(plan_path, flags)
     _check_names(plan)
+    measured = measure(
+        plan,
+        expand(plan, lambda engine: registry.get(engine).default_form),
+        out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}",
+        overwrite=overwrite,
+        resume=resume,
+        channel=channel,
+        resample=resample,
+    )
+    terminal.show(measured.summary, Console())
+    for line in write_page(measured.folder, measured.summary):
+        _say(line)
+    interrupted = measured.status == INTERRUPTED
+    _say(f"results: {measured.folder.path}" + " (interrupted; go on with --resume)" * interrupted)
+    return measured.status
+
+
+def measure(
+    plan: Plan,
+    cells: Sequence[Cell],
+    path: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    channel: int | None = None,
+    resample: bool = False,
+) -> Measured:
+    """Measure cells into a folder and write their result.
+
+    Args:
+        plan: input, budget, timeout and seed; its axes are not used.
+        cells: what is measured.
+        path: the run folder.
+        overwrite: whether a run that the folder holds is replaced.
+        resume: whether it is gone on with.
+        channel: which channel of a recording with several, from 0.
+        resample: whether other sample rates are converted.
+    """
     checked = audio_input.check(plan.audio, channel=channel, resample=resample)
     *others, last = checked.errors or ("",)
     for error in others:
@@ -77,7 +125,6 @@ def run(
         raise InputError(last)
     if last:
         _complain(last)
-    path = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
     host = environment.describe(
         audio=[source.name for source in checked.sources],
@@ -85,50 +132,24 @@ def run(
         weights=SEEDED_WEIGHTS,
     )
     folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
-    cells = expand(plan, lambda engine: registry.get(engine).default_form)
-    interrupted = False
+    status = BAD_INPUT if checked.errors else OK
     try:
         with progress_on_stderr() as progress:
             Runner(plan, folder, checked.sources, progress).run(cells)
     except KeyboardInterrupt:
-        interrupted = True
+        status = INTERRUPTED
     summary = write_results(folder)
-    terminal.show(summary, Console())
-    _say(f"results: {folder.path}" + (" (interrupted; go on with --resume)" * interrupted))
-    if interrupted:
-        return INTERRUPTED
-    if checked.errors:
-        return BAD_INPUT
-    return OK if all(cell.status == "ok" for cell in summary.cells) else SOME_FAILED
-
-
-def report(path: Path, format_name: str) -> int:
-    """Print a finished run again."""
-    summary = read_summary(RunFolder(path))
-    if format_name == "json":
-        print(_json(summary), end="")
-    elif sys.stdout.isatty() and format_name == "terminal":
-        terminal.show(summary, Console())
-    else:
-        print(markdown.render(summary), end="")
-    return OK
-
-
-def read_summary(folder: RunFolder) -> Summary:
-    """Derive a run's result from its records."""
-    return summarize(folder.environment(), list(folder.cells().values()))
+    if status == OK and any(cell.status != "ok" for cell in summary.cells):
+        status = SOME_FAILED
+    return Measured(folder, summary, status)
 
 
 def write_results(folder: RunFolder) -> Summary:
     """Derive a run's result and write it beside its records."""
     summary = read_summary(folder)
-    folder.write(SUMMARY, _json(summary))
+    folder.write(SUMMARY, to_json(summary))
     folder.write(TABLE, markdown.render(summary))
     return summary
-
-
-def _json(summary: Summary) -> str:
-    return summary.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
 def _check_names(plan: Plan) -> None:

@@ -126,7 +126,7 @@ def ratio_columns(summary: Summary) -> list[Column]:
             return figures.MISSING
         return f"{figures.times(found.ratio)} {figures.plus_minus(found.ci95)}"
 
-    references = list(dict.fromkeys(ratio.reference for ratio in summary.ratios))
+    references = list(dict.fromkeys(r.reference.partition("[")[0] for r in summary.ratios))
     return [Column(f"× {references[0]}" if len(references) == 1 else "× reference", text)]
 
 

@@ -25,6 +25,8 @@ from bench.report.tables import (
 WIDE = 110
 UNLIMITED = 240
 
+#: The columns that hold names.
+NAMES = {"Model", "engine"}
 FINDING_STYLES = {"warning": "yellow", "defect": "red", "best": "bold green"}
 
 
@@ -59,13 +61,13 @@ def _table(section: Section, summary: Summary, *, wide: bool) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         # Names may break on a narrow screen, figures never do.
-        whole = wide or column.numeric
+        whole = column.heading not in NAMES
         table.add_column(
             column.heading,
             justify="right" if column.numeric else "left",
             no_wrap=whole,
-            overflow="fold",
-            min_width=len(column.heading) if whole else None,
+            overflow="ellipsis" if whole else "fold",
+            min_width=max(len(column.text(row)) for row in section.rows) if whole else None,
         )
     for row in section.rows:
         style = _style(row, section)
