@@ -18,7 +18,7 @@ FLOORS: list[list[str]] = [
     ["bench.records", "bench.schedule", "bench.stats", "bench.threads"],
     ["bench.messages", "bench.plan", "bench.store", "bench.environment", "bench.parity"],
     ["bench.zoo", "bench.child", "bench.pipeline", "bench.summary"],
-    ["bench.audio_input", "bench.reference", "bench.probe", "bench.report"],
+    ["bench.audio_input", "bench.reference", "bench.probe", "bench.report", "bench.claims"],
     ["bench.workload"],
     ["bench.worker", "bench.prepare", "bench.runner"],
     ["bench.commands"],

@@ -7,7 +7,7 @@ which does the work.
 
 import sys
 
-from bench.cli import lists, report, run  # noqa: F401  (importing a command registers it)
+from bench.cli import lists, replay, report, run  # noqa: F401  (importing a command registers it)
 from bench.cli.app import app
 from bench.errors import InputError
 
