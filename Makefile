@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-bench: $(STAMP) ## measure the published table (ResNet-34, three engines, two protocols) into OUT (default runs/bench)
-	$(BIN)/rtfbench run --out $(OUT) --overwrite
+bench: $(STAMP) ## measure the published table and RTF by chunk size into OUT (default runs/bench)
+	$(BIN)/rtfbench run bench/plans/bench.toml --out $(OUT) --overwrite
 
 test: lint type ## run lint, type and every test
 	$(BIN)/python -m pytest
