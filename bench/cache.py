@@ -33,8 +33,11 @@ def fingerprint(folders: Iterable[Path], packages: Iterable[str], *values: str) 
     return digest.hexdigest()[:16]
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
+def sha256_of(path: Path, *more: Path) -> str:
+    """Return the SHA-256 of a file's content; of several files, that of their SHA-256s."""
+    if more:
+        digests = "".join(sha256_of(each) for each in (path, *more))
+        return hashlib.sha256(digests.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -56,6 +56,8 @@ class Axes(Value):
     chunk_samples: Annotated[tuple[int, ...], Field(min_length=1)] = (32000,)
     forms: tuple[Form, ...] = ()
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published", "steady")
+    #: How much of the budget each comparison gets, against those of the other sweeps.
+    weight: Annotated[float, Field(gt=0)] = 1.0
 
     @field_validator("engines")
     @classmethod
@@ -83,6 +85,9 @@ class Plan(Axes):
     budget_s: Annotated[float, Field(gt=0)] = 180.0
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     seed: int = 0
+    input: str | None = None
+    output: str | None = None
+    reference: Path | None = None
 
     @property
     def sweeps(self) -> tuple[Axes, ...]:
@@ -146,6 +151,15 @@ def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:
         cells += _cells(axes, default_form)
     groups = list(dict.fromkeys(cell.group for cell in cells))
     return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.group)))
+
+
+def weight(plan: Plan, cell: Cell) -> float:
+    """Return the weight of a cell's comparison; the first sweep that names it tells."""
+    for axes in plan.sweeps:
+        named = (axes.models, axes.threads, axes.chunk_samples, axes.protocols)
+        if all(value in values for value, values in zip(cell.group, named, strict=True)):
+            return axes.weight
+    return 1.0
 
 
 def _cells(axes: Axes, default_form: Callable[[str], Form]) -> Iterator[Cell]:

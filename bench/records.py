@@ -77,6 +77,8 @@ class Declaration(Value):
     params: int | None = None
     flops: int | None = None
     macs: int | None = None
+    flops_basis: str = "by the published convention (200 frames)"
+    about: str = ""
     artifact_sha256: str = ""
     artifact_bytes: int | None = None
 
@@ -186,6 +188,8 @@ class CellSummary(Value):
     gflops: float | None = None
     gemm_share: float | None = None
     steady_rss_mb: float | None = None
+    flops_basis: str = "by the published convention (200 frames)"
+    about: str = ""
 
     @property
     def engine_label(self) -> str:

@@ -11,11 +11,11 @@ from typing import Protocol
 from bench.child import ChildError, ChildSilent, Worker
 from bench.environment import usable_cores
 from bench.messages import Done, Measure, Ready, Source, Stop, WorkerSpec
-from bench.plan import Plan
+from bench.plan import Plan, weight
 from bench.records import Cell, Declaration, Outcome, Record, Status
 from bench.schedule import Turn, block_turns
 from bench.store import RunFolder
-from bench.workload import Prepared, prepare
+from bench.workload import Prepared, Users, prepare
 
 #: Enough for a narrow interval on a quiet machine; the budget usually ends a group earlier.
 MAX_BLOCKS = 32
@@ -65,6 +65,7 @@ class Runner:
         progress: Progress,
         clock: Callable[[], float] = time.monotonic,
         spawn: Spawn = Worker,
+        users: Users | None = None,
     ) -> None:
         self._plan = plan
         self._folder = folder
@@ -72,6 +73,7 @@ class Runner:
         self._progress = progress
         self._clock = clock
         self._spawn = spawn
+        self._users = users
         self._cores = usable_cores()
 
     def run(self, cells: Sequence[Cell]) -> None:
@@ -87,6 +89,7 @@ class Runner:
             cores=len(self._cores),
             logs=self._folder.logs,
             phase=self._progress.phase,
+            users=self._users,
         )
         jobs = [job for job in map(_job, ready) if job.cell_id not in done]
         try:
@@ -108,6 +111,8 @@ class Runner:
                 title=job.prepared.title,
                 params=artifact.params if artifact else None,
                 flops=artifact.flops if artifact else None,
+                flops_basis=artifact.flops_basis if artifact else "",
+                about=artifact.about if artifact else "",
                 macs=artifact.macs if artifact else None,
                 artifact_sha256=artifact.sha256 if artifact else "",
                 artifact_bytes=artifact.path.stat().st_size if artifact else None,
@@ -118,9 +123,10 @@ class Runner:
 
     def _measure(self, jobs: Sequence[Job]) -> None:
         groups = [list(group) for _, group in groupby(jobs, key=lambda job: job.cell.group)]
+        weights = [weight(self._plan, group[0].cell) for group in groups]
         spent_s = 0.0
         for index, group in enumerate(groups):
-            share_s = (self._plan.budget_s - spent_s) / (len(groups) - index)
+            share_s = (self._plan.budget_s - spent_s) * weights[index] / sum(weights[index:])
             spent_s += self._measure_group(group, share_s, spent_s)
         self._progress.advance(1.0)
 

@@ -1,19 +1,28 @@
 """From records to rows (pure): every statistic of a run is derived here."""
 
-from collections.abc import Callable, Sequence
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
-from bench.records import CellSummary, Environment, Record, Summary
-from bench.stats import median, median_interval
+from bench.records import SCHEMA, Cell, CellSummary, Environment, Ratio, Record, Summary
+from bench.stats import hodges_lehmann, median, median_interval, signed_rank_interval
 from bench.store import CellData
 
 NS_PER_MS = 1e6
 BYTES_PER_MB = 1e6
+#: A ratio is decided when its interval is at most this much, relative, to either side.
+PRECISION = 0.015
 
 
 def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
     """Derive the result of a run from its lines."""
-    return Summary(schema=1, environment=environment, cells=tuple(map(summarize_cell, cells)))
+    return Summary(
+        schema=SCHEMA,
+        environment=environment,
+        cells=tuple(map(summarize_cell, cells)),
+        ratios=tuple(_ratios(cells)),
+    )
 
 
 def summarize_cell(data: CellData) -> CellSummary:
@@ -39,6 +48,8 @@ def summarize_cell(data: CellData) -> CellSummary:
         params=data.declaration.params,
         flops=data.declaration.flops,
         macs=data.declaration.macs,
+        flops_basis=data.declaration.flops_basis,
+        about=data.declaration.about,
         artifact_bytes=data.declaration.artifact_bytes,
         passes=len(passes),
         rtf=median(rtfs),
@@ -56,6 +67,59 @@ def summarize_cell(data: CellData) -> CellSummary:
         parity=outcome.parity if outcome else None,
         effective=outcome.effective if outcome else {},
     )
+
+
+def _ratios(cells: Sequence[CellData]) -> Iterator[Ratio]:
+    """Yield the ratio of every cell to the first of its group, both of which must be ok."""
+    groups: dict[object, list[CellData]] = {}
+    for data in cells:
+        groups.setdefault(data.declaration.cell.group, []).append(data)
+    for reference, *others in groups.values():
+        for data in others:
+            contrasts = _contrasts(data, reference)
+            if contrasts:
+                yield _ratio_to(data.declaration.cell, reference.declaration.cell, contrasts)
+
+
+def _ratio_to(cell: Cell, reference: Cell, contrasts: Sequence[float]) -> Ratio:
+    interval = signed_rank_interval(contrasts)
+    half_width = math.inf if interval is None else (interval[1] - interval[0]) / 2
+    return Ratio(
+        model=cell.model,
+        threads=cell.threads,
+        chunk_samples=cell.chunk_samples,
+        protocol=cell.protocol,
+        engine=cell.engine_label,
+        form=cell.form,
+        reference=reference.engine_label,
+        reference_form=reference.form,
+        ratio=math.exp(hodges_lehmann(contrasts)),
+        ci95=None if interval is None else (math.exp(interval[0]), math.exp(interval[1])),
+        blocks=len(contrasts),
+        sessions=1,
+        decided=half_width <= PRECISION,
+    )
+
+
+def _contrasts(data: CellData, reference: CellData) -> list[float]:
+    """Return log(time of the cell / time of the reference), one value a block that both have.
+
+    Both passes of a block enter with their logarithm, so that a drift that is linear on the log
+    scale cancels: the block is a palindrome.
+    """
+    ours, theirs = _log_times(data), _log_times(reference)
+    return [ours[block] - theirs[block] for block in ours if block in theirs]
+
+
+def _log_times(data: CellData) -> dict[int, float]:
+    """Return block -> mean logarithm of the time of a pass; nothing where the cell is not ok."""
+    if data.outcome is None or data.outcome.status != "ok":
+        return {}
+    logs: dict[int, list[float]] = {}
+    for records in _complete_passes(data.records):
+        time_ns = sum(record.processing_ns for record in records)
+        logs.setdefault(records[0].block, []).append(math.log(time_ns))
+    return {block: statistics.fmean(values) for block, values in logs.items()}
 
 
 def _complete_passes(records: Sequence[Record]) -> list[list[Record]]:

@@ -66,7 +66,8 @@ class CellWorker:
     def ready(self) -> Ready:
         """Say which runtime it is."""
         found = self._engine.probe()
-        notes = [found.note, threads.idle_note(self._busy, threads=self._options.threads)]
+        notes = [found.note, self._spec.artifact.note]
+        notes += [threads.idle_note(self._busy, threads=self._options.threads)]
         return Ready(version=found.version, build=found.build, note="; ".join(filter(None, notes)))
 
     def measure(self, order: Measure) -> Iterator[Record]:

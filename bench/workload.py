@@ -1,27 +1,40 @@
 """What the cells of a run need before anything is timed: model files and reference embeddings."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import reference
+from bench import reference, user_models
 from bench.child import ChildError, run_module
+from bench.errors import InputError
 from bench.messages import Source
+from bench.model_files import is_path
+from bench.plan import parse_engine
 from bench.records import WHOLE_UTTERANCE, Cell, Status, Value
 from bench.reference import ReferenceRequest
+from bench.user_models import UserModel
 from bench.zoo import artifacts, catalog
 from bench.zoo.artifacts import ArtifactRequest
 from engines import registry
-from engines.protocol import ModelArtifact
+from engines.protocol import EngineError, Form, ModelArtifact
 from frontends.chunking import ChunkPolicy
+
+STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
+
+Users = Mapping[str, UserModel]
 
 
 class PrepareRequest(Value):
-    """Everything that is missing for one model; `python -m bench.prepare` makes it."""
+    """Everything that is missing for one model.
+
+    `python -m bench.prepare` makes it for a model of the catalog, `bench.prepare_file` for a
+    user's file.
+    """
 
     model: str
     artifacts: tuple[ArtifactRequest, ...]
     references: tuple[ReferenceRequest, ...]
+    user: UserModel | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,7 @@ def prepare(
     cores: int,
     logs: Path,
     phase: Callable[[str], None],
+    users: Users | None = None,
 ) -> list[Prepared]:
     """Make what the cache lacks, one process a model, and return the cells in their order.
 
@@ -59,78 +73,156 @@ def prepare(
         cores: how many cores this process may use.
         logs: a folder for the requests and what the processes print.
         phase: is told what begins.
+        users: the models that are no names of the catalog but files.
     """
+    job = _Job(sources, cores, users or {})
     failures: dict[str, str] = {}
     for model in dict.fromkeys(cell.model for cell in cells):
-        possible = [c for c in cells if c.model == model and _refusal(c, cores) is None]
-        request = _missing(model, possible, sources)
+        possible = [c for c in cells if c.model == model and job.refusal(c) is None]
+        request = job.missing(model, possible)
         if request.artifacts or request.references:
             phase(f"preparing {model} (once, then cached)")
             try:
                 _make(request, logs)
             except ChildError as error:
                 failures[model] = f"preparing {model} failed: {error}"
-    return [_prepared(cell, sources, cores, failures.get(cell.model)) for cell in cells]
+    return [job.prepared(cell, failures.get(cell.model)) for cell in cells]
+
+
+def artifact_for(
+    model: str,
+    engine: str,
+    *,
+    form: Form | None,
+    chunk_samples: int,
+    logs: Path,
+    phase: Callable[[str], None],
+) -> ModelArtifact:
+    """Return the model file that an engine reads, made if the cache lacks it.
+
+    Args:
+        model: a name of the catalog, or a path.
+        engine: an engine's name, with settings or without.
+        form: None takes what the engine prefers, or the only one that a file has.
+        chunk_samples: the chunk that a static model is fixed to, `WHOLE_UTTERANCE` for none.
+        logs: a folder for the request and what the preparing process prints.
+        phase: is told what begins.
+
+    Raises:
+        InputError: there is no such model or engine, or they do not fit.
+        ChildError: making the file failed.
+    """
+    user = user_models.load(model) if is_path(model) else None
+    try:
+        slug = user.slug if user else catalog.get(model).name
+        reader = registry.get(parse_engine(engine).name)
+    except (ValueError, EngineError) as error:
+        raise InputError(str(error)) from None
+    if user:
+        form = form or user.form_for(reader.name)
+        user_models.check_chunks(user.file, chunk_samples)
+        refused = user.refusal(reader.name, form)
+        if refused:
+            raise InputError(refused)
+    request = ArtifactRequest(
+        model=slug,
+        format=reader.format,
+        form=form or reader.default_form,
+        chunk_frames=ChunkPolicy(chunk_samples).num_frames,
+    )
+    if request.form == "static" and request.chunk_frames is None:
+        raise InputError(f"{engine}: {STATIC_NEEDS_CHUNKS}")
+    folder = user.folder if user else None
+    if artifacts.find(request, folder) is None:
+        phase(f"preparing {model} (once, then cached)")
+        logs.mkdir(parents=True, exist_ok=True)
+        _make(PrepareRequest(model=slug, artifacts=(request,), references=(), user=user), logs)
+    found = artifacts.find(request, folder)
+    if found is None:
+        raise ChildError(f"{model}: its files vanished from the cache; run again")
+    return found
 
 
 def _make(request: PrepareRequest, logs: Path) -> None:
     path = logs / f"prepare-{request.model}.json"
     path.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    run_module("bench.prepare", str(path), log=path.with_suffix(".log"))
+    module = "bench.prepare_file" if request.user else "bench.prepare"
+    run_module(module, str(path), log=path.with_suffix(".log"))
 
 
-def _refusal(cell: Cell, cores: int) -> Refusal | None:
-    """Refuse what no preparation could make possible."""
-    if cell.threads > cores:
-        return Refusal(
-            "unsupported", f"{cell.threads} threads, but this process may use {cores} cores"
+@dataclass(frozen=True)
+class _Job:
+    """What all cells of a run share."""
+
+    sources: tuple[Source, ...]
+    cores: int
+    users: Users = field(default_factory=dict)
+
+    def refusal(self, cell: Cell) -> Refusal | None:
+        """Refuse what no preparation could make possible."""
+        if cell.threads > self.cores:
+            reason = f"{cell.threads} threads, but this process may use {self.cores} cores"
+            return Refusal("unsupported", reason)
+        if cell.form == "static" and cell.chunk_samples == WHOLE_UTTERANCE:
+            return Refusal("unsupported", STATIC_NEEDS_CHUNKS)
+        user = self.users.get(cell.model)
+        reason = user.refusal(cell.engine, cell.form) if user else ""
+        return Refusal("unsupported", reason) if reason else None
+
+    def missing(self, model: str, cells: Sequence[Cell]) -> PrepareRequest:
+        """Return what the cache lacks for the cells of a model."""
+        user = self.users.get(model)
+        files = dict.fromkeys(self._artifact_request(cell) for cell in cells)
+        sizes = {cell.chunk_samples: cell for cell in cells}
+        return PrepareRequest(
+            model=user.slug if user else model,
+            artifacts=tuple(
+                each for each in files if artifacts.find(each, self._folder(model)) is None
+            ),
+            references=tuple(
+                self._reference_request(cell)
+                for cell in sizes.values()
+                if not self._reference_path(cell).is_file()
+            ),
+            user=user,
         )
-    if cell.form == "static" and cell.chunk_samples == WHOLE_UTTERANCE:
-        return Refusal(
-            "unsupported", "a static model needs chunks of one size; name one with --chunk-samples"
+
+    def prepared(self, cell: Cell, failure: str | None) -> Prepared:
+        """Return a cell with what was found or made for it."""
+        user = self.users.get(cell.model)
+        title = user.title if user else catalog.get(cell.model).title
+        refusal = self.refusal(cell)
+        if refusal is not None:
+            return Prepared(cell, title, refusal=refusal)
+        artifact = artifacts.find(self._artifact_request(cell), self._folder(cell.model))
+        path = self._reference_path(cell)
+        if artifact is None or not path.is_file():
+            reason = failure or f"{cell.model}: its files vanished from the cache; run again"
+            return Prepared(cell, title, artifact, refusal=Refusal("failed", reason))
+        return Prepared(cell, title, artifact, path)
+
+    def _folder(self, model: str) -> Path | None:
+        user = self.users.get(model)
+        return user.folder if user else None
+
+    def _name(self, cell: Cell) -> str:
+        user = self.users.get(cell.model)
+        return user.slug if user else cell.model
+
+    def _artifact_request(self, cell: Cell) -> ArtifactRequest:
+        return ArtifactRequest(
+            model=self._name(cell),
+            format=registry.get(cell.engine).format,
+            form=cell.form,
+            chunk_frames=ChunkPolicy(cell.chunk_samples).num_frames,
         )
-    return None
 
+    def _reference_request(self, cell: Cell) -> ReferenceRequest:
+        return ReferenceRequest(
+            model=self._name(cell), chunk_samples=cell.chunk_samples, sources=self.sources
+        )
 
-def _artifact_request(cell: Cell) -> ArtifactRequest:
-    return ArtifactRequest(
-        model=cell.model,
-        format=registry.get(cell.engine).format,
-        form=cell.form,
-        chunk_frames=ChunkPolicy(cell.chunk_samples).num_frames,
-    )
-
-
-def _reference_path(cell: Cell, sources: tuple[Source, ...]) -> Path:
-    return reference.path_of(_reference_request(cell, sources), artifacts.zoo_key())
-
-
-def _reference_request(cell: Cell, sources: tuple[Source, ...]) -> ReferenceRequest:
-    return ReferenceRequest(model=cell.model, chunk_samples=cell.chunk_samples, sources=sources)
-
-
-def _missing(model: str, cells: Sequence[Cell], sources: tuple[Source, ...]) -> PrepareRequest:
-    files = dict.fromkeys(_artifact_request(cell) for cell in cells)
-    sizes = {cell.chunk_samples: cell for cell in cells}
-    return PrepareRequest(
-        model=model,
-        artifacts=tuple(each for each in files if artifacts.find(each) is None),
-        references=tuple(
-            _reference_request(cell, sources)
-            for cell in sizes.values()
-            if not _reference_path(cell, sources).is_file()
-        ),
-    )
-
-
-def _prepared(cell: Cell, sources: tuple[Source, ...], cores: int, failure: str | None) -> Prepared:
-    title = catalog.get(cell.model).title
-    refusal = _refusal(cell, cores)
-    if refusal is not None:
-        return Prepared(cell, title, refusal=refusal)
-    artifact = artifacts.find(_artifact_request(cell))
-    path = _reference_path(cell, sources)
-    if artifact is None or not path.is_file():
-        reason = failure or f"{cell.model}: its files vanished from the cache; run again"
-        return Prepared(cell, title, artifact, refusal=Refusal("failed", reason))
-    return Prepared(cell, title, artifact, path)
+    def _reference_path(self, cell: Cell) -> Path:
+        user = self.users.get(cell.model)
+        key = user.key if user else artifacts.zoo_key()
+        return reference.path_of(self._reference_request(cell), key)

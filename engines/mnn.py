@@ -95,7 +95,10 @@ class MnnSession:
             "precision": precision,
             "backend": "CPU",
         }
-        self._input: Any = self._interpreter.getSessionInput(self._session)
+        self._input: Any = self._interpreter.getSessionInput(
+            self._session, *filter(None, [artifact.input_name])
+        )
+        self._output_name = [*filter(None, [artifact.output_name])]
         self._check_form()
 
     def _check_form(self) -> None:
@@ -135,7 +138,7 @@ class MnnSession:
         code = self._interpreter.runSession(self._session)
         if code != 0:
             raise EngineError(f"MNN failed with error code {code}")
-        output = self._interpreter.getSessionOutput(self._session)
+        output = self._interpreter.getSessionOutput(self._session, *self._output_name)
         host = self._host_tensor(np.zeros(output.getShape(), np.float32))
         output.copyToHostTensor(host)
         # The view's memory belongs to the tensor: hand out a copy.

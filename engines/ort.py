@@ -92,8 +92,8 @@ class OnnxRuntimeSession:
             ) from error
         self._artifact = artifact
         self._session: Any = session
-        self._input = session.get_inputs()[0].name
-        self._outputs = [session.get_outputs()[0].name]
+        self._input = artifact.input_name or session.get_inputs()[0].name
+        self._outputs = [artifact.output_name or session.get_outputs()[0].name]
         self._effective = _read_back(session)
         _compare(self._effective, {"threads": threads, "provider": PROVIDER, **settings})
 

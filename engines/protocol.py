@@ -31,8 +31,10 @@ class ModelArtifact:
 
     `num_frames` is the fixed input length of a static model, None for a dynamic one. `params`
     and `flops` are exact integers, `flops` in the convention of the published tables
-    (200 frames); `macs` are the multiply-accumulates of convolution and linear layers at the
-    frames of the chunk that is measured. Counts that are unknown are None.
+    (200 frames) unless `flops_basis` says otherwise; `macs` are the multiply-accumulates of
+    convolution and linear layers at the frames of the chunk that is measured. Counts that are
+    unknown are None. Input and output are the only ones where no name is given. `note` is for
+    whoever reads a measurement of the model, `about` goes with its counts.
     """
 
     name: str
@@ -46,6 +48,11 @@ class ModelArtifact:
     params: int | None = None
     flops: int | None = None
     macs: int | None = None
+    flops_basis: str = "by the published convention (200 frames)"
+    input_name: str | None = None
+    output_name: str | None = None
+    note: str = ""
+    about: str = ""
 
     def __post_init__(self) -> None:
         if (self.form == "static") != (self.num_frames is not None):

@@ -211,10 +211,10 @@ def _read_scp(scp: Path) -> dict[str, Path]:
             earlier = line_of[name]
             raise _error(scp, f"lines {earlier} and {number} are both {name!r}; rename one")
         file = Path(rest)
-        if not file.exists():  # as in Kaldi first from here, then beside the list
+        # As in Kaldi first from here, then beside the list. A file that is in neither place is
+        # an error when it is read, so that it costs its own utterance only.
+        if not file.exists() and (scp.parent / file).exists():
             file = scp.parent / file
-        if not file.exists():
-            raise _error(scp, f"line {number} names {rest}, which does not exist; correct it")
         files[name], line_of[name] = file, number
     if not files:
         raise _error(scp, "names no audio; write lines: UTTERANCE PATH")

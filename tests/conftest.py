@@ -15,6 +15,8 @@ import pytest
 from bench.audio_input import DEFAULT_SPEECH
 from bench.cache import CACHE_VARIABLE
 
+from .tiny_onnx import write_tiny
+
 PLUGINS = Path(__file__).parent / "plugins"
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -24,6 +26,12 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def short_speech() -> Path:
     """Return a recording of one second, a single chunk."""
     return DEFAULT_SPEECH / "short_en_us.flac"
+
+
+@pytest.fixture(scope="session")
+def write_tiny_onnx() -> Callable[..., Path]:
+    """Return the function that writes a small ONNX model; see `tiny_onnx`."""
+    return write_tiny
 
 
 @pytest.fixture(scope="session")

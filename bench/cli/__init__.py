@@ -5,9 +5,16 @@ A command is a module here, which registers with the application, and one in `be
 which does the work.
 """
 
+import os
 import sys
 
-from bench.cli import lists, replay, report, run  # noqa: F401  (importing a command registers it)
+from bench.cli import (  # noqa: F401  (importing a command registers it)
+    export,
+    lists,
+    replay,
+    report,
+    run,
+)
 from bench.cli.app import app
 from bench.errors import InputError
 
@@ -19,5 +26,10 @@ def main() -> None:
     except InputError as error:
         print(f"rtfbench: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        # The reader, `head` for instance, has seen enough. Python would complain once more when
+        # it flushes standard output at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -29,6 +29,7 @@ class Protocol(StrEnum):
         "rtfbench run",
         'rtfbench run --engine mnn --engine "mnn[precision=low]" --audio recordings/',
         "rtfbench run --model resnet34 --threads 1 --threads 2 --chunk-samples 80000 --budget 60",
+        "rtfbench run --model my.onnx --engine onnxruntime --engine mnn --engine mnn-mini",
         "rtfbench run sweep.toml --out runs/sweep --resume",
     ),
 )
@@ -37,7 +38,10 @@ def run(
         Path | None, typer.Argument(help="A sweep in TOML; options given here override it.")
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="Model name (`rtfbench models`). [default: resnet34]")
+        list[str] | None,
+        typer.Option(
+            help="Model name (`rtfbench models`), or a file: .onnx or .mnn. [default: resnet34]"
+        ),
     ] = None,
     engine: Annotated[
         list[str] | None,
@@ -51,13 +55,29 @@ def run(
     ] = None,
     chunk_samples: Annotated[
         list[int] | None,
-        typer.Option(help="Samples a chunk at 16 kHz, -1: whole utterance. [default: 32000]"),
+        typer.Option(
+            help="Samples a chunk at 16 kHz, -1: whole utterance. "
+            "[default: 32000, or what a static model file is fixed to]"
+        ),
     ] = None,
     form: Annotated[
         list[Form] | None, typer.Option(help="Model form. [default: what the engine prefers]")
     ] = None,
     protocol: Annotated[
         list[Protocol] | None, typer.Option(help="What the clock includes. [default: both]")
+    ] = None,
+    input: Annotated[
+        str | None, typer.Option(help="Input of a model file, where its shape does not tell.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Output of a model file, where its shape does not tell.")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="ONNX file that a model file is compared with. [default: the file itself in "
+            "onnxruntime without optimisations; for a lone .mnn, MNN itself]"
+        ),
     ] = None,
     audio: Annotated[
         list[Path] | None,
@@ -101,6 +121,9 @@ def run(
         "chunk_samples": chunk_samples,
         "forms": form,
         "protocols": protocol,
+        "input": input,
+        "output": output,
+        "reference": reference,
         "audio": audio,
         "budget_s": budget,
         "timeout_s": timeout,

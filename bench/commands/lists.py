@@ -7,7 +7,7 @@ from rich.table import Table
 from bench.errors import InputError
 from bench.probe import probe
 from bench.report import figures
-from bench.report.terminal import output
+from bench.report.terminal import Output, waiting
 from bench.zoo import catalog
 from engines import registry
 from engines.protocol import EngineError
@@ -22,8 +22,9 @@ def engines() -> int:
         "engine", "version", "models", "settings (default first)", "note", box=SIMPLE_HEAD
     )
     table.columns[0].no_wrap = True
-    for name in registry.names():
-        found = probe(name)
+    with waiting("asking every engine"):
+        availability = {name: probe(name) for name in registry.names()}
+    for name, found in availability.items():
         try:
             engine = registry.get(name)
         except EngineError as error:
@@ -36,36 +37,37 @@ def engines() -> int:
             "\n".join(f"{key}={'|'.join(values)}" for key, values in engine.choices.items()),
             escape(found.note if found.ok else found.reason),
         )
-    output().print(table)
+    Output().print(table)
     return 0
 
 
 def models() -> int:
     """Print every model of the catalog with its counts beside the published ones."""
     try:
-        from bench.zoo import build, counter
+        with waiting("loading torch"):
+            from bench.zoo import build, counter
     except ImportError as error:
         raise InputError(
             f"counting needs torch ({error}); install it with: pip install 'rtfbench[zoo]'"
         ) from error
     table = Table(box=SIMPLE_HEAD)
-    for heading in ("name", "model", "Params", "FLOPs", "MACs at 198 frames", "embedding"):
+    for heading in ("name", "model", "Params", "FLOPs", "MACs at 198 frames"):
         table.add_column(heading, justify="left" if heading in ("name", "model") else "right")
     notes: list[str] = []
     for name in catalog.names():
         card = catalog.get(name)
-        counts = counter.count(build(name), STATED_FRAMES, card.feat_dim)
+        with waiting(f"counting {name}"):
+            counts = counter.count(build(name), STATED_FRAMES, card.feat_dim)
         table.add_row(
             name,
             card.title,
             _beside_published(figures.params(counts.params), card.published_params, notes),
             _beside_published(figures.flops(counts.published_flops), card.published_flops, notes),
             f"{counts.macs:,}",
-            str(card.embed_dim),
         )
-    output().print(table)
+    Output().print(table)
     for note in notes:
-        output().print(note, highlight=False)
+        Output().print(note, highlight=False)
     return 0
 
 

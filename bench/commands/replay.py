@@ -4,11 +4,13 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from bench import claims
+from bench import claims, user_models
 from bench.commands import run as command
 from bench.errors import InputError
+from bench.model_files import is_path
 from bench.plan import Plan, parse_engine
 from bench.report import replay as text
+from bench.user_models import UserModel
 from bench.zoo import catalog
 from engines import registry
 from engines.protocol import EngineError, Form, SessionOptions, chosen
@@ -19,7 +21,7 @@ REPLAY = "replay.md"
 def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
     """Measure what a claim was measured with, print both, and return the exit status."""
     claim = claims.load(name)
-    _check_names(claim, name)
+    users = _check_names(claim, name)
     cells = claims.cells(claim, _default_form)
     flags = {} if budget_s is None else {"budget_s": budget_s}
     try:
@@ -27,7 +29,7 @@ def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: P
     except ValueError as error:
         raise InputError(f"--budget: must be greater than 0, not {budget_s:g}") from error
     path = out or Path("runs") / f"{Path(name).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    measured = command.measure(plan, cells, path)
+    measured = command.measure(plan, cells, path, users=users)
     summary = measured.summary
     page = text.render(
         claim,
@@ -54,13 +56,15 @@ def _default_form(engine: str) -> Form:
     return registry.get(engine).default_form
 
 
-def _check_names(claim: claims.Claim, name: str) -> None:
-    """Refuse unknown models, engines and settings before anything is made."""
+def _check_names(claim: claims.Claim, name: str) -> dict[str, UserModel]:
+    """Refuse unknown models, engines and settings, and return the models that are files."""
     engines = [row.engine for row in claim.row] + [c.engine for c in claim.control if c.engine]
     try:
         for row in claim.row:
-            catalog.get(row.model)
+            if not is_path(row.model):
+                catalog.get(row.model)
         for spec in map(parse_engine, engines):
             chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
     except (catalog.UnknownModelError, EngineError) as error:
         raise InputError(f"{name}: {error}") from error
+    return user_models.load_all(row.model for row in claim.row)

@@ -6,13 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from bench.cache import replacing
 from bench.errors import InputError
 from bench.records import Summary
 from bench.report import exports, html, markdown, plots, terminal
-from bench.store import PAGE, PLOTS, RunFolder
+from bench.store import PAGE, PLOTS, RECORDS, RunFolder
 from bench.summary import summarize
 
 if TYPE_CHECKING:
@@ -26,12 +24,12 @@ EXTRAS = {"matplotlib": "plot", "jinja2": "report"}
 
 def report(path: Path, format_name: str | None, *, github_summary: bool) -> int:
     """Print a finished run again; without a format, a terminal gets tables and a file markdown."""
-    folder = RunFolder(path)
+    folder = _existing(path)
     summary = read_summary(folder)
     if github_summary:
         _append_to_step_summary(markdown.render(summary))
     elif format_name is None:
-        terminal.show(summary, Console())
+        terminal.show(summary, terminal.Output())
     else:
         print(_formatted(folder, summary, format_name), end="")
     return OK
@@ -39,7 +37,7 @@ def report(path: Path, format_name: str | None, *, github_summary: bool) -> int:
 
 def plot(path: Path, out: Path | None) -> int:
     """Draw a finished run's pictures and print the files' names."""
-    summary = read_summary(RunFolder(path))
+    summary = read_summary(_existing(path))
     _require("matplotlib")
     pictures = list(plots.draw(summary))
     if not pictures:
@@ -86,6 +84,13 @@ def write_pictures(folder: Path, pictures: Sequence["Picture"]) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder}: cannot write here ({error.strerror})") from error
     return written
+
+
+def _existing(path: Path) -> RunFolder:
+    """Return a folder that a run was made in."""
+    if not (path / RECORDS).is_file():
+        raise InputError(f"{path}: no {RECORDS} here; name a folder that `rtfbench run --out` made")
+    return RunFolder(path)
 
 
 def _formatted(folder: RunFolder, summary: Summary, format_name: str) -> str:

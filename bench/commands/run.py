@@ -1,7 +1,7 @@
 """`rtfbench run`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +11,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import audio_input, environment
+from bench import audio_input, environment, user_models
 from bench.commands.report import read_summary, to_json, write_page
 from bench.errors import InputError
+from bench.model_files import is_path
 from bench.plan import Plan, expand, load_plan, parse_engine
 from bench.records import Cell, Summary
 from bench.report import markdown, terminal
 from bench.runner import Runner
 from bench.store import ENVIRONMENT, SUMMARY, TABLE, RunFolder
+from bench.user_models import UserModel
 from bench.zoo import catalog
 from engines import registry
 from engines.protocol import EngineError, SessionOptions, chosen
@@ -28,6 +30,7 @@ OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 SEEDED_WEIGHTS = (
     "seeded, not trained: speed and parity are real, the embeddings tell no speakers apart."
 )
+FILE_WEIGHTS = "those of the model files."
 
 
 class RichProgress:
@@ -78,17 +81,24 @@ def run(
 ) -> int:
     """Run a sweep, print its tables, and return the exit status."""
     plan = load_plan(plan_path, flags)
-    _check_names(plan)
+    users = _check_names(plan)
+    cells = user_models.fit(
+        expand(plan, lambda engine: registry.get(engine).default_form),
+        users,
+        sizes_given=any("chunk_samples" in axes.model_fields_set for axes in plan.sweeps),
+        forms_given=any(axes.forms for axes in plan.sweeps),
+    )
     measured = measure(
         plan,
-        expand(plan, lambda engine: registry.get(engine).default_form),
+        cells,
         out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}",
+        users=users,
         overwrite=overwrite,
         resume=resume,
         channel=channel,
         resample=resample,
     )
-    terminal.show(measured.summary, Console())
+    terminal.show(measured.summary, terminal.Output())
     for line in write_page(measured.folder, measured.summary):
         _say(line)
     interrupted = measured.status == INTERRUPTED
@@ -101,6 +111,7 @@ def measure(
     cells: Sequence[Cell],
     path: Path,
     *,
+    users: Mapping[str, UserModel],
     overwrite: bool = False,
     resume: bool = False,
     channel: int | None = None,
@@ -112,6 +123,7 @@ def measure(
         plan: input, budget, timeout and seed; its axes are not used.
         cells: what is measured.
         path: the run folder.
+        users: the models that are files, by the name that cells give them.
         overwrite: whether a run that the folder holds is replaced.
         resume: whether it is gone on with.
         channel: which channel of a recording with several, from 0.
@@ -126,16 +138,17 @@ def measure(
     if last:
         _complain(last)
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
+    from_files = {cell.model for cell in cells} <= set(users)
     host = environment.describe(
         audio=[source.name for source in checked.sources],
         audio_s=checked.audio_s,
-        weights=SEEDED_WEIGHTS,
+        weights=FILE_WEIGHTS if from_files else SEEDED_WEIGHTS,
     )
     folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
     status = BAD_INPUT if checked.errors else OK
     try:
         with progress_on_stderr() as progress:
-            Runner(plan, folder, checked.sources, progress).run(cells)
+            Runner(plan, folder, checked.sources, progress, users=users).run(cells)
     except KeyboardInterrupt:
         status = INTERRUPTED
     summary = write_results(folder)
@@ -152,16 +165,24 @@ def write_results(folder: RunFolder) -> Summary:
     return summary
 
 
-def _check_names(plan: Plan) -> None:
-    """Refuse unknown models, engines and settings before anything is made."""
+def _check_names(plan: Plan) -> dict[str, UserModel]:
+    """Refuse unknown models, engines and settings before anything is made.
+
+    Returns:
+        The models that are files.
+    """
+    models = dict.fromkeys(model for axes in plan.sweeps for model in axes.models)
     try:
-        for axes in plan.sweeps:
-            for model in axes.models:
+        for model in models:
+            if not is_path(model):
                 catalog.get(model)
-            for spec in map(parse_engine, axes.engines):
-                chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
+        for spec in (parse_engine(text) for axes in plan.sweeps for text in axes.engines):
+            chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
     except (catalog.UnknownModelError, EngineError) as error:
         raise InputError(str(error)) from error
+    return user_models.load_all(
+        models, input_name=plan.input, output_name=plan.output, reference=plan.reference
+    )
 
 
 def _complain(text: str) -> None:

@@ -10,6 +10,10 @@ from engines.protocol import Form
 Interval = tuple[float, float]
 Setting = tuple[str, int, int, Protocol]
 
+#: Where memory lies is drawn anew with each process, and makes up to this difference.
+LUCK = 1.02
+LUCK_TEXT = "one process each, and a new one may differ by 2 %"
+
 
 @dataclass(frozen=True)
 class Side:
@@ -28,16 +32,25 @@ class Comparison:
     ratio: float
     ci95: Interval | None
     decided: bool = True
+    sessions: int = 1
+
+    @property
+    def within_luck(self) -> bool:
+        """Whether it is so near a tie that a new process could turn it."""
+        return self.sessions == 1 and 1 / LUCK < self.ratio < LUCK
 
     @property
     def differs(self) -> bool:
-        """Whether the interval excludes a tie."""
-        return self.ci95 is not None and not self.ci95[0] <= 1 <= self.ci95[1]
+        """Whether the interval excludes a tie, and by more than a new process may bring."""
+        apart = self.ci95 is not None and not self.ci95[0] <= 1 <= self.ci95[1]
+        return apart and not self.within_luck
 
     def inverted(self) -> "Comparison":
         """Return the same comparison with the sides swapped."""
         swapped = None if self.ci95 is None else (1 / self.ci95[1], 1 / self.ci95[0])
-        return Comparison(self.right, self.left, 1 / self.ratio, swapped, self.decided)
+        return Comparison(
+            self.right, self.left, 1 / self.ratio, swapped, self.decided, self.sessions
+        )
 
     def slower_first(self) -> "Comparison":
         """Return it so that `left` takes longer."""
@@ -141,7 +154,9 @@ def sentence(comparison: Comparison, named: dict[Side, str]) -> str:
         what = times(comparison.ratio, comparison.ci95)
         if comparison.ci95 is None:
             return f"{left} takes {what} the time of {right}"
-        return f"{left} and {right} cannot be told apart: {what}"
+        text = f"{left} and {right} cannot be told apart: {what}"
+        apart = not comparison.ci95[0] <= 1 <= comparison.ci95[1]
+        return text + f", {LUCK_TEXT}" * (apart and comparison.within_luck)
     ordered = comparison.slower_first()
     return (
         f"{named[ordered.right]} is {times(ordered.ratio, ordered.ci95)} faster than "
@@ -156,7 +171,7 @@ def _setting(ratio: Ratio) -> Setting:
 def _measured(ratio: Ratio) -> Comparison:
     left = Side(ratio.engine, ratio.form)
     right = Side(ratio.reference, ratio.reference_form)
-    return Comparison(left, right, ratio.ratio, ratio.ci95, ratio.decided)
+    return Comparison(left, right, ratio.ratio, ratio.ci95, ratio.decided, ratio.sessions)
 
 
 def _divide(left: Comparison, right: Comparison) -> Comparison:
@@ -165,4 +180,5 @@ def _divide(left: Comparison, right: Comparison) -> Comparison:
     if left.ci95 and right.ci95:
         ci95 = (left.ci95[0] / right.ci95[1], left.ci95[1] / right.ci95[0])
     decided = left.decided and right.decided
-    return Comparison(left.left, right.left, left.ratio / right.ratio, ci95, decided)
+    sessions = min(left.sessions, right.sessions)
+    return Comparison(left.left, right.left, left.ratio / right.ratio, ci95, decided, sessions)

@@ -29,6 +29,13 @@ def plus_minus(interval: tuple[float, float] | None) -> str:
     return f"±{100 * (high - low) / (high + low):.1f} %"
 
 
+def ratio(value: float, interval: tuple[float, float] | None) -> str:
+    """Write a ratio with its interval: 2.83 (2.80 to 2.86)."""
+    if interval is None:
+        return f"{value:.2f}"
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """Write a measured number with a few significant digits."""
     return MISSING if value is None else significant(value, digits)

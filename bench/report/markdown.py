@@ -40,7 +40,7 @@ def _section(section: Section, summary: Summary) -> list[str]:
         table(published_columns(footnotes), section.rows),
         *footnotes.lines(),
         *(f"- {reason}" for reason in reasons(section.rows)),
-        table(extended_columns(summary), section.rows),
+        table(extended_columns(summary.ratios), section.rows),
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Summary
+from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Ratio, Summary
 from bench.report import figures
 from bench.report.compare import to_reference
 
@@ -130,15 +130,25 @@ def ratio_columns(summary: Summary) -> list[Column]:
     return [Column(f"× {references[0]}" if len(references) == 1 else "× reference", text)]
 
 
-def extended_columns(summary: Summary) -> list[Column]:
+def ratio_text(ratios: Sequence[Ratio], row: CellSummary) -> str:
+    """Return how many times as long a row takes as the first of its section, with the interval."""
+    key = (row.model, row.threads, row.chunk_samples, row.protocol, row.engine_label, row.form)
+    for each in ratios:
+        found = (each.model, each.threads, each.chunk_samples, each.protocol, each.engine)
+        if (*found, each.form) == key:
+            return figures.ratio(each.ratio, each.ci95)
+    return figures.MISSING
+
+
+def extended_columns(ratios: Sequence[Ratio]) -> list[Column]:
     """Return what else was measured of a cell."""
     return [
         Column("Model", lambda row: row.title, numeric=False),
         Column("engine", lambda row: row.engine_label, numeric=False),
         Column("form", lambda row: row.form, numeric=False),
         Column("RTF 95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
-        *ratio_columns(summary),
         Column("passes", lambda row: str(row.passes)),
+        Column("ratio", lambda row: ratio_text(ratios, row)),
         Column("front end", lambda row: figures.rtf(row.rtf_frontend)),
         Column("inference", lambda row: figures.rtf(row.rtf_engine)),
         Column("padded RTF", lambda row: figures.rtf(row.rtf_padded)),
@@ -165,13 +175,15 @@ def counts_line(summary: Summary) -> list[str]:
     """Return, for each model and chunk size, the exact counts behind the rounded ones."""
     lines: dict[str, None] = {}
     for row in summary.cells:
-        if row.params is None or row.flops is None:
+        if row.flops is None:
             continue
-        text = f"{row.title}: {row.params:,} parameters; {row.flops:,} FLOPs by the published "
-        text += "convention (200 frames)"
+        text = f"{row.title}: "
+        text += f"{row.params:,} parameters; " if row.params is not None else ""
+        text += f"{row.flops:,} FLOPs {row.flops_basis}"
         if row.macs is not None:
             text += f"; {row.macs:,} multiply-accumulates at {row.chunk_samples} samples"
             text += _runtime_count(summary, row)
+        text += f"; {row.about}" if row.about else ""
         lines[text] = None
     return list(lines)
 

@@ -1,7 +1,10 @@
 """A result as tables for a terminal; elsewhere as markdown, which reads as plain text."""
 
+import sys
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -30,10 +33,20 @@ NAMES = {"Model", "engine"}
 FINDING_STYLES = {"warning": "yellow", "defect": "red", "best": "bold green"}
 
 
-def output() -> Console:
-    """Return standard output; as wide as a table needs where no terminal sets a width."""
-    console = Console()
-    return console if console.is_terminal else Console(width=UNLIMITED)
+class Output(Console):
+    """Standard output; as wide as a table needs where no terminal sets a width."""
+
+    def __init__(self) -> None:
+        super().__init__(width=None if sys.stdout.isatty() else UNLIMITED)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line what to do when the reader has left."""
+        raise BrokenPipeError
+
+
+def waiting(text: str) -> Status:
+    """Return a context that shows what is being waited for; silent where there is no terminal."""
+    return Console(stderr=True).status(text)
 
 
 def show(summary: Summary, console: Console) -> None:

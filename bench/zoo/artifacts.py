@@ -45,25 +45,31 @@ def model_folder(model: str) -> Path:
     return cache_folder() / "models" / f"{model}-{zoo_key()}"
 
 
-def _card_path(request: ArtifactRequest) -> Path:
+def _card_path(request: ArtifactRequest, folder: Path) -> Path:
     frames = request.chunk_frames or "whole"
-    name = f"{request.format}-{request.form}-{frames}.json"
-    return model_folder(request.model) / name
+    return folder / f"{request.format}-{request.form}-{frames}.json"
 
 
-def find(request: ArtifactRequest) -> ModelArtifact | None:
-    """Return a file that was made before, None when there is none or it is damaged."""
+def find(request: ArtifactRequest, folder: Path | None = None) -> ModelArtifact | None:
+    """Return a file that was made before, None when there is none or it is damaged.
+
+    Args:
+        request: which file.
+        folder: where files of the model are kept, None for a model of the catalog.
+    """
+    folder = folder or model_folder(request.model)
     try:
-        artifact = _ARTIFACT.validate_json(_card_path(request).read_bytes())
+        artifact = _ARTIFACT.validate_json(_card_path(request, folder).read_bytes())
     except (OSError, ValidationError):
         return None
-    # Kept as a name only, so that a cache folder can be moved.
-    artifact = replace(artifact, path=model_folder(request.model) / artifact.path)
+    # Kept as a name only, so that a cache folder can be moved; a user's own file has a full path.
+    artifact = replace(artifact, path=folder / artifact.path)
     return artifact if artifact.path.is_file() else None
 
 
-def remember(request: ArtifactRequest, artifact: ModelArtifact) -> None:
+def remember(request: ArtifactRequest, artifact: ModelArtifact, folder: Path | None = None) -> None:
     """Write down what is known of a file, so that `find` returns it."""
-    named = replace(artifact, path=Path(artifact.path.name))
-    with replacing(_card_path(request)) as part:
-        part.write_bytes(_ARTIFACT.dump_json(named, indent=2))
+    folder = folder or model_folder(request.model)
+    path = Path(artifact.path.name) if artifact.path.parent == folder else artifact.path
+    with replacing(_card_path(request, folder)) as part:
+        part.write_bytes(_ARTIFACT.dump_json(replace(artifact, path=path), indent=2))

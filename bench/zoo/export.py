@@ -6,6 +6,7 @@ Input `feats` float32 [B, T, M], output `embs` float32 [B, D].
 import warnings
 from pathlib import Path
 
+import onnx_ir as ir
 import torch
 from torch import nn
 
@@ -26,7 +27,9 @@ def to_onnx(model: nn.Module, path: Path, *, feat_dim: int, num_frames: int | No
         feat_dim: M.
         num_frames: fixes T, and B to 1; None leaves both open.
     """
-    features_BTM = torch.randn(1, num_frames or EXAMPLE_FRAMES, feat_dim)
+    # Traced with a batch of one, some models would be exported for a batch of one only.
+    batch = 2 if num_frames is None else 1
+    features_BTM = torch.randn(batch, num_frames or EXAMPLE_FRAMES, feat_dim)
     dynamic = {0: torch.export.Dim("B"), 1: torch.export.Dim("T", min=2)}
     with warnings.catch_warnings():
         # The exporter uses parts of torch that torch itself calls deprecated.
@@ -43,5 +46,22 @@ def to_onnx(model: nn.Module, path: Path, *, feat_dim: int, num_frames: int | No
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
+    _forget_the_source(program.model)
     with replacing(path) as part:
         program.save(str(part))
+
+
+def _forget_the_source(model: ir.Model) -> None:
+    """Drop the notes that the exporter leaves in a graph.
+
+    They hold stack traces with the paths of this machine, and would give the same model another
+    hash in every folder that it is exported from.
+    """
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
+        for output in node.outputs:
+            output.metadata_props.clear()
+    for value in (*model.graph.inputs, *model.graph.initializers.values()):
+        value.metadata_props.clear()

@@ -328,3 +328,18 @@ def test_engines_lists_what_is_there_and_why_not(rtfbench: Command) -> None:
     for name in ("onnxruntime", "mnn", "mnn-mini", "null", "faulty-missing", "faulty-import"):
         assert name in text
     assert "unavailable" in text
+
+
+def test_a_reader_may_leave_early() -> None:
+    """Closing standard output early, as `head` does, ends a command without a complaint."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.cli", "engines"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

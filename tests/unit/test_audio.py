@@ -232,7 +232,6 @@ def test_wav_scp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (b"u1 a.wav\nu2 sox a.wav -t wav - |\n", "line 2 is a command, and commands are not run"),
         (b"u1 a.wav\n\nu1 a.wav\n", "lines 1 and 3 are both 'u1'; rename one"),
         (b"u1 a.wav\nu2\n", "line 2 has no path"),
-        (b"u1 none.wav\n", "line 1 names none.wav, which does not exist"),
         (b"\r\n\n", "names no audio"),
         (b"u1 \xff.wav\n", "is not UTF-8"),
     ],
@@ -246,3 +245,15 @@ def test_bad_wav_scp(tmp_path: Path, content: bytes, message: str) -> None:
         find_audio([scp])
     assert str(caught.value).startswith(f"{scp}: ")
     assert message in str(caught.value)
+
+
+def test_a_missing_file_costs_its_own_utterance_only(tmp_path: Path) -> None:
+    """A list that names a missing file keeps its other entries; reading the missing one fails."""
+    write(tmp_path / "a.wav")
+    scp = tmp_path / "wav.scp"
+    scp.write_text(f"u1 none.wav\nu2 {tmp_path}/a.wav\n")
+    missing, present = find_audio([scp])
+    assert (missing.name, present.name) == ("u1", "u2")
+    assert len(read_audio(present.path).samples) > 0
+    with pytest.raises(AudioError, match=r"none\.wav: does not exist"):
+        read_audio(missing.path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan import Plan, PlanError, expand, load_plan, parse_engine
+from bench.plan import Plan, PlanError, expand, load_plan, parse_engine, weight
 from engines.protocol import Form
 
 
@@ -62,6 +62,17 @@ def test_several_sweeps_share_a_file(tmp_path: Path) -> None:
     assert {(c.model, c.protocol) for c in overridden} == {("resnet34", "published")}
 
 
+def test_sweeps_weigh_their_comparisons(tmp_path: Path) -> None:
+    """A comparison has the weight of the first sweep that names it, one where none does."""
+    path = tmp_path / "plan.toml"
+    path.write_text('[[sweep]]\nprotocols = ["published"]\nweight = 3\n[[sweep]]\n')
+    plan = load_plan(path, {})
+    cells = expand(plan, forms)
+    assert [weight(plan, cell) for cell in cells] == [3, 3, 3, 1, 1, 1]
+    elsewhere = cells[0].model_copy(update={"chunk_samples": 99})
+    assert weight(plan, elsewhere) == 1
+
+
 def test_the_groups_of_overlapping_sweeps_stay_together(tmp_path: Path) -> None:
     """Cells that are compared take turns, even when two sweeps name them."""
     path = tmp_path / "plan.toml"
@@ -117,6 +128,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ("[[sweep]]\ncolour = 1", "known keys: .*models"),
         ("[[sweep]]\nbudget_s = 1", "sweep.0.budget_s"),
         ("sweep = [1]", "sweep.0"),
+        ("[[sweep]]\nweight = 0", "sweep.0.weight"),
         ("sweep = 1", "sweep"),
     ],
 )

@@ -4,12 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import Cell, Declaration, Outcome, Record
+from bench.records import Cell, Declaration, Environment, Outcome, Record
 from bench.store import RECORDS, RunFolder, StoreError
-from bench.summary import summarize_cell
+from bench.summary import summarize, summarize_cell
 
 CELL = Cell(
     model="xvec", engine="mnn", form="dynamic", threads=1, chunk_samples=32000, protocol="steady"
+)
+
+
+ENVIRONMENT = Environment(
+    rtfbench="0",
+    started_utc="",
+    cpu="",
+    cores=2,
+    usable_cores=2,
+    memory_bytes=1,
+    os="",
+    python="",
+    packages={},
+    load_average_1min=0,
 )
 
 
@@ -115,3 +129,22 @@ def test_a_cell_that_is_not_ok_shows_no_time(folder: RunFolder) -> None:
     folder.append(Outcome(cell_id="c", status="wrong_output", reason="off"))
     summary = summarize_cell(folder.cells()["c"])
     assert (summary.rtf, summary.chunk_ms, summary.status) == (None, None, "wrong_output")
+
+
+def test_ratios_pair_the_passes_of_a_block(folder: RunFolder) -> None:
+    """A drift that doubles every time leaves the ratio exact: cells are compared block by block."""
+    other = CELL.model_copy(update={"engine": "onnxruntime"})
+    folder.append(Declaration(cell_id="d", cell=other, title="XVEC"))
+    for block in range(6):
+        # The palindrome c d d c on a machine that slows down all the time, d three times as long.
+        for position, (cell_id, factor) in enumerate([("c", 1), ("d", 3), ("d", 3), ("c", 1)]):
+            time_ms = 10 * factor * 2**position * 4**block
+            made = record(position, time_ms)
+            folder.append(made.model_copy(update={"cell_id": cell_id, "block": block}))
+    for cell_id in ("c", "d"):
+        folder.append(Outcome(cell_id=cell_id, status="ok"))
+    (ratio,) = summarize(ENVIRONMENT, list(folder.cells().values())).ratios
+    assert (ratio.engine, ratio.reference, ratio.blocks) == ("onnxruntime", "mnn", 6)
+    assert ratio.ratio == pytest.approx(3)
+    assert ratio.ci95 == pytest.approx((3, 3))
+    assert ratio.decided

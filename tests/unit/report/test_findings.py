@@ -77,6 +77,16 @@ def test_a_tie_is_called_one() -> None:
     assert "faster" not in sentence
 
 
+def test_what_one_process_may_bring_by_luck_is_no_difference() -> None:
+    """Under 2 % from one process each is called a tie, however narrow; not so with several."""
+    narrow = ratio(ratio=0.985, ci95=(0.984, 0.986), sessions=1)
+    (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(narrow,)), kind="engine")
+    assert "cannot be told apart: 0.98× (0.98 to 0.99), one process each" in sentence
+    several = narrow.model_copy(update={"sessions": 3})
+    (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(several,)), kind="engine")
+    assert "mnn is 1.02× (1.01 to 1.02) faster" in sentence
+
+
 def test_without_intervals_no_engine_is_called_faster() -> None:
     """Medians of two engines alone are no evidence: the report says so."""
     for ratios in ((), (ratio(ci95=None),)):

@@ -67,7 +67,6 @@ def test_markdown_has_ratios_findings_and_noise() -> None:
     noise = Noise(sentence="quiet.", contaminated=False, disturbed_share=0.0)
     result = published_and_steady().model_copy(update={"noise": noise})
     text = markdown.render(result)
-    assert "× onnxruntime" in text
-    assert "0.50× ±2.0 %" in text
+    assert "0.500 (0.490 to 0.510)" in text
     assert "## Findings\n\nNoise: quiet.\n\n- ResNet-34" in text
     assert markdown.grid([["a"], ["b|c"]], [False]) == "| a    |\n| :--- |\n| b\\|c |"

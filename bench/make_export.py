@@ -1,0 +1,263 @@
+"""Write a model file and prove it right, in a process of its own.
+
+python -m bench.make_export REQUEST
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from bench import parity
+from bench.audio_input import DEFAULT_SPEECH
+from bench.cache import replacing
+from bench.errors import InputError
+from bench.model_files import FileRequest, ModelFile, read
+from bench.pipeline import Pipeline
+from bench.prepare_file import convert_file, open_session
+from bench.records import Value
+from bench.user_models import natural_chunk_samples
+from bench.zoo import convert
+from engines.protocol import EngineError, Format, Session
+from frontends.audio import read_audio
+from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
+
+#: Lengths at which a model that takes any is compared with its source: 2 s, and an odd one.
+CHECKED_FRAMES = (198, 321)
+SPEECH = DEFAULT_SPEECH / "digits_en_gb.flac"
+
+
+class ExportRequest(Value):
+    """What to export, of exactly one kind: a name, an experiment, or an ONNX file."""
+
+    output: Path
+    format: Format
+    num_frames: int | None = None
+    model: str | None = None
+    config: Path | None = None
+    checkpoint: Path | None = None
+    mean_vec: Path | None = None
+    onnx: Path | None = None
+
+
+class Check(Value):
+    """One comparison with the source."""
+
+    features: str
+    num_frames: int
+    max_rel_err: float
+    ok: bool
+
+
+class Exported(Value):
+    """What was written; counts are those of the source, None where unknown."""
+
+    inputs: str
+    outputs: str
+    num_frames: int | None
+    params: int | None
+    flops: int | None
+    flops_basis: str
+    about: str
+    source: str
+    ignored: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+class ExportAnswer(Value):
+    """How it went: `status` is that of the command."""
+
+    status: int
+    exported: Exported | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a model comes from and what is known of it."""
+
+    title: str
+    session: Session
+    write: Callable[[Path], None]
+    num_frames: int | None
+    params: int | None
+    flops: int | None
+    flops_basis: str
+    about: str = ""
+    ignored: tuple[str, ...] = ()
+
+
+class WrongExportError(Exception):
+    """What was written does not compute what its source computes."""
+
+
+def export(request: ExportRequest) -> Exported:
+    """Write the file, and keep it if it is right.
+
+    Raises:
+        InputError: the source cannot be used.
+        WrongExportError: the file was not kept.
+        ConversionError, EngineError: nothing could be written or run.
+    """
+    source = _from_onnx(request) if request.onnx else _from_torch(request)
+    with replacing(request.output) as part:
+        source.write(part)
+        file = read(FileRequest(path=part))
+        checks = _compare(source, file)
+        wrong = next((check for check in checks if not check.ok), None)
+        if wrong is not None:
+            raise WrongExportError(
+                f"{request.output}: not kept, because it does not compute what {source.title} "
+                f"does: largest error {wrong.max_rel_err:.1e} of the largest value on "
+                f"{wrong.features} features of {wrong.num_frames} frames, "
+                f"limit {parity.MAX_REL_ERR:.0e}"
+            )
+    return Exported(
+        inputs=f"{file.input_name} [{_sizes(file, file.feat_dim)}]",
+        outputs=f"{file.output_name} [{'B' if file.num_frames is None else 1}, "
+        f"{file.embedding_dim}]",
+        num_frames=file.num_frames,
+        params=source.params,
+        flops=source.flops,
+        flops_basis=source.flops_basis,
+        about=source.about,
+        source=source.title,
+        ignored=source.ignored,
+        checks=tuple(checks),
+    )
+
+
+def _sizes(file: ModelFile, feat_dim: int) -> str:
+    batch, frames = ("B", "T") if file.num_frames is None else ("1", str(file.num_frames))
+    return f"{batch}, {frames}, {feat_dim}"
+
+
+def _from_onnx(request: ExportRequest) -> _Source:
+    assert request.onnx is not None
+    file = read(FileRequest(path=request.onnx))
+    if request.num_frames is not None and file.num_frames not in (None, request.num_frames):
+        raise InputError(
+            f"{request.onnx}: is fixed to {file.num_frames} frames already; "
+            f"choose --num-frames {file.num_frames} or leave it out"
+        )
+    frames = request.num_frames or file.num_frames
+
+    def write(part: Path) -> None:
+        with TemporaryDirectory() as folder:
+            made = Path(folder) / f"model.{request.format}"
+            convert_file(file, made, num_frames=frames)
+            shutil.copyfile(made, part)
+
+    return _Source(
+        title=f"{request.onnx.name} in onnxruntime without optimisations",
+        session=open_session(file, "onnxruntime", {"graph_optimization": "off"}),
+        write=write,
+        num_frames=frames,
+        params=file.params,
+        flops=file.flops,
+        flops_basis=file.flops_basis,
+        about=file.about,
+    )
+
+
+def _from_torch(request: ExportRequest) -> _Source:
+    try:
+        from bench.prepare import seeded_model
+        from bench.zoo import build, catalog, checkpoint, counter, experiment
+        from bench.zoo.export import to_onnx
+        from bench.zoo.reference_session import TorchSession
+        from bench.zoo.repvgg import reparameterize
+    except ImportError as error:
+        raise InputError(
+            f"exporting needs torch ({error}); install it with: pip install 'rtfbench[zoo]'"
+        ) from error
+    model: Any
+    ignored: list[str] = []
+    about = ""
+    if request.model is not None:
+        card = catalog.get(request.model)
+        title, feat_dim = f"{card.title} in torch", card.feat_dim
+        model = trained = seeded_model(request.model)
+        about = "weights are seeded, not trained"
+    else:
+        assert request.config is not None
+        assert request.checkpoint is not None
+        found = experiment.read_experiment(request.config)
+        title, feat_dim = f"{found.card.title} in torch", found.feat_dim
+        trained = build(found.card.name, embed_dim=found.embed_dim, feat_dim=feat_dim)
+        ignored = checkpoint.load_weights(trained, request.checkpoint)
+        model = reparameterize(trained)
+        if request.mean_vec is not None:
+            model = checkpoint.subtract_mean(model, request.mean_vec, found.embed_dim)
+            title += ", mean subtracted"
+    counts = counter.count(trained, counter.PUBLISHED_NUM_FRAMES, feat_dim)
+
+    def write(part: Path) -> None:
+        with TemporaryDirectory() as folder:
+            path = part if request.format == "onnx" else Path(folder) / "model.onnx"
+            to_onnx(model, path, feat_dim=feat_dim, num_frames=request.num_frames)
+            if request.format == "mnn":
+                convert.to_mnn(path, part, static=request.num_frames is not None)
+
+    return _Source(
+        title=title,
+        session=TorchSession(model),
+        write=write,
+        num_frames=request.num_frames,
+        params=counts.params,
+        flops=counts.published_flops,
+        flops_basis="by the published convention (200 frames)",
+        about=about,
+        ignored=tuple(ignored),
+    )
+
+
+def _compare(source: _Source, file: ModelFile) -> list[Check]:
+    """Run the file and its source on random and on real features, at two lengths if it can."""
+    session = open_session(file, "onnxruntime" if file.format == "onnx" else "mnn", {})
+    checks: list[Check] = []
+    for num_frames in (source.num_frames,) if source.num_frames else CHECKED_FRAMES:
+        rng = np.random.default_rng(num_frames)
+        random_BTM = rng.standard_normal((1, num_frames, file.feat_dim)).astype(np.float32)
+        config = replace(ChunkPolicy(WHOLE_UTTERANCE).fbank, num_mel_bins=file.feat_dim)
+        pipeline = Pipeline(natural_chunk_samples(num_frames), config)
+        speech_BTM = pipeline.first_chunk(read_audio(SPEECH))
+        for name, features_BTM in (("random", random_BTM), ("speech", speech_BTM)):
+            found = parity.compare(session.run(features_BTM), source.session.run(features_BTM))
+            checks.append(
+                Check(
+                    features=name,
+                    num_frames=num_frames,
+                    max_rel_err=found.max_rel_err,
+                    ok=found.ok,
+                )
+            )
+    session.close()
+    return checks
+
+
+def main() -> None:
+    """Print the answer as JSON; what converters print goes to standard error."""
+    answer_fd = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    request = ExportRequest.model_validate_json(sys.argv[1])
+    try:
+        answer = ExportAnswer(status=0, exported=export(request))
+    except InputError as error:
+        answer = ExportAnswer(status=2, error=str(error))
+    except OSError as error:
+        reason = f"{request.output}: cannot write here ({error.strerror or error})"
+        answer = ExportAnswer(status=2, error=reason)
+    except (WrongExportError, EngineError, convert.ConversionError) as error:
+        answer = ExportAnswer(status=1, error=str(error))
+    os.write(answer_fd, answer.model_dump_json().encode())
+
+
+if __name__ == "__main__":
+    main()

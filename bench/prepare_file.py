@@ -1,0 +1,148 @@
+"""Convert a user's model file and make its reference embeddings, in a process without torch.
+
+python -m bench.prepare_file REQUEST.json
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench import reference
+from bench.audio_input import read_source
+from bench.cache import replacing, sha256_of
+from bench.errors import InputError
+from bench.model_files import ModelFile
+from bench.pipeline import Pipeline
+from bench.user_models import UserModel
+from bench.workload import PrepareRequest
+from bench.zoo import artifacts, convert
+from bench.zoo.artifacts import ArtifactRequest
+from engines import registry
+from engines.protocol import EngineError, ModelArtifact, Session, SessionOptions
+
+
+def make_artifact(user: UserModel, request: ArtifactRequest) -> ModelArtifact:
+    """Return the file that an engine reads: the user's own where it fits, else a conversion."""
+    file = user.file
+    frames = request.chunk_frames if request.form == "static" else None
+    path = file.path if (file.format, file.form) == (request.format, request.form) else None
+    if path is None:
+        path = user.folder / request.file_name
+        if not path.is_file():
+            convert_file(file, path, num_frames=frames)
+    artifact = ModelArtifact(
+        name=user.title,
+        path=path,
+        format=request.format,
+        form=request.form,
+        num_frames=frames,
+        feat_dim=file.feat_dim,
+        embedding_dim=file.embedding_dim,
+        sha256=file.sha256 if path == file.path else sha256_of(path),
+        params=file.params,
+        flops=file.flops,
+        macs=_macs(file, request.chunk_frames),
+        flops_basis=file.flops_basis,
+        input_name=file.input_name,
+        output_name=file.output_name,
+        note=user.note,
+        about=file.about,
+    )
+    artifacts.remember(request, artifact, user.folder)
+    return artifact
+
+
+def convert_file(file: ModelFile, path: Path, *, num_frames: int | None) -> None:
+    """Write an ONNX file in another form, or as MNN.
+
+    Args:
+        file: the ONNX file.
+        path: what to write; its ending says which format.
+        num_frames: the length that the result is fixed to, None for any.
+    """
+    from bench import onnx_graph
+
+    source = file.path
+    if num_frames != file.num_frames or file.data_files or path.suffix == ".onnx":
+        # As one file: the converter does not look for data files.
+        source = path.with_suffix(".onnx")
+        model = onnx_graph.load(file.path)
+        if num_frames is not None:
+            model = onnx_graph.fix_frames(model, file.input_name, num_frames)
+        with replacing(source) as part:
+            onnx_graph.save(model, part)
+    if path.suffix == ".mnn":
+        convert.to_mnn(source, path, static=num_frames is not None)
+
+
+def _macs(file: ModelFile, chunk_frames: int | None) -> int | None:
+    """Count the chunk that is measured, where the file can be counted."""
+    if file.format != "onnx" or chunk_frames is None:
+        return None
+    from bench import onnx_graph
+
+    return onnx_graph.count(onnx_graph.load(file.path), file.input_name, chunk_frames).macs
+
+
+def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> Session:
+    """Open a model file with one thread.
+
+    Raises:
+        EngineError: the engine is not installed, or cannot load the file.
+    """
+    found = registry.get(engine).probe()
+    if not found.ok:
+        raise EngineError(f"running {file.path.name} needs {engine}: {found.reason}")
+    artifact = ModelArtifact(
+        name=file.path.name,
+        path=file.path,
+        format=file.format,
+        form=file.form,
+        num_frames=file.num_frames,
+        feat_dim=file.feat_dim,
+        embedding_dim=file.embedding_dim,
+        sha256=file.sha256,
+        input_name=file.input_name,
+        output_name=file.output_name,
+    )
+    return registry.get(engine).open(artifact, SessionOptions(settings=settings))
+
+
+def open_reference(file: ModelFile) -> Session:
+    """Open what embeddings are compared with.
+
+    That is onnxruntime in float32 on the graph as it is, or for MNN's own files MNN itself.
+    """
+    if file.format == "onnx":
+        return open_session(file, "onnxruntime", {"graph_optimization": "off"})
+    return open_session(file, "mnn", {"precision": "high"})
+
+
+def make_reference(user: UserModel, request: reference.ReferenceRequest) -> None:
+    """Compute the embedding of every chunk and store it."""
+    pipeline = Pipeline(request.chunk_samples)
+    session = open_reference(user.reference)
+    chunks_CD = {
+        source.name: pipeline.embed(session, read_source(source)).chunk_embeddings_CD
+        for source in request.sources
+    }
+    session.close()
+    reference.save(reference.path_of(request, user.key), chunks_CD)
+
+
+def main() -> None:
+    """Make everything that the request names."""
+    request = PrepareRequest.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    assert request.user is not None
+    try:
+        for artifact_request in request.artifacts:
+            make_artifact(request.user, artifact_request)
+        for reference_request in request.references:
+            make_reference(request.user, reference_request)
+    except (InputError, EngineError, convert.ConversionError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

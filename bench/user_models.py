@@ -1,0 +1,182 @@
+"""Models that a run takes from the user's own files, and what an embedding is compared with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bench.cache import cache_folder, fingerprint
+from bench.errors import InputError
+from bench.model_files import MEL_BINS, FileRequest, ModelFile, describe, is_path
+from bench.records import Cell, Value
+from engines import registry
+from engines.protocol import Form
+from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
+
+_HERE = Path(__file__).parent
+#: Chunk sizes that people choose: whole seconds, else halves, tenths, ..., hundredths.
+NATURAL_STEPS = (16000, 8000, 1600, 800, 160)
+SELF_REFERENCE = (
+    "an MNN file alone has no independent reference: it is compared with MNN itself "
+    "(full library, precision high); --reference FILE.onnx names a real one"
+)
+
+
+class UserModel(Value):
+    """A model file and the one that its embeddings are compared with, often itself."""
+
+    file: ModelFile
+    reference: ModelFile
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        return self.file.path.name
+
+    @property
+    def slug(self) -> str:
+        """The name in names of files."""
+        return self.file.slug
+
+    @property
+    def key(self) -> str:
+        """A name that changes with the reference's content and with what converts models."""
+        names = [self.reference.sha256, self.reference.input_name, self.reference.output_name]
+        return fingerprint([_HERE, _HERE / "zoo"], ("onnxruntime", "onnx", "MNN"), *names)
+
+    @property
+    def folder(self) -> Path:
+        """Where its conversions are kept."""
+        names = [str(self.file.path), self.file.sha256, self.file.input_name, self.file.output_name]
+        key = fingerprint([], [], self.key, *names)
+        return cache_folder() / "models" / f"{self.slug}-{key}"
+
+    @property
+    def note(self) -> str:
+        """What a reader of its results has to know."""
+        return SELF_REFERENCE if self.reference.format == "mnn" else ""
+
+    def form_for(self, engine: str) -> Form:
+        """Return the form that an engine runs when none is asked for."""
+        return registry.get(engine).default_form if self.file.num_frames is None else "static"
+
+    def refusal(self, engine: str, form: Form) -> str:
+        """Say why there is no file for an engine, empty if there is one."""
+        wanted, path = registry.get(engine).format, self.file.path
+        if self.file.format != wanted and self.file.format != "onnx":
+            return (
+                f"{engine} reads {wanted} models, and an {self.file.format} file cannot be "
+                f"converted back; name the .onnx file that {path.name} was made from"
+            )
+        if self.file.num_frames is not None and form == "dynamic":
+            return f"{path.name} is fixed to {self.file.num_frames} frames: choose --form static"
+        if self.file.format == "mnn" and self.file.form != form:
+            return (
+                f"{engine} needs a static model; make one from the .onnx file with: "
+                "rtfbench export --onnx FILE.onnx --format mnn --num-frames 198"
+            )
+        return ""
+
+
+def load(
+    path: str,
+    *,
+    input_name: str | None = None,
+    output_name: str | None = None,
+    reference: Path | None = None,
+) -> UserModel:
+    """Read a model file and its reference.
+
+    Raises:
+        InputError: one of them cannot be used, or they do not belong together.
+    """
+    file = describe(FileRequest(path=Path(path), input_name=input_name, output_name=output_name))
+    if file.feat_dim != MEL_BINS:
+        raise InputError(
+            f"{path}: takes {file.feat_dim} features a frame, and the front end makes {MEL_BINS} "
+            f"mel bins; name a model with feat_dim {MEL_BINS}"
+        )
+    if reference is None:
+        return UserModel(file=file, reference=file)
+    if reference.suffix != ".onnx":
+        raise InputError(f"{reference}: not a reference; name the model's .onnx file")
+    other = describe(FileRequest(path=reference))
+    if other.embedding_dim != file.embedding_dim:
+        raise InputError(
+            f"{reference}: embeddings of {other.embedding_dim} values, and {path} gives "
+            f"{file.embedding_dim}; name the .onnx file that it was made from"
+        )
+    if other.num_frames not in (None, file.num_frames):
+        raise InputError(
+            f"{reference}: fixed to {other.num_frames} frames, and {path} is not; "
+            "name a reference that takes any number"
+        )
+    return UserModel(file=file, reference=other)
+
+
+def load_all(
+    models: Iterable[str],
+    *,
+    input_name: str | None = None,
+    output_name: str | None = None,
+    reference: Path | None = None,
+) -> dict[str, UserModel]:
+    """Read every model that is named by a file; see `load`."""
+    names = {"input_name": input_name, "output_name": output_name}
+    return {each: load(each, **names, reference=reference) for each in models if is_path(each)}
+
+
+def natural_chunk_samples(num_frames: int) -> int:
+    """Return the roundest chunk size that gives this many frames: 198 -> 32000."""
+    fbank = ChunkPolicy(WHOLE_UTTERANCE).fbank
+    shortest = (num_frames - 1) * fbank.frame_shift + fbank.frame_length
+    for step in NATURAL_STEPS:
+        size = -(-shortest // step) * step
+        if fbank.num_frames(size) == num_frames:
+            return size
+    return shortest
+
+
+def check_chunks(file: ModelFile, chunk_samples: int) -> None:
+    """Refuse chunks that a static model cannot take.
+
+    Raises:
+        InputError: with the value that fits.
+    """
+    if file.num_frames is None or ChunkPolicy(chunk_samples).num_frames == file.num_frames:
+        return
+    given = (
+        "the whole utterance"
+        if chunk_samples == WHOLE_UTTERANCE
+        else f"{ChunkPolicy(chunk_samples).num_frames} frames"
+    )
+    raise InputError(
+        f"{file.path.name} is fixed to {file.num_frames} frames, and --chunk-samples "
+        f"{chunk_samples} gives {given}; "
+        f"--chunk-samples {natural_chunk_samples(file.num_frames)} fits"
+    )
+
+
+def fit(
+    cells: Sequence[Cell],
+    users: Mapping[str, UserModel],
+    *,
+    sizes_given: bool,
+    forms_given: bool,
+) -> tuple[Cell, ...]:
+    """Give the cells of static files their form and chunk size, where nobody asked for another.
+
+    Raises:
+        InputError: a chunk size was asked for that a static file cannot take.
+    """
+    fitted: list[Cell] = []
+    for cell in cells:
+        user = users.get(cell.model)
+        if user is not None and user.file.num_frames is not None:
+            if sizes_given:
+                check_chunks(user.file, cell.chunk_samples)
+            else:
+                size = natural_chunk_samples(user.file.num_frames)
+                cell = cell.model_copy(update={"chunk_samples": size})
+            if not forms_given:
+                cell = cell.model_copy(update={"form": "static"})
+        fitted.append(cell)
+    return tuple({cell.model_dump_json(): cell for cell in fitted}.values())

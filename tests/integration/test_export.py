@@ -1,0 +1,314 @@
+"""`rtfbench export`: what is written computes what its source computes, or is not kept."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from bench import zoo
+from bench.zoo.seeded import seed_weights, speech_like_features
+from engines.protocol import FloatArray
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+FEATURES_BTM = speech_like_features(1, 198)
+CONFIG = """\
+dataset_args:
+  num_frms: 200
+  frontend: fbank
+model: {model}
+model_init: null
+model_args:
+  feat_dim: 80
+  embed_dim: {embed_dim}
+  pooling_func: "TSTP"
+projection_args:
+  project_type: "arc_margin"
+"""
+
+
+@pytest.fixture(scope="module")
+def trained() -> torch.nn.Module:
+    """Stand in for a trained model: weights of another seed than the zoo's own."""
+    model = zoo.build("xvec", embed_dim=64)
+    seed_weights(model, seed=7)
+    return model
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    """Write an experiment's configuration."""
+    (tmp_path / "config.yaml").write_text(CONFIG.format(model="XVEC", embed_dim=64))
+    return tmp_path
+
+
+def embed(path: Path) -> FloatArray:
+    """Return what onnxruntime computes from an exported file."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    embedding_BD: FloatArray = session.run(["embs"], {"feats": FEATURES_BTM})[0]
+    return embedding_BD
+
+
+def expected(model: torch.nn.Module) -> FloatArray:
+    """Return what torch computes."""
+    with torch.no_grad():
+        embedding_BD: FloatArray = model(torch.from_numpy(FEATURES_BTM)).numpy()
+    return embedding_BD
+
+
+def export_experiment(
+    rtfbench: Command, folder: Path, *more: object
+) -> "subprocess.CompletedProcess[str]":
+    """Export `config.yaml` and `model.pt` of a folder to `model.onnx`."""
+    return rtfbench(
+        *("export", "--config", folder / "config.yaml", "--checkpoint", folder / "model.pt"),
+        *("--format", "onnx", "-o", folder / "model.onnx"),
+        *more,
+    )
+
+
+@pytest.mark.parametrize("format_name", ["onnx", "mnn"])
+def test_a_catalog_model_in_both_forms(rtfbench: Command, tmp_path: Path, format_name: str) -> None:
+    """A model of the catalog is written, described and compared at two lengths, or at its own."""
+    path = tmp_path / "new" / f"xvec.{format_name}"
+    arguments = ("export", "--model", "xvec", "--format", format_name, "-o", path)
+    done = rtfbench(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "feats [B, T, 80]" in done.stdout
+    assert "embs [B, 512]" in done.stdout
+    assert "4.61 M (4,610,524)" in done.stdout
+    assert "0.53 G" in done.stdout
+    assert done.stdout.count("features: ") == 4
+    dynamic = path.read_bytes()
+    done = rtfbench(*arguments, "--num-frames", 98)
+    assert done.returncode == 0, done.stderr
+    assert "feats [1, 98, 80]" in done.stdout
+    assert done.stdout.count("98 frames, random features: ") == 1
+    assert done.stdout.count("features: ") == 2
+    assert path.read_bytes() != dynamic, "a file that exists is replaced"
+    assert [each.name for each in path.parent.iterdir()] == [path.name], "nothing is left beside it"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state},
+        lambda state: {f"module.{name}": values for name, values in state.items()},
+        lambda state: {"state_dict": {f"module.{n}": v for n, v in state.items()}},
+        lambda state: {**state, "projection.weight": torch.zeros(5994, 64)},
+    ],
+    ids=["plain", "state_dict", "model", "module", "both", "projection"],
+)
+def test_checkpoints_as_training_leaves_them(
+    rtfbench: Command, experiment: Path, trained: torch.nn.Module, wrap: Callable[[Any], Any]
+) -> None:
+    """Wrapped or not, a checkpoint's weights end up in the file; the classifier is left out."""
+    state = wrap(trained.state_dict())
+    torch.save(state, experiment / "model.pt")
+    done = export_experiment(rtfbench, experiment)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(embed(experiment / "model.onnx"), expected(trained), atol=1e-4)
+    assert ("left out projection.weight" in done.stdout) == ("projection.weight" in state)
+
+
+def test_the_mean_is_subtracted_in_the_graph(
+    rtfbench: Command, experiment: Path, trained: torch.nn.Module
+) -> None:
+    """The exported embedding is the model's less the mean."""
+    torch.save(trained.state_dict(), experiment / "model.pt")
+    mean_D = np.linspace(-1, 1, 64)
+    np.save(experiment / "mean.npy", mean_D)
+    done = export_experiment(rtfbench, experiment, "--mean-vec", experiment / "mean.npy")
+    assert done.returncode == 0, done.stderr
+    found_BD = embed(experiment / "model.onnx")
+    np.testing.assert_allclose(found_BD, expected(trained) - mean_D, atol=1e-4)
+
+
+def test_repvgg_is_trained_in_one_form_and_exported_in_the_other(
+    rtfbench: Command, tmp_path: Path
+) -> None:
+    """A checkpoint of the training form becomes a file of one convolution a block."""
+    model = zoo.build("repvgg")
+    seed_weights(model, seed=3)
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    config = CONFIG.format(model="REPVGG_TINY_A0", embed_dim=256)
+    (tmp_path / "config.yaml").write_text(config)
+    done = export_experiment(rtfbench, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6.26 M (6,264,352)" in done.stdout
+    found_BD, want_BD = embed(tmp_path / "model.onnx"), expected(model)
+    assert np.abs(found_BD - want_BD).max() <= 1e-3 * np.abs(want_BD).max()
+
+
+def test_an_onnx_file_becomes_mnn(
+    rtfbench: Command, write_tiny_onnx: Callable[..., Path], tmp_path: Path
+) -> None:
+    """An ONNX file is converted, fixed to a length if one is given, and its length is kept."""
+    source = write_tiny_onnx(tmp_path / "any.onnx")
+    convert = ("export", "--format", "mnn", "-o", tmp_path / "model.mnn", "--onnx")
+    done = rtfbench(*convert, source)
+    assert done.returncode == 0, done.stderr
+    assert "feats [B, T, 80]" in done.stdout
+    assert "operators not counted: Mul x1, ReduceMean x1" in done.stdout
+    assert "feats [1, 198, 80]" in rtfbench(*convert, source, "--num-frames", 198).stdout
+    fixed = write_tiny_onnx(tmp_path / "fixed.onnx", num_frames=98)
+    assert "feats [1, 98, 80]" in rtfbench(*convert, fixed).stdout
+    refused = rtfbench(*convert, fixed, "--num-frames", 198)
+    assert refused.returncode == 2
+    assert "fixed to 98 frames" in refused.stderr
+
+
+def test_a_wrong_file_is_not_kept(
+    rtfbench: Command, experiment: Path, trained: torch.nn.Module
+) -> None:
+    """A result that is not finite is found out; what was there before stays."""
+    state = trained.state_dict()
+    torch.save({**state, "seg_2.bias": state["seg_2.bias"] * float("nan")}, experiment / "model.pt")
+    output = experiment / "model.onnx"
+    done = export_experiment(rtfbench, experiment)
+    assert done.returncode == 1
+    assert "not kept" in done.stderr
+    assert not output.exists()
+    output.write_text("before")
+    assert export_experiment(rtfbench, experiment).returncode == 1
+    assert output.read_text() == "before"
+    assert {each.suffix for each in experiment.iterdir()} == {".yaml", ".pt", ".onnx"}
+
+
+class RunsCode:
+    """Pickles into a call that makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def damaged(state: dict[str, torch.Tensor], path: Path, how: str) -> None:
+    """Write a checkpoint that cannot be loaded."""
+    if how == "code":
+        torch.save({**state, "more": RunsCode(path.parent / "was_run")}, path)
+    elif how == "truncated":
+        torch.save(state, path)
+        path.write_bytes(path.read_bytes()[:-2000])
+    elif how == "text":
+        path.write_text("this is no checkpoint\n")
+    elif how == "empty":
+        path.touch()
+    elif how == "number":
+        torch.save(3, path)
+    elif how == "misfit":
+        misfit = {name: values for name, values in state.items() if name != "seg_2.bias"}
+        misfit["seg_3.bias"] = torch.zeros(2)
+        misfit["seg_2.weight"] = torch.zeros(2, 2)
+        torch.save(misfit, path)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("code", "would run code"),
+        ("truncated", "not a complete checkpoint"),
+        ("text", "not a complete checkpoint"),
+        ("empty", "not a complete checkpoint"),
+        ("missing", "cannot read the checkpoint"),
+        ("number", "holds no weights"),
+        (
+            "misfit",
+            "missing: seg_2.bias; left over: seg_3.bias; "
+            "of another shape: seg_2.weight [2, 2] instead of [64, 64]",
+        ),
+    ],
+)
+def test_bad_checkpoints_are_one_line(
+    rtfbench: Command, experiment: Path, trained: torch.nn.Module, how: str, message: str
+) -> None:
+    """A checkpoint that cannot be used is named with the reason; no code of it is run."""
+    damaged(trained.state_dict(), experiment / "model.pt", how)
+    done = export_experiment(rtfbench, experiment)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "model.pt" in line
+    assert message in line
+    assert not (experiment / "was_run").exists()
+    assert not (experiment / "model.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("model: !!python/object/apply:os.mkdir [{folder}/was_run]", "remove that tag"),
+        ("model: [", "not YAML"),
+        ("\0\0", "not YAML"),
+        ("just text", "no `model`"),
+        ("model: ResNet35", "ResNet34"),
+        ("model: XVEC\nmodel_args: {{embed_dim: many}}", "must be a positive number"),
+        ("model: XVEC\nmodel_args: {{colour: blue}}", "model_args.colour is not known"),
+        ("model: XVEC\nmodel_args: {{pooling_func: ASTP}}", "only 'TSTP' is"),
+        ("model: ResNet34\nmodel_args: {{two_emb_layer: True}}", "only False is"),
+        ("model: XVEC\ndataset_args: {{frontend: s3prl}}", "only fbank is"),
+    ],
+)
+def test_bad_configurations_are_one_line(
+    rtfbench: Command, experiment: Path, content: str, message: str
+) -> None:
+    """A configuration that cannot be used is named with the reason; no code of it is run."""
+    (experiment / "config.yaml").write_text(content.format(folder=experiment))
+    (experiment / "model.pt").touch()
+    done = export_experiment(rtfbench, experiment)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "config.yaml" in line
+    assert message in line
+    assert not (experiment / "was_run").exists()
+
+
+@pytest.mark.parametrize(
+    ("mean", "message"),
+    [
+        (np.zeros(63), "a mean of shape [64] is needed, not [63]"),
+        (np.full(64, np.nan), "finite"),
+        (np.array([None] * 64), "not a complete .npy file"),
+        (None, "cannot read the mean"),
+    ],
+)
+def test_bad_means_are_one_line(
+    rtfbench: Command, experiment: Path, trained: torch.nn.Module, mean: Any, message: str
+) -> None:
+    """A mean that does not fit, or needs code to be loaded, is refused."""
+    torch.save(trained.state_dict(), experiment / "model.pt")
+    if mean is not None:
+        np.save(experiment / "mean.npy", mean)
+    done = export_experiment(rtfbench, experiment, "--mean-vec", experiment / "mean.npy")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "x.onnx"], "name what to export"),
+        (["--model", "xvec", "--onnx", "x.onnx", "-o", "y.onnx"], "--model and --onnx given"),
+        (["--config", "c.yaml", "-o", "x.onnx"], "belong together"),
+        (["--model", "xvec", "--mean-vec", "m.npy", "-o", "x.onnx"], "--mean-vec goes with"),
+        (["--model", "xvek", "-o", "x.onnx"], "did you mean xvec"),
+        (["--model", "xvec", "-o", "x.mnn"], "ends in .onnx"),
+        (["--model", "xvec", "-o", "/dev/null/x.onnx"], "cannot write here"),
+        (["--onnx", "none.onnx", "-o", "x.onnx"], "no such model file"),
+    ],
+)
+def test_bad_requests_are_one_line(rtfbench: Command, arguments: list[str], message: str) -> None:
+    """Options that do not go together are refused with the cure."""
+    done = rtfbench("export", "--format", "onnx", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,229 @@
+"""Models from the user's own files, from the command line."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from bench.errors import InputError
+from bench.model_files import FileRequest, describe
+from bench.user_models import natural_chunk_samples
+from bench.workload import artifact_for
+from bench.zoo import convert
+from frontends.fbank import FbankConfig
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def folder(write_tiny_onnx: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write models, good and bad."""
+    path = tmp_path_factory.mktemp("models")
+    good = write_tiny_onnx(path / "good.onnx")
+    write_tiny_onnx(path / "fixed.onnx", num_frames=98)
+    write_tiny_onnx(path / "two_inputs.onnx", inputs=("feats", "more"))
+    write_tiny_onnx(path / "two_outputs.onnx", outputs=("embs", "twice"))
+    write_tiny_onnx(path / "forty.onnx", feat_dim=40)
+    write_tiny_onnx(path / "external.onnx", external=True)
+    write_tiny_onnx(path / "lost_data.onnx", external=True)
+    (path / "lost_data.onnx.data").unlink()
+    convert.to_mnn(good, path / "good.mnn", static=False)
+    convert.to_mnn(path / "fixed.onnx", path / "fixed.mnn", static=True)
+    for name in ("good.onnx", "good.mnn"):
+        content = (path / name).read_bytes()
+        (path / f"truncated_{name}").write_bytes(content[: len(content) // 2])
+        (path / f"text_{name}").write_text("this is no model\n" * 20)
+        (path / f"empty_{name}").touch()
+    (path / "model.pt").write_bytes(b"")
+    return path
+
+
+def cells_of(out: Path) -> dict[str, Any]:
+    """Return engine -> row of a finished run."""
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    return {cell["engine"]: cell for cell in summary["cells"]}
+
+
+def run(
+    rtfbench: Command, out: Path, speech: Path, *arguments: object
+) -> "subprocess.CompletedProcess[str]":
+    """Run a short sweep."""
+    return rtfbench(
+        *("run", "--protocol", "steady", "--audio", speech, "--budget", 1, "--out", out),
+        *arguments,
+    )
+
+
+def test_an_onnx_file_runs_on_all_engines(
+    rtfbench: Command, folder: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    """A dynamic ONNX file is converted for the engines that read MNN, in the form they need."""
+    done = run(rtfbench, tmp_path / "out", short_speech, "--model", folder / "good.onnx")
+    cells = cells_of(tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert {name: (c["status"], c["form"]) for name, c in cells.items()} == {
+        "onnxruntime": ("ok", "dynamic"),
+        "mnn": ("ok", "dynamic"),
+        "mnn-mini": ("ok", "static"),
+    }
+    assert {c["params"] for c in cells.values()} == {80 * 16}
+    assert "operators not counted: Mul x1, ReduceMean x1" in done.stdout
+
+
+def test_a_static_file_dictates_the_chunk(
+    rtfbench: Command, folder: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    """Without --chunk-samples a static file gets its own size; another one is refused."""
+    model = folder / "fixed.onnx"
+    done = run(rtfbench, tmp_path / "out", short_speech, "--model", model)
+    cells = cells_of(tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert {(c["form"], c["chunk_samples"]) for c in cells.values()} == {("static", 16000)}
+    refused = run(
+        rtfbench, tmp_path / "no", short_speech, "--model", model, "--chunk-samples", 32000
+    )
+    assert refused.returncode == 2
+    assert "--chunk-samples 16000 fits" in refused.stderr
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_lone_mnn_file_says_what_it_was_compared_with(
+    rtfbench: Command, folder: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    """An MNN file has no independent reference, and says so, until an ONNX file is named."""
+    model = folder / "fixed.mnn"
+    done = run(rtfbench, tmp_path / "out", short_speech, "--model", model)
+    cells = cells_of(tmp_path / "out")
+    assert done.returncode == 1
+    assert {name: c["status"] for name, c in cells.items()} == {
+        "onnxruntime": "unsupported",
+        "mnn": "ok",
+        "mnn-mini": "ok",
+    }
+    assert "name the .onnx file" in cells["onnxruntime"]["reason"]
+    assert "no independent reference" in cells["mnn"]["note"]
+    both = ("--model", model, "--reference", folder / "good.onnx", "--engine", "mnn")
+    done = run(rtfbench, tmp_path / "with", short_speech, *both)
+    assert done.returncode == 0, done.stderr
+    cell = cells_of(tmp_path / "with")["mnn"]
+    assert "no independent reference" not in cell["note"]
+    assert cell["parity"]["max_rel_err"] > 0
+
+
+def test_external_data_belongs_to_the_model(
+    rtfbench: Command, folder: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    """A model with its tensors in a second file runs everywhere, and its hash covers both."""
+    path = folder / "external.onnx"
+    done = run(rtfbench, tmp_path / "out", short_speech, "--model", path)
+    assert done.returncode == 0, done.stderr
+    before = describe(FileRequest(path=path))
+    assert [each.name for each in before.data_files] == ["external.onnx.data"]
+    copy = tmp_path / "external.onnx"
+    copy.write_bytes(path.read_bytes())
+    data = bytearray((folder / "external.onnx.data").read_bytes())
+    data[0] ^= 1
+    (tmp_path / "external.onnx.data").write_bytes(data)
+    assert describe(FileRequest(path=copy)).sha256 != before.sha256
+
+
+def test_the_embedding_can_be_named(
+    rtfbench: Command, folder: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    """Of two outputs that could be embeddings, --output chooses, and the engines take that one."""
+    model = ("--model", folder / "two_outputs.onnx", "--engine", "onnxruntime", "--engine", "mnn")
+    refused = run(rtfbench, tmp_path / "no", short_speech, *model)
+    assert refused.returncode == 2
+    assert "name the embedding with --output" in refused.stderr
+    for name in ("embs", "twice"):
+        done = run(rtfbench, tmp_path / name, short_speech, *model, "--output", name)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("truncated_good.onnx", [], "not a complete ONNX model"),
+        ("text_good.onnx", [], "not a complete ONNX model"),
+        ("empty_good.onnx", [], "an empty file"),
+        ("truncated_good.mnn", [], "complete"),
+        ("text_good.mnn", [], "complete"),
+        ("empty_good.mnn", [], "an empty file"),
+        ("two_inputs.onnx", [], "2 inputs (feats [any, any, 80], more [any, any, 80])"),
+        ("forty.onnx", [], "takes 40 features a frame"),
+        ("lost_data.onnx", [], "lost_data.onnx.data"),
+        ("missing.onnx", [], "no such model file"),
+        ("model.pt", [], "not a model file"),
+        ("good.onnx", ["--input", "nothing"], "no input 'nothing'; it has feats"),
+        ("good.onnx", ["--output", "nothing"], "no output 'nothing'; it has embs"),
+        ("good.mnn", ["--reference", "x.pt"], "name the model's .onnx file"),
+    ],
+)
+def test_bad_files_are_one_line(
+    rtfbench: Command, folder: Path, tmp_path: Path, name: str, arguments: list[str], message: str
+) -> None:
+    """A file that cannot be run is bad input: one line that names it, status 2, nothing made."""
+    done = rtfbench("run", "--model", folder / name, *arguments, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "Traceback" not in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_file_does_not_pass_for_the_sound_one(folder: Path, tmp_path: Path) -> None:
+    """A file whose content changed is made into other conversions, at the same path too."""
+    path = tmp_path / "model.onnx"
+    found = []
+    for feat_scale in (1.0, 2.0):
+        model = onnx.load(str(folder / "good.onnx"))
+        weight = onnx.numpy_helper.to_array(model.graph.initializer[0]) * feat_scale
+        model.graph.initializer[0].CopyFrom(
+            onnx.numpy_helper.from_array(weight.astype("float32"), "weight")
+        )
+        onnx.save(model, str(path))
+        found.append(
+            artifact_for(str(path), "mnn", form=None, chunk_samples=-1, logs=tmp_path, phase=print)
+        )
+    assert found[0].sha256 != found[1].sha256
+    assert found[0].path != found[1].path
+
+
+def test_artifact_for_takes_files(folder: Path, tmp_path: Path) -> None:
+    """Commands other than `run` get the user's own file, or the refusal with its cure."""
+    path = folder / "fixed.onnx"
+    made = artifact_for(
+        str(path), "onnxruntime", form=None, chunk_samples=16000, logs=tmp_path, phase=print
+    )
+    assert (made.path, made.form, made.num_frames) == (path.resolve(), "static", 98)
+    with pytest.raises(InputError, match="--chunk-samples 16000 fits"):
+        artifact_for(
+            str(path), "onnxruntime", form=None, chunk_samples=32000, logs=tmp_path, phase=print
+        )
+    with pytest.raises(InputError, match=r"name the \.onnx file"):
+        artifact_for(
+            str(folder / "good.mnn"),
+            "onnxruntime",
+            form=None,
+            chunk_samples=-1,
+            logs=tmp_path,
+            phase=print,
+        )
+
+
+@pytest.mark.parametrize(("frames", "samples"), [(198, 32000), (498, 80000), (98, 16000)])
+def test_natural_chunk_sizes(frames: int, samples: int) -> None:
+    """Published frame counts lead back to the published chunk sizes."""
+    assert natural_chunk_samples(frames) == samples
+
+
+def test_every_frame_count_has_a_chunk_size() -> None:
+    """The size that is suggested gives exactly the frames that the model takes."""
+    fbank = FbankConfig()
+    assert all(
+        fbank.num_frames(natural_chunk_samples(frames)) == frames for frames in range(1, 1000)
+    )
