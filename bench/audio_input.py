@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.messages import Source
-from frontends.audio import AudioError, Waveform, find_audio, read_audio
+from frontends.audio import AudioError, Waveform, read_audio
 from frontends.fbank import FbankConfig
+from frontends.find import find_audio
 
 DEFAULT_SPEECH = Path(__file__).parent / "data" / "speech"
 
@@ -56,12 +57,12 @@ def check(paths: Sequence[Path], *, channel: int | None = None, resample: bool =
             try:
                 waveform = read_source(source)
             except AudioError as error:
-                errors.append(str(error))
+                errors.append(f"utterance {source.name}: {error}")
                 continue
             if not config.num_frames(len(waveform.samples)):
                 errors.append(
-                    f"{source.path}: too short for one frame; it has {len(waveform.samples)} "
-                    f"samples and needs {config.frame_length}"
+                    f"utterance {source.name}: {source.path}: too short for one frame; it has "
+                    f"{len(waveform.samples)} samples and needs {config.frame_length}"
                 )
                 continue
             sources.append(source)

@@ -11,11 +11,14 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Generic, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bench.messages import REPLY, Done, Measure, Ready, Stop, WorkerSpec
+from bench.messages import REPLY, Done, Ready, WorkerSpec
 from bench.records import Outcome, Record
+
+Reply = TypeVar("Reply")
 
 # numpy's BLAS and OpenMP would start threads that nobody asked for; engines have their own.
 SINGLE_THREADED = {
@@ -72,18 +75,33 @@ def how_it_ended(returncode: int) -> str:
     return f"exit status {returncode}"
 
 
-class Worker:
-    """A running worker; `close` or the end of a `with` block ends it, whatever it is doing."""
+class Child(Generic[Reply]):
+    """A running process that takes commands and answers them, one JSON object a line.
 
-    def __init__(self, spec: WorkerSpec, logs: Path) -> None:
-        self._log = logs / f"{spec.cell_id}.log"
-        spec_path = logs / f"{spec.cell_id}.json"
+    `close` or the end of a `with` block ends it, whatever it is doing.
+    """
+
+    def __init__(
+        self, module: str, spec: BaseModel, name: str, *, logs: Path, replies: TypeAdapter[Reply]
+    ) -> None:
+        """Start `python -m module SPEC.json`.
+
+        Args:
+            module: a module that reads commands from its standard input.
+            spec: what it needs to know; kept beside its log so that it can be run by hand.
+            name: names both files.
+            logs: their folder.
+            replies: what its answers are.
+        """
+        self._replies = replies
+        self._log = logs / f"{name}.log"
+        spec_path = logs / f"{name}.json"
         spec_path.write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
         self._answers, answer_fd = os.pipe()
         self._pending = b""
         try:
             with self._log.open("wb") as output:
-                command = [sys.executable, "-m", "bench.worker", str(spec_path)]
+                command = [sys.executable, "-m", module, str(spec_path)]
                 self._process = subprocess.Popen(
                     [*command, "--answer-fd", str(answer_fd)],
                     stdin=subprocess.PIPE,
@@ -97,7 +115,7 @@ class Worker:
         finally:
             os.close(answer_fd)
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -108,7 +126,16 @@ class Worker:
         """The process's id."""
         return self._process.pid
 
-    def send(self, command: Measure | Stop) -> None:
+    def fileno(self) -> int:
+        """Return the descriptor to wait at for answers."""
+        return self._answers
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether `receive` would return at once."""
+        return b"\n" in self._pending
+
+    def send(self, command: BaseModel) -> None:
         """Send one command.
 
         Raises:
@@ -121,7 +148,7 @@ class Worker:
         except BrokenPipeError:
             raise self._died() from None
 
-    def receive(self, timeout_s: float) -> Ready | Record | Done | Outcome:
+    def receive(self, timeout_s: float) -> Reply:
         """Wait for the next answer.
 
         Raises:
@@ -129,7 +156,7 @@ class Worker:
             ChildSilent: no answer within the time limit.
         """
         deadline = time.monotonic() + timeout_s
-        while b"\n" not in self._pending:
+        while not self.has_answer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._answers], [], [], left)[0]:
                 raise ChildSilent(
@@ -141,7 +168,7 @@ class Worker:
             self._pending += data
         line, _, self._pending = self._pending.partition(b"\n")
         try:
-            return REPLY.validate_json(line)
+            return self._replies.validate_json(line)
         except ValidationError as error:
             raise ChildError(f"worker sent an answer that is none: {error}") from None
 
@@ -164,3 +191,10 @@ class Worker:
         if self._answers >= 0:
             os.close(self._answers)
             self._answers = -1
+
+
+class Worker(Child[Ready | Record | Done | Outcome]):
+    """A process that measures one cell."""
+
+    def __init__(self, spec: WorkerSpec, logs: Path) -> None:
+        super().__init__("bench.worker", spec, spec.cell_id, logs=logs, replies=REPLY)

@@ -4,12 +4,12 @@ The only module where the front end meets an engine.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from engines.protocol import FloatArray, Session
+from engines.protocol import FloatArray, ModelArtifact, Session
 from frontends.audio import Waveform
 from frontends.chunking import ChunkPolicy
 from frontends.fbank import Fbank, FbankConfig
@@ -32,6 +32,19 @@ class Embedded:
     processing_ns: int
 
 
+def chunk_samples_for(artifact: ModelArtifact, asked: int) -> int:
+    """Return the chunk length that a model runs with: a static one dictates it.
+
+    Args:
+        artifact: the model.
+        asked: samples per chunk, -1 for the whole utterance.
+    """
+    config = FbankConfig(num_mel_bins=artifact.feat_dim)
+    if artifact.num_frames is None or ChunkPolicy(asked, config).num_frames == artifact.num_frames:
+        return asked
+    return (artifact.num_frames - 1) * config.frame_shift + config.frame_length
+
+
 class Pipeline:
     """One front end and one chunk policy; sessions come and go. Not thread-safe."""
 
@@ -45,6 +58,11 @@ class Pipeline:
         self.policy = ChunkPolicy(chunk_samples, config)
         self._fbank = Fbank(config)
         self._clock = clock
+
+    @classmethod
+    def for_model(cls, artifact: ModelArtifact, chunk_samples: int) -> "Pipeline":
+        """Return the pipeline whose features have the model's mel bins."""
+        return cls(chunk_samples, FbankConfig(num_mel_bins=artifact.feat_dim))
 
     def first_chunk(self, waveform: Waveform) -> FloatArray:
         """Return the features of an utterance's first chunk: float32 [1, T, M]."""
@@ -78,4 +96,48 @@ class Pipeline:
             frontend_ns=cut - began,
             chunk_ns=tuple(chunk_ns),
             processing_ns=ended - began,
+        )
+
+    def embed_blocks(self, session: Session, blocks: Iterable[FloatArray]) -> Embedded:
+        """Compute what `embed` computes from samples that come in blocks, as they are read.
+
+        Memory does not grow with the length of an utterance that is cut. The time that the blocks
+        take to come is no processing time.
+
+        Raises:
+            ValueError: the waveform is too short for one frame.
+            EngineError: the session refused or failed.
+        """
+        clock = self._clock
+        embeddings_CBD: list[FloatArray] = []
+        chunk_ns: list[int] = []
+        reading_ns = 0
+
+        def timed() -> Iterator[FloatArray]:
+            nonlocal reading_ns
+            remaining = iter(blocks)
+            while True:
+                before = clock()
+                block = next(remaining, None)
+                reading_ns += clock() - before
+                if block is None:
+                    return
+                yield block
+
+        began = clock()
+        for chunk in self.policy.chunks(self._fbank.blocks(timed())):
+            features_BTM = chunk.features[np.newaxis]
+            before = clock()
+            embedding_BD = session.run(features_BTM)
+            chunk_ns.append(clock() - before)
+            embeddings_CBD.append(embedding_BD)
+        chunk_embeddings_CD = np.concatenate(embeddings_CBD)
+        embedding_D = chunk_embeddings_CD.mean(axis=0)
+        processing_ns = clock() - began - reading_ns
+        return Embedded(
+            embedding_D=embedding_D,
+            chunk_embeddings_CD=chunk_embeddings_CD,
+            frontend_ns=processing_ns - sum(chunk_ns),
+            chunk_ns=tuple(chunk_ns),
+            processing_ns=processing_ns,
         )

@@ -17,7 +17,7 @@ from bench.zoo import artifacts, build, catalog, convert, counter, export
 from bench.zoo.artifacts import ArtifactRequest
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.repvgg import reparameterize
-from bench.zoo.seeded import seed_weights
+from bench.zoo.seeded import denormal_share, seed_weights, speech_like_features
 from engines.protocol import ModelArtifact
 
 
@@ -26,6 +26,13 @@ def seeded_model(name: str) -> torch.nn.Module:
     model = build(name)
     seed_weights(model, seed=artifacts.WEIGHT_SEED)
     return reparameterize(model).eval()
+
+
+def about_weights(model: torch.nn.Module, num_frames: int | None) -> str:
+    """Say what share of the activations is denormal, which would slow some CPUs down."""
+    features_BTM = speech_like_features(1, num_frames or counter.PUBLISHED_NUM_FRAMES)
+    share = denormal_share(model, features_BTM)
+    return f"{share:.2%} of the activations denormal" if share else "no activation denormal"
 
 
 def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArtifact:
@@ -52,6 +59,7 @@ def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArti
         params=counts.params,
         flops=counts.published_flops,
         macs=counts.macs if request.chunk_frames else None,
+        about=about_weights(model, request.chunk_frames),
     )
     artifacts.remember(request, artifact)
     return artifact

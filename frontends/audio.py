@@ -1,8 +1,8 @@
-"""Audio files in, waveforms out: finding, reading and, on demand, resampling."""
+"""Audio files in, waveforms out: whole or in blocks and, on demand, resampled."""
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-# File name endings that are taken from a folder. A file named by itself may have any.
-# fmt: off
-AUDIO_ENDINGS = frozenset({
-    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist",
-    ".oga", ".ogg", ".opus", ".rf64", ".snd", ".sph", ".w64", ".wav",
-})
-# fmt: on
+#: What is read at a time: ten seconds at 16 kHz.
+BLOCK_SAMPLES = 160_000
+#: Some headers of compressed files only estimate the length.
+LENGTH_TOLERANCE = 0.01
 
+_PLACEHOLDER_BYTES = 0x7FFF_0000
 _INT16_SCALE = np.float32(32768)
 _NS_PER_S = 1_000_000_000
 
@@ -56,14 +54,6 @@ class Waveform:
         return len(self.samples) * _NS_PER_S // self.sample_rate_hz
 
 
-@dataclass(frozen=True)
-class Utterance:
-    """A name, unique among those found together, and the file behind it."""
-
-    name: str
-    path: Path
-
-
 def read_audio(
     path: str | os.PathLike[str],
     *,
@@ -83,139 +73,132 @@ def read_audio(
         The waveform, at least one sample, every sample finite.
 
     Raises:
-        AudioError: If the file is missing, is not audio, is empty, holds NaN or infinity,
-            or has channels or a rate that were not asked for.
+        AudioError: If the file is missing, is not audio, is empty or cut off, holds NaN or
+            infinity, or has channels or a rate that were not asked for.
+    """
+    blocks = read_blocks(path, sample_rate_hz=sample_rate_hz, channel=channel, resample=resample)
+    return Waveform(np.concatenate(list(blocks)), sample_rate_hz)
+
+
+def read_blocks(
+    path: str | os.PathLike[str],
+    *,
+    sample_rate_hz: int = 16000,
+    channel: int | None = None,
+    resample: bool = False,
+    block_samples: int = BLOCK_SAMPLES,
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Read what `read_audio` reads, a block at a time, so that any length fits into memory.
+
+    Args:
+        path: As for `read_audio`, like the other arguments.
+        sample_rate_hz: The rate that the result must have.
+        channel: Which channel to take, from 0.
+        resample: Convert a file of another rate.
+        block_samples: How many samples of the file a block holds.
+
+    Yields:
+        float32[N] in int16 scale, one block or more, none of them empty.
+
+    Raises:
+        AudioError: As `read_audio`, when the first block is taken or when the fault is met.
     """
     path = Path(path)
     if path.is_dir():
-        raise _error(path, "is a folder; name a file in it")
+        raise audio_error(path, "is a folder; name a file in it")
     if not path.exists():
-        raise _error(path, "does not exist; check the path")
+        raise audio_error(path, "does not exist; check the path")
     try:
         with soundfile.SoundFile(path) as file:
-            rate_hz, column = file.samplerate, _pick_channel(path, file.channels, channel)
-            if rate_hz != sample_rate_hz and not resample:
-                raise _error(
-                    path, f"has {rate_hz} Hz, not {sample_rate_hz}; convert it with --resample"
-                )
-            samples = file.read(dtype="float32", always_2d=True)[:, column]
+            yield from _blocks(path, file, sample_rate_hz, channel, resample, block_samples)
     # A TypeError is soundfile's answer to headerless formats, which it guesses by the ending.
     except (soundfile.LibsndfileError, TypeError) as error:
         cure = "convert it, for example with: ffmpeg -i INPUT OUTPUT.wav"
-        raise _error(path, f"cannot be read as audio ({error}); {cure}") from error
-    if not len(samples):
-        raise _error(path, "holds no samples; record or export it again")
-    if not np.isfinite(samples).all():
-        raise _error(path, "holds NaN or infinite samples; export it again as 16-bit PCM")
-    if rate_hz != sample_rate_hz:
-        samples = _resample(path, samples, rate_hz, sample_rate_hz)
-    return Waveform(samples * _INT16_SCALE, sample_rate_hz)
+        raise audio_error(path, f"cannot be read as audio ({error}); {cure}") from error
 
 
-def find_audio(paths: Iterable[str | os.PathLike[str]]) -> tuple[Utterance, ...]:
-    """Turn what a user names into utterances, in a repeatable order.
+def _blocks(
+    path: Path,
+    file: soundfile.SoundFile,
+    sample_rate_hz: int,
+    channel: int | None,
+    resample: bool,
+    block_samples: int,
+) -> Iterator[npt.NDArray[np.float32]]:
+    rate_hz, column = file.samplerate, _pick_channel(path, file.channels, channel)
+    if rate_hz != sample_rate_hz and not resample:
+        raise audio_error(
+            path, f"has {rate_hz} Hz, not {sample_rate_hz}; convert it with --resample"
+        )
+    convert = _resampler(path, rate_hz, sample_rate_hz) if rate_hz != sample_rate_hz else None
+    promised, read, made = _promised_frames(file), 0, 0
+    while True:
+        samples = file.read(block_samples, dtype="float32", always_2d=True)[:, column]
+        last = len(samples) < block_samples
+        read += len(samples)
+        if not np.isfinite(samples).all():
+            raise audio_error(path, "holds NaN or infinite samples; export it again as 16-bit PCM")
+        if last and not read:
+            raise audio_error(path, "holds no samples; record or export it again")
+        if last and read < (1 - LENGTH_TOLERANCE) * promised:
+            raise audio_error(path, f"is cut off after {read} of {promised} samples; copy it again")
+        if convert is not None:
+            samples = convert(samples, last)
+        if len(samples):
+            made += len(samples)
+            yield samples * _INT16_SCALE
+        if last:
+            break
+    if not made:
+        raise audio_error(
+            path, f"is too short to resample from {rate_hz} Hz; use a longer recording"
+        )
 
-    A folder stands for the audio files in it, at any depth and sorted, a Kaldi `wav.scp`
-    (any file that ends in .scp) for its entries, any other file for itself. A file is
-    named by its stem; files that share a stem are named by their path in the folder,
-    and if that is not enough by their path as given.
 
-    Raises:
-        AudioError: If a path is missing, a folder or list holds no audio, a list is
-            malformed, or two utterances end up with the same name.
-    """
-    found = [candidate for path in paths for candidate in _expand(Path(path))]
-    level = [0] * len(found)
-    for _ in range(2):
-        count = Counter(names[i] for (names, _), i in zip(found, level, strict=True))
-        for index, (names, _) in enumerate(found):
-            level[index] += count[names[level[index]]] > 1
-    utterances = [Utterance(names[i], path) for (names, path), i in zip(found, level, strict=True)]
-    for name, times in Counter(utterance.name for utterance in utterances).items():
-        if times > 1:
-            path = next(each.path for each in utterances if each.name == name)
-            raise _error(path, f"is one of {times} utterances named {name!r}; name each once")
-    return tuple(utterances)
-
-
-def _error(path: Path, problem: str) -> AudioError:
+def audio_error(path: Path, problem: str) -> AudioError:
+    """Return an error about a file, in one line."""
     return AudioError(" ".join(f"{path}: {problem}".split()))
 
 
 def _pick_channel(path: Path, num_channels: int, channel: int | None) -> int:
     last = num_channels - 1
     if channel is None and num_channels > 1:
-        raise _error(path, f"has {num_channels} channels; choose one with --channel 0 to {last}")
+        raise audio_error(
+            path, f"has {num_channels} channels; choose one with --channel 0 to {last}"
+        )
     channel = channel or 0
     if not 0 <= channel <= last:
         cure = f"choose --channel 0 to {last}" if last else "leave --channel out"
-        raise _error(path, f"has no channel {channel} (channels: {num_channels}); {cure}")
+        raise audio_error(path, f"has no channel {channel} (channels: {num_channels}); {cure}")
     return channel
 
 
-def _resample(
-    path: Path, samples: npt.NDArray[np.float32], from_hz: int, to_hz: int
-) -> npt.NDArray[np.float32]:
+def _resampler(
+    path: Path, from_hz: int, to_hz: int
+) -> Callable[[npt.NDArray[np.float32], bool], npt.NDArray[np.float32]]:
+    """Return a function that converts one block after the other; True marks the last."""
     try:
         import soxr
     except ImportError as error:
         cure = "install it with: pip install rtfbench[resample]"
-        raise _error(path, f"has {from_hz} Hz and resampling needs soxr; {cure}") from error
-    resampled: npt.NDArray[np.float32] = soxr.resample(samples, from_hz, to_hz)
-    if not len(resampled):
-        raise _error(path, f"is too short to resample from {from_hz} Hz; use a longer recording")
-    return resampled
+        raise audio_error(path, f"has {from_hz} Hz and resampling needs soxr; {cure}") from error
+    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")
+
+    def convert(samples: npt.NDArray[np.float32], last: bool) -> npt.NDArray[np.float32]:
+        converted: npt.NDArray[np.float32] = stream.resample_chunk(samples, last=last)
+        return converted
+
+    return convert
 
 
-def _expand(path: Path) -> Iterator[tuple[tuple[str, str, str], Path]]:
-    """Yield (names from short to long, file) for everything that a path stands for."""
-    if path.is_dir():
-        files = sorted(each for each in path.rglob("*") if _looks_like_audio(each))
-        if not files:
-            raise _error(path, f"holds no audio; looked for {' '.join(sorted(AUDIO_ENDINGS))}")
-        for file in files:
-            yield (file.stem, file.relative_to(path).as_posix(), file.as_posix()), file
-    elif not path.exists():
-        raise _error(path, "does not exist; check the path")
-    elif path.suffix.lower() == ".scp":
-        for name, file in _read_scp(path).items():
-            yield (name, name, name), file  # the list's names are not ours to change
-    else:
-        yield (path.stem, path.name, path.as_posix()), path
+def _promised_frames(file: soundfile.SoundFile) -> int:
+    """Return how many frames the file's header says it holds.
 
-
-def _looks_like_audio(path: Path) -> bool:
-    # Some systems leave hidden files such as ._a.wav beside the real ones.
-    return path.suffix.lower() in AUDIO_ENDINGS and not path.name.startswith(".") and path.is_file()
-
-
-def _read_scp(scp: Path) -> dict[str, Path]:
-    """Read a Kaldi list of `utterance path` lines."""
-    try:
-        lines = scp.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise _error(scp, "is not UTF-8 text; save it as UTF-8") from error
-    files: dict[str, Path] = {}
-    line_of: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        name, *others = line.strip().split(maxsplit=1)
-        rest = others[0] if others else ""
-        if not rest:
-            raise _error(scp, f"line {number} has no path; write: UTTERANCE PATH")
-        if rest.endswith("|"):
-            reason = "is a command, and commands are not run here"
-            raise _error(scp, f"line {number} {reason}; write its output to a file and name that")
-        if name in files:
-            earlier = line_of[name]
-            raise _error(scp, f"lines {earlier} and {number} are both {name!r}; rename one")
-        file = Path(rest)
-        # As in Kaldi first from here, then beside the list. A file that is in neither place is
-        # an error when it is read, so that it costs its own utterance only.
-        if not file.exists() and (scp.parent / file).exists():
-            file = scp.parent / file
-        files[name], line_of[name] = file, number
-    if not files:
-        raise _error(scp, "names no audio; write lines: UTTERANCE PATH")
-    return files
+    libsndfile corrects the length of a WAV file that is too short and tells so in its log only.
+    Programs that write to a pipe leave a placeholder near 2 or 4 GiB, which promises nothing.
+    """
+    log = re.search(r"^data : (\d+) \(should be \d+\)$", file.extra_info, re.MULTILINE)
+    align = re.search(r"Block Align +: (\d+)$", file.extra_info, re.MULTILINE)
+    if log and align and 0 < int(log[1]) < _PLACEHOLDER_BYTES:
+        return int(log[1]) // max(int(align[1]), 1)
+    return int(file.frames)

@@ -5,6 +5,7 @@ over the whole utterance, cut by frames, the last chunk is filled up, and then e
 is normalised by itself.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,23 +82,44 @@ class ChunkPolicy:
         Raises:
             ValueError: If there is no frame, or the array is not float32[T, M].
         """
-        if features_TM.dtype != np.float32 or features_TM.ndim != 2:
-            shape = list(features_TM.shape)
-            raise ValueError(f"need float32[T, M] features, not {features_TM.dtype}{shape}")
-        total, num_bins = features_TM.shape
-        if total == 0:
+        return tuple(self.chunks([features_TM]))
+
+    def chunks(self, blocks_TM: Iterable[npt.NDArray[np.float32]]) -> Iterator[Chunk]:
+        """Cut features that come in blocks of any length; the chunks are those of `cut`.
+
+        Of an utterance that is cut, no more is kept than its first chunk, from which the last is
+        filled up, and what is not yet a chunk.
+
+        Raises:
+            ValueError: If there is no frame, or a block is not float32[T, M].
+        """
+        size = self.num_frames
+        head_TM: npt.NDArray[np.float32] | None = None
+        pending: list[npt.NDArray[np.float32]] = []
+        for block_TM in blocks_TM:
+            _check(block_TM)
+            pending.append(block_TM)
+            if size is None or sum(map(len, pending)) < size:
+                continue
+            rest_TM = np.concatenate(pending)
+            while len(rest_TM) >= size:
+                chunk_TM, rest_TM = rest_TM[:size], rest_TM[size:]
+                head_TM = chunk_TM if head_TM is None else head_TM
+                yield Chunk(_normalised(chunk_TM), size)
+            pending = [rest_TM]
+        rest_TM = np.concatenate(pending) if pending else np.empty((0, 0), np.float32)
+        if head_TM is None and not len(rest_TM):
             raise self._too_short("the utterance")
-        size = self.num_frames or total
-        count = _ceil_div(total, size)
-        wrapped = features_TM.take(np.arange(count * size), axis=0, mode="wrap")
-        chunks_CTM = wrapped.reshape(count, size, num_bins)
-        # Summed in float64: a whole utterance can have too many frames for float32.
-        mean = chunks_CTM.mean(axis=1, keepdims=True, dtype=np.float64)
-        chunks_CTM -= mean.astype(np.float32)
-        return tuple(
-            Chunk(features, min(size, total - index * size))
-            for index, features in enumerate(chunks_CTM)
-        )
+        if len(rest_TM):
+            yield self._last_chunk(rest_TM, head_TM)
+
+    def _last_chunk(
+        self, rest_TM: npt.NDArray[np.float32], head_TM: npt.NDArray[np.float32] | None
+    ) -> Chunk:
+        missing = (self.num_frames or len(rest_TM)) - len(rest_TM)
+        source_TM = rest_TM if head_TM is None else head_TM
+        filling_TM = source_TM.take(np.arange(missing), axis=0, mode="wrap")
+        return Chunk(_normalised(np.concatenate([rest_TM, filling_TM])), len(rest_TM))
 
     def num_chunks(self, num_samples: int) -> int:
         """Count the chunks of an utterance.
@@ -130,6 +152,19 @@ class ChunkPolicy:
     def _too_short(self, what: str) -> ValueError:
         needed = self.fbank.frame_length
         return ValueError(f"{what} is too short for one frame (needs {needed} samples)")
+
+
+def _check(features_TM: npt.NDArray[np.float32]) -> None:
+    if features_TM.dtype != np.float32 or features_TM.ndim != 2:
+        shape = list(features_TM.shape)
+        raise ValueError(f"need float32[T, M] features, not {features_TM.dtype}{shape}")
+
+
+def _normalised(chunk_TM: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return a chunk with the mean of every mel bin taken off."""
+    # Summed in float64: a whole utterance can have too many frames for float32.
+    mean_M: npt.NDArray[np.float32] = chunk_TM.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return np.subtract(chunk_TM, mean_M)
 
 
 def _ceil_div(a: int, b: int) -> int:

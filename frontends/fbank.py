@@ -4,6 +4,7 @@ Source of the definition: Kaldi's feat/feature-window and feat/feature-fbank wit
 snip_edges, remove_dc_offset and no dither; WeSpeaker's C++ runtime computes the same.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -21,6 +22,8 @@ Window = Literal["hamming", "povey"]
 FRAMES_PER_BLOCK = 256
 # Mel bins that share one matrix product; low bins need few spectrum rows, high bins many.
 MEL_BINS_PER_GROUP = 20
+# Blocks whose features a stream hands out together: ten seconds.
+STREAM_BLOCKS = 4
 
 _FLOOR = np.float32(np.finfo(np.float32).eps)
 
@@ -160,6 +163,35 @@ class Fbank:
             self._block(samples[begin:end], features_TM[start:stop])
         np.maximum(features_TM, _FLOOR, out=features_TM)
         return np.log(features_TM, out=features_TM)
+
+    def blocks(self, blocks: Iterable[Float32Array]) -> Iterator[Float32Array]:
+        """Compute the features of a waveform that comes in blocks of any length.
+
+        Frames are computed in the same groups as in one call, so that the features are the same
+        to the last bit.
+
+        Args:
+            blocks: float32[N] each, as for a call.
+
+        Yields:
+            float32[T, M], in all as many frames as the whole waveform has; nothing for one that
+            is too short for a frame.
+        """
+        config, frames = self.config, STREAM_BLOCKS * FRAMES_PER_BLOCK
+        step = frames * config.frame_shift
+        needed = step + max(config.frame_length - config.frame_shift, 0)
+        pending: list[Float32Array] = []
+        for block in blocks:
+            pending.append(block)
+            if sum(map(len, pending)) < needed:
+                continue
+            samples = np.concatenate(pending)
+            while len(samples) >= needed:
+                yield self(samples[:needed])
+                samples = samples[step:]
+            pending = [samples]
+        if pending and config.num_frames(sum(map(len, pending))):
+            yield self(np.concatenate(pending))
 
     def _block(self, samples: Float32Array, mel_TM: Float32Array) -> None:
         """Write the mel energies of one block of frames to `mel_TM`."""

@@ -15,14 +15,16 @@ PACKAGES = ("bench", "engines", "frontends")
 FLOORS: list[list[str]] = [
     ["frontends", "engines"],
     ["bench", "bench.errors", "bench.cache"],
-    ["bench.records", "bench.schedule", "bench.stats", "bench.threads"],
+    ["bench.records", "bench.schedule", "bench.stats", "bench.threads", "bench.scoring"],
     ["bench.messages", "bench.plan", "bench.store", "bench.environment", "bench.parity"],
+    ["bench.embeddings", "bench.trials"],
     ["bench.zoo", "bench.child", "bench.pipeline", "bench.summary", "bench.onnx_graph"],
     ["bench.audio_input", "bench.reference", "bench.probe", "bench.model_files"],
     ["bench.report", "bench.claims"],
     ["bench.user_models"],
     ["bench.workload"],
     ["bench.worker", "bench.prepare", "bench.prepare_file", "bench.make_export", "bench.runner"],
+    ["bench.extract"],
     ["bench.commands"],
     ["bench.cli"],
 ]

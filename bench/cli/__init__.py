@@ -8,13 +8,8 @@ which does the work.
 import os
 import sys
 
-from bench.cli import (  # noqa: F401  (importing a command registers it)
-    export,
-    lists,
-    replay,
-    report,
-    run,
-)
+# Importing a command registers it.
+from bench.cli import export, extract, lists, replay, report, run, score  # noqa: F401
 from bench.cli.app import app
 from bench.errors import InputError
 

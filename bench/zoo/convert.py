@@ -7,6 +7,7 @@ telemetry package when they run and report to a server.
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.cache import replacing
 
@@ -26,13 +27,16 @@ def to_mnn(onnx_path: Path, mnn_path: Path, *, static: bool) -> None:
     Raises:
         ConversionError: nothing was written.
     """
-    with replacing(mnn_path) as part:
-        command = [sys.executable, "-m", "bench.zoo.convert", str(onnx_path), str(part)]
+    with replacing(mnn_path.resolve()) as part, TemporaryDirectory(dir=part.parent) as folder:
+        files = [str(onnx_path.resolve()), str(part)]
         done = subprocess.run(
-            [*command, *(["--saveStaticModel"] if static else [])],
+            [sys.executable, "-m", "bench.zoo.convert", *files] + ["--saveStaticModel"] * static,
             capture_output=True,
             text=True,
             check=False,
+            # The converter keeps large tensors in a file of a fixed name in its working folder:
+            # two converters in one folder would write zeros into each other's models.
+            cwd=folder,
         )
         # The converter reports success whatever happened: only the file tells.
         if done.returncode != 0 or not part.is_file() or part.stat().st_size == 0:
@@ -42,7 +46,7 @@ def to_mnn(onnx_path: Path, mnn_path: Path, *, static: bool) -> None:
 
 
 def main() -> None:
-    """Run the converter on `ONNX MNN [OPTION...]`."""
+    """Run the converter on `ONNX MNN [OPTION...]`, in an empty working folder."""
     import _tools
 
     source, target, *options = sys.argv[1:]

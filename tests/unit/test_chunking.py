@@ -141,3 +141,27 @@ def test_wrong_arrays_are_refused(features: Array) -> None:
     """Features of another type or shape are an error, never a silent conversion."""
     with pytest.raises(ValueError, match=r"float32\[T, M\]"):
         POLICY.cut(features)
+
+
+@pytest.mark.parametrize("num_frames", LENGTHS)
+@pytest.mark.parametrize("samples_per_chunk", [400, 32000, -1])
+@pytest.mark.parametrize("block_frames", [1, 7, 198, 1000])
+def test_blocks_are_cut_like_the_whole(
+    num_frames: int, samples_per_chunk: int, block_frames: int
+) -> None:
+    """Features in blocks of any length give the same chunks, the last one filled up alike."""
+    features = features_of(num_frames)
+    policy = ChunkPolicy(samples_per_chunk)
+    blocks = [features[i : i + block_frames] for i in range(0, num_frames, block_frames)]
+    streamed = list(policy.chunks(blocks))
+    whole = policy.cut(features)
+    assert [chunk.valid_frames for chunk in streamed] == [chunk.valid_frames for chunk in whole]
+    for got, want in zip(streamed, whole, strict=True):
+        np.testing.assert_array_equal(got.features, want.features)
+
+
+def test_chunks_come_before_the_end() -> None:
+    """A chunk is there as soon as its frames are: nothing waits for the end of the utterance."""
+    chunks = POLICY.chunks(features_of(198) for _ in range(10**9))
+    for _ in range(5):
+        assert next(chunks).valid_frames == 198

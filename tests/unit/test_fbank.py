@@ -154,6 +154,26 @@ def test_block_boundaries_leave_no_trace(num_frames: int) -> None:
         )
 
 
+@pytest.mark.parametrize("block_samples", [7000, 160_000, 1_000_000])
+@pytest.mark.parametrize("num_samples", [400, 164_079, 164_080, 500_000])
+@pytest.mark.parametrize("frame_shift_ms", [10, 30])
+def test_blocks_give_the_same_features(
+    num_samples: int, block_samples: int, frame_shift_ms: float
+) -> None:
+    """A waveform in blocks of any length has the features of the whole, to the last bit."""
+    samples = speech_like(num_samples).astype(np.float32)
+    fbank = Fbank(FbankConfig(frame_shift_ms=frame_shift_ms))
+    blocks = (samples[i : i + block_samples] for i in range(0, num_samples, block_samples))
+    streamed = np.concatenate(list(fbank.blocks(blocks)))
+    np.testing.assert_array_equal(streamed, fbank(samples))
+
+
+def test_blocks_too_short_for_a_frame_give_nothing() -> None:
+    """What is too short in one piece is too short in several."""
+    assert list(Fbank().blocks([np.zeros(200, np.float32), np.zeros(199, np.float32)])) == []
+    assert list(Fbank().blocks([])) == []
+
+
 def test_result_is_fresh_and_workspace_bounded() -> None:
     """A later call changes no earlier result, and a long recording grows no workspace."""
     fbank = Fbank()

@@ -1,0 +1,165 @@
+"""`rtfbench extract` and `rtfbench verify`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.app import app, examples
+
+
+class Form(StrEnum):
+    """Whether a model takes any number of frames."""
+
+    dynamic = "dynamic"
+    static = "static"
+
+
+ModelName = Annotated[
+    str, typer.Option(help="Model name (`rtfbench models`), or an .onnx or .mnn file.")
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
+        "[default: mnn; onnxruntime for an .onnx file]"
+    ),
+]
+ModelForm = Annotated[
+    Form | None, typer.Option(help="Model form. [default: what the engine prefers]")
+]
+ChunkSamples = Annotated[
+    int,
+    typer.Option(
+        "--samples-per-chunk",
+        "--chunk-samples",
+        help="Samples a chunk at 16 kHz, -1: whole utterance. A static model dictates it.",
+    ),
+]
+Threads = Annotated[int, typer.Option(min=1, help="Intra-op threads of a worker.")]
+Channel = Annotated[int | None, typer.Option(help="Channel of recordings with several, from 0.")]
+Resample = Annotated[bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")]
+
+
+@app.command(
+    short_help="Compute the embeddings of recordings.",
+    epilog=examples(
+        "rtfbench extract --wav-scp wav.scp --model resnet34 --engine mnn --result embedding.txt",
+        "rtfbench extract --wav a.wav b.wav --model resnet34",
+        "rtfbench extract --wav-scp wav.scp --model model.mnn --jobs 2 --result x.ark --resume",
+    )
+    + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input, 130 interrupted.",
+)
+def extract(
+    recordings: Annotated[
+        list[Path] | None, typer.Argument(help="More recordings or folders, as with --wav.")
+    ] = None,
+    wav_scp: Annotated[
+        Path | None, typer.Option(help="Kaldi list: lines of UTTERANCE PATH. Commands are refused.")
+    ] = None,
+    wav: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recording or folder; named by its stem, blanks as _. May be repeated."),
+    ] = None,
+    model: ModelName = "resnet34",
+    engine: EngineName = None,
+    form: ModelForm = None,
+    samples_per_chunk: ChunkSamples = 32000,
+    threads: Threads = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Worker processes, each on cores of its own if possible.")
+    ] = 1,
+    result: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the embeddings go: text, or by ending .npz or Kaldi's .ark with its .scp. "
+            "[default: text on standard output]"
+        ),
+    ] = None,
+    channel: Channel = None,
+    resample: Resample = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Seconds that a recording may take. [default: no limit]"),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Throw an interrupted RESULT.part away.")
+    ] = False,
+) -> None:
+    """Compute an embedding for every recording, in the order of the list, and the RTF.
+
+    A recording that cannot be used is reported and skipped; the others are complete. Results grow
+    in RESULT.part, which becomes RESULT at the end, so that nothing is lost by an interruption.
+    """
+    from bench.commands import extract as command
+
+    raise typer.Exit(
+        command.extract(
+            command.ModelOptions(
+                model=model,
+                engine=engine,
+                form=form.value if form else None,
+                chunk_samples=samples_per_chunk,
+                threads=threads,
+                channel=channel,
+                resample=resample,
+            ),
+            wav_scp=wav_scp,
+            wavs=[*(wav or ()), *(recordings or ())],
+            result=result,
+            jobs=jobs,
+            timeout_s=timeout,
+            strict=strict,
+            resume=resume,
+            overwrite=overwrite,
+        )
+    )
+
+
+@app.command(
+    short_help="Tell whether two recordings are of one speaker.",
+    epilog=examples(
+        "rtfbench verify --enroll a.wav --test b.wav --model resnet34 --engine mnn",
+    )
+    + "\n\nExit status: 0 same speaker, 1 different speakers, 2 error.",
+)
+def verify(
+    enroll: Annotated[Path, typer.Option(help="Recording of the speaker who is known.")],
+    test: Annotated[Path, typer.Option(help="Recording to compare it with.")],
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Same speaker from this score on.")
+    ] = 0.5,
+    model: ModelName = "resnet34",
+    engine: EngineName = None,
+    form: ModelForm = None,
+    samples_per_chunk: ChunkSamples = 32000,
+    threads: Threads = 1,
+    channel: Channel = None,
+    resample: Resample = False,
+) -> None:
+    """Print the similarity of two recordings, (cosine + 1) / 2, and the decision."""
+    from bench.commands import extract as command
+
+    raise typer.Exit(
+        command.verify(
+            command.ModelOptions(
+                model=model,
+                engine=engine,
+                form=form.value if form else None,
+                chunk_samples=samples_per_chunk,
+                threads=threads,
+                channel=channel,
+                resample=resample,
+            ),
+            enroll=enroll,
+            test=test,
+            threshold=threshold,
+        )
+    )

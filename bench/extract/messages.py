@@ -1,0 +1,96 @@
+"""What the parent and a worker of `extract` say to each other, one JSON object a line."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from bench.records import Value
+from engines.protocol import ModelArtifact
+
+
+class Setting(Value):
+    """All that decides what an embedding is; equal settings give equal embeddings.
+
+    `chunk_samples` is the length of a chunk, -1 for the whole utterance.
+    """
+
+    artifact: ModelArtifact
+    engine: str
+    settings: dict[str, str] = Field(default_factory=dict)
+    chunk_samples: int
+    channel: int | None = None
+    resample: bool = False
+
+    def differences(self, other: "Setting") -> list[str]:
+        """Say in which respects two settings differ; where a model file lies is none."""
+        mine, theirs = self._facts(), other._facts()
+        return [
+            f"{name} {mine[name]}, not {theirs[name]}"
+            for name in mine
+            if mine[name] != theirs[name]
+        ]
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "engine": self.engine,
+            "settings": self.settings,
+            "model file": f"{self.artifact.name} {self.artifact.sha256[:12]}",
+            "samples per chunk": self.chunk_samples,
+            "channel": self.channel,
+            "resampling": self.resample,
+        }
+
+
+class WorkerSpec(Value):
+    """All that a worker needs to know."""
+
+    setting: Setting
+    threads: int
+    cores: tuple[int, ...]
+
+
+class Task(Value):
+    """An utterance to embed; `index` is its place in the list."""
+
+    index: int
+    name: str
+    path: Path
+
+
+class Opened(Value):
+    """The model is loaded."""
+
+    kind: Literal["opened"] = "opened"
+
+
+class Refused(Value):
+    """No session can be opened, and none could by another try."""
+
+    kind: Literal["refused"] = "refused"
+    reason: str
+
+
+class Embedding(Value):
+    """An utterance's embedding, float32 [D] as base64, and what it took.
+
+    `processing_ns` is from the samples to the embedding; reading the file is not in it.
+    """
+
+    kind: Literal["embedding"] = "embedding"
+    index: int
+    embedding: str
+    audio_ns: int
+    processing_ns: int
+
+
+class Unusable(Value):
+    """Why an utterance has no embedding."""
+
+    kind: Literal["unusable"] = "unusable"
+    index: int
+    reason: str
+
+
+Answer = Annotated[Opened | Refused | Embedding | Unusable, Field(discriminator="kind")]
+ANSWER: TypeAdapter[Opened | Refused | Embedding | Unusable] = TypeAdapter(Answer)

@@ -1,0 +1,234 @@
+"""Hands utterances to worker processes and takes their embeddings, in the order of the list.
+
+The parent blocks while it waits, looks only a bounded way ahead in the list, and replaces a worker
+that dies.
+"""
+
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.child import Child, ChildDied, ChildError, ChildSilent
+from bench.extract.messages import (
+    ANSWER,
+    Embedding,
+    Opened,
+    Refused,
+    Setting,
+    Task,
+    Unusable,
+    WorkerSpec,
+)
+from frontends.find import Utterance
+
+#: A worker has the next task at hand when it is done with one.
+TASKS_AT_HAND = 2
+#: How far, in utterances, the fastest worker may run ahead of the slowest.
+LOOK_AHEAD = 256
+#: For the rest of an answer that has begun to arrive.
+ANSWER_TIMEOUT_S = 60.0
+#: An utterance whose worker dies is tried once more.
+TRIES = 2
+#: After so many workers in a row that died before they were ready, another would too.
+FAILED_STARTS = 2
+
+
+class ExtractError(Exception):
+    """No worker can be started; one line with what the last one said."""
+
+
+class Finished(NamedTuple):
+    """An utterance and what became of it."""
+
+    utterance: Utterance
+    answer: Embedding | Unusable
+
+
+class WorkerChild(Child[Opened | Refused | Embedding | Unusable]):
+    """A process with one session."""
+
+    def __init__(self, spec: WorkerSpec, number: int, logs: Path) -> None:
+        super().__init__(
+            "bench.extract.worker", spec, f"worker-{number}", logs=logs, replies=ANSWER
+        )
+
+
+@dataclass
+class Try:
+    """A task, and how many workers died of it."""
+
+    task: Task
+    deaths: int = 0
+
+
+@dataclass
+class Member:
+    """A place in the pool: its present process and the tasks that it has, the first one running."""
+
+    spec: WorkerSpec
+    number: int
+    child: WorkerChild
+    tries: deque[Try] = field(default_factory=deque)
+    since: float = 0.0
+    opened: bool = False
+
+
+class Pool:
+    """Workers for one setting. Use it as a context: its end ends the workers.
+
+    Clock is an argument so that tests need not wait.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        jobs: int,
+        threads: int,
+        cores: list[int],
+        logs: Path,
+        timeout_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the workers.
+
+        Args:
+            setting: what they compute.
+            jobs: how many there are.
+            threads: of each.
+            cores: those that may be used; if there are enough, each worker gets its own.
+            logs: a folder for what the workers print.
+            timeout_s: how long an utterance may take; None sets no limit.
+            clock: monotonic seconds.
+        """
+        self._logs, self._timeout_s, self._clock = logs, timeout_s, clock
+        self._again: deque[Try] = deque()
+        self._failed_starts = 0
+        self._members: list[Member] = []
+        for number in range(jobs):
+            own = cores[number * threads : (number + 1) * threads]
+            pinned = jobs * threads <= len(cores)
+            spec = WorkerSpec(
+                setting=setting, threads=threads, cores=tuple(own if pinned else cores)
+            )
+            self._members.append(Member(spec, number, WorkerChild(spec, number, logs)))
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with ExitStack() as stack:
+            for member in self._members:
+                stack.callback(member.child.close)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes' ids."""
+        return [member.child.pid for member in self._members]
+
+    def embed(self, utterances: Iterable[Utterance]) -> Iterator[Finished]:
+        """Yield what became of every utterance, in their order.
+
+        Raises:
+            ExtractError: no worker can be started.
+        """
+        fresh = enumerate(utterances)
+        waiting: deque[Utterance] = deque()
+        answers: dict[int, Embedding | Unusable] = {}
+        given = 0
+        while True:
+            for member in self._members:
+                while len(member.tries) < TASKS_AT_HAND:
+                    if not self._again and len(waiting) < LOOK_AHEAD:
+                        for index, utterance in islice(fresh, 1):
+                            waiting.append(utterance)
+                            task = Task(index=index, name=utterance.name, path=utterance.path)
+                            self._again.append(Try(task))
+                    if not self._again:
+                        break
+                    self._hand_out(member, self._again.popleft())
+            while given in answers:
+                yield Finished(waiting.popleft(), answers.pop(given))
+                given += 1
+            if not waiting:
+                return
+            self._wait(answers)
+
+    def _hand_out(self, member: Member, attempt: Try) -> None:
+        if not member.tries:
+            member.since = self._clock()
+        member.tries.append(attempt)
+        # What a dead worker answered before is still to be read; its end is met behind that.
+        with suppress(ChildDied):
+            member.child.send(attempt.task)
+
+    def _wait(self, answers: dict[int, Embedding | Unusable]) -> None:
+        """Take what the workers have to say, waiting until one does or is late."""
+        busy = [member for member in self._members if member.tries or not member.opened]
+        readable, _, _ = select.select([m.child for m in busy], [], [], self._patience_s(busy))
+        for member in busy:
+            try:
+                if member.child in readable:
+                    self._listen(member, answers)
+                elif self._is_late(member):
+                    raise ChildSilent(
+                        f"no embedding within {self._timeout_s:g} s; a larger --timeout gives it "
+                        "more time"
+                    )
+            except ChildError as error:
+                self._replace(member, error, answers)
+
+    def _listen(self, member: Member, answers: dict[int, Embedding | Unusable]) -> None:
+        """Take every answer that a worker has sent."""
+        while True:
+            match member.child.receive(ANSWER_TIMEOUT_S):
+                case Opened():
+                    member.opened, self._failed_starts = True, 0
+                case Refused() as refused:
+                    raise ExtractError(refused.reason)
+                case Embedding() | Unusable() as answer:
+                    answers[answer.index] = answer
+                    member.tries.popleft()
+            member.since = self._clock()
+            if not member.child.has_answer:
+                return
+
+    def _patience_s(self, members: list[Member]) -> float | None:
+        """Return after how many seconds the next utterance is late, None for never."""
+        running = [member.since for member in members if member.opened]
+        if self._timeout_s is None or not running:
+            return None
+        return max(0.0, min(running) + self._timeout_s - self._clock())
+
+    def _is_late(self, member: Member) -> bool:
+        # Loading a model is no utterance's fault.
+        if self._timeout_s is None or not member.opened:
+            return False
+        return self._clock() - member.since >= self._timeout_s
+
+    def _replace(
+        self, member: Member, error: ChildError, answers: dict[int, Embedding | Unusable]
+    ) -> None:
+        """Start a worker in a dead one's place; of its tasks, the running one is to blame."""
+        member.child.close()
+        if member.opened and member.tries:
+            blamed = member.tries[0]
+            blamed.deaths += 1
+            if blamed.deaths == TRIES:
+                member.tries.popleft()
+                reason = f"{blamed.task.path}: tried {TRIES} times: {error}"
+                answers[blamed.task.index] = Unusable(index=blamed.task.index, reason=reason)
+        if not member.opened:
+            self._failed_starts += 1
+            if self._failed_starts >= FAILED_STARTS:
+                raise ExtractError(str(error))
+        self._again.extendleft(reversed(member.tries))
+        member.tries.clear()
+        member.opened = False
+        member.child = WorkerChild(member.spec, member.number, self._logs)

@@ -1,0 +1,236 @@
+"""The result file: a part file grows beside it line by line, and becomes it at the end.
+
+The part is text with all digits for every format, so that it is a valid beginning whenever the
+program ends, and `--resume` can go on from it.
+"""
+
+import fcntl
+import os
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from bench import embeddings
+from bench.cache import replacing
+from bench.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
+from bench.errors import InputError
+from bench.extract.messages import Setting
+
+BINARY = {".npz": embeddings.write_npz, ".ark": embeddings.write_ark, ".scp": embeddings.write_ark}
+
+
+class Present:
+    """Which utterances a part file holds, and where; 16 bytes an utterance."""
+
+    def __init__(self, part: Path) -> None:
+        """Index a part file.
+
+        Raises:
+            InputError: it is damaged, or holds an utterance twice.
+        """
+        self.path = part
+        hashes, offsets = array("q"), array("q")
+        for offset, name in _names(part):
+            hashes.append(hash(name))
+            offsets.append(offset)
+        order = np.argsort(np.frombuffer(hashes, np.int64), kind="stable")
+        self._hashes = np.frombuffer(hashes, np.int64)[order]
+        self._offsets = np.frombuffer(offsets, np.int64)[order]
+        for first in np.flatnonzero(self._hashes[1:] == self._hashes[:-1]):
+            name = self._name_at(int(self._offsets[first]))
+            if name == self._name_at(int(self._offsets[first + 1])):
+                raise InputError(f"{part}: holds utterance {name!r} twice; delete one of its lines")
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names in the order of the file."""
+        return (name for _, name in _names(self.path))
+
+    def offset(self, name: str) -> int | None:
+        """Return where an utterance's line begins, None if there is none."""
+        at = int(np.searchsorted(self._hashes, hash(name)))
+        while at < len(self._hashes) and self._hashes[at] == hash(name):
+            if self._name_at(int(self._offsets[at])) == name:
+                return int(self._offsets[at])
+            at += 1
+        return None
+
+    def _name_at(self, offset: int) -> str:
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            return file.readline().split(b" ", 1)[0].decode()
+
+
+def _names(part: Path) -> Iterator[tuple[int, str]]:
+    """Yield (offset, name) of every line.
+
+    Raises:
+        InputError: a line is no embedding.
+    """
+    offset, dim = 0, 0
+    with part.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                named = embeddings.parse_line(line.decode())
+            except ValueError as error:
+                raise InputError(
+                    f"{part}: line {number} is damaged ({error}); delete it"
+                ) from error
+            dim = dim or len(named.embedding_D)
+            if len(named.embedding_D) != dim:
+                raise InputError(f"{part}: line {number} has another length than the first")
+            yield offset, named.name
+            offset += len(line)
+
+
+class ResultFile:
+    """One result on its way. Use it as a context: the part stays unless `finish` was called."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = path.with_name(f"{path.name}.part")
+        self._setting_path = path.with_name(f"{path.name}.part.json")
+        self._writer = BINARY.get(path.suffix.lower())
+        self._digits = EXACT_DIGITS if self._writer else TEXT_DIGITS
+        self._fd = -1
+
+    def __enter__(self) -> "ResultFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd >= 0:
+            if self.is_empty:
+                self._remove_part()
+            os.close(self._fd)
+            self._fd = -1
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the part file holds nothing that would be lost."""
+        return os.fstat(self._fd).st_size == 0
+
+    def begin(self, setting: Setting, *, resume: bool, overwrite: bool) -> Present | None:
+        """Make the part file, or take up the one that is there.
+
+        Args:
+            setting: what the embeddings are computed with.
+            resume: go on with a part file, or with a finished result that lacks utterances.
+            overwrite: throw a part file away.
+
+        Returns:
+            What is there already, None for a fresh start.
+
+        Raises:
+            InputError: there is a part file and neither was asked for, it was made with another
+                setting, or the place cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.is_dir():
+                raise InputError(f"{self.path}: is a folder; name a file for --result")
+            self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._lock()
+            begun = os.fstat(self._fd).st_size > 0
+            if begun and not (resume or overwrite):
+                raise InputError(
+                    f"{self.part}: left by a run that was interrupted; go on with --resume, "
+                    "or start again with --overwrite"
+                )
+            if not resume:
+                os.ftruncate(self._fd, 0)
+            elif begun:
+                self._check_setting(setting)
+                _mend(self.part, self._fd)
+            elif self.path.exists():
+                for named in embeddings.read(self.path):
+                    self.append(named)
+            with replacing(self._setting_path) as file:
+                file.write_text(setting.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot write here ({error.strerror})") from error
+        return Present(self.part) if resume else None
+
+    def append(self, named: Named) -> None:
+        """Write a line and hand it to the operating system at once."""
+        data = embeddings.text_line(named, self._digits).encode()
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def finish(self, names: Iterable[str] | None) -> bool:
+        """Make the result of the part, atomically.
+
+        Args:
+            names: the order of the result; None where the part has it already.
+
+        Returns:
+            Whether there is a result: nothing is written where there is no embedding.
+        """
+        if self.is_empty:
+            return False
+        if names is not None:
+            self._sort(names)
+        os.fsync(self._fd)
+        if self._writer is None:
+            self.part.replace(self.path)
+        else:
+            self._writer(self.path, lambda: embeddings.read(self.part))
+        self._remove_part()
+        return True
+
+    def _remove_part(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self._setting_path.unlink(missing_ok=True)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{self.part}: another rtfbench is writing it; wait for it, or choose another "
+                "--result"
+            ) from None
+
+    def _check_setting(self, setting: Setting) -> None:
+        """Refuse to mix embeddings of different models or settings in one result."""
+        try:
+            content = self._setting_path.read_text(encoding="utf-8")
+            begun = Setting.model_validate_json(content)
+        except (OSError, ValidationError):
+            return  # nothing is known of it; the length of its embeddings is checked all the same
+        if different := begun.differences(setting):
+            raise InputError(
+                f"{self.part}: was begun with {'; '.join(different)}; take the same, "
+                "or start again with --overwrite"
+            )
+
+    def _sort(self, names: Iterable[str]) -> None:
+        """Bring the part's lines into the order of the list."""
+        present = Present(self.part)
+        with (
+            replacing(self.part) as sorted_part,
+            self.part.open("rb") as lines,
+            sorted_part.open("wb") as file,
+        ):
+            for name in names:
+                offset = present.offset(name)
+                if offset is not None:
+                    lines.seek(offset)
+                    file.write(lines.readline())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _mend(part: Path, fd: int) -> None:
+    """Cut off a last line that the end of the program left incomplete."""
+    size = complete = os.fstat(fd).st_size
+    with part.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                complete = size - len(line)
+    if complete != size:
+        os.ftruncate(fd, complete)

@@ -1,0 +1,120 @@
+r"""One process with one session, kept for all of the utterances that it is given.
+
+Tasks come as JSON lines on standard input, answers go to an inherited file descriptor, as in
+`bench.worker`.
+"""
+
+import argparse
+import base64
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bench.extract.messages import Embedding, Opened, Refused, Task, Unusable, WorkerSpec
+from bench.pipeline import Pipeline
+from bench.worker import answer
+from engines import registry
+from engines.protocol import EngineError, FloatArray, Session, SessionOptions
+from frontends.audio import AudioError, read_blocks
+
+NS_PER_S = 1_000_000_000
+
+
+class Embedder:
+    """An open session behind a front end."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        """Open the session.
+
+        Raises:
+            EngineError: the runtime is missing or does not take the model.
+        """
+        artifact = spec.setting.artifact
+        options = SessionOptions(spec.threads, spec.setting.settings)
+        engine = registry.get(spec.setting.engine)
+        found = engine.probe()
+        if not found.ok:
+            raise EngineError(f"{engine.name}: {found.reason}")
+        support = engine.supports(artifact, options)
+        if not support.ok:
+            raise EngineError(support.reason)
+        self._setting = spec.setting
+        self._embedding_dim = artifact.embedding_dim
+        self._pipeline = Pipeline.for_model(artifact, spec.setting.chunk_samples)
+        self._session: Session = engine.open(artifact, options)
+
+    def embed(self, task: Task) -> Embedding | Unusable:
+        """Compute an utterance's embedding, or say why there is none."""
+        try:
+            return self._embed(task)
+        except (AudioError, EngineError) as error:
+            reason = str(error)
+        except Exception as error:  # whatever a runtime throws ends as this utterance's line
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}"
+        return Unusable(index=task.index, reason=" ".join(reason.split()))
+
+    def _embed(self, task: Task) -> Embedding:
+        setting, config, samples = self._setting, self._pipeline.policy.fbank, 0
+
+        def counted() -> Iterator[FloatArray]:
+            nonlocal samples
+            for block in read_blocks(task.path, channel=setting.channel, resample=setting.resample):
+                samples += len(block)
+                yield block
+
+        try:
+            embedded = self._pipeline.embed_blocks(self._session, counted())
+        except ValueError as error:
+            if isinstance(error, AudioError) or config.num_frames(samples):
+                raise
+            raise AudioError(
+                f"{task.path}: too short for one frame; it has {samples} samples and needs "
+                f"{config.frame_length}"
+            ) from error
+        embedding_D = embedded.embedding_D
+        if embedding_D.shape != (self._embedding_dim,) or not np.isfinite(embedding_D).all():
+            raise EngineError(
+                f"{task.path}: the engine's output is not {self._embedding_dim} finite "
+                f"values (shape {list(embedding_D.shape)})"
+            )
+        return Embedding(
+            index=task.index,
+            embedding=base64.b64encode(embedding_D.astype(np.float32).tobytes()).decode(),
+            audio_ns=samples * NS_PER_S // config.sample_rate_hz,
+            processing_ns=embedded.processing_ns,
+        )
+
+
+def serve(spec: WorkerSpec, fd: int) -> None:
+    """Answer tasks until the parent closes the pipe or is gone."""
+    try:
+        embedder = Embedder(spec)
+    except Exception as error:  # a plug-in may fail in any way
+        traceback.print_exc()
+        kind = "" if isinstance(error, EngineError) else f"{type(error).__name__}: "
+        answer(fd, Refused(reason=kind + " ".join(str(error).split())))
+        return
+    answer(fd, Opened())
+    for line in sys.stdin:
+        answer(fd, embedder.embed(Task.model_validate_json(line)))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a worker from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.extract.worker", description=__doc__)
+    parser.add_argument("spec", type=Path, help="what to open, and on which cores (JSON)")
+    parser.add_argument("--answer-fd", type=int, default=3)
+    arguments = parser.parse_args(argv)
+    spec = WorkerSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
+    # Before a runtime is loaded: thread pools take over the affinity that they find.
+    os.sched_setaffinity(0, spec.cores)
+    serve(spec, arguments.answer_fd)
+
+
+if __name__ == "__main__":
+    main()
