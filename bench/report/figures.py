@@ -3,6 +3,8 @@
 #: Digits that the published tables give of an RTF.
 RTF_DIGITS = 4
 MISSING = "-"
+#: The error over which an output is wrong: `bench.parity` holds it, and needs numpy.
+PARITY_LIMIT = 1e-3
 
 
 def rtf(value: float | None) -> str:
@@ -44,6 +46,12 @@ def number(value: float | None, digits: int = 3) -> str:
 def times(ratio: float) -> str:
     """Write a ratio to a hundredth, or with three digits from ten on: 0.53×, 2.60×, 12.3×."""
     return f"{ratio:.2f}×" if ratio < 9.995 else f"{significant(ratio, 3)}×"
+
+
+def error(value: float) -> str:
+    """Write a relative error as a power of ten: 1e-3."""
+    digits, _, exponent = f"{value:.0e}".partition("e")
+    return f"{digits}e{int(exponent)}"
 
 
 def percent(share: float) -> str:

@@ -159,19 +159,16 @@ def _best(summary: Summary) -> Iterator[Finding]:
         if best.rtf != min(row.rtf for row in rows if row.rtf is not None) or not best.rtf_ci95:
             continue
         low, high = (figures.rtf(end) for end in best.rtf_ci95)
-        label = best.engine_label.split("[")[0]
         text = (
-            f"Best configuration for {best.title} on this machine within parity 1e-3 "
-            f"({best.protocol}): {best.engine_label}, {best.form}, "
+            f"Best configuration for {best.title} on this machine within parity "
+            f"{figures.error(figures.PARITY_LIMIT)} ({best.protocol}): {best.engine_label}, {best.form}, "
             f"{figures.setting(best.chunk_samples, best.threads)}: RTF {figures.rtf(best.rtf)} "
             f"({low} to {high})"
         )
-        yield Finding(
-            "best", f"{text}{_against_reference(summary, best, label)}{_rivals(best, rows)}."
-        )
+        yield Finding("best", f"{text}{_against_reference(summary, best)}{_rivals(best, rows)}.")
 
 
-def _against_reference(summary: Summary, best: CellSummary, label: str) -> str:
+def _against_reference(summary: Summary, best: CellSummary) -> str:
     """Say how much faster the best is than the reference engine of its setting."""
     found = to_reference(summary, best)
     if found is None or not found.differs or found.ratio >= 1:

@@ -90,6 +90,7 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
     best = {id(r) for section in sections(summary) for r in section.rows if section.is_fastest(r)}
     return environment.get_template("report.html.j2").render(
         title=_title(summary),
+        limit=figures.error(figures.PARITY_LIMIT),
         started=summary.environment.started_utc,
         findings=[_finding(each) for each in findings(summary)],
         noise=summary.noise,

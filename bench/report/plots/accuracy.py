@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PANELS_A_ROW = 3
 MOST_PANELS = 6
-LIMIT = 1e-3
+LIMIT = figures.PARITY_LIMIT
 #: Points between two labels.
 LABEL_GAP = 16.0
 #: Errors below this are drawn here: a log axis has no zero.
@@ -157,7 +157,7 @@ def _finding(rows: Sequence[CellSummary], models: Sequence[str]) -> str:
         labels = list(dict.fromkeys(named[side(row)] for row in front))
         worst = max(map(_error, rows))
         return (
-            f"{rows[0].title}: {' and '.join(labels)} on the Pareto front; every error is at most "
+            f"{rows[0].title}: {', '.join(labels)} on the Pareto front; every error is at most "
             f"{figures.percent(worst / LIMIT)} of the parity limit"
         )
     share = figures.percent(max(map(_error, rows)) / LIMIT)
