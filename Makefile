@@ -20,8 +20,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-bench: $(STAMP) ## measure the published table (ResNet-34, three engines, two protocols) into OUT (default runs/bench)
-	$(BIN)/rtfbench run --out $(OUT) --overwrite
+bench: $(STAMP) ## measure the published table and RTF by chunk size into OUT (default runs/bench)
+	$(BIN)/rtfbench run bench/plans/bench.toml --out $(OUT) --overwrite
 
 # Status 1 says that a row is not ok: MNN's static CAM++ is wrong, and the table shows it.
 bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (default runs/zoo); goes on where it was stopped

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -49,8 +49,8 @@ def parse_engine(text: str) -> EngineSpec:
     return EngineSpec(match["name"], settings)
 
 
-class Plan(Value):
-    """A sweep. The defaults are the setting of WeSpeaker's published MNN table."""
+class Axes(Value):
+    """What is combined with what. The defaults are WeSpeaker's published MNN table."""
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("resnet34",)
     engines: Annotated[tuple[str, ...], Field(min_length=1)] = ("onnxruntime", "mnn", "mnn-mini")
@@ -58,13 +58,8 @@ class Plan(Value):
     chunk_samples: Annotated[tuple[int, ...], Field(min_length=1)] = (32000,)
     forms: tuple[Form, ...] = ()
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published", "steady")
-    audio: tuple[Path, ...] = ()
-    budget_s: Annotated[float, Field(gt=0)] = 180.0
-    timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    seed: int = 0
-    input: str | None = None
-    output: str | None = None
-    reference: Path | None = None
+    #: How much of the budget each comparison gets, against those of the other sweeps.
+    weight: Annotated[float, Field(gt=0)] = 1.0
 
     @field_validator("engines")
     @classmethod
@@ -79,6 +74,27 @@ class Plan(Value):
         for size in sizes:
             ChunkPolicy(size)  # knows how short is too short
         return sizes
+
+
+class Plan(Axes):
+    """One sweep, or several that share input and budget.
+
+    A `[[sweep]]` table of the file names the axes in which it differs from the rest of the file.
+    """
+
+    sweep: tuple[Axes, ...] = ()
+    audio: tuple[Path, ...] = ()
+    budget_s: Annotated[float, Field(gt=0)] = 180.0
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    seed: int = 0
+    input: str | None = None
+    output: str | None = None
+    reference: Path | None = None
+
+    @property
+    def sweeps(self) -> tuple[Axes, ...]:
+        """Every combination of axes that is measured."""
+        return self.sweep or (self,)
 
 
 def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
@@ -101,7 +117,10 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
             raise PlanError(f"{path}: cannot read the plan ({error.strerror})") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise PlanError(f"{path}: not TOML ({error})") from error
-    content |= {key: value for key, value in flags.items() if value not in (None, (), [])}
+    given = {key: value for key, value in flags.items() if value not in (None, (), [])}
+    content |= given
+    if isinstance(content.get("sweep"), list):
+        content["sweep"] = [_complete(table, content, given) for table in content["sweep"]]
     try:
         return Plan.model_validate(content)
     except ValidationError as error:
@@ -111,6 +130,17 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
         cure = f"; known keys: {known}" if first["type"] == "extra_forbidden" else ""
         message = first["msg"].removeprefix("Value error, ")
         raise PlanError(f"{path or 'command line'}: {where}: {message}{cure}") from None
+
+
+def _complete(table: Any, content: dict[str, Any], given: dict[str, Any]) -> Any:
+    """Fill up a `[[sweep]]` table: flags come first, then the table, then the rest of the file."""
+    if not isinstance(table, dict):
+        return table  # validation says what is wrong with it
+
+    def axes(values: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if key in Axes.model_fields}
+
+    return axes(content) | table | axes(given)
 
 
 def _find(path: Path) -> Path:
@@ -128,23 +158,36 @@ def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:
         default_form: engine name -> the model form it runs when the plan names none.
     """
     cells: list[Cell] = []
+    for axes in plan.sweeps:
+        cells += _cells(axes, default_form)
+    groups = list(dict.fromkeys(cell.group for cell in cells))
+    return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.group)))
+
+
+def weight(plan: Plan, cell: Cell) -> float:
+    """Return the weight of a cell's comparison; the first sweep that names it tells."""
+    for axes in plan.sweeps:
+        named = (axes.models, axes.threads, axes.chunk_samples, axes.protocols)
+        if all(value in values for value, values in zip(cell.group, named, strict=True)):
+            return axes.weight
+    return 1.0
+
+
+def _cells(axes: Axes, default_form: Callable[[str], Form]) -> Iterator[Cell]:
     for model, protocol, threads, size in product(
-        plan.models, plan.protocols, plan.threads, plan.chunk_samples
+        axes.models, axes.protocols, axes.threads, axes.chunk_samples
     ):
-        for engine in map(parse_engine, plan.engines):
-            for form in plan.forms or (default_form(engine.name),):
-                cells.append(
-                    Cell(
-                        model=model,
-                        engine=engine.name,
-                        settings=engine.settings,
-                        form=form,
-                        threads=threads,
-                        chunk_samples=size,
-                        protocol=protocol,
-                    )
+        for engine in map(parse_engine, axes.engines):
+            for form in axes.forms or (default_form(engine.name),):
+                yield Cell(
+                    model=model,
+                    engine=engine.name,
+                    settings=engine.settings,
+                    form=form,
+                    threads=threads,
+                    chunk_samples=size,
+                    protocol=protocol,
                 )
-    return tuple(_unique(cells))
 
 
 def _unique(cells: Iterable[Cell]) -> list[Cell]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from bench.child import ChildError, ChildSilent, Worker
 from bench.environment import usable_cores
 from bench.messages import Done, Measure, Ready, Source, Stop, WorkerSpec
-from bench.plan import Plan
+from bench.plan import Plan, weight
 from bench.records import Cell, Declaration, Outcome, Record, Status
 from bench.schedule import Turn, block_turns
 from bench.store import RunFolder
@@ -123,9 +123,10 @@ class Runner:
 
     def _measure(self, jobs: Sequence[Job]) -> None:
         groups = [list(group) for _, group in groupby(jobs, key=lambda job: job.cell.group)]
+        weights = [weight(self._plan, group[0].cell) for group in groups]
         spent_s = 0.0
         for index, group in enumerate(groups):
-            share_s = (self._plan.budget_s - spent_s) / (len(groups) - index)
+            share_s = (self._plan.budget_s - spent_s) * weights[index] / sum(weights[index:])
             spent_s += self._measure_group(group, share_s, spent_s)
         self._progress.advance(1.0)
 

@@ -15,6 +15,8 @@ ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
 TABLE = "table.md"
 TRIALS = "trials.txt"
+PAGE = "report.html"
+PLOTS = "plots"
 
 
 class StoreError(InputError):
@@ -52,7 +54,7 @@ class RunFolder:
                         f"{path} holds a run already; choose another --out, "
                         "or add --resume or --overwrite"
                     )
-                for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE, TRIALS):
+                for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE, TRIALS, PAGE):
                     (path / name).unlink(missing_ok=True)
             folder.logs.mkdir(exist_ok=True)
             folder.embeddings.mkdir(exist_ok=True)
@@ -76,10 +78,10 @@ class RunFolder:
         with (self.path / RECORDS).open("a", encoding="utf-8") as file:
             file.write(line.model_dump_json() + "\n")
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the folder."""
         with replacing(self.path / name) as part:
-            part.write_text(text, encoding="utf-8")
+            part.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def environment(self) -> Environment:
         """Return the environment that the run was made in.

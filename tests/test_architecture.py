@@ -19,7 +19,8 @@ FLOORS: list[list[str]] = [
     ["bench.messages", "bench.plan", "bench.store", "bench.environment", "bench.parity"],
     ["bench.embeddings", "bench.trials", "bench.trial_check"],
     ["bench.zoo", "bench.child", "bench.pipeline", "bench.summary", "bench.onnx_graph"],
-    ["bench.audio_input", "bench.reference", "bench.probe", "bench.report", "bench.model_files"],
+    ["bench.audio_input", "bench.reference", "bench.probe", "bench.model_files"],
+    ["bench.report", "bench.claims"],
     ["bench.user_models"],
     ["bench.workload"],
     ["bench.worker", "bench.prepare", "bench.prepare_file", "bench.make_export", "bench.runner"],
@@ -124,7 +125,7 @@ def test_reports_are_pure() -> None:
 
 def test_help_is_light() -> None:
     """`rtfbench --help` loads neither numpy nor torch, scipy or any engine."""
-    heavy = ["numpy", "torch", "scipy", "onnxruntime", "MNN", "matplotlib"]
+    heavy = ["numpy", "torch", "scipy", "onnxruntime", "MNN", "matplotlib", "jinja2"]
     code = (
         "import sys\n"
         "from bench.cli import app\n"

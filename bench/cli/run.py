@@ -1,4 +1,4 @@
-"""`rtfbench run` and `rtfbench report`."""
+"""`rtfbench run`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -21,13 +21,6 @@ class Protocol(StrEnum):
 
     published = "published"
     steady = "steady"
-
-
-class ReportFormat(StrEnum):
-    """How a result is printed."""
-
-    markdown = "markdown"
-    json = "json"
 
 
 @app.command(
@@ -159,20 +152,3 @@ def run(
             trials=trials,
         )
     )
-
-
-@app.command(
-    short_help="Print a finished run again.",
-    epilog=examples(
-        "rtfbench report runs/bench",
-        "rtfbench report runs/bench --format json | jq '.cells[] | [.engine, .rtf]'",
-    ),
-)
-def report(
-    run_dir: Annotated[Path, typer.Argument(help="A folder that `rtfbench run` made.")],
-    format: Annotated[ReportFormat, typer.Option(help="How to print it.")] = ReportFormat.markdown,
-) -> None:
-    """Derive a run's result from its records and print it to standard output."""
-    from bench.commands import run as command
-
-    raise typer.Exit(command.report(run_dir, format.value))

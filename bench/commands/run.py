@@ -1,8 +1,9 @@
-"""`rtfbench run` and `rtfbench report`."""
+"""`rtfbench run`."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import audio_input, environment, trial_check, user_models
+from bench.commands.report import read_summary, to_json, write_page
 from bench.errors import InputError
 from bench.model_files import is_path
 from bench.plan import Plan, expand, load_plan, parse_engine
-from bench.records import Summary
+from bench.records import Cell, Summary
 from bench.report import markdown, terminal
 from bench.runner import Runner
-from bench.store import ENVIRONMENT, RECORDS, SUMMARY, TABLE, TRIALS, RunFolder
-from bench.summary import summarize
+from bench.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
 from bench.user_models import UserModel
 from bench.zoo import catalog
 from engines import registry
@@ -60,6 +61,15 @@ def progress_on_stderr() -> Iterator[RichProgress]:
         yield RichProgress(bar)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A run that ended: its folder, its result and the exit status that it calls for."""
+
+    folder: RunFolder
+    summary: Summary
+    status: int
+
+
 def run(
     plan_path: Path | None,
     flags: dict[str, Any],
@@ -74,6 +84,56 @@ def run(
     """Run a sweep, print its tables, and return the exit status."""
     plan = load_plan(plan_path, flags)
     users = _check_names(plan)
+    cells = user_models.fit(
+        expand(plan, lambda engine: registry.get(engine).default_form),
+        users,
+        sizes_given=any("chunk_samples" in axes.model_fields_set for axes in plan.sweeps),
+        forms_given=any(axes.forms for axes in plan.sweeps),
+    )
+    measured = measure(
+        plan,
+        cells,
+        out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}",
+        users=users,
+        overwrite=overwrite,
+        resume=resume,
+        channel=channel,
+        resample=resample,
+        trials=trials,
+    )
+    terminal.show(measured.summary, terminal.Output())
+    for line in write_page(measured.folder, measured.summary):
+        _say(line)
+    interrupted = measured.status == INTERRUPTED
+    _say(f"results: {measured.folder.path}" + " (interrupted; go on with --resume)" * interrupted)
+    return measured.status
+
+
+def measure(
+    plan: Plan,
+    cells: Sequence[Cell],
+    path: Path,
+    *,
+    users: Mapping[str, UserModel],
+    overwrite: bool = False,
+    resume: bool = False,
+    channel: int | None = None,
+    resample: bool = False,
+    trials: Path | None = None,
+) -> Measured:
+    """Measure cells into a folder and write their result.
+
+    Args:
+        plan: input, budget, timeout and seed; its axes are not used.
+        cells: what is measured.
+        path: the run folder.
+        users: the models that are files, by the name that cells give them.
+        overwrite: whether a run that the folder holds is replaced.
+        resume: whether it is gone on with.
+        channel: which channel of a recording with several, from 0.
+        resample: whether other sample rates are converted.
+        trials: pairs of recordings that each cell's embeddings are to tell apart.
+    """
     checked = audio_input.check(plan.audio, channel=channel, resample=resample)
     *others, last = checked.errors or ("",)
     for error in others:
@@ -84,70 +144,33 @@ def run(
         _complain(last)
     if trials is not None:
         trial_check.check_covered(trials, [source.name for source in checked.sources])
-    path = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
-    cells = user_models.fit(
-        expand(plan, lambda engine: registry.get(engine).default_form),
-        users,
-        sizes_given="chunk_samples" in plan.model_fields_set,
-        forms_given=bool(plan.forms),
-    )
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
     host = environment.describe(
         audio=[source.name for source in checked.sources],
         audio_s=checked.audio_s,
-        weights=_weights(plan, users),
+        weights=_weights(cells, users),
     )
     if trials is not None:
         folder.write(TRIALS, trials.read_text(encoding="utf-8-sig"))
     folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
-    interrupted = False
+    status = BAD_INPUT if checked.errors else OK
     try:
         with progress_on_stderr() as progress:
             Runner(plan, folder, checked.sources, progress, users=users).run(cells)
     except KeyboardInterrupt:
-        interrupted = True
+        status = INTERRUPTED
     summary = write_results(folder)
-    terminal.show(summary, terminal.Output())
-    _say(f"results: {folder.path}" + (" (interrupted; go on with --resume)" * interrupted))
-    if interrupted:
-        return INTERRUPTED
-    if checked.errors:
-        return BAD_INPUT
-    return OK if all(cell.status == "ok" for cell in summary.cells) else SOME_FAILED
-
-
-def report(path: Path, format_name: str) -> int:
-    """Print a finished run again."""
-    folder = RunFolder(path)
-    if not (path / RECORDS).is_file():
-        raise InputError(f"{path}: no {RECORDS} here; name a folder that `rtfbench run --out` made")
-    summary = read_summary(folder)
-    if format_name == "json":
-        print(_json(summary), end="")
-    elif sys.stdout.isatty() and format_name == "terminal":
-        terminal.show(summary, terminal.Output())
-    else:
-        print(markdown.render(summary), end="")
-    return OK
-
-
-def read_summary(folder: RunFolder) -> Summary:
-    """Derive a run's result from its records."""
-    cells = folder.cells()
-    summary = summarize(folder.environment(), list(cells.values()))
-    return trial_check.with_eer(summary, list(cells), folder)
+    if status == OK and any(cell.status != "ok" for cell in summary.cells):
+        status = SOME_FAILED
+    return Measured(folder, summary, status)
 
 
 def write_results(folder: RunFolder) -> Summary:
     """Derive a run's result and write it beside its records."""
     summary = read_summary(folder)
-    folder.write(SUMMARY, _json(summary))
+    folder.write(SUMMARY, to_json(summary))
     folder.write(TABLE, markdown.render(summary))
     return summary
-
-
-def _json(summary: Summary) -> str:
-    return summary.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
 def _check_names(plan: Plan) -> dict[str, UserModel]:
@@ -156,24 +179,26 @@ def _check_names(plan: Plan) -> dict[str, UserModel]:
     Returns:
         The models that are files.
     """
+    models = dict.fromkeys(model for axes in plan.sweeps for model in axes.models)
     try:
-        for model in plan.models:
+        for model in models:
             if not is_path(model):
                 catalog.get(model)
-        for spec in map(parse_engine, plan.engines):
+        for spec in (parse_engine(text) for axes in plan.sweeps for text in axes.engines):
             chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
     except (catalog.UnknownModelError, EngineError) as error:
         raise InputError(str(error)) from error
     return user_models.load_all(
-        plan.models, input_name=plan.input, output_name=plan.output, reference=plan.reference
+        models, input_name=plan.input, output_name=plan.output, reference=plan.reference
     )
 
 
-def _weights(plan: Plan, users: Mapping[str, UserModel]) -> str:
+def _weights(cells: Sequence[Cell], users: Mapping[str, UserModel]) -> str:
     """Say where the models' weights come from."""
-    if not users:
-        return SEEDED_WEIGHTS
-    return MIXED_WEIGHTS if len(users) < len(set(plan.models)) else FILE_WEIGHTS
+    models = {cell.model for cell in cells}
+    if models <= set(users):
+        return FILE_WEIGHTS
+    return MIXED_WEIGHTS if models & set(users) else SEEDED_WEIGHTS
 
 
 def _complain(text: str) -> None:

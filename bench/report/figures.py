@@ -3,6 +3,8 @@
 #: Digits that the published tables give of an RTF.
 RTF_DIGITS = 4
 MISSING = "-"
+#: The error over which an output is wrong: `bench.parity` holds it, and needs numpy.
+PARITY_LIMIT = 1e-3
 
 
 def rtf(value: float | None) -> str:
@@ -39,6 +41,28 @@ def ratio(value: float, interval: tuple[float, float] | None) -> str:
 def number(value: float | None, digits: int = 3) -> str:
     """Write a measured number with a few significant digits."""
     return MISSING if value is None else significant(value, digits)
+
+
+def times(ratio: float) -> str:
+    """Write a ratio to a hundredth, or with three digits from ten on: 0.53×, 2.60×, 12.3×."""
+    return f"{ratio:.2f}×" if ratio < 9.995 else f"{significant(ratio, 3)}×"
+
+
+def error(value: float) -> str:
+    """Write a relative error as a power of ten: 1e-3."""
+    digits, _, exponent = f"{value:.0e}".partition("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def percent(share: float) -> str:
+    """Write a share in whole percent: 97 %."""
+    return f"{100 * share:.0f} %"
+
+
+def setting(chunk_samples: int, threads: int) -> str:
+    """Write under which setting something was measured: 32000 samples, 1 thread."""
+    size = "whole utterances" if chunk_samples < 0 else f"{chunk_samples} samples"
+    return f"{size}, {threads} thread{'s' * (threads > 1)}"
 
 
 def params(count: int | None) -> str:

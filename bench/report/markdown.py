@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.records import CellSummary, Environment, Summary
+from bench.report.findings import findings
 from bench.report.tables import (
     Column,
     Footnotes,
@@ -20,8 +21,17 @@ def render(summary: Summary) -> str:
     """Return the whole report."""
     parts = [part for section in sections(summary) for part in _section(section, summary)]
     parts += verification(summary)
+    parts += _findings(summary)
     parts.append(_about(summary))
     return "\n\n".join(parts) + "\n"
+
+
+def _findings(summary: Summary) -> list[str]:
+    """Return the noise of the run and what its numbers say."""
+    lines = [f"- {_escape(each.text)}" for each in findings(summary)]
+    parts = [] if summary.noise is None else [f"Noise: {summary.noise.sentence}"]
+    parts += ["\n".join(lines)] if lines else []
+    return ["## Findings", *parts] if parts else []
 
 
 def _section(section: Section, summary: Summary) -> list[str]:
@@ -51,20 +61,26 @@ def verification(summary: Summary) -> list[str]:
 
 def table(columns: Sequence[Column], rows: Sequence[CellSummary]) -> str:
     """Return a markdown table whose columns line up in plain text too."""
-    texts = [[column.heading for column in columns]]
-    texts += [[_escape(column.text(row)) for column in columns] for row in rows]
-    widths = [max(len(line[index]) for line in texts) for index in range(len(columns))]
+    lines = [[column.heading for column in columns]]
+    lines += [[column.text(row) for column in columns] for row in rows]
+    return grid(lines, [column.numeric for column in columns])
+
+
+def grid(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
+    """Return a markdown table of texts, the first line of which holds the headings."""
+    texts = [[_escape(cell) for cell in line] for line in lines]
+    widths = [max(len(line[index]) for line in texts) for index in range(len(numeric))]
 
     def line(cells: Sequence[str]) -> str:
         aligned = [
-            cell.rjust(width) if column.numeric else cell.ljust(width)
-            for cell, width, column in zip(cells, widths, columns, strict=True)
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, widths, numeric, strict=True)
         ]
         return f"| {' | '.join(aligned)} |"
 
     rule = [
-        "-" * (width - 1) + ":" if column.numeric else ":" + "-" * (width - 1)
-        for width, column in zip(widths, columns, strict=True)
+        "-" * (width - 1) + ":" if right else ":" + "-" * (width - 1)
+        for width, right in zip(widths, numeric, strict=True)
     ]
     return "\n".join([line(texts[0]), f"| {' | '.join(rule)} |", *map(line, texts[1:])])
 

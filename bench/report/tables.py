@@ -6,6 +6,7 @@ from itertools import groupby
 
 from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Ratio, Summary
 from bench.report import figures
+from bench.report.compare import to_reference
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
     "published": "published protocol: a fresh session for every utterance, its first run timed",
@@ -31,11 +32,10 @@ class Section:
     conditions: str
     rows: tuple[CellSummary, ...]
 
-    @property
-    def fastest(self) -> CellSummary | None:
-        """The row with the smallest RTF."""
-        ok = [row for row in self.rows if row.rtf is not None]
-        return min(ok, key=lambda row: row.rtf or 0.0, default=None)
+    def is_fastest(self, row: CellSummary) -> bool:
+        """Say whether a row has the smallest RTF of its model's, two at least."""
+        rtfs = [each.rtf for each in self.rows if each.rtf is not None and each.model == row.model]
+        return len(rtfs) > 1 and row.rtf == min(rtfs)
 
 
 class Footnotes:
@@ -113,6 +113,21 @@ def published_columns(footnotes: Footnotes) -> list[Column]:
         Column("engine", lambda row: row.engine_label + footnotes.mark(row), numeric=False),
         Column("RTF", result, numeric=False),
     ]
+
+
+def ratio_columns(summary: Summary) -> list[Column]:
+    """Return the ratio to the reference engine with its half width, where any was measured."""
+    if not summary.ratios:
+        return []
+
+    def text(row: CellSummary) -> str:
+        found = to_reference(summary, row)
+        if found is None:
+            return figures.MISSING
+        return f"{figures.times(found.ratio)} {figures.plus_minus(found.ci95)}"
+
+    references = list(dict.fromkeys(r.reference.partition("[")[0] for r in summary.ratios))
+    return [Column(f"× {references[0]}" if len(references) == 1 else "× reference", text)]
 
 
 def ratio_text(ratios: Sequence[Ratio], row: CellSummary) -> str:

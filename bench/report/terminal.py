@@ -10,19 +10,27 @@ from rich.text import Text
 
 from bench.records import CellSummary, Summary
 from bench.report import figures, markdown
+from bench.report.compare import names, side
+from bench.report.findings import findings
 from bench.report.tables import (
     Column,
     Footnotes,
     Section,
     max_rel_err,
     published_columns,
+    ratio_columns,
     reasons,
+    result,
     sections,
 )
 
 #: From this width on, a table has all of its columns.
 WIDE = 110
 UNLIMITED = 240
+
+#: The columns that hold names.
+NAMES = {"Model", "engine"}
+FINDING_STYLES = {"warning": "yellow", "defect": "red", "best": "bold green"}
 
 
 class Output(Console):
@@ -42,13 +50,13 @@ def waiting(text: str) -> Status:
 
 
 def show(summary: Summary, console: Console) -> None:
-    """Print every section; the fastest row is bold, a row that is not ok is red."""
+    """Print every section, then the findings; the fastest row is bold, one that is not ok red."""
     if not console.is_terminal:
         console.file.write(markdown.render(summary))
         return
     for section in sections(summary):
         console.print(Text(section.title, style="bold"))
-        console.print(_table(section, wide=console.width >= WIDE))
+        console.print(_table(section, summary, wide=console.width >= WIDE))
         for line in [section.conditions, *Footnotes(section.rows).lines()]:
             console.print(Text(line, style="dim"))
         for reason in reasons(section.rows):
@@ -56,24 +64,25 @@ def show(summary: Summary, console: Console) -> None:
         console.print()
     for part in markdown.verification(summary):
         console.print(Text(part))
+    if summary.noise is not None:
+        style = "yellow" if summary.noise.contaminated else "dim"
+        console.print(Text(f"Noise: {summary.noise.sentence}", style=style))
+    for finding in findings(summary):
+        console.print(Text(f"• {finding.text}", style=FINDING_STYLES.get(finding.kind, "")))
 
 
-def _table(section: Section, *, wide: bool) -> Table:
-    columns = [
-        *published_columns(Footnotes(section.rows)),
-        Column("95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
-        Column("chunk ms", lambda row: figures.number(row.chunk_ms)),
-    ]
-    if wide:
-        columns += [
-            Column("first chunk ms", lambda row: figures.number(row.first_chunk_ms)),
-            Column("load ms", lambda row: figures.number(row.load_ms)),
-            Column("max rel err", max_rel_err),
-        ]
+def _table(section: Section, summary: Summary, *, wide: bool) -> Table:
+    columns = _wide(section, summary) if wide else _narrow(section, summary)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
+        # Names may break on a narrow screen, figures never do.
+        whole = column.heading not in NAMES
         table.add_column(
-            column.heading, justify="right" if column.numeric else "left", no_wrap=True
+            column.heading,
+            justify="right" if column.numeric else "left",
+            no_wrap=whole,
+            overflow="ellipsis" if whole else "fold",
+            min_width=max(len(column.text(row)) for row in section.rows) if whole else None,
         )
     for row in section.rows:
         style = _style(row, section)
@@ -81,7 +90,33 @@ def _table(section: Section, *, wide: bool) -> Table:
     return table
 
 
+def _wide(section: Section, summary: Summary) -> list[Column]:
+    return [
+        *published_columns(Footnotes(section.rows)),
+        Column("95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
+        *ratio_columns(summary),
+        Column("chunk ms", lambda row: figures.number(row.chunk_ms)),
+        Column("first ms", lambda row: figures.number(row.first_chunk_ms)),
+        Column("load ms", lambda row: figures.number(row.load_ms)),
+        Column("form", lambda row: row.form, numeric=False),
+        Column("max rel err", max_rel_err),
+    ]
+
+
+def _narrow(section: Section, summary: Summary) -> list[Column]:
+    """Return the columns for 80 characters; Params and FLOPs are those of the wide table."""
+    footnotes, named = Footnotes(section.rows), names(section.rows)
+    return [
+        Column("Model", lambda row: row.title, numeric=False),
+        Column("engine", lambda row: named[side(row)] + footnotes.mark(row), numeric=False),
+        Column("RTF", result),
+        Column("95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
+        *ratio_columns(summary),
+        Column("chunk ms", lambda row: figures.number(row.chunk_ms)),
+    ]
+
+
 def _style(row: CellSummary, section: Section) -> str:
     if row.status != "ok":
         return "red"
-    return "bold green" if row is section.fastest and len(section.rows) > 1 else ""
+    return "bold green" if section.is_fastest(row) else ""

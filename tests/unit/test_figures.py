@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench import parity
 from bench.report import figures
 
 
@@ -47,3 +48,19 @@ def test_counts_are_cut_off() -> None:
 def test_half_widths() -> None:
     """An interval is written as a share of its middle."""
     assert figures.plus_minus((0.95, 1.05)) == "±5.0 %"
+
+
+def test_the_limit_is_that_of_the_check() -> None:
+    """Reports name the limit that the parity check applies."""
+    assert figures.PARITY_LIMIT == parity.MAX_REL_ERR
+    assert figures.error(figures.PARITY_LIMIT) == "1e-3"
+
+
+def test_ratios_are_written_to_a_hundredth() -> None:
+    """A large ratio keeps three digits."""
+    assert [figures.times(r) for r in (0.526, 2.6, 9.999, 12.34)] == [
+        "0.53×",
+        "2.60×",
+        "10.0×",
+        "12.3×",
+    ]

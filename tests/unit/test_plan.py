@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan import Plan, PlanError, expand, load_plan, parse_engine
+from bench.plan import Plan, PlanError, expand, load_plan, parse_engine, weight
 from bench.zoo import catalog
 from engines.protocol import Form
 
@@ -40,6 +40,50 @@ def test_ids_are_stable_and_tell_cells_apart() -> None:
     assert len({cell.id("x") for cell in cells}) == len(cells)
     assert cells[0].id("x") == cells[0].id("x") == expand(Plan(), forms)[0].id("x")
     assert cells[0].id("x") != cells[0].id("y")
+
+
+def test_several_sweeps_share_a_file(tmp_path: Path) -> None:
+    """A `[[sweep]]` takes what it does not name from the file; a shared cell is measured once."""
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        'models = ["xvec"]\nengines = ["mnn"]\nbudget_s = 7\n'
+        "[[sweep]]\n"
+        '[[sweep]]\nchunk_samples = [16000, 32000]\nprotocols = ["steady"]\n'
+    )
+    plan = load_plan(path, {})
+    cells = expand(plan, forms)
+    assert plan.budget_s == 7
+    assert [(c.model, c.engine, c.protocol, c.chunk_samples) for c in cells] == [
+        ("xvec", "mnn", "published", 32000),
+        ("xvec", "mnn", "steady", 32000),
+        ("xvec", "mnn", "steady", 16000),
+    ]
+    flags = {"protocols": ["published"], "models": ["resnet34"]}
+    overridden = expand(load_plan(path, flags), forms)
+    assert {(c.model, c.protocol) for c in overridden} == {("resnet34", "published")}
+
+
+def test_sweeps_weigh_their_comparisons(tmp_path: Path) -> None:
+    """A comparison has the weight of the first sweep that names it, one where none does."""
+    path = tmp_path / "plan.toml"
+    path.write_text('[[sweep]]\nprotocols = ["published"]\nweight = 3\n[[sweep]]\n')
+    plan = load_plan(path, {})
+    cells = expand(plan, forms)
+    assert [weight(plan, cell) for cell in cells] == [3, 3, 3, 1, 1, 1]
+    elsewhere = cells[0].model_copy(update={"chunk_samples": 99})
+    assert weight(plan, elsewhere) == 1
+
+
+def test_the_groups_of_overlapping_sweeps_stay_together(tmp_path: Path) -> None:
+    """Cells that are compared take turns, even when two sweeps name them."""
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        'protocols = ["steady"]\n'
+        '[[sweep]]\nengines = ["mnn"]\nthreads = [1, 2]\n'
+        '[[sweep]]\nengines = ["onnxruntime"]\n'
+    )
+    cells = expand(load_plan(path, {}), forms)
+    assert [(c.engine, c.threads) for c in cells] == [("mnn", 1), ("onnxruntime", 1), ("mnn", 2)]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +125,12 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ("threads = []", "at least 1 item"),
         ("threads = ['two']", "valid integer"),
         ("protocols = ['fast']", "'published' or 'steady'"),
+        ("[[sweep]]\nthreads = [0]", r"sweep.0.threads"),
+        ("[[sweep]]\ncolour = 1", "known keys: .*models"),
+        ("[[sweep]]\nbudget_s = 1", "sweep.0.budget_s"),
+        ("sweep = [1]", "sweep.0"),
+        ("[[sweep]]\nweight = 0", "sweep.0.weight"),
+        ("sweep = 1", "sweep"),
     ],
 )
 def test_bad_plans_are_one_line(tmp_path: Path, content: str, message: str) -> None:

@@ -1,0 +1,296 @@
+"""Published figures as data, and what a measurement says of them."""
+
+import difflib
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from bench.errors import InputError
+from bench.plan import parse_engine
+from bench.records import Cell, CellSummary, Protocol, Summary, Value
+from bench.report import figures
+from bench.report.compare import compare, setting, side
+from engines.protocol import Form
+
+FOLDER = Path(__file__).parent / "data" / "claims"
+
+Verdict = Literal["reproduced", "not reproduced", "explained by", "not measured"]
+Interval = tuple[float, float]
+#: Engine name -> the model form that it runs when none is named.
+DefaultForm = Callable[[str], Form]
+
+
+class ClaimError(InputError):
+    """A claim that cannot be used; one line that names the file and the cure."""
+
+
+class Row(Value):
+    """A published row; `form` is the engine's own where it is left out."""
+
+    label: str
+    model: str
+    engine: str
+    form: Form | None = None
+    rtf: Annotated[float, Field(gt=0)]
+    params: str | None = None
+    flops: str | None = None
+
+    @field_validator("engine")
+    @classmethod
+    def _engine_parses(cls, engine: str) -> str:
+        parse_engine(engine)
+        return engine
+
+
+class Pair(Value):
+    """Two rows, by label: how many times as long `row` takes as `against`."""
+
+    row: str
+    against: str
+
+
+class Control(Pair):
+    """The same pair with one thing of `row` changed.
+
+    When the ratio becomes `expect`, the published one if none is named, `reason` explains it.
+    """
+
+    form: Form | None = None
+    protocol: Protocol | None = None
+    engine: str | None = None
+    expect: Annotated[float, Field(gt=0)] | None = None
+    reason: str
+
+
+class Claim(Value):
+    """A published table: its conditions, rows, and the ratios that are compared."""
+
+    title: str
+    source: str
+    cpu: str = ""
+    threads: Annotated[int, Field(ge=1)] = 1
+    chunk_samples: int = 32000
+    protocol: Protocol = "published"
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    row: Annotated[tuple[Row, ...], Field(min_length=1)]
+    ratio: tuple[Pair, ...] = ()
+    control: tuple[Control, ...] = ()
+
+    @model_validator(mode="after")
+    def _labels_are_known(self) -> "Claim":
+        labels = [row.label for row in self.row]
+        if len(set(labels)) != len(labels):
+            raise ValueError("two rows have the same label")
+        for pair in (*self.ratio, *self.control):
+            for label in (pair.row, pair.against):
+                if label not in labels:
+                    raise ValueError(
+                        f"no row is labelled {label!r}; there are: {', '.join(labels)}"
+                    )
+        return self
+
+    def get(self, label: str) -> Row:
+        """Return the row of a label."""
+        return next(row for row in self.row if row.label == label)
+
+    def published(self, pair: Pair) -> float:
+        """Return the ratio of two published rows."""
+        return self.get(pair.row).rtf / self.get(pair.against).rtf
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A published ratio, what was measured, and the verdict."""
+
+    pair: Pair
+    published: float
+    measured: float | None
+    ci95: Interval | None
+    paired: bool
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A published count of a row beside the one that was counted, compared digit by digit."""
+
+    label: str
+    what: str
+    published: str
+    counted: str
+
+    @property
+    def same(self) -> bool:
+        """Whether every digit agrees."""
+        return self.published == self.counted
+
+
+def names() -> list[str]:
+    """Return the claims that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str) -> Claim:
+    """Read a claim of the package by name, or a TOML file by path.
+
+    Raises:
+        ClaimError: no such claim, or one that cannot be understood.
+    """
+    path = FOLDER / f"{name}.toml"
+    if name not in names():
+        path = Path(name)
+        if path.suffix != ".toml":
+            near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names())}"
+            raise ClaimError(f"no claim {name!r}: {hint} (or name a .toml file)")
+    try:
+        return Claim.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ClaimError(f"{path}: cannot read the claim ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClaimError(f"{path}: not TOML ({error})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise ClaimError(f"{path}: {where + ': ' if where else ''}{message}") from None
+
+
+def cell(claim: Claim, row: Row, default_form: Form, control: Control | None = None) -> Cell:
+    """Return what is measured for a row, or for the control that takes its place."""
+    engine = parse_engine(_engine(row, control))
+    changed = control.form if control else None
+    return Cell(
+        model=row.model,
+        engine=engine.name,
+        settings=engine.settings,
+        form=changed or row.form or default_form,
+        threads=claim.threads,
+        chunk_samples=claim.chunk_samples,
+        protocol=(control.protocol if control else None) or claim.protocol,
+    )
+
+
+def cells(claim: Claim, default_form: DefaultForm) -> tuple[Cell, ...]:
+    """Return every cell that a claim needs, those that are compared side by side.
+
+    Args:
+        claim: the claim.
+        default_form: engine name -> the form that it runs when none is named.
+    """
+    found = [cell(claim, row, default_form(parse_engine(row.engine).name)) for row in claim.row]
+    for control in claim.control:
+        for label, changed in ((control.row, control), (control.against, _protocol_only(control))):
+            row = claim.get(label)
+            name = parse_engine(_engine(row, changed)).name
+            found.append(cell(claim, row, default_form(name), changed))
+    unique = list({each.model_dump_json(): each for each in found}.values())
+    groups = list(dict.fromkeys(each.group for each in unique))
+    return tuple(sorted(unique, key=lambda each: groups.index(each.group)))
+
+
+def judge(claim: Claim, summary: Summary, default_form: DefaultForm) -> list[Judged]:
+    """Compare every published ratio with the measured one, and with its controls."""
+
+    def find(label: str, control: Control | None) -> CellSummary | None:
+        row = claim.get(label)
+        name = parse_engine(_engine(row, control)).name
+        return _row_of(summary, cell(claim, row, default_form(name), control))
+
+    found: list[Judged] = []
+    for pair in claim.ratio:
+        published = claim.published(pair)
+        measured = _ratio(summary, find(pair.row, None), find(pair.against, None))
+        verdict: Verdict = "not measured"
+        if measured is not None:
+            near = _near(measured[0], measured[1], published, claim.tolerance)
+            verdict = "reproduced" if near else "not reproduced"
+        reason = ""
+        for control in claim.control:
+            if (control.row, control.against) != (pair.row, pair.against) or measured is None:
+                continue
+            left, right = find(pair.row, control), find(pair.against, _protocol_only(control))
+            controlled = _ratio(summary, left, right)
+            expected = published if control.expect is None else control.expect
+            if controlled and _near(controlled[0], controlled[1], expected, claim.tolerance):
+                verdict = "explained by" if verdict == "not reproduced" else verdict
+                ends = "" if controlled[1] is None else f" ({_ends(controlled[1])})"
+                reason = f"{control.reason}: {figures.times(controlled[0])}{ends}"
+                break
+        ratio, ci95, paired = measured or (None, None, False)
+        found.append(Judged(pair, published, ratio, ci95, paired, verdict, reason))
+    return found
+
+
+def counts(claim: Claim, summary: Summary, default_form: DefaultForm) -> list[Counted]:
+    """Compare the published Params and FLOPs with the counted ones."""
+    found: list[Counted] = []
+    for row in claim.row:
+        wanted = cell(claim, row, default_form(parse_engine(row.engine).name))
+        measured = _row_of(summary, wanted)
+        pairs = (
+            ("Params", row.params, figures.params(measured.params if measured else None)),
+            ("FLOPs", row.flops, figures.flops(measured.flops if measured else None)),
+        )
+        found += [
+            Counted(row.label, what, published, counted)
+            for what, published, counted in pairs
+            if published is not None
+        ]
+    return found
+
+
+def measured_row(
+    claim: Claim, summary: Summary, row: Row, default_form: DefaultForm
+) -> CellSummary | None:
+    """Return what was measured for a published row."""
+    return _row_of(summary, cell(claim, row, default_form(parse_engine(row.engine).name)))
+
+
+def _ends(ci95: Interval) -> str:
+    return " to ".join(figures.times(end).removesuffix("×") for end in ci95)
+
+
+def _engine(row: Row, control: Control | None) -> str:
+    return (control.engine if control else None) or row.engine
+
+
+def _protocol_only(control: Control) -> Control:
+    """Return what a control changes of the other row: the protocol, which both must share."""
+    return control.model_copy(update={"form": None, "engine": None})
+
+
+def _row_of(summary: Summary, wanted: Cell) -> CellSummary | None:
+    for row in summary.cells:
+        if setting(row) == wanted.group and (
+            (row.engine_label, row.form) == (wanted.engine_label, wanted.form)
+        ):
+            return row
+    return None
+
+
+def _ratio(
+    summary: Summary, left: CellSummary | None, right: CellSummary | None
+) -> tuple[float, Interval | None, bool] | None:
+    """Return the ratio of two rows, its interval, and whether they were measured in turns."""
+    if left is None or right is None or left.rtf is None or right.rtf is None:
+        return None
+    if setting(left) == setting(right):
+        paired = compare(summary, setting(left), side(left), side(right))
+        if paired is not None:
+            return paired.ratio, paired.ci95, True
+    ci95 = None
+    if left.rtf_ci95 and right.rtf_ci95:
+        ci95 = (left.rtf_ci95[0] / right.rtf_ci95[1], left.rtf_ci95[1] / right.rtf_ci95[0])
+    return left.rtf / right.rtf, ci95, False
+
+
+def _near(ratio: float, ci95: Interval | None, wanted: float, tolerance: float) -> bool:
+    """Say whether the measured interval, or the ratio without one, reaches into the tolerance."""
+    low, high = ci95 or (ratio, ratio)
+    return low <= wanted * (1 + tolerance) and high >= wanted / (1 + tolerance)

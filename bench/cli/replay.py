@@ -1,0 +1,44 @@
+"""`rtfbench replay`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.app import app, examples
+
+
+@app.command(
+    short_help="Measure a published table again and judge it.",
+    epilog=examples(
+        "rtfbench replay",
+        "rtfbench replay wespeaker-mnn",
+        "rtfbench replay wespeaker-onnxruntime --budget 600 --out runs/replay",
+        "rtfbench replay my-claim.toml --audio recordings/",
+    ),
+)
+def replay(
+    claim: Annotated[
+        str | None, typer.Argument(help="A claim's name, or a TOML file. [default: list them]")
+    ] = None,
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="Audio file, folder or Kaldi wav.scp. [default: speech in the package]"),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: runs/CLAIM-DATE-TIME]")
+    ] = None,
+) -> None:
+    """Run a published table's settings and print it beside what is measured here.
+
+    Absolute RTFs belong to two machines, so ratios between rows are compared; Params and FLOPs
+    digit by digit. Each ratio ends as reproduced, not reproduced, or explained by a control.
+    """
+    from bench.commands import replay as command
+
+    if claim is None:
+        raise typer.Exit(command.list_claims())
+    raise typer.Exit(command.replay(claim, audio=tuple(audio or ()), budget_s=budget, out=out))

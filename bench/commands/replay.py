@@ -1,0 +1,70 @@
+"""`rtfbench replay`."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from bench import claims, user_models
+from bench.commands import run as command
+from bench.errors import InputError
+from bench.model_files import is_path
+from bench.plan import Plan, parse_engine
+from bench.report import replay as text
+from bench.user_models import UserModel
+from bench.zoo import catalog
+from engines import registry
+from engines.protocol import EngineError, Form, SessionOptions, chosen
+
+REPLAY = "replay.md"
+
+
+def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
+    """Measure what a claim was measured with, print both, and return the exit status."""
+    claim = claims.load(name)
+    users = _check_names(claim, name)
+    cells = claims.cells(claim, _default_form)
+    flags = {} if budget_s is None else {"budget_s": budget_s}
+    try:
+        plan = Plan.model_validate({"audio": audio, **flags})
+    except ValueError as error:
+        raise InputError(f"--budget: must be greater than 0, not {budget_s:g}") from error
+    path = out or Path("runs") / f"{Path(name).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    measured = command.measure(plan, cells, path, users=users)
+    summary = measured.summary
+    page = text.render(
+        claim,
+        summary,
+        [claims.measured_row(claim, summary, row, _default_form) for row in claim.row],
+        claims.judge(claim, summary, _default_form),
+        claims.counts(claim, summary, _default_form),
+    )
+    measured.folder.write(REPLAY, page)
+    print(page, end="")
+    print(f"results: {path}", file=sys.stderr)
+    return measured.status
+
+
+def list_claims() -> int:
+    """Print the claims that come with the package."""
+    for name in claims.names():
+        claim = claims.load(name)
+        print(f"{name}: {claim.title} ({claim.source})")
+    return command.OK
+
+
+def _default_form(engine: str) -> Form:
+    return registry.get(engine).default_form
+
+
+def _check_names(claim: claims.Claim, name: str) -> dict[str, UserModel]:
+    """Refuse unknown models, engines and settings, and return the models that are files."""
+    engines = [row.engine for row in claim.row] + [c.engine for c in claim.control if c.engine]
+    try:
+        for row in claim.row:
+            if not is_path(row.model):
+                catalog.get(row.model)
+        for spec in map(parse_engine, engines):
+            chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
+    except (catalog.UnknownModelError, EngineError) as error:
+        raise InputError(f"{name}: {error}") from error
+    return user_models.load_all(row.model for row in claim.row)

@@ -1,0 +1,143 @@
+"""`rtfbench report` and `rtfbench plot`."""
+
+import os
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import trial_check
+from bench.cache import replacing
+from bench.errors import InputError
+from bench.records import Summary
+from bench.report import exports, html, markdown, plots, terminal
+from bench.store import PAGE, PLOTS, RECORDS, RunFolder
+from bench.summary import summarize
+
+if TYPE_CHECKING:
+    from bench.report.plots.style import Picture
+
+OK = 0
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
+#: What each extra of the package brings.
+EXTRAS = {"matplotlib": "plot", "jinja2": "report"}
+
+
+def report(path: Path, format_name: str | None, *, github_summary: bool) -> int:
+    """Print a finished run again; without a format, a terminal gets tables and a file markdown."""
+    folder = _existing(path)
+    summary = read_summary(folder)
+    if github_summary:
+        _append_to_step_summary(markdown.render(summary))
+    elif format_name is None:
+        terminal.show(summary, terminal.Output())
+    else:
+        print(_formatted(folder, summary, format_name), end="")
+    return OK
+
+
+def plot(path: Path, out: Path | None) -> int:
+    """Draw a finished run's pictures and print the files' names."""
+    summary = read_summary(_existing(path))
+    _require("matplotlib")
+    pictures = list(plots.draw(summary))
+    if not pictures:
+        raise InputError(f"{path}: no cell of this run has an RTF, so there is nothing to draw")
+    for written in write_pictures(out or path / PLOTS, pictures):
+        print(written)
+    return OK
+
+
+def read_summary(folder: RunFolder) -> Summary:
+    """Derive a run's result from its records."""
+    cells = folder.cells()
+    summary = summarize(folder.environment(), list(cells.values()))
+    return trial_check.with_eer(summary, list(cells), folder)
+
+
+def to_json(summary: Summary) -> str:
+    """Return the content of `summary.json`."""
+    return summary.model_dump_json(indent=2, by_alias=True) + "\n"
+
+
+def write_page(folder: RunFolder, summary: Summary) -> Iterator[str]:
+    """Write the pictures and the page of a run; yield a line for each part that is left out."""
+    pictures: list[Picture] = []
+    if _missing("matplotlib"):
+        yield f"no pictures: {_cure('matplotlib')}"
+    else:
+        pictures = list(plots.draw(summary))
+        write_pictures(folder.path / PLOTS, pictures)
+    if _missing("jinja2"):
+        yield f"no {PAGE}: {_cure('jinja2')}"
+    else:
+        folder.write(PAGE, html.render(summary, list(folder.cells().values()), pictures))
+
+
+def write_pictures(folder: Path, pictures: Sequence["Picture"]) -> list[Path]:
+    """Write each picture as SVG and PNG."""
+    written: list[Path] = []
+    try:
+        for picture in pictures:
+            for ending, content in (("svg", picture.svg), ("png", picture.png)):
+                path = folder / f"{picture.name}.{ending}"
+                with replacing(path) as part:
+                    part.write_bytes(content)
+                written.append(path)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write here ({error.strerror})") from error
+    return written
+
+
+def _existing(path: Path) -> RunFolder:
+    """Return a folder that a run was made in."""
+    if not (path / RECORDS).is_file():
+        raise InputError(f"{path}: no {RECORDS} here; name a folder that `rtfbench run --out` made")
+    return RunFolder(path)
+
+
+def _formatted(folder: RunFolder, summary: Summary, format_name: str) -> str:
+    cells = list(folder.cells().values())
+    match format_name:
+        case "json":
+            return to_json(summary)
+        case "csv":
+            return exports.tidy_csv(cells)
+        case "pytest-benchmark":
+            return exports.pytest_benchmark(summary, cells)
+        case "github-action-benchmark":
+            return exports.github_action_benchmark(summary)
+        case "html":
+            _require("jinja2")
+            pictures = [] if _missing("matplotlib") else list(plots.draw(summary))
+            return html.render(summary, cells, pictures)
+        case _:
+            return markdown.render(summary)
+
+
+def _append_to_step_summary(text: str) -> None:
+    """Append to the file that GitHub shows on the page of a workflow's run."""
+    path = os.environ.get(SUMMARY_VARIABLE)
+    if not path:
+        raise InputError(
+            f"--github-summary: {SUMMARY_VARIABLE} is not set; it is in a GitHub workflow, "
+            "elsewhere set it to a file"
+        )
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"{SUMMARY_VARIABLE}: {path}: {error.strerror}") from error
+
+
+def _missing(package: str) -> bool:
+    return find_spec(package) is None
+
+
+def _require(package: str) -> None:
+    if _missing(package):
+        raise InputError(_cure(package))
+
+
+def _cure(package: str) -> str:
+    return f"{package} is not installed; install it with: pip install 'rtfbench[{EXTRAS[package]}]'"

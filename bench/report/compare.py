@@ -1,0 +1,184 @@
+"""Who is faster, and how surely: comparisons of rows by the ratios that were measured in turns."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bench.records import CellSummary, Protocol, Ratio, Summary
+from bench.report import figures
+from engines.protocol import Form
+
+Interval = tuple[float, float]
+Setting = tuple[str, int, int, Protocol]
+
+#: Where memory lies is drawn anew with each process, and makes up to this difference.
+LUCK = 1.02
+LUCK_TEXT = "one process each, and a new one may differ by 2 %"
+
+
+@dataclass(frozen=True)
+class Side:
+    """An engine with its settings, in one model form."""
+
+    engine: str
+    form: Form
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many times as long `left` takes as `right`, both of one model under one setting."""
+
+    left: Side
+    right: Side
+    ratio: float
+    ci95: Interval | None
+    decided: bool = True
+    sessions: int = 1
+
+    @property
+    def within_luck(self) -> bool:
+        """Whether it is so near a tie that a new process could turn it."""
+        return self.sessions == 1 and 1 / LUCK < self.ratio < LUCK
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval excludes a tie, and by more than a new process may bring."""
+        apart = self.ci95 is not None and not self.ci95[0] <= 1 <= self.ci95[1]
+        return apart and not self.within_luck
+
+    def inverted(self) -> "Comparison":
+        """Return the same comparison with the sides swapped."""
+        swapped = None if self.ci95 is None else (1 / self.ci95[1], 1 / self.ci95[0])
+        return Comparison(
+            self.right, self.left, 1 / self.ratio, swapped, self.decided, self.sessions
+        )
+
+    def slower_first(self) -> "Comparison":
+        """Return it so that `left` takes longer."""
+        return self if self.ratio >= 1 else self.inverted()
+
+
+def setting(row: CellSummary) -> Setting:
+    """Rows of one setting were measured in turns."""
+    return (row.model, row.threads, row.chunk_samples, row.protocol)
+
+
+def side(row: CellSummary) -> Side:
+    """Return what a row measured within its setting."""
+    return Side(row.engine_label, row.form)
+
+
+def settings(summary: Summary) -> list[Setting]:
+    """Return every setting, in the order in which the run met them."""
+    return list(dict.fromkeys(map(setting, summary.cells)))
+
+
+def rows_of(summary: Summary, wanted: Setting) -> list[CellSummary]:
+    """Return the rows of a setting that have an RTF."""
+    return [row for row in summary.cells if setting(row) == wanted and row.rtf is not None]
+
+
+def compare(summary: Summary, where: Setting, left: Side, right: Side) -> Comparison | None:
+    """Return the comparison of two rows, None where no ratio was measured.
+
+    Two ratios to one reference give the ratio of their engines. Its interval runs from end to end
+    of theirs: for errors that are normal on the log scale it covers at least as often as the two,
+    however they depend on one another, since a difference spreads no wider than the sum of both.
+    """
+    to_reference = [each for each in summary.ratios if _setting(each) == where]
+    for each in map(_measured, to_reference):
+        for candidate in (each, each.inverted()):
+            if (candidate.left, candidate.right) == (left, right):
+                return candidate
+    for first in map(_measured, to_reference):
+        for second in map(_measured, to_reference):
+            if (first.left, second.left) == (left, right) and first.right == second.right:
+                return _divide(first, second)
+    return None
+
+
+def comparisons(summary: Summary, where: Setting) -> Iterator[Comparison]:
+    """Yield every comparison of a setting once, as it was measured."""
+    yield from (_measured(each) for each in summary.ratios if _setting(each) == where)
+
+
+def to_reference(summary: Summary, row: CellSummary) -> Comparison | None:
+    """Return a row's own ratio to the reference engine of its setting."""
+    for each in comparisons(summary, setting(row)):
+        if each.left == side(row):
+            return each
+    return None
+
+
+def fastest(summary: Summary, where: Setting) -> Side | None:
+    """Return the row that is faster than every other engine, with intervals that exclude a tie.
+
+    The same engine in its other form is no rival.
+    """
+    rows = sorted(rows_of(summary, where), key=lambda row: row.rtf or 0.0)
+    for best in map(side, rows):
+        rivals = [side(row) for row in rows if row.engine_label != best.engine]
+        found = [compare(summary, where, best, rival) for rival in rivals]
+        if found and all(each and each.differs and each.ratio < 1 for each in found):
+            return best
+    return None
+
+
+def has_intervals(summary: Summary, where: Setting) -> bool:
+    """Say whether ratios with intervals were measured in a setting."""
+    return any(each.ci95 is not None for each in comparisons(summary, where))
+
+
+def names(rows: Sequence[CellSummary]) -> dict[Side, str]:
+    """Name every row's side; the form is named where an engine was measured in both."""
+    forms: dict[str, set[Form]] = {}
+    for row in rows:
+        forms.setdefault(row.engine_label, set()).add(row.form)
+    return {
+        each: f"{each.engine} {each.form}" if len(forms[each.engine]) > 1 else each.engine
+        for each in map(side, rows)
+    }
+
+
+def times(ratio: float, ci95: Interval | None) -> str:
+    """Write a ratio with its interval: 2.60× (2.50 to 2.70)."""
+    if ci95 is None:
+        return f"{figures.times(ratio)} (no interval)"
+    low, high = (figures.times(end).removesuffix("×") for end in ci95)
+    return f"{figures.times(ratio)} ({low} to {high})"
+
+
+def sentence(comparison: Comparison, named: dict[Side, str]) -> str:
+    """Say who is faster, with figure and interval; a tie within the interval is called one."""
+    if not comparison.differs:
+        left, right = named[comparison.left], named[comparison.right]
+        what = times(comparison.ratio, comparison.ci95)
+        if comparison.ci95 is None:
+            return f"{left} takes {what} the time of {right}"
+        text = f"{left} and {right} cannot be told apart: {what}"
+        apart = not comparison.ci95[0] <= 1 <= comparison.ci95[1]
+        return text + f", {LUCK_TEXT}" * (apart and comparison.within_luck)
+    ordered = comparison.slower_first()
+    return (
+        f"{named[ordered.right]} is {times(ordered.ratio, ordered.ci95)} faster than "
+        f"{named[ordered.left]}"
+    )
+
+
+def _setting(ratio: Ratio) -> Setting:
+    return (ratio.model, ratio.threads, ratio.chunk_samples, ratio.protocol)
+
+
+def _measured(ratio: Ratio) -> Comparison:
+    left = Side(ratio.engine, ratio.form)
+    right = Side(ratio.reference, ratio.reference_form)
+    return Comparison(left, right, ratio.ratio, ratio.ci95, ratio.decided, ratio.sessions)
+
+
+def _divide(left: Comparison, right: Comparison) -> Comparison:
+    """Return left against right, both measured against one reference."""
+    ci95 = None
+    if left.ci95 and right.ci95:
+        ci95 = (left.ci95[0] / right.ci95[1], left.ci95[1] / right.ci95[0])
+    decided = left.decided and right.decided
+    sessions = min(left.sessions, right.sessions)
+    return Comparison(left.left, right.left, left.ratio / right.ratio, ci95, decided, sessions)

@@ -1,0 +1,179 @@
+"""A result for other programs: tidy CSV, pytest-benchmark's and github-action-benchmark's JSON."""
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.records import CellSummary, Record, Summary
+from bench.report import figures
+from bench.store import CellData
+
+NS_PER_S = 1e9
+
+#: The columns of the tidy table, in this order: the cell, then the record, then what follows.
+CELL_FIELDS = ("model", "engine", "form", "threads", "chunk_samples", "protocol")
+RECORD_FIELDS = (
+    "session",
+    "block",
+    "position",
+    "utterance",
+    "audio_ns",
+    "padded_audio_ns",
+    "load_ns",
+    "first_chunk_ns",
+    "frontend_ns",
+    "engine_ns",
+    "processing_ns",
+    "cpu_ns",
+    "peak_rss_bytes",
+)
+
+
+def tidy_csv(cells: Sequence[CellData]) -> str:
+    """Return one line a measurement: an utterance through a session of a cell.
+
+    A cell that was not measured has no lines; `status` says whether its figures may be used.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        ["cell_id", *CELL_FIELDS, "settings", "status", *RECORD_FIELDS, "chunks", "rtf"]
+    )
+    for data in cells:
+        cell = data.declaration.cell
+        settings = ",".join(f"{key}={value}" for key, value in sorted(cell.settings.items()))
+        status = data.outcome.status if data.outcome else "failed"
+        head = [data.declaration.cell_id, *(getattr(cell, name) for name in CELL_FIELDS)]
+        for record in data.records:
+            writer.writerow([
+                *head, settings, status, *(getattr(record, name) for name in RECORD_FIELDS),
+                len(record.chunk_ns), repr(record.processing_ns / record.audio_ns),
+            ])  # fmt: skip
+    return buffer.getvalue()
+
+
+def pytest_benchmark(summary: Summary, cells: Sequence[CellData]) -> str:
+    """Return what `pytest-benchmark compare` reads: the seconds of each pass."""
+    environment = summary.environment
+    started = environment.started_utc
+    content = {
+        "machine_info": {
+            "node": "",
+            "machine": "",
+            "system": environment.os,
+            "python_version": environment.python,
+            "cpu": {"brand_raw": environment.cpu, "count": environment.cores},
+        },
+        "commit_info": {"id": "", "time": started, "dirty": False, "branch": ""},
+        "benchmarks": [
+            _benchmark(data, passes_s)
+            for data in cells
+            for passes_s in [_passes_s(data)]
+            if passes_s
+        ],
+        "datetime": started,
+        "version": "5.0.0",
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def github_action_benchmark(summary: Summary) -> str:
+    """Return the entries that github-action-benchmark's `customSmallerIsBetter` reads."""
+    entries = [
+        {
+            "name": _name(row),
+            "unit": "RTF",
+            "value": row.rtf,
+            "range": figures.plus_minus(row.rtf_ci95).lstrip("± ") if row.rtf_ci95 else "",
+            "extra": f"{row.engine} {row.version}\n{summary.environment.cpu}\n{row.passes} passes",
+        }
+        for row in summary.cells
+        if row.rtf is not None
+    ]
+    return json.dumps(entries, indent=2) + "\n"
+
+
+def _name(row: CellSummary) -> str:
+    size = "whole" if row.chunk_samples < 0 else str(row.chunk_samples)
+    return (
+        f"{row.title} / {row.engine_label} {row.form} / {row.threads} thr / {size} / {row.protocol}"
+    )
+
+
+def _benchmark(data: CellData, seconds: Sequence[float]) -> dict[str, Any]:
+    cell = data.declaration.cell
+    parts = [cell.engine_label, cell.form, f"t{cell.threads}", str(cell.chunk_samples)]
+    name = f"{cell.model}[{'-'.join(parts)}-{cell.protocol}]"
+    return {
+        "group": f"{cell.model} {cell.protocol}",
+        "name": name,
+        "fullname": f"rtfbench::{name}",
+        "params": cell.model_dump(exclude={"settings"}),
+        "param": "-".join(parts),
+        "extra_info": {"cell_id": data.declaration.cell_id},
+        "options": {
+            "disable_gc": False,
+            "timer": "perf_counter",
+            "min_rounds": 1,
+            "max_time": 0,
+            "min_time": 0,
+            "warmup": False,
+        },
+        "stats": _stats(seconds),
+    }
+
+
+def _stats(seconds: Sequence[float]) -> dict[str, Any]:
+    """Return the statistics that pytest-benchmark's tables show, by its definitions."""
+    ordered = sorted(seconds)
+    mean = statistics.fmean(ordered)
+    spread = statistics.stdev(ordered) if len(ordered) > 1 else 0.0
+    lower, upper = (
+        statistics.quantiles(ordered, n=4, method="inclusive")[::2]
+        if len(ordered) > 1
+        else (mean, mean)
+    )
+    iqr = upper - lower
+    far = [s for s in ordered if not lower - 1.5 * iqr <= s <= upper + 1.5 * iqr]
+    near = [s for s in ordered if s not in far]
+    beyond = sum(not mean - spread <= s <= mean + spread for s in ordered)
+    return {
+        "min": ordered[0],
+        "max": ordered[-1],
+        "mean": mean,
+        "stddev": spread,
+        "rounds": len(ordered),
+        "median": statistics.median(ordered),
+        "iqr": iqr,
+        "q1": lower,
+        "q3": upper,
+        "iqr_outliers": len(far),
+        "stddev_outliers": beyond,
+        "outliers": f"{beyond};{len(far)}",
+        "ld15iqr": near[0],
+        "hd15iqr": near[-1],
+        "ops": 1 / mean,
+        "total": sum(ordered),
+        "data": list(seconds),
+        "iterations": 1,
+    }
+
+
+def _passes_s(data: CellData) -> list[float]:
+    """Return the seconds of every complete pass; nothing where the cell is not ok."""
+    if data.outcome is None or data.outcome.status != "ok":
+        return []
+    passes: dict[tuple[int, int, int], list[Record]] = {}
+    for record in data.records:
+        passes.setdefault((record.session, record.block, record.position), []).append(record)
+    longest = max(map(len, passes.values()), default=0)
+    return list(_seconds(passes.values(), longest))
+
+
+def _seconds(passes: Any, utterances: int) -> Iterator[float]:
+    for records in passes:
+        if len(records) == utterances:
+            yield sum(record.processing_ns for record in records) / NS_PER_S

@@ -1,0 +1,24 @@
+"""Pictures of a result, as SVG and PNG.
+
+Colours are Okabe and Ito's, which the colour-blind can tell apart, and each engine has its own
+marker, so that a print in grey can be read too. The same summary gives the same bytes.
+"""
+
+from collections.abc import Iterator
+
+from bench.records import Summary
+from bench.report.plots import accuracy, chunk_size, models, thread_scaling, time_parts
+from bench.report.plots.style import Picture
+
+
+def draw(summary: Summary) -> Iterator[Picture]:
+    """Yield every picture that the result has figures for.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    yield from models.draw(summary)
+    yield from chunk_size.draw(summary)
+    yield from thread_scaling.draw(summary)
+    yield from time_parts.draw(summary)
+    yield from accuracy.draw(summary)

@@ -1,0 +1,168 @@
+"""Accuracy against speed: parity error against RTF, with the Pareto front marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.records import CellSummary, Summary
+from bench.report import figures
+from bench.report.compare import Side, names, side
+from bench.report.plots.style import (
+    INK,
+    MUTED,
+    Look,
+    Picture,
+    Sheet,
+    caption,
+    error_bar,
+    interval_remark,
+    looks,
+    plain_log_ticks,
+    rtf_limits,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PANELS_A_ROW = 3
+MOST_PANELS = 6
+LIMIT = figures.PARITY_LIMIT
+#: Points between two labels.
+LABEL_GAP = 16.0
+#: Errors below this are drawn here: a log axis has no zero.
+FLOOR = 1e-8
+
+
+def draw(summary: Summary) -> Iterator[Picture]:
+    """Yield one picture, a panel a model; steady rows if there are any."""
+    ok = [row for row in summary.cells if row.rtf is not None and row.parity is not None]
+    rows = [row for row in ok if row.protocol == "steady"] or ok
+    models = list(dict.fromkeys(row.model for row in rows))
+    several = [m for m in models if len([r for r in rows if r.model == m]) > 1]
+    if several:
+        kept = [row for row in rows if row.model in several[:MOST_PANELS]]
+        yield _picture(summary, kept, several[:MOST_PANELS])
+
+
+def pareto_front(rows: Sequence[CellSummary]) -> list[CellSummary]:
+    """Return the rows that no other row beats in both speed and error, the fastest first."""
+    front: list[CellSummary] = []
+    for row in sorted(rows, key=lambda row: (row.rtf or 0.0, _error(row))):
+        if not front or _error(row) < _error(front[-1]):
+            front.append(row)
+    return front
+
+
+def _picture(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str]) -> Picture:
+    look = looks(summary)
+    columns = min(len(models), PANELS_A_ROW)
+    lines = -(-len(models) // columns)
+    sizes = sorted({row.chunk_samples for row in rows})
+    text = caption(
+        summary,
+        rows,
+        f"{rows[0].protocol}, chunks of {', '.join(map(str, sizes))} samples",
+        interval_remark(rows, "whisker"),
+        "line and large marks: the Pareto front, where nothing is both faster and more exact",
+    )
+    keys = [look[each] for each in dict.fromkeys(map(side, rows))]
+    with Sheet(
+        title=_finding(rows, models), caption=text, height_in=2.7 + 3.2 * (lines - 1), keys=keys
+    ) as sheet:
+        panels = sheet.axes(columns, lines, gap_in=0.3)
+        panels[0].set(yscale="log", ylim=(min(map(_error, rows)) / 4, LIMIT * 3))
+        for axes in panels[len(models) :]:
+            axes.set_visible(False)
+        for axes, model in zip(panels, models, strict=False):
+            chosen = [row for row in rows if row.model == model]
+            _panel(axes, chosen, look)
+            _label_front(axes, chosen)
+            axes.set_title(chosen[0].title, loc="left", fontsize=10, color=MUTED, pad=4)
+            axes.set_xlabel("RTF (left is faster)")
+        panels[0].set_ylabel("largest relative error")
+        return sheet.finish("accuracy-against-speed")
+
+
+def _panel(axes: Axes, rows: Sequence[CellSummary], look: dict[Side, Look]) -> None:
+    axes.set(xscale="log", yscale="log", xlim=rtf_limits(rows))
+    front = pareto_front(rows)
+    for row in rows:
+        on_front = row in front
+        axes.errorbar(
+            [row.rtf or 0.0],
+            [_error(row)],
+            xerr=error_bar(row),
+            color=look[side(row)].color,
+            marker=look[side(row)].marker,
+            markersize=9 if on_front else 5,
+            alpha=1.0 if on_front else 0.65,
+            linewidth=1.2,
+            zorder=3 if on_front else 2,
+        )
+    axes.step(
+        [row.rtf or 0.0 for row in front],
+        [_error(row) for row in front],
+        where="post",
+        color=MUTED,
+        linewidth=1.2,
+        zorder=1,
+    )
+    axes.axhline(LIMIT, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
+    axes.annotate(
+        "parity limit",
+        (0.98, LIMIT),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, -3),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=8.5,
+        color=MUTED,
+    )
+    plain_log_ticks(axes.xaxis)
+
+
+def _label_front(axes: Axes, rows: Sequence[CellSummary]) -> None:
+    """Write at each point of the front in what it differs: chunk size, threads."""
+    sizes = len({row.chunk_samples for row in rows}) > 1
+    threads = len({row.threads for row in rows}) > 1
+    written: list[float] = []
+    for row in pareto_front(rows):
+        across = float(axes.transData.transform((row.rtf or 0.0, 1.0))[0]) * 72 / axes.figure.dpi
+        if any(abs(across - other) < LABEL_GAP for other in written):
+            continue  # its words would stand on another's
+        written.append(across)
+        words = [str(row.chunk_samples)] if sizes else []
+        words += [f"{row.threads} thr."] if threads else []
+        axes.annotate(
+            ", ".join(words),
+            (row.rtf or 0.0, _error(row)),
+            xytext=(2, -8),
+            textcoords="offset points",
+            va="top",
+            rotation=-35,
+            rotation_mode="anchor",
+            ha="left",
+            fontsize=8,
+            color=INK,
+            zorder=5,
+        )
+
+
+def _finding(rows: Sequence[CellSummary], models: Sequence[str]) -> str:
+    if len(models) == 1:
+        named = names(rows)
+        front = pareto_front(rows)
+        labels = list(dict.fromkeys(named[side(row)] for row in front))
+        worst = max(map(_error, rows))
+        return (
+            f"{rows[0].title}: {', '.join(labels)} on the Pareto front; every error is at most "
+            f"{figures.percent(worst / LIMIT)} of the parity limit"
+        )
+    share = figures.percent(max(map(_error, rows)) / LIMIT)
+    return f"{len(models)} models: every error is at most {share} of the parity limit"
+
+
+def _error(row: CellSummary) -> float:
+    return max(row.parity.max_rel_err, FLOOR) if row.parity else 1.0

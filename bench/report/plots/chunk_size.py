@@ -1,0 +1,160 @@
+"""RTF against chunk size: one line an engine with its 95 % band, and the real-time line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.records import WHOLE_UTTERANCE, CellSummary, Protocol, Summary
+from bench.report import figures
+from bench.report.compare import Side, fastest, has_intervals, names, side
+from bench.report.plots.style import (
+    INK,
+    MUTED,
+    Look,
+    Picture,
+    Sheet,
+    caption,
+    direct_labels,
+    interval_remark,
+    looks,
+    plain_log_ticks,
+    rtf_limits,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SAMPLE_RATE_HZ = 16000
+FEWEST_SIZES = 2
+#: Real time is drawn to scale when the slowest line is at most this factor away from it.
+FAR = 2.5
+DASHED = (0, (5, 3))
+
+
+def draw(summary: Summary) -> Iterator[Picture]:
+    """Yield a picture for each model and thread count with two chunk sizes or more."""
+    measured = [r for r in summary.cells if r.rtf is not None and r.chunk_samples > 0]
+    pairs = dict.fromkeys((row.model, row.threads) for row in measured)
+    for model, threads in pairs:
+        rows = [row for row in measured if (row.model, row.threads) == (model, threads)]
+        panels = {
+            protocol: chosen
+            for protocol in dict.fromkeys(row.protocol for row in rows)
+            for chosen in [[row for row in rows if row.protocol == protocol]]
+            if len({row.chunk_samples for row in chosen}) >= FEWEST_SIZES
+        }
+        if panels:
+            yield _picture(summary, panels, f"rtf-by-chunk-size-{model}-t{threads}")
+
+
+def _picture(summary: Summary, panels: dict[Protocol, list[CellSummary]], name: str) -> Picture:
+    rows = [row for chosen in panels.values() for row in chosen]
+    remarks = [interval_remark(rows, "band"), _left_out(summary, rows[0])]
+    title = f"{rows[0].title}: {_finding(summary, panels)}"
+    look = looks(summary)
+    with Sheet(
+        title=title, caption=caption(summary, rows, *remarks), height_in=3.8, above_in=0.68
+    ) as sheet:
+        drawn = sheet.axes(len(panels), right_in=1.15, gap_in=1.25)
+        for axes in drawn:
+            axes.set(xscale="log", yscale="log", ylim=rtf_limits(rows))
+        ends = [
+            _lines(axes, chosen, look) for axes, chosen in zip(drawn, panels.values(), strict=True)
+        ]
+        for axes, protocol, names_at in zip(drawn, panels, ends, strict=True):
+            _real_time(axes, sheet.figure.get_figheight())
+            plain_log_ticks(axes.yaxis)
+            direct_labels(axes, names_at)
+            axes.set_title(f"{protocol} protocol", loc="left", fontsize=10, color=INK, pad=28)
+            axes.set_xlabel("samples a chunk (seconds)")
+        sheet.figure.axes[0].set_ylabel("RTF")
+        return sheet.finish(name)
+
+
+def _lines(
+    axes: Axes, rows: Sequence[CellSummary], look: dict[Side, Look]
+) -> list[tuple[float, float, Look]]:
+    """Draw a line an engine and return where each ends."""
+    sizes = sorted({row.chunk_samples for row in rows})
+    ends: list[tuple[float, float, Look]] = []
+    for each in dict.fromkeys(map(side, rows)):
+        line = sorted((r for r in rows if side(r) == each), key=lambda row: row.chunk_samples)
+        drawn = look[each]
+        x = [row.chunk_samples for row in line]
+        y = [row.rtf or 0.0 for row in line]
+        axes.plot(x, y, color=drawn.color, marker=drawn.marker, markersize=5.5, linewidth=1.8)
+        banded = [row for row in line if row.rtf_ci95 is not None]
+        axes.fill_between(
+            [row.chunk_samples for row in banded],
+            [row.rtf_ci95[0] for row in banded if row.rtf_ci95],
+            [row.rtf_ci95[1] for row in banded if row.rtf_ci95],
+            color=drawn.color,
+            alpha=0.2,
+            linewidth=0,
+        )
+        ends.append((x[-1], y[-1], drawn))
+    axes.set_xticks(sizes, [f"{size}\n({size / SAMPLE_RATE_HZ:g})" for size in sizes], fontsize=8)
+    axes.minorticks_off()
+    return ends
+
+
+def _real_time(axes: Axes, figure_in: float) -> None:
+    """Draw the line on which processing takes as long as the audio lasts.
+
+    Far above the data it would press them flat: it then stands over a break of the axis.
+    """
+    low, high = axes.get_ylim()
+    if high * FAR > 1:
+        axes.set_ylim(low, max(high, 1.2))
+        axes.axhline(1.0, color=MUTED, linewidth=1.2, linestyle=DASHED)
+        axes.annotate("real time (RTF 1)", (0.02, 1.0), xycoords=("axes fraction", "data"),
+                      xytext=(0, -3), textcoords="offset points", va="top", fontsize=8.5,
+                      color=MUTED)  # fmt: skip
+        return
+    top = axes.get_position().height * figure_in
+    line, cut = 1 + 0.16 / top, 0.05 / top
+    axes.plot([0, 1], [line, line], color=MUTED, linewidth=1.2, linestyle=DASHED,
+              transform=axes.transAxes, clip_on=False)  # fmt: skip
+    for height in (1 - cut / 2, 1 + cut):  # the break of the axis
+        axes.plot([-0.015, 0.015], [height, height + cut], color=MUTED, linewidth=1,
+                  transform=axes.transAxes, clip_on=False)  # fmt: skip
+    axes.annotate("real time: RTF 1, not to scale", (1, line), xycoords="axes fraction",
+                  xytext=(0, 2), textcoords="offset points", ha="right", va="bottom",
+                  fontsize=8.5, color=MUTED)  # fmt: skip
+
+
+def _finding(summary: Summary, panels: dict[Protocol, list[CellSummary]]) -> str:
+    """Say which engine wins at which size, as far as paired ratios tell."""
+    protocol = "steady" if "steady" in panels else next(iter(panels))
+    rows = panels[protocol]
+    sizes = sorted({row.chunk_samples for row in rows})
+    winners = {
+        size: fastest(summary, (rows[0].model, rows[0].threads, size, protocol)) for size in sizes
+    }
+    found = set(winners.values())
+    named = names(rows)
+    best = next(iter(found)) if len(found) == 1 else None
+    if best is not None:
+        return f"{named[best]} is the fastest at every chunk size ({protocol})"
+    if found == {None} and all(
+        has_intervals(summary, (rows[0].model, rows[0].threads, size, protocol)) for size in sizes
+    ):
+        return f"no engine is ahead of all others at any chunk size ({protocol})"
+    if found == {None}:
+        slowest = max(row.rtf or 0.0 for row in rows)
+        return f"every engine is {figures.times(1 / slowest)} real time or faster ({protocol})"
+    told = [
+        f"{named[won]} at {', '.join(str(size) for size in sizes if winners[size] == won)}"
+        for won in dict.fromkeys(winners.values())
+        if won is not None
+    ]
+    ties = "; elsewhere none is ahead of all others" if None in found else ""
+    return f"fastest in chunks of samples ({protocol}): {'; '.join(told)}{ties}"
+
+
+def _left_out(summary: Summary, like: CellSummary) -> str:
+    whole = any(
+        row.chunk_samples == WHOLE_UTTERANCE and row.model == like.model for row in summary.cells
+    )
+    return "whole utterances are not drawn" if whole else ""

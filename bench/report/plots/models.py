@@ -1,0 +1,143 @@
+"""RTF by model and engine, with intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.records import CellSummary, Protocol, Summary
+from bench.report import figures
+from bench.report.compare import Side, fastest, has_intervals, setting, side
+from bench.report.findings import STATED_SAMPLES
+from bench.report.plots.style import (
+    MUTED,
+    Look,
+    Picture,
+    Sheet,
+    caption,
+    chunk_size,
+    error_bar,
+    interval_remark,
+    looks,
+    plain_log_ticks,
+    rtf_limits,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw(summary: Summary) -> Iterator[Picture]:
+    """Yield a picture for each thread count, at the chunk size that most models were run with."""
+    measured = [row for row in summary.cells if row.rtf is not None]
+    for threads in sorted({row.threads for row in measured}):
+        rows = [row for row in measured if row.threads == threads]
+        models = Counter(
+            {
+                size: len({r.model for r in rows if r.chunk_samples == size})
+                for size in {row.chunk_samples for row in rows}
+            }
+        )
+        size = max(models, key=lambda each: (models[each], each == STATED_SAMPLES, -each))
+        yield _picture(
+            summary, [row for row in rows if row.chunk_samples == size], f"rtf-by-model-t{threads}"
+        )
+
+
+def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Picture:
+    protocols = list(dict.fromkeys(row.protocol for row in rows))
+    look = looks(summary)
+    titles = _by_speed(rows)
+    used = [look[each] for each in dict.fromkeys(map(side, rows))]
+    # With one model, the engines' own names stand at the lines; no key is needed.
+    lines = titles if len(titles) > 1 else [each.label for each in used]
+    where = chunk_size(rows[0].chunk_samples)
+    with Sheet(
+        title=_finding(summary, rows, titles),
+        caption=caption(
+            summary, rows, where, interval_remark(rows, "whisker"), _failed(summary, rows)
+        ),
+        height_in=0.3 + len(lines) * (0.42 if len(titles) > 1 else 0.36),
+        keys=used if len(titles) > 1 else (),
+    ) as sheet:
+        panels = sheet.axes(len(protocols), left_in=0.35 + 0.085 * max(map(len, lines)), gap_in=0.3)
+        for axes, protocol in zip(panels, protocols, strict=True):
+            # The same limits in every panel, so that protocols can be compared by eye.
+            axes.set(xscale="log", xlim=rtf_limits(rows))
+            _panel(axes, [row for row in rows if row.protocol == protocol], lines, look)
+            plain_log_ticks(axes.xaxis)
+            axes.set_xlabel(f"RTF, {protocol} protocol (left is faster)")
+        return sheet.finish(name)
+
+
+def _panel(
+    axes: Axes, rows: Sequence[CellSummary], lines: Sequence[str], look: dict[Side, Look]
+) -> None:
+    sides = list(dict.fromkeys(map(side, rows)))
+    for row in rows:
+        drawn = look[side(row)]
+        if row.title in lines:
+            # Side by side within a model's band, so that equal figures stay visible.
+            shift = (sides.index(side(row)) - (len(sides) - 1) / 2) * min(0.2, 0.7 / len(sides))
+            line = lines.index(row.title) + shift
+        else:
+            line = lines.index(drawn.label)
+        axes.errorbar(
+            [row.rtf or 0.0],
+            [line],
+            xerr=error_bar(row),
+            color=drawn.color,
+            marker=drawn.marker,
+            markersize=6,
+            capsize=3,
+            linewidth=1.4,
+        )
+    axes.set_yticks(range(len(lines)), lines)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    for boundary in range(1, len(lines)):
+        axes.axhline(boundary - 0.5, color=MUTED, linewidth=0.3)
+
+
+def _by_speed(rows: Sequence[CellSummary]) -> list[str]:
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row.title] = min(best.get(row.title, float("inf")), row.rtf or 0.0)
+    return sorted(best, key=lambda title: best[title])
+
+
+def _finding(summary: Summary, rows: Sequence[CellSummary], titles: Sequence[str]) -> str:
+    protocol: Protocol = "steady" if any(r.protocol == "steady" for r in rows) else "published"
+    chosen = [row for row in rows if row.protocol == protocol]
+    wheres = dict.fromkeys(map(setting, chosen))
+    wins = Counter(
+        won.engine for where in wheres for won in [fastest(summary, where)] if won is not None
+    )
+    if wins and len(titles) == 1:
+        return f"{titles[0]}: {next(iter(wins))} is the fastest ({protocol})"
+    if wins:
+        told = [f"{name} is the fastest on {count}" for name, count in wins.most_common()]
+        if len(wins) == 1 and wins.total() == len(titles):
+            return f"{next(iter(wins))} is the fastest on all {len(titles)} models ({protocol})"
+        undecided = len(titles) - wins.total()
+        told += [f"none is ahead of all others on {undecided}"] if undecided else []
+        return f"Of {len(titles)} models, {', '.join(told)} ({protocol})"
+    if len(titles) == 1 and all(has_intervals(summary, where) for where in wheres):
+        return f"{titles[0]}: no engine is ahead of all others ({protocol})"
+    low, high = min(r.rtf or 0.0 for r in chosen), max(r.rtf or 0.0 for r in chosen)
+    what = titles[0] if len(titles) == 1 else f"{len(titles)} models"
+    return f"{what}: RTF {figures.number(low)} to {figures.number(high)} ({protocol})"
+
+
+def _failed(summary: Summary, rows: Sequence[CellSummary]) -> str:
+    """Name the rows that have no RTF to draw."""
+    drawn = {(row.threads, row.chunk_samples) for row in rows}
+    missing = dict.fromkeys(
+        f"{row.title} on {row.engine_label} {row.form} ({row.status.replace('_', ' ')})"
+        for row in summary.cells
+        if row.rtf is None and (row.threads, row.chunk_samples) in drawn and row.engine != "null"
+    )
+    shown = list(missing)[:4]
+    more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+    return f"not drawn: {', '.join(shown)}{more}" if missing else ""

@@ -1,0 +1,285 @@
+"""What all pictures share: colours, markers, title, caption, and how they become bytes."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.records import CellSummary, Summary
+from bench.report import figures
+from bench.report.compare import Side, names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Named, because a page with a dark mode puts other values in their place.
+INK = "#1b1f24"
+MUTED = "#5c6570"
+GRID = "#d9dee3"
+PAPER = "#ffffff"
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c564b", "#6b7280")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+WIDTH_IN = 8.0
+DPI = 160
+TITLE_CHARS, TITLE_LINE_IN = 74, 0.225
+CAPTION_CHARS, CAPTION_LINE_IN = 128, 0.145
+KEYS_A_LINE, KEY_LINE_IN = 5, 0.22
+#: Between the words and the axes: panel titles above, tick labels and the axis label below.
+ABOVE_IN, BELOW_IN = 0.38, 0.68
+#: An axis that spans less than this factor has ticks at even steps.
+NARROW = 6.0
+
+_SETTINGS: Any = {
+    "svg.hashsalt": "rtfbench",  # ids that do not change from run to run
+    "svg.fonttype": "path",  # looks the same wherever it is opened
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "hatch.linewidth": 0.6,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture; `title` and `caption` are the words that stand in it."""
+
+    name: str
+    title: str
+    caption: str
+    svg: bytes
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an engine is drawn in every picture of a result."""
+
+    label: str
+    color: str
+    marker: str
+
+
+def looks(summary: Summary) -> dict[Side, Look]:
+    """Give each engine and form its colour and marker, the same in every picture."""
+    rows = [row for row in summary.cells if row.rtf is not None]
+    return {
+        each: Look(label, SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
+        for index, (each, label) in enumerate(names(rows).items())
+    }
+
+
+class Sheet:
+    """A figure with a title that says the finding and a caption that says the conditions."""
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        caption: str,
+        height_in: float,
+        keys: Sequence[Look] = (),
+        above_in: float = ABOVE_IN,
+    ) -> None:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._title, self._caption, self._keys = title, caption, keys
+        self._title_lines = textwrap.wrap(title, TITLE_CHARS)
+        self._caption_lines = textwrap.wrap(caption, CAPTION_CHARS)
+        self._words_in = 0.16 + TITLE_LINE_IN * len(self._title_lines)
+        self._top_in = self._words_in + KEY_LINE_IN * -(-len(keys) // KEYS_A_LINE) + above_in
+        self._bottom_in = 0.1 + CAPTION_LINE_IN * len(self._caption_lines) + BELOW_IN
+        self._height_in = self._top_in + height_in + self._bottom_in
+        self._context = matplotlib.rc_context(_SETTINGS)
+        with matplotlib.rc_context(_SETTINGS):
+            self.figure: Figure = Figure(figsize=(WIDTH_IN, self._height_in), facecolor=PAPER)
+            FigureCanvasAgg(self.figure)
+
+    def __enter__(self) -> Sheet:
+        self._context.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._context.__exit__(None, None, None)
+
+    def axes(
+        self,
+        columns: int = 1,
+        rows: int = 1,
+        *,
+        left_in: float = 0.78,
+        right_in: float = 0.2,
+        gap_in: float = 0.5,
+        row_gap_in: float = 0.75,
+        sharey: bool = True,
+    ) -> list[Axes]:
+        """Return panels in reading order, inside of the margins that title and caption need."""
+        wide = (WIDTH_IN - left_in - right_in - gap_in * (columns - 1)) / columns
+        inner_in = self._height_in - self._top_in - self._bottom_in
+        tall = (inner_in - row_gap_in * (rows - 1)) / rows
+        found = self.figure.subplots(
+            rows,
+            columns,
+            squeeze=False,
+            sharey=sharey,
+            gridspec_kw={
+                "left": left_in / WIDTH_IN,
+                "right": 1 - right_in / WIDTH_IN,
+                "top": 1 - self._top_in / self._height_in,
+                "bottom": self._bottom_in / self._height_in,
+                "wspace": gap_in / wide,
+                "hspace": row_gap_in / tall,
+            },
+        )
+        panels: list[Axes] = list(found.flat)
+        for panel in panels:
+            panel.set_facecolor("none")
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.set_axisbelow(True)
+            panel.grid(True, color=GRID, linewidth=0.7)
+            panel.tick_params(length=3)
+        return panels
+
+    def finish(self, name: str) -> Picture:
+        """Write title, key and caption and return the picture."""
+        left = 0.02
+        self.figure.text(
+            left,
+            1 - 0.14 / self._height_in,
+            "\n".join(self._title_lines),
+            va="top",
+            fontsize=12.5,
+            weight="bold",
+        )
+        if self._keys:
+            self._key(left)
+        self.figure.text(
+            left,
+            0.1 / self._height_in,
+            "\n".join(self._caption_lines),
+            va="bottom",
+            fontsize=7.6,
+            color=MUTED,
+        )
+        return Picture(name, self._title, self._caption, self._bytes("svg"), self._bytes("png"))
+
+    def _key(self, left: float) -> None:
+        """Write the engines' names beside their markers, where lines have no end to stand at."""
+        from matplotlib.lines import Line2D
+
+        self.figure.legend(
+            [
+                Line2D([], [], color=look.color, marker=look.marker, linestyle="", markersize=6.5)
+                for look in self._keys
+            ],
+            [look.label for look in self._keys],
+            loc="upper left",
+            bbox_to_anchor=(left, 1 - (self._words_in + 0.02) / self._height_in),
+            ncols=min(len(self._keys), KEYS_A_LINE),
+            frameon=False,
+            fontsize=9,
+            handlelength=1.0,
+            handletextpad=0.3,
+            columnspacing=1.4,
+            borderpad=0,
+            borderaxespad=0,
+            labelcolor=[look.color for look in self._keys],
+        )
+
+    def _bytes(self, kind: str) -> bytes:
+        buffer = io.BytesIO()
+        # Without these, every file would differ by its date or the library's version.
+        metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+        self.figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        return buffer.getvalue()
+
+
+def caption(summary: Summary, rows: Sequence[CellSummary], *remarks: str) -> str:
+    """Say what was measured where: machine, versions, threads, then the remarks."""
+    environment = summary.environment
+    versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
+    threads = sorted({row.threads for row in rows})
+    counts = ", ".join(map(str, threads)) + (" threads" if threads != [1] else " thread")
+    host = f"{environment.cpu}, {environment.usable_cores} cores"
+    audio = f"{len(environment.audio)} utterances, {environment.audio_s:.0f} s"
+    words = [host, ", ".join(versions), counts, audio, f"rtfbench {environment.rtfbench}"]
+    return " · ".join([*words, *(remark for remark in remarks if remark)])
+
+
+def chunk_size(samples: int) -> str:
+    """Write a chunk size."""
+    return figures.setting(samples, 1).partition(",")[0]
+
+
+def interval_remark(rows: Iterable[CellSummary], mark: str) -> str:
+    """Say what the interval's mark means, or that there are too few passes for intervals."""
+    known = [row.rtf_ci95 is not None for row in rows]
+    if all(known):
+        return f"{mark}: 95 % interval of the median"
+    if any(known):
+        return f"{mark}: 95 % interval of the median, where there are six passes or more"
+    return "no intervals: fewer than six passes"
+
+
+def direct_labels(
+    axes: Axes, points: Sequence[tuple[float, float, Look]], *, gap: float = 13.0
+) -> None:
+    """Write each line's name at its end; names that would overlap are moved apart, in points."""
+    axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]  # positions become known
+    placed: list[float] = []
+    scale = 72 / axes.figure.dpi
+    for x, y, look in sorted(points, key=lambda point: point[1]):
+        height = float(axes.transData.transform((x, y))[1]) * scale
+        wanted = max(height, placed[-1] + gap) if placed else height
+        placed.append(wanted)
+        axes.annotate(
+            look.label.replace("[", "\n["),
+            (x, y),
+            xytext=(9, wanted - height),
+            textcoords="offset points",
+            va="center",
+            color=look.color,
+            fontsize=9,
+            weight="bold",
+            annotation_clip=False,
+        )
+
+
+def plain_log_ticks(axis: Any) -> None:
+    """Label a log axis with plain numbers: at 1, 2 and 5, or at even steps where it is short."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    narrow = high / low < NARROW
+    axis.set_major_locator(
+        MaxNLocator(4, steps=[1, 2, 5, 10]) if narrow else LogLocator(base=10, subs=(1.0, 2.0, 5.0))
+    )
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def error_bar(row: CellSummary) -> list[list[float]] | None:
+    """Return the distances from the RTF to the ends of its interval, None where there is none."""
+    if row.rtf is None or row.rtf_ci95 is None:
+        return None
+    return [[max(row.rtf - row.rtf_ci95[0], 0.0)], [max(row.rtf_ci95[1] - row.rtf, 0.0)]]
+
+
+def rtf_limits(rows: Sequence[CellSummary]) -> tuple[float, float]:
+    """Return limits of a log axis that show every RTF with its interval, and some room."""
+    lows = [min(row.rtf_ci95[0] if row.rtf_ci95 else row.rtf, row.rtf) for row in rows if row.rtf]
+    highs = [max(row.rtf_ci95[1] if row.rtf_ci95 else row.rtf, row.rtf) for row in rows if row.rtf]
+    room = max((max(highs) / min(lows)) ** 0.08, 1.08)
+    return min(lows) / room, max(highs) * room

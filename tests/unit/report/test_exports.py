@@ -1,0 +1,66 @@
+"""Exports that other programs read."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.report import exports
+from tests.unit.report.results import failed, measured, row, summary
+
+
+def test_tidy_csv_has_a_line_a_measurement() -> None:
+    """Every record is a line with its cell, its nanoseconds and its RTF."""
+    text = exports.tidy_csv([measured(100, 200), measured(50, engine="other", status="failed")])
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert len(lines) == 6
+    assert lines[2]["engine"] == "mnn"
+    assert lines[2]["processing_ns"] == "200000000"
+    assert float(lines[2]["rtf"]) == 0.2 / 5
+    assert lines[2]["chunks"] == "3"
+    assert {line["status"] for line in lines} == {"ok", "failed"}
+    assert all(None not in line and None not in line.values() for line in lines)
+
+
+def test_pytest_benchmark_reads_its_export(tmp_path: Path) -> None:
+    """`pytest-benchmark compare` prints our passes: 0.2 and 0.4 s, in seconds a pass."""
+    path = tmp_path / "0001_run.json"
+    text = exports.pytest_benchmark(
+        summary(row()), [measured(100, 200), measured(1, engine="bad", status="failed")]
+    )
+    path.write_text(text)
+    (benchmark,) = json.loads(text)["benchmarks"]
+    assert benchmark["stats"]["data"] == [0.2, 0.4]
+    assert benchmark["stats"]["median"] == 0.30000000000000004
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_benchmark", "compare", str(path)],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "resnet34[mnn-dynamic-t1-32000-steady]" in done.stdout
+    assert "200.0000" in done.stdout
+
+
+def test_a_single_pass_can_be_exported() -> None:
+    """One pass has no spread, which is no error."""
+    stats = json.loads(exports.pytest_benchmark(summary(row()), [measured(100)]))["benchmarks"][0]
+    assert stats["stats"]["stddev"] == 0
+    assert stats["stats"]["rounds"] == 1
+
+
+def test_a_pass_that_was_cut_short_is_left_out() -> None:
+    """A pass over fewer utterances would look fast."""
+    data = measured(100, 100)
+    data.records.pop()
+    stats = json.loads(exports.pytest_benchmark(summary(row()), [data]))["benchmarks"][0]["stats"]
+    assert stats["data"] == [0.2]
+
+
+def test_github_action_benchmark_entries() -> None:
+    """Entries have name, unit, value and range; a row without RTF is no entry."""
+    text = exports.github_action_benchmark(summary(row(), failed(engine="other")))
+    (entry,) = json.loads(text)
+    assert (entry["unit"], entry["value"], entry["range"]) == ("RTF", 0.02, "5.0 %")
+    assert entry["name"] == "ResNet-34 / mnn dynamic / 1 thr / 32000 / steady"

@@ -1,0 +1,192 @@
+"""Findings: each figure is the one that the numbers give, and none stands without an interval."""
+
+import pytest
+
+from bench.records import Noise, Summary
+from bench.report.compare import Setting, Side, compare, fastest, times
+from bench.report.findings import findings
+from tests.unit.report.results import curve, failed, published_and_steady, ratio, row, summary
+
+MNN, ORT = Side("mnn", "dynamic"), Side("onnxruntime", "dynamic")
+STEADY: Setting = ("resnet34", 1, 32000, "steady")
+
+
+def texts(result: Summary, *, kind: str) -> list[str]:
+    """Return the sentences of one kind."""
+    return [each.text for each in findings(result) if each.kind == kind]
+
+
+def test_the_published_difference_is_decomposed() -> None:
+    """The sentence has both ratios with intervals, and the share that preparation explains.
+
+    By hand: 310 ms in two sessions over 10 s of audio are 0.062, the whole difference of the RTFs.
+    """
+    (sentence,) = [
+        text for text in texts(published_and_steady(), kind="protocol") if "mnn-mini" in text
+    ]
+    # 0.102 / 0.08 over 0.5; ends: (0.102 / 0.081) / 0.51 and (0.102 / 0.079) / 0.49.
+    assert "under the published protocol mnn is 2.55× (2.47 to 2.63) slower than mnn-mini" in (
+        sentence
+    )
+    assert "in steady state 1.00× (0.97 to 1.03)" in sentence
+    assert "310 ms of weight preparation at the first resize of each session explain 100 %" in (
+        sentence
+    )
+
+
+def test_protocols_that_agree_are_not_told() -> None:
+    """Where both protocols give the same ratio there is nothing to say."""
+    cells = [
+        row(engine=engine, protocol=protocol)
+        for protocol in ("published", "steady")
+        for engine in ("onnxruntime", "mnn")
+    ]
+    ratios = (ratio(protocol="published"), ratio())
+    assert not texts(summary(*cells, ratios=ratios), kind="protocol")
+
+
+def test_a_static_model_has_no_preparation_to_explain() -> None:
+    """The decomposition is told of dynamic models alone."""
+    result = published_and_steady()
+    cells = tuple(
+        cell.model_copy(update={"form": "static"}) if cell.engine == "mnn" else cell
+        for cell in result.cells
+    )
+    ratios = tuple(
+        each.model_copy(update={"form": "static"}) if each.engine == "mnn" else each
+        for each in result.ratios
+    )
+    changed = result.model_copy(update={"cells": cells, "ratios": ratios})
+    sentences = texts(changed, kind="protocol")
+    assert sentences
+    assert not any("explain" in text for text in sentences)
+
+
+def test_the_faster_engine_is_named_first() -> None:
+    """A ratio below one is turned around, its interval with it."""
+    (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(ratio(),)), kind="engine")
+    assert "mnn is 2.00× (1.96 to 2.04) faster than onnxruntime" in sentence
+
+
+def test_a_tie_is_called_one() -> None:
+    """An interval that holds one names no winner."""
+    tie = ratio(ratio=0.99, ci95=(0.97, 1.01), decided=False)
+    (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(tie,)), kind="engine")
+    assert "mnn and onnxruntime cannot be told apart: 0.99× (0.97 to 1.01)" in sentence
+    assert "wider than was asked for" in sentence
+    assert "faster" not in sentence
+
+
+def test_what_one_process_may_bring_by_luck_is_no_difference() -> None:
+    """Under 2 % from one process each is called a tie, however narrow; not so with several."""
+    narrow = ratio(ratio=0.985, ci95=(0.984, 0.986), sessions=1)
+    (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(narrow,)), kind="engine")
+    assert "cannot be told apart: 0.98× (0.98 to 0.99), one process each" in sentence
+    several = narrow.model_copy(update={"sessions": 3})
+    (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(several,)), kind="engine")
+    assert "mnn is 1.02× (1.01 to 1.02) faster" in sentence
+
+
+def test_without_intervals_no_engine_is_called_faster() -> None:
+    """Medians of two engines alone are no evidence: the report says so."""
+    for ratios in ((), (ratio(ci95=None),)):
+        result = summary(row(engine="onnxruntime", rtf=0.08), row(), ratios=ratios)
+        assert not texts(result, kind="engine")
+        (warning,) = texts(result, kind="warning")
+        assert "No engine is called faster" in warning
+        assert "faster than" not in " ".join(each.text for each in findings(result))
+
+
+def test_the_best_configuration_has_its_interval() -> None:
+    """The smallest RTF of a model is named with everything that it takes to repeat it."""
+    cells = [
+        row(engine="onnxruntime", rtf=0.04, rtf_ci95=(0.039, 0.041)),
+        row(form="static", threads=2, chunk_samples=48000, rtf=0.012, rtf_ci95=(0.0119, 0.0121)),
+        row(engine="onnxruntime", threads=2, chunk_samples=48000, rtf=0.024),
+    ]
+    ratios = (ratio(form="static", threads=2, chunk_samples=48000),)
+    (sentence,) = texts(summary(*cells, ratios=ratios), kind="best")
+    assert sentence == (
+        "Best configuration for ResNet-34 on this machine within parity 1e-3 (steady): mnn, "
+        "static, 48000 samples, 2 threads: RTF 0.01200 (0.01190 to 0.01210); 2.00× (1.96 to 2.04) "
+        "faster than onnxruntime."
+    )
+
+
+def test_a_near_rival_of_the_best_is_named() -> None:
+    """A row whose interval reaches into the best one's is not beaten by it."""
+    cells = [row(rtf=0.020), row(engine="other", rtf=0.0205, rtf_ci95=(0.0202, 0.021))]
+    (sentence,) = texts(summary(*cells), kind="best")
+    assert "Its interval does not exclude other dynamic, 32000 samples, 1 thread" in sentence
+
+
+def test_no_best_without_its_interval() -> None:
+    """A lucky median of few passes is not called the best."""
+    cells = [row(rtf=0.01, rtf_ci95=None), row(engine="other")]
+    assert not texts(summary(*cells), kind="best")
+
+
+def test_a_wrong_output_is_told_with_its_error() -> None:
+    """The row that is wrong is named, and the form that is right."""
+    (sentence,) = texts(
+        summary(failed(form="static", title="CAM++", model="campplus"),
+                row(title="CAM++", model="campplus")),
+        kind="defect",
+    )  # fmt: skip
+    assert sentence.startswith("CAM++: mnn (static) computes another embedding")
+    assert "largest error 2.0e-03" in sentence
+    assert "the dynamic form is right to 1e-06" in sentence
+    assert "reports/mnn-static-pooling.md" in sentence
+
+
+def test_a_cause_is_named_only_where_it_is_known() -> None:
+    """Another model that is wrong on the same engine has no cause yet."""
+    (sentence,) = texts(summary(failed(form="static"), row()), kind="defect")
+    assert "reports/" not in sentence
+
+
+def test_threads_have_interval_and_efficiency() -> None:
+    """Speed-up is the ratio of the medians, its interval runs from end to end."""
+    cells = [row(), row(threads=2, rtf=0.0125, rtf_ci95=(0.0120, 0.0130))]
+    (sentence,) = texts(summary(*cells), kind="threads")
+    assert "mnn dynamic 1.60× (1.46 to 1.75) as fast, 80 % efficiency" in sentence
+
+
+def test_padding_is_exact() -> None:
+    """0.02 over 0.016 is a quarter more audio computed than there is."""
+    (sentence,) = texts(summary(row()), kind="padding")
+    assert "25 % at 32000 samples" in sentence
+
+
+def test_noise_warns_first() -> None:
+    """A disturbed run says so before anything else."""
+    noise = Noise(sentence="a neighbour took 12 %.", contaminated=True, disturbed_share=0.12)
+    first = findings(summary(row(), noise=noise))[0]
+    assert (first.kind, first.text) == (
+        "warning",
+        "The machine was not quiet: a neighbour took 12 %.",
+    )
+
+
+def test_ratios_over_a_common_reference_divide() -> None:
+    """Two engines that were compared with a third are compared with one another."""
+    found = compare(published_and_steady(), ("resnet34", 1, 32000, "published"),
+                    Side("mnn-mini", "static"), MNN)  # fmt: skip
+    assert found is not None
+    assert found.ratio == pytest.approx(0.5 / 1.275)
+    assert found.ci95 == pytest.approx((0.49 * 0.079 / 0.102, 0.51 * 0.081 / 0.102))
+    assert compare(published_and_steady(), STEADY, MNN, Side("absent", "dynamic")) is None
+
+
+def test_the_fastest_beats_every_other_engine() -> None:
+    """A winner needs an interval against each rival that excludes a tie."""
+    assert fastest(curve(32000), STEADY) == MNN
+    tie = summary(row(engine="onnxruntime"), row(), ratios=(ratio(ci95=(0.4, 1.1)),))
+    assert fastest(tie, STEADY) is None
+    assert fastest(summary(row(engine="onnxruntime"), row()), STEADY) is None
+
+
+def test_a_ratio_without_interval_says_so() -> None:
+    """No figure looks surer than it is."""
+    assert times(2.6, None) == "2.60× (no interval)"
+    assert times(2.6, (2.5, 2.7)) == "2.60× (2.50 to 2.70)"

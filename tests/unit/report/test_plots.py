@@ -1,0 +1,93 @@
+"""Pictures: they show what was measured, say what they show, and are the same each time."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from bench.records import Parity, Summary
+from bench.report import plots
+from bench.report.plots.accuracy import pareto_front
+from bench.report.plots.style import Picture, looks
+from tests.unit.report.results import curve, failed, published_and_steady, row, summary
+
+SIZES = (16000, 32000, 48000, 80000, 160000)
+
+
+def pictures(result: Summary) -> dict[str, Picture]:
+    """Draw a result."""
+    return {each.name: each for each in plots.draw(result)}
+
+
+def test_a_curve_says_who_is_fastest() -> None:
+    """The title is the finding; the caption has machine, versions and threads."""
+    drawn = pictures(curve(*SIZES))["rtf-by-chunk-size-resnet34-t1"]
+    assert drawn.title == "ResNet-34: mnn is the fastest at every chunk size (steady)"
+    for part in ("Test CPU", "onnxruntime 1.0", "mnn 1.0", "1 thread", "95 % interval"):
+        assert part in drawn.caption
+
+
+def test_a_title_names_no_winner_without_intervals() -> None:
+    """Without ratios the title states the range, not a winner."""
+    result = curve(*SIZES).model_copy(update={"ratios": ()})
+    for drawn in pictures(result).values():
+        assert "fastest" not in drawn.title
+
+
+def test_one_chunk_size_is_no_curve() -> None:
+    """A picture is drawn only where the run has figures for it."""
+    names = set(pictures(curve(32000)))
+    assert not {name for name in names if "chunk-size" in name or "thread" in name}
+    assert {"rtf-by-model-t1", "where-the-time-goes", "accuracy-against-speed"} <= names
+
+
+def test_threads_are_drawn_when_there_are_several() -> None:
+    """Two thread counts give the scaling; its title has the range of what they bring."""
+    result = summary(row(), row(threads=2, rtf=0.0125), row(engine="other"))
+    drawn = pictures(result)["thread-scaling-steady-32000"]
+    assert drawn.title == "2 threads are 1.60× to 1.60× as fast as one"
+
+
+def test_time_parts_name_the_largest() -> None:
+    """Of 375 ms, 350 in the first chunk, the first chunk is what is named."""
+    drawn = pictures(published_and_steady())["where-the-time-goes"]
+    # 20 ms to load, 350 in the first chunk, a thousandth of 5 s in the front end.
+    assert drawn.title == "From nothing to the embedding: 93 % of mnn's time is its first chunk"
+
+
+def test_nothing_measured_draws_nothing() -> None:
+    """A run of failures has no pictures and no error."""
+    assert pictures(summary(failed())) == {}
+
+
+def test_a_failed_row_is_named_under_the_picture() -> None:
+    """What is not drawn is said."""
+    result = summary(row(), failed(form="static"))
+    assert "mnn static (wrong output)" in pictures(result)["rtf-by-model-t1"].caption
+
+
+@pytest.mark.parametrize(
+    "result", [curve(*SIZES), published_and_steady(), summary(row(rtf_ci95=None))]
+)
+def test_pictures_are_repeatable_files(result: Summary) -> None:
+    """The same result gives the same bytes; SVG is XML without a date, PNG is PNG."""
+    first, second = pictures(result), pictures(result)
+    assert first == second
+    for picture in first.values():
+        ElementTree.fromstring(picture.svg)
+        assert b"<dc:date>" not in picture.svg
+        assert picture.png.startswith(b"\x89PNG")
+
+
+def test_engines_differ_in_colour_and_marker() -> None:
+    """Each engine and form has its own look, kept in every picture."""
+    found = looks(published_and_steady()).values()
+    assert len({look.color for look in found}) == len({look.marker for look in found}) == 3
+
+
+def test_the_pareto_front() -> None:
+    """On the front is what nothing beats in both; a slower and worse row is not."""
+    rows = [
+        row(rtf=rtf, parity=Parity(cosine=1.0, max_rel_err=error, ok=True))
+        for rtf, error in ((0.01, 1e-4), (0.02, 1e-6), (0.03, 1e-5), (0.015, 1e-4), (0.04, 1e-7))
+    ]
+    assert [each.rtf for each in pareto_front(rows)] == [0.01, 0.02, 0.04]

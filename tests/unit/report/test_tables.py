@@ -1,0 +1,72 @@
+"""Tables: markdown and terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bench.records import Noise, Summary
+from bench.report import markdown, terminal
+from tests.unit.report.results import failed, published_and_steady, ratio, row, summary
+
+LONG = "onnxruntime[graph_optimization=extended,spinning=off]"
+
+
+def shown(width: int, result: Summary) -> list[str]:
+    """Return the lines that a terminal of this width gets, without colours."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    terminal.show(result, console)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_a_terminal_gets_whole_figures(width: int) -> None:
+    """Whatever the width and the engines' names, every figure stands on its line uncut."""
+    settings = {"graph_optimization": "extended", "spinning": "off"}
+    result = summary(
+        row(engine="onnxruntime", settings=settings, title="ECAPA-TDNN (C=1024)", rtf=0.1377),
+        row(title="ECAPA-TDNN (C=1024)", rtf=0.05262, rtf_ci95=(0.05, 0.054)),
+        failed(engine="mnn-mini", form="static", title="ECAPA-TDNN (C=1024)"),
+        ratios=(ratio(reference=LONG),),
+    )
+    lines = shown(width, result)
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for figure in ("0.1377", "0.05262", "±3.8 %", "0.50× ±2.0 %", "wrong output"):
+        assert figure in text
+    assert "…" not in text
+
+
+def test_the_best_row_is_marked_a_model() -> None:
+    """Each model's fastest row is green, not only the fastest of all."""
+    cells = [
+        row(title="A", model="a", rtf=0.01),
+        row(title="A", model="a", engine="other", rtf=0.011),
+        row(title="B", model="b", rtf=0.03),
+        row(title="B", model="b", engine="other", rtf=0.02),
+    ]
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system="standard")
+    terminal.show(summary(*cells), console)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    green = [
+        line for line in file.getvalue().splitlines() if "\x1b[1;32m" in line and "0.0" in line
+    ]
+    assert [
+        figure in line for line, figure in zip(green, ("0.01000", "0.02000"), strict=False)
+    ] == [
+        True,
+        True,
+    ]
+
+
+def test_markdown_has_ratios_findings_and_noise() -> None:
+    """What terminal and page say, the markdown says too; a pipe in a text stays in its cell."""
+    noise = Noise(sentence="quiet.", contaminated=False, disturbed_share=0.0)
+    result = published_and_steady().model_copy(update={"noise": noise})
+    text = markdown.render(result)
+    assert "0.500 (0.490 to 0.510)" in text
+    assert "## Findings\n\nNoise: quiet.\n\n- ResNet-34" in text
+    assert markdown.grid([["a"], ["b|c"]], [False]) == "| a    |\n| :--- |\n| b\\|c |"

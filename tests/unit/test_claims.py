@@ -1,0 +1,162 @@
+"""Published claims and their verdicts."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import claims
+from bench.report import replay
+from bench.zoo import catalog
+from engines.protocol import Form
+from tests.unit.report.results import ratio, row, summary
+
+CLAIM = """
+title = "A table"
+source = "a document"
+tolerance = 0.1
+protocol = "steady"
+[[row]]
+label = "first"
+model = "resnet34"
+engine = "onnxruntime"
+rtf = 0.2
+params = "6.63 M"
+flops = "4.56 G"
+[[row]]
+label = "second"
+model = "resnet34"
+engine = "mnn"
+rtf = 0.1
+[[ratio]]
+row = "second"
+against = "first"
+"""
+CONTROL = """
+[[control]]
+row = "second"
+against = "first"
+form = "static"
+reason = "the form"
+"""
+
+
+def form(engine: str) -> Form:
+    """Give every engine its form, as the registry would."""
+    return "static" if engine == "mnn-mini" else "dynamic"
+
+
+def claim(tmp_path: Path, text: str) -> claims.Claim:
+    """Read a claim."""
+    path = tmp_path / "claim.toml"
+    path.write_text(text)
+    return claims.load(str(path))
+
+
+def judged(tmp_path: Path, text: str, middle: float, width: float = 1.01) -> claims.Judged:
+    """Judge the claim where `mnn` was measured at a ratio, its static form at the published one."""
+    ratios = (
+        ratio(ratio=middle, ci95=(middle / width, middle * width)),
+        ratio(form="static", ratio=0.5, ci95=(0.49, 0.51)),
+    )
+    cells = (row(engine="onnxruntime"), row(), row(form="static"))
+    (found,) = claims.judge(claim(tmp_path, text), summary(*cells, ratios=ratios), form)
+    return found
+
+
+def test_verdicts(tmp_path: Path) -> None:
+    """A ratio is reproduced when its interval reaches into the tolerance around the published."""
+    assert judged(tmp_path, CLAIM, 0.5).verdict == "reproduced"
+    assert judged(tmp_path, CLAIM, 0.555).verdict == "reproduced"  # 0.555 / 1.01 < 0.55
+    assert judged(tmp_path, CLAIM, 0.57).verdict == "not reproduced"
+    assert judged(tmp_path, CLAIM, 0.4).verdict == "not reproduced"
+    explained = judged(tmp_path, CLAIM + CONTROL, 1.0)
+    assert explained.verdict == "explained by"
+    assert explained.reason == "the form: 0.50× (0.49 to 0.51)"
+
+
+def test_a_control_that_fails_explains_nothing(tmp_path: Path) -> None:
+    """The reason is given only when the control comes out as the claim expects."""
+    assert judged(tmp_path, CLAIM + CONTROL + "expect = 1.0\n", 1.0).verdict == "not reproduced"
+    both = judged(tmp_path, CLAIM + CONTROL + "expect = 0.5\n", 0.5)
+    assert both.verdict == "reproduced"
+    assert both.reason
+
+
+def test_a_row_that_was_not_measured_has_no_verdict(tmp_path: Path) -> None:
+    """A missing row ends as not measured, never as a success."""
+    (found,) = claims.judge(claim(tmp_path, CLAIM), summary(row()), form)
+    assert (found.verdict, found.measured) == ("not measured", None)
+
+
+def test_counts_are_compared_digit_by_digit(tmp_path: Path) -> None:
+    """6.63 M agrees; 4.56 G is not 4.55 G, however near."""
+    read = claim(tmp_path, CLAIM)
+    result = summary(row(engine="onnxruntime"))
+    assert [each.same for each in claims.counts(read, result, form)] == [True, False]
+    judged = claims.judge(read, result, form)
+    counted = claims.counts(read, result, form)
+    page = replay.render(read, result, [result.cells[0], None], judged, counted)
+    assert "1 of 2 counts agree digit by digit" in page
+    assert "1 not measured" in page
+
+
+def test_a_control_is_measured_beside_its_pair(tmp_path: Path) -> None:
+    """The cells of a claim are its rows and what its controls change, once each."""
+    cells = claims.cells(claim(tmp_path, CLAIM + CONTROL), form)
+    assert [(cell.engine, cell.form) for cell in cells] == [
+        ("onnxruntime", "dynamic"),
+        ("mnn", "dynamic"),
+        ("mnn", "static"),
+    ]
+    assert len({cell.group for cell in cells}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = [", "not TOML"),
+        ("title = 'x'", "source: Field required"),
+        (CLAIM.replace('against = "first"', 'against = "third"'), "no row is labelled 'third'"),
+        (CLAIM.replace('label = "second"', 'label = "first"'), "same label"),
+        (CLAIM.replace('engine = "mnn"', 'engine = "mnn["'), "name.key=value"),
+        (CLAIM.replace("rtf = 0.1", "rtf = 0"), "greater than 0"),
+        (CLAIM + "colour = 1", "Extra inputs"),
+    ],
+)
+def test_bad_claims_are_one_line(tmp_path: Path, text: str, message: str) -> None:
+    """A claim that cannot be used is an error with the file's name and the reason."""
+    with pytest.raises(claims.ClaimError, match=message) as caught:
+        claim(tmp_path, text)
+    assert "claim.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_claims_suggest_the_nearest() -> None:
+    """A misspelt name is refused with the name that was meant."""
+    with pytest.raises(claims.ClaimError, match="did you mean wespeaker-mnn"):
+        claims.load("wespeaker-mn")
+
+
+@pytest.mark.parametrize("name", claims.names())
+def test_the_claims_of_the_package_say_what_the_catalog_says(name: str) -> None:
+    """Published figures stand in two places and agree."""
+    read = claims.load(name)
+    for published in read.row:
+        card = catalog.get(published.model)
+        assert (published.params, published.flops) == (card.published_params, card.published_flops)
+        engine = published.engine.partition("[")[0]
+        assert published.rtf in {
+            each.rtf
+            for each in card.published_rtf
+            if (each.engine, each.chunk_samples, each.cpu) == (engine, read.chunk_samples, read.cpu)
+        }
+
+
+def test_the_published_engines_have_their_published_settings() -> None:
+    """WeSpeaker's programs ask for extended optimisation and for low precision."""
+    engines = {row.engine for name in claims.names() for row in claims.load(name).row}
+    assert engines == {
+        "onnxruntime[graph_optimization=extended]",
+        "mnn[precision=low]",
+        "mnn-mini[precision=low]",
+    }
