@@ -3,6 +3,7 @@
 The parent blocks while it waits. On a machine with two cores, a parent that polls would take one.
 """
 
+import ctypes
 import os
 import select
 import signal
@@ -15,10 +16,11 @@ from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bench.messages import REPLY, Done, Ready, WorkerSpec
-from bench.records import Outcome, Record
+from bench.messages import REPLY, WorkerSpec
+from bench.messages import Reply as WorkerReply
 
 Reply = TypeVar("Reply")
+PR_SET_PDEATHSIG = 1
 
 # numpy's BLAS and OpenMP would start threads that nobody asked for; engines have their own.
 SINGLE_THREADED = {
@@ -38,6 +40,14 @@ class ChildDied(ChildError):
 
 class ChildSilent(ChildError):
     """The process did not answer within its time limit."""
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when its parent is gone: a paused one would stay for ever.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def last_line(log: Path) -> str:
@@ -180,6 +190,14 @@ class Child(Generic[Reply]):
             + (f"; it said: {said}" if said else "")
         )
 
+    def pause(self) -> None:
+        """Stop the process where it is, so that its threads cannot spin; `resume` goes on."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End the process and release its pipes; a second call does nothing."""
         if self._process.poll() is None:
@@ -193,8 +211,10 @@ class Child(Generic[Reply]):
             self._answers = -1
 
 
-class Worker(Child[Ready | Record | Done | Outcome]):
+class Worker(Child[WorkerReply]):
     """A process that measures one cell."""
 
     def __init__(self, spec: WorkerSpec, logs: Path) -> None:
-        super().__init__("bench.worker", spec, spec.cell_id, logs=logs, replies=REPLY)
+        super().__init__(
+            "bench.worker", spec, f"{spec.cell_id}-{spec.session}", logs=logs, replies=REPLY
+        )

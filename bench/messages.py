@@ -26,17 +26,24 @@ class WorkerSpec(Value):
     artifact: ModelArtifact
     sources: tuple[Source, ...]
     reference: Path
-    embeddings: Path
+    embeddings: Path | None
     cores: tuple[int, ...]
     session: int = 0
 
 
+class Open(Value):
+    """Open the model, check its first embedding, and answer `Ready`."""
+
+    command: Literal["open"] = "open"
+
+
 class Measure(Value):
-    """Run every utterance once and answer a `Record` for each, then `Done`."""
+    """Run one chunk untimed, then these utterances; answer a `Record` for each, then `Done`."""
 
     command: Literal["measure"] = "measure"
     block: int
     position: int
+    utterances: tuple[str, ...]
 
 
 class Stop(Value):
@@ -45,13 +52,29 @@ class Stop(Value):
     command: Literal["stop"] = "stop"
 
 
+class Loaded(Value):
+    """Audio, reference and runtime are loaded, nothing is opened; `chunks` by utterance."""
+
+    kind: Literal["loaded"] = "loaded"
+    chunks: dict[str, int]
+
+
 class Ready(Value):
-    """The model is loaded, its first embedding is right and its threads are proved."""
+    """The model is loaded, its first embedding is right and its threads are proved.
+
+    Times are rough, for planning: those of opening a session, of a session's first chunk and of
+    later ones. The first session also gives its memory, as it is after all utterances once.
+    """
 
     kind: Literal["ready"] = "ready"
     version: str
     build: str
     note: str
+    load_ns: int
+    first_chunk_ns: int
+    chunk_ns: int
+    peak_rss_bytes: int | None = None
+    steady_rss_bytes: int | None = None
 
 
 class Done(Value):
@@ -60,7 +83,7 @@ class Done(Value):
     kind: Literal["done"] = "done"
 
 
-Command = Annotated[Measure | Stop, Field(discriminator="command")]
-COMMAND: TypeAdapter[Measure | Stop] = TypeAdapter(Command)
-Reply = Annotated[Ready | Record | Done | Outcome, Field(discriminator="kind")]
-REPLY: TypeAdapter[Ready | Record | Done | Outcome] = TypeAdapter(Reply)
+Command = Open | Measure | Stop
+COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
+Reply = Loaded | Ready | Record | Done | Outcome
+REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])

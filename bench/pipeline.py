@@ -22,7 +22,8 @@ class Embedded:
     """The embedding of an utterance and where its time went.
 
     `embedding_D` is the plain mean over chunks, as in the WeSpeaker runtime. `chunk_ns` are the
-    engine's calls alone; `processing_ns` runs from before the fbank to after the mean.
+    engine's calls alone, `copy_ns` the part of them that the session spent on shapes and copies
+    (None where it does not tell); `processing_ns` runs from before the fbank to after the mean.
     """
 
     embedding_D: FloatArray
@@ -30,6 +31,12 @@ class Embedded:
     frontend_ns: int
     chunk_ns: tuple[int, ...]
     processing_ns: int
+    copy_ns: int | None = None
+
+
+def copy_ns_of(session: Session) -> int | None:
+    """Return how long a session has spent on shapes and copies so far, where it counts that."""
+    return getattr(session, "copy_ns", None)
 
 
 def chunk_samples_for(artifact: ModelArtifact, asked: int) -> int:
@@ -78,6 +85,7 @@ class Pipeline:
         clock = self._clock
         embeddings_CBD: list[FloatArray] = []
         chunk_ns: list[int] = []
+        copied_ns = copy_ns_of(session)
         began = clock()
         chunks = self.policy.cut(self._fbank(waveform.samples))
         cut = clock()
@@ -96,6 +104,7 @@ class Pipeline:
             frontend_ns=cut - began,
             chunk_ns=tuple(chunk_ns),
             processing_ns=ended - began,
+            copy_ns=None if copied_ns is None else (copy_ns_of(session) or 0) - copied_ns,
         )
 
     def embed_blocks(self, session: Session, blocks: Iterable[FloatArray]) -> Embedded:

@@ -60,6 +60,8 @@ class Axes(Value):
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published", "steady")
     #: How much of the budget each comparison gets, against those of the other sweeps.
     weight: Annotated[float, Field(gt=0)] = 1.0
+    #: Sets of fresh processes before intervals are looked at; fewer where the budget is short.
+    sessions: Annotated[int, Field(ge=1)] = 6
 
     @field_validator("engines")
     @classmethod
@@ -86,6 +88,8 @@ class Plan(Axes):
     audio: tuple[Path, ...] = ()
     budget_s: Annotated[float, Field(gt=0)] = 180.0
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    #: Measuring ends when every ratio's interval is this narrow, relative, to either side.
+    precision: Annotated[float, Field(gt=0, lt=1)] = 0.015
     seed: int = 0
     input: str | None = None
     output: str | None = None
@@ -95,6 +99,19 @@ class Plan(Axes):
     def sweeps(self) -> tuple[Axes, ...]:
         """Every combination of axes that is measured."""
         return self.sweep or (self,)
+
+    def thorough(self) -> "Plan":
+        """Return the same plan with twice the sessions and precision, and time to pay for them."""
+        return self.model_copy(
+            update={
+                "sweep": tuple(
+                    axes.model_copy(update={"sessions": 2 * axes.sessions}) for axes in self.sweep
+                ),
+                "sessions": 2 * self.sessions,
+                "precision": self.precision / 2,
+                "budget_s": 3 * self.budget_s,
+            }
+        )
 
 
 def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
@@ -164,13 +181,13 @@ def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:
     return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.group)))
 
 
-def weight(plan: Plan, cell: Cell) -> float:
-    """Return the weight of a cell's comparison; the first sweep that names it tells."""
+def axes_of(plan: Plan, cell: Cell) -> Axes:
+    """Return the first sweep that names a cell's comparison, the plan itself where none does."""
     for axes in plan.sweeps:
         named = (axes.models, axes.threads, axes.chunk_samples, axes.protocols)
         if all(value in values for value, values in zip(cell.group, named, strict=True)):
-            return axes.weight
-    return 1.0
+            return axes
+    return plan
 
 
 def _cells(axes: Axes, default_form: Callable[[str], Form]) -> Iterator[Cell]:

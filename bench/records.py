@@ -1,8 +1,9 @@
 """What a run stores: frozen values that travel as JSON, units in the names.
 
-A run's `records.jsonl` holds three kinds of lines, in the order in which they came to be: a
-`Declaration` when a cell begins, a `Record` for each measurement, an `Outcome` when the cell ends.
-Statistics are derived from them and never stored instead of them.
+A run's `records.jsonl` holds its lines in the order in which they came to be: a `Declaration` when
+a cell begins, the `Course` of a comparison before it is measured, a `Record` for each measurement,
+the `Health` of the machine during each block, an `Outcome` when the cell ends. Statistics are
+derived from them and never stored instead of them.
 """
 
 import hashlib
@@ -28,7 +29,12 @@ class Value(BaseModel):
 
 
 class Cell(Value):
-    """One point of the sweep: what is measured, and how."""
+    """One point of the sweep: what is measured, and how.
+
+    A replica is the same cell once more, under another name: its ratio to the original is 1, and
+    what comes out instead is the noise of the machine. `slowdown` adds this share of a call's own
+    time to it, by computing on: a difference that is known.
+    """
 
     model: str
     engine: str
@@ -37,6 +43,8 @@ class Cell(Value):
     threads: Annotated[int, Field(ge=1)]
     chunk_samples: int
     protocol: Protocol
+    replica: str = ""
+    slowdown: float = 0.0
 
     @property
     def engine_label(self) -> str:
@@ -83,12 +91,29 @@ class Declaration(Value):
     artifact_bytes: int | None = None
 
 
+class Course(Value):
+    """How a comparison is measured, declared before it is; `cell_id` is its reference.
+
+    Widths are judged after each number of sessions in `looks`, by intervals that may miss with
+    probability `alpha`; measuring ends when all are at most `precision`, relative, to either side.
+    """
+
+    kind: Literal["course"] = "course"
+    cell_id: str
+    looks: tuple[int, ...]
+    alpha: float
+    precision: float
+    blocks: int
+    portions: int
+
+
 class Record(Value):
     """One utterance through one session of one cell.
 
     `processing_ns` is the time from the waveform to the averaged embedding, front end and
     chunking included, loading excluded; `chunk_ns` are the engine's calls, the first of which is
-    the session's first ever under the published protocol.
+    the session's first ever under the published protocol. `copy_ns` is the part of them that a
+    session spent on shapes and copies, None where its runtime does not tell.
     """
 
     kind: Literal["record"] = "record"
@@ -106,7 +131,32 @@ class Record(Value):
     processing_ns: int
     chunk_ns: tuple[int, ...]
     cpu_ns: int
-    peak_rss_bytes: int
+    peak_rss_bytes: int = 0
+    copy_ns: int | None = None
+
+
+class Health(Value):
+    """What else went on in the machine during one block; None where the host does not tell.
+
+    Shares are of the block's wall time: `steal` and `other_cpu` in cores, `pressure` that of tasks
+    waiting for a core (PSI, some), `throttled` that of a cgroup's limit. `involuntary` counts the
+    workers' involuntary context switches a second. `gemm_gflops` is what a single-precision matrix
+    product reached on the cell's threads right after the block.
+    """
+
+    kind: Literal["health"] = "health"
+    cell_id: str
+    session: int
+    block: int
+    wall_ns: int
+    steal: float | None = None
+    pressure: float | None = None
+    involuntary: float | None = None
+    other_cpu: float | None = None
+    frequency_mhz: float | None = None
+    throttled: float | None = None
+    load_average_1min: float | None = None
+    gemm_gflops: float | None = None
 
 
 class Outcome(Value):
@@ -121,10 +171,12 @@ class Outcome(Value):
     note: str = ""
     effective: Effective = {}
     parity: Parity | None = None
+    peak_rss_bytes: int | None = None
+    steady_rss_bytes: int | None = None
 
 
-Line = Annotated[Declaration | Record | Outcome, Field(discriminator="kind")]
-LINE: TypeAdapter[Declaration | Record | Outcome] = TypeAdapter(Line)
+Line = Declaration | Course | Record | Health | Outcome
+LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
 class Environment(Value):
@@ -179,6 +231,7 @@ class CellSummary(Value):
     parity: Parity | None
     effective: Effective
     sessions: int = 0
+    rtf_copy: float | None = None
     rtf_pooling: float | None = None
     padded_share: float | None = None
     chunk_ms_p90: float | None = None
@@ -246,13 +299,19 @@ class Ghost(Value):
 
 
 class Noise(Value):
-    """How quiet the machine was; `sentence` says it to a person."""
+    """How quiet the machine was; `sentence` says it to a person.
+
+    The ghosts' intervals hold together: all of them contain 1 in 95 % of undisturbed runs, and a
+    run in which one does not is contaminated. `channels` are medians and 90th percentiles of what
+    `Health` records. `timed_share` is the part of the measuring phase that lay inside timed slots.
+    """
 
     sentence: str
     contaminated: bool
     disturbed_share: float | None
     ghosts: tuple[Ghost, ...] = ()
     channels: dict[str, float] = {}
+    timed_share: float | None = None
 
 
 class Summary(Value):

@@ -1,17 +1,50 @@
-"""Estimators and intervals (pure); medians and ranks, never a mean of times.
+"""Estimators and intervals (pure), on the log scale; medians and ranks, never a mean of times.
 
 Times are compared in pairs, as the difference of logarithms within a block, because a shared
-machine drifts by more than engines differ.
+machine drifts by more than engines differ. A ratio then has two levels of noise: from block to
+block within a session, and from session to session, because memory layout is luck that only a new
+process redraws. The estimate is Hodges and Lehmann's over all blocks; the interval inverts the
+signed-rank test with sessions as clusters, so that it is as wide as sessions differ, whatever the
+cause, and no spike can widen it much. Few sessions allow no such test: there the interval is
+Student's over the sessions' own estimates. A single session gives the signed-rank test's interval
+over its blocks, which says nothing of other sessions.
 """
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 Interval = tuple[float, float]
+
+#: With fewer sessions than this, signed ranks of clusters cannot reach a confidence of 95 %.
+SESSIONS_FOR_RANKS = 6
+
+
+@dataclass(frozen=True)
+class RatioEstimate:
+    """A ratio of times and its interval."""
+
+    ratio: float
+    interval: Interval | None
+    blocks: int
+    sessions: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width, relative: 0.02 is 2 %; infinite without an interval."""
+        return relative_half_width(self.interval)
+
+
+def relative_half_width(interval: Interval | None) -> float:
+    """Return half the width of an interval of a positive quantity, relative to its middle."""
+    if interval is None:
+        return math.inf
+    return math.expm1(math.log(interval[1] / interval[0]) / 2)
 
 
 def median(values: Sequence[float]) -> float | None:
@@ -19,9 +52,12 @@ def median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def median_interval(
-    values: Sequence[float], *, confidence: float = 0.95
-) -> tuple[float, float] | None:
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """Return the value that this share of the values does not exceed, None of nothing."""
+    return float(np.quantile(values, share)) if values else None
+
+
+def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval | None:
     """Return the distribution-free interval of a median, None where there are too few values.
 
     The interval runs from the k-th smallest to the k-th largest value; it misses the median
@@ -68,7 +104,7 @@ def signed_rank_interval(values: Sequence[float], *, alpha: float = 0.05) -> Int
     return float(averages[rank - 1]), float(averages[-rank])
 
 
-def _walsh_averages(values: Sequence[float]) -> npt.NDArray[np.float64]:
+def _walsh_averages(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     array = np.asarray(values, np.float64)
     first, second = np.triu_indices(len(array))
     return (array[first] + array[second]) / 2
@@ -81,3 +117,108 @@ def _signed_rank_counts(count: int) -> npt.NDArray[np.float64]:
     for rank in range(1, count + 1):
         counts[rank:] += counts[:-rank].copy()
     return counts
+
+
+def clustered_signed_rank_interval(
+    clusters: Sequence[Sequence[float]], *, alpha: float = 0.05
+) -> Interval | None:
+    """Return the centres that the signed-rank test of clustered values does not reject.
+
+    All values are ranked together by their distance from a centre; a cluster's score is the sum of
+    its signed ranks, and Student's test says whether the clusters' mean score may be 0. Values of
+    one cluster may depend on each other in any way. None where even the most distant centre is not
+    rejected, as with fewer than six clusters of one value.
+
+    Source: Rosner, Glynn and Lee, The Wilcoxon Signed Rank Test for Paired Comparisons of Clustered
+    Data, Biometrics 62, 2006; Student's in place of the normal distribution, because clusters are
+    few.
+    """
+    values = np.concatenate([np.asarray(cluster, np.float64) for cluster in clusters])
+    labels = np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
+    averages = np.unique(_walsh_averages(values))
+    # Ranks change where the centre passes a pairwise mean, so one centre between any two is enough.
+    between = (averages[1:] + averages[:-1]) / 2
+    centres = np.concatenate([[averages[0] - 1], between, [averages[-1] + 1]])
+    factor = student_factor(len(clusters), alpha=alpha)
+
+    def side(index: int) -> int:
+        """Return 1 where the centre is rejected as too low, -1 as too high, else 0."""
+        distances = values - centres[index]
+        ranks = np.empty(len(values))
+        ranks[np.argsort(np.abs(distances), kind="stable")] = np.arange(1, len(values) + 1)
+        scores = np.bincount(labels, np.sign(distances) * ranks)
+        middle, half = scores.mean(), factor * scores.std(ddof=1)
+        return int(np.sign(middle)) if abs(middle) > half else 0
+
+    if side(0) != 1 or side(len(centres) - 1) != -1:
+        return None
+    estimate = int(np.searchsorted(centres, np.median(_walsh_averages(values))))
+    low = _last(lambda index: side(index) == 1, 0, estimate)
+    high = _last(lambda index: side(index) != -1, estimate - 1, len(centres) - 1)
+    return float(averages[low]), float(averages[high])
+
+
+def _last(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """Return the last index in [low, high) at which something holds; it holds at low."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def student_interval(values: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
+    """Return Student's interval of a centre, None for fewer than two values.
+
+    Two values alone could lie together by chance, and then give an interval of no width; Student's
+    factor pays for that only if they are normal, which sessions' estimates nearly are.
+    """
+    count = len(values)
+    if count < 2:
+        return None
+    half = student_factor(count, alpha=alpha) * statistics.stdev(values)
+    middle = statistics.fmean(values)
+    return middle - half, middle + half
+
+
+def student_factor(count: int, *, alpha: float = 0.05) -> float:
+    """Return half the width of Student's interval of `count` values, in standard deviations."""
+    return float(special.stdtrit(count - 1, 1 - alpha / 2)) / math.sqrt(count)
+
+
+def ratio_estimate(
+    contrasts_by_session: Sequence[Sequence[float]], *, alpha: float = 0.05
+) -> RatioEstimate | None:
+    """Estimate a ratio from log contrasts, one sequence a session; None without any.
+
+    Args:
+        contrasts_by_session: log(time of the engine / time of the reference), a value a block.
+        alpha: how often the interval may miss.
+    """
+    sessions = [session for session in contrasts_by_session if len(session)]
+    if not sessions:
+        return None
+    everything = [value for session in sessions for value in session]
+    centre = hodges_lehmann(everything)
+    if len(sessions) == 1:
+        interval = signed_rank_interval(everything, alpha=alpha)
+    elif len(sessions) < SESSIONS_FOR_RANKS:
+        centres = [hodges_lehmann(session) for session in sessions]
+        centre = statistics.fmean(centres)
+        interval = student_interval(centres, alpha=alpha)
+    else:
+        interval = clustered_signed_rank_interval(sessions, alpha=alpha)
+    return RatioEstimate(
+        ratio=math.exp(centre),
+        interval=_exponential(interval),
+        blocks=len(everything),
+        sessions=len(sessions),
+    )
+
+
+def level_interval(values_by_session: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
+    """Return the interval of a positive quantity from one estimate a session, by its logarithm."""
+    return _exponential(student_interval([math.log(v) for v in values_by_session], alpha=alpha))
+
+
+def _exponential(interval: Interval | None) -> Interval | None:
+    return None if interval is None else (math.exp(interval[0]), math.exp(interval[1]))

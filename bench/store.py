@@ -8,7 +8,17 @@ from pydantic import ValidationError
 
 from bench.cache import replacing
 from bench.errors import InputError
-from bench.records import LINE, Declaration, Environment, Outcome, Record
+from bench.records import (
+    LINE,
+    Cell,
+    Course,
+    Declaration,
+    Environment,
+    Health,
+    Line,
+    Outcome,
+    Record,
+)
 
 RECORDS = "records.jsonl"
 ENVIRONMENT = "environment.json"
@@ -17,6 +27,10 @@ TABLE = "table.md"
 TRIALS = "trials.txt"
 PAGE = "report.html"
 PLOTS = "plots"
+
+
+#: How a cell may end so that measuring it again would end alike.
+FINAL = frozenset({"ok", "wrong_output", "unsupported"})
 
 
 class StoreError(InputError):
@@ -30,6 +44,13 @@ class CellData:
     declaration: Declaration
     records: list[Record] = field(default_factory=list)
     outcome: Outcome | None = None
+    course: Course | None = None
+    health: list[Health] = field(default_factory=list)
+
+    @property
+    def cell(self) -> Cell:
+        """What is measured."""
+        return self.declaration.cell
 
 
 class RunFolder:
@@ -73,7 +94,7 @@ class RunFolder:
         """Where every cell leaves its embeddings, one file a cell."""
         return self.path / "embeddings"
 
-    def append(self, line: Declaration | Record | Outcome) -> None:
+    def append(self, line: Line) -> None:
         """Append one line and hand it to the operating system at once."""
         with (self.path / RECORDS).open("a", encoding="utf-8") as file:
             file.write(line.model_dump_json() + "\n")
@@ -99,7 +120,7 @@ class RunFolder:
         except ValidationError as error:
             raise StoreError(f"{path}: damaged ({error.error_count()} errors)") from None
 
-    def lines(self) -> Iterator[Declaration | Record | Outcome]:
+    def lines(self) -> Iterator[Line]:
         """Yield the stored lines; a last line that was cut off by a crash is left out.
 
         Raises:
@@ -119,7 +140,7 @@ class RunFolder:
                 ) from None
 
     def cells(self) -> dict[str, CellData]:
-        """Return all cells by id, in the order of their declaration.
+        """Return all cells by id, replicas too, in the order of their declaration.
 
         A cell that was begun again, as a resumed run does, counts from its last beginning.
         """
@@ -130,16 +151,32 @@ class RunFolder:
                     cells[line.cell_id] = CellData(line)
                 case Record():
                     cells[line.cell_id].records.append(line)
+                case Course():
+                    cells[line.cell_id].course = line
+                case Health():
+                    cells[line.cell_id].health.append(line)
                 case Outcome():
                     cells[line.cell_id].outcome = line
         return cells
 
+    def originals(self) -> dict[str, CellData]:
+        """Return the cells that were asked for, without replicas."""
+        return {cell_id: data for cell_id, data in self.cells().items() if not data.cell.replica}
+
     def finished(self) -> frozenset[str]:
-        """Return the ids of the cells that ended ok."""
+        """Return the ids of the cells whose comparison is complete: measuring again adds nothing.
+
+        A comparison in which a cell is missing or failed is measured again as a whole, because
+        only what took turns can be compared.
+        """
+        cells = self.cells()
+        open_groups = {
+            data.cell.group
+            for data in cells.values()
+            if data.outcome is None or data.outcome.status not in FINAL
+        }
         return frozenset(
-            cell_id
-            for cell_id, data in self.cells().items()
-            if data.outcome is not None and data.outcome.status == "ok"
+            cell_id for cell_id, data in cells.items() if data.cell.group not in open_groups
         )
 
     def _mend(self) -> None:

@@ -2,148 +2,207 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from bench.records import SCHEMA, Cell, CellSummary, Environment, Ratio, Record, Summary
-from bench.stats import hodges_lehmann, median, median_interval, signed_rank_interval
+from bench.contrasts import complete_slots, group_ratios
+from bench.noise import noise_of
+from bench.records import SCHEMA, CellSummary, Course, Environment, Outcome, Record, Summary
+from bench.stats import Interval, median, median_interval, quantile, student_interval
 from bench.store import CellData
 
 NS_PER_MS = 1e6
 BYTES_PER_MB = 1e6
-#: A ratio is decided when its interval is at most this much, relative, to either side.
-PRECISION = 0.015
 
 
 def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
     """Derive the result of a run from its lines."""
+    groups: dict[object, list[CellData]] = {}
+    for data in cells:
+        groups.setdefault(data.cell.group, []).append(data)
+    rows = [summarize_cell(data) for data in cells if not data.cell.replica]
     return Summary(
         schema=SCHEMA,
         environment=environment,
-        cells=tuple(map(summarize_cell, cells)),
-        ratios=tuple(_ratios(cells)),
+        cells=tuple(_with_scaling(_with_gemm(row, groups), rows) for row in rows),
+        ratios=tuple(r for group in groups.values() for r in group_ratios(group, course_of(group))),
+        noise=noise_of(list(groups.values()), rows),
     )
+
+
+def course_of(group: Sequence[CellData]) -> Course | None:
+    """Return how a group was measured; its first cell that could be measured holds it."""
+    return next((data.course for data in group if data.course is not None), None)
 
 
 def summarize_cell(data: CellData) -> CellSummary:
-    """Derive a cell's row.
-
-    The RTF of a pass is the summed processing time of all utterances over their summed true
-    duration; the cell's RTF is the median over passes. A cell that is not ok shows no time.
-    """
-    cell, outcome = data.declaration.cell, data.outcome
-    status = outcome.status if outcome else "failed"
-    passes = _complete_passes(data.records) if status == "ok" else []
-    rtfs = [_ratio(records, lambda r: r.processing_ns) for records in passes]
-    measured = [record for records in passes for record in records]
+    """Derive a cell's row; a cell that is not ok shows no time."""
+    cell = data.cell
+    outcome = data.outcome or Outcome(
+        cell_id="", status="failed", reason="the run ended before this cell did"
+    )
+    slots = complete_slots(data.records) if outcome.status == "ok" else []
+    measured = [record for slot in slots for record in slot]
+    level = rtf_level(slots)
     chunk_ns = [ns for record in measured for ns in _warm_chunks(record, cell.protocol)]
+    chunk_s = median([ns / 1e9 for ns in chunk_ns])
+    macs = data.declaration.macs
     return CellSummary(
-        **cell.model_dump(),
+        **cell.model_dump(exclude={"replica", "slowdown"}),
         title=data.declaration.title,
-        status=status,
-        reason=outcome.reason if outcome else "the run ended before this cell did",
-        version=outcome.version if outcome else "",
-        build=outcome.build if outcome else "",
-        note=outcome.note if outcome else "",
+        status=outcome.status,
+        reason=outcome.reason,
+        version=outcome.version,
+        build=outcome.build,
+        note=outcome.note,
         params=data.declaration.params,
         flops=data.declaration.flops,
-        macs=data.declaration.macs,
+        macs=macs,
         flops_basis=data.declaration.flops_basis,
         about=data.declaration.about,
         artifact_bytes=data.declaration.artifact_bytes,
-        passes=len(passes),
-        rtf=median(rtfs),
-        rtf_ci95=median_interval(rtfs),
-        rtf_padded=median([_ratio_padded(records) for records in passes]),
-        rtf_frontend=median([_ratio(records, lambda r: r.frontend_ns) for records in passes]),
-        rtf_engine=median([_ratio(records, lambda r: r.engine_ns) for records in passes]),
+        passes=_passes(measured),
+        sessions=len({record.session for record in measured}),
+        rtf=level and level.rtf,
+        rtf_ci95=level and level.ci95,
+        rtf_padded=level and level.rtf * (1 - _padded_share(measured)),
+        padded_share=_padded_share(measured) if measured else None,
+        rtf_frontend=_part(level, measured, lambda r: r.frontend_ns),
+        rtf_engine=_part(level, measured, lambda r: r.engine_ns),
+        rtf_copy=_part(level, measured, lambda r: r.copy_ns),
+        rtf_pooling=_part(level, measured, lambda r: r.processing_ns - r.frontend_ns - r.engine_ns),
         load_ms=_scaled(median([record.load_ns for record in measured]), NS_PER_MS),
         first_chunk_ms=_scaled(median([r.first_chunk_ns for r in measured]), NS_PER_MS),
         chunk_ms=_scaled(median(chunk_ns), NS_PER_MS),
+        chunk_ms_p90=_scaled(quantile(chunk_ns, 0.9), NS_PER_MS),
+        chunk_ms_p99=_scaled(quantile(chunk_ns, 0.99), NS_PER_MS),
+        gflops=2 * macs / chunk_s / 1e9 if macs and chunk_s else None,
         cpu_per_wall=median(
-            [sum(r.cpu_ns for r in p) / sum(r.processing_ns for r in p) for p in passes]
+            [sum(r.cpu_ns for r in slot) / sum(r.processing_ns for r in slot) for slot in slots]
         ),
-        peak_rss_mb=_scaled(max((r.peak_rss_bytes for r in measured), default=None), BYTES_PER_MB),
-        parity=outcome.parity if outcome else None,
-        effective=outcome.effective if outcome else {},
+        peak_rss_mb=_scaled(outcome.peak_rss_bytes or _peak(measured), BYTES_PER_MB),
+        steady_rss_mb=_scaled(outcome.steady_rss_bytes, BYTES_PER_MB),
+        parity=outcome.parity,
+        effective=outcome.effective,
     )
 
 
-def _ratios(cells: Sequence[CellData]) -> Iterator[Ratio]:
-    """Yield the ratio of every cell to the first of its group, both of which must be ok."""
-    groups: dict[object, list[CellData]] = {}
-    for data in cells:
-        groups.setdefault(data.declaration.cell.group, []).append(data)
-    for reference, *others in groups.values():
-        for data in others:
-            contrasts = _contrasts(data, reference)
-            if contrasts:
-                yield _ratio_to(data.declaration.cell, reference.declaration.cell, contrasts)
+class Level(NamedTuple):
+    """An absolute RTF: of this host, at this hour."""
+
+    rtf: float
+    ci95: Interval | None
 
 
-def _ratio_to(cell: Cell, reference: Cell, contrasts: Sequence[float]) -> Ratio:
-    interval = signed_rank_interval(contrasts)
-    half_width = math.inf if interval is None else (interval[1] - interval[0]) / 2
-    return Ratio(
-        model=cell.model,
-        threads=cell.threads,
-        chunk_samples=cell.chunk_samples,
-        protocol=cell.protocol,
-        engine=cell.engine_label,
-        form=cell.form,
-        reference=reference.engine_label,
-        reference_form=reference.form,
-        ratio=math.exp(hodges_lehmann(contrasts)),
-        ci95=None if interval is None else (math.exp(interval[0]), math.exp(interval[1])),
-        blocks=len(contrasts),
-        sessions=1,
-        decided=half_width <= PRECISION,
-    )
+class Levels(NamedTuple):
+    """An utterance's median time, and what each slot took against the medians, as a logarithm.
 
-
-def _contrasts(data: CellData, reference: CellData) -> list[float]:
-    """Return log(time of the cell / time of the reference), one value a block that both have.
-
-    Both passes of a block enter with their logarithm, so that a drift that is linear on the log
-    scale cancels: the block is a palindrome.
+    So slots of different utterances can be compared.
     """
-    ours, theirs = _log_times(data), _log_times(reference)
-    return [ours[block] - theirs[block] for block in ours if block in theirs]
+
+    usual_ns: dict[str, float]
+    by_session: dict[int, list[float]]
 
 
-def _log_times(data: CellData) -> dict[int, float]:
-    """Return block -> mean logarithm of the time of a pass; nothing where the cell is not ok."""
-    if data.outcome is None or data.outcome.status != "ok":
-        return {}
-    logs: dict[int, list[float]] = {}
-    for records in _complete_passes(data.records):
-        time_ns = sum(record.processing_ns for record in records)
-        logs.setdefault(records[0].block, []).append(math.log(time_ns))
-    return {block: statistics.fmean(values) for block, values in logs.items()}
+def levels(slots: Sequence[Sequence[Record]]) -> Levels:
+    """Return the level of every slot, by session."""
+    times: dict[str, list[int]] = {}
+    for slot in slots:
+        for record in slot:
+            times.setdefault(record.utterance, []).append(record.processing_ns)
+    usual_ns = {name: float(statistics.median(found)) for name, found in times.items()}
+    by_session: dict[int, list[float]] = {}
+    for slot in slots:
+        took_ns = sum(record.processing_ns for record in slot)
+        expected_ns = sum(usual_ns[record.utterance] for record in slot)
+        by_session.setdefault(slot[0].session, []).append(math.log(took_ns / expected_ns))
+    return Levels(usual_ns, by_session)
 
 
-def _complete_passes(records: Sequence[Record]) -> list[list[Record]]:
-    """Return the records of each pass over all utterances; one that was cut short is left out."""
+def rtf_level(slots: Sequence[Sequence[Record]]) -> Level | None:
+    """Return summed processing time over summed true duration, with its interval.
 
-    def key(record: Record) -> tuple[int, int, int]:
-        return (record.session, record.block, record.position)
+    Every utterance enters with its median time. With several sessions the interval is Student's
+    over the sessions' median levels, with one it is that of the median over slots.
+    """
+    if not slots:
+        return None
+    found = levels(slots)
+    audio_ns = {record.utterance: record.audio_ns for slot in slots for record in slot}
+    rtf = sum(found.usual_ns.values()) / sum(audio_ns.values())
+    sessions = [statistics.median(logs) for logs in found.by_session.values()]
+    if len(sessions) > 1:
+        centre, interval = statistics.fmean(sessions), student_interval(sessions)
+    else:
+        (only,) = found.by_session.values()
+        centre, interval = statistics.median(only), median_interval(only)
+    ci95 = interval and (rtf * math.exp(interval[0]), rtf * math.exp(interval[1]))
+    return Level(rtf * math.exp(centre), ci95)
 
-    passes = [list(group) for _, group in groupby(sorted(records, key=key), key=key)]
-    longest = max(map(len, passes), default=0)
-    return [records for records in passes if len(records) == longest]
+
+def _part(
+    level: Level | None, records: Sequence[Record], part_ns: Callable[[Record], int | None]
+) -> float | None:
+    """Return the RTF of a part: its median share of each utterance's time, of the whole RTF.
+
+    None where a record does not know the part.
+    """
+    shares: dict[str, list[float]] = {}
+    times: dict[str, list[int]] = {}
+    for record in records:
+        ns = part_ns(record)
+        if ns is None:
+            return None
+        shares.setdefault(record.utterance, []).append(ns / record.processing_ns)
+        times.setdefault(record.utterance, []).append(record.processing_ns)
+    if level is None:
+        return None
+    usual_ns = {name: statistics.median(found) for name, found in times.items()}
+    whole_ns = sum(usual_ns.values())
+    return level.rtf * sum(
+        statistics.median(found) * usual_ns[name] / whole_ns for name, found in shares.items()
+    )
 
 
-def _ratio(records: Sequence[Record], part_ns: Callable[[Record], int]) -> float:
-    return sum(map(part_ns, records)) / sum(record.audio_ns for record in records)
+def _padded_share(records: Sequence[Record]) -> float:
+    """Return which share of the audio that is computed only fills up last chunks."""
+    each = {record.utterance: record for record in records}.values()
+    return 1 - sum(r.audio_ns for r in each) / sum(r.padded_audio_ns for r in each)
 
 
-def _ratio_padded(records: Sequence[Record]) -> float:
-    return sum(r.processing_ns for r in records) / sum(r.padded_audio_ns for r in records)
+def _passes(records: Sequence[Record]) -> int:
+    """Return how often the cell went through all utterances."""
+    names = [record.utterance for record in records]
+    return min(map(names.count, set(names)), default=0)
+
+
+def _with_gemm(row: CellSummary, groups: dict[object, list[CellData]]) -> CellSummary:
+    """Add which share of the machine's matrix-product peak, in the same blocks, a row reached."""
+    key = (row.model, row.threads, row.chunk_samples, row.protocol)
+    lines = [line for data in groups[key] for line in data.health]
+    peak = median([line.gemm_gflops for line in lines if line.gemm_gflops is not None])
+    share = row.gflops / peak if row.gflops and peak else None
+    return row.model_copy(update={"gemm_share": share})
+
+
+def _with_scaling(row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary:
+    """Add how many times as fast as with one thread a row is, and that over its threads."""
+    fields = {"model", "engine", "settings", "form", "chunk_samples", "protocol"}
+    same = row.model_dump(include=fields)
+    alone = next((r for r in rows if r.threads == 1 and r.model_dump(include=fields) == same), None)
+    if alone is None or not alone.rtf or not row.rtf:
+        return row
+    speedup = alone.rtf / row.rtf
+    return row.model_copy(update={"speedup": speedup, "efficiency": speedup / row.threads})
 
 
 def _warm_chunks(record: Record, protocol: str) -> tuple[int, ...]:
     """Return the chunks that no first run is part of."""
     return record.chunk_ns[1:] if protocol == "published" else record.chunk_ns
+
+
+def _peak(records: Sequence[Record]) -> int | None:
+    return max((record.peak_rss_bytes for record in records), default=None) or None
 
 
 def _scaled(value: float | None, unit: float) -> float | None:

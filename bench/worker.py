@@ -4,8 +4,7 @@ Commands come as JSON lines on standard input, answers go as JSON lines to an in
 descriptor and never to standard output, where runtimes print. By hand, with a specification that
 a run left in its `logs` folder:
 
-    echo '{"command": "measure", "block": 0, "position": 0}' | \
-        python -m bench.worker logs/CELL.json 3>&1
+    echo '{"command": "open"}' | python -m bench.worker logs/CELL.json 3>&1
 """
 
 import argparse
@@ -21,9 +20,11 @@ import numpy as np
 
 from bench import parity, reference, threads
 from bench.audio_input import read_source
-from bench.messages import COMMAND, Done, Measure, Ready, Stop, WorkerSpec
+from bench.child import die_with_parent
+from bench.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.pipeline import Embedded, Pipeline
 from bench.records import Effective, Outcome, Parity, Record, Status, Value
+from bench.slowed import Slowed
 from engines import registry
 from engines.protocol import Engine, EngineError, FloatArray, Session, SessionOptions
 from frontends.audio import Waveform
@@ -47,8 +48,15 @@ class Opened(NamedTuple):
     load_ns: int
 
 
+class Memory(NamedTuple):
+    """A process's resident size: the largest so far and the present one."""
+
+    peak_bytes: int
+    steady_bytes: int
+
+
 class CellWorker:
-    """Everything that a cell needs, loaded and checked before anything is timed."""
+    """Everything that a cell needs, loaded before the model is opened."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._spec = spec
@@ -60,19 +68,53 @@ class CellWorker:
         self._parities: list[Parity] = []
         self._embeddings: dict[str, FloatArray] = {}
         self._effective: Effective = {}
-        # Under the steady protocol the session that was rehearsed is the one that is timed.
-        self._kept, self._first_chunk_ns = self._rehearse()
+        self._kept: Opened | None = None
+        self._first_chunk_ns = 0
 
-    def ready(self) -> Ready:
-        """Say which runtime it is."""
+    def loaded(self) -> Loaded:
+        """Say how many chunks each utterance has."""
+        count = self._pipeline.policy.num_chunks
+        return Loaded(chunks={name: count(len(w.samples)) for name, w in self._waveforms.items()})
+
+    def open(self) -> Ready:
+        """Open a session and check its first embedding; in the first session also its threads.
+
+        Under the steady protocol the session that is rehearsed here is the one that is timed.
+        """
+        before = threads.count_threads()
+        self._kept = self._open()
+        name, waveform = next(iter(self._waveforms.items()))
+        embedded = self._pipeline.embed(self._kept.session, waveform)
+        self._check(name, embedded)
+        self._first_chunk_ns = embedded.chunk_ns[0]
+        self._effective = dict(self._kept.session.effective)
         found = self._engine.probe()
         notes = [found.note, self._spec.artifact.note]
-        notes += [threads.idle_note(self._busy, threads=self._options.threads)]
-        return Ready(version=found.version, build=found.build, note="; ".join(filter(None, notes)))
+        memory = None
+        if self._spec.session == 0:
+            started = threads.count_threads() - before
+            notes.append(self._prove_threads(started))
+            memory = self._weigh()
+        began = time.perf_counter_ns()
+        self._kept.session.run(self._pipeline.first_chunk(waveform))
+        return Ready(
+            version=found.version,
+            build=found.build,
+            note="; ".join(filter(None, notes)),
+            load_ns=self._kept.load_ns,
+            first_chunk_ns=self._first_chunk_ns,
+            chunk_ns=time.perf_counter_ns() - began,
+            peak_rss_bytes=memory and memory.peak_bytes,
+            steady_rss_bytes=memory and memory.steady_bytes,
+        )
 
     def measure(self, order: Measure) -> Iterator[Record]:
-        """Run every utterance once, in the order of the specification."""
-        for name, waveform in self._waveforms.items():
+        """Run utterances, after one untimed chunk that wakes caches and thread pools."""
+        assert self._kept is not None
+        first = self._waveforms[order.utterances[0]]
+        self._kept.session.run(self._pipeline.first_chunk(first))
+        for name in order.utterances:
+            waveform = self._waveforms[name]
             if self._spec.cell.protocol == "steady":
                 yield self._timed(order, name, waveform, self._kept, self._first_chunk_ns)
             else:
@@ -83,13 +125,15 @@ class CellWorker:
                     opened.session.close()
 
     def finish(self) -> Outcome:
-        """Write the embeddings and say how the cell ended."""
+        """Write the embeddings where they are wanted, and say how the cell ended."""
+        assert self._kept is not None
         self._kept.session.close()
-        np.savez(
-            self._spec.embeddings,
-            names=np.array(list(self._embeddings)),
-            embeddings=np.stack(list(self._embeddings.values())),
-        )
+        if self._spec.embeddings is not None:
+            np.savez(
+                self._spec.embeddings,
+                names=np.array(list(self._embeddings)),
+                embeddings=np.stack(list(self._embeddings.values())),
+            )
         return Outcome(
             cell_id=self._spec.cell_id,
             status="ok",
@@ -97,35 +141,34 @@ class CellWorker:
             parity=parity.worst(self._parities),
         )
 
+    def _prove_threads(self, started: int) -> str:
+        """Observe the threads at work; return a footnote where some stayed idle."""
+        assert self._kept is not None
+        session = self._kept.session
+        features_BTM = self._pipeline.first_chunk(next(iter(self._waveforms.values())))
+        busy = threads.prove(
+            lambda: session.run(features_BTM), threads=self._options.threads, started=started
+        )
+        self._effective |= {
+            "cpu_per_wall": round(busy.cores, 3),
+            "threads_at_work": busy.threads,
+        }
+        return threads.idle_note(busy, threads=self._options.threads)
+
+    def _weigh(self) -> Memory:
+        """Run every utterance once, for memory alone: nothing is timed."""
+        assert self._kept is not None
+        for name, waveform in self._waveforms.items():
+            self._check(name, self._pipeline.embed(self._kept.session, waveform))
+        return memory_now()
+
     def _open(self) -> Opened:
         before = time.perf_counter_ns()
         session = self._engine.open(self._spec.artifact, self._options)
-        return Opened(session, time.perf_counter_ns() - before)
-
-    def _rehearse(self) -> tuple[Opened, int]:
-        """Open a session, check its first embedding and its threads.
-
-        Returns:
-            The session, and the time of its first chunk in nanoseconds.
-        """
-        before = threads.count_threads()
-        opened = self._open()
-        name, waveform = next(iter(self._waveforms.items()))
-        embedded = self._pipeline.embed(opened.session, waveform)
-        started = threads.count_threads() - before
-        self._check(name, embedded)
-        features_BTM = self._pipeline.first_chunk(waveform)
-        self._busy = threads.prove(
-            lambda: opened.session.run(features_BTM),
-            threads=self._options.threads,
-            started=started,
-        )
-        self._effective = {
-            **opened.session.effective,
-            "cpu_per_wall": round(self._busy.cores, 3),
-            "threads_at_work": self._busy.threads,
-        }
-        return opened, embedded.chunk_ns[0]
+        load_ns = time.perf_counter_ns() - before
+        if self._spec.cell.slowdown:
+            session = Slowed(session, self._spec.cell.slowdown)
+        return Opened(session, load_ns)
 
     def _timed(
         self,
@@ -155,7 +198,7 @@ class CellWorker:
             processing_ns=embedded.processing_ns,
             chunk_ns=embedded.chunk_ns,
             cpu_ns=cpu_ns,
-            peak_rss_bytes=peak_rss_bytes(),
+            copy_ns=embedded.copy_ns,
         )
 
     def _check(self, name: str, embedded: Embedded) -> None:
@@ -183,15 +226,14 @@ def _engine(spec: WorkerSpec, options: SessionOptions) -> Engine:
     return engine
 
 
-def peak_rss_bytes() -> int:
-    """Return the process's largest resident size so far.
+def memory_now() -> Memory:
+    """Return this process's memory.
 
     Read from the kernel's VmHWM: `getrusage` starts a child off with its parent's peak.
     """
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/status has no VmHWM")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    found = dict(line.split(":", 1) for line in lines)
+    return Memory(*(int(found[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")))
 
 
 def answer(fd: int, value: Value) -> None:
@@ -205,15 +247,19 @@ def serve(spec: WorkerSpec, fd: int) -> None:
     """Answer commands until told to stop, or until the parent is gone."""
     try:
         worker = CellWorker(spec)
-        answer(fd, worker.ready())
+        answer(fd, worker.loaded())
         for line in sys.stdin:
             command = COMMAND.validate_json(line)
-            if isinstance(command, Stop):
-                answer(fd, worker.finish())
-                return
-            for record in worker.measure(command):
-                answer(fd, record)
-            answer(fd, Done())
+            match command:
+                case Open():
+                    answer(fd, worker.open())
+                case Measure():
+                    for record in worker.measure(command):
+                        answer(fd, record)
+                    answer(fd, Done())
+                case Stop():
+                    answer(fd, worker.finish())
+                    return
     except Exception as error:  # whatever a runtime throws ends as this cell's row
         traceback.print_exc()
         answer(fd, _failure(spec, error))
@@ -233,6 +279,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("spec", type=Path, help="the cell's specification (JSON)")
     parser.add_argument("--answer-fd", type=int, default=ANSWER_FD)
     arguments = parser.parse_args(argv)
+    die_with_parent()
     spec = WorkerSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
     # Before a runtime is loaded: thread pools take over the affinity that they find.
     os.sched_setaffinity(0, spec.cores)

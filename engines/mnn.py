@@ -6,6 +6,7 @@ pool a process, sized by the first session that asks for more than one thread; l
 requests are silently capped. Hence one process a cell.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,6 +100,8 @@ class MnnSession:
             self._session, *filter(None, [artifact.input_name])
         )
         self._output_name = [*filter(None, [artifact.output_name])]
+        #: Nanoseconds that all runs so far spent on shapes and copies.
+        self.copy_ns = 0
         self._check_form()
 
     def _check_form(self) -> None:
@@ -126,6 +129,7 @@ class MnnSession:
         if self._interpreter is None:
             raise EngineError(f"{self._artifact.name}: the session is closed")
         check_features(self._artifact, features_BTM)
+        began = time.perf_counter_ns()
         shape = features_BTM.shape
         if tuple(self._input.getShape()) != shape:
             if self._artifact.form == "static":
@@ -135,14 +139,18 @@ class MnnSession:
             self._interpreter.resizeTensor(self._input, shape)
             self._interpreter.resizeSession(self._session)
         self._input.copyFrom(self._host_tensor(features_BTM))
+        copied = time.perf_counter_ns()
         code = self._interpreter.runSession(self._session)
         if code != 0:
             raise EngineError(f"MNN failed with error code {code}")
+        ran = time.perf_counter_ns()
         output = self._interpreter.getSessionOutput(self._session, *self._output_name)
         host = self._host_tensor(np.zeros(output.getShape(), np.float32))
         output.copyToHostTensor(host)
         # The view's memory belongs to the tensor: hand out a copy.
-        return np.array(host.getNumpyData(), np.float32)
+        embeddings_BD = np.array(host.getNumpyData(), np.float32)
+        self.copy_ns += copied - began + time.perf_counter_ns() - ran
+        return embeddings_BD
 
     def _host_tensor(self, array: FloatArray) -> Any:
         """Return a tensor with a copy of an array in plain (Caffe) layout."""

@@ -30,6 +30,7 @@ class Protocol(StrEnum):
         'rtfbench run --engine mnn --engine "mnn[precision=low]" --audio recordings/',
         "rtfbench run --model resnet34 --threads 1 --threads 2 --chunk-samples 80000 --budget 60",
         "rtfbench run --model my.onnx --engine onnxruntime --engine mnn --engine mnn-mini",
+        "rtfbench run --protocol steady --budget 60 --thorough",
         "rtfbench run zoo --out runs/zoo --resume",
         "rtfbench run sweep.toml --out runs/sweep --resume",
     ),
@@ -103,6 +104,26 @@ def run(
     budget: Annotated[
         float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")
     ] = None,
+    sessions: Annotated[
+        int | None,
+        typer.Option(
+            help="Sets of fresh processes before intervals are looked at; a short budget allows "
+            "fewer. [default: 6]"
+        ),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop when every ratio's 95 % interval is this narrow to either side, as a "
+            "share. [default: 0.015]"
+        ),
+    ] = None,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough", help="12 sessions, half the precision and three times the budget."
+        ),
+    ] = False,
     timeout: Annotated[
         float | None,
         typer.Option(help="Seconds that a worker may take for one answer. [default: 120]"),
@@ -137,6 +158,8 @@ def run(
         "reference": reference,
         "audio": audio,
         "budget_s": budget,
+        "sessions": sessions,
+        "precision": precision,
         "timeout_s": timeout,
         "seed": seed,
     }
@@ -150,5 +173,6 @@ def run(
             channel=channel,
             resample=resample,
             trials=trials,
+            thorough=thorough,
         )
     )

@@ -50,9 +50,8 @@ def plot(path: Path, out: Path | None) -> int:
 
 def read_summary(folder: RunFolder) -> Summary:
     """Derive a run's result from its records."""
-    cells = folder.cells()
-    summary = summarize(folder.environment(), list(cells.values()))
-    return trial_check.with_eer(summary, list(cells), folder)
+    summary = summarize(folder.environment(), list(folder.cells().values()))
+    return trial_check.with_eer(summary, list(folder.originals()), folder)
 
 
 def to_json(summary: Summary) -> str:
@@ -71,7 +70,7 @@ def write_page(folder: RunFolder, summary: Summary) -> Iterator[str]:
     if _missing("jinja2"):
         yield f"no {PAGE}: {_cure('jinja2')}"
     else:
-        folder.write(PAGE, html.render(summary, list(folder.cells().values()), pictures))
+        folder.write(PAGE, html.render(summary, list(folder.originals().values()), pictures))
 
 
 def write_pictures(folder: Path, pictures: Sequence["Picture"]) -> list[Path]:
@@ -97,7 +96,7 @@ def _existing(path: Path) -> RunFolder:
 
 
 def _formatted(folder: RunFolder, summary: Summary, format_name: str) -> str:
-    cells = list(folder.cells().values())
+    cells = list(folder.originals().values())
     match format_name:
         case "json":
             return to_json(summary)

@@ -19,6 +19,7 @@ from bench.plan import Plan, expand, load_plan, parse_engine
 from bench.records import Cell, Summary
 from bench.report import markdown, terminal
 from bench.runner import Runner
+from bench.session import Settings
 from bench.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
 from bench.user_models import UserModel
 from bench.zoo import catalog
@@ -80,9 +81,12 @@ def run(
     channel: int | None,
     resample: bool,
     trials: Path | None = None,
+    thorough: bool = False,
 ) -> int:
     """Run a sweep, print its tables, and return the exit status."""
     plan = load_plan(plan_path, flags)
+    if thorough:
+        plan = plan.thorough()
     users = _check_names(plan)
     cells = user_models.fit(
         expand(plan, lambda engine: registry.get(engine).default_form),
@@ -156,7 +160,16 @@ def measure(
     status = BAD_INPUT if checked.errors else OK
     try:
         with progress_on_stderr() as progress:
-            Runner(plan, folder, checked.sources, progress, users=users).run(cells)
+            settings = Settings(
+                folder=folder,
+                sources=tuple(checked.sources),
+                progress=progress,
+                cores=environment.usable_cores(),
+                seed=plan.seed,
+                timeout_s=plan.timeout_s,
+                precision=plan.precision,
+            )
+            Runner(plan, settings, users=users).run(cells)
     except KeyboardInterrupt:
         status = INTERRUPTED
     summary = write_results(folder)

@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from bench.records import CellSummary, Record, Summary
+from bench.contrasts import complete_slots
+from bench.records import CellSummary, Summary
 from bench.report import figures
 from bench.store import CellData
+from bench.summary import levels
 
 NS_PER_S = 1e9
 
@@ -28,7 +31,7 @@ RECORD_FIELDS = (
     "engine_ns",
     "processing_ns",
     "cpu_ns",
-    "peak_rss_bytes",
+    "copy_ns",
 )
 
 
@@ -111,7 +114,7 @@ def _benchmark(data: CellData, seconds: Sequence[float]) -> dict[str, Any]:
         "group": f"{cell.model} {cell.protocol}",
         "name": name,
         "fullname": f"rtfbench::{name}",
-        "params": cell.model_dump(exclude={"settings"}),
+        "params": cell.model_dump(exclude={"settings", "replica", "slowdown"}),
         "param": "-".join(parts),
         "extra_info": {"cell_id": data.declaration.cell_id},
         "options": {
@@ -163,17 +166,13 @@ def _stats(seconds: Sequence[float]) -> dict[str, Any]:
 
 
 def _passes_s(data: CellData) -> list[float]:
-    """Return the seconds of every complete pass; nothing where the cell is not ok."""
+    """Return the seconds of a pass as each slot tells them; nothing where the cell is not ok.
+
+    A slot has a portion of the utterances: what it took against their medians, times the medians'
+    sum, is comparable with any other slot.
+    """
     if data.outcome is None or data.outcome.status != "ok":
         return []
-    passes: dict[tuple[int, int, int], list[Record]] = {}
-    for record in data.records:
-        passes.setdefault((record.session, record.block, record.position), []).append(record)
-    longest = max(map(len, passes.values()), default=0)
-    return list(_seconds(passes.values(), longest))
-
-
-def _seconds(passes: Any, utterances: int) -> Iterator[float]:
-    for records in passes:
-        if len(records) == utterances:
-            yield sum(record.processing_ns for record in records) / NS_PER_S
+    found = levels(complete_slots(data.records))
+    pass_s = sum(found.usual_ns.values()) / NS_PER_S
+    return [pass_s * math.exp(level) for logs in found.by_session.values() for level in logs]

@@ -10,6 +10,7 @@ from bench.report.tables import (
     Section,
     counts_line,
     extended_columns,
+    part_columns,
     published_columns,
     reasons,
     sections,
@@ -43,6 +44,7 @@ def _section(section: Section, summary: Summary) -> list[str]:
         *footnotes.lines(),
         *(f"- {reason}" for reason in reasons(section.rows)),
         table(extended_columns(summary.ratios), section.rows),
+        table(part_columns(), section.rows),
     ]
 
 

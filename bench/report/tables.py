@@ -141,25 +141,53 @@ def ratio_text(ratios: Sequence[Ratio], row: CellSummary) -> str:
 
 
 def extended_columns(ratios: Sequence[Ratio]) -> list[Column]:
-    """Return what else was measured of a cell."""
+    """Return how sure a cell's figure is, and what its embeddings are worth."""
+    return [
+        *_names(),
+        Column("RTF 95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
+        Column("sessions", lambda row: str(row.sessions or figures.MISSING)),
+        Column("passes", lambda row: str(row.passes)),
+        Column("ratio", lambda row: ratio_text(ratios, row)),
+        Column("p50 ms", lambda row: figures.number(row.chunk_ms)),
+        Column("p90 ms", lambda row: figures.number(row.chunk_ms_p90)),
+        Column("p99 ms", lambda row: figures.number(row.chunk_ms_p99)),
+        Column("load ms", lambda row: figures.number(row.load_ms)),
+        Column("first chunk ms", lambda row: figures.number(row.first_chunk_ms)),
+        Column("max rel err", max_rel_err),
+        Column("cosine", lambda row: f"{row.parity.cosine:.6f}" if row.parity else figures.MISSING),
+    ]
+
+
+def part_columns() -> list[Column]:
+    """Return where a cell's time and memory go, and how it uses the machine."""
+    return [
+        *_names(),
+        Column("front end", lambda row: figures.rtf(row.rtf_frontend)),
+        Column("inference", lambda row: figures.rtf(row.rtf_engine)),
+        Column("of it copies", lambda row: figures.rtf(row.rtf_copy)),
+        Column("pooling", lambda row: figures.rtf(row.rtf_pooling)),
+        Column("padded RTF", lambda row: figures.rtf(row.rtf_padded)),
+        Column("padding", lambda row: _percent(row.padded_share)),
+        Column("GFLOP/s", lambda row: figures.number(row.gflops)),
+        Column("of GEMM", lambda row: _percent(row.gemm_share)),
+        Column("CPU/wall", lambda row: figures.number(row.cpu_per_wall)),
+        Column("speed-up", lambda row: figures.times(row.speedup) if row.speedup else "-"),
+        Column("efficiency", lambda row: _percent(row.efficiency)),
+        Column("steady MB", lambda row: figures.number(row.steady_rss_mb)),
+        Column("peak MB", lambda row: figures.number(row.peak_rss_mb)),
+    ]
+
+
+def _names() -> list[Column]:
     return [
         Column("Model", lambda row: row.title, numeric=False),
         Column("engine", lambda row: row.engine_label, numeric=False),
         Column("form", lambda row: row.form, numeric=False),
-        Column("RTF 95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
-        Column("passes", lambda row: str(row.passes)),
-        Column("ratio", lambda row: ratio_text(ratios, row)),
-        Column("front end", lambda row: figures.rtf(row.rtf_frontend)),
-        Column("inference", lambda row: figures.rtf(row.rtf_engine)),
-        Column("padded RTF", lambda row: figures.rtf(row.rtf_padded)),
-        Column("load ms", lambda row: figures.number(row.load_ms)),
-        Column("first chunk ms", lambda row: figures.number(row.first_chunk_ms)),
-        Column("chunk ms", lambda row: figures.number(row.chunk_ms)),
-        Column("CPU/wall", lambda row: figures.number(row.cpu_per_wall)),
-        Column("peak MB", lambda row: figures.number(row.peak_rss_mb)),
-        Column("max rel err", max_rel_err),
-        Column("cosine", lambda row: f"{row.parity.cosine:.6f}" if row.parity else figures.MISSING),
     ]
+
+
+def _percent(share: float | None) -> str:
+    return figures.MISSING if share is None else figures.percent(share)
 
 
 def verification_columns(rows: Sequence[CellSummary]) -> list[Column]:

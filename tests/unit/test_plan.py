@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan import Plan, PlanError, expand, load_plan, parse_engine, weight
+from bench.plan import Plan, PlanError, axes_of, expand, load_plan, parse_engine
 from bench.zoo import catalog
 from engines.protocol import Form
 
@@ -69,9 +69,9 @@ def test_sweeps_weigh_their_comparisons(tmp_path: Path) -> None:
     path.write_text('[[sweep]]\nprotocols = ["published"]\nweight = 3\n[[sweep]]\n')
     plan = load_plan(path, {})
     cells = expand(plan, forms)
-    assert [weight(plan, cell) for cell in cells] == [3, 3, 3, 1, 1, 1]
+    assert [axes_of(plan, cell).weight for cell in cells] == [3, 3, 3, 1, 1, 1]
     elsewhere = cells[0].model_copy(update={"chunk_samples": 99})
-    assert weight(plan, elsewhere) == 1
+    assert axes_of(plan, elsewhere).weight == 1
 
 
 def test_the_groups_of_overlapping_sweeps_stay_together(tmp_path: Path) -> None:

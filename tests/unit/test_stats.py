@@ -4,9 +4,20 @@ import random
 
 import numpy as np
 import pytest
-from scipy.stats import wilcoxon
+from scipy.stats import t, ttest_1samp, wilcoxon
 
-from bench.stats import hodges_lehmann, median, median_interval, signed_rank_interval
+from bench.stats import (
+    clustered_signed_rank_interval,
+    hodges_lehmann,
+    level_interval,
+    median,
+    median_interval,
+    quantile,
+    ratio_estimate,
+    relative_half_width,
+    signed_rank_interval,
+    student_interval,
+)
 
 
 def test_median() -> None:
@@ -74,3 +85,86 @@ def test_signed_rank_interval_covers() -> None:
         assert interval is not None
         hits += interval[0] <= 0.1 <= interval[1]
     assert 0.93 <= hits / 1000 <= 0.97
+
+
+def test_quantile() -> None:
+    """Linear between values; None of nothing."""
+    assert quantile([1.0, 2.0, 3.0], 0.5) == 2.0
+    assert quantile([], 0.9) is None
+
+
+def test_student_interval_is_that_of_the_textbook() -> None:
+    """Against scipy's own interval; a single value has none."""
+    values = [0.1, 0.3, 0.2, 0.6]
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert student_interval(values) == pytest.approx((expected.low, expected.high))
+    assert student_interval([1.0]) is None
+    low, high = level_interval([1.0, 1.1, 1.2]) or (0, 0)
+    assert low < 1.1 < high
+
+
+def test_half_width_is_relative() -> None:
+    """From 0.98 to 1/0.98 is 2 % to either side; no interval is infinitely wide."""
+    assert relative_half_width((1 / 1.02, 1.02)) == pytest.approx(0.02)
+    assert relative_half_width(None) == float("inf")
+
+
+def _scores_reject(clusters: list[list[float]], centre: float) -> bool:
+    """Test one centre by the definition: signed ranks of all values, summed by cluster."""
+    values = np.array([value for cluster in clusters for value in cluster]) - centre
+    ranks = np.abs(values).argsort().argsort() + 1
+    signed = np.sign(values) * ranks
+    ends = np.cumsum([len(cluster) for cluster in clusters])
+    sums = [part.sum() for part in np.split(signed, ends[:-1])]
+    statistic = np.mean(sums) / (np.std(sums, ddof=1) / np.sqrt(len(sums)))
+    return bool(abs(statistic) > t.ppf(0.975, len(sums) - 1))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clustered_interval_inverts_its_test(seed: int) -> None:
+    """Just inside the interval the test does not reject, just outside it does."""
+    rng = np.random.default_rng(seed)
+    clusters = [list(rng.normal(rng.normal(0.2, 0.5), 1, 5)) for _ in range(8)]
+    interval = clustered_signed_rank_interval(clusters)
+    assert interval is not None
+    for end, outward in zip(interval, (-1, 1), strict=True):
+        assert not _scores_reject(clusters, end - outward * 1e-9)
+        assert _scores_reject(clusters, end + outward * 1e-9)
+
+
+def test_clustered_interval_needs_six_clusters_of_one() -> None:
+    """Three clusters of one value cannot reject anything; six can."""
+    assert clustered_signed_rank_interval([[1.0], [2.0], [3.0]]) is None
+    assert clustered_signed_rank_interval([[float(k)] for k in range(6)]) is not None
+
+
+@pytest.mark.parametrize(("luck", "noise"), [(1.0, 0.0), (1.0, 1.0), (0.1, 1.0)])
+def test_clustered_interval_covers(luck: float, noise: float) -> None:
+    """Whichever level varies, 93 to 97 % of 2000 intervals hold the truth."""
+    rng = np.random.default_rng(3)
+    hits = 0
+    for _ in range(2000):
+        clusters = rng.normal(0, luck, (6, 1)) + rng.normal(0, noise, (6, 4))
+        clusters += rng.normal(0, 1e-6, clusters.shape)
+        interval = clustered_signed_rank_interval(clusters.tolist())
+        assert interval is not None
+        hits += interval[0] <= 0 <= interval[1]
+    assert 0.93 <= hits / 2000 <= 0.97
+
+
+def test_a_ratio_has_the_interval_of_its_sessions() -> None:
+    """One session: signed ranks of blocks; a few: Student's; six or more: clustered ranks."""
+    rng = np.random.default_rng(0)
+    sessions = rng.normal(0.1, 0.01, (6, 5)).tolist()
+    one, three, six = (ratio_estimate(sessions[:count]) for count in (1, 3, 6))
+    assert one is not None
+    assert three is not None
+    assert six is not None
+    assert (one.sessions, three.sessions, six.blocks) == (1, 3, 30)
+    assert one.interval is None  # five blocks are too few
+    assert six.half_width < three.half_width
+    assert six.ratio == pytest.approx(np.exp(0.1), rel=0.02)
+    assert ratio_estimate([]) is None
+    centres = [hodges_lehmann(session) for session in sessions[:3]]
+    low, high = student_interval(centres) or (0, 0)
+    assert three.interval == pytest.approx((np.exp(low), np.exp(high)))

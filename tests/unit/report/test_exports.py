@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench.report import exports
 from tests.unit.report.results import failed, measured, row, summary
 
@@ -32,8 +34,8 @@ def test_pytest_benchmark_reads_its_export(tmp_path: Path) -> None:
     )
     path.write_text(text)
     (benchmark,) = json.loads(text)["benchmarks"]
-    assert benchmark["stats"]["data"] == [0.2, 0.4]
-    assert benchmark["stats"]["median"] == 0.30000000000000004
+    assert benchmark["stats"]["data"] == pytest.approx([0.2, 0.4])
+    assert benchmark["stats"]["median"] == pytest.approx(0.3)
     done = subprocess.run(
         [sys.executable, "-m", "pytest_benchmark", "compare", str(path)],
         capture_output=True, text=True, check=False, cwd=tmp_path,
@@ -55,7 +57,7 @@ def test_a_pass_that_was_cut_short_is_left_out() -> None:
     data = measured(100, 100)
     data.records.pop()
     stats = json.loads(exports.pytest_benchmark(summary(row()), [data]))["benchmarks"][0]["stats"]
-    assert stats["data"] == [0.2]
+    assert stats["data"] == pytest.approx([0.2])
 
 
 def test_github_action_benchmark_entries() -> None:

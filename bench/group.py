@@ -1,0 +1,174 @@
+"""One comparison: the cells of a group take turns, session after session, until it is decided."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+from bench import schedule
+from bench.contrasts import SLOTS, group_ratios
+from bench.job import Job
+from bench.messages import Ready
+from bench.records import Course
+from bench.session import Session, Settings
+
+GHOST = "ghost"
+
+
+class Group:
+    """The cells that take turns, and how far their measuring is."""
+
+    def __init__(self, jobs: Sequence[Job], settings: Settings, *, ghost: bool = True) -> None:
+        self.jobs = list(jobs)
+        self._settings = settings
+        self._wants_ghost = ghost
+        self._course: schedule.Course | None = None
+        self._portions: list[tuple[str, ...]] = []
+        self._block_s = 0.0
+        self._sessions = 0
+
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that did not fail."""
+        return [job for job in self.jobs if not job.failed]
+
+    @property
+    def decided(self) -> bool:
+        """Whether every ratio is as narrow as was asked for, or there is none."""
+        data = [job.data for job in self.running]
+        return not data or all(ratio.decided for ratio in group_ratios(data, data[0].course))
+
+    @property
+    def _published(self) -> bool:
+        return self.jobs[0].cell.protocol == "published"
+
+    @property
+    def _cycle(self) -> int:
+        """How many blocks make one contrast."""
+        return len(self._portions) if self._published else 1
+
+    def measure_first(self, *, share_s: float, longest_s: float, sessions: int) -> float:
+        """Measure up to the first look.
+
+        Args:
+            share_s: seconds that this group may measure now.
+            longest_s: seconds that it may get in all, if others leave theirs.
+            sessions: how many are wanted before the first look.
+
+        Returns:
+            The seconds that measuring took; loading is not in it.
+        """
+        took_s = 0.0
+        with ExitStack() as stack:
+            session = Session(0, self._settings, stack)
+            session.start(self.running)
+            if self.running:
+                self._add_ghost(session)
+                self._declare(session, share_s, longest_s, sessions)
+                took_s += self._measure(session)
+        while self.running and self._course and self._sessions < self._course.looks[0]:
+            took_s += self._one_more(self._course.blocks)
+        self._end_ok()
+        return took_s
+
+    def measure_on(self, share_s: float) -> float:
+        """Measure up to the next look, if there is one and its sessions fit the time.
+
+        Returns:
+            The seconds that measuring took, 0 when there is nothing to do.
+        """
+        assert self._course is not None
+        look = next((look for look in self._course.looks if look > self._sessions), None)
+        if look is None:
+            return 0.0
+        blocks = schedule.blocks_for(
+            budget_s=share_s,
+            block_s=self._block_s,
+            sessions=look - self._sessions,
+            cycle=self._cycle,
+        )
+        took_s = 0.0
+        while blocks and self.running and self._sessions < look:
+            took_s += self._one_more(blocks)
+        if took_s:
+            self._end_ok()
+        return took_s
+
+    def interrupt(self) -> None:
+        """End what was cut short; what has come to a look stays."""
+        for job in self.running:
+            if job.data.outcome is None:
+                job.end(self._settings.folder, "failed", "interrupted")
+
+    def _add_ghost(self, session: Session) -> None:
+        """Enter the reference, the first cell that opened, a second time."""
+        if self._wants_ghost:
+            ghost = self.running[0].replica(GHOST)
+            self._settings.folder.append(ghost.data.declaration)
+            self.jobs.append(ghost)
+            session.start([ghost])
+
+    def _declare(self, session: Session, share_s: float, longest_s: float, sessions: int) -> None:
+        """Split the utterances into slots, and declare sessions, blocks and looks."""
+        known = [job.ready for job in self.running if job.ready is not None]
+        slowest_s = max(ready.chunk_ns for ready in known) / 1e9
+        self._portions = schedule.portions(session.chunks, chunk_s=slowest_s)
+        self._block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+        self._course = schedule.plan_course(
+            budget_s=share_s,
+            block_s=self._block_s,
+            sessions=sessions,
+            cycle=self._cycle,
+            longest_s=longest_s,
+        )
+        line = Course(
+            cell_id=self.running[0].cell_id,
+            looks=self._course.looks,
+            alpha=self._course.alpha,
+            precision=self._settings.precision,
+            blocks=self._course.blocks,
+            portions=len(self._portions),
+        )
+        for job in self.running:
+            job.data.course = line
+        self._settings.folder.append(line)
+
+    def _slot_s(self, ready: Ready, chunks: Mapping[str, int]) -> float:
+        """Return how long a slot takes about."""
+        slot_chunks = sum(chunks.values()) / len(self._portions) + 1
+        took_s = slot_chunks * ready.chunk_ns / 1e9
+        if not self._published:
+            return took_s
+        extra_ns = ready.load_ns + max(ready.first_chunk_ns - ready.chunk_ns, 0)
+        return took_s + len(chunks) / len(self._portions) * extra_ns / 1e9
+
+    def _one_more(self, blocks: int) -> float:
+        """Measure a session of so many blocks."""
+        with ExitStack() as stack:
+            session = Session(self._sessions, self._settings, stack)
+            session.start(self.running)
+            return self._measure(session, blocks)
+
+    def _measure(self, session: Session, blocks: int | None = None) -> float:
+        """Return the seconds that the blocks of a session took."""
+        assert self._course is not None
+        blocks = blocks or self._course.blocks
+        cell, clock = self.jobs[0].cell, self._settings.clock
+        began_s = clock()
+        for block in range(blocks):
+            self._settings.progress.phase(
+                f"session {self._sessions + 1}, block {block + 1} of {blocks}: "
+                f"{cell.model}, {cell.threads} threads, {cell.chunk_samples} samples, "
+                f"{cell.protocol}"
+            )
+            # Sessions begin with different portions, so that few blocks see every utterance.
+            turn = self._sessions * blocks + block
+            session.block(block, self._portions[turn % len(self._portions)])
+        took_s = clock() - began_s
+        self._block_s = took_s / blocks
+        session.finish()
+        self._sessions += 1
+        return took_s
+
+    def _end_ok(self) -> None:
+        """Write that the cells are complete as far as they are; a later look writes it again."""
+        for job in self.running:
+            job.end(self._settings.folder, "ok")

@@ -1,0 +1,83 @@
+"""A cell on its way through a run."""
+
+from dataclasses import dataclass, field, replace
+
+from bench.messages import Ready
+from bench.parity import worst
+from bench.records import Cell, Declaration, Effective, Outcome, Parity, Status
+from bench.store import CellData, RunFolder
+from bench.workload import Prepared
+
+
+@dataclass
+class Job:
+    """A cell on its way through a run, with all that it has answered."""
+
+    prepared: Prepared
+    data: CellData
+    ready: Ready | None = None
+    parities: list[Parity] = field(default_factory=list)
+    effective: Effective = field(default_factory=dict)
+    failed: bool = False
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> "Job":
+        """Return a job with the declaration of its cell."""
+        artifact = prepared.artifact
+        declaration = Declaration(
+            cell_id=prepared.cell.id(artifact.sha256 if artifact else ""),
+            cell=prepared.cell,
+            title=prepared.title,
+            params=artifact.params if artifact else None,
+            flops=artifact.flops if artifact else None,
+            flops_basis=artifact.flops_basis if artifact else "",
+            about=artifact.about if artifact else "",
+            macs=artifact.macs if artifact else None,
+            artifact_sha256=artifact.sha256 if artifact else "",
+            artifact_bytes=artifact.path.stat().st_size if artifact else None,
+        )
+        return cls(prepared, CellData(declaration))
+
+    @property
+    def cell_id(self) -> str:
+        """The cell's name in the records."""
+        return self.data.declaration.cell_id
+
+    @property
+    def cell(self) -> Cell:
+        """The cell itself."""
+        return self.prepared.cell
+
+    def replica(self, name: str) -> "Job":
+        """Return the same cell once more, under another name."""
+        cell = self.cell.model_copy(update={"replica": name})
+        return Job.of(replace(self.prepared, cell=cell))
+
+    def take(self, outcome: Outcome) -> None:
+        """Keep what one session found."""
+        self.effective = {**outcome.effective, **self.effective}
+        if outcome.parity is not None:
+            self.parities.append(outcome.parity)
+
+    def end(self, folder: RunFolder, status: Status, reason: str = "") -> None:
+        """Write how the cell ended; one that is ok may go on and be written again."""
+        ready = self.ready
+        self.data.outcome = Outcome(
+            cell_id=self.cell_id,
+            status=status,
+            reason=reason,
+            version=ready.version if ready else "",
+            build=ready.build if ready else "",
+            note=ready.note if ready else "",
+            effective=self.effective,
+            parity=worst(self.parities),
+            peak_rss_bytes=ready.peak_rss_bytes if ready else None,
+            steady_rss_bytes=ready.steady_rss_bytes if ready else None,
+        )
+        folder.append(self.data.outcome)
+        self.failed = status != "ok"
+
+    def __str__(self) -> str:
+        cell = self.cell
+        text = f"{cell.model}, {cell.engine_label}, {cell.form}, {cell.protocol}"
+        return f"{text} ({cell.replica})" if cell.replica else text

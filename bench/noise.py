@@ -1,0 +1,181 @@
+"""How quiet the machine was (pure): the reference against itself, and what the kernel counted."""
+
+from collections.abc import Mapping, Sequence
+
+from bench.contrasts import ALPHA, estimate_ratio, is_ok
+from bench.records import CellSummary, Ghost, Health, Noise
+from bench.stats import quantile, relative_half_width
+from bench.store import CellData
+
+#: A block is disturbed where one of these is exceeded; the units are those of `Health`.
+LIMITS: Mapping[str, float] = {
+    "steal": 0.02,
+    "pressure": 0.10,
+    "other_cpu": 0.10,
+    "throttled": 0.01,
+}
+#: A machine of which more blocks than this were disturbed is called noisy.
+NOISY_SHARE = 0.05
+#: Words for what disturbed most blocks.
+CAUSES: Mapping[str, str] = {
+    "steal": "the hypervisor took cores away (steal time)",
+    "pressure": "tasks waited for a core",
+    "other_cpu": "other processes were busy",
+    "throttled": "the cgroup's CPU limit throttled the run",
+}
+CHANNELS = (*LIMITS, "involuntary", "frequency_mhz", "load_average_1min", "gemm_gflops")
+
+
+def noise_of(groups: Sequence[Sequence[CellData]], rows: Sequence[CellSummary]) -> Noise | None:
+    """Sum up a run's noise; None where nothing was recorded of it."""
+    health = [line for group in groups for data in group for line in data.health]
+    ghosts = tuple(_ghosts(groups))
+    if not health and not ghosts:
+        return None
+    share = sum(map(bool, map(disturbances, health))) / len(health) if health else None
+    contaminated = any(not ghost.contains_one for ghost in ghosts)
+    return Noise(
+        sentence=_sentence(health, ghosts, share, excess=_excess(groups)),
+        contaminated=contaminated,
+        disturbed_share=share,
+        ghosts=ghosts,
+        channels=_channels(health),
+        timed_share=_timed_share(groups, health),
+    )
+
+
+def disturbances(line: Health) -> list[str]:
+    """Return the names of what was over its limit during a block."""
+    return [
+        name
+        for name, limit in LIMITS.items()
+        for value in [getattr(line, name)]
+        if value is not None and value > limit
+    ]
+
+
+def _ghosts(groups: Sequence[Sequence[CellData]]) -> list[Ghost]:
+    """Return the reference against its replica, for every group that has one.
+
+    The intervals hold together (Bonferroni), so that a run of many comparisons is not called
+    contaminated by chance.
+    """
+    pairs = [
+        (ghost, original)
+        for group in groups
+        for ghost in group
+        if ghost.cell.replica == "ghost" and is_ok(ghost)
+        for original in [_original(ghost, group)]
+        if original is not None
+    ]
+    found = []
+    for ghost, original in pairs:
+        course = original.course or ghost.course
+        alpha = (course.alpha if course else ALPHA) / len(pairs)
+        estimate = estimate_ratio(ghost, original, alpha=alpha)
+        if estimate is None:
+            continue
+        interval, cell = estimate.interval, original.cell
+        found.append(
+            Ghost(
+                model=cell.model,
+                threads=cell.threads,
+                chunk_samples=cell.chunk_samples,
+                protocol=cell.protocol,
+                reference=cell.engine_label,
+                ratio=estimate.ratio,
+                ci95=interval,
+                half_width=None if interval is None else relative_half_width(interval),
+                contains_one=interval is None or interval[0] <= 1 <= interval[1],
+            )
+        )
+    return found
+
+
+def _original(ghost: CellData, group: Sequence[CellData]) -> CellData | None:
+    cell = ghost.cell.model_copy(update={"replica": ""})
+    return next((data for data in group if data.cell == cell and is_ok(data)), None)
+
+
+def _sentence(
+    health: Sequence[Health], ghosts: Sequence[Ghost], share: float | None, *, excess: float
+) -> str:
+    parts = []
+    if share is not None:
+        word = "noisy" if share > NOISY_SHARE else "quiet"
+        parts.append(f"{word}: {share:.0%} of blocks disturbed{_most(health)}")
+    outside = [ghost for ghost in ghosts if not ghost.contains_one]
+    widths = [ghost.half_width for ghost in ghosts if ghost.half_width is not None]
+    if outside:
+        worst = max(outside, key=lambda ghost: abs(ghost.ratio - 1))
+        parts.append(
+            f"contaminated: {worst.reference} against itself gave {worst.ratio:.3f} "
+            f"({worst.model}, {worst.protocol}); do not trust differences of this size, run again"
+        )
+    elif widths:
+        parts.append(f"ratios hold, the noise floor is {_span(widths)}")
+    elif ghosts:
+        parts.append("too few blocks to tell the noise floor; a larger --budget gives it")
+    if excess >= 0.02:
+        parts.append(f"absolute RTF may be {excess:.0%} high")
+    return "; ".join(parts)
+
+
+def _most(health: Sequence[Health]) -> str:
+    """Name what disturbed most blocks, where anything did."""
+    names = [name for line in health for name in disturbances(line)]
+    if not names:
+        return ""
+    return f", mostly because {CAUSES[max(CAUSES, key=names.count)]}"
+
+
+def _span(widths: Sequence[float]) -> str:
+    low, high = min(widths), max(widths)
+    return f"{high:.1%}" if len(widths) == 1 else f"{low:.1%} to {high:.1%}"
+
+
+def _excess(groups: Sequence[Sequence[CellData]]) -> float:
+    """Return by how much the median slot exceeds the quietest tenth, relative; the worst cell's.
+
+    A machine that slows down shows itself in the times of one and the same work.
+    """
+    worst = 0.0
+    for group in groups:
+        for data in group:
+            by_utterance: dict[str, list[float]] = {}
+            for record in data.records:
+                by_utterance.setdefault(record.utterance, []).append(record.processing_ns)
+            for times in by_utterance.values():
+                middle, low = quantile(times, 0.5), quantile(times, 0.1)
+                if len(times) >= 10 and middle and low:
+                    worst = max(worst, middle / low - 1)
+    return worst
+
+
+def _channels(health: Sequence[Health]) -> dict[str, float]:
+    """Return median and 90th percentile of everything that was recorded."""
+    found: dict[str, float] = {}
+    for name in CHANNELS:
+        values = [value for line in health for value in [getattr(line, name)] if value is not None]
+        for label, share in (("p50", 0.5), ("p90", 0.9)):
+            value = quantile(values, share)
+            if value is not None:
+                found[f"{name}_{label}"] = round(value, 4)
+    return found
+
+
+def _timed_share(groups: Sequence[Sequence[CellData]], health: Sequence[Health]) -> float | None:
+    """Return the share of the blocks' wall time that lay inside timed work.
+
+    Under the published protocol opening a session belongs to the work, though it is not counted.
+    """
+    wall_ns = sum(line.wall_ns for line in health)
+    if not wall_ns:
+        return None
+    timed_ns = sum(
+        record.processing_ns + (record.load_ns if data.cell.protocol == "published" else 0)
+        for group in groups
+        for data in group
+        for record in data.records
+    )
+    return timed_ns / wall_ns

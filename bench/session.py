@@ -1,0 +1,184 @@
+"""One session: a fresh process for each cell, and the turns that they take."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench import health
+from bench.child import ChildError, ChildSilent, Worker
+from bench.job import Job
+from bench.messages import Command, Done, Loaded, Measure, Open, Ready, Source, Stop, WorkerSpec
+from bench.peak import Gemm
+from bench.records import Health, Outcome, Record
+from bench.schedule import block_turns
+from bench.store import RunFolder
+
+Spawn = Callable[[WorkerSpec, Path], Worker]
+
+
+class Progress(Protocol):
+    """Where a run tells what it is doing."""
+
+    def phase(self, text: str) -> None:
+        """Say what begins now."""
+        ...
+
+    def advance(self, done: float) -> None:
+        """Say which share of all measuring is done, 0 to 1."""
+        ...
+
+
+@dataclass
+class Settings:
+    """What all sessions of a run share. Clock and spawner are given so that tests need not wait."""
+
+    folder: RunFolder
+    sources: tuple[Source, ...]
+    progress: Progress
+    cores: Sequence[int]
+    seed: int
+    timeout_s: float
+    precision: float
+    clock: Callable[[], float] = time.monotonic
+    spawn: Spawn = Worker
+
+
+@dataclass
+class _Slot:
+    """A cell with its process."""
+
+    job: Job
+    worker: Worker
+
+
+class Session:
+    """The processes of one session, alive at once; all but the one at work are stopped."""
+
+    def __init__(self, number: int, settings: Settings, stack: ExitStack) -> None:
+        self._number = number
+        self._settings = settings
+        self._stack = stack
+        self._slots: list[_Slot] = []
+        self._gemm = Gemm()
+        #: Utterance -> number of chunks, known once a process has loaded.
+        self.chunks: Mapping[str, int] = {}
+
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Start a process for each job; all load together, but open one by one."""
+        if jobs:
+            self._settings.progress.phase(f"session {self._number + 1}: loading {jobs[0]}")
+        started = [_Slot(job, self._spawn(job)) for job in jobs]
+        for slot in started:
+            self._listen(slot, until=Loaded)
+        for slot in started:
+            with self._awake(slot):
+                self._listen(slot, Open(), until=Ready)
+        self._slots += started
+
+    def block(self, block: int, utterances: tuple[str, ...]) -> None:
+        """Let the processes take their turns, and write down what else the machine did."""
+        slots = {slot.job.cell_id: slot for slot in self._running()}
+        if not slots:
+            return
+        settings = self._settings
+        before = health.read(slot.worker.pid for slot in slots.values())
+        for turn in block_turns(list(slots), block=block, seed=settings.seed, session=self._number):
+            slot = slots[turn.cell_id]
+            order = Measure(block=block, position=turn.position, utterances=utterances)
+            with self._awake(slot):
+                self._listen(slot, order, until=Done)
+        after = health.read(slot.worker.pid for slot in self._running())
+        first = next(iter(slots.values())).job
+        self._keep(
+            first,
+            health.between(
+                before,
+                after,
+                cell_id=first.cell_id,
+                session=self._number,
+                block=block,
+                gemm_gflops=round(self._gemm.gflops(first.cell.threads), 2),
+            ),
+        )
+
+    def finish(self) -> None:
+        """Have the processes write their embeddings and end."""
+        for slot in self._running():
+            slot.worker.resume()
+            self._listen(slot, Stop(), until=Outcome)
+
+    def _running(self) -> list[_Slot]:
+        return [slot for slot in self._slots if not slot.job.failed]
+
+    def _spawn(self, job: Job) -> Worker:
+        settings = self._settings
+        assert job.prepared.artifact is not None
+        assert job.prepared.reference is not None
+        embeddings = settings.folder.embeddings.resolve() / f"{job.cell_id}.npz"
+        spec = WorkerSpec(
+            cell_id=job.cell_id,
+            cell=job.cell,
+            artifact=job.prepared.artifact,
+            sources=settings.sources,
+            reference=job.prepared.reference,
+            embeddings=embeddings if self._number == 0 and not job.cell.replica else None,
+            cores=tuple(settings.cores[: job.cell.threads]),
+            session=self._number,
+        )
+        return self._stack.enter_context(settings.spawn(spec, settings.folder.logs))
+
+    @contextmanager
+    def _awake(self, slot: _Slot) -> Iterator[None]:
+        """Let a process run, and stop it again: threads that spin in wait would take a core."""
+        if not slot.job.failed:
+            slot.worker.resume()
+        yield
+        if not slot.job.failed:
+            slot.worker.pause()
+
+    def _listen(
+        self,
+        slot: _Slot,
+        command: Command | None = None,
+        *,
+        until: type[Loaded] | type[Ready] | type[Done] | type[Outcome],
+    ) -> None:
+        """Send a command and take answers until the awaited one; a failure ends the cell."""
+        job, worker, settings = slot.job, slot.worker, self._settings
+        if job.failed:
+            return
+        try:
+            if command is not None:
+                worker.send(command)
+            while not job.failed:
+                reply = worker.receive(settings.timeout_s)
+                match reply:
+                    case Loaded():
+                        self.chunks = reply.chunks
+                    case Ready():
+                        job.ready = job.ready or reply
+                    case Record():
+                        self._keep(job, reply)
+                    case Outcome():
+                        job.take(reply)
+                        if reply.status != "ok":
+                            job.end(settings.folder, reply.status, reply.reason)
+                if isinstance(reply, until):
+                    return
+        except ChildSilent as error:
+            worker.close()
+            job.end(settings.folder, "timed_out", str(error))
+        except ChildError as error:
+            worker.close()
+            job.end(settings.folder, "failed", str(error))
+
+    def _keep(self, job: Job, line: Record | Health) -> None:
+        """Write a line, and remember it for the looks."""
+        if isinstance(line, Record):
+            job.data.records.append(line)
+        else:
+            job.data.health.append(line)
+        self._settings.folder.append(line)

@@ -1,0 +1,1 @@
+"""The method tested, not trusted: on simulated machines, and on this one."""

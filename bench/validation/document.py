@@ -1,0 +1,86 @@
+"""`reports/validation.md` and its picture: what the validation found, with the number of runs."""
+
+import statistics
+from collections.abc import Sequence
+from io import BytesIO
+
+from scipy.special import betaincinv
+
+from bench.report.markdown import grid
+from bench.validation.machine import Finding
+from bench.validation.simulate import Result
+
+
+def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
+    """Return the exact 95 % interval of a rate.
+
+    Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits, Biometrika 26, 1934.
+    """
+    low = float(betaincinv(hits, trials - hits + 1, 0.025)) if hits else 0.0
+    high = float(betaincinv(hits + 1, trials - hits, 0.975)) if hits < trials else 1.0
+    return low, high
+
+
+def rate(hits: int, trials: int) -> str:
+    """Write a rate with its exact interval: `57 of 60: 95.0 % (86.1 to 99.0)`."""
+    low, high = binomial_interval(hits, trials)
+    return f"{hits} of {trials}: {hits / trials:.1%} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def simulation_table(results: dict[str, Result]) -> str:
+    """Return the table of simulated runs."""
+    lines = [["method", "runs", "95 % intervals that hold the truth", "median half width"]]
+    lines += [
+        [name, str(r.trials), rate(round(r.coverage * r.trials), r.trials), f"{r.half_width:.1%}"]
+        for name, r in results.items()
+    ]
+    return grid(lines, [False, True, True, True])
+
+
+def machine_table(findings: Sequence[Finding]) -> str:
+    """Return the table of runs on this machine, a row a replica."""
+    lines = [
+        ["against the reference", "runs", "called different", "truth held", "half width", "ratio"]
+    ]
+    for name in dict.fromkeys(each.replica for each in findings):
+        found = [each for each in findings if each.replica == name]
+        lines.append(
+            [
+                name,
+                str(len(found)),
+                rate(sum(each.differs for each in found), len(found)),
+                rate(sum(each.holds for each in found), len(found)),
+                f"{statistics.median(each.half_width for each in found):.2%}",
+                f"{statistics.median(each.ratio for each in found):.4f} "
+                f"(true {statistics.median(each.true_ratio for each in found):.4f})",
+            ]
+        )
+    return grid(lines, [False, True, True, True, True, True])
+
+
+def picture(findings: Sequence[Finding]) -> bytes:
+    """Draw every run's interval, sorted by its estimate, a panel a replica; return a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(each.replica for each in findings))
+    figure = Figure(figsize=(9, 1.4 * len(names) + 0.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for panel, name in zip(panels, names, strict=True):
+        found = sorted((e for e in findings if e.replica == name), key=lambda e: e.ratio)
+        truth = statistics.median(each.true_ratio for each in found)
+        for index, each in enumerate(found):
+            color = "#0072b2" if each.holds else "#d55e00"
+            panel.plot([100 * (e - 1) for e in (each.low, each.high)], [index] * 2, color=color)
+        panel.axvline(100 * (truth - 1), color="black", linewidth=0.8)
+        panel.axvline(0, color="grey", linewidth=0.8, linestyle=":")
+        missed = sum(not each.holds for each in found)
+        panel.set_title(f"{name}: {len(found) - missed} of {len(found)} hold the truth", loc="left")
+        panel.set_yticks([])
+    panels[-1].set_xlabel(
+        "time against the reference, % (blue: the 95 % interval holds the truth, the black line)"
+    )
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()

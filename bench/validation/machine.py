@@ -1,0 +1,107 @@
+"""The method on this very machine: an engine against itself, and with a slow-down that is known.
+
+A short run has one comparison of six cells, all the same engine and model: the reference, its ghost
+and another twin (nothing may differ), and three that compute on for 3, 5 and 10 % of each call's
+time (the interval should hold that, and exclude 1).
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.contrasts import estimate_ratio
+from bench.group import Group
+from bench.job import Job
+from bench.records import Cell, Record, Value
+from bench.session import Settings
+from bench.stats import relative_half_width
+from bench.workload import Prepared
+
+#: Name of the replica -> share of a call's time that is added to it.
+SLOWDOWNS: Mapping[str, float] = {"twin": 0.0, "slow 3 %": 0.03, "slow 5 %": 0.05, "slow 10 %": 0.1}
+
+
+class Finding(Value):
+    """What one run said of one replica: its interval against the reference."""
+
+    run: int
+    replica: str
+    true_ratio: float
+    ratio: float
+    low: float
+    high: float
+    sessions: int
+    blocks: int
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the interval holds the truth."""
+        return self.low <= self.true_ratio <= self.high
+
+    @property
+    def differs(self) -> bool:
+        """Whether the run would call the two different."""
+        return not self.low <= 1 <= self.high
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width, relative."""
+        return relative_half_width((self.low, self.high))
+
+
+@dataclass(frozen=True)
+class Short:
+    """How long a run is: seconds of measuring, and sessions."""
+
+    budget_s: float
+    sessions: int = 6
+
+
+def run_once(prepared: Prepared, settings: Settings, short: Short, *, number: int) -> list[Finding]:
+    """Make one run and return its findings; the run is done when they are there.
+
+    Args:
+        prepared: the cell that is replicated.
+        settings: of the run; its seed should change from run to run.
+        short: how long.
+        number: of the run, for the findings.
+    """
+    jobs = [Job.of(prepared), *(_replica(prepared, *each) for each in SLOWDOWNS.items())]
+    for job in jobs:
+        settings.folder.append(job.data.declaration)
+    group = Group(jobs, settings)
+    began_s = time.monotonic()
+    group.measure_first(share_s=short.budget_s, longest_s=short.budget_s, sessions=short.sessions)
+    return list(_findings(group, number, time.monotonic() - began_s))
+
+
+def _replica(prepared: Prepared, name: str, slowdown: float) -> Job:
+    cell = prepared.cell.model_copy(update={"replica": name, "slowdown": slowdown})
+    return Job.of(Prepared(cell, prepared.title, prepared.artifact, prepared.reference))
+
+
+def _findings(group: Group, number: int, seconds: float) -> Iterator[Finding]:
+    reference = group.jobs[0].data
+    course = reference.course
+    for job in group.running[1:]:
+        estimate = estimate_ratio(job.data, reference, alpha=course.alpha if course else 0.05)
+        if estimate is None or estimate.interval is None:
+            continue
+        yield Finding(
+            run=number,
+            replica=job.cell.replica,
+            true_ratio=true_ratio(job.cell, reference.records),
+            ratio=estimate.ratio,
+            low=estimate.interval[0],
+            high=estimate.interval[1],
+            sessions=estimate.sessions,
+            blocks=estimate.blocks,
+            seconds=round(seconds, 1),
+        )
+
+
+def true_ratio(cell: Cell, reference: Sequence[Record]) -> float:
+    """Return the ratio that was injected: the engine's calls are slowed, the front end is not."""
+    engine_ns = sum(record.engine_ns for record in reference)
+    return 1 + cell.slowdown * engine_ns / sum(record.processing_ns for record in reference)

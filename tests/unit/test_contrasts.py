@@ -1,0 +1,90 @@
+"""From records to contrasts: pairs within blocks, cycles over utterances."""
+
+import math
+
+import pytest
+
+from bench.contrasts import complete_slots, contrasts, estimate_ratio, group_ratios
+from bench.records import Cell, Course, Declaration, Outcome, Protocol, Record
+from bench.store import CellData
+
+
+def cell_data(engine: str, protocol: Protocol = "steady", replica: str = "") -> CellData:
+    """Return a cell without records."""
+    cell = Cell(
+        model="xvec", engine=engine, form="dynamic", threads=1, chunk_samples=32000,
+        protocol=protocol, replica=replica,
+    )  # fmt: skip
+    return CellData(Declaration(cell_id=engine + replica, cell=cell, title="XVEC"))
+
+
+def add(data: CellData, session: int, block: int, position: int, **times_ms: float) -> None:
+    """Add a slot: utterance=milliseconds."""
+    for name, ms in times_ms.items():
+        ns = round(ms * 1e6)
+        data.records.append(
+            Record(
+                cell_id=data.declaration.cell_id, session=session, block=block, position=position,
+                utterance=name, audio_ns=10**9, padded_audio_ns=2 * 10**9, load_ns=1,
+                first_chunk_ns=1, frontend_ns=1, engine_ns=ns - 2, processing_ns=ns,
+                chunk_ns=(ns,), cpu_ns=ns,
+            )
+        )  # fmt: skip
+
+
+def test_linear_drift_cancels_exactly() -> None:
+    """A machine that slows down by the same factor every slot leaves the ratio exact."""
+    ours, theirs = cell_data("mnn"), cell_data("onnxruntime")
+    for slot, (data, factor) in enumerate([(ours, 2), (theirs, 1), (theirs, 1), (ours, 2)]):
+        add(data, 0, 0, slot, a=factor * 1000 * 1.1**slot)
+    assert contrasts(ours, theirs) == [[pytest.approx(math.log(2), abs=1e-6)]]
+
+
+def test_published_contrasts_take_every_utterance() -> None:
+    """The ratio depends on length there, so portions are summed before they are compared."""
+    cases: dict[Protocol, list[float]] = {"steady": [2.0, 1.0], "published": [1200 / 1100]}
+    for protocol, expected in cases.items():
+        ours, theirs = cell_data("mnn", protocol), cell_data("onnxruntime", protocol)
+        for position in (0, 1):
+            add(ours, 0, 0, position, a=200)
+            add(theirs, 0, 0, position, a=100)
+            add(ours, 0, 1, position, b=1000)
+            add(theirs, 0, 1, position, b=1000)
+        (found,) = contrasts(ours, theirs)
+        assert [math.exp(each) for each in found] == pytest.approx(expected)
+
+
+def test_what_was_cut_short_does_not_count() -> None:
+    """A block with a slot missing, or one half done, gives no contrast and no time."""
+    ours, theirs = cell_data("mnn"), cell_data("onnxruntime")
+    for data in (ours, theirs):
+        for position in (0, 1):
+            add(data, 0, 0, position, a=100, b=100)
+        add(data, 0, 1, 0, a=100, b=100)
+    add(ours, 0, 1, 1, a=100)
+    assert contrasts(ours, theirs) == [[0.0]]
+    assert [len(slot) for slot in complete_slots(ours.records)] == [2, 2, 2]
+
+
+def test_ratios_leave_replicas_out_and_follow_the_course() -> None:
+    """The reference is the first cell that is ok; precision and alpha are the course's."""
+    failed, reference, other = cell_data("bad"), cell_data("onnxruntime"), cell_data("mnn")
+    ghost = cell_data("onnxruntime", replica="ghost")
+    failed.outcome = Outcome(cell_id="bad", status="failed")
+    for session in range(6):
+        for block in range(2):
+            for data, ms in ((reference, 100), (other, 103 + session % 3), (ghost, 100)):
+                add(data, session, block, 0, a=ms)
+                add(data, session, block, 1, a=ms)
+    course = Course(
+        cell_id="onnxruntime", looks=(6,), alpha=0.05, precision=0.05, blocks=2, portions=1
+    )
+    (ratio,) = group_ratios([failed, reference, other, ghost], course)
+    assert (ratio.engine, ratio.reference) == ("mnn", "onnxruntime")
+    assert (ratio.sessions, ratio.blocks, ratio.decided) == (6, 12, True)
+    strict = course.model_copy(update={"precision": 1e-4})
+    assert not group_ratios([reference, other], strict)[0].decided
+    wide = estimate_ratio(other, reference, alpha=0.005)
+    assert wide is not None
+    assert ratio.ci95 is not None
+    assert wide.half_width > (ratio.ci95[1] - ratio.ci95[0]) / 2
