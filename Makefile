@@ -7,7 +7,7 @@ OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench bench-zoo test lint type clean
+.PHONY: help install bench bench-zoo validate test lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench: $(STAMP) ## measure the published table and RTF by chunk size into OUT (d
 # Status 1 says that a row is not ok: MNN's static CAM++ is wrong, and the table shows it.
 bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (default runs/zoo); goes on where it was stopped
 	$(BIN)/rtfbench run zoo --out $(ZOO_OUT) --resume || [ $$? -eq 1 ]
+
+validate: $(STAMP) ## test the intervals on simulated machines and on this one (an hour), into reports/validation.md; goes on where it was stopped
+	$(BIN)/python -m bench.validation --out reports
 
 test: lint type ## run lint, type and every test
 	$(BIN)/python -m pytest

@@ -15,7 +15,7 @@ from typing import NamedTuple
 #: A slot this long is short against the drift of a shared machine, and long against a switch.
 SLOT_S = 0.3
 #: A slot has at least this many chunks to the one untimed chunk that begins it.
-CHUNKS_PER_SLOT = 8
+CHUNKS_PER_SLOT = 10
 #: Looks come at the first number of sessions and at its doublings, this many in all at most.
 MOST_LOOKS = 3
 #: Further looks are declared when their sessions can have this many blocks each.

@@ -16,7 +16,7 @@ FLOORS: list[list[str]] = [
     ["frontends", "engines"],
     ["bench", "bench.errors", "bench.cache"],
     ["bench.records", "bench.schedule", "bench.stats", "bench.threads", "bench.scoring"],
-    ["bench.peak", "bench.slowed", "bench.health"],
+    ["bench.peak", "bench.slowed", "bench.health", "bench.advice"],
     ["bench.messages", "bench.plan", "bench.store", "bench.environment", "bench.parity"],
     ["bench.embeddings", "bench.trials", "bench.trial_check"],
     ["bench.contrasts"],

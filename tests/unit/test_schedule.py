@@ -48,7 +48,7 @@ def test_the_seed_decides_the_order() -> None:
 
 
 def test_portions_fill_slots_evenly() -> None:
-    """Every utterance is in one portion; a slot has about its length, or eight chunks."""
+    """Every utterance is in one portion; a slot has about its length, or ten chunks."""
     chunks = {f"u{index}": 1 + index % 5 for index in range(40)}
     parts = portions(chunks, chunk_s=0.02)
     assert sorted(name for part in parts for name in part) == sorted(chunks)

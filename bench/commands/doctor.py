@@ -1,0 +1,132 @@
+"""`rtfbench doctor`: what this machine can resolve, what the harness costs, what would help."""
+
+import math
+import os
+import statistics
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import advice, audio_input, environment
+from bench.audio_input import read_source
+from bench.commands.run import progress_on_stderr
+from bench.errors import InputError
+from bench.group import Group
+from bench.job import Job
+from bench.messages import Source
+from bench.noise import NOISY_SHARE
+from bench.pipeline import Pipeline
+from bench.plan import Plan, expand
+from bench.records import Noise, Summary
+from bench.report.terminal import Output
+from bench.session import Settings
+from bench.store import RunFolder
+from bench.summary import summarize
+from bench.workload import Prepared, prepare
+from bench.zoo import catalog
+from engines import registry
+from engines.null import NullEngine
+from engines.protocol import EngineError, SessionOptions
+
+OK, CONTAMINATED = 0, 1
+#: For this long the sentence says what can be resolved.
+STATED_S = 60.0
+OVERHEAD_ROUNDS = 50
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the harness itself takes: nanoseconds a chunk, and of a chunk of the model's."""
+
+    chunk_ns: float
+    share: float | None
+
+
+def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
+    """Measure, print what was found, and return the exit status: 1 where twins looked different."""
+    cores = environment.usable_cores()
+    machine = advice.read(cores, load_average_1min=os.getloadavg()[0])
+    plan = Plan(models=(model,), engines=(engine,), threads=(threads,), protocols=("steady",))
+    sources = tuple(audio_input.check(()).sources)
+    try:
+        catalog.get(model)
+        cells = expand(plan, lambda name: registry.get(name).default_form)
+    except (catalog.UnknownModelError, EngineError) as error:
+        raise InputError(str(error)) from error
+    with tempfile.TemporaryDirectory(prefix="rtfbench-doctor-") as scratch:
+        folder = RunFolder.create(Path(scratch), overwrite=False, resume=False)
+        host = environment.describe(audio=[s.name for s in sources], audio_s=0.0, weights="")
+        with progress_on_stderr() as progress:
+            settings = Settings(
+                folder=folder,
+                sources=sources,
+                progress=progress,
+                cores=cores,
+                seed=0,
+                timeout_s=120,
+                precision=plan.precision,
+            )
+            (prepared,) = prepare(
+                cells, sources, cores=len(cores), logs=folder.logs, phase=progress.phase
+            )
+            if prepared.refusal is None:
+                job = Job.of(prepared)
+                folder.append(job.data.declaration)
+                group = Group([job], settings)
+                took_s = group.measure_first(
+                    share_s=budget_s, longest_s=budget_s, sessions=plan.sessions
+                )
+        if prepared.refusal is not None:
+            raise InputError(prepared.refusal.reason)
+        summary = summarize(host, list(folder.cells().values()))
+    (row,) = summary.cells
+    if row.status != "ok" or summary.noise is None:
+        raise InputError(f"{engine} on {model}: {row.status}: {row.reason}")
+    cost = measure_cost(prepared, sources[0], row.chunk_ms)
+    output = Output()
+    for line in report(summary, summary.noise, cost, took_s):
+        output.print(line)
+    for text in advice.advise(machine):
+        output.print(f"- {text}")
+    return CONTAMINATED if summary.noise.contaminated else OK
+
+
+def report(summary: Summary, noise: Noise, cost: Cost, took_s: float) -> Iterator[str]:
+    """Yield what was found, a line each."""
+    (row,) = summary.cells
+    yield (
+        f"{row.title}, {row.engine_label}, {row.threads} thread{'s' * (row.threads > 1)}, against "
+        f"itself: {row.sessions} sessions, {row.passes} passes in {took_s:.0f} s of measuring"
+    )
+    ghost = noise.ghosts[0] if noise.ghosts else None
+    if ghost is not None and ghost.ci95 is not None and ghost.half_width is not None:
+        low, high = ghost.ci95
+        yield f"itself / itself: {ghost.ratio:.4f} ({low:.4f} to {high:.4f})"
+        # The width falls with the square root of the time.
+        floor = ghost.half_width * math.sqrt(took_s / STATED_S)
+        yield f"this machine resolves ratios of {floor:.1%} in {STATED_S:.0f} s of measuring two"
+    else:
+        yield "too few sessions for an interval; a larger --budget gives it"
+    yield noise.sentence
+    if noise.timed_share is not None:
+        yield f"{noise.timed_share:.0%} of the measuring time lay inside timed slots (aim: 85 %)"
+    share = "" if cost.share is None else f", {cost.share:.2%} of a {row.title} chunk (aim: 1 %)"
+    yield f"the harness's own cost, front end apart: {cost.chunk_ns / 1000:.1f} µs a chunk{share}"
+    if noise.disturbed_share is not None and noise.disturbed_share > NOISY_SHARE:
+        yield "the machine was disturbed; a quieter hour gives narrower intervals"
+
+
+def measure_cost(prepared: Prepared, source: Source, chunk_ms: float | None) -> Cost:
+    """Return what cutting, calling and pooling take where the engine computes nothing."""
+    assert prepared.artifact is not None
+    session = NullEngine().open(prepared.artifact, SessionOptions())
+    pipeline = Pipeline(prepared.cell.chunk_samples)
+    waveform = read_source(source)
+    costs_ns = []
+    for _ in range(OVERHEAD_ROUNDS):
+        embedded = pipeline.embed(session, waveform)
+        own_ns = embedded.processing_ns - embedded.frontend_ns
+        costs_ns.append(own_ns / len(embedded.chunk_ns))
+    chunk_ns = statistics.median(costs_ns)
+    return Cost(chunk_ns, chunk_ns / (chunk_ms * 1e6) if chunk_ms else None)

@@ -1,0 +1,16 @@
+"""A child process that says it is done, then waits: what a paused worker looks like."""
+
+import argparse
+import os
+import time
+
+from bench.child import die_with_parent
+from bench.messages import Done
+
+parser = argparse.ArgumentParser()
+parser.add_argument("spec")
+parser.add_argument("--answer-fd", type=int)
+arguments = parser.parse_args()
+die_with_parent()
+os.write(arguments.answer_fd, (Done().model_dump_json() + "\n").encode())
+time.sleep(60)
