@@ -62,6 +62,8 @@ class Axes(Value):
     weight: Annotated[float, Field(gt=0)] = 1.0
     #: Sets of fresh processes before intervals are looked at; fewer where the budget is short.
     sessions: Annotated[int, Field(ge=1)] = 6
+    #: Whether each comparison's reference takes turns with itself too, for the noise floor.
+    ghost: bool = True
 
     @field_validator("engines")
     @classmethod

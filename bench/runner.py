@@ -51,7 +51,9 @@ class Runner:
         )
         jobs = [job for job in map(Job.of, ready) if job.cell_id not in done]
         groups = [
-            Group(list(same), settings) for _, same in groupby(jobs, key=lambda j: j.cell.group)
+            Group(same, settings, ghost=axes_of(self._plan, same[0].cell).ghost)
+            for _, found in groupby(jobs, key=lambda job: job.cell.group)
+            for same in [list(found)]
         ]
         for group in groups:
             self._declare(group)
