@@ -51,6 +51,7 @@ def summarize_cell(data: CellData) -> CellSummary:
         flops_basis=data.declaration.flops_basis,
         about=data.declaration.about,
         artifact_bytes=data.declaration.artifact_bytes,
+        denormal_share=data.declaration.denormal_share,
         passes=len(passes),
         rtf=median(rtfs),
         rtf_ci95=median_interval(rtfs),
