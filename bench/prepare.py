@@ -84,10 +84,17 @@ def main() -> None:
     """Make everything that the request names."""
     request = PrepareRequest.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     model = seeded_model(request.model)
+    failures: list[str] = []
     for artifact_request in request.artifacts:
-        make_artifact(model, artifact_request)
+        try:
+            make_artifact(model, artifact_request)
+        except convert.ConversionError as error:
+            # The other files, and what embeddings are compared with, are of use without this one.
+            failures.append(str(error))
     for reference_request in request.references:
         make_reference(model, reference_request)
+    if failures:
+        sys.exit(failures[0])
 
 
 if __name__ == "__main__":
