@@ -34,6 +34,7 @@ class Job:
             about=artifact.about if artifact else "",
             macs=artifact.macs if artifact else None,
             artifact_sha256=artifact.sha256 if artifact else "",
+            denormal_share=artifact.denormal_share if artifact else None,
             artifact_bytes=artifact.path.stat().st_size if artifact else None,
         )
         return cls(prepared, CellData(declaration))

@@ -9,16 +9,20 @@ from pathlib import Path
 import torch
 
 from bench import reference
-from bench.audio_input import read_source
+from bench.audio_input import DEFAULT_SPEECH, read_source
 from bench.cache import sha256_of
 from bench.pipeline import Pipeline
+from bench.user_models import natural_chunk_samples
 from bench.workload import PrepareRequest
 from bench.zoo import artifacts, build, catalog, convert, counter, export
 from bench.zoo.artifacts import ArtifactRequest
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.repvgg import reparameterize
-from bench.zoo.seeded import denormal_share, seed_weights, speech_like_features
+from bench.zoo.seeded import denormal_share, seed_weights
 from engines.protocol import ModelArtifact
+from frontends.audio import read_audio
+
+SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
 
 
 def seeded_model(name: str) -> torch.nn.Module:
@@ -28,11 +32,10 @@ def seeded_model(name: str) -> torch.nn.Module:
     return reparameterize(model).eval()
 
 
-def about_weights(model: torch.nn.Module, num_frames: int | None) -> str:
-    """Say what share of the activations is denormal, which would slow some CPUs down."""
-    features_BTM = speech_like_features(1, num_frames or counter.PUBLISHED_NUM_FRAMES)
-    share = denormal_share(model, features_BTM)
-    return f"{share:.2%} of the activations denormal" if share else "no activation denormal"
+def denormals_on_speech(model: torch.nn.Module, num_frames: int) -> float:
+    """Return the share of denormal activations on one chunk of recorded speech."""
+    pipeline = Pipeline(natural_chunk_samples(num_frames))
+    return denormal_share(model, pipeline.first_chunk(read_audio(SPEECH)))
 
 
 def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArtifact:
@@ -46,7 +49,8 @@ def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArti
     path = folder / request.file_name
     if request.format == "mnn" and not path.is_file():
         convert.to_mnn(onnx_path, path, static=request.form == "static")
-    counts = counter.count(model, request.chunk_frames or counter.PUBLISHED_NUM_FRAMES)
+    counted_frames = request.chunk_frames or counter.PUBLISHED_NUM_FRAMES
+    counts = counter.count(model, counted_frames)
     artifact = ModelArtifact(
         name=request.model,
         path=path,
@@ -59,7 +63,7 @@ def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArti
         params=counts.params,
         flops=counts.published_flops,
         macs=counts.macs if request.chunk_frames else None,
-        about=about_weights(model, request.chunk_frames),
+        denormal_share=denormals_on_speech(model, counted_frames),
     )
     artifacts.remember(request, artifact)
     return artifact
@@ -80,10 +84,17 @@ def main() -> None:
     """Make everything that the request names."""
     request = PrepareRequest.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     model = seeded_model(request.model)
+    failures: list[str] = []
     for artifact_request in request.artifacts:
-        make_artifact(model, artifact_request)
+        try:
+            make_artifact(model, artifact_request)
+        except convert.ConversionError as error:
+            # The other files, and what embeddings are compared with, are of use without this one.
+            failures.append(str(error))
     for reference_request in request.references:
         make_reference(model, reference_request)
+    if failures:
+        sys.exit(failures[0])
 
 
 if __name__ == "__main__":

@@ -134,14 +134,20 @@ def main() -> None:
     """Make everything that the request names."""
     request = PrepareRequest.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     assert request.user is not None
+    failures: list[str] = []
     try:
         for artifact_request in request.artifacts:
-            make_artifact(request.user, artifact_request)
+            try:
+                make_artifact(request.user, artifact_request)
+            except convert.ConversionError as error:
+                # The other files, and the reference, are of use without this one.
+                failures.append(str(error))
         for reference_request in request.references:
             make_reference(request.user, reference_request)
-    except (InputError, EngineError, convert.ConversionError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    except (InputError, EngineError) as error:
+        failures.append(str(error))
+    if failures:
+        sys.exit(failures[-1])
 
 
 if __name__ == "__main__":

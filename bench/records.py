@@ -76,7 +76,10 @@ class Parity(Value):
 
 
 class Declaration(Value):
-    """A cell and the facts of its model file; counts are exact, None where unknown."""
+    """A cell and the facts of its model file; counts are exact, None where unknown.
+
+    `denormal_share` is the share of denormal values among all that the model computes on speech.
+    """
 
     kind: Literal["declaration"] = "declaration"
     cell_id: str
@@ -89,6 +92,7 @@ class Declaration(Value):
     about: str = ""
     artifact_sha256: str = ""
     artifact_bytes: int | None = None
+    denormal_share: float | None = None
 
 
 class Course(Value):
@@ -244,6 +248,7 @@ class CellSummary(Value):
     flops_basis: str = "by the published convention (200 frames)"
     about: str = ""
     eer: float | None = None
+    denormal_share: float | None = None
 
     @property
     def engine_label(self) -> str:

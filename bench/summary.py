@@ -61,6 +61,7 @@ def summarize_cell(data: CellData) -> CellSummary:
         flops_basis=data.declaration.flops_basis,
         about=data.declaration.about,
         artifact_bytes=data.declaration.artifact_bytes,
+        denormal_share=data.declaration.denormal_share,
         passes=_passes(measured),
         sessions=len({record.session for record in measured}),
         rtf=level and level.rtf,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench import reference, user_models
@@ -9,10 +10,11 @@ from bench.child import ChildError, run_module
 from bench.errors import InputError
 from bench.messages import Source
 from bench.model_files import is_path
-from bench.plan import parse_engine
+from bench.plan import DEFAULT_CHUNK_SAMPLES, parse_engine
+from bench.probe import probe
 from bench.records import WHOLE_UTTERANCE, Cell, Status, Value
 from bench.reference import ReferenceRequest
-from bench.user_models import UserModel
+from bench.user_models import UserModel, natural_chunk_samples
 from bench.zoo import artifacts, catalog
 from bench.zoo.artifacts import ArtifactRequest
 from engines import registry
@@ -20,6 +22,9 @@ from engines.protocol import EngineError, Form, ModelArtifact
 from frontends.chunking import ChunkPolicy
 
 STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
+
+#: What exporting a model of the catalog imports.
+ZOO_PACKAGES = ("torch", "onnx", "onnxscript")
 
 Users = Mapping[str, UserModel]
 
@@ -74,6 +79,9 @@ def prepare(
         logs: a folder for the requests and what the processes print.
         phase: is told what begins.
         users: the models that are no names of the catalog but files.
+
+    Raises:
+        InputError: models of the catalog cannot be made here; the message names the cure.
     """
     job = _Job(sources, cores, users or {})
     failures: dict[str, str] = {}
@@ -94,7 +102,7 @@ def artifact_for(
     engine: str,
     *,
     form: Form | None,
-    chunk_samples: int,
+    chunk_samples: int | None,
     logs: Path,
     phase: Callable[[str], None],
 ) -> ModelArtifact:
@@ -104,7 +112,8 @@ def artifact_for(
         model: a name of the catalog, or a path.
         engine: an engine's name, with settings or without.
         form: None takes what the engine prefers, or the only one that a file has.
-        chunk_samples: the chunk that a static model is fixed to, `WHOLE_UTTERANCE` for none.
+        chunk_samples: the chunk that a static model is fixed to, `WHOLE_UTTERANCE` for none;
+            None takes the one of a static file, or the usual one.
         logs: a folder for the request and what the preparing process prints.
         phase: is told what begins.
 
@@ -113,6 +122,11 @@ def artifact_for(
         ChildError: making the file failed.
     """
     user = user_models.load(model) if is_path(model) else None
+    if chunk_samples is None:
+        fixed_frames = user.file.num_frames if user else None
+        chunk_samples = (
+            natural_chunk_samples(fixed_frames) if fixed_frames else DEFAULT_CHUNK_SAMPLES
+        )
     try:
         slug = user.slug if user else catalog.get(model).name
         reader = registry.get(parse_engine(engine).name)
@@ -136,7 +150,13 @@ def artifact_for(
     if artifacts.find(request, folder) is None:
         phase(f"preparing {model} (once, then cached)")
         logs.mkdir(parents=True, exist_ok=True)
-        _make(PrepareRequest(model=slug, artifacts=(request,), references=(), user=user), logs)
+        try:
+            _make(PrepareRequest(model=slug, artifacts=(request,), references=(), user=user), logs)
+        except ChildError:
+            runtime = probe(reader.name)
+            if not runtime.ok:
+                raise InputError(f"{reader.name}: {runtime.reason}") from None
+            raise
     found = artifacts.find(request, folder)
     if found is None:
         raise ChildError(f"{model}: its files vanished from the cache; run again")
@@ -144,10 +164,31 @@ def artifact_for(
 
 
 def _make(request: PrepareRequest, logs: Path) -> None:
+    """Run the process that prepares a model.
+
+    Raises:
+        InputError: a package is missing without which no model of the catalog can be made.
+        ChildError: something was not made.
+    """
+    if request.user is None:
+        _require_zoo(request.model)
     path = logs / f"prepare-{request.model}.json"
     path.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")
     module = "bench.prepare_file" if request.user else "bench.prepare"
     run_module(module, str(path), log=path.with_suffix(".log"))
+
+
+def _require_zoo(model: str) -> None:
+    for package in ZOO_PACKAGES:
+        try:
+            found = find_spec(package) is not None
+        except ImportError:
+            found = False
+        if not found:
+            raise InputError(
+                f"{model}: making its files needs {package}, which is not installed; "
+                "install it with: pip install 'rtfbench[zoo]'"
+            )
 
 
 @dataclass(frozen=True)
@@ -196,6 +237,11 @@ class _Job:
             return Prepared(cell, title, refusal=refusal)
         artifact = artifacts.find(self._artifact_request(cell), self._folder(cell.model))
         path = self._reference_path(cell)
+        if artifact is None and failure is not None:
+            engine = probe(cell.engine)
+            if not engine.ok:
+                # Without its runtime, there was nothing to convert the model with either.
+                return Prepared(cell, title, refusal=Refusal("unavailable", engine.reason))
         if artifact is None or not path.is_file():
             reason = failure or f"{cell.model}: its files vanished from the cache; run again"
             return Prepared(cell, title, artifact, refusal=Refusal("failed", reason))

@@ -34,7 +34,9 @@ class ModelArtifact:
     (200 frames) unless `flops_basis` says otherwise; `macs` are the multiply-accumulates of
     convolution and linear layers at the frames of the chunk that is measured. Counts that are
     unknown are None. Input and output are the only ones where no name is given. `note` is for
-    whoever reads a measurement of the model, `about` goes with its counts.
+    whoever reads a measurement of the model, `about` goes with its counts. `denormal_share` is
+    the share of denormal values among all that the model computes on speech, None where nobody
+    has looked.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ModelArtifact:
     output_name: str | None = None
     note: str = ""
     about: str = ""
+    denormal_share: float | None = None
 
     def __post_init__(self) -> None:
         if (self.form == "static") != (self.num_frames is not None):

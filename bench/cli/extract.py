@@ -22,11 +22,12 @@ ModelForm = Annotated[
     Form | None, typer.Option(help="Model form. [default: what the engine prefers]")
 ]
 ChunkSamples = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--samples-per-chunk",
         "--chunk-samples",
-        help="Samples a chunk at 16 kHz, -1: whole utterance. A static model dictates it.",
+        help="Samples a chunk at 16 kHz, -1: whole utterance. "
+        "[default: 32000, or what a static model file is fixed to]",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Intra-op threads of a worker.")]
@@ -57,7 +58,7 @@ def extract(
     model: ModelName = "resnet34",
     engine: EngineName = None,
     form: ModelForm = None,
-    samples_per_chunk: ChunkSamples = 32000,
+    samples_per_chunk: ChunkSamples = None,
     threads: Threads = 1,
     jobs: Annotated[
         int, typer.Option(min=1, help="Worker processes, each on cores of its own if possible.")

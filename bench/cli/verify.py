@@ -33,7 +33,7 @@ def verify(
     model: ModelName = "resnet34",
     engine: EngineName = None,
     form: ModelForm = None,
-    samples_per_chunk: ChunkSamples = 32000,
+    samples_per_chunk: ChunkSamples = None,
     threads: Threads = 1,
     channel: Channel = None,
     resample: Resample = False,

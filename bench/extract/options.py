@@ -13,7 +13,8 @@ from bench.errors import InputError
 from bench.extract.messages import Setting
 from bench.extract.pool import Pool
 from bench.pipeline import chunk_samples_for
-from bench.plan import parse_engine
+from bench.plan import DEFAULT_CHUNK_SAMPLES, parse_engine
+from bench.user_models import natural_chunk_samples
 from bench.workload import artifact_for
 from engines import registry
 from engines.protocol import EngineError, Form, SessionOptions, chosen
@@ -22,12 +23,15 @@ from frontends.chunking import ChunkPolicy
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The options that say what computes an embedding; every command that embeds has them."""
+    """The options that say what computes an embedding; every command that embeds has them.
+
+    `chunk_samples` is None where a static model file may choose.
+    """
 
     model: str
     engine: str | None
     form: Form | None
-    chunk_samples: int
+    chunk_samples: int | None
     threads: int
     channel: int | None = None
     resample: bool = False
@@ -47,7 +51,8 @@ def setting_for(
         InputError: it cannot be had; the message names the option.
     """
     try:
-        ChunkPolicy(options.chunk_samples)
+        if options.chunk_samples is not None:
+            ChunkPolicy(options.chunk_samples)
         spec = parse_engine(options.engine or _default_engine(options.model))
         chosen(registry.get(spec.name), SessionOptions(options.threads, spec.settings))
     except (ValueError, EngineError) as error:
@@ -69,8 +74,13 @@ def setting_for(
         )
     except ChildError as error:
         raise InputError(f"{options.model}: {error}") from error
-    chunk_samples = chunk_samples_for(artifact, options.chunk_samples)
-    if chunk_samples != options.chunk_samples:
+    if options.chunk_samples is not None:
+        chunk_samples = chunk_samples_for(artifact, options.chunk_samples)
+    elif artifact.num_frames is not None:
+        chunk_samples = natural_chunk_samples(artifact.num_frames)
+    else:
+        chunk_samples = DEFAULT_CHUNK_SAMPLES
+    if chunk_samples not in (options.chunk_samples, DEFAULT_CHUNK_SAMPLES):
         frames = f"{artifact.num_frames} frames ({chunk_samples} samples)"
         note(f"{artifact.path}: a static model, which takes chunks of {frames}")
     return Setting(

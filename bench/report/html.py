@@ -99,7 +99,7 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
         lines=[_line(summary, row, best=id(row) in best) for row in summary.cells],
         notes=list(dict.fromkeys(row.note for row in summary.cells if row.note)),
         pictures=[(each, inline(each)) for each in pictures],
-        about=[*markdown.about(summary.environment), *counts_line(summary)],
+        about=[*markdown.about(summary), *counts_line(summary)],
         style=read("report.css"),
         script=read("report.js"),
         downloads={

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from bench.records import CellSummary, Environment, Summary
+from bench.records import CellSummary, Summary
 from bench.report.findings import findings
 from bench.report.tables import (
     Column,
     Footnotes,
     Section,
     counts_line,
+    denormals,
     extended_columns,
     part_columns,
     published_columns,
@@ -92,22 +93,22 @@ def _escape(text: str) -> str:
 
 
 def _about(summary: Summary) -> str:
-    environment = summary.environment
     lines = ["## About this run", ""]
     lines += [f"- {line}" for line in counts_line(summary)]
-    lines += [f"- {line}" for line in about(environment)]
+    lines += [f"- {line}" for line in about(summary)]
     return "\n".join(lines)
 
 
-def about(environment: Environment) -> list[str]:
+def about(summary: Summary) -> list[str]:
     """Describe host, software and input."""
+    environment = summary.environment
     memory_gb = environment.memory_bytes / 1e9
     packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
     return [
         "RTF is processing time (front end, chunking, inference) over true audio duration; the "
         "last chunk is filled up and costs a full one. Loading is its own column.",
         f"Audio: {len(environment.audio)} utterances, {environment.audio_s:.1f} s.",
-        f"Weights: {environment.weights}",
+        " ".join([f"Weights: {environment.weights}", *denormals(summary.cells)]),
         f"Host: {environment.cpu}, {environment.usable_cores} of {environment.cores} cores usable, "
         f"{memory_gb:.0f} GB, {environment.os}, load {environment.load_average_1min} at the start.",
         f"Software: rtfbench {environment.rtfbench}, Python {environment.python}, {packages}.",

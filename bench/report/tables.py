@@ -237,6 +237,21 @@ def counts_line(summary: Summary) -> list[str]:
     return list(lines)
 
 
+def denormals(rows: Sequence[CellSummary]) -> list[str]:
+    """Say what share of the models' activations is denormal, nothing where nobody has looked."""
+    shares = {r.title: r.denormal_share for r in rows if r.denormal_share is not None}
+    if not shares:
+        return []
+    some = [
+        f"{title} {figures.significant(100 * share, 2)} %"
+        for title, share in shares.items()
+        if share
+    ]
+    if len(some) < len(shares):
+        some.append("all others 0 %" if some else "0 %")
+    return [f"Denormal activations on a chunk of speech: {', '.join(some)}."]
+
+
 def _runtime_count(summary: Summary, row: CellSummary) -> str:
     """Return what a runtime itself counts for the same model and chunk, as a cross-check."""
     for other in summary.cells:

@@ -11,7 +11,7 @@ from engines.protocol import Form, Format, ModelArtifact
 
 WEIGHT_SEED = 0
 #: Packages whose version changes what is written.
-MAKERS = ("torch", "onnx", "onnxscript", "MNN")
+MAKERS = ("numpy", "torch", "onnx", "onnxscript", "MNN")
 
 _ARTIFACT = TypeAdapter(ModelArtifact)
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.zoo.layers import AsImage, Stride, basic_block, chain, conv2d, stage
+from bench.zoo.layers import AsImage, Residual, Stride, basic_block, chain, conv2d, stage
 from bench.zoo.pooling import TSTP
 
 HEAD_CHANNELS = 32
@@ -25,6 +25,23 @@ BLOCKS = ((12, 1), (24, 2), (16, 2))  # (layers, dilation)
 def bn_relu(channels: int) -> nn.Sequential:
     """Make the nonlinearity that stands before or behind every convolution over time."""
     return chain(batchnorm=nn.BatchNorm1d(channels), relu=nn.ReLU())
+
+
+class AppendedBnRelu(Residual):
+    """The nonlinearity of channels behind which a dense block has appended others; [B, C, T]."""
+
+    def __init__(self, num_before: int, num_appended: int) -> None:
+        super().__init__()
+        self.batchnorm = nn.BatchNorm1d(num_before + num_appended)
+        self.num_before = num_before
+
+    def branch_weights(self) -> list[Tensor]:
+        """Return those of the appended channels."""
+        return [self.batchnorm.weight[self.num_before :]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, C, T] to [B, C, T]."""
+        return F.relu(self.batchnorm(x))
 
 
 class ContextMask(nn.Module):
@@ -59,7 +76,7 @@ class DenseBlock(nn.Sequential):
     def __init__(self, in_channels: int, num_layers: int, dilation: int) -> None:
         super().__init__()
         for index in range(num_layers):
-            layer = dense_layer(in_channels + index * GROWTH, dilation)
+            layer = dense_layer(in_channels, index * GROWTH, dilation)
             self.add_module(f"tdnnd{index + 1}", layer)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,11 +86,17 @@ class DenseBlock(nn.Sequential):
         return x
 
 
-def dense_layer(in_channels: int, dilation: int) -> nn.Sequential:
-    """Make one layer of a dense block: [B, C, T] -> [B, GROWTH, T]."""
+def dense_layer(num_before: int, num_appended: int, dilation: int) -> nn.Sequential:
+    """Make one layer of a dense block: [B, C, T] -> [B, GROWTH, T].
+
+    Args:
+        num_before: channels that the block was given.
+        num_appended: channels that the layers before this one have appended.
+        dilation: of the convolution over time.
+    """
     return chain(
-        nonlinear1=bn_relu(in_channels),
-        linear1=nn.Conv1d(in_channels, BOTTLENECK_DIM, 1, bias=False),
+        nonlinear1=AppendedBnRelu(num_before, num_appended),
+        linear1=nn.Conv1d(num_before + num_appended, BOTTLENECK_DIM, 1, bias=False),
         nonlinear2=bn_relu(BOTTLENECK_DIM),
         cam_layer=ContextMask(BOTTLENECK_DIM, GROWTH, dilation),
     )
@@ -105,9 +128,10 @@ def dense_tdnn(in_channels: int, embed_dim: int) -> nn.Sequential:
     channels = TDNN_CHANNELS
     for index, (num_layers, dilation) in enumerate(BLOCKS, start=1):
         parts[f"block{index}"] = DenseBlock(channels, num_layers, dilation)
+        nonlinear = AppendedBnRelu(channels, num_layers * GROWTH)
         channels += num_layers * GROWTH
         parts[f"transit{index}"] = chain(
-            nonlinear=bn_relu(channels),
+            nonlinear=nonlinear,
             linear=nn.Conv1d(channels, channels // 2, 1, bias=False),
         )
         channels //= 2

@@ -67,7 +67,15 @@ def projection(in_channels: int, out_channels: int, stride: Stride) -> nn.Module
     return conv_bn(in_channels, out_channels, 1, stride)
 
 
-class ResidualBlock(nn.Module):
+class Residual(nn.Module):
+    """A module in which what a branch computed meets what was there before it."""
+
+    def branch_weights(self) -> list[Tensor]:
+        """Return the BatchNorm weights, or views of them, that are the branch's strength."""
+        raise NotImplementedError
+
+
+class ResidualBlock(Residual):
     """Convolutions with BatchNorm, ReLU between them and, after adding the shortcut, behind.
 
     He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
@@ -81,12 +89,9 @@ class ResidualBlock(nn.Module):
         self.shortcut = shortcut
         self.num_convs = len(convs)
 
-    @property
-    def last_bn(self) -> nn.BatchNorm2d:
-        """The BatchNorm whose weight is the branch's strength against the shortcut."""
-        bn = self.get_submodule(f"bn{self.num_convs}")
-        assert isinstance(bn, nn.BatchNorm2d)
-        return bn
+    def branch_weights(self) -> list[Tensor]:
+        """Return those behind the last convolution."""
+        return [self.get_parameter(f"bn{self.num_convs}.weight")]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.zoo.layers import AsImage, Stride, chain, conv2d, stage
+from bench.zoo.layers import AsImage, Residual, Stride, chain, conv2d, stage
 from bench.zoo.pooling import TSTP
 
 WIDTHS = (32, 32, 64, 128, 256)  # stem, then the four stages
 STRIDES: tuple[Stride, ...] = ((1, 1), (2, 2), (2, 2), (2, 2))
 
 
-class RepVGGBlock(nn.Module):
+class RepVGGBlock(Residual):
     """ReLU of the sum of a 3x3, a 1x1 and, where the shape stays, an identity branch."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
@@ -33,6 +33,11 @@ class RepVGGBlock(nn.Module):
             )
             for kernel_size in (3, 1)
         )
+
+    def branch_weights(self) -> list[Tensor]:
+        """Return those behind the convolutions; none where there is no identity."""
+        branches = [] if self.rbr_identity is None else [self.rbr_dense, self.rbr_1x1]
+        return [branch.get_parameter("bn.weight") for branch in branches]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.zoo.layers import Stride, conv2d, projection
+from bench.zoo.layers import Residual, Stride, conv2d, projection
 from bench.zoo.resnet import residual_network
 
 EXPANSION = 2
@@ -19,7 +19,7 @@ def clipped_relu(x: Tensor) -> Tensor:
     return F.hardtanh(x, 0.0, RELU_CEILING)
 
 
-class Res2Block(nn.Module):
+class Res2Block(Residual):
     """Residual block 1x1, split into two groups, 3x3 on the first of them, 1x1.
 
     Lists of one convolution and one BatchNorm keep the state-dict names of the general block.
@@ -36,6 +36,10 @@ class Res2Block(nn.Module):
         self.conv3 = conv2d(width, out_channels, 1)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.shortcut = projection(in_channels, out_channels, stride)
+
+    def branch_weights(self) -> list[Tensor]:
+        """Return those behind the last convolution."""
+        return [self.bn3.weight]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""

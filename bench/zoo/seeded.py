@@ -7,21 +7,28 @@ drawn at random and the BatchNorms then calibrated on speech-like features.
 
 import math
 import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.zoo.layers import ResidualBlock
+from bench.zoo.counter import MOVING
+from bench.zoo.layers import Residual
 
-CALIBRATION_UTTERANCES = 6
+CALIBRATION_UTTERANCES = 12
 CALIBRATION_FRAMES = 64
+# Standard deviations of log-mel features: from steady noise to clean speech between pauses.
+CALIBRATION_STDS = (1.0, 7.0)
 # Eight bits: far coarser than float64 noise, far finer than what calibration has to hit.
 KEPT_BITS = 8
-# Residual branches add little, as in trained networks. At full strength, rounding errors grow
-# so much over a hundred blocks that two correct engines would disagree.
-BRANCH_GAIN = 0.2
+# Residual branches add little, as in trained networks: at most this much each, and all of them
+# together less than the shortcut. At full strength, rounding errors grow so much over a
+# hundred blocks that two correct engines would disagree.
+MAX_BRANCH_GAIN = 0.2
 # A channel that hardly moved in calibration must not be blown up when it moves later.
 _VARIANCE_FLOOR = 1 / 16  # of the layer's mean variance
 
@@ -82,13 +89,16 @@ def seed_weights(model: nn.Module, *, seed: int = 0, feat_dim: int = 80) -> None
         for name, values in model.state_dict().items():
             if values.is_floating_point():
                 values.copy_(torch.from_numpy(_draw(name, tuple(values.shape), seed)))
-        for block in model.modules():
-            if isinstance(block, ResidualBlock):
-                block.last_bn.weight.mul_(BRANCH_GAIN)
+        blocks = [module for module in model.modules() if isinstance(module, Residual)]
+        for block in blocks:
+            for weight in block.branch_weights():
+                weight.mul_(min(MAX_BRANCH_GAIN, 1 / math.sqrt(2 * len(blocks))))
     # In float64, where the order of a sum changes about the 13th digit, the rounding below
     # gives the same bits on any CPU.
     model.double()
     features_BTM = speech_like_features(CALIBRATION_UTTERANCES, CALIBRATION_FRAMES, feat_dim)
+    stds_B = np.geomspace(*CALIBRATION_STDS, CALIBRATION_UTTERANCES, dtype=np.float32)
+    features_BTM *= stds_B[:, None, None] / _FEATURE_STD
     _calibrate(model, batch_norms, torch.from_numpy(features_BTM).double())
     model.float().eval()
 
@@ -111,17 +121,27 @@ def _draw(name: str, shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float3
 def _calibrate(
     model: nn.Module, batch_norms: list[nn.BatchNorm1d | nn.BatchNorm2d], features_BTM: Tensor
 ) -> None:
-    """Set BatchNorm statistics from one pass and centre the embeddings, both with few bits."""
+    """Set BatchNorm statistics from one pass and weaken what embeddings share, with few bits."""
     usual_momentum = [bn.momentum for bn in batch_norms]
     for bn in batch_norms:
         bn.momentum = None  # plain average: after one pass, the statistics of that pass
         bn.reset_running_stats()
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    inputs_BP: list[Tensor] = []
+    # A model without linear layers ends in a BatchNorm, which takes the shared part out itself.
+    handles = [
+        linear.register_forward_pre_hook(lambda _, inputs: inputs_BP.append(inputs[0]))
+        for linear in linears[-1:]
+    ]
     with torch.no_grad():
-        embeddings_BD = model.train()(features_BTM)
+        model.train()(features_BTM)
+        for handle in handles:
+            handle.remove()
         for bn, momentum in zip(batch_norms, usual_momentum, strict=True):
             bn.momentum = momentum
             _tame_statistics(bn)
-        _centre(model, embeddings_BD)
+        for linear, pooled_BP in zip(linears[-1:], inputs_BP, strict=True):
+            _forget_shared(linear, pooled_BP)
 
 
 def _tame_statistics(bn: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
@@ -134,15 +154,21 @@ def _tame_statistics(bn: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
     mean.copy_(round_to_bits(mean, variance.sqrt()))
 
 
-def _centre(model: nn.Module, embeddings_BD: Tensor) -> None:
-    """Take what all embeddings share out of the last bias, so that cosines mean something.
+def _forget_shared(linear: nn.Linear, inputs_BP: Tensor) -> None:
+    """Make the last layer blind to the direction that all of its inputs share.
 
-    A model without linear layers ends in a BatchNorm, which centres already.
+    Pooled vectors of random networks differ by a tenth of what they have in common, and cosines
+    would all be near 1. The part that grows in that direction with the level goes; a bias that
+    centred the embeddings would be right for one level alone. What the utterances of one level
+    share beside it stays, so that an embedding is not a small difference of large numbers, in
+    which an engine's rounding errors would loom large.
     """
-    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if linears:
-        shared_D = embeddings_BD.mean(dim=0)
-        linears[-1].bias.sub_(round_to_bits(shared_D, embeddings_BD.std(dim=0)))
+    # On the scale of all values, so that behind a BatchNorm, where the mean is zero up to the
+    # noise of summation, nothing is left to forget.
+    shared_P = round_to_bits(inputs_BP.mean(dim=0), inputs_BP.std())
+    if shared_P.any():
+        answers_D = linear.weight @ shared_P / shared_P.square().sum()
+        linear.weight.sub_(torch.outer(round_to_bits(answers_D, answers_D.std()), shared_P))
 
 
 def round_to_bits(values: Tensor, scale: Tensor) -> Tensor:
@@ -152,25 +178,41 @@ def round_to_bits(values: Tensor, scale: Tensor) -> Tensor:
     return torch.round(values / step) * step
 
 
+class _DenormalCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the values that operators compute inside of it, and how many are denormal."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.num_values = self.num_denormal = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        results = func(*args, **(kwargs or {}))
+        if func.overloadpacket.__name__ not in MOVING:
+            for values in results if isinstance(results, tuple | list) else [results]:
+                if isinstance(values, Tensor) and values.is_floating_point():
+                    self._inspect(values)
+        return results
+
+    def _inspect(self, values: Tensor) -> None:
+        smallest_normal = torch.finfo(values.dtype).tiny
+        denormal = (values != 0) & (values.abs() < smallest_normal)
+        self.num_denormal += int(denormal.sum())
+        self.num_values += values.numel()
+
+
 def denormal_share(model: nn.Module, features_BTM: npt.NDArray[np.float32]) -> float:
-    """Return the share of denormal values among all outputs of all leaf modules.
+    """Return the share of denormal values among all that a model computes.
 
     Denormals take some CPUs a hundred times as long, so a measurement on them is worthless.
     """
-    tiny = torch.finfo(torch.float32).tiny
-    num_denormal = num_values = 0
-
-    def inspect(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        nonlocal num_denormal, num_values
-        num_denormal += int(((output != 0) & (output.abs() < tiny)).sum())
-        num_values += output.numel()
-
-    leaves = [module for module in model.modules() if not any(module.children())]
-    handles = [module.register_forward_hook(inspect) for module in leaves]
-    try:
-        with torch.no_grad():
-            model(torch.from_numpy(features_BTM))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return num_denormal / num_values
+    values_BTM = torch.from_numpy(features_BTM)
+    counter = _DenormalCounter()
+    with torch.no_grad(), counter:
+        model(values_BTM)
+    return counter.num_denormal / counter.num_values

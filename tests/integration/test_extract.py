@@ -17,6 +17,7 @@ import soundfile
 
 from bench.audio_input import DEFAULT_SPEECH
 from bench.embeddings import read
+from bench.zoo.convert import to_mnn
 
 # XVEC is the smallest model; quarter-second chunks make it fast.
 MODEL = ("--model", "xvec", "--engine", "onnxruntime", "--samples-per-chunk", 4000)
@@ -486,3 +487,39 @@ def test_one_wav_that_is_missing_does_not_lose_the_others(
     assert done.returncode == 1
     assert names(done.stdout) == ["rec_00"]
     assert "utterance such: no/such.wav: does not exist" in done.stderr
+
+
+@pytest.mark.parametrize("ending", ["onnx", "mnn"])
+def test_a_static_file_brings_its_chunk_size(
+    rtfbench: Command,
+    write_tiny_onnx: Callable[..., Path],
+    recordings: list[Path],
+    tmp_path: Path,
+    ending: str,
+) -> None:
+    """Without a size, a static file's own is taken and told; another is refused with that one."""
+    static = write_tiny_onnx(tmp_path / "static.onnx", num_frames=98)
+    if ending == "mnn":
+        to_mnn(static, static.with_suffix(".mnn"), static=True)
+        static = static.with_suffix(".mnn")
+    wav = ("--wav", recordings[0])
+    done = rtfbench("extract", *wav, "--model", static)
+    assert done.returncode == 0, done.stderr
+    assert "takes chunks of 98 frames (16000 samples)" in done.stderr
+
+    named = rtfbench("extract", *wav, "--model", static, "--samples-per-chunk", 16000)
+    assert named.stdout == done.stdout
+    assert "takes chunks" not in named.stderr
+
+    wrong = rtfbench("extract", *wav, "--model", static, "--samples-per-chunk", 32000)
+    assert wrong.returncode == 2
+    assert "--chunk-samples 16000 fits" in wrong.stderr
+    assert len(wrong.stderr.splitlines()) == 1
+
+    dynamic = write_tiny_onnx(tmp_path / "dynamic.onnx")
+    cut = rtfbench("extract", *wav, "--model", dynamic, "--samples-per-chunk", 16000)
+    name, *values = done.stdout.split()
+    assert cut.stdout.split()[0] == name
+    assert [float(v) for v in values] == pytest.approx(
+        [float(v) for v in cut.stdout.split()[1:]], rel=1e-3, abs=1e-4
+    )

@@ -8,12 +8,19 @@ import torch
 from torch import nn
 
 from bench import zoo
+from bench.audio_input import check, read_source
+from bench.pipeline import Pipeline
 from bench.zoo import catalog
 from bench.zoo.repvgg import reparameterize
 from bench.zoo.seeded import denormal_share, round_to_bits, seed_weights, speech_like_features
+from engines.protocol import FloatArray
 
 # One chunk of 198 frames from each of three utterances that calibration has not seen.
 FEATURES_BTM = speech_like_features(3, 198, seed=1)
+# The first chunk of every recording in the package.
+SPEECH_BTM = np.concatenate(
+    [Pipeline(32000).first_chunk(read_source(source)) for source in check([]).sources]
+)
 
 
 def seeded(name: str, seed: int = 0) -> nn.Module:
@@ -23,21 +30,23 @@ def seeded(name: str, seed: int = 0) -> nn.Module:
     return model
 
 
-def embed(model: nn.Module) -> torch.Tensor:
-    """Embed the three test utterances: [3, D]."""
+def embed(model: nn.Module, features_BTM: FloatArray = FEATURES_BTM) -> torch.Tensor:
+    """Embed utterances, those of the tests if none are named: [B, D]."""
     with torch.no_grad():
-        embeddings_BD: torch.Tensor = model(torch.from_numpy(FEATURES_BTM))
+        embeddings_BD: torch.Tensor = model(torch.from_numpy(features_BTM))
     return embeddings_BD
 
 
 def assert_sane(model: nn.Module) -> None:
     """Embeddings are of ordinary size, differ between inputs and come without denormals."""
-    embeddings_BD = embed(model)
-    assert 0.1 < float(embeddings_BD.std()) < 5
-    unit_BD = nn.functional.normalize(embeddings_BD)
-    cosines_BB = unit_BD @ unit_BD.T - 2 * torch.eye(len(unit_BD))
-    assert float(cosines_BB.max()) < 0.9
-    assert denormal_share(model, FEATURES_BTM[:1]) == 0
+    # Recordings made by the same kind of machine have more in common than made-up features.
+    for features_BTM, highest_cosine in ((FEATURES_BTM, 0.9), (SPEECH_BTM, 0.98)):
+        embeddings_BD = embed(model, features_BTM)
+        assert 0.1 < float(embeddings_BD.std()) < 5
+        unit_BD = nn.functional.normalize(embeddings_BD)
+        cosines_BB = unit_BD @ unit_BD.T - 2 * torch.eye(len(unit_BD))
+        assert float(cosines_BB.max()) < highest_cosine
+        assert denormal_share(model, features_BTM[:1]) == 0
 
 
 @pytest.fixture(scope="module", params=catalog.names())
@@ -51,12 +60,13 @@ def test_every_model_is_sane(model: nn.Module) -> None:
     assert_sane(model)
 
 
-def test_rounding_errors_do_not_grow(model: nn.Module) -> None:
+@pytest.mark.parametrize("features_BTM", [FEATURES_BTM, SPEECH_BTM], ids=["made", "speech"])
+def test_rounding_errors_do_not_grow(model: nn.Module, features_BTM: FloatArray) -> None:
     """Float32 agrees with float64 to 1e-4, so two correct engines cannot seem to disagree."""
-    features_BTM = torch.from_numpy(FEATURES_BTM[:1])
+    chunk_BTM = torch.from_numpy(features_BTM[:1])
     with torch.no_grad():
-        single_BD = model(features_BTM)
-        double_BD = copy.deepcopy(model).double()(features_BTM.double())
+        single_BD = model(chunk_BTM)
+        double_BD = copy.deepcopy(model).double()(chunk_BTM.double())
     assert float((single_BD - double_BD).abs().max()) < 1e-4 * float(double_BD.abs().max())
 
 
@@ -134,3 +144,14 @@ def test_denormals_are_found() -> None:
         shrink.weight.copy_(torch.eye(80) * 1e-40)
     features_BTM = np.ones((1, 2, 80), dtype=np.float32)
     assert denormal_share(nn.Sequential(shrink, nn.ReLU()), features_BTM) == 1
+
+
+def test_denormals_are_found_between_modules() -> None:
+    """What a model computes without a module counts too, by the share of its values."""
+
+    class Shrink(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            half = x.shape[2] // 2
+            return torch.cat([x[..., :half] * 1e-40, x[..., half:] * 2], dim=2)
+
+    assert denormal_share(Shrink(), np.ones((1, 3, 80), dtype=np.float32)) == 0.5

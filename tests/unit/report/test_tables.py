@@ -70,3 +70,25 @@ def test_markdown_has_ratios_findings_and_noise() -> None:
     assert "0.500 (0.490 to 0.510)" in text
     assert "## Findings\n\nNoise: quiet.\n\n- ResNet-34" in text
     assert markdown.grid([["a"], ["b|c"]], [False]) == "| a    |\n| :--- |\n| b\\|c |"
+
+
+@pytest.mark.parametrize(
+    ("shares", "sentence"),
+    [
+        ((0.0, 0.0), "Denormal activations on a chunk of speech: 0 %."),
+        ((0.0, 0.0123), "Denormal activations on a chunk of speech: B 1.2 %, all others 0 %."),
+        ((0.5, 0.0123), "Denormal activations on a chunk of speech: A 50 %, B 1.2 %."),
+        ((None, 0.0), "Denormal activations on a chunk of speech: 0 %."),
+    ],
+)
+def test_a_report_tells_of_denormals(shares: tuple[float | None, float], sentence: str) -> None:
+    """The share of denormal activations stands behind where the weights come from."""
+    first, second = shares
+    cells = row(title="A", denormal_share=first), row(title="B", denormal_share=second)
+    (line,) = [x for x in markdown.render(summary(*cells)).splitlines() if "Weights:" in x]
+    assert line.endswith(sentence)
+
+
+def test_a_report_of_files_is_silent_about_denormals() -> None:
+    """Where nobody looked for denormals, nothing is claimed."""
+    assert "enormal" not in markdown.render(summary(row()))
