@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.records import CellSummary, Environment, Summary
+from bench.report import libraries
 from bench.report.findings import findings
 from bench.report.tables import (
     Column,
@@ -19,6 +20,7 @@ from bench.report.tables import (
 
 def render(summary: Summary) -> str:
     """Return the whole report."""
+    summary = libraries.named(summary)
     parts = [part for section in sections(summary) for part in _section(section, summary)]
     parts += verification(summary)
     parts += _findings(summary)
@@ -42,7 +44,7 @@ def _section(section: Section, summary: Summary) -> list[str]:
         table(published_columns(footnotes), section.rows),
         *footnotes.lines(),
         *(f"- {reason}" for reason in reasons(section.rows)),
-        table(extended_columns(summary.ratios), section.rows),
+        table(extended_columns(summary.ratios, section.rows), section.rows),
     ]
 
 
@@ -92,7 +94,7 @@ def _escape(text: str) -> str:
 def _about(summary: Summary) -> str:
     environment = summary.environment
     lines = ["## About this run", ""]
-    lines += [f"- {line}" for line in counts_line(summary)]
+    lines += [f"- {line}" for line in [*counts_line(summary), *libraries.described(summary)]]
     lines += [f"- {line}" for line in about(environment)]
     return "\n".join(lines)
 
