@@ -17,13 +17,30 @@ HOME = "home"
 WHEEL = "wheel"
 #: Engine -> the variable that names its folder where no option does.
 VARIABLES = {"mnn": "RTFBENCH_MNN_HOME", "mnn-mini": "RTFBENCH_MNN_MINI_HOME"}
+OPTIONS = {"mnn": "--mnn-home", "mnn-mini": "--mnn-mini-home"}
 
 Homes = Mapping[str, Path]
 
 
-def named(mnn: Path | None = None, mnn_mini: Path | None = None) -> dict[str, Path]:
-    """Return engine -> folder: the options' values, else those of the environment."""
+def named(
+    mnn: Path | None = None, mnn_mini: Path | None = None, *, specs: Iterable[str] = ()
+) -> dict[str, Path]:
+    """Return engine -> folder: the options' values, else those of the environment.
+
+    Args:
+        mnn: the value of `--mnn-home`.
+        mnn_mini: the value of `--mnn-mini-home`.
+        specs: the engines that will be used.
+
+    Raises:
+        InputError: an option is for an engine that is not among them.
+        ValueError: as `parse_engine`.
+    """
     options = {"mnn": mnn, "mnn-mini": mnn_mini}
+    used = {parse_engine(spec).name for spec in specs}
+    for name, option in OPTIONS.items():
+        if options[name] and name not in used:
+            raise InputError(f"{option} is for the engine {name}; add it with --engine {name}")
     values = {name: options[name] or os.environ.get(VARIABLES[name]) for name in VARIABLES}
     return {name: Path(value) for name, value in values.items() if value}
 
@@ -40,8 +57,8 @@ def place(spec: str, homes: Homes) -> str:
         ValueError: as `parse_engine`.
     """
     name, settings = parse_engine(spec)
-    home = settings.pop(HOME, None) or homes.get(name)
-    if name not in VARIABLES or home is None:
+    home = settings.pop(HOME, "") or str(homes.get(name, ""))
+    if name not in VARIABLES or not home:
         return spec
     if home != WHEEL:
         path = Path(home).expanduser().resolve()

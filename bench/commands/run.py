@@ -84,7 +84,9 @@ def run(
     mnn_mini_home: Path | None = None,
 ) -> int:
     """Run a sweep, print its tables, and return the exit status."""
-    plan = homes.place_all(load_plan(plan_path, flags), homes.named(mnn_home, mnn_mini_home))
+    plan = load_plan(plan_path, flags)
+    folders = homes.named(mnn_home, mnn_mini_home, specs=homes.engines(plan))
+    plan = homes.place_all(plan, folders)
     users = _check_names(plan)
     homes.check(homes.engines(plan))
     cells = user_models.fit(

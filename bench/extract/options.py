@@ -52,7 +52,8 @@ def setting_for(
     try:
         ChunkPolicy(options.chunk_samples)
         text = options.engine or _default_engine(options.model)
-        text = homes.place(text, homes.named(options.mnn_home, options.mnn_mini_home))
+        folders = homes.named(options.mnn_home, options.mnn_mini_home, specs=[text])
+        text = homes.place(text, folders)
         spec = parse_engine(text)
         chosen(registry.get(spec.name), SessionOptions(options.threads, spec.settings))
     except (ValueError, EngineError) as error:

@@ -14,7 +14,7 @@ from engines.protocol import EngineError
 
 #: `const char* MNN::getVersion()`, by the name that every C++ compiler on Linux gives it.
 _GET_VERSION = "_ZN3MNN10getVersionEv"
-_ERROR_SIZE = 512
+ERROR_SIZE = 512
 
 _TEXT = (c_char_p, c_int32)  # where an error is written to
 _SIGNATURES = {
@@ -55,9 +55,14 @@ class Library:
         Raises:
             EngineError: with the one line that it wrote.
         """
-        error = ctypes.create_string_buffer(_ERROR_SIZE)
-        if getattr(self.shim, f"rtfbench_mnn_{function}")(*arguments, error, _ERROR_SIZE) != 0:
-            raise EngineError(" ".join(error.value.decode(errors="replace").split()))
+        error = ctypes.create_string_buffer(ERROR_SIZE)
+        if getattr(self.shim, f"rtfbench_mnn_{function}")(*arguments, error, ERROR_SIZE) != 0:
+            raise told(error)
+
+
+def told(error: ctypes.Array[ctypes.c_char]) -> EngineError:
+    """Return what the shim wrote, as an error of one line."""
+    return EngineError(" ".join(error.value.decode(errors="replace").split()))
 
 
 _loaded: Library | None = None

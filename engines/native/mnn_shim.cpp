@@ -1,7 +1,7 @@
-// MNN's session API behind a plain C interface, compiled against a user's MNN when it is first used.
+// MNN's session API behind a plain C interface, compiled against a user's MNN at its first use.
 //
-// Functions return 0, or -1 with one line in `error`. No C++ exception leaves this file, and nothing
-// is printed here. A session is used by one thread at a time. Float arrays are float32 in plain
+// Functions return 0, or -1 with what is wrong in `error`. No C++ exception leaves this file, and
+// nothing is printed here. A session is used by one thread at a time. Arrays are float32 in plain
 // row-major order. Strings of the C++ library stay out of the calls to MNN, because their layout
 // differs between compilers' settings.
 
@@ -39,6 +39,7 @@ struct Session {
     MNN::Session* session = nullptr;
     Tensor* input = nullptr;
     std::string output_name;
+    std::unique_ptr<Tensor> features, embedding;  // around the caller's memory, while it runs
 
     Tensor* output() const {
         const char* name = output_name.empty() ? nullptr : output_name.c_str();
@@ -75,23 +76,25 @@ std::string text(const std::vector<int>& shape) {
     return "[" + joined + "]";
 }
 
-// Return a tensor around memory of the caller's; it copies nothing.
-std::unique_ptr<Tensor> wrap(const std::vector<int>& shape, const float* values) {
-    void* memory = const_cast<float*>(values);
-    std::unique_ptr<Tensor> host(Tensor::create<float>(shape, memory, Tensor::CAFFE));
-    if (host == nullptr) throw Error("MNN makes no tensor of the shape " + text(shape));
-    return host;
-}
-
-void check(const Tensor* tensor, int64_t values, const char* what) {
-    const std::vector<int> shape = tensor->shape();
-    if (tensor->getType() != halide_type_of<float>()) {
+// Return a tensor like one of the session's around memory of the caller's; it copies nothing. The
+// tensor is made anew where the one that is kept has another shape.
+Tensor* wrap(std::unique_ptr<Tensor>& kept, const Tensor* like, const float* values, int64_t number,
+             const char* what) {
+    const std::vector<int> shape = like->shape();
+    if (like->getType() != halide_type_of<float>()) {
         throw Error(std::string("the model's ") + what + " is not float32");
     }
-    if (count(shape) != values) {
-        throw Error(std::string("the model's ") + what + " is " + text(shape) + ", and the array has " +
-                    std::to_string(values) + " values");
+    if (count(shape) != number) {
+        throw Error(std::string("the model's ") + what + " is " + text(shape) +
+                    ", and the array has " + std::to_string(number) + " values");
     }
+    void* memory = const_cast<float*>(values);
+    if (kept == nullptr || kept->shape() != shape) {
+        kept.reset(Tensor::create<float>(shape, memory, Tensor::CAFFE));
+        if (kept == nullptr) throw Error("MNN makes no tensor of the shape " + text(shape));
+    }
+    kept->buffer().host = static_cast<uint8_t*>(memory);
+    return kept.get();
 }
 
 }  // namespace
@@ -101,8 +104,9 @@ EXPORT const char* rtfbench_mnn_headers() { return MNN_VERSION; }
 
 // Load a model and create its session on the CPU. An empty name is the only input or output.
 // `precision` is that of MNN's BackendConfig: 0 normal, 1 high, 2 low.
-EXPORT int rtfbench_mnn_open(const char* path, const char* input, const char* output, int32_t threads,
-                             int32_t precision, void** opened, char* error, int32_t error_size) {
+EXPORT int rtfbench_mnn_open(const char* path, const char* input, const char* output,
+                             int32_t threads, int32_t precision, void** opened, char* error,
+                             int32_t error_size) {
     return guarded(error, error_size, [&] {
         std::unique_ptr<Session> made(new Session);
         made->net.reset(Interpreter::createFromFile(path));
@@ -128,7 +132,7 @@ EXPORT int rtfbench_mnn_shape(void* opened, int32_t which, int32_t* sizes, int32
     return guarded(error, error_size, [&] {
         const Session& self = *static_cast<Session*>(opened);
         const std::vector<int> shape = (which == 0 ? self.input : self.output())->shape();
-        if (static_cast<int64_t>(shape.size()) > capacity) throw Error("too many axes: " + text(shape));
+        if (shape.size() > static_cast<size_t>(capacity)) throw Error("axes: " + text(shape));
         for (size_t axis = 0; axis < shape.size(); ++axis) sizes[axis] = shape[axis];
         *rank = static_cast<int32_t>(shape.size());
     });
@@ -142,8 +146,9 @@ EXPORT int rtfbench_mnn_resize(void* opened, const int32_t* sizes, int32_t rank,
         const std::vector<int> shape(sizes, sizes + rank);
         self.net->resizeTensor(self.input, shape);
         self.net->resizeSession(self.session);
-        int status = 0;
-        if (self.net->getSessionInfo(self.session, Interpreter::RESIZE_STATUS, &status) && status != 0) {
+        int left = 0;
+        self.net->getSessionInfo(self.session, Interpreter::RESIZE_STATUS, &left);
+        if (left != 0) {
             throw Error("MNN cannot give the model an input of the shape " + text(shape));
         }
     });
@@ -154,15 +159,13 @@ EXPORT int rtfbench_mnn_run(void* opened, const float* input, int64_t input_valu
                             int64_t output_values, char* error, int32_t error_size) {
     return guarded(error, error_size, [&] {
         Session& self = *static_cast<Session*>(opened);
-        check(self.input, input_values, "input");
-        const auto features = wrap(self.input->shape(), input);
-        if (!self.input->copyFromHostTensor(features.get())) throw Error("MNN does not take the input");
-        const MNN::ErrorCode code = self.net->runSession(self.session);
+        Tensor* features = wrap(self.features, self.input, input, input_values, "input");
+        if (!self.input->copyFromHostTensor(features)) throw Error("MNN does not take the input");
+        const int code = self.net->runSession(self.session);
         if (code != MNN::NO_ERROR) throw Error("MNN failed with error code " + std::to_string(code));
         const Tensor* result = self.output();
-        check(result, output_values, "output");
-        const auto embedding = wrap(result->shape(), output);
-        if (!result->copyToHostTensor(embedding.get())) throw Error("MNN does not give the output");
+        Tensor* embedding = wrap(self.embedding, result, output, output_values, "output");
+        if (!result->copyToHostTensor(embedding)) throw Error("MNN does not give the output");
     });
 }
 

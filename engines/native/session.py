@@ -1,13 +1,13 @@
 """A model in a session of a user's MNN library."""
 
 from collections.abc import Mapping
-from ctypes import byref, c_float, c_int32, c_void_p
-from typing import Literal, NamedTuple
+from ctypes import byref, c_float, c_int32, c_void_p, create_string_buffer
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from engines import mnn_file
-from engines.native.library import Library
+from engines.native.library import ERROR_SIZE, Library, told
 from engines.protocol import (
     EngineError,
     FloatArray,
@@ -23,6 +23,7 @@ _PRECISIONS = {"normal": 0, "high": 1, "low": 2}
 #: MNN_FORWARD_CPU, and MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension.
 _CPU_BACKENDS = (0, 13)
 _INPUT, _OUTPUT = 0, 1
+_Memory = c_float * 0
 _MAX_AXES = 8
 _ENGINES: dict[Kind, str] = {"full": "mnn", "minimal": "mnn-mini"}
 _CURES: dict[Kind, str] = {
@@ -38,6 +39,11 @@ class _Info(NamedTuple):
     mega_macs: float
     threads: int
     backend: int
+
+
+def _memory(array: Any) -> Any:
+    """Return where an array's values lie, for a `void*`; `array.ctypes` takes longer."""
+    return _Memory.from_buffer(array) if array.flags.writeable else array.ctypes.data
 
 
 class NativeMnnSession:
@@ -78,6 +84,7 @@ class NativeMnnSession:
             "library_bytes": library.size_bytes,
             "library_sha256": library.sha256,
         }
+        self._run, self._error = library.shim.rtfbench_mnn_run, create_string_buffer(ERROR_SIZE)
         self._handle = c_void_p()
         names = [name or "" for name in (artifact.input_name, artifact.output_name)]
         texts = [text.encode() for text in (str(artifact.path), *names)]
@@ -147,14 +154,11 @@ class NativeMnnSession:
         # Contiguous already in the pipeline: MNN's own copy is the only one.
         features_BTM = np.ascontiguousarray(features_BTM)
         embedding_BD = np.empty(self._output_shape, np.float32)
-        self._library.call(
-            "run",
-            self._handle,
-            features_BTM.ctypes.data,
-            features_BTM.size,
-            embedding_BD.ctypes.data,
-            embedding_BD.size,
-        )
+        input_, output = _memory(features_BTM), _memory(embedding_BD)
+        sizes = features_BTM.size, embedding_BD.size
+        error = self._error
+        if self._run(self._handle, input_, sizes[0], output, sizes[1], error, ERROR_SIZE) != 0:
+            raise told(error)
         return embedding_BD
 
     def _resize(self, shape: tuple[int, ...]) -> None:

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.homes import VARIABLES
 from engines.native import build
 from engines.protocol import EngineError
 
 STANDIN = Path(__file__).parent / "standin"
 VERSION = "99.1.2"
+
+KINDS = {"mnn": "full", "mnn-mini": "minimal"}
 
 Standin = Callable[..., Path]
 WriteModel = Callable[..., Path]
@@ -61,7 +64,7 @@ def write_model(tmp_path: Path) -> WriteModel:
 
     def write(name: str = "model.mnn", *, stores_shapes: bool = True, cut_off: int = 0) -> Path:
         # Root; a list of where the fields of `Net` lie; the table; its operators and its name.
-        fields = [12, 0, 0, 8, 0, 0, 0, 0, 0, 4] + [0, 0]
+        fields = [12, 0, 0, 8, 0, 0, 0, 0, 0, 4, 0, 0]
         places = struct.pack("<14H", 28, 16, *fields)
         operators, text = struct.pack("<II", 1, 4) + bytes(4), struct.pack("<I", 3) + b"MNN\0"
         table = struct.pack("<iB3xII", 28, 2 * stores_shapes, 8, 4 + len(operators))
@@ -71,6 +74,21 @@ def write_model(tmp_path: Path) -> WriteModel:
         return path
 
     return write
+
+
+@pytest.fixture(params=list(VARIABLES))
+def engine(request: pytest.FixtureRequest, mnn_homes: dict[str, str]) -> str:
+    """Return each engine whose library the environment names."""
+    name: str = request.param
+    if not mnn_homes[name]:
+        pytest.skip(f"{VARIABLES[name]} names no {KINDS[name]} MNN library")
+    return name
+
+
+@pytest.fixture
+def home(engine: str, mnn_homes: dict[str, str]) -> Path:
+    """Return the folder of the engine's library."""
+    return Path(mnn_homes[engine]).resolve()
 
 
 def in_a_process(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -37,7 +37,7 @@ void allot(Tensor& tensor, const std::vector<int>& sizes) {
     tensor.sizes = sizes;
     tensor.type = halide_type_of<float>();
     tensor.own.assign(count(sizes) > 0 ? count(sizes) : 0, 0.0f);
-    tensor.values = tensor.own.data();
+    tensor.memory.host = reinterpret_cast<uint8_t*>(tensor.own.data());
 }
 }  // namespace
 
@@ -45,15 +45,15 @@ const char* getVersion() { return VERSION; }
 
 Tensor::~Tensor() {}
 Tensor* Tensor::create(const std::vector<int>& sizes, halide_type_t type, void* data, DimensionType) {
-    return new Tensor{sizes, type, static_cast<float*>(data), {}};
+    return new Tensor{sizes, type, {static_cast<uint8_t*>(data)}, {}};
 }
 std::vector<int> Tensor::shape() const { return sizes; }
 bool Tensor::copyFromHostTensor(const Tensor* host) {
-    std::memcpy(values, host->values, sizeof(float) * own.size());
+    std::memcpy(memory.values(), host->memory.values(), sizeof(float) * own.size());
     return true;
 }
 bool Tensor::copyToHostTensor(Tensor* host) const {
-    std::memcpy(host->values, values, sizeof(float) * own.size());
+    std::memcpy(host->memory.values(), memory.values(), sizeof(float) * own.size());
     return true;
 }
 
@@ -96,9 +96,9 @@ ErrorCode Interpreter::runSession(Session*) const {
     for (int bin = 0; bin < 16; ++bin) {
         float sum = 0;
         for (int frame = 0; frame < model.input.sizes[1]; ++frame) {
-            sum += model.input.values[80 * frame + bin];
+            sum += model.input.memory.values()[80 * frame + bin];
         }
-        model.output.values[bin] = sum;
+        model.output.memory.values()[bin] = sum;
     }
     return NO_ERROR;
 }

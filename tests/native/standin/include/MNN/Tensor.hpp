@@ -1,6 +1,7 @@
 #pragma once
 #include <MNN/MNNDefine.h>
 
+#include <cstdint>
 #include <vector>
 
 struct halide_type_t {
@@ -11,6 +12,11 @@ template <typename T>
 halide_type_t halide_type_of() {
     return halide_type_t{8 * static_cast<int>(sizeof(T))};
 }
+
+struct halide_buffer_t {
+    uint8_t* host;
+    float* values() const { return reinterpret_cast<float*>(host); }
+};
 
 namespace MNN {
 class MNN_PUBLIC Tensor {
@@ -25,12 +31,13 @@ public:
     }
     std::vector<int> shape() const;
     halide_type_t getType() const { return type; }
+    halide_buffer_t& buffer() { return memory; }
     bool copyFromHostTensor(const Tensor* host);
     bool copyToHostTensor(Tensor* host) const;
 
     std::vector<int> sizes;
     halide_type_t type;
-    float* values;
+    halide_buffer_t memory;
     std::vector<float> own;
 };
 }  // namespace MNN
