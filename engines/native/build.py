@@ -14,7 +14,7 @@ from engines.protocol import EngineError
 
 SOURCE = Path(__file__).with_name("mnn_shim.cpp")
 COMPILERS = ("c++", "g++", "clang++")
-FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,--no-undefined")
+FLAGS = ("-std=c++11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden")
 
 
 def build(home: Home) -> Path:
@@ -68,15 +68,15 @@ def _key(home: Home, compiler: list[str]) -> str:
     asked = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False)
     headers = sorted((home.include / "MNN").glob("*.h*"))
     files = [SOURCE, *headers, home.library]
-    # The path, because a library without a name of its own is linked by it.
-    facts = [*compiler, *FLAGS, asked.stdout, str(home.library), *map(sha256, files)]
+    facts = [*compiler, *FLAGS, asked.stdout, *map(sha256, files)]
     return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
 
 
 def _compile(home: Home, compiler: list[str], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{os.getpid()}.{target.name}")
-    command = [*compiler, *FLAGS, f"-I{home.include}", str(SOURCE), str(home.library)]
+    # Not linked with the library, which the process loads by its path: no other is looked for.
+    command = [*compiler, *FLAGS, f"-I{home.include}", str(SOURCE)]
     try:
         done = subprocess.run(
             [*command, "-o", str(part)],
@@ -87,8 +87,8 @@ def _compile(home: Home, compiler: list[str], target: Path) -> None:
         )
         if done.returncode != 0:
             raise EngineError(
-                f"{home.library}: the shim cannot be compiled against it and {home.include} "
-                f"({_first_error(done.stderr)}); are both of one MNN?"
+                f"{home.include}: the shim cannot be compiled with these headers "
+                f"({_first_error(done.stderr)}); are they MNN's, and complete?"
             )
         part.replace(target)
     finally:
@@ -96,7 +96,7 @@ def _compile(home: Home, compiler: list[str], target: Path) -> None:
 
 
 def _first_error(said: str) -> str:
-    """Return the line of a compiler's or linker's output that tells what is wrong."""
+    """Return the line of a compiler's output that tells what is wrong."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = (line for line in lines if "error" in line.lower() or "undefined" in line.lower())
+    telling = (line for line in lines if "error" in line.lower())
     return next(telling, lines[0] if lines else "the compiler said nothing")

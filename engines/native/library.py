@@ -105,7 +105,7 @@ def _load(folder: Path) -> Library:
             f"{folder}: headers of MNN {home.version or 'without a version'}, and a library of "
             f"MNN {version}; copy include/ from the sources that the library was built from"
         )
-    shim = _open(build.build(home))
+    shim = _open_shim(build.build(home), home)
     for name, signature in _SIGNATURES.items():
         function = getattr(shim, f"rtfbench_mnn_{name}")
         function.argtypes, function.restype = signature, c_int
@@ -130,7 +130,7 @@ def _open(path: Path) -> ctypes.CDLL:
     system = ctypes.CDLL(None)
     system.dlopen.argtypes, system.dlopen.restype = (c_char_p, c_int), c_void_p
     system.dlerror.argtypes, system.dlerror.restype = (), c_char_p
-    # Global: the shim finds the library by its name among those that are loaded.
+    # Global: the shim takes MNN's functions from what is loaded.
     handle = system.dlopen(os.fsencode(path), os.RTLD_LAZY | os.RTLD_GLOBAL)
     if handle is None:
         said = (system.dlerror() or b"it does not say why").decode(errors="replace")
@@ -139,6 +139,16 @@ def _open(path: Path) -> ctypes.CDLL:
             "the libraries that it needs"
         )
     return ctypes.CDLL(str(path), handle=handle)
+
+
+def _open_shim(path: Path, home: Home) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(path))  # here every function has to be there
+    except OSError as error:
+        raise EngineError(
+            f"{home.library}: it lacks what the headers of {home.include} promise ({error}); "
+            "copy include/ from the sources that the library was built from"
+        ) from error
 
 
 def _version_of(home: Home, library: ctypes.CDLL) -> str:

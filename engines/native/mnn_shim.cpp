@@ -162,7 +162,7 @@ EXPORT int rtfbench_mnn_run(void* opened, const float* input, int64_t input_valu
         Tensor* features = wrap(self.features, self.input, input, input_values, "input");
         if (!self.input->copyFromHostTensor(features)) throw Error("MNN does not take the input");
         const int code = self.net->runSession(self.session);
-        if (code != MNN::NO_ERROR) throw Error("MNN failed with error code " + std::to_string(code));
+        if (code != 0) throw Error("MNN failed with error code " + std::to_string(code));
         const Tensor* result = self.output();
         Tensor* embedding = wrap(self.embedding, result, output, output_values, "output");
         if (!result->copyToHostTensor(embedding)) throw Error("MNN does not give the output");

@@ -93,7 +93,8 @@ class NativeMnnSession:
         except EngineError as error:
             self._handle = None
             raise EngineError(
-                f"{artifact.path}: {error}; is it complete, and made by MNN's converter?"
+                f"{artifact.path}: {error} (MNN {library.version}); was it made by the converter of "
+                "a newer one?"
             ) from None
         try:
             self._check(threads)

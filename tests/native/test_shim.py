@@ -101,7 +101,7 @@ def test_a_dynamic_model_gets_its_shape(standin: Standin, write_model: WriteMode
     [
         ("throws_text", "line one line two"),
         ("throws_number", "an exception that tells nothing"),
-        ("null", "MNN cannot load this model; is it complete"),
+        ("null", "null.mnn: MNN cannot load this model (MNN 99.1.2); was it made by"),
         ("nosession", "MNN cannot make a session of this model"),
         ("capped", "asked for 2 threads, got 1"),
         ("gpu", "asked for the CPU, got backend 3"),
@@ -169,6 +169,10 @@ def test_a_library_that_is_no_mnn(standin: Standin, compiler: list[str]) -> None
     source = home / "other.cpp"
     for code, reason in (
         ("int other() { return 1; }", "it does not tell its version"),
+        (
+            'namespace MNN { const char* getVersion() { return "99.1.2"; } }',
+            "it lacks what the headers",
+        ),
         ("extern int missing; int other() { return missing; }", "the system cannot load it"),
     ):
         source.write_text(code)
