@@ -161,6 +161,17 @@ def load(name: str) -> Claim:
         raise ClaimError(f"{path}: {where + ': ' if where else ''}{message}") from None
 
 
+def on(claim: Claim, place: Callable[[str], str]) -> Claim:
+    """Return a claim with another text for each engine."""
+
+    def placed(engine: str | None) -> dict[str, str | None]:
+        return {"engine": engine and place(engine)}
+
+    rows = tuple(each.model_copy(update=placed(each.engine)) for each in claim.row)
+    controls = tuple(each.model_copy(update=placed(each.engine)) for each in claim.control)
+    return claim.model_copy(update={"row": rows, "control": controls})
+
+
 def cell(claim: Claim, row: Row, default_form: Form, control: Control | None = None) -> Cell:
     """Return what is measured for a row, or for the control that takes its place."""
     engine = parse_engine(_engine(row, control))

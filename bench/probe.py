@@ -1,6 +1,6 @@
 """Ask an engine for its runtime, in a process of its own: a broken runtime may end the process.
 
-python -m bench.probe NAME
+python -m bench.probe NAME[SETTING=VALUE,...]
 """
 
 import os
@@ -10,16 +10,21 @@ import sys
 from pydantic import TypeAdapter, ValidationError
 
 from bench.child import SINGLE_THREADED, how_it_ended
+from bench.plan import parse_engine
 from engines import registry
 from engines.protocol import Availability, EngineError
 
 _AVAILABILITY = TypeAdapter(Availability)
 
 
-def probe(name: str) -> Availability:
-    """Return what the engine says of itself, or how asking it failed; never raises."""
+def probe(spec: str) -> Availability:
+    """Return what an engine with its settings says of itself, or how asking failed; never raises.
+
+    Args:
+        spec: the engine as it is written on the command line.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "bench.probe", name],
+        [sys.executable, "-m", "bench.probe", spec],
         capture_output=True,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **SINGLE_THREADED},
@@ -36,7 +41,7 @@ def main() -> None:
     answer = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
-        found = registry.get(sys.argv[1]).probe()
+        found = registry.on(*parse_engine(sys.argv[1])).probe()
     except EngineError as error:
         found = Availability(False, reason=str(error))
     os.write(answer, _AVAILABILITY.dump_json(found))

@@ -216,7 +216,7 @@ class CellWorker:
 
 def _engine(spec: WorkerSpec, options: SessionOptions) -> Engine:
     """Return the cell's engine when it is there and takes the model."""
-    engine = registry.get(spec.cell.engine)
+    engine = registry.on(spec.cell.engine, options.settings)
     found = engine.probe()
     if not found.ok:
         raise CellEnd("unavailable", found.reason)

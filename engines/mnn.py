@@ -1,4 +1,4 @@
-"""MNN through the Interpreter of its wheel.
+"""MNN through the Interpreter of its wheel, or a library in the user's folder through a shim.
 
 The wheel's binding takes any settings without complaint, so nothing here relies on it: the
 backend is read back, and threads are verified by whoever runs the process. MNN keeps one thread
@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from engines.native import library
+from engines.native.engine import NativeMnnEngine
 from engines.protocol import (
     Availability,
+    Engine,
     EngineError,
     FloatArray,
     Form,
     Format,
     ModelArtifact,
+    Session,
     SessionOptions,
     SettingMismatchError,
     Support,
@@ -31,14 +35,17 @@ from engines.protocol import (
 MEMORY_MB, MEGA_MACS, BACKENDS = 0, 1, 2
 CPU_BACKEND = 13  # MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension
 CPU_BACKENDS = (0, CPU_BACKEND)
+#: The setting that names the folder of a library; without it, the wheel's is used.
+HOME = "home"
 #: The same choices for every engine on this library.
-CHOICES: Mapping[str, tuple[str, ...]] = {"precision": ("normal", "low", "high")}
+CHOICES: Mapping[str, tuple[str, ...]] = {"precision": ("normal", "low", "high"), HOME: ()}
 
 
 class MnnEngine:
     """The full MNN library: dynamic or static models.
 
-    Setting: `precision` (the WeSpeaker runtime asks for `low`; on x86 it makes no difference).
+    Settings: `precision` (the WeSpeaker runtime asks for `low`; on x86 it makes no difference),
+    and `home`, the folder of a library to use in place of the wheel's.
     """
 
     name = "mnn"
@@ -54,13 +61,25 @@ class MnnEngine:
         """Take MNN models in either form."""
         return check_model(self, artifact, options)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "MnnSession":
+    def on(self, settings: Mapping[str, str]) -> Engine:
+        """Return the engine on the library that the setting `home` names."""
+        home = settings.get(HOME)
+        return NativeMnnEngine(self, "full", home) if home else self
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
         """Create a session; a dynamic model gets its shape at the first run."""
-        return MnnSession(artifact, options.threads, chosen(self, options)["precision"])
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return self.on(settings).open(artifact, options)
+        return MnnSession(artifact, options.threads, settings["precision"])
 
 
 def probe_wheel() -> Availability:
     """Say which MNN wheel is installed; importing it prints to stdout."""
+    try:
+        check_free()
+    except EngineError as error:
+        return Availability(False, reason=str(error))
     try:
         import MNN
     except ImportError as error:
@@ -68,10 +87,24 @@ def probe_wheel() -> Availability:
     return Availability(True, version=MNN.version(), build="wheel, full library")
 
 
+def check_free() -> None:
+    """Refuse the wheel in a process that holds another MNN.
+
+    Raises:
+        EngineError: it does.
+    """
+    other = library.loaded()
+    if other is not None:
+        raise EngineError(
+            f"this process has loaded the MNN of {other.folder}, and cannot hold the wheel's too"
+        )
+
+
 class MnnSession:
     """One Interpreter with one session."""
 
     def __init__(self, artifact: ModelArtifact, threads: int, precision: str) -> None:
+        check_free()
         import MNN
 
         self._mnn = MNN

@@ -2,20 +2,23 @@
 
 The minimal library leaves out shape inference and geometry. Given a dynamic model it reports no
 error, runs in no time and writes no output, so a dynamic model is refused here. No package has
-that library: this engine opens a static model in a session of the wheel's full library that is
-never resized, and says so in its note.
+that library: the setting `home` names the folder of one. Without it, this engine opens a static
+model in a session of the wheel's full library that is never resized, and says so in its note.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engines.mnn import CHOICES, MnnSession, probe_wheel
+from engines.mnn import CHOICES, HOME, MnnSession, probe_wheel
+from engines.native.engine import NativeMnnEngine
 from engines.protocol import (
     Availability,
+    Engine,
     EngineError,
     Form,
     Format,
     ModelArtifact,
+    Session,
     SessionOptions,
     Support,
     check_model,
@@ -24,12 +27,15 @@ from engines.protocol import (
 
 NOTE = (
     "mnn-mini: a static model in a fixed-shape session of the wheel's full library; "
-    "MNN's minimal library itself is in no package"
+    "MNN's minimal library itself is in no package, --mnn-mini-home names one"
 )
 
 
 class MnnMiniEngine:
-    """Static MNN models, never resized."""
+    """Static MNN models, never resized.
+
+    Settings: `precision`, and `home`, the folder of a minimal library.
+    """
 
     name = "mnn-mini"
     format: Format = "mnn"
@@ -51,9 +57,17 @@ class MnnMiniEngine:
             )
         return check_model(self, artifact, options)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> MnnSession:
+    def on(self, settings: Mapping[str, str]) -> Engine:
+        """Return the engine on the minimal library that the setting `home` names."""
+        home = settings.get(HOME)
+        return NativeMnnEngine(self, "minimal", home) if home else self
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
         """Create a session of fixed shape."""
         support = self.supports(artifact, options)
         if not support.ok:
             raise EngineError(support.reason)
-        return MnnSession(artifact, options.threads, chosen(self, options)["precision"])
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return self.on(settings).open(artifact, options)
+        return MnnSession(artifact, options.threads, settings["precision"])

@@ -128,7 +128,8 @@ class Engine(Protocol):
     name: str
     format: Format
     default_form: Form
-    #: Setting name -> allowed values; the first is the default.
+    #: Setting name -> allowed values, the first the default; none are listed where any text is
+    #: allowed, and then the default is an empty one.
     choices: Mapping[str, tuple[str, ...]]
 
     def probe(self) -> Availability:
@@ -148,6 +149,15 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class OnLibraries(Engine, Protocol):
+    """An engine that can run on other libraries than its own; its settings say on which."""
+
+    def on(self, settings: Mapping[str, str]) -> Engine:
+        """Return the engine on the library that these settings name; nothing is loaded yet."""
+        ...
+
+
 def chosen(engine: Engine, options: SessionOptions) -> dict[str, str]:
     """Return every setting of an engine: what the options ask for, its default elsewhere.
 
@@ -158,10 +168,13 @@ def chosen(engine: Engine, options: SessionOptions) -> dict[str, str]:
         if name not in engine.choices:
             known = ", ".join(engine.choices) or "none"
             raise EngineError(f"{engine.name} has no setting {name!r}; it has: {known}")
-        if value not in engine.choices[name]:
+        if engine.choices[name] and value not in engine.choices[name]:
             allowed = ", ".join(engine.choices[name])
             raise EngineError(f"{engine.name}: {name}={value} is not one of: {allowed}")
-    return {name: options.settings.get(name, vs[0]) for name, vs in engine.choices.items()}
+    return {
+        name: options.settings.get(name, values[0] if values else "")
+        for name, values in engine.choices.items()
+    }
 
 
 def check_model(engine: Engine, artifact: ModelArtifact, options: SessionOptions) -> Support:

@@ -10,10 +10,11 @@ asked for.
 """
 
 import difflib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from engines.protocol import Engine, EngineError
+from engines.protocol import Engine, EngineError, OnLibraries
 
 GROUP = "rtfbench.engines"
 
@@ -56,3 +57,14 @@ def get(name: str) -> Engine:
     if not isinstance(engine, Engine):
         raise EngineError(f"{known[name].value} is no engine: see engines/protocol.py")
     return engine
+
+
+def on(name: str, settings: Mapping[str, str]) -> Engine:
+    """Return the engine of this name on the library that its settings name, else on its own.
+
+    Raises:
+        UnknownEngineError: as `get`.
+        EngineError: as `get`.
+    """
+    engine = get(name)
+    return engine.on(settings) if isinstance(engine, OnLibraries) else engine

@@ -14,9 +14,12 @@ import pytest
 
 from bench.audio_input import DEFAULT_SPEECH
 from bench.cache import CACHE_VARIABLE
+from bench.homes import VARIABLES
 
 from .tiny_onnx import write_tiny
 
+#: Engine -> the MNN that the environment names for it; only the tests of these libraries use them.
+MNN_HOMES = {engine: os.environ.pop(variable, "") for engine, variable in VARIABLES.items()}
 PLUGINS = Path(__file__).parent / "plugins"
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -32,6 +35,12 @@ def short_speech() -> Path:
 def write_tiny_onnx() -> Callable[..., Path]:
     """Return the function that writes a small ONNX model; see `tiny_onnx`."""
     return write_tiny
+
+
+@pytest.fixture(scope="session")
+def mnn_homes() -> dict[str, str]:
+    """Return engine -> the folder of the MNN that the environment names for it, or nothing."""
+    return MNN_HOMES
 
 
 @pytest.fixture(scope="session")

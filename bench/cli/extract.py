@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
-from bench.cli.run import Form
+from bench.cli.run import Form, MnnHome, MnnMiniHome
 
 ModelName = Annotated[
     str, typer.Option(help="Model name (`rtfbench models`), or an .onnx or .mnn file.")
@@ -57,6 +57,8 @@ def extract(
     ] = None,
     model: ModelName = "resnet34",
     engine: EngineName = None,
+    mnn_home: MnnHome = None,
+    mnn_mini_home: MnnMiniHome = None,
     form: ModelForm = None,
     samples_per_chunk: ChunkSamples = None,
     threads: Threads = 1,
@@ -104,6 +106,8 @@ def extract(
                 threads=threads,
                 channel=channel,
                 resample=resample,
+                mnn_home=mnn_home,
+                mnn_mini_home=mnn_mini_home,
             ),
             wav_scp=wav_scp,
             wavs=[*(wav or ()), *(recordings or ())],

@@ -23,6 +23,22 @@ class Protocol(StrEnum):
     steady = "steady"
 
 
+MnnHome = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with your own MNN (include/MNN and libMNN.so, here or in lib/), which the "
+        "engine mnn then uses in place of the wheel. [default: RTFBENCH_MNN_HOME]",
+    ),
+]
+MnnMiniHome = Annotated[
+    Path | None,
+    typer.Option(
+        help="The same with a minimal MNN (built with -DMNN_BUILD_MINI=ON) for the engine "
+        "mnn-mini. [default: RTFBENCH_MNN_MINI_HOME]",
+    ),
+]
+
+
 @app.command(
     short_help="Measure models on engines and print the table.",
     epilog=examples(
@@ -31,6 +47,8 @@ class Protocol(StrEnum):
         "rtfbench run --model resnet34 --threads 1 --threads 2 --chunk-samples 80000 --budget 60",
         "rtfbench run --model my.onnx --engine onnxruntime --engine mnn --engine mnn-mini",
         "rtfbench run --protocol steady --budget 60 --thorough",
+        "rtfbench run --engine mnn --engine mnn-mini --mnn-home mnn-3.6/ --mnn-mini-home mini-3.6/",
+        'rtfbench run --engine mnn --engine "mnn[home=/opt/mnn-2.8]"',
         "rtfbench run zoo --out runs/zoo --resume",
         "rtfbench run sweep.toml --out runs/sweep --resume",
     ),
@@ -66,6 +84,8 @@ def run(
             "[default: 32000, or what a static model file is fixed to]"
         ),
     ] = None,
+    mnn_home: MnnHome = None,
+    mnn_mini_home: MnnMiniHome = None,
     form: Annotated[
         list[Form] | None, typer.Option(help="Model form. [default: what the engine prefers]")
     ] = None,
@@ -174,5 +194,7 @@ def run(
             resample=resample,
             trials=trials,
             thorough=thorough,
+            mnn_home=mnn_home,
+            mnn_mini_home=mnn_mini_home,
         )
     )

@@ -15,6 +15,7 @@ from bench.cli.extract import (
     Resample,
     Threads,
 )
+from bench.cli.run import MnnHome, MnnMiniHome
 
 
 @app.command(
@@ -32,6 +33,8 @@ def verify(
     ] = 0.5,
     model: ModelName = "resnet34",
     engine: EngineName = None,
+    mnn_home: MnnHome = None,
+    mnn_mini_home: MnnMiniHome = None,
     form: ModelForm = None,
     samples_per_chunk: ChunkSamples = None,
     threads: Threads = 1,
@@ -52,6 +55,8 @@ def verify(
                 threads=threads,
                 channel=channel,
                 resample=resample,
+                mnn_home=mnn_home,
+                mnn_mini_home=mnn_mini_home,
             ),
             enroll=enroll,
             test=test,

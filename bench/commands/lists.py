@@ -4,6 +4,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from bench import homes
 from bench.errors import InputError
 from bench.probe import probe
 from bench.report import figures
@@ -23,7 +24,8 @@ def engines() -> int:
     )
     table.columns[0].no_wrap = True
     with waiting("asking every engine"):
-        availability = {name: probe(name) for name in registry.names()}
+        folders = homes.named()
+        availability = {name: probe(homes.place(name, folders)) for name in registry.names()}
     for name, found in availability.items():
         try:
             engine = registry.get(name)
@@ -34,7 +36,9 @@ def engines() -> int:
             name,
             found.version if found.ok else "[red]unavailable[/]",
             f"{engine.format}, {engine.default_form}",
-            "\n".join(f"{key}={'|'.join(values)}" for key, values in engine.choices.items()),
+            "\n".join(
+                f"{key}={'|'.join(values) or '...'}" for key, values in engine.choices.items()
+            ),
             escape(found.note if found.ok else found.reason),
         )
     Output().print(table)

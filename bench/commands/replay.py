@@ -4,7 +4,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from bench import claims, user_models
+from bench import claims, homes, user_models
 from bench.commands import run as command
 from bench.errors import InputError
 from bench.model_files import is_path
@@ -20,8 +20,9 @@ REPLAY = "replay.md"
 
 def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
     """Measure what a claim was measured with, print both, and return the exit status."""
-    claim = claims.load(name)
+    claim = claims.on(claims.load(name), lambda engine: homes.place(engine, homes.named()))
     users = _check_names(claim, name)
+    homes.check(_engines(claim))
     cells = claims.cells(claim, _default_form)
     flags = {} if budget_s is None else {"budget_s": budget_s}
     try:
@@ -58,13 +59,16 @@ def _default_form(engine: str) -> Form:
 
 def _check_names(claim: claims.Claim, name: str) -> dict[str, UserModel]:
     """Refuse unknown models, engines and settings, and return the models that are files."""
-    engines = [row.engine for row in claim.row] + [c.engine for c in claim.control if c.engine]
     try:
         for row in claim.row:
             if not is_path(row.model):
                 catalog.get(row.model)
-        for spec in map(parse_engine, engines):
+        for spec in map(parse_engine, _engines(claim)):
             chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
     except (catalog.UnknownModelError, EngineError) as error:
         raise InputError(f"{name}: {error}") from error
     return user_models.load_all(row.model for row in claim.row)
+
+
+def _engines(claim: claims.Claim) -> list[str]:
+    return [row.engine for row in claim.row] + [c.engine for c in claim.control if c.engine]

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import audio_input, environment, trial_check, user_models
+from bench import audio_input, environment, homes, trial_check, user_models
 from bench.commands.report import read_summary, to_json, write_page
 from bench.errors import InputError
 from bench.model_files import is_path
@@ -82,12 +82,17 @@ def run(
     resample: bool,
     trials: Path | None = None,
     thorough: bool = False,
+    mnn_home: Path | None = None,
+    mnn_mini_home: Path | None = None,
 ) -> int:
     """Run a sweep, print its tables, and return the exit status."""
     plan = load_plan(plan_path, flags)
     if thorough:
         plan = plan.thorough()
+    folders = homes.named(mnn_home, mnn_mini_home, specs=homes.engines(plan))
+    plan = homes.place_all(plan, folders)
     users = _check_names(plan)
+    homes.check(homes.engines(plan))
     cells = user_models.fit(
         expand(plan, lambda engine: registry.get(engine).default_form),
         users,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench import homes
 from bench.cache import cache_folder
 from bench.child import ChildError
 from bench.environment import usable_cores
@@ -35,6 +36,8 @@ class ModelOptions:
     threads: int
     channel: int | None = None
     resample: bool = False
+    mnn_home: Path | None = None
+    mnn_mini_home: Path | None = None
 
 
 def setting_for(
@@ -53,10 +56,14 @@ def setting_for(
     try:
         if options.chunk_samples is not None:
             ChunkPolicy(options.chunk_samples)
-        spec = parse_engine(options.engine or _default_engine(options.model))
+        text = options.engine or _default_engine(options.model)
+        folders = homes.named(options.mnn_home, options.mnn_mini_home, specs=[text])
+        text = homes.place(text, folders)
+        spec = parse_engine(text)
         chosen(registry.get(spec.name), SessionOptions(options.threads, spec.settings))
     except (ValueError, EngineError) as error:
         raise InputError(str(error)) from error
+    homes.check([text])
     if options.threads > len(usable_cores()):
         raise InputError(
             f"--threads {options.threads}: this process may use {len(usable_cores())} cores"

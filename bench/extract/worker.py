@@ -34,7 +34,7 @@ class Embedder:
         """
         artifact = spec.setting.artifact
         options = SessionOptions(spec.threads, spec.setting.settings)
-        engine = registry.get(spec.setting.engine)
+        engine = registry.on(spec.setting.engine, options.settings)
         found = engine.probe()
         if not found.ok:
             raise EngineError(f"{engine.name}: {found.reason}")

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.records import CellSummary, Summary
-from bench.report import exports, figures, markdown
+from bench.report import exports, figures, libraries, markdown
 from bench.report.compare import times, to_reference
 from bench.report.findings import Finding, findings
 from bench.report.tables import counts_line, max_rel_err, result, sections
@@ -81,6 +81,8 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
     """
     import jinja2
 
+    stored, summary = summary, libraries.named(summary)
+
     def read(name: str) -> str:
         return (TEMPLATES / name).read_text(encoding="utf-8")
 
@@ -99,11 +101,15 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
         lines=[_line(summary, row, best=id(row) in best) for row in summary.cells],
         notes=list(dict.fromkeys(row.note for row in summary.cells if row.note)),
         pictures=[(each, inline(each)) for each in pictures],
-        about=[*markdown.about(summary), *counts_line(summary)],
+        about=[
+            *markdown.about(summary),
+            *counts_line(summary),
+            *libraries.described(summary),
+        ],
         style=read("report.css"),
         script=read("report.js"),
         downloads={
-            "summary.json": script_json(summary.model_dump(mode="json", by_alias=True)),
+            "summary.json": script_json(stored.model_dump(mode="json", by_alias=True)),
             "measurements.csv": script_json(exports.tidy_csv(cells)),
         },
     )

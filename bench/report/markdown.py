@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from bench.records import CellSummary, Summary
+from bench.records import CellSummary, Environment, Summary
+from bench.report import libraries
 from bench.report.findings import findings
 from bench.report.tables import (
     Column,
@@ -21,6 +22,7 @@ from bench.report.tables import (
 
 def render(summary: Summary) -> str:
     """Return the whole report."""
+    summary = libraries.named(summary)
     parts = [part for section in sections(summary) for part in _section(section, summary)]
     parts += verification(summary)
     parts += _findings(summary)
@@ -44,7 +46,7 @@ def _section(section: Section, summary: Summary) -> list[str]:
         table(published_columns(footnotes), section.rows),
         *footnotes.lines(),
         *(f"- {reason}" for reason in reasons(section.rows)),
-        table(extended_columns(summary.ratios), section.rows),
+        table(extended_columns(summary.ratios, section.rows), section.rows),
         table(part_columns(), section.rows),
     ]
 
@@ -94,7 +96,7 @@ def _escape(text: str) -> str:
 
 def _about(summary: Summary) -> str:
     lines = ["## About this run", ""]
-    lines += [f"- {line}" for line in counts_line(summary)]
+    lines += [f"- {line}" for line in [*counts_line(summary), *libraries.described(summary)]]
     lines += [f"- {line}" for line in about(summary)]
     return "\n".join(lines)
 
@@ -102,15 +104,22 @@ def _about(summary: Summary) -> str:
 def about(summary: Summary) -> list[str]:
     """Describe host, software and input."""
     environment = summary.environment
-    memory_gb = environment.memory_bytes / 1e9
     packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
     return [
         "RTF is processing time (front end, chunking, inference) over true audio duration; the "
         "last chunk is filled up and costs a full one. Loading is its own column.",
         f"Audio: {len(environment.audio)} utterances, {environment.audio_s:.1f} s.",
         " ".join([f"Weights: {environment.weights}", *denormals(summary.cells)]),
-        f"Host: {environment.cpu}, {environment.usable_cores} of {environment.cores} cores usable, "
-        f"{memory_gb:.0f} GB, {environment.os}, load {environment.load_average_1min} at the start.",
+        f"Host: {host(environment)}",
         f"Software: rtfbench {environment.rtfbench}, Python {environment.python}, {packages}.",
         f"Started {environment.started_utc}.",
     ]
+
+
+def host(environment: Environment) -> str:
+    """Describe the machine in one sentence."""
+    return (
+        f"{environment.cpu}, {environment.usable_cores} of {environment.cores} cores usable, "
+        f"{environment.memory_bytes / 1e9:.0f} GB, {environment.os}, "
+        f"load {environment.load_average_1min} at the start."
+    )

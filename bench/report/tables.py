@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Ratio, Summary
-from bench.report import figures
+from bench.report import figures, libraries
 from bench.report.compare import to_reference
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
@@ -140,8 +140,9 @@ def ratio_text(ratios: Sequence[Ratio], row: CellSummary) -> str:
     return figures.MISSING
 
 
-def extended_columns(ratios: Sequence[Ratio]) -> list[Column]:
-    """Return how sure a cell's figure is, and what its embeddings are worth."""
+def extended_columns(ratios: Sequence[Ratio], rows: Sequence[CellSummary] = ()) -> list[Column]:
+    """Return how sure a cell's figure is; sizes of libraries where rows have any."""
+    sizes = [Column("library MB", lambda row: figures.number(libraries.size_mb(row)))]
     return [
         *_names(),
         Column("RTF 95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
@@ -153,6 +154,7 @@ def extended_columns(ratios: Sequence[Ratio]) -> list[Column]:
         Column("p99 ms", lambda row: figures.number(row.chunk_ms_p99)),
         Column("load ms", lambda row: figures.number(row.load_ms)),
         Column("first chunk ms", lambda row: figures.number(row.first_chunk_ms)),
+        *sizes * libraries.any_size(rows),
         Column("max rel err", max_rel_err),
         Column("cosine", lambda row: f"{row.parity.cosine:.6f}" if row.parity else figures.MISSING),
     ]
@@ -256,6 +258,8 @@ def _runtime_count(summary: Summary, row: CellSummary) -> str:
     """Return what a runtime itself counts for the same model and chunk, as a cross-check."""
     for other in summary.cells:
         counted = other.effective.get("mega_macs")
+        if "mega_macs_from" in other.effective:
+            continue  # the runtime itself counts nothing
         if (other.title, other.macs) == (row.title, row.macs) and counted and row.macs:
             excess = float(counted) * 1e6 / row.macs - 1
             return f" ({other.engine} counts {float(counted):,.0f} M, {excess:+.2%})"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.records import CellSummary, Summary
-from bench.report import figures, markdown
+from bench.report import figures, libraries, markdown
 from bench.report.compare import names, side
 from bench.report.findings import findings
 from bench.report.tables import (
@@ -51,6 +51,7 @@ def waiting(text: str) -> Status:
 
 def show(summary: Summary, console: Console) -> None:
     """Print every section, then the findings; the fastest row is bold, one that is not ok red."""
+    summary = libraries.named(summary)
     if not console.is_terminal:
         console.file.write(markdown.render(summary))
         return

@@ -158,7 +158,7 @@ differs, and three that compute on for 3, 5 and 10 % of each call. A run measure
 
 ![Every run's interval](validation.png)
 
-Host: {markdown.about(host)[3].removeprefix("Host: ")}
+Host: {markdown.host(host)}
 """
 
 

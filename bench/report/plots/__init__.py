@@ -7,6 +7,7 @@ marker, so that a print in grey can be read too. The same summary gives the same
 from collections.abc import Iterator
 
 from bench.records import Summary
+from bench.report import libraries
 from bench.report.plots import accuracy, chunk_size, models, thread_scaling, time_parts
 from bench.report.plots.style import Picture
 
@@ -17,6 +18,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
     Raises:
         ImportError: matplotlib is not installed.
     """
+    summary = libraries.named(summary)
     yield from models.draw(summary)
     yield from chunk_size.draw(summary)
     yield from thread_scaling.draw(summary)

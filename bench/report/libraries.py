@@ -1,0 +1,89 @@
+"""How a report names engines that ran on libraries of the user's own."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+
+from bench.records import Cell, CellSummary, Summary
+
+HOME = "home"
+MINIMAL = "mnn-mini"
+#: As the table that this project reproduces calls a minimal library.
+PUBLISHED = "mnn mini_libs"
+SIZE = "library_bytes"
+
+
+def named(summary: Summary) -> Summary:
+    """Return a result for reading, in which a library's folder is named as shortly as can be.
+
+    A minimal library alone needs no folder; of several, and of full ones, the last part of its
+    path, or the whole where that is not enough.
+    """
+    rows = [row for row in summary.cells if HOME in row.settings]
+    if not rows:
+        return summary
+    homes = {
+        engine: list(dict.fromkeys(row.settings[HOME] for row in rows if row.engine == engine))
+        for engine in dict.fromkeys(row.engine for row in rows)
+    }
+    labels: dict[str, str] = {}
+    cells: list[CellSummary] = []
+    for row in summary.cells:
+        shown = _named(row, homes[row.engine]) if HOME in row.settings else row
+        labels[row.engine_label] = shown.engine_label
+        cells.append(shown)
+
+    def relabelled(label: str) -> str:
+        return labels.get(label, label)
+
+    noise = summary.noise
+    if noise is not None:
+        ghosts = (g.model_copy(update={"reference": relabelled(g.reference)}) for g in noise.ghosts)
+        noise = noise.model_copy(update={"ghosts": tuple(ghosts)})
+    ratios = (
+        ratio.model_copy(
+            update={"engine": relabelled(ratio.engine), "reference": relabelled(ratio.reference)}
+        )
+        for ratio in summary.ratios
+    )
+    return summary.model_copy(
+        update={"cells": tuple(cells), "ratios": tuple(ratios), "noise": noise}
+    )
+
+
+def described(summary: Summary) -> list[str]:
+    """Return a line for every library of the user's own that a result was made with."""
+    lines = (
+        f"Library of {_engine_and_home(row)}: {row.build}, MNN {row.version}, "
+        f"{int(row.effective[SIZE]):,} bytes."
+        for row in summary.cells
+        if SIZE in row.effective
+    )
+    return list(dict.fromkeys(lines))
+
+
+def size_mb(row: CellSummary) -> float | None:
+    """Return the size on disk of the library that a row ran on, None where it is not known."""
+    found = row.effective.get(SIZE)
+    return None if found is None else float(found) / 1e6
+
+
+def any_size(rows: Iterable[CellSummary]) -> bool:
+    """Say whether the size of a library is known."""
+    return any(size_mb(row) is not None for row in rows)
+
+
+def _named(row: CellSummary, homes: list[str]) -> CellSummary:
+    settings = dict(row.settings)
+    home = settings.pop(HOME)
+    if row.engine != MINIMAL or len(homes) > 1:
+        alike = [other for other in homes if PurePath(other).name == PurePath(home).name]
+        settings[HOME] = home if len(alike) > 1 else PurePath(home).name
+    engine = PUBLISHED if row.engine == MINIMAL else row.engine
+    return row.model_copy(update={"engine": engine, "settings": settings})
+
+
+def _engine_and_home(row: CellSummary) -> str:
+    """Return the label of a row without the settings that are no library's."""
+    settings: Mapping[str, str] = {k: v for k, v in row.settings.items() if k == HOME}
+    cell = row.model_dump(include=set(Cell.model_fields))
+    return Cell(**cell | {"settings": settings}).engine_label
