@@ -93,8 +93,8 @@ class NativeMnnSession:
         except EngineError as error:
             self._handle = None
             raise EngineError(
-                f"{artifact.path}: {error} (MNN {library.version}); was it made by the converter of "
-                "a newer one?"
+                f"{artifact.path}: {error} (MNN {library.version}); was it made by the converter "
+                "of a newer one?"
             ) from None
         try:
             self._check(threads)
