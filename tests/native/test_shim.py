@@ -101,7 +101,7 @@ def test_a_dynamic_model_gets_its_shape(standin: Standin, write_model: WriteMode
     [
         ("throws_text", "line one line two"),
         ("throws_number", "an exception that tells nothing"),
-        ("null", "null.mnn: MNN cannot load this model (MNN 99.1.2); was it made by"),
+        ("null", "null.mnn: MNN cannot load this model (MNN 99.1.2); where a newer"),
         ("nosession", "MNN cannot make a session of this model"),
         ("capped", "asked for 2 threads, got 1"),
         ("gpu", "asked for the CPU, got backend 3"),
