@@ -93,8 +93,8 @@ class NativeMnnSession:
         except EngineError as error:
             self._handle = None
             raise EngineError(
-                f"{artifact.path}: {error} (MNN {library.version}); where a newer converter made it, "
-                "choose --form static, or convert it with this version's own"
+                f"{artifact.path}: {error} (MNN {library.version}); where a newer converter made "
+                "it, choose --form static, or convert it with this version's own"
             ) from None
         try:
             self._check(threads)

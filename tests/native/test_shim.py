@@ -82,6 +82,38 @@ def test_runs_and_reports(standin: Standin, write_model: WriteModel) -> None:
     assert closed == "tiny: the session is closed"
 
 
+WHERE = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from engines import registry
+from engines.protocol import ModelArtifact, SessionOptions
+
+settings = {"home": sys.argv[1]}
+artifact = ModelArtifact(
+    name="tiny", path=Path(sys.argv[2]), format="mnn", form="static", feat_dim=80,
+    embedding_dim=16, num_frames=50, sha256="",
+)
+session = registry.on("mnn", settings).open(artifact, SessionOptions(settings=settings))
+features_BTM = np.zeros((1, 50, 80), np.float32)
+for writable in (True, False):
+    features_BTM.flags.writeable = writable
+    digits = session.run(features_BTM)[0].astype(int)
+    assert sum(digit << 4 * place for place, digit in enumerate(map(int, digits))) == (
+        features_BTM.ctypes.data
+    )
+print("copied once")
+"""
+
+
+def test_the_input_is_copied_once(standin: Standin, write_model: WriteModel) -> None:
+    """The library copies from the caller's own array, also where that may not be written to."""
+    done = in_a_process(WHERE, standin(), write_model("where.mnn"))
+    assert done.stdout == "copied once\n", done.stderr
+
+
 def test_a_minimal_library_counts_nothing(standin: Standin, write_model: WriteModel) -> None:
     """On a minimal library the operations are the model's, and are marked as such."""
     said = run(standin(minimal=True), write_model(), engine="mnn-mini")
