@@ -133,7 +133,7 @@ def test_a_dynamic_model_gets_its_shape(standin: Standin, write_model: WriteMode
     [
         ("throws_text", "line one line two"),
         ("throws_number", "an exception that tells nothing"),
-        ("null", "null.mnn: MNN cannot load this model (MNN 99.1.2); where a newer"),
+        ("null", "null.mnn: MNN cannot load this model; if a converter newer than 99.1.2"),
         ("nosession", "MNN cannot make a session of this model"),
         ("capped", "asked for 2 threads, got 1"),
         ("gpu", "asked for the CPU, got backend 3"),
@@ -238,6 +238,10 @@ def test_a_process_holds_one_mnn(standin: Standin) -> None:
         *_, ok, reason = in_a_process(ONE_MNN, first, second).stdout.splitlines()
         assert ok == "True"
         assert "this process has loaded the MNN" in reason
+    # Also after one that could be loaded and not be used.
+    *_, ok, reason = in_a_process(ONE_MNN, standin("99.1.3"), "").stdout.splitlines()
+    assert ok == "False"
+    assert "this process has loaded the MNN" in reason
 
 
 def test_nothing_is_printed_by_the_shim(standin: Standin, write_model: WriteModel) -> None:
