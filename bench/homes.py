@@ -90,10 +90,12 @@ def check(specs: Iterable[str]) -> None:
         name, settings = parse_engine(spec)
         if name in VARIABLES and HOME in settings:
             folders.setdefault((name, settings[HOME]), spec)
-    for spec in folders.values():
+    for (_, folder), spec in folders.items():
         found = probe(spec)
         if not found.ok:
-            raise InputError(found.reason)
+            raise InputError(
+                found.reason if folder in found.reason else f"{folder}: {found.reason}"
+            )
 
 
 def engines(plan: Plan) -> Sequence[str]:

@@ -93,10 +93,10 @@ def check_free() -> None:
     Raises:
         EngineError: it does.
     """
-    other = library.loaded()
+    other = library.folder_in_use()
     if other is not None:
         raise EngineError(
-            f"this process has loaded the MNN of {other.folder}, and cannot hold the wheel's too"
+            f"this process has loaded the MNN of {other}, and cannot hold the wheel's too"
         )
 
 

@@ -37,7 +37,6 @@ _SIGNATURES = {
 class Library:
     """An MNN library in this process; `shim` has the functions of `mnn_shim.cpp`."""
 
-    folder: Path
     path: Path
     version: str
     size_bytes: int
@@ -65,12 +64,13 @@ def told(error: ctypes.Array[ctypes.c_char]) -> EngineError:
     return EngineError(" ".join(error.value.decode(errors="replace").split()))
 
 
+_folder: Path | None = None
 _loaded: Library | None = None
 
 
-def loaded() -> Library | None:
-    """Return the library that this process has loaded, None if there is none yet."""
-    return _loaded
+def folder_in_use() -> Path | None:
+    """Return the folder whose MNN this process has loaded, None if there is none yet."""
+    return _folder
 
 
 def load(folder: Path) -> Library:
@@ -80,13 +80,12 @@ def load(folder: Path) -> Library:
         EngineError: the folder holds no MNN that can be used here, or this process has another.
     """
     global _loaded
-    if _loaded is None:
-        _loaded = _load(folder)
-    if _loaded.folder != folder:
+    if _folder not in (None, folder):
         raise EngineError(
-            f"{folder}: this process has loaded the MNN of {_loaded.folder}; "
+            f"{folder}: this process has loaded the MNN of {_folder}; "
             "a process can hold one MNN only"
         )
+    _loaded = _loaded or _load(folder)
     return _loaded
 
 
@@ -95,10 +94,12 @@ def _load(folder: Path) -> Library:
         raise EngineError(
             f"{folder}: this process has loaded the MNN wheel; a process can hold one MNN only"
         )
+    global _folder
     home = find(folder)
     # Before the library is loaded: a process cannot get rid of one again.
     build.find_compiler()
     library = _open(home.library)
+    _folder = folder
     version = _version_of(home, library)
     if version != home.version:
         raise EngineError(
@@ -112,7 +113,6 @@ def _load(folder: Path) -> Library:
     shim.rtfbench_mnn_close.argtypes = (c_void_p,)
     shim.rtfbench_mnn_close.restype = None
     return Library(
-        folder=folder,
         path=home.library,
         version=version,
         size_bytes=home.library.stat().st_size,

@@ -92,10 +92,12 @@ class NativeMnnSession:
             library.call("open", *texts, threads, _PRECISIONS[precision], byref(self._handle))
         except EngineError as error:
             self._handle = None
-            raise EngineError(
-                f"{artifact.path}: {error} (MNN {library.version}); was it made by the converter "
-                "of a newer one?"
-            ) from None
+            cure = (
+                f"; if a converter newer than {library.version} made it, choose --form static, or "
+                "convert it with that version's own"
+            )
+            whole = str(error).startswith("MNN cannot")
+            raise EngineError(f"{artifact.path}: {error}{cure * whole}") from None
         try:
             self._check(threads)
         except EngineError:
@@ -138,12 +140,12 @@ class NativeMnnSession:
         if self._handle is None:
             return self._settings
         info, macs = self._info(), self._artifact.macs
-        told: dict[str, str | int | float] = {"session_memory_mb": round(info.memory_mb, 3)}
+        found: dict[str, str | int | float] = {"session_memory_mb": round(info.memory_mb, 3)}
         if info.mega_macs > 0:
-            told["mega_macs"] = round(info.mega_macs, 3)
+            found["mega_macs"] = round(info.mega_macs, 3)
         elif macs is not None:
-            told |= {"mega_macs": round(macs / 1e6, 3), "mega_macs_from": "the model"}
-        return {**self._settings, **told}
+            found |= {"mega_macs": round(macs / 1e6, 3), "mega_macs_from": "the model"}
+        return {**self._settings, **found}
 
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]; a new shape of a dynamic model is resized to first."""

@@ -82,6 +82,38 @@ def test_runs_and_reports(standin: Standin, write_model: WriteModel) -> None:
     assert closed == "tiny: the session is closed"
 
 
+WHERE = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from engines import registry
+from engines.protocol import ModelArtifact, SessionOptions
+
+settings = {"home": sys.argv[1]}
+artifact = ModelArtifact(
+    name="tiny", path=Path(sys.argv[2]), format="mnn", form="static", feat_dim=80,
+    embedding_dim=16, num_frames=50, sha256="",
+)
+session = registry.on("mnn", settings).open(artifact, SessionOptions(settings=settings))
+features_BTM = np.zeros((1, 50, 80), np.float32)
+for writable in (True, False):
+    features_BTM.flags.writeable = writable
+    digits = session.run(features_BTM)[0].astype(int)
+    assert sum(digit << 4 * place for place, digit in enumerate(map(int, digits))) == (
+        features_BTM.ctypes.data
+    )
+print("copied once")
+"""
+
+
+def test_the_input_is_copied_once(standin: Standin, write_model: WriteModel) -> None:
+    """The library copies from the caller's own array, also where that may not be written to."""
+    done = in_a_process(WHERE, standin(), write_model("where.mnn"))
+    assert done.stdout == "copied once\n", done.stderr
+
+
 def test_a_minimal_library_counts_nothing(standin: Standin, write_model: WriteModel) -> None:
     """On a minimal library the operations are the model's, and are marked as such."""
     said = run(standin(minimal=True), write_model(), engine="mnn-mini")
@@ -101,7 +133,7 @@ def test_a_dynamic_model_gets_its_shape(standin: Standin, write_model: WriteMode
     [
         ("throws_text", "line one line two"),
         ("throws_number", "an exception that tells nothing"),
-        ("null", "null.mnn: MNN cannot load this model (MNN 99.1.2); was it made by"),
+        ("null", "null.mnn: MNN cannot load this model; if a converter newer than 99.1.2"),
         ("nosession", "MNN cannot make a session of this model"),
         ("capped", "asked for 2 threads, got 1"),
         ("gpu", "asked for the CPU, got backend 3"),
@@ -206,6 +238,10 @@ def test_a_process_holds_one_mnn(standin: Standin) -> None:
         *_, ok, reason = in_a_process(ONE_MNN, first, second).stdout.splitlines()
         assert ok == "True"
         assert "this process has loaded the MNN" in reason
+    # Also after one that could be loaded and not be used.
+    *_, ok, reason = in_a_process(ONE_MNN, standin("99.1.3"), "").stdout.splitlines()
+    assert ok == "False"
+    assert "this process has loaded the MNN" in reason
 
 
 def test_nothing_is_printed_by_the_shim(standin: Standin, write_model: WriteModel) -> None:

@@ -160,3 +160,15 @@ def test_the_published_engines_have_their_published_settings() -> None:
         "mnn[precision=low]",
         "mnn-mini[precision=low]",
     }
+
+
+def test_engines_can_be_placed() -> None:
+    """Each engine of a claim's rows and controls is rewritten, and only they."""
+    claim = claims.load("wespeaker-mnn")
+    placed = claims.on(claim, lambda engine: engine.replace("mnn-mini[", "mnn-mini[home=/m,"))
+    assert [row.engine for row in placed.row] == [
+        "onnxruntime[graph_optimization=extended]",
+        "mnn[precision=low]",
+        "mnn-mini[home=/m,precision=low]",
+    ]
+    assert claims.on(claim, str) == claim
