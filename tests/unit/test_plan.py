@@ -151,10 +151,13 @@ def test_the_zoo_plan_is_the_published_table() -> None:
         for name in catalog.names()
         if any(rtf.chunk_samples == 80000 for rtf in catalog.get(name).published_rtf)
     }
-    assert len(plan.models) == 10
-    assert set(plan.models) == published
-    assert (plan.chunk_samples, plan.threads) == ((80000,), (1,))
-    assert plan.engines == ("onnxruntime", "mnn", "mnn-mini")
+    models = [model for axes in plan.sweeps for model in axes.models]
+    assert len(models) == 10
+    assert set(models) == published
+    for axes in plan.sweeps:
+        assert (axes.chunk_samples, axes.threads) == ((80000,), (1,))
+        assert axes.engines == ("onnxruntime", "mnn", "mnn-mini")
+        assert axes.protocols == ("published",)
 
 
 def test_a_file_hides_a_plan_of_the_package(

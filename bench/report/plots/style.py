@@ -227,9 +227,9 @@ def interval_remark(rows: Iterable[CellSummary], mark: str) -> str:
     """Say what the interval's mark means, or that there are too few passes for intervals."""
     known = [row.rtf_ci95 is not None for row in rows]
     if all(known):
-        return f"{mark}: 95 % interval of the median"
+        return f"{mark}: 95 % interval"
     if any(known):
-        return f"{mark}: 95 % interval of the median, where there are six passes or more"
+        return f"{mark}: 95 % interval, where there are six passes or more"
     return "no intervals: fewer than six passes"
 
 
