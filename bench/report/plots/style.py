@@ -229,7 +229,7 @@ def interval_remark(rows: Iterable[CellSummary], mark: str) -> str:
     if all(known):
         return f"{mark}: 95 % interval"
     if any(known):
-        return f"{mark}: 95 % interval, where there are six passes or more"
+        return f"{mark}: 95 % interval, where there are two sessions or more"
     return "no intervals: fewer than six passes"
 
 
