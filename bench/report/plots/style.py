@@ -230,7 +230,7 @@ def interval_remark(rows: Iterable[CellSummary], mark: str) -> str:
         return f"{mark}: 95 % interval"
     if any(known):
         return f"{mark}: 95 % interval, where there are two sessions or more"
-    return "no intervals: fewer than six passes"
+    return "no intervals: a single session"
 
 
 def direct_labels(
