@@ -107,7 +107,8 @@ def about(summary: Summary) -> list[str]:
     packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
     return [
         "RTF is processing time (front end, chunking, inference) over true audio duration; the "
-        "last chunk is filled up and costs a full one. Loading is its own column.",
+        "last chunk is filled up and costs a full one. Loading is its own column. "
+        "It is of this host, this hour: compare hosts by ratios.",
         f"Audio: {len(environment.audio)} utterances, {environment.audio_s:.1f} s.",
         " ".join([f"Weights: {environment.weights}", *denormals(summary.cells)]),
         f"Host: {host(environment)}",

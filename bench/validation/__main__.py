@@ -156,6 +156,10 @@ differs, and three that compute on for 3, 5 and 10 % of each call. A run measure
 
 {document.machine_table(findings)}
 
+Half width against time, from the runs in which nothing differs; seconds count loading:
+
+{document.width_table(findings, ("ghost", "twin"))}
+
 ![Every run's interval](validation.png)
 
 Host: {markdown.host(host)}

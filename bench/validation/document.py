@@ -58,6 +58,28 @@ def machine_table(findings: Sequence[Finding]) -> str:
     return grid(lines, [False, True, True, True, True, True])
 
 
+def width_table(findings: Sequence[Finding], names: Sequence[str]) -> str:
+    """Return how the interval narrows with the time spent, over the runs of these replicas."""
+    lines = [["sessions", "seconds", "runs", "median half width", "90th percentile"]]
+    for count in range(2, max(each.sessions for each in findings) + 1):
+        found = [e for e in findings if e.replica in names and count in e.width_after]
+        if not found:
+            continue
+        widths = [each.width_after[count] for each in found]
+        seconds = statistics.median(each.seconds * count / each.sessions for each in found)
+        tail = statistics.quantiles(widths, n=10)[-1] if len(widths) > 1 else widths[0]
+        lines.append(
+            [
+                str(count),
+                f"{seconds:.0f}",
+                str(len(found)),
+                f"{statistics.median(widths):.2%}",
+                f"{tail:.2%}",
+            ]
+        )
+    return grid(lines, [True] * 5)
+
+
 def picture(findings: Sequence[Finding]) -> bytes:
     """Draw every run's interval, sorted by its estimate, a panel a replica; return a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

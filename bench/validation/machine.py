@@ -9,12 +9,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.contrasts import estimate_ratio
+from pydantic import Field
+
+from bench.contrasts import contrasts, estimate_ratio
 from bench.group import Group
 from bench.job import Job
 from bench.records import Cell, Record, Value
 from bench.session import Settings
-from bench.stats import relative_half_width
+from bench.stats import ratio_estimate, relative_half_width
+from bench.store import CellData
 from bench.workload import Prepared
 
 #: Name of the replica -> share of a call's time that is added to it.
@@ -33,6 +36,8 @@ class Finding(Value):
     sessions: int
     blocks: int
     seconds: float
+    #: Half width after so many of the sessions.
+    width_after: dict[int, float] = Field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -98,7 +103,15 @@ def _findings(group: Group, number: int, seconds: float) -> Iterator[Finding]:
             sessions=estimate.sessions,
             blocks=estimate.blocks,
             seconds=round(seconds, 1),
+            width_after=_widths(job.data, reference),
         )
+
+
+def _widths(data: CellData, reference: CellData) -> dict[int, float]:
+    """Return the half width that the first sessions alone give, from two sessions on."""
+    by_session = contrasts(data, reference)
+    found = {n: ratio_estimate(by_session[:n]) for n in range(2, len(by_session) + 1)}
+    return {n: each.half_width for n, each in found.items() if each and each.interval}
 
 
 def true_ratio(cell: Cell, reference: Sequence[Record]) -> float:
