@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
@@ -85,6 +86,26 @@ def how_it_ended(returncode: int) -> str:
     return f"exit status {returncode}"
 
 
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python with its packages; `path` goes before its own, so that it may have other code."""
+
+    python: Path = Path(sys.executable)
+    path: tuple[Path, ...] = ()
+
+    def command(self, module: str) -> list[str]:
+        """Return the beginning of a command that runs a module."""
+        # Without -P the present folder comes first, and may hold this very package.
+        return [str(self.python), *(["-P"] if self.path else []), "-m", module]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables of a process."""
+        found = {**os.environ, **SINGLE_THREADED}
+        if self.path:
+            found["PYTHONPATH"] = os.pathsep.join(map(str, self.path))
+        return found
+
+
 class Child(Generic[Reply]):
     """A running process that takes commands and answers them, one JSON object a line.
 
@@ -92,7 +113,14 @@ class Child(Generic[Reply]):
     """
 
     def __init__(
-        self, module: str, spec: BaseModel, name: str, *, logs: Path, replies: TypeAdapter[Reply]
+        self,
+        module: str,
+        spec: BaseModel,
+        name: str,
+        *,
+        logs: Path,
+        replies: TypeAdapter[Reply],
+        interpreter: Interpreter | None = None,
     ) -> None:
         """Start `python -m module SPEC.json`.
 
@@ -102,7 +130,9 @@ class Child(Generic[Reply]):
             name: names both files.
             logs: their folder.
             replies: what its answers are.
+            interpreter: the Python that it runs in; this one by default.
         """
+        interpreter = interpreter or Interpreter()
         self._replies = replies
         self._log = logs / f"{name}.log"
         spec_path = logs / f"{name}.json"
@@ -111,14 +141,14 @@ class Child(Generic[Reply]):
         self._pending = b""
         try:
             with self._log.open("wb") as output:
-                command = [sys.executable, "-m", module, str(spec_path)]
+                command = [*interpreter.command(module), str(spec_path)]
                 self._process = subprocess.Popen(
                     [*command, "--answer-fd", str(answer_fd)],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
                     pass_fds=[answer_fd],
-                    env={**os.environ, **SINGLE_THREADED},
+                    env=interpreter.environment(),
                     # Ctrl-C is for the parent, which ends its workers itself.
                     start_new_session=True,
                 )
@@ -214,7 +244,14 @@ class Child(Generic[Reply]):
 class Worker(Child[WorkerReply]):
     """A process that measures one cell."""
 
-    def __init__(self, spec: WorkerSpec, logs: Path) -> None:
+    def __init__(
+        self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None
+    ) -> None:
         super().__init__(
-            "bench.worker", spec, f"{spec.cell_id}-{spec.session}", logs=logs, replies=REPLY
+            "bench.worker",
+            spec,
+            f"{spec.cell_id}-{spec.session}",
+            logs=logs,
+            replies=REPLY,
+            interpreter=interpreter,
         )

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bench.records import Cell, Course, Ratio, Record
@@ -12,6 +12,7 @@ from bench.store import CellData
 #: How often an interval may miss, and how narrow it should be, where no course says it.
 ALPHA = 0.05
 PRECISION = 0.015
+PartNs = Callable[[Record], int]
 #: A block is a palindrome: everyone has two slots.
 SLOTS = 2
 
@@ -62,13 +63,20 @@ def ratio_of(cell: Cell, reference: Cell, estimate: RatioEstimate, precision: fl
     )
 
 
-def contrasts(data: CellData, reference: CellData) -> list[list[float]]:
+def contrasts(
+    data: CellData, reference: CellData, *, part_ns: PartNs = lambda record: record.processing_ns
+) -> list[list[float]]:
     """Return log(time of the cell / time of the reference), a list a session.
+
+    Args:
+        data: the cell.
+        reference: another of its group.
+        part_ns: which time of a record.
 
     Under the steady protocol each block gives a value. Under the published one the ratio depends
     on an utterance's length, so a value takes as many blocks as hold every utterance.
     """
-    ours, theirs = block_times(data), block_times(reference)
+    ours, theirs = block_times(data, part_ns), block_times(reference, part_ns)
     shared = sorted(ours.keys() & theirs.keys())
     everything = {name for times in ours.values() for name in times}
     published = data.cell.protocol == "published"
@@ -80,7 +88,7 @@ def contrasts(data: CellData, reference: CellData) -> list[list[float]]:
     return list(found.values())
 
 
-def block_times(data: CellData) -> dict[Block, dict[str, float]]:
+def block_times(data: CellData, part_ns: PartNs) -> dict[Block, dict[str, float]]:
     """Return utterance -> nanoseconds for every block that is complete.
 
     The time is the geometric mean of an utterance's two slots, so that a drift that is linear on
@@ -89,7 +97,7 @@ def block_times(data: CellData) -> dict[Block, dict[str, float]]:
     slots: dict[Block, dict[int, dict[str, int]]] = {}
     for record in data.records:
         block = slots.setdefault(Block(record.session, record.block), {})
-        block.setdefault(record.position, {})[record.utterance] = record.processing_ns
+        block.setdefault(record.position, {})[record.utterance] = max(part_ns(record), 1)
     return {
         block: {name: statistics.geometric_mean(s[name] for s in pair) for name in pair[0]}
         for block, by_position in slots.items()

@@ -26,6 +26,11 @@ class Group:
         self._sessions = 0
 
     @property
+    def sessions(self) -> int:
+        """How many sessions were measured."""
+        return self._sessions
+
+    @property
     def running(self) -> list[Job]:
         """The jobs that did not fail."""
         return [job for job in self.jobs if not job.failed]
@@ -88,6 +93,19 @@ class Group:
         took_s = 0.0
         while blocks and self.running and self._sessions < look:
             took_s += self._one_more(blocks)
+        if took_s:
+            self._end_ok()
+        return took_s
+
+    def measure_more(self, share_s: float, *, sessions: int) -> float:
+        """Measure so many further sessions, whatever was declared; 0 where they do not fit."""
+        blocks = schedule.blocks_for(
+            budget_s=share_s, block_s=self._block_s, sessions=sessions, cycle=self._cycle
+        )
+        took_s = 0.0
+        for _ in range(sessions if blocks else 0):
+            if self.running:
+                took_s += self._one_more(blocks)
         if took_s:
             self._end_ok()
         return took_s

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from bench.child import Interpreter
 from bench.messages import Ready
 from bench.parity import worst
 from bench.records import Cell, Declaration, Effective, Outcome, Parity, Status
@@ -19,9 +20,11 @@ class Job:
     parities: list[Parity] = field(default_factory=list)
     effective: Effective = field(default_factory=dict)
     failed: bool = False
+    #: The Python that its workers run in, None for this one.
+    interpreter: Interpreter | None = None
 
     @classmethod
-    def of(cls, prepared: Prepared) -> "Job":
+    def of(cls, prepared: Prepared, interpreter: Interpreter | None = None) -> "Job":
         """Return a job with the declaration of its cell."""
         artifact = prepared.artifact
         declaration = Declaration(
@@ -37,7 +40,7 @@ class Job:
             denormal_share=artifact.denormal_share if artifact else None,
             artifact_bytes=artifact.path.stat().st_size if artifact else None,
         )
-        return cls(prepared, CellData(declaration))
+        return cls(prepared, CellData(declaration), interpreter=interpreter)
 
     @property
     def cell_id(self) -> str:
@@ -52,7 +55,7 @@ class Job:
     def replica(self, name: str) -> "Job":
         """Return the same cell once more, under another name."""
         cell = self.cell.model_copy(update={"replica": name})
-        return Job.of(replace(self.prepared, cell=cell))
+        return Job.of(replace(self.prepared, cell=cell), self.interpreter)
 
     def take(self, outcome: Outcome) -> None:
         """Keep what one session found."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import health
-from bench.child import ChildError, ChildSilent, Worker
+from bench.child import ChildError, ChildSilent, Interpreter, Worker
 from bench.job import Job
 from bench.messages import Command, Done, Loaded, Measure, Open, Ready, Source, Stop, WorkerSpec
 from bench.peak import Gemm
@@ -16,7 +16,7 @@ from bench.records import Health, Outcome, Record
 from bench.schedule import block_turns
 from bench.store import RunFolder
 
-Spawn = Callable[[WorkerSpec, Path], Worker]
+Spawn = Callable[[WorkerSpec, Path, Interpreter | None], Worker]
 
 
 class Progress(Protocol):
@@ -128,7 +128,9 @@ class Session:
             cores=tuple(settings.cores[: job.cell.threads]),
             session=self._number,
         )
-        return self._stack.enter_context(settings.spawn(spec, settings.folder.logs))
+        return self._stack.enter_context(
+            settings.spawn(spec, settings.folder.logs, job.interpreter)
+        )
 
     @contextmanager
     def _awake(self, slot: _Slot) -> Iterator[None]:

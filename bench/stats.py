@@ -133,8 +133,7 @@ def clustered_signed_rank_interval(
     Data, Biometrics 62, 2006; Student's in place of the normal distribution, because clusters are
     few.
     """
-    values = np.concatenate([np.asarray(cluster, np.float64) for cluster in clusters])
-    labels = np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
+    values, labels = _flat(clusters)
     averages = np.unique(_walsh_averages(values))
     # Ranks change where the centre passes a pairwise mean, so one centre between any two is enough.
     between = (averages[1:] + averages[:-1]) / 2
@@ -143,10 +142,7 @@ def clustered_signed_rank_interval(
 
     def side(index: int) -> int:
         """Return 1 where the centre is rejected as too low, -1 as too high, else 0."""
-        distances = values - centres[index]
-        ranks = np.empty(len(values))
-        ranks[np.argsort(np.abs(distances), kind="stable")] = np.arange(1, len(values) + 1)
-        scores = np.bincount(labels, np.sign(distances) * ranks)
+        scores = _cluster_scores(values - centres[index], labels)
         middle, half = scores.mean(), factor * scores.std(ddof=1)
         return int(np.sign(middle)) if abs(middle) > half else 0
 
@@ -156,6 +152,49 @@ def clustered_signed_rank_interval(
     low = _last(lambda index: side(index) == 1, 0, estimate)
     high = _last(lambda index: side(index) != -1, estimate - 1, len(centres) - 1)
     return float(averages[low]), float(averages[high])
+
+
+def clustered_signed_rank_p(clusters: Sequence[Sequence[float]], centre: float) -> float:
+    """Return the one-sided p-value of the same test: small where values lie above a centre.
+
+    1 where there are fewer than two clusters, which can prove nothing.
+    """
+    if len(clusters) < 2:
+        return 1.0
+    values, labels = _flat(clusters)
+    scores = _cluster_scores(values - centre, labels)
+    spread = scores.std(ddof=1) / math.sqrt(len(clusters))
+    if spread == 0:
+        return 0.0 if scores.mean() > 0 else 1.0
+    return float(special.stdtr(len(clusters) - 1, -scores.mean() / spread))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for testing all of them (Holm, Scand. J. Statistics 6, 1979)."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def _flat(
+    clusters: Sequence[Sequence[float]],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    """Return all values, and the number of each one's cluster."""
+    values = np.concatenate([np.asarray(cluster, np.float64) for cluster in clusters])
+    return values, np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
+
+
+def _cluster_scores(
+    distances: npt.NDArray[np.float64], labels: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    """Return each cluster's sum of signed ranks; ranks are those among all distances."""
+    ranks = np.empty(len(distances))
+    ranks[np.argsort(np.abs(distances), kind="stable")] = np.arange(1, len(distances) + 1)
+    return np.asarray(np.bincount(labels, np.sign(distances) * ranks), np.float64)
 
 
 def _last(holds: Callable[[int], bool], low: int, high: int) -> int:

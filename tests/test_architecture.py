@@ -30,6 +30,8 @@ FLOORS: list[list[str]] = [
     ["bench.session"],
     ["bench.group"],
     ["bench.runner"],
+    ["bench.gate"],
+    ["bench.report.gate"],
     ["bench.extract", "bench.validation"],
     ["bench.commands"],
     ["bench.cli"],

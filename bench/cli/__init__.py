@@ -9,7 +9,7 @@ import os
 import sys
 
 # Importing a command registers it.
-from bench.cli import doctor, export, extract, lists, replay, report, run, score, verify  # noqa: F401
+from bench.cli import doctor, export, extract, gate, lists, replay, report, run, score, verify  # noqa: F401
 from bench.cli.app import app
 from bench.errors import InputError
 

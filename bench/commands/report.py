@@ -28,7 +28,7 @@ def report(path: Path, format_name: str | None, *, github_summary: bool) -> int:
     folder = _existing(path)
     summary = read_summary(folder)
     if github_summary:
-        _append_to_step_summary(markdown.render(summary))
+        append_to_step_summary(markdown.render(summary))
     elif format_name is None:
         terminal.show(summary, terminal.Output())
     else:
@@ -114,7 +114,7 @@ def _formatted(folder: RunFolder, summary: Summary, format_name: str) -> str:
             return markdown.render(summary)
 
 
-def _append_to_step_summary(text: str) -> None:
+def append_to_step_summary(text: str) -> None:
     """Append to the file that GitHub shows on the page of a workflow's run."""
     path = os.environ.get(SUMMARY_VARIABLE)
     if not path:

@@ -1,0 +1,119 @@
+"""What to run beside the candidate: a TOML file, or a specification on the command line."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from bench.cache import sha256_of
+from bench.errors import InputError
+from bench.plan import Axes, parse_engine
+from bench.records import Protocol, Value
+
+#: Engines of this project -> the distribution that a version of theirs is one of.
+DISTRIBUTIONS = {"onnxruntime": "onnxruntime", "mnn": "MNN", "mnn-mini": "MNN"}
+SPEC = re.compile(
+    r"(?P<engine>[\w.-]+(?:\[[^\]]*\])?)(?:@(?P<version>[\w.+!-]+))?(?::(?P<model>.+))?"
+)
+
+
+class Side(Value):
+    """One side of a comparison.
+
+    `packages` are pinned requirements, `revision` is a git revision of this project, `model` a
+    model file in place of the cells' model; each None or empty where the side is as here and now.
+    """
+
+    engine: str | None = None
+    packages: tuple[str, ...] = ()
+    revision: str | None = None
+    model: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """What a reader calls it."""
+        parts = [self.engine, *self.packages, self.revision, self.model and self.model.name]
+        return " ".join(str(part) for part in parts if part) or "as installed"
+
+
+class Baseline(Axes):
+    """The cells that are gated, and what they are held against."""
+
+    title: str = ""
+    packages: tuple[str, ...] = ()
+    revision: str | None = None
+    model_file: Path | None = None
+    sha256: str | None = None
+    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("steady",)
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    max_regression: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+    @property
+    def side(self) -> Side:
+        """The baseline's side."""
+        return Side(packages=self.packages, revision=self.revision, model=self.model_file)
+
+
+def load(path: Path) -> Baseline:
+    """Read a baseline file.
+
+    Raises:
+        InputError: unreadable, an unknown key, or a model file with another hash.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the baseline ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML ({error})") from error
+    try:
+        baseline = Baseline.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {where}: {message}") from None
+    if not (baseline.packages or baseline.revision or baseline.model_file):
+        raise InputError(
+            f"{path}: names nothing to hold against; give packages, revision or model_file"
+        )
+    if baseline.model_file is not None:
+        file = path.parent / baseline.model_file
+        if not file.is_file():
+            raise InputError(f"{path}: model_file {file} does not exist")
+        found = sha256_of(file)
+        if baseline.sha256 is not None and found != baseline.sha256:
+            raise InputError(
+                f"{path}: {file} has the SHA-256 {found}, not {baseline.sha256}; it is another file"
+            )
+        baseline = baseline.model_copy(update={"model_file": file})
+    return baseline
+
+
+def parse_side(text: str) -> Side:
+    """Read `mnn`, `mnn@3.6.0`, `mnn[precision=low]` or `mnn:model.mnn`.
+
+    Raises:
+        InputError: with an example of what is right.
+    """
+    match = SPEC.fullmatch(text.strip())
+    if match is None:
+        raise InputError(
+            f"{text!r}: write engine, engine@version or engine:model file, for example mnn@3.6.0"
+        )
+    try:
+        name = parse_engine(match["engine"]).name
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    packages: tuple[str, ...] = ()
+    if match["version"]:
+        if name not in DISTRIBUTIONS:
+            raise InputError(
+                f"{text}: which package {name} comes from is not known; pin it in a baseline file "
+                '(packages = ["NAME==VERSION"])'
+            )
+        packages = (f"{DISTRIBUTIONS[name]}=={match['version']}",)
+    model = Path(match["model"]) if match["model"] else None
+    return Side(engine=match["engine"], packages=packages, model=model)

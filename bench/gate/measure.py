@@ -1,0 +1,150 @@
+"""Measures both sides in the same blocks until every cell has its answer, or time is up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bench.child import Interpreter
+from bench.contrasts import estimate_ratio
+from bench.gate.verdict import Answer, Criterion, Line, Pair, judge, suspects, undecided
+from bench.group import GHOST, Group
+from bench.job import Job
+from bench.session import Settings
+from bench.workload import Prepared
+
+BASELINE = "baseline"
+SESSIONS = 6
+#: What may grow by this much at most, being no time but a size.
+MOST_SIZE = {"peak RSS": 0.10, "model size": 0.05}
+
+
+@dataclass(frozen=True)
+class Sides:
+    """A cell's two sides, prepared, each with its Python."""
+
+    name: str
+    candidate: Prepared
+    baseline: Prepared
+    candidate_python: Interpreter | None = None
+    baseline_python: Interpreter | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a gate found."""
+
+    lines: tuple[Line, ...]
+    seconds: float
+
+
+class Measured:
+    """A pair on its way: a group of three cells, the ghost being the baseline's."""
+
+    def __init__(self, sides: Sides, settings: Settings) -> None:
+        cell = sides.baseline.cell.model_copy(update={"replica": BASELINE})
+        self.name = sides.name
+        self.baseline = Job.of(replace(sides.baseline, cell=cell), sides.baseline_python)
+        self.candidate = Job.of(sides.candidate, sides.candidate_python)
+        for job in (self.baseline, self.candidate):
+            settings.folder.append(job.data.declaration)
+        self.group = Group([self.baseline, self.candidate], settings)
+        #: The number of sessions at which something looked slower.
+        self.found_at: int | None = None
+
+    @property
+    def failure(self) -> Line | None:
+        """What ended a side, None where both run."""
+        for job, side in ((self.candidate, "candidate"), (self.baseline, "baseline")):
+            outcome = job.data.outcome
+            if outcome is not None and outcome.status != "ok":
+                wrong = outcome.status == "wrong_output" and side == "candidate"
+                answer: Answer = "regression" if wrong else "inconclusive"
+                return Line(self.name, "parity" if wrong else side, answer, why=outcome.reason)
+        return None
+
+    def clean(self) -> bool:
+        """Whether the baseline's ratio to its ghost holds 1."""
+        ghost = next((job for job in self.group.jobs if job.cell.replica == GHOST), None)
+        if ghost is None:
+            return False
+        estimate = estimate_ratio(ghost.data, self.baseline.data, alpha=0.01)
+        return (
+            estimate is not None
+            and estimate.interval is not None
+            and estimate.interval[0] <= 1 <= estimate.interval[1]
+        )
+
+    def sizes(self) -> list[Line]:
+        """Compare what is no time: memory and the model file."""
+        found = {
+            "peak RSS": (
+                _peak(self.candidate),
+                _peak(self.baseline),
+            ),
+            "model size": (
+                self.candidate.data.declaration.artifact_bytes,
+                self.baseline.data.declaration.artifact_bytes,
+            ),
+        }
+        return [
+            _size_line(self.name, what, *values, most=MOST_SIZE[what])
+            for what, values in found.items()
+        ]
+
+
+def run(
+    sides: Sequence[Sides], settings: Settings, criteria: Sequence[Criterion], *, budget_s: float
+) -> Found:
+    """Return the lines of every cell.
+
+    A cell that is not decided gets more sessions; one that looks slower gets as many fresh ones as
+    found it, to confirm it. That goes on until all is decided or the budget is spent.
+    """
+    measured = [Measured(each, settings) for each in sides]
+    spent_s = 0.0
+    for index, each in enumerate(measured):
+        # Half of the time is kept for confirming, and for what is not decided at once.
+        share_s = (budget_s / 2 - spent_s) / (len(measured) - index)
+        spent_s += each.group.measure_first(
+            share_s=max(share_s, 1.0), longest_s=share_s, sessions=SESSIONS
+        )
+    while True:
+        lines = _judge(measured, criteria)
+        settings.progress.advance(min(spent_s / budget_s, 1.0))
+        waiting = set(undecided(lines))
+        wanted = [each for each in measured if each.name in waiting and each.failure is None]
+        for each in wanted:
+            if each.found_at is None and each.name in suspects(lines):
+                each.found_at = each.group.sessions
+        took_s = 0.0
+        for index, each in enumerate(wanted):
+            share_s = (budget_s - spent_s - took_s) / (len(wanted) - index)
+            took_s += each.group.measure_more(share_s, sessions=SESSIONS)
+        spent_s += took_s
+        if not took_s:
+            return Found(tuple(lines), spent_s)
+
+
+def _judge(measured: Sequence[Measured], criteria: Sequence[Criterion]) -> list[Line]:
+    running = [each for each in measured if each.failure is None]
+    lines = judge(
+        [Pair(m.name, m.candidate.data, m.baseline.data, m.clean(), m.found_at) for m in running],
+        criteria,
+    )
+    lines += [line for each in running for line in each.sizes()]
+    return [*(each.failure for each in measured if each.failure is not None), *lines]
+
+
+def _peak(job: Job) -> int | None:
+    return job.data.outcome.peak_rss_bytes if job.data.outcome else None
+
+
+def _size_line(
+    name: str, what: str, candidate: int | None, baseline: int | None, *, most: float
+) -> Line:
+    """Judge a size: it is the same every time, so the limit itself decides."""
+    if not candidate or not baseline:
+        return Line(name, what, "pass", why="not known")
+    ratio = candidate / baseline
+    if ratio > 1 + most:
+        return Line(name, what, "regression", ratio, why=f"larger by more than {most:.0%}")
+    return Line(name, what, "pass", ratio)

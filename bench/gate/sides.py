@@ -1,0 +1,118 @@
+"""The environment that a baseline runs in: pinned packages, or another revision's code.
+
+It is built once and kept in the cache: a virtual environment that holds what is pinned, and shares
+everything else with this one, so that nothing else differs.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import bench
+from bench.cache import cache_folder
+from bench.child import Interpreter
+from bench.errors import InputError
+
+ROOT = Path(bench.__file__).parent.parent
+READY = "ready"
+
+
+def interpreter_for(
+    packages: Sequence[str], revision: str | None, *, phase: Callable[[str], None]
+) -> Interpreter | None:
+    """Return the Python of a side; None for this one.
+
+    Args:
+        packages: pinned requirements, such as `MNN==3.6.0`.
+        revision: a git revision of this project.
+        phase: is told what takes a while.
+
+    Raises:
+        InputError: it cannot be built; one line with the reason.
+    """
+    if not packages and revision is None:
+        return None
+    commit = None if revision is None else _commit(revision)
+    shared = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    facts = [*sorted(packages), commit or "", sys.version, *shared]
+    key = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
+    folder = cache_folder() / "environments" / key
+    if not (folder / READY).is_file():
+        phase(f"building the baseline's environment: {', '.join([*packages, revision or ''])}")
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            _build(folder, packages, commit, shared)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return Interpreter(folder / "bin" / "python", (folder / "src" if commit else ROOT,))
+
+
+def _build(folder: Path, packages: Sequence[str], commit: str | None, shared: list[str]) -> None:
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    if packages:
+        _install(python, packages)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    own = folder / "lib" / version / "site-packages"
+    # After the environment's own packages, so that what is pinned goes first.
+    (own / "zz_shared.pth").write_text("\n".join(shared) + "\n", encoding="utf-8")
+    if commit:
+        _check_out(commit, folder / "src")
+    (folder / READY).write_text("\n".join([*packages, commit or ""]), encoding="utf-8")
+
+
+def _install(python: Path, packages: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps"]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    done = subprocess.run(
+        [*command, *quiet, *packages],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode != 0:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        said = (errors or done.stderr.splitlines() or ["pip said nothing"])[-1]
+        raise InputError(
+            f"{', '.join(packages)}: cannot be installed ({said.removeprefix('ERROR: ')}); "
+            "is there such a version for this Python?"
+        )
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise InputError("--against-rev needs git; install it") from None
+
+
+def _commit(revision: str) -> str:
+    """Return the commit that a revision names."""
+    done = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if done.returncode != 0:
+        raise InputError(
+            f"{revision}: no such revision of the checkout in {ROOT}; fetch it, or name another"
+        )
+    return done.stdout.decode().strip()
+
+
+def _check_out(commit: str, folder: Path) -> None:
+    done = _git("archive", commit)
+    if done.returncode != 0:
+        raise InputError(f"{commit}: git archive failed: {done.stderr.decode().strip()}")
+    with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")

@@ -1,0 +1,148 @@
+"""Pass, regression or inconclusive (pure)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.contrasts import PartNs, contrasts
+from bench.records import Record
+from bench.stats import Interval, clustered_signed_rank_p, holm, ratio_estimate
+from bench.store import CellData
+
+Answer = Literal["pass", "regression", "inconclusive"]
+
+#: How often a difference under the margin may look like one over it, over all cells together.
+ALPHA = 0.01
+#: The same for the confirmation in fresh sessions, which only what was found first gets.
+ALPHA_CONFIRMED = 0.05
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One time that is gated.
+
+    A ratio over 1 + `margin` is a regression once it is proved; `most` is what the interval must
+    stay under to pass, None where anything that is no regression passes.
+    """
+
+    name: str
+    part_ns: PartNs
+    margin: float
+    most: float | None
+    a_session: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was found of one criterion of one cell."""
+
+    cell: str
+    criterion: str
+    answer: Answer
+    ratio: float | None = None
+    interval: Interval | None = None
+    p: float | None = None
+    why: str = ""
+
+
+def criteria(*, margin: float, most: float) -> tuple[Criterion, ...]:
+    """Return what is gated of a cell's times.
+
+    Args:
+        margin: share by which the processing time may grow unproved.
+        most: share under which its interval must stay.
+    """
+    return (
+        Criterion("RTF", lambda r: r.processing_ns, margin, most),
+        Criterion("front end", lambda r: r.frontend_ns, max(margin, 0.05), max(most, 0.10)),
+        Criterion("harness", _own_ns, 0.25, 0.50),
+        Criterion("load", lambda r: r.load_ns, 0.25, None, a_session=True),
+        Criterion("first chunk", lambda r: r.first_chunk_ns, 0.25, None, a_session=True),
+    )
+
+
+def _own_ns(record: Record) -> int:
+    return record.processing_ns - record.frontend_ns - record.engine_ns
+
+
+def compare(criterion: Criterion, candidate: CellData, baseline: CellData) -> list[list[float]]:
+    """Return log(candidate / baseline), a list a session."""
+    found = contrasts(candidate, baseline, part_ns=criterion.part_ns)
+    # What happens once a session has one value in it, however many blocks repeat it.
+    return [session[:1] for session in found] if criterion.a_session else found
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A cell's two sides as far as they are measured.
+
+    `clean` says whether the baseline's ratio to its ghost holds 1. `found_at` is the number of
+    sessions at which something looked slower: those after it confirm or do not.
+    """
+
+    name: str
+    candidate: CellData
+    baseline: CellData
+    clean: bool
+    found_at: int | None = None
+
+
+def judge(pairs: Sequence[Pair], criteria: Sequence[Criterion]) -> list[Line]:
+    """Judge every criterion of every cell; the tests are adjusted for there being many (Holm)."""
+    each = [
+        (pair, criterion, compare(criterion, pair.candidate, pair.baseline))
+        for pair in pairs
+        for criterion in criteria
+    ]
+    found = holm(
+        [
+            clustered_signed_rank_p(logs[: pair.found_at], math.log1p(criterion.margin))
+            for pair, criterion, logs in each
+        ]
+    )
+    return [_line(*one, p=p) for one, p in zip(each, found, strict=True)]
+
+
+def suspects(lines: Sequence[Line]) -> list[str]:
+    """Return the cells of which something may be slower: fresh sessions are to confirm it."""
+    return list(dict.fromkeys(x.cell for x in lines if x.p is not None and x.p <= ALPHA))
+
+
+def undecided(lines: Sequence[Line]) -> list[str]:
+    """Return the cells that more sessions may decide."""
+    return list(dict.fromkeys(line.cell for line in lines if line.answer == "inconclusive"))
+
+
+def overall(lines: Sequence[Line]) -> Answer:
+    """Return the answer for all lines together."""
+    answers = {line.answer for line in lines}
+    if "regression" in answers:
+        return "regression"
+    return "inconclusive" if "inconclusive" in answers or not lines else "pass"
+
+
+def _line(pair: Pair, criterion: Criterion, logs: Sequence[Sequence[float]], *, p: float) -> Line:
+    estimate = ratio_estimate(logs)
+    if estimate is None:
+        return Line(pair.name, criterion.name, "inconclusive", why="nothing was measured")
+
+    def line(answer: Answer, why: str = "") -> Line:
+        return Line(pair.name, criterion.name, answer, estimate.ratio, estimate.interval, p, why)
+
+    if p <= ALPHA:
+        if not pair.clean:
+            return line("inconclusive", "the baseline differs from itself: a quieter machine")
+        fresh = logs[pair.found_at :] if pair.found_at is not None else []
+        if clustered_signed_rank_p(fresh, math.log1p(criterion.margin)) <= ALPHA_CONFIRMED:
+            return line("regression", f"slower by more than {criterion.margin:.0%}, confirmed")
+        return line("inconclusive", "slower at first, not confirmed: more budget")
+    if criterion.most is None:
+        return line("pass")
+    if estimate.interval is None:
+        return line("inconclusive", "too few sessions: more budget")
+    if estimate.interval[1] <= 1 + criterion.most:
+        return line("pass")
+    if estimate.ratio > 1 + criterion.margin:
+        return line("inconclusive", "perhaps slower: more budget")
+    return line("inconclusive", "the interval is too wide: more budget or a quieter machine")
