@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/validation"))
     parser.add_argument("--work", type=Path, default=Path("runs/validation"))
     parser.add_argument("--runs", type=int, default=RUNS, help="short runs on this machine")
-    parser.add_argument("--budget", type=float, default=20.0, help="seconds of measuring a run")
+    parser.add_argument("--budget", type=float, default=12.0, help="seconds of measuring a run")
     parser.add_argument("--sessions", type=int, default=6, help="sessions a run")
     parser.add_argument("--trials", type=int, default=1000, help="simulated runs a method")
     parser.add_argument("--model", default="xvec")

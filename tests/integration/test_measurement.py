@@ -30,7 +30,7 @@ def finished(rtfbench: Command, tmp_path_factory: pytest.TempPathFactory) -> Pat
     out = tmp_path_factory.mktemp("runs") / "sessions"
     done = rtfbench(
         *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
-        *("--protocol", "steady", "--budget", 20, "--out", out),
+        *("--protocol", "steady", "--budget", 14, "--out", out),
     )
     assert done.returncode == 0, done.stderr
     return out
@@ -217,7 +217,7 @@ def test_measuring_is_mostly_timed(benchmark: Any, rtfbench: Command, tmp_path: 
     out = tmp_path / "out"
     arguments = ("run", "--engine", "onnxruntime", "--engine", "mnn", "--protocol", "steady")
     done = benchmark.pedantic(
-        rtfbench, (*arguments, "--budget", 15, "--out", out), rounds=1, iterations=1
+        rtfbench, (*arguments, "--budget", 8, "--out", out), rounds=1, iterations=1
     )
     assert done.returncode == 0, done.stderr
     share = json.loads((out / "summary.json").read_text())["noise"]["timed_share"]
