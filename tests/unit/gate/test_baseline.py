@@ -1,0 +1,73 @@
+"""Baselines and specifications, and how bad ones are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.cache import sha256_of
+from bench.errors import InputError
+from bench.gate.baseline import load, parse_side
+
+
+def test_a_baseline_names_cells_and_what_they_are_held_against(tmp_path: Path) -> None:
+    """Axes are those of a plan; limits have defaults."""
+    path = tmp_path / "b.toml"
+    path.write_text('packages = ["MNN==3.6.0"]\nengines = ["mnn"]\nmodels = ["xvec"]\n')
+    baseline = load(path)
+    assert baseline.side.label == "MNN==3.6.0"
+    assert (baseline.margin, baseline.max_regression) == (0.02, 0.05)
+    assert baseline.protocols == ("steady",)
+
+
+def test_a_model_file_is_held_by_its_hash(tmp_path: Path) -> None:
+    """The file lies beside the baseline; another content is refused."""
+    (tmp_path / "m.onnx").write_bytes(b"model")
+    path = tmp_path / "b.toml"
+    path.write_text(f'model_file = "m.onnx"\nsha256 = "{sha256_of(tmp_path / "m.onnx")}"\n')
+    assert load(path).side.model == tmp_path / "m.onnx"
+    (tmp_path / "m.onnx").write_bytes(b"another")
+    with pytest.raises(InputError, match="another file"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "names nothing to hold against"),
+        ("packages = 3", "packages"),
+        ('packages = ["a==1"]\nspeed = 1', "speed"),
+        ('packages = ["a==1"]\nmargin = 2', "margin"),
+        ('model_file = "none.onnx"', "does not exist"),
+        ("packages = [", "not TOML"),
+    ],
+)
+def test_bad_baselines_are_one_line(tmp_path: Path, text: str, message: str) -> None:
+    """The line names the file and what is wrong."""
+    path = tmp_path / "b.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_baseline_is_one_line(tmp_path: Path) -> None:
+    """As for any other file."""
+    with pytest.raises(InputError, match="cannot read"):
+        load(tmp_path / "none.toml")
+
+
+def test_sides_are_written_as_on_the_command_line() -> None:
+    """Engine, version, settings, model."""
+    assert parse_side("mnn@3.6.0").packages == ("MNN==3.6.0",)
+    assert parse_side("onnxruntime@1.31.1").packages == ("onnxruntime==1.31.1",)
+    side = parse_side("mnn[precision=low]:some/model.mnn")
+    assert (side.engine, side.model) == ("mnn[precision=low]", Path("some/model.mnn"))
+    assert parse_side("null").label == "null"
+
+
+@pytest.mark.parametrize("text", ["", "mnn@", "null@1.0", "mnn[precision]"])
+def test_bad_sides_are_refused(text: str) -> None:
+    """With an example, or the way to pin a package that is not known."""
+    with pytest.raises(InputError):
+        parse_side(text)
