@@ -7,10 +7,13 @@ import argparse
 import shutil
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import audio_input, environment
+from bench.audio_input import read_source
 from bench.cache import replacing
+from bench.messages import Source
 from bench.plan import Plan, expand
 from bench.records import Cell
 from bench.report import markdown
@@ -22,6 +25,8 @@ from bench.workload import Prepared, prepare
 
 #: How many short runs; 60 let a rate of 5 % be told from one of 15 %.
 RUNS = 60
+#: How many utterances of the package's speech, the shortest.
+UTTERANCES = 4
 
 
 class Said:
@@ -78,7 +83,7 @@ def _measure(kept: Path, short: Short, runs: int, model: str, engine: str) -> li
     missing = [number for number in range(runs) if number not in done]
     if not missing:
         return findings
-    sources = tuple(audio_input.check(()).sources)
+    sources = _shortest(audio_input.check(()).sources)
     cell = _cell(model, engine)
     with kept.open("a", encoding="utf-8") as file:
         for number in missing:
@@ -106,6 +111,11 @@ def _measure(kept: Path, short: Short, runs: int, model: str, engine: str) -> li
                 flush=True,
             )
     return findings
+
+
+def _shortest(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """Return the shortest utterances, so that a short run has a block a session."""
+    return tuple(sorted(sources, key=lambda source: read_source(source).duration_ns)[:UTTERANCES])
 
 
 def _cell(model: str, engine: str) -> Cell:
