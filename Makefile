@@ -7,7 +7,7 @@ OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench bench-zoo validate test lint type clean
+.PHONY: help install bench bench-zoo validate gate test lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (defau
 
 validate: $(STAMP) ## test the intervals on simulated machines and on this one (an hour), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation --out reports
+
+# Status 3 says that the machine could not tell.
+gate: $(STAMP) ## hold HEAD against the commit before: front end, own cost, ResNet-34; under 3 minutes
+	$(BIN)/rtfbench gate --baseline reports/baselines/last-commit.toml --budget 100 || [ $$? -eq 3 ]
 
 test: lint type ## run lint, type and every test
 	$(BIN)/python -m pytest
