@@ -64,9 +64,10 @@ class Group:
         took_s = 0.0
         with ExitStack() as stack:
             session = Session(0, self._settings, stack)
+            if self._wants_ghost:
+                self._add_ghost()
             session.start(self.running)
             if self.running:
-                self._add_ghost(session)
                 self._declare(session, share_s, longest_s, sessions)
                 took_s += self._measure(session)
         while self.running and self._course and self._sessions < self._course.looks[0]:
@@ -116,13 +117,11 @@ class Group:
             if job.data.outcome is None:
                 job.end(self._settings.folder, "failed", "interrupted")
 
-    def _add_ghost(self, session: Session) -> None:
-        """Enter the reference, the first cell that opened, a second time."""
-        if self._wants_ghost:
-            ghost = self.running[0].replica(GHOST)
-            self._settings.folder.append(ghost.data.declaration)
-            self.jobs.append(ghost)
-            session.start([ghost])
+    def _add_ghost(self) -> None:
+        """Enter the reference a second time, before anything starts: it must not come last."""
+        ghost = self.running[0].replica(GHOST)
+        self._settings.folder.append(ghost.data.declaration)
+        self.jobs.append(ghost)
 
     def _declare(self, session: Session, share_s: float, longest_s: float, sessions: int) -> None:
         """Split the utterances into slots, and declare sessions, blocks and looks."""

@@ -23,6 +23,9 @@ Interval = tuple[float, float]
 
 #: With fewer sessions than this, signed ranks of clusters cannot reach a confidence of 95 %.
 SESSIONS_FOR_RANKS = 6
+#: Student's distribution is only near that of few clusters' rank sums: with six and a nominal 5 %,
+#: 5.5 to 7 % of the intervals miss. With this share of the nominal level 4 to 6 % do (simulated).
+FEW_SESSIONS, FEW_SESSIONS_SHARE = 12, 0.8
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,8 @@ def ratio_estimate(
         centre = statistics.fmean(centres)
         interval = student_interval(centres, alpha=alpha)
     else:
-        interval = clustered_signed_rank_interval(sessions, alpha=alpha)
+        share = FEW_SESSIONS_SHARE if len(sessions) < FEW_SESSIONS else 1.0
+        interval = clustered_signed_rank_interval(sessions, alpha=share * alpha)
     return RatioEstimate(
         ratio=math.exp(centre),
         interval=_exponential(interval),
