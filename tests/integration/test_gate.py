@@ -89,9 +89,7 @@ def test_a_slower_front_end_is_found_between_revisions(clone: Path) -> None:
         (("compare", "mnn", "mnn", "--model", "resnet35"), "did you mean resnet"),
     ],
 )
-def test_bad_input_is_one_line(
-    rtfbench: Command, arguments: tuple[str, ...], message: str
-) -> None:
+def test_bad_input_is_one_line(rtfbench: Command, arguments: tuple[str, ...], message: str) -> None:
     """Status 2, one line, no traceback."""
     done = rtfbench(*arguments)
     assert done.returncode == 2
