@@ -27,7 +27,7 @@ bench: $(STAMP) ## measure the published table and RTF by chunk size into OUT (d
 bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (default runs/zoo); goes on where it was stopped
 	$(BIN)/rtfbench run zoo --out $(ZOO_OUT) --resume || [ $$? -eq 1 ]
 
-validate: $(STAMP) ## test the intervals on simulated machines and on this one (an hour), into reports/validation.md; goes on where it was stopped
+validate: $(STAMP) ## test the intervals on simulated machines and on this one (20 minutes), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation --out reports
 
 # Status 3 says that the machine could not tell.
