@@ -31,7 +31,7 @@ def test_twins_are_no_regression(rtfbench: Command, tmp_path: Path) -> None:
     """The same engine on both sides passes, or the machine cannot tell; it never fails."""
     junit, comment = tmp_path / "gate.xml", tmp_path / "gate.md"
     done = rtfbench(
-        *("compare", "onnxruntime", "onnxruntime", "--model", "xvec", "--budget", 30),
+        *("compare", "onnxruntime", "onnxruntime", "--model", "xvec", "--budget", 16),
         *("--junit", junit, "--comment", comment),
     )
     assert done.returncode in (0, 3), done.stdout + done.stderr
@@ -64,7 +64,7 @@ def test_a_slower_front_end_is_found_between_revisions(clone: Path) -> None:
         'revision = "HEAD"\nmodels = ["xvec"]\nengines = ["onnxruntime"]\n'
     )
     done = subprocess.run(
-        [sys.executable, "-m", "bench.cli", "gate", "--baseline", "base.toml", "--budget", "60"],
+        [sys.executable, "-m", "bench.cli", "gate", "--baseline", "base.toml", "--budget", "36"],
         cwd=clone,
         capture_output=True,
         text=True,

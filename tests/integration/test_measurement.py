@@ -30,7 +30,7 @@ def finished(rtfbench: Command, tmp_path_factory: pytest.TempPathFactory) -> Pat
     out = tmp_path_factory.mktemp("runs") / "sessions"
     done = rtfbench(
         *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
-        *("--protocol", "steady", "--budget", 14, "--out", out),
+        *("--protocol", "steady", "--budget", 10, "--out", out),
     )
     assert done.returncode == 0, done.stderr
     return out
@@ -158,7 +158,7 @@ def test_a_paused_worker_dies_with_its_parent(tmp_path: Path) -> None:
 
 def test_doctor_says_what_this_machine_resolves(rtfbench: Command) -> None:
     """The noise floor, the harness's own cost and advice, from a short measurement."""
-    done = rtfbench("doctor", "--model", "xvec", "--budget", 8)
+    done = rtfbench("doctor", "--model", "xvec", "--budget", 4)
     assert done.returncode in (0, 1), done.stderr
     assert "itself / itself: " in done.stdout
     assert "this machine resolves ratios of" in done.stdout
@@ -217,7 +217,7 @@ def test_measuring_is_mostly_timed(benchmark: Any, rtfbench: Command, tmp_path: 
     out = tmp_path / "out"
     arguments = ("run", "--engine", "onnxruntime", "--engine", "mnn", "--protocol", "steady")
     done = benchmark.pedantic(
-        rtfbench, (*arguments, "--budget", 8, "--out", out), rounds=1, iterations=1
+        rtfbench, (*arguments, "--budget", 5, "--out", out), rounds=1, iterations=1
     )
     assert done.returncode == 0, done.stderr
     share = json.loads((out / "summary.json").read_text())["noise"]["timed_share"]
