@@ -58,17 +58,17 @@ def test_extract_is_the_runtimes(
 def test_verify_is_the_runtimes(rtfbench: Command, artifacts: Artifacts) -> None:
     """The score is that of the C++ runtime's embeddings, whose cosine it maps to [0, 1].
 
-    A static model of 198 frames dictates the chunk, whatever was asked for.
+    A static model of 198 frames dictates the chunk: another size that is asked for is refused.
     """
     model = with_card(artifacts["mnn", "static", 198])
     with np.load(GOLDEN / "wespeaker_runtime.npz") as golden:
         first, second = (golden[f"embedding_{wav.stem}_chunk32000"] for wav in WAVS[:2])
-    done = rtfbench(
-        *("verify", "--enroll", WAVS[0], "--test", WAVS[1], "--model", model),
-        *("--engine", "mnn", "--samples-per-chunk", 80000),
-    )
+    pair = ("verify", "--enroll", WAVS[0], "--test", WAVS[1], "--model", model, "--engine", "mnn")
+    refused = rtfbench(*pair, "--samples-per-chunk", 80000)
+    assert refused.returncode == 2
+    assert "--chunk-samples 32000 fits" in refused.stderr
+    done = rtfbench(*pair)
     assert done.returncode in (0, 1), done.stderr
-    assert "static" in done.stderr
     found = re.match(r"score ([\d.]+),", done.stdout)
     assert found
     assert float(found[1]) == pytest.approx(similarity(first, second), abs=1e-3)
