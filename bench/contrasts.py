@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bench.records import Cell, Course, Ratio, Record
+from bench.schedule import ALPHA_PER_LOOK, PRECISION, SLOTS
 from bench.stats import RatioEstimate, ratio_estimate
 from bench.store import CellData
 
-#: How often an interval may miss, and how narrow it should be, where no course says it.
-ALPHA = 0.05
-PRECISION = 0.015
+#: How often an interval may miss where no course says it.
+ALPHA = ALPHA_PER_LOOK[1]
+
 PartNs = Callable[[Record], int]
-#: A block is a palindrome: everyone has two slots.
-SLOTS = 2
 
 
 class Block(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from bench import schedule
-from bench.contrasts import SLOTS, group_ratios
+from bench.contrasts import group_ratios
 from bench.job import Job
 from bench.messages import Ready
 from bench.records import Course
@@ -85,18 +85,7 @@ class Group:
         look = next((look for look in self._course.looks if look > self._sessions), None)
         if look is None:
             return 0.0
-        blocks = schedule.blocks_for(
-            budget_s=share_s,
-            block_s=self._block_s,
-            sessions=look - self._sessions,
-            cycle=self._cycle,
-        )
-        took_s = 0.0
-        while blocks and self.running and self._sessions < look:
-            took_s += self._one_more(blocks)
-        if took_s:
-            self._end_ok()
-        return took_s
+        return self.measure_more(share_s, sessions=look - self._sessions)
 
     def measure_more(self, share_s: float, *, sessions: int) -> float:
         """Measure so many further sessions, whatever was declared; 0 where they do not fit."""
@@ -128,7 +117,7 @@ class Group:
         known = [job.ready for job in self.running if job.ready is not None]
         slowest_s = max(ready.chunk_ns for ready in known) / 1e9
         self._portions = schedule.portions(session.chunks, chunk_s=slowest_s)
-        self._block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+        self._block_s = schedule.SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
         self._course = schedule.plan_course(
             budget_s=share_s,
             block_s=self._block_s,

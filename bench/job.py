@@ -52,9 +52,9 @@ class Job:
         """The cell itself."""
         return self.prepared.cell
 
-    def replica(self, name: str) -> "Job":
-        """Return the same cell once more, under another name."""
-        cell = self.cell.model_copy(update={"replica": name})
+    def replica(self, name: str, *, slowdown: float = 0.0) -> "Job":
+        """Return the same cell once more, under another name, slowed down if that is wanted."""
+        cell = self.cell.model_copy(update={"replica": name, "slowdown": slowdown})
         return Job.of(replace(self.prepared, cell=cell), self.interpreter)
 
     def take(self, outcome: Outcome) -> None:

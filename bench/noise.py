@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bench.contrasts import ALPHA, estimate_ratio, is_ok
-from bench.records import CellSummary, Ghost, Health, Noise
+from bench.records import Ghost, Health, Noise
 from bench.stats import quantile, relative_half_width
 from bench.store import CellData
 
@@ -26,7 +26,7 @@ CAUSES: Mapping[str, str] = {
 CHANNELS = (*LIMITS, "involuntary", "frequency_mhz", "load_average_1min", "gemm_gflops")
 
 
-def noise_of(groups: Sequence[Sequence[CellData]], rows: Sequence[CellSummary]) -> Noise | None:
+def noise_of(groups: Sequence[Sequence[CellData]]) -> Noise | None:
     """Sum up a run's noise; None where nothing was recorded of it."""
     health = [line for group in groups for data in group for line in data.health]
     ghosts = tuple(_ghosts(groups))

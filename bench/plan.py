@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from bench.errors import InputError
 from bench.records import Cell, Protocol, Value
+from bench.schedule import PRECISION
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
 
@@ -93,7 +94,7 @@ class Plan(Axes):
     budget_s: Annotated[float, Field(gt=0)] = 180.0
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     #: Measuring ends when every ratio's interval is this narrow, relative, to either side.
-    precision: Annotated[float, Field(gt=0, lt=1)] = 0.015
+    precision: Annotated[float, Field(gt=0, lt=1)] = PRECISION
     seed: int = 0
     input: str | None = None
     output: str | None = None

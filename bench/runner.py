@@ -9,7 +9,7 @@ from bench.job import Job
 from bench.plan import Plan, axes_of
 from bench.records import Cell
 from bench.session import Settings
-from bench.workload import Users, prepare
+from bench.workload import Users
 
 
 @dataclass
@@ -41,14 +41,7 @@ class Runner:
         """
         settings = self._settings
         done = settings.folder.finished()
-        ready = prepare(
-            cells,
-            settings.sources,
-            cores=len(settings.cores),
-            logs=settings.folder.logs,
-            phase=settings.progress.phase,
-            users=self._users,
-        )
+        ready = settings.prepare(cells, self._users)
         jobs = [job for job in map(Job.of, ready) if job.cell_id not in done]
         groups = [
             Group(same, settings, ghost=axes_of(self._plan, same[0].cell).ghost)

@@ -12,6 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+#: A block is a palindrome: everyone has two slots.
+SLOTS = 2
+#: How narrow, relative to either side, a ratio's interval should be.
+PRECISION = 0.015
 #: A slot this long is short against the drift of a shared machine, and long against a switch.
 SLOT_S = 0.3
 #: A slot has at least this many chunks to the one untimed chunk that begins it.

@@ -4,18 +4,21 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from bench import health
 from bench.child import ChildError, ChildSilent, Interpreter, Worker
+from bench.environment import usable_cores
+from bench.errors import InputError
 from bench.job import Job
 from bench.messages import Command, Done, Loaded, Measure, Open, Ready, Source, Stop, WorkerSpec
 from bench.peak import Gemm
-from bench.records import Health, Outcome, Record
-from bench.schedule import block_turns
+from bench.records import Cell, Health, Outcome, Record
+from bench.schedule import PRECISION, block_turns
 from bench.store import RunFolder
+from bench.workload import Prepared, Users, prepare
 
 Spawn = Callable[[WorkerSpec, Path, Interpreter | None], Worker]
 
@@ -39,12 +42,35 @@ class Settings:
     folder: RunFolder
     sources: tuple[Source, ...]
     progress: Progress
-    cores: Sequence[int]
-    seed: int
-    timeout_s: float
-    precision: float
+    cores: Sequence[int] = field(default_factory=usable_cores)
+    seed: int = 0
+    timeout_s: float = 120.0
+    precision: float = PRECISION
     clock: Callable[[], float] = time.monotonic
     spawn: Spawn = Worker
+    gemm: Gemm = field(default_factory=Gemm)
+
+    def prepare(self, cells: Sequence[Cell], users: Users | None = None) -> list[Prepared]:
+        """Return cells with their files; what the cache lacks is made."""
+        return prepare(
+            cells,
+            self.sources,
+            cores=len(self.cores),
+            logs=self.folder.logs,
+            phase=self.progress.phase,
+            users=users,
+        )
+
+    def prepare_one(self, cell: Cell, users: Users | None = None) -> Prepared:
+        """Return a cell that has to be measured.
+
+        Raises:
+            InputError: it cannot be.
+        """
+        (prepared,) = self.prepare([cell], users)
+        if prepared.refusal is not None:
+            raise InputError(f"{cell.model} on {cell.engine}: {prepared.refusal.reason}")
+        return prepared
 
 
 @dataclass
@@ -63,7 +89,6 @@ class Session:
         self._settings = settings
         self._stack = stack
         self._slots: list[_Slot] = []
-        self._gemm = Gemm()
         #: Utterance -> number of chunks, known once a process has loaded.
         self.chunks: Mapping[str, int] = {}
 
@@ -107,7 +132,7 @@ class Session:
                 cell_id=first.cell_id,
                 session=self._number,
                 block=block,
-                gemm_gflops=round(self._gemm.gflops(first.cell.threads), 2),
+                gemm_gflops=round(settings.gemm.gflops(first.cell.threads), 2),
             ),
         )
 

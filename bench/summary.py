@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bench.contrasts import complete_slots, group_ratios
 from bench.noise import noise_of
 from bench.records import SCHEMA, CellSummary, Course, Environment, Outcome, Record, Summary
-from bench.stats import Interval, median, median_interval, quantile, student_interval
+from bench.stats import Interval, level_interval, median, median_interval, quantile
 from bench.store import CellData
 
 NS_PER_MS = 1e6
@@ -26,7 +26,7 @@ def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
         environment=environment,
         cells=tuple(_with_scaling(_with_gemm(row, groups), rows) for row in rows),
         ratios=tuple(r for group in groups.values() for r in group_ratios(group, course_of(group))),
-        noise=noise_of(list(groups.values()), rows),
+        noise=noise_of(list(groups.values())),
     )
 
 
@@ -132,13 +132,11 @@ def rtf_level(slots: Sequence[Sequence[Record]]) -> Level | None:
     audio_ns = {record.utterance: record.audio_ns for slot in slots for record in slot}
     rtf = sum(found.usual_ns.values()) / sum(audio_ns.values())
     sessions = [statistics.median(logs) for logs in found.by_session.values()]
+    centre = rtf * math.exp(statistics.fmean(sessions))
     if len(sessions) > 1:
-        centre, interval = statistics.fmean(sessions), student_interval(sessions)
-    else:
-        (only,) = found.by_session.values()
-        centre, interval = statistics.median(only), median_interval(only)
-    ci95 = interval and (rtf * math.exp(interval[0]), rtf * math.exp(interval[1]))
-    return Level(rtf * math.exp(centre), ci95)
+        return Level(centre, level_interval([rtf * math.exp(log) for log in sessions]))
+    (only,) = found.by_session.values()
+    return Level(centre, median_interval([rtf * math.exp(log) for log in only]))
 
 
 def _part(

@@ -24,7 +24,7 @@ FLOORS: list[list[str]] = [
     ["bench.zoo", "bench.child", "bench.pipeline", "bench.summary", "bench.onnx_graph"],
     ["bench.audio_input", "bench.reference", "bench.probe", "bench.model_files"],
     ["bench.report", "bench.claims", "bench.homes"],
-    ["bench.user_models"],
+    ["bench.user_models", "bench.names"],
     ["bench.workload"],
     ["bench.worker", "bench.prepare", "bench.prepare_file", "bench.make_export", "bench.job"],
     ["bench.session"],

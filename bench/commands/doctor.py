@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import advice, audio_input, environment
+from bench import advice, audio_input, environment, names
 from bench.audio_input import read_source
 from bench.commands.run import progress_on_stderr
 from bench.errors import InputError
@@ -17,17 +17,15 @@ from bench.job import Job
 from bench.messages import Source
 from bench.noise import NOISY_SHARE
 from bench.pipeline import Pipeline
-from bench.plan import Plan, expand
+from bench.plan import expand, load_plan
 from bench.records import Noise, Summary
 from bench.report.terminal import Output
 from bench.session import Settings
 from bench.store import RunFolder
 from bench.summary import summarize
-from bench.workload import Prepared, prepare
-from bench.zoo import catalog
-from engines import registry
+from bench.workload import Prepared
 from engines.null import NullEngine
-from engines.protocol import EngineError, SessionOptions
+from engines.protocol import SessionOptions
 
 OK, CONTAMINATED = 0, 1
 #: For this long the sentence says what can be resolved.
@@ -45,40 +43,23 @@ class Cost:
 
 def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
     """Measure, print what was found, and return the exit status: 1 where twins looked different."""
-    cores = environment.usable_cores()
-    machine = advice.read(cores, load_average_1min=os.getloadavg()[0])
-    plan = Plan(models=(model,), engines=(engine,), threads=(threads,), protocols=("steady",))
+    machine = advice.read(environment.usable_cores(), load_average_1min=os.getloadavg()[0])
+    flags = {"models": (model,), "engines": (engine,), "threads": (threads,)}
+    plan = load_plan(None, flags | {"protocols": ("steady",)})
+    names.check(plan.models, plan.engines)
+    (cell,) = expand(plan, names.default_form)
     sources = tuple(audio_input.check(()).sources)
-    try:
-        catalog.get(model)
-        cells = expand(plan, lambda name: registry.get(name).default_form)
-    except (catalog.UnknownModelError, EngineError) as error:
-        raise InputError(str(error)) from error
+    host = environment.describe(audio=[s.name for s in sources], audio_s=0.0, weights="")
     with tempfile.TemporaryDirectory(prefix="rtfbench-doctor-") as scratch:
         folder = RunFolder.create(Path(scratch), overwrite=False, resume=False)
-        host = environment.describe(audio=[s.name for s in sources], audio_s=0.0, weights="")
         with progress_on_stderr() as progress:
-            settings = Settings(
-                folder=folder,
-                sources=sources,
-                progress=progress,
-                cores=cores,
-                seed=0,
-                timeout_s=120,
-                precision=plan.precision,
+            settings = Settings(folder=folder, sources=sources, progress=progress)
+            prepared = settings.prepare_one(cell)
+            job = Job.of(prepared)
+            folder.append(job.data.declaration)
+            took_s = Group([job], settings).measure_first(
+                share_s=budget_s, longest_s=budget_s, sessions=plan.sessions
             )
-            (prepared,) = prepare(
-                cells, sources, cores=len(cores), logs=folder.logs, phase=progress.phase
-            )
-            if prepared.refusal is None:
-                job = Job.of(prepared)
-                folder.append(job.data.declaration)
-                group = Group([job], settings)
-                took_s = group.measure_first(
-                    share_s=budget_s, longest_s=budget_s, sessions=plan.sessions
-                )
-        if prepared.refusal is not None:
-            raise InputError(prepared.refusal.reason)
         summary = summarize(host, list(folder.cells().values()))
     (row,) = summary.cells
     if row.status != "ok" or summary.noise is None:

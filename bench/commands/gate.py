@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import audio_input, environment, user_models
+from bench import audio_input, names, user_models
 from bench.cache import replacing
 from bench.commands.report import append_to_step_summary, read_summary
 from bench.commands.run import progress_on_stderr
@@ -15,16 +15,12 @@ from bench.gate import baseline as baselines
 from bench.gate import measure, sides, stored
 from bench.gate.baseline import Baseline, Side
 from bench.gate.verdict import Answer, Line, criteria, overall
-from bench.model_files import is_path
-from bench.plan import Plan, expand, parse_engine
+from bench.plan import Plan, expand, load_plan, parse_engine
 from bench.records import Cell
 from bench.report import gate as report
 from bench.session import Settings
 from bench.store import RECORDS, RunFolder
-from bench.workload import Prepared, prepare
-from bench.zoo import catalog
-from engines import registry
-from engines.protocol import EngineError, Form, SessionOptions, chosen
+from bench.workload import Prepared
 
 PASS, REGRESSION, INCONCLUSIVE = 0, 1, 3
 STATUS: dict[Answer, int] = {
@@ -50,8 +46,6 @@ class Limits:
     budget_s: float
     margin: float = 0.02
     most: float = 0.05
-    timeout_s: float = 120.0
-    audio: tuple[Path, ...] = field(default=())
 
 
 def gate(
@@ -68,7 +62,7 @@ def gate(
     held = baselines.load(baseline) if baseline else Baseline(revision=revision)
     most = max_regression if max_regression is not None else held.max_regression
     cells = expand(
-        Plan(**held.model_dump(include=set(Plan.model_fields) - {"sweep"})), _default_form
+        Plan(**held.model_dump(include=set(Plan.model_fields) - {"sweep"})), names.default_form
     )
     title = held.title or f"against {held.side.label}"
     limits = Limits(budget_s, held.margin, most)
@@ -92,25 +86,21 @@ def compare(
         return _compare_stored(*folders, most=max_regression, wanted=wanted)
     first, second = baselines.parse_side(base), baselines.parse_side(candidate)
     limits = Limits(budget_s, most=max_regression)
-    plan = Plan(
-        models=(model,), threads=(threads,), chunk_samples=(chunk_samples,), protocols=("steady",)
-    )
-    cell = expand(plan, _default_form)[0]
+    flags = {"models": (model,), "threads": (threads,), "chunk_samples": (chunk_samples,)}
+    plan = load_plan(None, flags | {"protocols": ("steady",)})
+    cell = expand(plan, names.default_form)[0]
     return _run([(cell, first, second)], limits, f"{second.label} against {first.label}", wanted)
 
 
 def _run(
     asked: Sequence[tuple[Cell, Side, Side]], limits: Limits, title: str, wanted: Wanted
 ) -> int:
-    sources = tuple(audio_input.check(limits.audio).sources)
+    sources = tuple(audio_input.check(()).sources)
     with TemporaryDirectory(prefix="rtfbench-gate-") as scratch, progress_on_stderr() as progress:
         settings = Settings(
             folder=RunFolder.create(Path(scratch), overwrite=False, resume=False),
             sources=sources,
             progress=progress,
-            cores=environment.usable_cores(),
-            seed=0,
-            timeout_s=limits.timeout_s,
             precision=limits.margin,
         )
         pairs = [_sides(cell, base, candidate, settings) for cell, base, candidate in asked]
@@ -139,31 +129,16 @@ def _sides(cell: Cell, base: Side, candidate: Side, settings: Settings) -> measu
 def _prepared(cell: Cell, side: Side, settings: Settings) -> Prepared:
     """Return a side's cell with its files."""
     model = str(side.model) if side.model else cell.model
-    spec = parse_engine(side.engine or cell.engine_label)
-    try:
-        if not is_path(model):
-            catalog.get(model)
-        engine = registry.get(spec.name)
-        chosen(engine, SessionOptions(cell.threads, spec.settings))
-    except (catalog.UnknownModelError, EngineError) as error:
-        raise InputError(str(error)) from error
-    form = cell.form if side.engine is None else engine.default_form
+    engine = side.engine or cell.engine_label
+    names.check([model], [engine])
+    spec = parse_engine(engine)
+    form = cell.form if side.engine is None else names.default_form(spec.name)
     update = {"model": model, "engine": spec.name, "settings": spec.settings, "form": form}
     users = user_models.load_all([model])
     (fitting,) = user_models.fit(
         [cell.model_copy(update=update)], users, sizes_given=True, forms_given=False
     )
-    (prepared,) = prepare(
-        [fitting],
-        settings.sources,
-        cores=len(settings.cores),
-        logs=settings.folder.logs,
-        phase=settings.progress.phase,
-        users=users,
-    )
-    if prepared.refusal is not None:
-        raise InputError(f"{model} on {spec.name}: {prepared.refusal.reason}")
-    return prepared
+    return settings.prepare_one(fitting, users)
 
 
 def _compare_stored(base: Path, candidate: Path, *, most: float, wanted: Wanted) -> int:
@@ -199,7 +174,3 @@ def _tell(
                 raise InputError(f"{path}: cannot write here ({error.strerror})") from error
             print(path, file=sys.stderr)
     return STATUS[overall(lines)]
-
-
-def _default_form(engine: str) -> Form:
-    return registry.get(parse_engine(engine).name).default_form

@@ -4,16 +4,12 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from bench import claims, homes, user_models
+from bench import claims, homes, names, user_models
 from bench.commands import run as command
 from bench.errors import InputError
-from bench.model_files import is_path
-from bench.plan import Plan, parse_engine
+from bench.plan import Plan
 from bench.report import replay as text
 from bench.user_models import UserModel
-from bench.zoo import catalog
-from engines import registry
-from engines.protocol import EngineError, Form, SessionOptions, chosen
 
 REPLAY = "replay.md"
 
@@ -21,9 +17,9 @@ REPLAY = "replay.md"
 def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
     """Measure what a claim was measured with, print both, and return the exit status."""
     claim = claims.on(claims.load(name), lambda engine: homes.place(engine, homes.named()))
-    users = _check_names(claim, name)
+    users = _users(claim, name)
     homes.check(_engines(claim))
-    cells = claims.cells(claim, _default_form)
+    cells = claims.cells(claim, names.default_form)
     flags = {} if budget_s is None else {"budget_s": budget_s}
     try:
         plan = Plan.model_validate({"audio": audio, **flags})
@@ -35,9 +31,9 @@ def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: P
     page = text.render(
         claim,
         summary,
-        [claims.measured_row(claim, summary, row, _default_form) for row in claim.row],
-        claims.judge(claim, summary, _default_form),
-        claims.counts(claim, summary, _default_form),
+        [claims.measured_row(claim, summary, row, names.default_form) for row in claim.row],
+        claims.judge(claim, summary, names.default_form),
+        claims.counts(claim, summary, names.default_form),
     )
     measured.folder.write(REPLAY, page)
     print(page, end="")
@@ -53,21 +49,14 @@ def list_claims() -> int:
     return command.OK
 
 
-def _default_form(engine: str) -> Form:
-    return registry.get(engine).default_form
-
-
-def _check_names(claim: claims.Claim, name: str) -> dict[str, UserModel]:
+def _users(claim: claims.Claim, name: str) -> dict[str, UserModel]:
     """Refuse unknown models, engines and settings, and return the models that are files."""
+    models = [row.model for row in claim.row]
     try:
-        for row in claim.row:
-            if not is_path(row.model):
-                catalog.get(row.model)
-        for spec in map(parse_engine, _engines(claim)):
-            chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
-    except (catalog.UnknownModelError, EngineError) as error:
+        names.check(models, _engines(claim))
+    except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    return user_models.load_all(row.model for row in claim.row)
+    return user_models.load_all(models)
 
 
 def _engines(claim: claims.Claim) -> list[str]:

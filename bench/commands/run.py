@@ -11,20 +11,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import audio_input, environment, homes, trial_check, user_models
+from bench import audio_input, environment, homes, names, trial_check, user_models
 from bench.commands.report import read_summary, to_json, write_page
 from bench.errors import InputError
-from bench.model_files import is_path
-from bench.plan import Plan, expand, load_plan, parse_engine
+from bench.plan import Plan, expand, load_plan
 from bench.records import Cell, Summary
 from bench.report import markdown, terminal
 from bench.runner import Runner
 from bench.session import Settings
 from bench.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
 from bench.user_models import UserModel
-from bench.zoo import catalog
-from engines import registry
-from engines.protocol import EngineError, SessionOptions, chosen
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -91,10 +87,10 @@ def run(
         plan = plan.thorough()
     folders = homes.named(mnn_home, mnn_mini_home, specs=homes.engines(plan))
     plan = homes.place_all(plan, folders)
-    users = _check_names(plan)
+    users = _users(plan)
     homes.check(homes.engines(plan))
     cells = user_models.fit(
-        expand(plan, lambda engine: registry.get(engine).default_form),
+        expand(plan, names.default_form),
         users,
         sizes_given=any("chunk_samples" in axes.model_fields_set for axes in plan.sweeps),
         forms_given=any(axes.forms for axes in plan.sweeps),
@@ -169,7 +165,6 @@ def measure(
                 folder=folder,
                 sources=tuple(checked.sources),
                 progress=progress,
-                cores=environment.usable_cores(),
                 seed=plan.seed,
                 timeout_s=plan.timeout_s,
                 precision=plan.precision,
@@ -191,21 +186,10 @@ def write_results(folder: RunFolder) -> Summary:
     return summary
 
 
-def _check_names(plan: Plan) -> dict[str, UserModel]:
-    """Refuse unknown models, engines and settings before anything is made.
-
-    Returns:
-        The models that are files.
-    """
+def _users(plan: Plan) -> dict[str, UserModel]:
+    """Refuse unknown models, engines and settings, and return the models that are files."""
     models = dict.fromkeys(model for axes in plan.sweeps for model in axes.models)
-    try:
-        for model in models:
-            if not is_path(model):
-                catalog.get(model)
-        for spec in (parse_engine(text) for axes in plan.sweeps for text in axes.engines):
-            chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
-    except (catalog.UnknownModelError, EngineError) as error:
-        raise InputError(str(error)) from error
+    names.check(models, homes.engines(plan))
     return user_models.load_all(
         models, input_name=plan.input, output_name=plan.output, reference=plan.reference
     )

@@ -1,7 +1,7 @@
 """Measures both sides in the same blocks until every cell has its answer, or time is up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bench.child import Interpreter
 from bench.contrasts import estimate_ratio
@@ -40,9 +40,8 @@ class Measured:
     """A pair on its way: a group of three cells, the ghost being the baseline's."""
 
     def __init__(self, sides: Sides, settings: Settings) -> None:
-        cell = sides.baseline.cell.model_copy(update={"replica": BASELINE})
         self.name = sides.name
-        self.baseline = Job.of(replace(sides.baseline, cell=cell), sides.baseline_python)
+        self.baseline = Job.of(sides.baseline, sides.baseline_python).replica(BASELINE)
         self.candidate = Job.of(sides.candidate, sides.candidate_python)
         for job in (self.baseline, self.candidate):
             settings.folder.append(job.data.declaration)

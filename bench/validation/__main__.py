@@ -21,7 +21,6 @@ from bench.session import Settings
 from bench.store import RunFolder
 from bench.validation import document, simulate
 from bench.validation.machine import Finding, Short, run_once
-from bench.workload import Prepared, prepare
 
 #: How many short runs; 60 let a rate of 5 % be told from one of 15 %.
 RUNS = 60
@@ -94,12 +93,10 @@ def _measure(kept: Path, short: Short, runs: int, model: str, engine: str) -> li
                 folder=folder,
                 sources=sources,
                 progress=Said(),
-                cores=environment.usable_cores(),
                 seed=number,
-                timeout_s=120,
-                precision=0.015,
             )
-            found = run_once(_prepared(cell, settings), settings, short, number=number)
+            prepared = settings.prepare_one(cell)
+            found = run_once(prepared, settings, short, number=number)
             file.writelines(each.model_dump_json() + "\n" for each in found)
             file.flush()
             findings += found
@@ -121,19 +118,6 @@ def _shortest(sources: Sequence[Source]) -> tuple[Source, ...]:
 def _cell(model: str, engine: str) -> Cell:
     plan = Plan(models=(model,), engines=(engine,), protocols=("steady",))
     return expand(plan, lambda _: "dynamic")[0]
-
-
-def _prepared(cell: Cell, settings: Settings) -> Prepared:
-    (prepared,) = prepare(
-        [cell],
-        settings.sources,
-        cores=len(settings.cores),
-        logs=settings.folder.logs,
-        phase=settings.progress.phase,
-    )
-    if prepared.refusal is not None:
-        raise SystemExit(prepared.refusal.reason)
-    return prepared
 
 
 def _text(

@@ -72,18 +72,15 @@ def run_once(prepared: Prepared, settings: Settings, short: Short, *, number: in
         short: how long.
         number: of the run, for the findings.
     """
-    jobs = [Job.of(prepared), *(_replica(prepared, *each) for each in SLOWDOWNS.items())]
+    reference = Job.of(prepared)
+    slowed = [reference.replica(name, slowdown=share) for name, share in SLOWDOWNS.items()]
+    jobs = [reference, *slowed]
     for job in jobs:
         settings.folder.append(job.data.declaration)
     group = Group(jobs, settings)
     began_s = time.monotonic()
     group.measure_first(share_s=short.budget_s, longest_s=short.budget_s, sessions=short.sessions)
     return list(_findings(group, number, time.monotonic() - began_s))
-
-
-def _replica(prepared: Prepared, name: str, slowdown: float) -> Job:
-    cell = prepared.cell.model_copy(update={"replica": name, "slowdown": slowdown})
-    return Job.of(Prepared(cell, prepared.title, prepared.artifact, prepared.reference))
 
 
 def _findings(group: Group, number: int, seconds: float) -> Iterator[Finding]:

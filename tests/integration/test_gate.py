@@ -87,6 +87,8 @@ def test_a_slower_front_end_is_found_between_revisions(clone: Path) -> None:
         (("compare", "mnn@0.0.0", "mnn"), "MNN==0.0.0: cannot be installed"),
         (("compare", "nope", "mnn"), "no engine 'nope'"),
         (("compare", "mnn", "mnn", "--model", "resnet35"), "did you mean resnet"),
+        (("compare", "mnn", "mnn", "--chunk-samples", "10"), "too short for one frame"),
+        (("doctor", "--engine", "mnn[x"), "write name or name[key=value,...]"),
     ],
 )
 def test_bad_input_is_one_line(rtfbench: Command, arguments: tuple[str, ...], message: str) -> None:

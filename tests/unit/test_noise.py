@@ -34,7 +34,7 @@ def group(ghost_factors: list[float], lines: list[Health]) -> list[CellData]:
 
 def test_a_quiet_run_says_its_noise_floor() -> None:
     """The ghost's half width is what the machine cannot tell apart."""
-    noise = noise_of([group([1.0, 1.01, 0.99, 1.005, 0.995, 1.002], [line()])], [])
+    noise = noise_of([group([1.0, 1.01, 0.99, 1.005, 0.995, 1.002], [line()])])
     assert noise is not None
     assert not noise.contaminated
     assert noise.disturbed_share == 0
@@ -45,7 +45,7 @@ def test_a_quiet_run_says_its_noise_floor() -> None:
 
 def test_a_ghost_that_differs_contaminates() -> None:
     """The same engine against itself must be a tie."""
-    noise = noise_of([group([1.05, 1.051, 1.049, 1.05, 1.052, 1.048], [line()])], [])
+    noise = noise_of([group([1.05, 1.051, 1.049, 1.05, 1.052, 1.048], [line()])])
     assert noise is not None
     assert noise.contaminated
     assert not noise.ghosts[0].contains_one
@@ -58,7 +58,7 @@ def test_disturbed_blocks_are_counted_and_named() -> None:
     assert [disturbances(each) for each in lines] == [
         [], ["steal"], ["steal", "other_cpu"], ["throttled"],
     ]  # fmt: skip
-    noise = noise_of([group([1.0] * 6, lines)], [])
+    noise = noise_of([group([1.0] * 6, lines)])
     assert noise is not None
     assert noise.disturbed_share == 0.75
     assert "noisy: 75% of blocks disturbed" in noise.sentence
@@ -69,7 +69,7 @@ def test_what_the_host_does_not_tell_disturbs_nothing() -> None:
     """A channel that cannot be read is None, not 0 and not an error."""
     silent = Health(cell_id="c", session=0, block=0, wall_ns=1)
     assert disturbances(silent) == []
-    assert noise_of([], []) is None
+    assert noise_of([]) is None
 
 
 def test_a_busy_process_is_seen() -> None:
