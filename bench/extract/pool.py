@@ -138,6 +138,10 @@ class Pool:
         answers: dict[int, Embedding | Unusable] = {}
         given = 0
         while True:
+            # Before new tasks are handed out: what is done makes room for them.
+            while given in answers:
+                yield Finished(waiting.popleft(), answers.pop(given))
+                given += 1
             for member in self._members:
                 while len(member.tries) < TASKS_AT_HAND:
                     if not self._again and len(waiting) < LOOK_AHEAD:
@@ -148,9 +152,6 @@ class Pool:
                     if not self._again:
                         break
                     self._hand_out(member, self._again.popleft())
-            while given in answers:
-                yield Finished(waiting.popleft(), answers.pop(given))
-                given += 1
             if not waiting:
                 return
             self._wait(answers)
