@@ -7,7 +7,7 @@ OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench bench-zoo validate gate test lint type clean
+.PHONY: help install bench bench-zoo validate validate-gate gate test lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,14 +28,18 @@ bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (defau
 	$(BIN)/rtfbench run zoo --out $(ZOO_OUT) --resume || [ $$? -eq 1 ]
 
 validate: $(STAMP) ## test the intervals on simulated machines and on this one (20 minutes), into reports/validation.md; goes on where it was stopped
-	$(BIN)/python -m bench.validation --out reports
+	$(BIN)/python -m bench.validation intervals --out reports
+
+validate-gate: $(STAMP) ## run 280 whole gates, identical and slowed (two hours), into reports/validation.md; goes on where it was stopped
+	$(BIN)/python -m bench.validation gate --out reports
 
 # Status 3 says that the machine could not tell.
 gate: $(STAMP) ## hold HEAD against the commit before: front end, own cost, ResNet-34; under 3 minutes
 	$(BIN)/rtfbench gate --baseline reports/baselines/last-commit.toml --budget 100 || [ $$? -eq 3 ]
 
-test: lint type ## run lint, type and every test
-	$(BIN)/python -m pytest
+test: lint type ## run lint, type and every test, two at a time but for those that measure
+	$(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable -m 'not measures'
+	$(BIN)/python -m pytest -m measures
 
 lint: $(STAMP) ## check style and format with ruff
 	$(BIN)/ruff check .

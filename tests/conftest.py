@@ -4,6 +4,9 @@ import os
 
 # Before numpy is loaded: BLAS reads its number of threads once, and workers run with one.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests that run side by side would otherwise fight for the cores with torch's threads.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import subprocess
 import sys
@@ -23,6 +26,13 @@ MNN_HOMES = {engine: os.environ.pop(variable, "") for engine, variable in VARIAB
 PLUGINS = Path(__file__).parent / "plugins"
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every benchmark as one that measures."""
+    for item in items:
+        if "benchmark" in getattr(item, "fixturenames", ()):
+            item.add_marker("measures")
 
 
 @pytest.fixture(scope="session")

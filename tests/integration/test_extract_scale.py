@@ -11,6 +11,8 @@ import soundfile
 
 from bench.embeddings import read
 
+pytestmark = pytest.mark.measures
+
 MODEL = ("--model", "xvec", "--engine", "null")
 MB = 1_000_000
 # The peak of a process and of all that it waited for, whichever was largest.

@@ -17,6 +17,8 @@ from engines import registry
 from engines.protocol import FloatArray, ModelArtifact, SessionOptions
 from frontends.audio import read_blocks
 
+pytestmark = pytest.mark.measures
+
 ROUNDS = 15
 RECORDING = DEFAULT_SPEECH / "short_en_us.flac"
 

@@ -21,6 +21,8 @@ from engines.null import NullEngine
 from engines.protocol import ModelArtifact, Session, SessionOptions
 from frontends.audio import Waveform, read_audio
 
+pytestmark = pytest.mark.measures
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -19,6 +19,8 @@ from bench.cache import sha256_of
 from bench.zoo import convert
 from engines.protocol import ModelArtifact
 
+pytestmark = pytest.mark.measures
+
 CALLS, ROUNDS, FRAMES = 200, 60, 50
 
 CALLER = """

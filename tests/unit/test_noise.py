@@ -13,6 +13,8 @@ from bench.records import Health
 from bench.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 
+pytestmark = pytest.mark.measures
+
 
 def line(**changes: float) -> Health:
     """Return a block's health; quiet where nothing is said."""
