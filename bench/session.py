@@ -35,6 +35,16 @@ class Progress(Protocol):
         ...
 
 
+class Silent:
+    """Progress where nobody looks."""
+
+    def phase(self, text: str) -> None:
+        """Say nothing."""
+
+    def advance(self, done: float) -> None:
+        """Say nothing."""
+
+
 @dataclass
 class Settings:
     """What all sessions of a run share. Clock and spawner are given so that tests need not wait."""

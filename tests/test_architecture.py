@@ -34,7 +34,7 @@ FLOORS: list[list[str]] = [
     ["bench.report.gate"],
     ["bench.extract", "bench.validation"],
     ["bench.commands"],
-    ["bench.cli"],
+    ["bench.cli", "bench.pytest_plugin"],
 ]
 FLOOR_OF = {name: level for level, names in enumerate(FLOORS) for name in names}
 

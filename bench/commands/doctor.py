@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import advice, audio_input, environment, names
+from bench import advice, audio_input, environment, homes, names
 from bench.audio_input import read_source
 from bench.commands.run import progress_on_stderr
 from bench.errors import InputError
@@ -46,7 +46,9 @@ def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
     machine = advice.read(environment.usable_cores(), load_average_1min=os.getloadavg()[0])
     flags = {"models": (model,), "engines": (engine,), "threads": (threads,)}
     plan = load_plan(None, flags | {"protocols": ("steady",)})
+    plan = homes.place_all(plan, homes.named())
     names.check(plan.models, plan.engines)
+    homes.check(plan.engines)
     (cell,) = expand(plan, names.default_form)
     sources = tuple(audio_input.check(()).sources)
     host = environment.describe(audio=[s.name for s in sources], audio_s=0.0, weights="")

@@ -9,6 +9,7 @@ from bench.gate.verdict import Answer, Criterion, Line, Pair, judge, suspects, u
 from bench.group import GHOST, Group
 from bench.job import Job
 from bench.session import Settings
+from bench.store import CellData
 from bench.workload import Prepared
 
 BASELINE = "baseline"
@@ -30,10 +31,11 @@ class Sides:
 
 @dataclass(frozen=True)
 class Found:
-    """What a gate found."""
+    """What a gate found, and what it rests on: the candidates' records, a cell each."""
 
     lines: tuple[Line, ...]
     seconds: float
+    candidates: tuple[CellData, ...]
 
 
 class Measured:
@@ -120,7 +122,7 @@ def run(
             took_s += each.group.measure_more(share_s, sessions=SESSIONS)
         spent_s += took_s
         if not took_s:
-            return Found(tuple(lines), spent_s)
+            return Found(tuple(lines), spent_s, tuple(each.candidate.data for each in measured))
 
 
 def _judge(measured: Sequence[Measured], criteria: Sequence[Criterion]) -> list[Line]:

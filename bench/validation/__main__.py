@@ -1,26 +1,32 @@
-"""python -m bench.validation --out reports: test the method and write what was found.
+"""python -m bench.validation intervals|gate: test the method and write what was found.
 
-Runs are kept as they end (FOLDER/findings.jsonl), so that an interrupted validation goes on.
+Runs are kept as they end (FOLDER/*.jsonl), so that an interrupted validation goes on. Each command
+writes its own sections of `validation.md` and leaves the others.
 """
 
 import argparse
 import shutil
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from bench import audio_input, environment
 from bench.audio_input import read_source
 from bench.cache import replacing
 from bench.messages import Source
 from bench.plan import Plan, expand
-from bench.records import Cell
+from bench.records import Cell, Value
 from bench.report import markdown
-from bench.session import Settings
+from bench.session import Settings, Silent
 from bench.store import RunFolder
-from bench.validation import document, simulate
+from bench.validation import document, simulate, whole_gate
 from bench.validation.machine import Finding, Short, run_once
+from bench.validation.whole_gate import SCENARIOS, GateFinding
+
+Kind = TypeVar("Kind", bound=Value)
 
 #: How many short runs; 60 let a rate of 5 % be told from one of 15 %.
 RUNS = 60
@@ -28,33 +34,35 @@ RUNS = 60
 UTTERANCES = 4
 
 
-class Said:
-    """Progress as plain lines on standard error."""
-
-    def phase(self, text: str) -> None:
-        """Say nothing: a run is a line."""
-
-    def advance(self, done: float) -> None:
-        """Say nothing, as above."""
-
-
 def main() -> None:
     """Validate, and write `validation.md` and `validation.png`."""
     parser = argparse.ArgumentParser(prog="python -m bench.validation", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/validation"))
-    parser.add_argument("--work", type=Path, default=Path("runs/validation"))
-    parser.add_argument("--runs", type=int, default=RUNS, help="short runs on this machine")
-    parser.add_argument("--budget", type=float, default=12.0, help="seconds of measuring a run")
-    parser.add_argument("--sessions", type=int, default=6, help="sessions a run")
-    parser.add_argument("--trials", type=int, default=1000, help="simulated runs a method")
-    parser.add_argument("--model", default="xvec")
-    parser.add_argument("--engine", default="onnxruntime")
+    commands = parser.add_subparsers(dest="command", required=True)
+    intervals = commands.add_parser("intervals", help="does the interval hold?")
+    intervals.add_argument("--runs", type=int, default=RUNS, help="short runs on this machine")
+    intervals.add_argument("--sessions", type=int, default=6, help="sessions a run")
+    intervals.add_argument("--trials", type=int, default=1000, help="simulated runs a method")
+    intervals.add_argument("--engine", default="onnxruntime")
+    gates = commands.add_parser("gate", help="how often is the gate wrong?")
+    gates.add_argument("--share", type=float, default=1.0, help="of the gates, for a first look")
+    for command, budget_s in ((intervals, 12.0), (gates, 60.0)):
+        command.add_argument("--out", type=Path, default=Path("runs/validation"))
+        command.add_argument("--work", type=Path, default=Path("runs/validation"))
+        command.add_argument(
+            "--budget", type=float, default=budget_s, help="seconds of measuring a run or gate"
+        )
+        command.add_argument("--model", default="xvec")
     arguments = parser.parse_args()
-    short = Short(arguments.budget, arguments.sessions)
     arguments.work.mkdir(parents=True, exist_ok=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    kept = arguments.work / "findings.jsonl"
-    findings = _measure(kept, short, arguments.runs, arguments.model, arguments.engine)
+    (_intervals if arguments.command == "intervals" else _gates)(arguments)
+    print(arguments.out / "validation.md")
+
+
+def _intervals(arguments: argparse.Namespace) -> None:
+    """Simulate, and make short runs on this machine."""
+    short = Short(arguments.budget, arguments.sessions)
+    findings = _measure(arguments.work / "findings.jsonl", short, arguments.runs, _cell(arguments))
     print("simulating", file=sys.stderr)
     simulated = {
         name: simulate.try_variant(name, trials=arguments.trials) for name in simulate.VARIANTS
@@ -63,40 +71,75 @@ def main() -> None:
         f"stopped at {precision:.0%}": simulate.try_stopping(precision, trials=arguments.trials)
         for precision in (0.02, 0.05)
     }
-    text = _text(simulated | stopping, findings, short, f"{arguments.model}, {arguments.engine}")
-    with replacing(arguments.out / "validation.md") as part:
-        part.write_text(text, encoding="utf-8")
     with replacing(arguments.out / "validation.png") as part:
         part.write_bytes(document.picture(findings))
-    print(arguments.out / "validation.md")
-
-
-def _measure(kept: Path, short: Short, runs: int, model: str, engine: str) -> list[Finding]:
-    """Return the findings of so many runs, those of an earlier call included."""
-    findings = (
-        [Finding.model_validate_json(line) for line in kept.read_text().splitlines()]
-        if kept.exists()
-        else []
+    what = f"{arguments.model}, {arguments.engine}"
+    _write(
+        arguments.out,
+        {
+            "Simulated machines": document.simulated_section(simulated | stopping),
+            "This machine": document.machine_section(
+                findings, what=what, budget_s=short.budget_s, sessions=short.sessions, host=_host()
+            ),
+        },
     )
-    done = {finding.run for finding in findings}
-    missing = [number for number in range(runs) if number not in done]
-    if not missing:
-        return findings
+
+
+def _gates(arguments: argparse.Namespace) -> None:
+    """Run whole gates on this machine."""
+    kept = arguments.work / "gates.jsonl"
+    findings = _kept(kept, GateFinding)
+    done = {(each.scenario, each.gate) for each in findings}
+    wanted = whole_gate.order(SCENARIOS)
+    wanted = wanted[: round(arguments.share * len(wanted))]
     sources = _shortest(audio_input.check(()).sources)
-    cell = _cell(model, engine)
     with kept.open("a", encoding="utf-8") as file:
-        for number in missing:
-            work = kept.parent / "run"
-            shutil.rmtree(work, ignore_errors=True)
-            folder = RunFolder.create(work, overwrite=False, resume=False)
-            settings = Settings(
-                folder=folder,
-                sources=sources,
-                progress=Said(),
-                seed=number,
+        for index, (scenario, number) in enumerate(wanted):
+            if (scenario.name, number) in done:
+                continue
+            with _settings(arguments.work, sources, seed=index) as settings:
+                found = whole_gate.run_once(
+                    settings.prepare(whole_gate.cells(arguments.model)),
+                    settings,
+                    scenario,
+                    number=number,
+                    budget_s=arguments.budget,
+                )
+            file.write(found.model_dump_json() + "\n")
+            file.flush()
+            findings.append(found)
+            print(
+                f"gate {index + 1} of {len(wanted)}: {scenario.name}: {found.answer}, "
+                f"{found.seconds:.0f} s",
+                file=sys.stderr,
+                flush=True,
             )
-            prepared = settings.prepare_one(cell)
-            found = run_once(prepared, settings, short, number=number)
+    section = document.gate_section(
+        findings, model=arguments.model, budget_s=arguments.budget, host=_host()
+    )
+    _write(arguments.out, {"The gate": section})
+
+
+def _write(out: Path, sections: dict[str, str]) -> None:
+    """Write these sections of the document, and leave its others as they are."""
+    path = out / "validation.md"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    with replacing(path) as part:
+        part.write_text(document.with_sections(before, sections), encoding="utf-8")
+
+
+def _measure(kept: Path, short: Short, runs: int, cell: Cell) -> list[Finding]:
+    """Return the findings of so many runs, those of an earlier call included."""
+    findings = _kept(kept, Finding)
+    done = {finding.run for finding in findings}
+    sources = _shortest(audio_input.check(()).sources)
+    with kept.open("a", encoding="utf-8") as file:
+        for number in range(runs):
+            if number in done:
+                continue
+            with _settings(kept.parent, sources, seed=number) as settings:
+                prepared = settings.prepare_one(cell)
+                found = run_once(prepared, settings, short, number=number)
             file.writelines(each.model_dump_json() + "\n" for each in found)
             file.flush()
             findings += found
@@ -110,54 +153,33 @@ def _measure(kept: Path, short: Short, runs: int, model: str, engine: str) -> li
     return findings
 
 
+def _kept(path: Path, kind: type[Kind]) -> list[Kind]:
+    """Return what an earlier call found."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [kind.model_validate_json(line) for line in lines]
+
+
+@contextmanager
+def _settings(work: Path, sources: Sequence[Source], *, seed: int) -> Iterator[Settings]:
+    """Give a run settings with a folder of its own."""
+    run = work / "run"
+    shutil.rmtree(run, ignore_errors=True)
+    folder = RunFolder.create(run, overwrite=False, resume=False)
+    yield Settings(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
+
+
 def _shortest(sources: Sequence[Source]) -> tuple[Source, ...]:
     """Return the shortest utterances, so that a short run has a block a session."""
     return tuple(sorted(sources, key=lambda source: read_source(source).duration_ns)[:UTTERANCES])
 
 
-def _cell(model: str, engine: str) -> Cell:
-    plan = Plan(models=(model,), engines=(engine,), protocols=("steady",))
+def _cell(arguments: argparse.Namespace) -> Cell:
+    plan = Plan(models=(arguments.model,), engines=(arguments.engine,), protocols=("steady",))
     return expand(plan, lambda _: "dynamic")[0]
 
 
-def _text(
-    simulated: dict[str, simulate.Result], findings: list[Finding], short: Short, what: str
-) -> str:
-    host = environment.describe(audio=(), audio_s=0, weights="")
-    took_s = statistics.median(each.seconds for each in findings)
-    return f"""# Does the interval hold?
-
-Written by `make validate`; every figure was measured by it. Rates have their exact 95 % interval
-(Clopper and Pearson).
-
-## Simulated machines
-
-Times with a slow random walk, a neighbour that comes and goes at × 1.6, spikes in 8 % of the slots,
-a slow start of every session and 0.5 % of luck a process; the true ratio is 1.03. Runs have
-{simulate.SESSIONS} sessions of {simulate.BLOCKS} blocks. The mutations below the first row show
-what its parts are for.
-
-{document.simulation_table(simulated)}
-
-`stopped at` are runs that end at the first of the looks (6, 12, 24 sessions) at which the interval
-is that narrow.
-
-## This machine
-
-{what}; six cells take turns: the reference, its ghost and a twin, in which nothing
-differs, and three that compute on for 3, 5 and 10 % of each call. A run measures for
-{short.budget_s:g} s in {short.sessions} sessions, {took_s:.0f} s with loading.
-
-{document.machine_table(findings)}
-
-Half width against time, from the runs in which nothing differs; seconds count loading:
-
-{document.width_table(findings, ("ghost", "twin"))}
-
-![Every run's interval](validation.png)
-
-Host: {markdown.host(host)}
-"""
+def _host() -> str:
+    return markdown.host(environment.describe(audio=(), audio_s=0, weights=""))
 
 
 if __name__ == "__main__":

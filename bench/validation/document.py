@@ -1,14 +1,120 @@
 """`reports/validation.md` and its picture: what the validation found, with the number of runs."""
 
+import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 
 from scipy.special import betaincinv
 
 from bench.report.markdown import grid
+from bench.validation import simulate
 from bench.validation.machine import Finding
 from bench.validation.simulate import Result
+from bench.validation.whole_gate import IDENTICAL, GateFinding
+
+HEAD = """# Can it be believed?
+
+Written by `make validate` and `make validate-gate`; every figure was measured by them. Rates have
+their exact 95 % interval (Clopper and Pearson).
+"""
+#: In this order they stand in the document.
+SECTIONS = ("Simulated machines", "This machine", "The gate")
+
+
+def with_sections(before: str, sections: Mapping[str, str]) -> str:
+    """Return the document with these sections new and its others as they were."""
+    parts = re.split(r"^## (.+)\n", before, flags=re.MULTILINE)[1:]
+    known = {title: text.strip() for title, text in zip(parts[::2], parts[1::2], strict=True)} | {
+        title: text.strip() for title, text in sections.items()
+    }
+    written = [f"## {title}\n\n{known[title]}\n" for title in SECTIONS if title in known]
+    return "\n".join([HEAD, *written])
+
+
+def simulated_section(results: dict[str, Result]) -> str:
+    """Return what was found on simulated machines."""
+    return f"""
+Times with a slow random walk, a neighbour that comes and goes at × 1.6, spikes in 8 % of the slots,
+a slow start of every session and 0.5 % of luck a process; the true ratio is 1.03. Runs have
+{simulate.SESSIONS} sessions of {simulate.BLOCKS} blocks. The mutations below the first row show
+what its parts are for.
+
+{simulation_table(results)}
+
+`stopped at` are runs that end at the first of the looks (6, 12, 24 sessions) at which the interval
+is that narrow.
+"""
+
+
+def machine_section(
+    findings: Sequence[Finding], *, what: str, budget_s: float, sessions: int, host: str
+) -> str:
+    """Return what short runs on this machine found."""
+    took_s = statistics.median(each.seconds for each in findings)
+    same = [each for each in findings if each.true_ratio == 1]
+    return f"""
+{what}; six cells take turns: the reference, its ghost and a twin, in which nothing differs, and
+three that compute on for 3, 5 and 10 % of each call. A run measures for {budget_s:g} s in
+{sessions} sessions, {took_s:.0f} s with loading.
+
+{machine_table(findings)}
+
+Called different though nothing differs: {rate(sum(each.differs for each in same), len(same))}.
+
+Half width against time, from the runs in which nothing differs; seconds count loading:
+
+{width_table(findings, ("ghost", "twin"))}
+
+![Every run's interval](validation.png)
+
+Host: {host}
+"""
+
+
+def gate_section(findings: Sequence[GateFinding], *, model: str, budget_s: float, host: str) -> str:
+    """Return how often whole gates were right."""
+    same = [each for each in findings if each.scenario.startswith(IDENTICAL)]
+    alarms = rate(sum(bool(each.elsewhere) for each in findings), len(findings))
+    false_alarms = rate(sum(bool(each.elsewhere) for each in same), len(same))
+    seconds = [each.seconds for each in findings]
+    return f"""
+Gates of three cells ({model}: onnxruntime and mnn at 32000 samples, onnxruntime at 16000), five
+times gated in each, margin 2 %, `--max-regression 5%`, at most {budget_s:g} s of measuring. In the
+slowed ones, the first cell's candidate computes on for a share of each call; all other sides are
+identical. The neighbour is a process on the same core, busy for 0.2 to 1.5 s and idle as long.
+
+{gate_table(findings)}
+
+`called slower` counts gates that called the slowed cell's RTF a regression. A gate took
+{statistics.median(seconds):.0f} s with loading (median), {max(seconds):.0f} s at most.
+
+- False alarms where both sides are identical: {false_alarms}.
+- Gates that raised an alarm about anything identical: {alarms}.
+
+Host: {host}
+"""
+
+
+def gate_table(findings: Sequence[GateFinding]) -> str:
+    """Return a row a scenario."""
+    lines = [["", "gates", "called slower", "inconclusive", "pass", "ratio, median"]]
+    for name in dict.fromkeys(each.scenario for each in findings):
+        found = [each for each in findings if each.scenario == name]
+        ratios = [each.ratio for each in found if each.ratio is not None]
+        lines.append(
+            [
+                name,
+                str(len(found)),
+                rate(sum(each.found for each in found), len(found)),
+                *(
+                    rate(sum(each.answer == answer for each in found), len(found))
+                    for answer in ("inconclusive", "pass")
+                ),
+                f"{statistics.median(ratios):.3f}" if ratios else "",
+            ]
+        )
+    return grid(lines, [False, True, True, True, True, True])
 
 
 def binomial_interval(hits: int, trials: int) -> tuple[float, float]:

@@ -1,0 +1,124 @@
+"""The whole gate on this very machine: identical sides, known slow-downs, a busy neighbour.
+
+A gate has three cells. In some, the first cell's candidate computes on for a share of each call;
+the other cells' sides are identical always.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
+from bench.gate.comparison import MARGIN
+from bench.gate.measure import Sides, run
+from bench.gate.verdict import Answer, criteria, overall
+from bench.plan import Plan, expand
+from bench.records import Cell, Value
+from bench.session import Settings
+from bench.validation.neighbour import neighbour
+from bench.workload import Prepared
+
+MOST = 0.05
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What the gates of one row of the table have in common, and how many are wanted."""
+
+    name: str
+    gates: int
+    slowdown: float = 0.0
+    neighbour: bool = False
+
+
+IDENTICAL = "identical sides"
+SCENARIOS = (
+    Scenario(IDENTICAL, 100),
+    Scenario("slower by 3 %", 40, 0.03),
+    Scenario("slower by 5 %", 40, 0.05),
+    Scenario("slower by 10 %", 40, 0.10),
+    Scenario("slower by 20 %", 40, 0.20),
+    Scenario("identical sides, busy neighbour", 20, neighbour=True),
+)
+
+
+class GateFinding(Value):
+    """What one gate said.
+
+    `found` says whether the slowed cell's RTF was called a regression, `elsewhere` names whatever
+    else was: a false alarm. `ratio`, `low` and `high` are the first cell's.
+    """
+
+    scenario: str
+    gate: int
+    answer: Answer
+    found: bool
+    elsewhere: tuple[str, ...]
+    ratio: float | None
+    low: float | None
+    high: float | None
+    seconds: float
+
+
+def order(scenarios: Sequence[Scenario]) -> list[tuple[Scenario, int]]:
+    """Return every gate, the scenarios mixed, so that a drift of the machine meets all alike."""
+    gates = [(scenario, number) for scenario in scenarios for number in range(scenario.gates)]
+    return sorted(gates, key=lambda gate: (gate[1] + 0.5) / gate[0].gates)
+
+
+def cells(model: str) -> list[Cell]:
+    """Return the three cells."""
+    shapes = (("onnxruntime", 32000), ("mnn", 32000), ("onnxruntime", 16000))
+    return [
+        expand(
+            Plan(
+                models=(model,),
+                engines=(engine,),
+                chunk_samples=(chunk_samples,),
+                protocols=("steady",),
+            ),
+            lambda _: "dynamic",
+        )[0]
+        for engine, chunk_samples in shapes
+    ]
+
+
+def run_once(
+    prepared: Sequence[Prepared],
+    settings: Settings,
+    scenario: Scenario,
+    *,
+    number: int,
+    budget_s: float,
+) -> GateFinding:
+    """Run one gate of a scenario."""
+    began_s = time.monotonic()
+    slowed, *others = prepared
+    cell = slowed.cell.model_copy(update={"slowdown": scenario.slowdown})
+    asked = [Sides(_name(slowed.cell), candidate=replace(slowed, cell=cell), baseline=slowed)]
+    asked += [Sides(_name(each.cell), candidate=each, baseline=each) for each in others]
+    disturbed = neighbour(settings.cores[0]) if scenario.neighbour else nullcontext()
+    with disturbed:
+        result = run(asked, settings, criteria(margin=MARGIN, most=MOST), budget_s=budget_s)
+    first = (_name(slowed.cell), "RTF")
+    line = next(line for line in result.lines if (line.cell, line.criterion) == first)
+    alarms = [line for line in result.lines if line.answer == "regression"]
+    return GateFinding(
+        scenario=scenario.name,
+        gate=number,
+        answer=overall(result.lines),
+        found=line.answer == "regression",
+        elsewhere=tuple(
+            f"{alarm.cell}: {alarm.criterion}"
+            for alarm in alarms
+            if not scenario.slowdown or (alarm.cell, alarm.criterion) != first
+        ),
+        ratio=line.ratio,
+        low=line.interval[0] if line.interval else None,
+        high=line.interval[1] if line.interval else None,
+        seconds=round(time.monotonic() - began_s, 1),
+    )
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.model}, {cell.engine_label}, {cell.chunk_samples}"

@@ -1,0 +1,113 @@
+"""The fixture `rtfbench_gate`, as a user's own tests have it: in a pytest process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.measures
+
+#: A small model of the user's own; XVEC on the same engine takes several times as long.
+TESTS = """
+def test_twins(rtfbench_gate):
+    rtfbench_gate.not_slower(
+        "onnxruntime", than="onnxruntime", model="tiny.onnx", max_regression=0.5, budget_s=12
+    )
+
+
+def test_slower(rtfbench_gate):
+    rtfbench_gate.not_slower(
+        "onnxruntime", than="onnxruntime:tiny.onnx", model="xvec", budget_s=24
+    )
+
+
+def test_baseline_file(rtfbench_gate):
+    rtfbench_gate.holds("none.toml")
+
+
+def test_unknown_engine(rtfbench_gate):
+    rtfbench_gate.not_slower("onnxruntime", than="nope")
+
+
+def test_of_the_users_own(benchmark):
+    benchmark(sum, [1, 2])
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, write_tiny_onnx: Callable[..., Path]
+) -> tuple[Path, str]:
+    """Run the tests; return their folder and what pytest said."""
+    folder = tmp_path_factory.mktemp("users")
+    write_tiny_onnx(folder / "tiny.onnx")
+    (folder / "test_speed.py").write_text(TESTS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rA", "-W", "error", "--benchmark-json=stored.json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+def test_twins_do_not_fail(finished: tuple[Path, str]) -> None:
+    """The same engine on both sides passes, or is skipped where the machine cannot tell."""
+    _, said = finished
+    assert "PASSED test_speed.py::test_twins" in said or "Inconclusive" in said
+    assert "FAILED test_speed.py::test_twins" not in said
+
+
+def test_a_slower_candidate_fails_with_the_table(finished: tuple[Path, str]) -> None:
+    """The failure shows what was found, and no traceback."""
+    _, said = finished
+    assert "FAILED test_speed.py::test_slower" in said
+    assert "Regression: something got slower" in said
+    assert "Traceback" not in said
+    assert "pytest_plugin.py" not in said
+
+
+def test_bad_input_fails_in_one_line(finished: tuple[Path, str]) -> None:
+    """The message names the cure."""
+    _, said = finished
+    assert "none.toml: cannot read the baseline" in said
+    assert "no engine 'nope'" in said
+
+
+def stored(folder: Path) -> dict[str, Any]:
+    """Return test name -> what pytest-benchmark stored."""
+    content = json.loads((folder / "stored.json").read_text())
+    return {each["name"]: each for each in content["benchmarks"]}
+
+
+def test_times_are_stored_by_pytest_benchmark(finished: tuple[Path, str]) -> None:
+    """A round is a measured utterance, in seconds a chunk; the answer stands beside it."""
+    found = stored(finished[0])
+    assert set(found) == {"test_twins", "test_slower", "test_of_the_users_own"}
+    slower, twins = found["test_slower"], found["test_twins"]
+    assert slower["stats"]["rounds"] > 12
+    assert 0 < twins["stats"]["median"] < slower["stats"]["median"] < 1
+    (rtf,) = (line for line in slower["extra_info"]["rtfbench"] if line["criterion"] == "RTF")
+    assert rtf["answer"] == "regression"
+    assert rtf["ci95"][0] > 1.02
+    # The stored medians are of the same slots that the ratio was taken from.
+    assert rtf["ratio"] == pytest.approx(
+        slower["stats"]["median"] / twins["stats"]["median"], rel=0.5
+    )
+
+
+def test_other_benchmarks_keep_their_clock(finished: tuple[Path, str]) -> None:
+    """A benchmark without the fixture is timed by pytest-benchmark itself."""
+    found = stored(finished[0])["test_of_the_users_own"]
+    assert found["extra_info"] == {}
+    assert 0 < found["stats"]["median"] < 0.1
+    assert "perf_counter" in str(found["options"]["timer"])
