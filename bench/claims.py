@@ -1,14 +1,14 @@
 """Published figures as data, and what a measurement says of them."""
 
 import difflib
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from bench import toml_files
 from bench.errors import InputError
 from bench.plan import parse_engine
 from bench.records import Cell, CellSummary, Protocol, Summary, Value
@@ -22,10 +22,6 @@ Verdict = Literal["reproduced", "not reproduced", "explained by", "not measured"
 Interval = tuple[float, float]
 #: Engine name -> the model form that it runs when none is named.
 DefaultForm = Callable[[str], Form]
-
-
-class ClaimError(InputError):
-    """A claim that cannot be used; one line that names the file and the cure."""
 
 
 class Row(Value):
@@ -139,7 +135,7 @@ def load(name: str) -> Claim:
     """Read a claim of the package by name, or a TOML file by path.
 
     Raises:
-        ClaimError: no such claim, or one that cannot be understood.
+        InputError: no such claim, or one that cannot be understood.
     """
     path = FOLDER / f"{name}.toml"
     if name not in names():
@@ -147,18 +143,8 @@ def load(name: str) -> Claim:
         if path.suffix != ".toml":
             near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names())}"
-            raise ClaimError(f"no claim {name!r}: {hint} (or name a .toml file)")
-    try:
-        return Claim.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ClaimError(f"{path}: cannot read the claim ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClaimError(f"{path}: not TOML ({error})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise ClaimError(f"{path}: {where + ': ' if where else ''}{message}") from None
+            raise InputError(f"no claim {name!r}: {hint} (or name a .toml file)")
+    return toml_files.validate(Claim, toml_files.read(path, "claim"), path)
 
 
 def on(claim: Claim, place: Callable[[str], str]) -> Claim:

@@ -1,15 +1,14 @@
 """What to measure: a TOML file or flags become a plan, a plan becomes cells (pure)."""
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from bench.errors import InputError
+from bench import toml_files
 from bench.records import Cell, Protocol, Value
 from bench.schedule import PRECISION
 from engines.protocol import Form
@@ -20,10 +19,6 @@ DEFAULT_CHUNK_SAMPLES = 32000
 #: Sweeps that come with the package, each under its name.
 PLANS = Path(__file__).parent / "plans"
 ENGINE_SPEC = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<settings>[^\]]*)\])?")
-
-
-class PlanError(InputError):
-    """A plan that cannot be understood; one line that names the file and the cure."""
 
 
 class EngineSpec(NamedTuple):
@@ -128,30 +123,17 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
         flags: field name -> value; None and empty values were not given.
 
     Raises:
-        PlanError: unreadable file, unknown key, or a value out of range.
+        InputError: unreadable file, unknown key, or a value out of range.
     """
     content: dict[str, Any] = {}
     if path is not None:
         path = _find(path)
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise PlanError(f"{path}: cannot read the plan ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise PlanError(f"{path}: not TOML ({error})") from error
+        content = toml_files.read(path, "plan")
     given = {key: value for key, value in flags.items() if value not in (None, (), [])}
     content |= given
     if isinstance(content.get("sweep"), list):
         content["sweep"] = [_complete(table, content, given) for table in content["sweep"]]
-    try:
-        return Plan.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(Plan.model_fields)
-        cure = f"; known keys: {known}" if first["type"] == "extra_forbidden" else ""
-        message = first["msg"].removeprefix("Value error, ")
-        raise PlanError(f"{path or 'command line'}: {where}: {message}{cure}") from None
+    return toml_files.validate(Plan, content, path or "command line")
 
 
 def _complete(table: Any, content: dict[str, Any], given: dict[str, Any]) -> Any:

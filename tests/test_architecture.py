@@ -14,7 +14,7 @@ PACKAGES = ("bench", "engines", "frontends")
 # from its own. A module is on the floor with the longest matching name.
 FLOORS: list[list[str]] = [
     ["frontends", "engines"],
-    ["bench", "bench.errors", "bench.cache"],
+    ["bench", "bench.errors", "bench.cache", "bench.toml_files"],
     ["bench.records", "bench.schedule", "bench.stats", "bench.threads", "bench.scoring"],
     ["bench.peak", "bench.slowed", "bench.health", "bench.advice"],
     ["bench.messages", "bench.plan", "bench.store", "bench.environment", "bench.parity"],

@@ -1,12 +1,12 @@
 """What to run beside the candidate: a TOML file, or a specification on the command line."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from bench import toml_files
 from bench.cache import sha256_of
 from bench.errors import InputError
 from bench.plan import Axes, parse_engine
@@ -62,19 +62,7 @@ def load(path: Path) -> Baseline:
     Raises:
         InputError: unreadable, an unknown key, or a model file with another hash.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the baseline ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error})") from error
-    try:
-        baseline = Baseline.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{path}: {where}: {message}") from None
+    baseline = toml_files.validate(Baseline, toml_files.read(path, "baseline"), path)
     if not (baseline.packages or baseline.revision or baseline.model_file):
         raise InputError(
             f"{path}: names nothing to hold against; give packages, revision or model_file"

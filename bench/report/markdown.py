@@ -46,7 +46,7 @@ def _section(section: Section, summary: Summary) -> list[str]:
         table(published_columns(footnotes), section.rows),
         *footnotes.lines(),
         *(f"- {reason}" for reason in reasons(section.rows)),
-        table(extended_columns(summary.ratios, section.rows), section.rows),
+        table(extended_columns(summary, section.rows), section.rows),
         table(part_columns(), section.rows),
     ]
 

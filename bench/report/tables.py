@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Ratio, Summary
+from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Summary
 from bench.report import figures, libraries
 from bench.report.compare import to_reference
 
@@ -130,17 +130,13 @@ def ratio_columns(summary: Summary) -> list[Column]:
     return [Column(f"× {references[0]}" if len(references) == 1 else "× reference", text)]
 
 
-def ratio_text(ratios: Sequence[Ratio], row: CellSummary) -> str:
+def ratio_text(summary: Summary, row: CellSummary) -> str:
     """Return how many times as long a row takes as the first of its section, with the interval."""
-    key = (row.model, row.threads, row.chunk_samples, row.protocol, row.engine_label, row.form)
-    for each in ratios:
-        found = (each.model, each.threads, each.chunk_samples, each.protocol, each.engine)
-        if (*found, each.form) == key:
-            return figures.ratio(each.ratio, each.ci95)
-    return figures.MISSING
+    found = to_reference(summary, row)
+    return figures.ratio(found.ratio, found.ci95) if found else figures.MISSING
 
 
-def extended_columns(ratios: Sequence[Ratio], rows: Sequence[CellSummary] = ()) -> list[Column]:
+def extended_columns(summary: Summary, rows: Sequence[CellSummary] = ()) -> list[Column]:
     """Return how sure a cell's figure is; sizes of libraries where rows have any."""
     sizes = [Column("library MB", lambda row: figures.number(libraries.size_mb(row)))]
     return [
@@ -148,7 +144,7 @@ def extended_columns(ratios: Sequence[Ratio], rows: Sequence[CellSummary] = ()) 
         Column("RTF 95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
         Column("sessions", lambda row: str(row.sessions or figures.MISSING)),
         Column("passes", lambda row: str(row.passes)),
-        Column("ratio", lambda row: ratio_text(ratios, row)),
+        Column("ratio", lambda row: ratio_text(summary, row)),
         Column("p50 ms", lambda row: figures.number(row.chunk_ms)),
         Column("p90 ms", lambda row: figures.number(row.chunk_ms_p90)),
         Column("p99 ms", lambda row: figures.number(row.chunk_ms_p99)),

@@ -30,8 +30,8 @@ Kind = TypeVar("Kind", bound=Value)
 
 #: How many short runs; 60 let a rate of 5 % be told from one of 15 %.
 RUNS = 60
-#: How many utterances of the package's speech, the shortest.
-UTTERANCES = 4
+#: How many utterances of the package's speech, the shortest: for short runs, and for gates.
+UTTERANCES, GATE_UTTERANCES = 4, 2
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     intervals.add_argument("--engine", default="onnxruntime")
     gates = commands.add_parser("gate", help="how often is the gate wrong?")
     gates.add_argument("--share", type=float, default=1.0, help="of the gates, for a first look")
-    for command, budget_s in ((intervals, 12.0), (gates, 60.0)):
+    for command, budget_s in ((intervals, 12.0), (gates, 30.0)):
         command.add_argument("--out", type=Path, default=Path("runs/validation"))
         command.add_argument("--work", type=Path, default=Path("runs/validation"))
         command.add_argument(
@@ -92,7 +92,7 @@ def _gates(arguments: argparse.Namespace) -> None:
     done = {(each.scenario, each.gate) for each in findings}
     wanted = whole_gate.order(SCENARIOS)
     wanted = wanted[: round(arguments.share * len(wanted))]
-    sources = _shortest(audio_input.check(()).sources)
+    sources = _shortest(audio_input.check(()).sources, GATE_UTTERANCES)
     with kept.open("a", encoding="utf-8") as file:
         for index, (scenario, number) in enumerate(wanted):
             if (scenario.name, number) in done:
@@ -132,7 +132,7 @@ def _measure(kept: Path, short: Short, runs: int, cell: Cell) -> list[Finding]:
     """Return the findings of so many runs, those of an earlier call included."""
     findings = _kept(kept, Finding)
     done = {finding.run for finding in findings}
-    sources = _shortest(audio_input.check(()).sources)
+    sources = _shortest(audio_input.check(()).sources, UTTERANCES)
     with kept.open("a", encoding="utf-8") as file:
         for number in range(runs):
             if number in done:
@@ -168,9 +168,9 @@ def _settings(work: Path, sources: Sequence[Source], *, seed: int) -> Iterator[S
     yield Settings(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
 
 
-def _shortest(sources: Sequence[Source]) -> tuple[Source, ...]:
+def _shortest(sources: Sequence[Source], count: int) -> tuple[Source, ...]:
     """Return the shortest utterances, so that a short run has a block a session."""
-    return tuple(sorted(sources, key=lambda source: read_source(source).duration_ns)[:UTTERANCES])
+    return tuple(sorted(sources, key=lambda source: read_source(source).duration_ns)[:count])
 
 
 def _cell(arguments: argparse.Namespace) -> Cell:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import claims
+from bench.errors import InputError
 from bench.report import replay
 from bench.zoo import catalog
 from engines.protocol import Form
@@ -125,7 +126,7 @@ def test_a_control_is_measured_beside_its_pair(tmp_path: Path) -> None:
 )
 def test_bad_claims_are_one_line(tmp_path: Path, text: str, message: str) -> None:
     """A claim that cannot be used is an error with the file's name and the reason."""
-    with pytest.raises(claims.ClaimError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         claim(tmp_path, text)
     assert "claim.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -133,7 +134,7 @@ def test_bad_claims_are_one_line(tmp_path: Path, text: str, message: str) -> Non
 
 def test_unknown_claims_suggest_the_nearest() -> None:
     """A misspelt name is refused with the name that was meant."""
-    with pytest.raises(claims.ClaimError, match="did you mean wespeaker-mnn"):
+    with pytest.raises(InputError, match="did you mean wespeaker-mnn"):
         claims.load("wespeaker-mn")
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan import Plan, PlanError, axes_of, expand, load_plan, parse_engine
+from bench.errors import InputError
+from bench.plan import Plan, axes_of, expand, load_plan, parse_engine
 from bench.zoo import catalog
 from engines.protocol import Form
 
@@ -137,7 +138,7 @@ def test_bad_plans_are_one_line(tmp_path: Path, content: str, message: str) -> N
     """A plan that cannot be used is an error with the file's name and the reason."""
     path = tmp_path / "plan.toml"
     path.write_text(content)
-    with pytest.raises(PlanError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         load_plan(path, {})
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -167,5 +168,5 @@ def test_a_file_hides_a_plan_of_the_package(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "zoo").write_text('models = ["xvec"]')
     assert load_plan(Path("zoo"), {}).models == ("xvec",)
-    with pytest.raises(PlanError, match="cannot read the plan"):
+    with pytest.raises(InputError, match="cannot read the plan"):
         load_plan(Path("zooo"), {})

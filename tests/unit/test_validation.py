@@ -1,6 +1,7 @@
 """The validation's document, and the order of its gates."""
 
 from bench.validation import document
+from bench.validation.machine import Finding
 from bench.validation.whole_gate import IDENTICAL, SCENARIOS, GateFinding, Scenario, order
 
 
@@ -67,3 +68,30 @@ def test_a_false_alarm_is_counted() -> None:
     findings = [finding(IDENTICAL, gate=n, alarm=n == 0) for n in range(10)]
     text = document.gate_section(findings, model="xvec", budget_s=60, host="here")
     assert "identical: 1 of 10: 10.0%" in text
+
+
+def test_runs_are_counted_by_replica() -> None:
+    """A row a replica: how often it was called different, and how often the truth was held."""
+    findings = [
+        Finding(
+            run=number,
+            replica=replica,
+            true_ratio=true,
+            ratio=true,
+            low=low,
+            high=1.06,
+            sessions=6,
+            blocks=6,
+            seconds=18.0,
+            width_after={6: 0.02},
+        )
+        for replica, true, lows in (("twin", 1.0, (0.98, 1.01)), ("slow", 1.05, (0.99, 1.04)))
+        for number, low in enumerate(lows)
+    ]
+    text = document.machine_section(findings, what="xvec", budget_s=12, sessions=6, host="here")
+    twin, slow = (line for line in text.splitlines() if line.startswith(("| twin", "| slow")))
+    assert twin.count("1 of 2: 50.0%") == 2
+    assert slow.count("1 of 2: 50.0%") == 1
+    assert slow.count("2 of 2: 100.0%") == 1
+    assert "(true 1.0500)" in slow
+    assert "though nothing differs: 1 of 2" in text

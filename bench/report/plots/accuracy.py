@@ -16,8 +16,10 @@ from bench.report.plots.style import (
     Sheet,
     caption,
     error_bar,
+    failure,
     interval_remark,
     looks,
+    not_drawn,
     plain_log_ticks,
     rtf_limits,
 )
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PANELS_A_ROW = 3
-MOST_PANELS = 6
+MOST_PANELS = 12
 LIMIT = figures.PARITY_LIMIT
 #: Points between two labels.
 LABEL_GAP = 16.0
@@ -41,8 +43,15 @@ def draw(summary: Summary) -> Iterator[Picture]:
     models = list(dict.fromkeys(row.model for row in rows))
     several = [m for m in models if len([r for r in rows if r.model == m]) > 1]
     if several:
-        kept = [row for row in rows if row.model in several[:MOST_PANELS]]
-        yield _picture(summary, kept, several[:MOST_PANELS])
+        shown, left_out = several[:MOST_PANELS], several[MOST_PANELS:]
+        failed = [
+            failure(row)
+            for row in summary.cells
+            if row.rtf is None and row.protocol == rows[0].protocol and row.engine != "null"
+        ]
+        titles = [row.title for row in rows if row.model in left_out]
+        kept = [row for row in rows if row.model in shown]
+        yield _picture(summary, kept, shown, not_drawn([*failed, *titles]))
 
 
 def pareto_front(rows: Sequence[CellSummary]) -> list[CellSummary]:
@@ -54,7 +63,9 @@ def pareto_front(rows: Sequence[CellSummary]) -> list[CellSummary]:
     return front
 
 
-def _picture(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str]) -> Picture:
+def _picture(
+    summary: Summary, rows: Sequence[CellSummary], models: Sequence[str], left_out: str
+) -> Picture:
     look = looks(summary)
     columns = min(len(models), PANELS_A_ROW)
     lines = -(-len(models) // columns)
@@ -65,6 +76,7 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str
         f"{rows[0].protocol}, chunks of {', '.join(map(str, sizes))} samples",
         interval_remark(rows, "whisker"),
         "line and large marks: the Pareto front, where nothing is both faster and more exact",
+        left_out,
     )
     keys = [look[each] for each in dict.fromkeys(map(side, rows))]
     with Sheet(

@@ -18,8 +18,10 @@ from bench.report.plots.style import (
     caption,
     chunk_size,
     error_bar,
+    failure,
     interval_remark,
     looks,
+    not_drawn,
     plain_log_ticks,
     rtf_limits,
 )
@@ -133,11 +135,8 @@ def _finding(summary: Summary, rows: Sequence[CellSummary], titles: Sequence[str
 def _failed(summary: Summary, rows: Sequence[CellSummary]) -> str:
     """Name the rows that have no RTF to draw."""
     drawn = {(row.threads, row.chunk_samples) for row in rows}
-    missing = dict.fromkeys(
-        f"{row.title} on {row.engine_label} {row.form} ({row.status.replace('_', ' ')})"
+    return not_drawn(
+        failure(row)
         for row in summary.cells
         if row.rtf is None and (row.threads, row.chunk_samples) in drawn and row.engine != "null"
     )
-    shown = list(missing)[:4]
-    more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
-    return f"not drawn: {', '.join(shown)}{more}" if missing else ""

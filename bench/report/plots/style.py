@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ CAPTION_CHARS, CAPTION_LINE_IN = 128, 0.145
 KEYS_A_LINE, KEY_LINE_IN = 5, 0.22
 #: Between the words and the axes: panel titles above, tick labels and the axis label below.
 ABOVE_IN, BELOW_IN = 0.38, 0.68
+#: A caption names so many of the things that are not drawn.
+NAMED = 4
 #: An axis that spans less than this factor has ticks at even steps.
 NARROW = 6.0
 
@@ -96,8 +99,8 @@ class Sheet:
         from matplotlib.figure import Figure
 
         self._title, self._caption, self._keys = title, caption, keys
-        self._title_lines = textwrap.wrap(title, TITLE_CHARS)
-        self._caption_lines = textwrap.wrap(caption, CAPTION_CHARS)
+        self._title_lines = wrap(title, TITLE_CHARS)
+        self._caption_lines = wrap(caption, CAPTION_CHARS)
         self._words_in = 0.16 + TITLE_LINE_IN * len(self._title_lines)
         self._top_in = self._words_in + KEY_LINE_IN * -(-len(keys) // KEYS_A_LINE) + above_in
         self._bottom_in = 0.1 + CAPTION_LINE_IN * len(self._caption_lines) + BELOW_IN
@@ -204,6 +207,28 @@ class Sheet:
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         self.figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
         return buffer.getvalue()
+
+
+def wrap(text: str, chars: int) -> list[str]:
+    """Return lines of about one length; no line begins with a unit."""
+    unbroken = re.sub(r"(?<=\d) (?=%|ms\b|s\b|thread)", "\N{NO-BREAK SPACE}", text)
+    lines = narrower = textwrap.wrap(unbroken, chars)
+    while 1 < len(lines) == len(narrower) and chars > 1:
+        lines, chars = narrower, chars - 1
+        narrower = textwrap.wrap(unbroken, chars, break_long_words=False)
+    return lines
+
+
+def not_drawn(what: Iterable[str]) -> str:
+    """Say what a picture leaves out, empty where that is nothing."""
+    missing = list(dict.fromkeys(what))
+    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    return f"not drawn: {', '.join(missing[:NAMED])}{more}" if missing else ""
+
+
+def failure(row: CellSummary) -> str:
+    """Name a row that has no RTF to draw."""
+    return f"{row.title} on {row.engine_label} {row.form} ({row.status.replace('_', ' ')})"
 
 
 def caption(summary: Summary, rows: Sequence[CellSummary], *remarks: str) -> str:

@@ -9,9 +9,9 @@ from bench.records import CellSummary, Summary
 from bench.report import figures
 from bench.report.compare import names, side
 from bench.report.findings import STATED_SAMPLES
-from bench.report.plots.style import INK, PAPER, Picture, Sheet, caption, chunk_size
+from bench.report.plots.style import INK, PAPER, Picture, Sheet, caption, chunk_size, not_drawn
 
-MOST_BARS = 24
+MOST_BARS = 32
 
 PARTS = (
     ("load", "#8a94a0", ""),
@@ -31,9 +31,10 @@ class Bar(NamedTuple):
 def draw(summary: Summary) -> Iterator[Picture]:
     """Yield one picture: an average utterance through a fresh session, of each engine and model."""
     rows = _chosen(summary)
-    bars = [bar for row in rows for bar in [_bar(summary, row)] if bar is not None][:MOST_BARS]
+    bars = [bar for row in rows for bar in [_bar(summary, row)] if bar is not None]
+    left_out = not_drawn(f"{row.title} on {row.engine_label}" for row, _ in bars[MOST_BARS:])
     if bars:
-        yield _picture(summary, bars)
+        yield _picture(summary, bars[:MOST_BARS], left_out)
 
 
 def _chosen(summary: Summary) -> list[CellSummary]:
@@ -62,7 +63,7 @@ def _bar(summary: Summary, row: CellSummary) -> Bar | None:
     return Bar(row, (load_ms, first_ms, rtf_frontend * utterance_ms, others_ms))
 
 
-def _picture(summary: Summary, bars: Sequence[Bar]) -> Picture:
+def _picture(summary: Summary, bars: Sequence[Bar], left_out: str) -> Picture:
     rows = [bar.row for bar in bars]
     named = names(rows)
     several = len({row.title for row in rows}) > 1
@@ -78,6 +79,7 @@ def _picture(summary: Summary, bars: Sequence[Bar]) -> Picture:
         f"{rows[0].protocol}, {chunk_size(rows[0].chunk_samples)}",
         f"an utterance of {mean_s:.1f} s through a fresh session; the RTF's clock leaves the "
         "load out",
+        left_out,
     )
     height_in = 0.7 + 0.42 * len(bars)
     with Sheet(title=_finding(bars, labels), caption=text, height_in=height_in) as sheet:

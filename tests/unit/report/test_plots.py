@@ -7,7 +7,7 @@ import pytest
 from bench.records import Parity, Summary
 from bench.report import plots
 from bench.report.plots.accuracy import pareto_front
-from bench.report.plots.style import Picture, looks
+from bench.report.plots.style import Picture, looks, wrap
 from tests.unit.report.results import curve, failed, published_and_steady, row, summary
 
 SIZES = (16000, 32000, 48000, 80000, 160000)
@@ -63,6 +63,36 @@ def test_a_failed_row_is_named_under_the_picture() -> None:
     """What is not drawn is said."""
     result = summary(row(), failed(form="static"))
     assert "mnn static (wrong output)" in pictures(result)["rtf-by-model-t1"].caption
+
+
+def test_whatever_a_picture_leaves_out_is_named() -> None:
+    """Panels and bars have a limit; what does not fit, and what failed, stands in the caption."""
+    cells = [
+        row(model=f"model{n}", title=f"Model {n}", engine=engine, protocol="published")
+        for n in range(20)
+        for engine in ("onnxruntime", "mnn")
+    ]
+    drawn = pictures(summary(*cells, failed(protocol="published")))
+    accuracy = drawn["accuracy-against-speed"]
+    assert accuracy.title.startswith("12 models: ")
+    assert "not drawn: ResNet-34 on mnn dynamic (wrong output), Model 12, Model 13" in (
+        accuracy.caption
+    )
+    assert "and 5 more" in accuracy.caption
+    assert "not drawn: Model 16 on onnxruntime" in drawn["where-the-time-goes"].caption
+
+
+def test_lines_are_of_one_length_and_keep_units_with_their_numbers() -> None:
+    """A title of two lines does not leave a word alone, nor a number without its unit."""
+    words = "ResNet-34: mnn on the Pareto front; every error is at most 23 % of the parity limit"
+    lines = wrap(words, 60)
+    assert len(lines) == 2
+    assert min(map(len, lines)) > 0.6 * max(map(len, lines))
+    assert " ".join(lines).replace("\N{NO-BREAK SPACE}", " ") == words
+    for width in range(20, 60):
+        assert not any(line.startswith("%") for line in wrap(words, width))
+    assert wrap("one line", 60) == ["one line"]
+    assert wrap("", 60) == []
 
 
 @pytest.mark.parametrize(

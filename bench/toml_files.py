@@ -1,0 +1,61 @@
+"""Files in TOML, read into validated values; whatever is wrong with one is one line."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from bench.errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read(path: Path, what: str) -> dict[str, Any]:
+    """Return a file's content.
+
+    Args:
+        path: the file.
+        what: it is, for the message.
+
+    Raises:
+        InputError: it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML ({error})") from error
+
+
+def validate(model: type[Model], content: dict[str, Any], where: Path | str) -> Model:
+    """Return what a file says.
+
+    Args:
+        model: what it should be.
+        content: of the file.
+        where: it comes from, for the message.
+
+    Raises:
+        InputError: a key that is not known, or a value out of range; the first of them is named.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(_table(model, first["loc"]).model_fields)
+        cure = f"; known keys: {known}" if first["type"] == "extra_forbidden" else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {at + ': ' if at else ''}{message}{cure}") from None
+
+
+def _table(model: type[BaseModel], at: Sequence[int | str]) -> type[BaseModel]:
+    """Return what the innermost table around a key is."""
+    for name in at[:-1]:
+        if isinstance(name, str):
+            inner = get_args(model.model_fields[name].annotation)
+            model = next((each for each in inner if isinstance(each, type)), model)
+    return model
