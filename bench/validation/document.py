@@ -2,6 +2,7 @@
 
 import re
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
@@ -11,7 +12,7 @@ from bench.report.markdown import grid
 from bench.validation import simulate
 from bench.validation.machine import Finding
 from bench.validation.simulate import Result
-from bench.validation.whole_gate import IDENTICAL, GateFinding
+from bench.validation.whole_gate import IDENTICAL, SCENARIOS, GateFinding
 
 HEAD = """# Can it be believed?
 
@@ -96,9 +97,21 @@ identical. The neighbour is a process on the same core, busy for 0.2 to 1.5 s an
 
 - False alarms where both sides are identical: {false_alarms}.
 - Gates that raised an alarm about anything identical: {alarms}.
+{missing_gates(findings)}
 
 Host: {host}
 """
+
+
+def missing_gates(findings: Sequence[GateFinding]) -> str:
+    """Say of which scenarios fewer gates were run than are wanted; empty where of none."""
+    run = Counter(each.scenario for each in findings)
+    short = [
+        f"{each.name} ({run[each.name]} of {each.gates})"
+        for each in SCENARIOS
+        if run[each.name] < each.gates
+    ]
+    return f"- Fewer gates than wanted, and nothing said of them: {', '.join(short)}." * bool(short)
 
 
 def gate_table(findings: Sequence[GateFinding]) -> str:

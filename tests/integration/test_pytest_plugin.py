@@ -111,3 +111,11 @@ def test_other_benchmarks_keep_their_clock(finished: tuple[Path, str]) -> None:
     assert found["extra_info"] == {}
     assert 0 < found["stats"]["median"] < 0.1
     assert "perf_counter" in str(found["options"]["timer"])
+
+
+def test_loading_the_plugin_is_light() -> None:
+    """Every pytest run in the environment loads it, so it imports nothing heavy."""
+    heavy = "{'numpy', 'scipy', 'torch', 'onnxruntime', 'MNN', 'pydantic'}"
+    code = f"import sys, bench.pytest_plugin; sys.exit(', '.join({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert not done.stderr

@@ -61,6 +61,8 @@ def test_gates_are_counted_with_exact_bounds() -> None:
     text = document.gate_section(findings, model="xvec", budget_s=60, host="here")
     assert "0 of 100: 0.0% (0.0 to 3.6)" in text
     assert "3 of 4: 75.0%" in text
+    assert "Fewer gates than wanted, and nothing said of them: slower by 3 % (0 of 40)" in text
+    assert "identical sides (" not in text
 
 
 def test_a_false_alarm_is_counted() -> None:

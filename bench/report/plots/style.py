@@ -210,8 +210,8 @@ class Sheet:
 
 
 def wrap(text: str, chars: int) -> list[str]:
-    """Return lines of about one length; no line begins with a unit."""
-    unbroken = re.sub(r"(?<=\d) (?=%|ms\b|s\b|thread)", "\N{NO-BREAK SPACE}", text)
+    """Return lines of about one length; none begins with a number, a unit or a dot between."""
+    unbroken = re.sub(r"(?<!·) (?=[\d%·]|ms\b|s\b|thread)", "\N{NO-BREAK SPACE}", text)
     lines = narrower = textwrap.wrap(unbroken, chars)
     while 1 < len(lines) == len(narrower) and chars > 1:
         lines, chars = narrower, chars - 1
