@@ -11,8 +11,8 @@ from bench.commands.run import progress_on_stderr
 from bench.errors import InputError
 from bench.gate import baseline as baselines
 from bench.gate import stored
-from bench.gate.baseline import Baseline
-from bench.gate.comparison import MARGIN, Comparison
+from bench.gate.baseline import MARGIN, Baseline
+from bench.gate.comparison import Comparison
 from bench.gate.verdict import Answer, Line, overall
 from bench.report import gate as report
 from bench.store import RECORDS, RunFolder

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from bench import audio_input, homes, names, user_models
 from bench.gate import baseline as baselines
 from bench.gate import measure, sides
-from bench.gate.baseline import Baseline, Side
+from bench.gate.baseline import MARGIN, Baseline, Side
 from bench.gate.measure import Found, Sides
 from bench.gate.verdict import criteria
 from bench.plan import Plan, expand, load_plan, parse_engine
@@ -16,8 +16,6 @@ from bench.records import Cell
 from bench.session import Progress, Settings
 from bench.store import RunFolder
 from bench.workload import Prepared
-
-MARGIN = 0.02
 
 
 @dataclass(frozen=True)

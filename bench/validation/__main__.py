@@ -8,8 +8,7 @@ import argparse
 import shutil
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,13 +16,12 @@ from bench import audio_input, environment
 from bench.audio_input import read_source
 from bench.cache import replacing
 from bench.messages import Source
-from bench.plan import Plan, expand
 from bench.records import Cell, Value
 from bench.report import markdown
 from bench.session import Settings, Silent
 from bench.store import RunFolder
 from bench.validation import document, simulate, whole_gate
-from bench.validation.machine import Finding, Short, run_once
+from bench.validation.machine import Finding, Short, run_once, steady_cell
 from bench.validation.whole_gate import SCENARIOS, GateFinding
 
 Kind = TypeVar("Kind", bound=Value)
@@ -63,7 +61,8 @@ def main() -> None:
 def _intervals(arguments: argparse.Namespace) -> None:
     """Simulate, and make short runs on this machine."""
     short = Short(arguments.budget, arguments.sessions)
-    findings = _measure(arguments.work / "findings.jsonl", short, arguments.runs, _cell(arguments))
+    cell = steady_cell(arguments.model, arguments.engine)
+    findings = _measure(arguments.work / "findings.jsonl", short, arguments.runs, cell)
     print("simulating", file=sys.stderr)
     simulated = {
         name: simulate.try_variant(name, trials=arguments.trials) for name in simulate.VARIANTS
@@ -100,14 +99,14 @@ def _gates(arguments: argparse.Namespace) -> None:
             if (scenario.name, number) in done:
                 continue
             seed = 1000 * SCENARIOS.index(scenario) + number
-            with _settings(arguments.work, sources, seed=seed) as settings:
-                found = whole_gate.run_once(
-                    settings.prepare(whole_gate.cells(arguments.model)),
-                    settings,
-                    scenario,
-                    number=number,
-                    budget_s=arguments.budget,
-                )
+            settings = _settings(arguments.work, sources, seed=seed)
+            found = whole_gate.run_once(
+                settings.prepare(whole_gate.cells(arguments.model)),
+                settings,
+                scenario,
+                number=number,
+                budget_s=arguments.budget,
+            )
             file.write(found.model_dump_json() + "\n")
             file.flush()
             findings.append(found)
@@ -140,9 +139,9 @@ def _measure(kept: Path, short: Short, runs: int, cell: Cell) -> list[Finding]:
         for number in range(runs):
             if number in done:
                 continue
-            with _settings(kept.parent, sources, seed=number) as settings:
-                prepared = settings.prepare_one(cell)
-                found = run_once(prepared, settings, short, number=number)
+            settings = _settings(kept.parent, sources, seed=number)
+            prepared = settings.prepare_one(cell)
+            found = run_once(prepared, settings, short, number=number)
             file.writelines(each.model_dump_json() + "\n" for each in found)
             file.flush()
             findings += found
@@ -162,23 +161,17 @@ def _kept(path: Path, kind: type[Kind]) -> list[Kind]:
     return [kind.model_validate_json(line) for line in lines]
 
 
-@contextmanager
-def _settings(work: Path, sources: Sequence[Source], *, seed: int) -> Iterator[Settings]:
-    """Give a run settings with a folder of its own."""
+def _settings(work: Path, sources: Sequence[Source], *, seed: int) -> Settings:
+    """Return settings for a run, with a folder that is empty."""
     run = work / "run"
     shutil.rmtree(run, ignore_errors=True)
     folder = RunFolder.create(run, overwrite=False, resume=False)
-    yield Settings(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
+    return Settings(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
 
 
 def _shortest(sources: Sequence[Source], count: int) -> tuple[Source, ...]:
     """Return the shortest utterances, so that a short run has a block a session."""
     return tuple(sorted(sources, key=lambda source: read_source(source).duration_ns)[:count])
-
-
-def _cell(arguments: argparse.Namespace) -> Cell:
-    plan = Plan(models=(arguments.model,), engines=(arguments.engine,), protocols=("steady",))
-    return expand(plan, lambda _: "dynamic")[0]
 
 
 def _host() -> str:

@@ -14,6 +14,7 @@ from pydantic import Field
 from bench.contrasts import contrasts, estimate_ratio
 from bench.group import Group
 from bench.job import Job
+from bench.plan import DEFAULT_CHUNK_SAMPLES, Plan, expand
 from bench.records import Cell, Record, Value
 from bench.session import Settings
 from bench.stats import ratio_estimate, relative_half_width
@@ -61,6 +62,14 @@ class Short:
 
     budget_s: float
     sessions: int = 6
+
+
+def steady_cell(model: str, engine: str, chunk_samples: int = DEFAULT_CHUNK_SAMPLES) -> Cell:
+    """Return a cell of one thread and a dynamic model, in steady state."""
+    plan = Plan(
+        models=(model,), engines=(engine,), chunk_samples=(chunk_samples,), protocols=("steady",)
+    )
+    return expand(plan, lambda _: "dynamic")[0]
 
 
 def run_once(prepared: Prepared, settings: Settings, short: Short, *, number: int) -> list[Finding]:

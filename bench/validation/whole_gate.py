@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from bench.gate.comparison import MARGIN
+from bench.gate.baseline import MARGIN, MOST
 from bench.gate.measure import Sides, run
 from bench.gate.verdict import Answer, criteria, overall
-from bench.plan import Plan, expand
 from bench.records import Cell, Value
 from bench.session import Settings
+from bench.validation.machine import steady_cell
 from bench.validation.neighbour import neighbour
 from bench.workload import Prepared
-
-MOST = 0.05
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,7 @@ def order(scenarios: Sequence[Scenario]) -> list[tuple[Scenario, int]]:
 def cells(model: str) -> list[Cell]:
     """Return the three cells."""
     shapes = (("onnxruntime", 32000), ("mnn", 32000), ("onnxruntime", 16000))
-    return [
-        expand(
-            Plan(
-                models=(model,),
-                engines=(engine,),
-                chunk_samples=(chunk_samples,),
-                protocols=("steady",),
-            ),
-            lambda _: "dynamic",
-        )[0]
-        for engine, chunk_samples in shapes
-    ]
+    return [steady_cell(model, engine, chunk_samples) for engine, chunk_samples in shapes]
 
 
 def run_once(
