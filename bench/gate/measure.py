@@ -48,8 +48,8 @@ class Measured:
         for job in (self.baseline, self.candidate):
             settings.folder.append(job.data.declaration)
         self.group = Group([self.baseline, self.candidate], settings)
-        #: The number of sessions at which something looked slower.
-        self.found_at: int | None = None
+        #: Criterion -> the number of sessions after which it looked slower.
+        self.found_at: dict[str, int] = {}
 
     @property
     def failure(self) -> Line | None:
@@ -97,13 +97,13 @@ def run(
 ) -> Found:
     """Return the lines of every cell.
 
-    A cell that is not decided gets more sessions; one that looks slower gets as many fresh ones as
-    found it, to confirm it. That goes on until all is decided or the budget is spent.
+    A cell that is not decided, or that looks slower and is to be confirmed, gets as many fresh
+    sessions again. That goes on until all is decided or the budget is spent. Each round takes half
+    of what is left, so that what it finds can be confirmed.
     """
     measured = [Measured(each, settings) for each in sides]
     spent_s = 0.0
     for index, each in enumerate(measured):
-        # Half of the time is kept for confirming, and for what is not decided at once.
         share_s = (budget_s / 2 - spent_s) / (len(measured) - index)
         spent_s += each.group.measure_first(
             share_s=max(share_s, 1.0), longest_s=share_s, sessions=SESSIONS
@@ -114,11 +114,12 @@ def run(
         waiting = set(undecided(lines))
         wanted = [each for each in measured if each.name in waiting and each.failure is None]
         for each in wanted:
-            if each.found_at is None and each.name in suspects(lines):
-                each.found_at = each.group.sessions
+            for line in suspects(lines):
+                if line.cell == each.name:
+                    each.found_at.setdefault(line.criterion, each.group.sessions)
         took_s = 0.0
         for index, each in enumerate(wanted):
-            share_s = (budget_s - spent_s - took_s) / (len(wanted) - index)
+            share_s = ((budget_s - spent_s) / 2 - took_s) / (len(wanted) - index)
             took_s += each.group.measure_more(share_s, sessions=SESSIONS)
         spent_s += took_s
         if not took_s:

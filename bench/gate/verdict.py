@@ -1,8 +1,8 @@
 """Pass, regression or inconclusive (pure)."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.contrasts import PartNs, contrasts
@@ -11,8 +11,10 @@ from bench.stats import Interval, clustered_signed_rank_p, holm, ratio_estimate
 from bench.store import CellData
 
 Answer = Literal["pass", "regression", "inconclusive"]
+_Logs = Sequence[Sequence[float]]
 
-#: How often a difference under the margin may look like one over it, over all cells together.
+#: How often a difference under the margin may look like one over it, over all cells together, in
+#: each criterion. Rank sums of six short sessions cannot prove much more, however slow a side is.
 ALPHA = 0.01
 #: The same for the confirmation in fresh sessions, which only what was found first gets.
 ALPHA_CONFIRMED = 0.05
@@ -77,36 +79,38 @@ def compare(criterion: Criterion, candidate: CellData, baseline: CellData) -> li
 class Pair:
     """A cell's two sides as far as they are measured.
 
-    `clean` says whether the baseline's ratio to its ghost holds 1. `found_at` is the number of
-    sessions at which something looked slower: those after it confirm or do not.
+    `clean` says whether the baseline's ratio to its ghost holds 1. `found_at` names the criteria
+    that looked slower, and after how many sessions: those that follow confirm it or do not.
     """
 
     name: str
     candidate: CellData
     baseline: CellData
     clean: bool
-    found_at: int | None = None
+    found_at: Mapping[str, int] = field(default_factory=dict)
 
 
 def judge(pairs: Sequence[Pair], criteria: Sequence[Criterion]) -> list[Line]:
-    """Judge every criterion of every cell; the tests are adjusted for there being many (Holm)."""
-    each = [
-        (pair, criterion, compare(criterion, pair.candidate, pair.baseline))
-        for pair in pairs
-        for criterion in criteria
+    """Judge every criterion of every cell; its tests are adjusted for there being many (Holm)."""
+    lines = [_judge_all(criterion, pairs) for criterion in criteria]
+    return [line for of_pair in zip(*lines, strict=True) for line in of_pair]
+
+
+def _judge_all(criterion: Criterion, pairs: Sequence[Pair]) -> list[Line]:
+    """Judge one criterion of every cell."""
+    logs = [compare(criterion, pair.candidate, pair.baseline) for pair in pairs]
+    found_at = [pair.found_at.get(criterion.name) for pair in pairs]
+    first = [each[:end] for each, end in zip(logs, found_at, strict=True)]
+    fresh = [[] if end is None else each[end:] for each, end in zip(logs, found_at, strict=True)]
+    p_values = holm([clustered_signed_rank_p(x, math.log1p(criterion.margin)) for x in first])
+    return [
+        _line(*one, criterion=criterion) for one in zip(pairs, logs, fresh, p_values, strict=True)
     ]
-    found = holm(
-        [
-            clustered_signed_rank_p(logs[: pair.found_at], math.log1p(criterion.margin))
-            for pair, criterion, logs in each
-        ]
-    )
-    return [_line(*one, p=p) for one, p in zip(each, found, strict=True)]
 
 
-def suspects(lines: Sequence[Line]) -> list[str]:
-    """Return the cells of which something may be slower: fresh sessions are to confirm it."""
-    return list(dict.fromkeys(x.cell for x in lines if x.p is not None and x.p <= ALPHA))
+def suspects(lines: Sequence[Line]) -> list[Line]:
+    """Return what may be slower: fresh sessions are to confirm it."""
+    return [line for line in lines if line.p is not None and line.p <= ALPHA]
 
 
 def undecided(lines: Sequence[Line]) -> list[str]:
@@ -122,7 +126,7 @@ def overall(lines: Sequence[Line]) -> Answer:
     return "inconclusive" if "inconclusive" in answers or not lines else "pass"
 
 
-def _line(pair: Pair, criterion: Criterion, logs: Sequence[Sequence[float]], *, p: float) -> Line:
+def _line(pair: Pair, logs: _Logs, fresh: _Logs, p: float, *, criterion: Criterion) -> Line:
     estimate = ratio_estimate(logs)
     if estimate is None:
         return Line(pair.name, criterion.name, "inconclusive", why="nothing was measured")
@@ -133,10 +137,11 @@ def _line(pair: Pair, criterion: Criterion, logs: Sequence[Sequence[float]], *, 
     if p <= ALPHA:
         if not pair.clean:
             return line("inconclusive", "the baseline differs from itself: a quieter machine")
-        fresh = logs[pair.found_at :] if pair.found_at is not None else []
+        if not fresh:
+            return line("inconclusive", "slower at first, not confirmed: more budget")
         if clustered_signed_rank_p(fresh, math.log1p(criterion.margin)) <= ALPHA_CONFIRMED:
             return line("regression", f"slower by more than {criterion.margin:.0%}, confirmed")
-        return line("inconclusive", "slower at first, not confirmed: more budget")
+        # Fresh sessions do not find it again: it was luck, and the interval over all decides.
     if criterion.most is None:
         return line("pass")
     if estimate.interval is None:
