@@ -30,7 +30,7 @@ bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (defau
 validate: $(STAMP) ## test the intervals on simulated machines and on this one (20 minutes), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation intervals --out reports
 
-validate-gate: $(STAMP) ## run 280 whole gates, identical and slowed (two and a half hours), into reports/validation.md; goes on where it was stopped
+validate-gate: $(STAMP) ## run 280 whole gates, identical and slowed (two hours), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation gate --out reports
 
 # Status 3 says that the machine could not tell.

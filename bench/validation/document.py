@@ -85,10 +85,10 @@ def gate_section(findings: Sequence[GateFinding], *, model: str, budget_s: float
     false_alarms = rate(sum(bool(each.elsewhere) for each in same), len(same))
     seconds = [each.seconds for each in findings]
     return f"""
-Gates of three cells ({model}: onnxruntime and mnn at 32000 samples, onnxruntime at 16000), five
-times gated in each, margin 2 %, `--max-regression 5%`, at most {budget_s:g} s of measuring. In the
-slowed ones, the first cell's candidate computes on for a share of each call; all other sides are
-identical. The neighbour is a process on the same core, busy for 0.2 to 1.5 s and idle as long.
+Gates of three cells ({model}: onnxruntime and mnn at 32000 samples, onnxruntime at 16000); five
+times of each are gated. Margin 2 %, `--max-regression 5%`, at most {budget_s:g} s of measuring. In
+the slowed ones, the first cell's candidate computes on for a share of each call; all other sides
+are identical. The neighbour is a process on the same core, busy for 0.2 to 1.5 s and idle as long.
 
 {gate_table(findings)}
 
@@ -98,7 +98,6 @@ identical. The neighbour is a process on the same core, busy for 0.2 to 1.5 s an
 - False alarms where both sides are identical: {false_alarms}.
 - Gates that raised an alarm about anything identical: {alarms}.
 {missing_gates(findings)}
-
 Host: {host}
 """
 
@@ -111,7 +110,9 @@ def missing_gates(findings: Sequence[GateFinding]) -> str:
         for each in SCENARIOS
         if run[each.name] < each.gates
     ]
-    return f"- Fewer gates than wanted, and nothing said of them: {', '.join(short)}." * bool(short)
+    return f"- Fewer gates than wanted, and nothing said of them: {', '.join(short)}.\n" * bool(
+        short
+    )
 
 
 def gate_table(findings: Sequence[GateFinding]) -> str:
