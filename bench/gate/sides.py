@@ -84,7 +84,7 @@ def _install(python: Path, packages: Sequence[str]) -> None:
         said = (errors or done.stderr.splitlines() or ["pip said nothing"])[-1]
         raise InputError(
             f"{', '.join(packages)}: cannot be installed ({said.removeprefix('ERROR: ')}); "
-            "is there such a version for this Python?"
+            "is there such a version for this Python, and does pip reach its index?"
         )
 
 
