@@ -74,6 +74,12 @@ class Measured:
             and estimate.interval[0] <= 1 <= estimate.interval[1]
         )
 
+    def remember(self, lines: Sequence[Line]) -> None:
+        """Note what looks slower for the first time: the sessions from here on confirm it."""
+        for line in suspects(lines):
+            if line.cell == self.name:
+                self.found_at.setdefault(line.criterion, self.group.sessions)
+
     def sizes(self) -> list[Line]:
         """Compare what is no time: memory and the model file."""
         found = {
@@ -114,9 +120,7 @@ def run(
         waiting = set(undecided(lines))
         wanted = [each for each in measured if each.name in waiting and each.failure is None]
         for each in wanted:
-            for line in suspects(lines):
-                if line.cell == each.name:
-                    each.found_at.setdefault(line.criterion, each.group.sessions)
+            each.remember(lines)
         took_s = 0.0
         for index, each in enumerate(wanted):
             share_s = ((budget_s - spent_s) / 2 - took_s) / (len(wanted) - index)

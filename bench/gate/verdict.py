@@ -11,13 +11,13 @@ from bench.stats import Interval, clustered_signed_rank_p, holm, ratio_estimate
 from bench.store import CellData
 
 Answer = Literal["pass", "regression", "inconclusive"]
-_Logs = Sequence[Sequence[float]]
 
 #: How often a difference under the margin may look like one over it, over all cells together, in
 #: each criterion. Rank sums of six short sessions cannot prove much more, however slow a side is.
 ALPHA = 0.01
 #: The same for the confirmation in fresh sessions, which only what was found first gets.
 ALPHA_CONFIRMED = 0.05
+UNCONFIRMED = "slower at first, not confirmed: more budget"
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,10 @@ def judge(pairs: Sequence[Pair], criteria: Sequence[Criterion]) -> list[Line]:
 def _judge_all(criterion: Criterion, pairs: Sequence[Pair]) -> list[Line]:
     """Judge one criterion of every cell."""
     logs = [compare(criterion, pair.candidate, pair.baseline) for pair in pairs]
-    found_at = [pair.found_at.get(criterion.name) for pair in pairs]
-    first = [each[:end] for each, end in zip(logs, found_at, strict=True)]
-    fresh = [[] if end is None else each[end:] for each, end in zip(logs, found_at, strict=True)]
+    first = [x[: pair.found_at.get(criterion.name)] for pair, x in zip(pairs, logs, strict=True)]
     p_values = holm([clustered_signed_rank_p(x, math.log1p(criterion.margin)) for x in first])
     return [
-        _line(*one, criterion=criterion) for one in zip(pairs, logs, fresh, p_values, strict=True)
+        _line(pair, criterion, x, p=p) for pair, x, p in zip(pairs, logs, p_values, strict=True)
     ]
 
 
@@ -126,7 +124,7 @@ def overall(lines: Sequence[Line]) -> Answer:
     return "inconclusive" if "inconclusive" in answers or not lines else "pass"
 
 
-def _line(pair: Pair, logs: _Logs, fresh: _Logs, p: float, *, criterion: Criterion) -> Line:
+def _line(pair: Pair, criterion: Criterion, logs: Sequence[Sequence[float]], *, p: float) -> Line:
     estimate = ratio_estimate(logs)
     if estimate is None:
         return Line(pair.name, criterion.name, "inconclusive", why="nothing was measured")
@@ -137,8 +135,9 @@ def _line(pair: Pair, logs: _Logs, fresh: _Logs, p: float, *, criterion: Criteri
     if p <= ALPHA:
         if not pair.clean:
             return line("inconclusive", "the baseline differs from itself: a quieter machine")
+        fresh = logs[pair.found_at.get(criterion.name, len(logs)) :]
         if not fresh:
-            return line("inconclusive", "slower at first, not confirmed: more budget")
+            return line("inconclusive", UNCONFIRMED)
         if clustered_signed_rank_p(fresh, math.log1p(criterion.margin)) <= ALPHA_CONFIRMED:
             return line("regression", f"slower by more than {criterion.margin:.0%}, confirmed")
         # Fresh sessions do not find it again: it was luck, and the interval over all decides.
@@ -148,6 +147,8 @@ def _line(pair: Pair, logs: _Logs, fresh: _Logs, p: float, *, criterion: Criteri
         return line("inconclusive", "too few sessions: more budget")
     if estimate.interval[1] <= 1 + criterion.most:
         return line("pass")
+    if p <= ALPHA:
+        return line("inconclusive", UNCONFIRMED)
     if estimate.ratio > 1 + criterion.margin:
         return line("inconclusive", "perhaps slower: more budget")
     return line("inconclusive", "the interval is too wide: more budget or a quieter machine")
