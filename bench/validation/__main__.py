@@ -93,7 +93,7 @@ def _gates(arguments: argparse.Namespace) -> None:
     scenarios = [each for each in SCENARIOS if each.name.startswith(arguments.only)]
     wanted = whole_gate.order(scenarios)
     wanted = wanted[: round(arguments.share * len(wanted))]
-    sources = _shortest(audio_input.check(()).sources, GATE_UTTERANCES)
+    sources = _shortest(GATE_UTTERANCES)
     with kept.open("a", encoding="utf-8") as file:
         for index, (scenario, number) in enumerate(wanted):
             if (scenario.name, number) in done:
@@ -134,7 +134,7 @@ def _measure(kept: Path, short: Short, runs: int, cell: Cell) -> list[Finding]:
     """Return the findings of so many runs, those of an earlier call included."""
     findings = _kept(kept, Finding)
     done = {finding.run for finding in findings}
-    sources = _shortest(audio_input.check(()).sources, UTTERANCES)
+    sources = _shortest(UTTERANCES)
     with kept.open("a", encoding="utf-8") as file:
         for number in range(runs):
             if number in done:
@@ -169,8 +169,9 @@ def _settings(work: Path, sources: Sequence[Source], *, seed: int) -> Settings:
     return Settings(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
 
 
-def _shortest(sources: Sequence[Source], count: int) -> tuple[Source, ...]:
-    """Return the shortest utterances, so that a short run has a block a session."""
+def _shortest(count: int) -> tuple[Source, ...]:
+    """Return the package's shortest utterances, so that a short run has a block a session."""
+    sources = audio_input.check(()).sources
     return tuple(sorted(sources, key=lambda source: read_source(source).duration_ns)[:count])
 
 

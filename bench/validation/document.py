@@ -110,9 +110,9 @@ def missing_gates(findings: Sequence[GateFinding]) -> str:
         for each in SCENARIOS
         if run[each.name] < each.gates
     ]
-    return f"- Fewer gates than wanted, and nothing said of them: {', '.join(short)}.\n" * bool(
-        short
-    )
+    if not short:
+        return ""
+    return f"- Fewer gates than wanted, and nothing said of them: {', '.join(short)}.\n"
 
 
 def gate_table(findings: Sequence[GateFinding]) -> str:

@@ -16,7 +16,7 @@ from bench.report.plots.style import (
     Sheet,
     caption,
     error_bar,
-    failure,
+    failures,
     interval_remark,
     looks,
     not_drawn,
@@ -44,11 +44,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
     several = [m for m in models if len([r for r in rows if r.model == m]) > 1]
     if several:
         shown, left_out = several[:MOST_PANELS], several[MOST_PANELS:]
-        failed = [
-            failure(row)
-            for row in summary.cells
-            if row.rtf is None and row.protocol == rows[0].protocol and row.engine != "null"
-        ]
+        failed = failures(row for row in summary.cells if row.protocol == rows[0].protocol)
         titles = [row.title for row in rows if row.model in left_out]
         kept = [row for row in rows if row.model in shown]
         yield _picture(summary, kept, shown, not_drawn([*failed, *titles]))

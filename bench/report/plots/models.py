@@ -18,7 +18,7 @@ from bench.report.plots.style import (
     caption,
     chunk_size,
     error_bar,
-    failure,
+    failures,
     interval_remark,
     looks,
     not_drawn,
@@ -136,7 +136,5 @@ def _failed(summary: Summary, rows: Sequence[CellSummary]) -> str:
     """Name the rows that have no RTF to draw."""
     drawn = {(row.threads, row.chunk_samples) for row in rows}
     return not_drawn(
-        failure(row)
-        for row in summary.cells
-        if row.rtf is None and (row.threads, row.chunk_samples) in drawn and row.engine != "null"
+        failures(row for row in summary.cells if (row.threads, row.chunk_samples) in drawn)
     )

@@ -226,9 +226,13 @@ def not_drawn(what: Iterable[str]) -> str:
     return f"not drawn: {', '.join(missing[:NAMED])}{more}" if missing else ""
 
 
-def failure(row: CellSummary) -> str:
-    """Name a row that has no RTF to draw."""
-    return f"{row.title} on {row.engine_label} {row.form} ({row.status.replace('_', ' ')})"
+def failures(rows: Iterable[CellSummary]) -> list[str]:
+    """Name the rows that should be drawn and have no RTF."""
+    return [
+        f"{row.title} on {row.engine_label} {row.form} ({row.status.replace('_', ' ')})"
+        for row in rows
+        if row.rtf is None and row.engine != "null"
+    ]
 
 
 def caption(summary: Summary, rows: Sequence[CellSummary], *remarks: str) -> str:
