@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from bench import toml_files
-from bench.errors import InputError
+from bench.base import toml_files
+from bench.base.errors import InputError
+from bench.base.values import Value
 from bench.plan import parse_engine
-from bench.records import Cell, CellSummary, Protocol, Summary, Value
+from bench.records import Cell, CellSummary, Protocol, Summary
 from bench.report import figures
 from bench.report.compare import compare, setting, side
 from engines.protocol import Form

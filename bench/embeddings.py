@@ -12,8 +12,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from bench.cache import replacing
-from bench.errors import InputError
+from bench.base.cache import replacing
+from bench.base.errors import InputError
 from engines.protocol import FloatArray
 
 #: As many digits as a stream of the C++ library prints, and as many as give a float32 back.

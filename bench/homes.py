@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.plan import Axes, Plan, parse_engine
 from bench.probe import probe
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from bench.child import Interpreter
+from bench.base.child import Interpreter
 from bench.messages import Ready
 from bench.parity import worst
 from bench.records import Cell, Declaration, Effective, Outcome, Parity, Status

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from bench.records import Cell, Outcome, Record, Value
+from bench.base.values import Value
+from bench.records import Cell, Outcome, Record
 from engines.protocol import ModelArtifact
 
 

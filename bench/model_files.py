@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.cache import sha256_of
-from bench.child import SINGLE_THREADED, how_it_ended
-from bench.errors import InputError
-from bench.records import Value
+from bench.base.cache import sha256_of
+from bench.base.child import SINGLE_THREADED, how_it_ended
+from bench.base.errors import InputError
+from bench.base.values import Value
 from engines.protocol import Form, Format
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 

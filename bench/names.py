@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.model_files import is_path
 from bench.plan import parse_engine
 from bench.zoo import catalog

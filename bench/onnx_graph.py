@@ -24,7 +24,7 @@ from onnx import (
     shape_inference,
 )
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 
 #: protobuf, and with it one ONNX file, ends here.
 MAX_BYTES = 2**31 - 1

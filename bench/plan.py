@@ -8,8 +8,9 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, field_validator
 
-from bench import toml_files
-from bench.records import Cell, Protocol, Value
+from bench.base import toml_files
+from bench.base.values import Value
+from bench.records import Cell, Protocol
 from bench.schedule import PRECISION
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy

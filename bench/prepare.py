@@ -10,7 +10,7 @@ import torch
 
 from bench import reference
 from bench.audio_input import DEFAULT_SPEECH, read_source
-from bench.cache import sha256_of
+from bench.base.cache import sha256_of
 from bench.pipeline import Pipeline
 from bench.user_models import natural_chunk_samples
 from bench.workload import PrepareRequest

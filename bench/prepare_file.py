@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bench import reference
 from bench.audio_input import read_source
-from bench.cache import replacing, sha256_of
-from bench.errors import InputError
+from bench.base.cache import replacing, sha256_of
+from bench.base.errors import InputError
 from bench.model_files import ModelFile
 from bench.pipeline import Pipeline
 from bench.user_models import UserModel

@@ -9,7 +9,7 @@ import sys
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.child import SINGLE_THREADED, how_it_ended
+from bench.base.child import SINGLE_THREADED, how_it_ended
 from bench.plan import parse_engine
 from engines import registry
 from engines.protocol import Availability, EngineError

@@ -120,7 +120,7 @@ class Gate:
         self._hold(asked)
 
     def _hold(self, ask: Callable[[], Comparison]) -> None:
-        from bench.errors import InputError
+        from bench.base.errors import InputError
         from bench.gate.verdict import overall
         from bench.report.gate import WORDS, markdown
         from bench.session import Silent

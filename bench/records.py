@@ -10,8 +10,9 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from bench.base.values import Value
 from engines.protocol import Form
 
 Status = Literal["ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out"]
@@ -20,12 +21,6 @@ Effective = dict[str, str | int | float]
 
 SCHEMA = 1
 WHOLE_UTTERANCE = -1
-
-
-class Value(BaseModel):
-    """A frozen value that refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Cell(Value):
@@ -38,7 +33,7 @@ class Cell(Value):
 
     model: str
     engine: str
-    settings: dict[str, str] = {}
+    settings: dict[str, str] = Field(default_factory=dict)
     form: Form
     threads: Annotated[int, Field(ge=1)]
     chunk_samples: int
@@ -173,7 +168,7 @@ class Outcome(Value):
     version: str = ""
     build: str = ""
     note: str = ""
-    effective: Effective = {}
+    effective: Effective = Field(default_factory=dict)
     parity: Parity | None = None
     peak_rss_bytes: int | None = None
     steady_rss_bytes: int | None = None
@@ -315,7 +310,7 @@ class Noise(Value):
     contaminated: bool
     disturbed_share: float | None
     ghosts: tuple[Ghost, ...] = ()
-    channels: dict[str, float] = {}
+    channels: dict[str, float] = Field(default_factory=dict)
     timed_share: float | None = None
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cache import cache_folder, fingerprint, replacing, sha256_of
+from bench.base.cache import cache_folder, fingerprint, replacing, sha256_of
+from bench.base.values import Value
 from bench.messages import Source
-from bench.records import Value
 from engines.protocol import FloatArray
 
 _HERE = Path(__file__).parent

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import health
-from bench.child import ChildError, ChildSilent, Interpreter, Worker
+from bench.base.child import ChildError, ChildSilent, Interpreter
+from bench.base.errors import InputError
 from bench.environment import usable_cores
-from bench.errors import InputError
 from bench.job import Job
 from bench.messages import Command, Done, Loaded, Measure, Open, Ready, Source, Stop, WorkerSpec
 from bench.peak import Gemm
 from bench.records import Cell, Health, Outcome, Record
 from bench.schedule import PRECISION, block_turns
 from bench.store import RunFolder
+from bench.workers import Worker
 from bench.workload import Prepared, Users, prepare
 
 Spawn = Callable[[WorkerSpec, Path, Interpreter | None], Worker]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.cache import replacing
-from bench.errors import InputError
+from bench.base.cache import replacing
+from bench.base.errors import InputError
 from bench.records import (
     LINE,
     Cell,

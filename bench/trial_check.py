@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from bench import embeddings
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.records import Summary
 from bench.store import TRIALS, RunFolder
 from bench.trials import Trial, names_of, rates, read_trials, score

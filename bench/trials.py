@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.scoring import cosine, eer, min_dcf
 from engines.protocol import FloatArray
 

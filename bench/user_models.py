@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from bench.cache import cache_folder, fingerprint
-from bench.errors import InputError
+from bench.base.cache import cache_folder, fingerprint
+from bench.base.errors import InputError
+from bench.base.values import Value
 from bench.model_files import MEL_BINS, FileRequest, ModelFile, describe, is_path
-from bench.records import Cell, Value
+from bench.records import Cell
 from engines import registry
 from engines.protocol import Form
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy

@@ -6,13 +6,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench import reference, user_models
-from bench.child import ChildError, run_module
-from bench.errors import InputError
+from bench.base.child import ChildError, run_module
+from bench.base.errors import InputError
+from bench.base.values import Value
 from bench.messages import Source
 from bench.model_files import is_path
 from bench.plan import DEFAULT_CHUNK_SAMPLES, parse_engine
 from bench.probe import probe
-from bench.records import WHOLE_UTTERANCE, Cell, Status, Value
+from bench.records import WHOLE_UTTERANCE, Cell, Status
 from bench.reference import ReferenceRequest
 from bench.user_models import UserModel, natural_chunk_samples
 from bench.zoo import artifacts, catalog

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.audio_input import DEFAULT_SPEECH
-from bench.cache import CACHE_VARIABLE
+from bench.base.cache import CACHE_VARIABLE
 from bench.homes import VARIABLES
 
 from .tiny_onnx import write_tiny

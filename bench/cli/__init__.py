@@ -8,10 +8,11 @@ which does the work.
 import os
 import sys
 
+from bench.base.errors import InputError
+
 # Importing a command registers it.
 from bench.cli import doctor, export, extract, gate, lists, replay, report, run, score, verify  # noqa: F401
 from bench.cli.app import app
-from bench.errors import InputError
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench import advice, audio_input, environment, homes, names
 from bench.audio_input import read_source
+from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
-from bench.errors import InputError
 from bench.group import Group
 from bench.job import Job
 from bench.messages import Source

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.child import how_it_ended
+from bench.base.child import how_it_ended
+from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
-from bench.errors import InputError
 from bench.make_export import ExportAnswer, Exported, ExportRequest
 from bench.model_files import FORMATS
 from bench.parity import MAX_REL_ERR

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cache import replacing
+from bench.base.cache import replacing
+from bench.base.errors import InputError
 from bench.commands.report import append_to_step_summary, read_summary
 from bench.commands.run import progress_on_stderr
-from bench.errors import InputError
 from bench.gate import baseline as baselines
 from bench.gate import stored
 from bench.gate.baseline import MARGIN, Baseline

@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import homes
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.probe import probe
 from bench.report import figures
 from bench.report.terminal import Output, waiting

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import trial_check
-from bench.cache import replacing
-from bench.errors import InputError
+from bench.base.cache import replacing
+from bench.base.errors import InputError
 from bench.records import Summary
 from bench.report import exports, html, markdown, plots, terminal
 from bench.store import PAGE, PLOTS, RECORDS, RunFolder

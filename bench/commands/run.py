@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import audio_input, environment, homes, names, trial_check, user_models
+from bench.base.errors import InputError
 from bench.commands.report import read_summary, to_json, write_page
-from bench.errors import InputError
 from bench.plan import Plan, expand, load_plan
 from bench.records import Cell, Summary
 from bench.report import markdown, terminal

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import embeddings
-from bench.cache import replacing
-from bench.errors import InputError
+from bench.base.cache import replacing
+from bench.base.errors import InputError
 from bench.report import figures
 from bench.trials import Rates, Trial, names_of, rates, read_trials
 from bench.trials import score as score_trials

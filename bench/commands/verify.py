@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.extract import report
 from bench.extract.messages import Unusable
 from bench.extract.options import ModelOptions, setting_for, workers

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.extract.present import Present
 from frontends.find import Utterance, check_list, find_audio, read_list
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter
 
-from bench.records import Value
+from bench.base.values import Value
 from engines.protocol import FloatArray, ModelArtifact
 
 

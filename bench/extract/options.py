@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench import homes
-from bench.cache import cache_folder
-from bench.child import ChildError
+from bench.base.cache import cache_folder
+from bench.base.child import ChildError
+from bench.base.errors import InputError
 from bench.environment import usable_cores
-from bench.errors import InputError
 from bench.extract.messages import Setting
 from bench.extract.pool import Pool
 from bench.pipeline import chunk_samples_for

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.child import Child, ChildDied, ChildError, ChildSilent
+from bench.base.child import Child, ChildDied, ChildError, ChildSilent
 from bench.extract.messages import (
     ANSWER,
     Embedding,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import embeddings
-from bench.errors import InputError
+from bench.base.errors import InputError
 
 
 class Present:

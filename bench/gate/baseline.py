@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench import toml_files
-from bench.cache import sha256_of
-from bench.errors import InputError
+from bench.base import toml_files
+from bench.base.cache import sha256_of
+from bench.base.errors import InputError
+from bench.base.values import Value
 from bench.plan import Axes, parse_engine
-from bench.records import Protocol, Value
+from bench.records import Protocol
 
 #: Engines of this project -> the distribution that a version of theirs is one of.
 DISTRIBUTIONS = {"onnxruntime": "onnxruntime", "mnn": "MNN", "mnn-mini": "MNN"}

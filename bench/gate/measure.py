@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.child import Interpreter
+from bench.base.child import Interpreter
 from bench.contrasts import estimate_ratio
 from bench.gate.verdict import Answer, Criterion, Line, Pair, judge, suspects, undecided
 from bench.group import GHOST, Group

@@ -16,9 +16,9 @@ from io import BytesIO
 from pathlib import Path
 
 import bench
-from bench.cache import cache_folder
-from bench.child import Interpreter
-from bench.errors import InputError
+from bench.base.cache import cache_folder
+from bench.base.child import Interpreter
+from bench.base.errors import InputError
 
 ROOT = Path(bench.__file__).parent.parent
 READY = "ready"

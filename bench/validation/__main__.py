@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from bench import audio_input, environment
 from bench.audio_input import read_source
-from bench.cache import replacing
+from bench.base.cache import replacing
+from bench.base.values import Value
 from bench.messages import Source
-from bench.records import Cell, Value
+from bench.records import Cell
 from bench.report import markdown
 from bench.session import Settings, Silent
 from bench.store import RunFolder

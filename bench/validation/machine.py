@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from bench.base.values import Value
 from bench.contrasts import contrasts, estimate_ratio
 from bench.group import Group
 from bench.job import Job
 from bench.plan import DEFAULT_CHUNK_SAMPLES, Plan, expand
-from bench.records import Cell, Record, Value
+from bench.records import Cell, Record
 from bench.session import Settings
 from bench.stats import ratio_estimate, relative_half_width
 from bench.store import CellData

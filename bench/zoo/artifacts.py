@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.cache import cache_folder, fingerprint, replacing
-from bench.records import Value
+from bench.base.cache import cache_folder, fingerprint, replacing
+from bench.base.values import Value
 from engines.protocol import Form, Format, ModelArtifact
 
 WEIGHT_SEED = 0

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 
 #: Training adds a classifier under this name; an embedding does not need it.
 CLASSIFIER = "projection."

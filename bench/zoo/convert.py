@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.cache import replacing
+from bench.base.cache import replacing
 
 
 class ConversionError(Exception):

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.zoo import catalog
 from bench.zoo.catalog import ModelCard
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 import torch
 from torch import nn
 
-from bench.cache import replacing
+from bench.base.cache import replacing
 
 INPUT_NAME = "feats"
 OUTPUT_NAME = "embs"

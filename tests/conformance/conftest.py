@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.cache import sha256_of
+from bench.base.cache import sha256_of
 from bench.zoo import convert, export
 from engines.protocol import FloatArray, Form, Format, ModelArtifact
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.workload import artifact_for
 
 

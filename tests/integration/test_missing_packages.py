@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cache import CACHE_VARIABLE
+from bench.base.cache import CACHE_VARIABLE
 
 # Python imports a module of this name when it starts, in every process of a run.
 HIDING = """

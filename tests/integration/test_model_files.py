@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import pytest
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.model_files import FileRequest, describe
 from bench.user_models import natural_chunk_samples
 from bench.workload import artifact_for

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from bench.cache import sha256_of
+from bench.base.cache import sha256_of
 from bench.zoo import convert
 from engines.protocol import ModelArtifact
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import homes
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.plan import load_plan
 
 Standin = Callable[..., Path]

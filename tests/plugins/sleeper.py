@@ -4,7 +4,7 @@ import argparse
 import os
 import time
 
-from bench.child import die_with_parent
+from bench.base.child import die_with_parent
 from bench.messages import Done
 
 parser = argparse.ArgumentParser()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import claims
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.report import replay
 from bench.zoo import catalog
 from engines.protocol import Form

@@ -8,6 +8,7 @@ import kaldiio
 import numpy as np
 import pytest
 
+from bench.base.errors import InputError
 from bench.embeddings import (
     EXACT_DIGITS,
     Named,
@@ -17,7 +18,6 @@ from bench.embeddings import (
     write_ark,
     write_npz,
 )
-from bench.errors import InputError
 
 RNG = np.random.default_rng(5)
 ROWS = [

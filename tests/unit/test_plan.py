@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 from bench.plan import Plan, axes_of, expand, load_plan, parse_engine
 from bench.zoo import catalog
 from engines.protocol import Form

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cache import sha256_of
-from bench.errors import InputError
+from bench.base.cache import sha256_of
+from bench.base.errors import InputError
 from bench.gate.baseline import load, parse_side
 
 

@@ -17,9 +17,6 @@ from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bench.messages import REPLY, WorkerSpec
-from bench.messages import Reply as WorkerReply
-
 Reply = TypeVar("Reply")
 PR_SET_PDEATHSIG = 1
 
@@ -239,19 +236,3 @@ class Child(Generic[Reply]):
         if self._answers >= 0:
             os.close(self._answers)
             self._answers = -1
-
-
-class Worker(Child[WorkerReply]):
-    """A process that measures one cell."""
-
-    def __init__(
-        self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None
-    ) -> None:
-        super().__init__(
-            "bench.worker",
-            spec,
-            f"{spec.cell_id}-{spec.session}",
-            logs=logs,
-            replies=REPLY,
-            interpreter=interpreter,
-        )

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from bench.errors import InputError
+from bench.base.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -1,0 +1,1 @@
+"""Under everything: errors, values, files and hashes, child processes, TOML."""
