@@ -12,9 +12,9 @@ from bench.base import toml_files
 from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.plan import parse_engine
-from bench.records import Cell, CellSummary, Protocol, Summary
 from bench.report import figures
 from bench.report.compare import compare, setting, side
+from bench.results.records import Cell, CellSummary, Protocol, Summary
 from engines.protocol import Form
 
 FOLDER = Path(__file__).parent / "data" / "claims"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.records import Environment
+from bench.results.records import Environment
 
 PACKAGES = ("numpy", "onnxruntime", "MNN", "torch", "onnx", "onnxscript", "soundfile")
 

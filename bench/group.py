@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from bench import schedule
-from bench.contrasts import group_ratios
 from bench.job import Job
 from bench.messages import Ready
-from bench.records import Course
+from bench.results.contrasts import group_ratios
+from bench.results.records import SLOTS, Course
 from bench.session import Session, Settings
 
 GHOST = "ghost"
@@ -117,7 +117,7 @@ class Group:
         known = [job.ready for job in self.running if job.ready is not None]
         slowest_s = max(ready.chunk_ns for ready in known) / 1e9
         self._portions = schedule.portions(session.chunks, chunk_s=slowest_s)
-        self._block_s = schedule.SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+        self._block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
         self._course = schedule.plan_course(
             budget_s=share_s,
             block_s=self._block_s,

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
-from bench.records import Health
+from bench.results.records import Health
 
 T = TypeVar("T")
 JIFFY_S = 1 / os.sysconf("SC_CLK_TCK")

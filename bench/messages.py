@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from bench.base.values import Value
-from bench.records import Cell, Outcome, Record
+from bench.results.records import Cell, Outcome, Record
 from engines.protocol import ModelArtifact
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.records import Parity
+from bench.results.records import Parity
 from engines.protocol import FloatArray
 
 #: A larger error, relative to the reference's largest value, is a wrong output.

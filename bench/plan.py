@@ -10,8 +10,7 @@ from pydantic import Field, field_validator
 
 from bench.base import toml_files
 from bench.base.values import Value
-from bench.records import Cell, Protocol
-from bench.schedule import PRECISION
+from bench.results.records import PRECISION, Cell, Protocol
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
 

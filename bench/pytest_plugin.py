@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:  # every pytest run loads this module: nothing heavy before it is used
     from bench.gate.comparison import Comparison
     from bench.gate.measure import Found
-    from bench.store import CellData
+    from bench.results.store import CellData
 
 FIXTURE = "rtfbench_gate"
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from bench.group import Group
 from bench.job import Job
 from bench.plan import Plan, axes_of
-from bench.records import Cell
+from bench.results.records import Cell
 from bench.session import Settings
 from bench.workload import Users
 

@@ -12,10 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: A block is a palindrome: everyone has two slots.
-SLOTS = 2
-#: How narrow, relative to either side, a ratio's interval should be.
-PRECISION = 0.015
+from bench.results.stats import ALPHA_PER_LOOK
+
 #: A slot this long is short against the drift of a shared machine, and long against a switch.
 SLOT_S = 0.3
 #: A slot has at least this many chunks to the one untimed chunk that begins it.
@@ -26,14 +24,6 @@ MOST_LOOKS = 3
 BLOCKS_PER_SESSION = 4
 #: Stopping early at fewer sessions than this cannot be paid for.
 SESSIONS_FOR_LOOKS = 6
-#: Number of declared looks -> how often an interval may miss at each of them.
-#:
-#: Measuring stops when the intervals are narrow enough. A spread that looks small by chance then
-#: stops it early, so that intervals of 95 % at each look would hold in only 93 % of all runs. With
-#: these values 95.0 to 96.6 % hold, whatever the true spread is, for looks at 6, 12 and 24 sessions
-#: (found by simulation; the tests repeat it). Stopping depends on the width alone, so less has to
-#: be paid than when stopping at significance (Pocock: 0.029 and 0.022).
-ALPHA_PER_LOOK: Mapping[int, float] = {1: 0.05, 2: 0.036, 3: 0.034}
 
 
 class Turn(NamedTuple):

@@ -15,9 +15,9 @@ from bench.environment import usable_cores
 from bench.job import Job
 from bench.messages import Command, Done, Loaded, Measure, Open, Ready, Source, Stop, WorkerSpec
 from bench.peak import Gemm
-from bench.records import Cell, Health, Outcome, Record
-from bench.schedule import PRECISION, block_turns
-from bench.store import RunFolder
+from bench.results.records import PRECISION, Cell, Health, Outcome, Record
+from bench.results.store import RunFolder
+from bench.schedule import block_turns
 from bench.workers import Worker
 from bench.workload import Prepared, Users, prepare
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from bench import embeddings
 from bench.base.errors import InputError
-from bench.records import Summary
-from bench.store import TRIALS, RunFolder
+from bench.results.records import Summary
+from bench.results.store import TRIALS, RunFolder
 from bench.trials import Trial, names_of, rates, read_trials, score
 
 

@@ -7,7 +7,7 @@ from bench.base.cache import cache_folder, fingerprint
 from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.model_files import MEL_BINS, FileRequest, ModelFile, describe, is_path
-from bench.records import Cell
+from bench.results.records import Cell
 from engines import registry
 from engines.protocol import Form
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy

@@ -24,7 +24,7 @@ from bench.base.child import die_with_parent
 from bench.base.values import Value
 from bench.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.pipeline import Embedded, Pipeline
-from bench.records import Effective, Outcome, Parity, Record, Status
+from bench.results.records import Effective, Outcome, Parity, Record, Status
 from bench.slowed import Slowed
 from engines import registry
 from engines.protocol import Engine, EngineError, FloatArray, Session, SessionOptions

@@ -13,8 +13,8 @@ from bench.messages import Source
 from bench.model_files import is_path
 from bench.plan import DEFAULT_CHUNK_SAMPLES, parse_engine
 from bench.probe import probe
-from bench.records import WHOLE_UTTERANCE, Cell, Status
 from bench.reference import ReferenceRequest
+from bench.results.records import WHOLE_UTTERANCE, Cell, Status
 from bench.user_models import UserModel, natural_chunk_samples
 from bench.zoo import artifacts, catalog
 from bench.zoo.artifacts import ArtifactRequest

@@ -15,14 +15,14 @@ from bench.commands.run import progress_on_stderr
 from bench.group import Group
 from bench.job import Job
 from bench.messages import Source
-from bench.noise import NOISY_SHARE
 from bench.pipeline import Pipeline
 from bench.plan import expand, load_plan
-from bench.records import Noise, Summary
 from bench.report.terminal import Output
+from bench.results.noise import NOISY_SHARE
+from bench.results.records import Noise, Summary
+from bench.results.store import RunFolder
+from bench.results.summary import summarize
 from bench.session import Settings
-from bench.store import RunFolder
-from bench.summary import summarize
 from bench.workload import Prepared
 from engines.null import NullEngine
 from engines.protocol import SessionOptions

@@ -15,7 +15,7 @@ from bench.gate.baseline import MARGIN, Baseline
 from bench.gate.comparison import Comparison
 from bench.gate.verdict import Answer, Line, overall
 from bench.report import gate as report
-from bench.store import RECORDS, RunFolder
+from bench.results.store import RECORDS, RunFolder
 
 PASS, REGRESSION, INCONCLUSIVE = 0, 1, 3
 STATUS: dict[Answer, int] = {

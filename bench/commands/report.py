@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from bench import trial_check
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.records import Summary
 from bench.report import exports, html, markdown, plots, terminal
-from bench.store import PAGE, PLOTS, RECORDS, RunFolder
-from bench.summary import summarize
+from bench.results.records import Summary
+from bench.results.store import PAGE, PLOTS, RECORDS, RunFolder
+from bench.results.summary import summarize
 
 if TYPE_CHECKING:
     from bench.report.plots.style import Picture

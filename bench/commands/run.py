@@ -15,11 +15,11 @@ from bench import audio_input, environment, homes, names, trial_check, user_mode
 from bench.base.errors import InputError
 from bench.commands.report import read_summary, to_json, write_page
 from bench.plan import Plan, expand, load_plan
-from bench.records import Cell, Summary
 from bench.report import markdown, terminal
+from bench.results.records import Cell, Summary
+from bench.results.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
 from bench.runner import Runner
 from bench.session import Settings
-from bench.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
 from bench.user_models import UserModel
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

@@ -11,7 +11,7 @@ from bench.base.cache import sha256_of
 from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.plan import Axes, parse_engine
-from bench.records import Protocol
+from bench.results.records import Protocol
 
 #: Engines of this project -> the distribution that a version of theirs is one of.
 DISTRIBUTIONS = {"onnxruntime": "onnxruntime", "mnn": "MNN", "mnn-mini": "MNN"}

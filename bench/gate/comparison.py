@@ -12,9 +12,9 @@ from bench.gate.baseline import MARGIN, Baseline, Side
 from bench.gate.measure import Found, Sides
 from bench.gate.verdict import criteria
 from bench.plan import Plan, expand, load_plan, parse_engine
-from bench.records import Cell
+from bench.results.records import Cell
+from bench.results.store import RunFolder
 from bench.session import Progress, Settings
-from bench.store import RunFolder
 from bench.workload import Prepared
 
 

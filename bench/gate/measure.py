@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.base.child import Interpreter
-from bench.contrasts import estimate_ratio
 from bench.gate.verdict import Answer, Criterion, Line, Pair, judge, suspects, undecided
 from bench.group import GHOST, Group
 from bench.job import Job
+from bench.results.contrasts import estimate_ratio
+from bench.results.store import CellData
 from bench.session import Settings
-from bench.store import CellData
 from bench.workload import Prepared
 
 BASELINE = "baseline"

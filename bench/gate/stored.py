@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 from bench.gate.verdict import Answer, Line
-from bench.records import Environment, Ratio, Summary
+from bench.results.records import Environment, Ratio, Summary
 
 #: Two hosts may turn a ratio by this much (one standard deviation, a working assumption); one host
 #: in two hours by less.

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.contrasts import PartNs, contrasts
-from bench.records import Record
-from bench.stats import Interval, clustered_signed_rank_p, holm, ratio_estimate
-from bench.store import CellData
+from bench.results.contrasts import PartNs, contrasts
+from bench.results.records import Record
+from bench.results.stats import Interval, clustered_signed_rank_p, holm, ratio_estimate
+from bench.results.store import CellData
 
 Answer = Literal["pass", "regression", "inconclusive"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.records import CellSummary, Protocol, Ratio, Summary
 from bench.report import figures
+from bench.results.records import CellSummary, Protocol, Ratio, Summary
 from engines.protocol import Form
 
 Interval = tuple[float, float]

@@ -8,11 +8,11 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from bench.contrasts import complete_slots
-from bench.records import CellSummary, Summary
 from bench.report import figures
-from bench.store import CellData
-from bench.summary import levels
+from bench.results.contrasts import complete_slots
+from bench.results.records import CellSummary, Summary
+from bench.results.store import CellData
+from bench.results.summary import levels
 
 NS_PER_S = 1e9
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from bench.records import WHOLE_UTTERANCE, CellSummary, Summary
 from bench.report import figures
 from bench.report.compare import (
     Comparison,
@@ -21,6 +20,7 @@ from bench.report.compare import (
     to_reference,
 )
 from bench.report.defects import cause
+from bench.results.records import WHOLE_UTTERANCE, CellSummary, Summary
 
 Kind = Literal["warning", "defect", "protocol", "engine", "best", "threads", "padding"]
 

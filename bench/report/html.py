@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.records import CellSummary, Summary
 from bench.report import exports, figures, libraries, markdown
 from bench.report.compare import times, to_reference
 from bench.report.findings import Finding, findings
 from bench.report.tables import counts_line, max_rel_err, result, sections
-from bench.store import CellData
+from bench.results.records import CellSummary, Summary
+from bench.results.store import CellData
 
 if TYPE_CHECKING:
     from bench.report.plots.style import Picture

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from bench.records import Cell, CellSummary, Summary
+from bench.results.records import Cell, CellSummary, Summary
 
 HOME = "home"
 MINIMAL = "mnn-mini"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from bench.records import CellSummary, Environment, Summary
 from bench.report import libraries
 from bench.report.findings import findings
 from bench.report.tables import (
@@ -18,6 +17,7 @@ from bench.report.tables import (
     sections,
     verification_columns,
 )
+from bench.results.records import CellSummary, Environment, Summary
 
 
 def render(summary: Summary) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from bench.claims import Claim, Counted, Judged
-from bench.records import CellSummary, Summary
 from bench.report import figures
 from bench.report.compare import times
 from bench.report.markdown import grid
+from bench.results.records import CellSummary, Summary
 
 
 def render(

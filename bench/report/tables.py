@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Summary
 from bench.report import figures, libraries
 from bench.report.compare import to_reference
+from bench.results.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Summary
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
     "published": "published protocol: a fresh session for every utterance, its first run timed",

@@ -8,7 +8,6 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from bench.records import CellSummary, Summary
 from bench.report import figures, libraries, markdown
 from bench.report.compare import names, side
 from bench.report.findings import findings
@@ -23,6 +22,7 @@ from bench.report.tables import (
     result,
     sections,
 )
+from bench.results.records import CellSummary, Summary
 
 #: From this width on, a table has all of its columns.
 WIDE = 110

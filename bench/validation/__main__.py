@@ -17,10 +17,10 @@ from bench.audio_input import read_source
 from bench.base.cache import replacing
 from bench.base.values import Value
 from bench.messages import Source
-from bench.records import Cell
 from bench.report import markdown
+from bench.results.records import Cell
+from bench.results.store import RunFolder
 from bench.session import Settings, Silent
-from bench.store import RunFolder
 from bench.validation import document, simulate, whole_gate
 from bench.validation.machine import Finding, Short, run_once, steady_cell
 from bench.validation.whole_gate import SCENARIOS, GateFinding

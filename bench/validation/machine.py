@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from bench.base.values import Value
-from bench.contrasts import contrasts, estimate_ratio
 from bench.group import Group
 from bench.job import Job
 from bench.plan import DEFAULT_CHUNK_SAMPLES, Plan, expand
-from bench.records import Cell, Record
+from bench.results.contrasts import contrasts, estimate_ratio
+from bench.results.records import Cell, Record
+from bench.results.stats import ratio_estimate, relative_half_width
+from bench.results.store import CellData
 from bench.session import Settings
-from bench.stats import ratio_estimate, relative_half_width
-from bench.store import CellData
 from bench.workload import Prepared
 
 #: Name of the replica -> share of a call's time that is added to it.

@@ -14,8 +14,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bench.schedule import ALPHA_PER_LOOK, MOST_LOOKS, block_turns
-from bench.stats import Interval, ratio_estimate, relative_half_width, student_interval
+from bench.results.stats import (
+    ALPHA_PER_LOOK,
+    Interval,
+    ratio_estimate,
+    relative_half_width,
+    student_interval,
+)
+from bench.schedule import MOST_LOOKS, block_turns
 
 CELLS = ("reference", "engine", "third", "ghost")
 #: Sessions before the first look, and their blocks, as a run of a minute has them.

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from bench.contrasts import complete_slots, contrasts, estimate_ratio, group_ratios
-from bench.records import Cell, Course, Declaration, Outcome, Protocol, Record
-from bench.store import CellData
+from bench.results.contrasts import complete_slots, contrasts, estimate_ratio, group_ratios
+from bench.results.records import Cell, Course, Declaration, Outcome, Protocol, Record
+from bench.results.store import CellData
 
 
 def cell_data(engine: str, protocol: Protocol = "steady", replica: str = "") -> CellData:

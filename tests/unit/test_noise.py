@@ -8,9 +8,9 @@ import time
 import pytest
 
 from bench import health
-from bench.noise import disturbances, noise_of
-from bench.records import Health
-from bench.store import CellData
+from bench.results.noise import disturbances, noise_of
+from bench.results.records import Health
+from bench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 
 pytestmark = pytest.mark.measures

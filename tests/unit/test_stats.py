@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t, ttest_1samp, wilcoxon
 
-from bench.stats import (
+from bench.results.stats import (
     clustered_signed_rank_interval,
     hodges_lehmann,
     level_interval,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import Cell, Declaration, Environment, Outcome, Record
-from bench.store import RECORDS, RunFolder, StoreError
-from bench.summary import summarize, summarize_cell
+from bench.results.records import Cell, Declaration, Environment, Outcome, Record
+from bench.results.store import RECORDS, RunFolder, StoreError
+from bench.results.summary import summarize, summarize_cell
 
 CELL = Cell(
     model="xvec", engine="mnn", form="dynamic", threads=1, chunk_samples=32000, protocol="steady"

@@ -6,10 +6,10 @@ marker, so that a print in grey can be read too. The same summary gives the same
 
 from collections.abc import Iterator
 
-from bench.records import Summary
 from bench.report import libraries
 from bench.report.plots import accuracy, chunk_size, models, thread_scaling, time_parts
 from bench.report.plots.style import Picture
+from bench.results.records import Summary
 
 
 def draw(summary: Summary) -> Iterator[Picture]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.records import CellSummary, Summary
 from bench.report import figures
 from bench.report.compare import Side, names, side
 from bench.report.plots.style import (
@@ -23,6 +22,7 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
+from bench.results.records import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.records import WHOLE_UTTERANCE, CellSummary, Protocol, Summary
 from bench.report import figures
 from bench.report.compare import Side, fastest, has_intervals, names, side
 from bench.report.plots.style import (
@@ -21,6 +20,7 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
+from bench.results.records import WHOLE_UTTERANCE, CellSummary, Protocol, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.records import CellSummary, Protocol, Summary
 from bench.report import figures
 from bench.report.compare import Side, fastest, has_intervals, setting, side
 from bench.report.findings import STATED_SAMPLES
@@ -25,6 +24,7 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
+from bench.results.records import CellSummary, Protocol, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.records import CellSummary, Summary
 from bench.report import figures
 from bench.report.compare import Side, names
+from bench.results.records import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

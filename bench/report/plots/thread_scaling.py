@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.records import CellSummary, Protocol, Summary
 from bench.report import figures
 from bench.report.compare import Side, side
 from bench.report.plots.style import (
@@ -18,6 +17,7 @@ from bench.report.plots.style import (
     direct_labels,
     looks,
 )
+from bench.results.records import CellSummary, Protocol, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bench.records import CellSummary, Summary
 from bench.report import figures
 from bench.report.compare import names, side
 from bench.report.findings import STATED_SAMPLES
 from bench.report.plots.style import INK, PAPER, Picture, Sheet, caption, chunk_size, not_drawn
+from bench.results.records import CellSummary, Summary
 
 MOST_BARS = 32
 

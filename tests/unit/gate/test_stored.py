@@ -4,7 +4,7 @@ import pytest
 
 from bench.gate.stored import compare, same_host
 from bench.gate.verdict import Line
-from bench.records import Summary
+from bench.results.records import Summary
 from tests.unit.report.results import ratio, row, summary
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.gate.verdict import Criterion, Line, Pair, criteria, judge, overall, suspects, undecided
-from bench.store import CellData
+from bench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 
 RTF = Criterion("RTF", lambda record: record.processing_ns, 0.02, 0.05)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.records import (
+from bench.results.records import (
     Cell,
     CellSummary,
     Declaration,
@@ -14,7 +14,7 @@ from bench.records import (
     Record,
     Summary,
 )
-from bench.store import CellData
+from bench.results.store import CellData
 
 AUDIO_S = 10.0
 UTTERANCES = ("first", "second")

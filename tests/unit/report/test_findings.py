@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.records import Noise, Summary
 from bench.report.compare import Setting, Side, compare, fastest, times
 from bench.report.findings import findings
+from bench.results.records import Noise, Summary
 from tests.unit.report.results import curve, failed, published_and_steady, ratio, row, summary
 
 MNN, ORT = Side("mnn", "dynamic"), Side("onnxruntime", "dynamic")

@@ -1,8 +1,8 @@
 """Rows that ran on libraries of the user's own, and how a reader sees them."""
 
-from bench.records import Ghost, Noise
 from bench.report import libraries, markdown
 from bench.report.html import render
+from bench.results.records import Ghost, Noise
 
 from .results import ratio, row, summary
 

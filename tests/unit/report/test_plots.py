@@ -4,10 +4,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from bench.records import Parity, Summary
 from bench.report import plots
 from bench.report.plots.accuracy import pareto_front
 from bench.report.plots.style import Picture, looks, wrap
+from bench.results.records import Parity, Summary
 from tests.unit.report.results import curve, failed, published_and_steady, row, summary
 
 SIZES = (16000, 32000, 48000, 80000, 160000)

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.records import Noise, Summary
 from bench.report import markdown, terminal
+from bench.results.records import Noise, Summary
 from tests.unit.report.results import failed, published_and_steady, ratio, row, summary
 
 LONG = "onnxruntime[graph_optimization=extended,spinning=off]"

@@ -20,6 +20,10 @@ Protocol = Literal["published", "steady"]
 Effective = dict[str, str | int | float]
 
 SCHEMA = 1
+#: A block is a palindrome: every cell has two slots in it.
+SLOTS = 2
+#: How narrow, relative to either side, a ratio's interval should be.
+PRECISION = 0.015
 WHOLE_UTTERANCE = -1
 
 

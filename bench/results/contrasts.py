@@ -5,10 +5,9 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from bench.records import Cell, Course, Ratio, Record
-from bench.schedule import ALPHA_PER_LOOK, PRECISION, SLOTS
-from bench.stats import RatioEstimate, ratio_estimate
-from bench.store import CellData
+from bench.results.records import PRECISION, SLOTS, Cell, Course, Ratio, Record
+from bench.results.stats import ALPHA_PER_LOOK, RatioEstimate, ratio_estimate
+from bench.results.store import CellData
 
 #: How often an interval may miss where no course says it.
 ALPHA = ALPHA_PER_LOOK[1]

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from bench.contrasts import ALPHA, estimate_ratio, is_ok
-from bench.records import Ghost, Health, Noise
-from bench.stats import quantile, relative_half_width
-from bench.store import CellData
+from bench.results.contrasts import ALPHA, estimate_ratio, is_ok
+from bench.results.records import Ghost, Health, Noise
+from bench.results.stats import quantile, relative_half_width
+from bench.results.store import CellData
 
 #: A block is disturbed where one of these is exceeded; the units are those of `Health`.
 LIMITS: Mapping[str, float] = {

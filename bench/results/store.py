@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.records import (
+from bench.results.records import (
     LINE,
     Cell,
     Course,

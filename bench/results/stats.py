@@ -12,7 +12,7 @@ over its blocks, which says nothing of other sessions.
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,15 @@ import numpy.typing as npt
 from scipy import special
 
 Interval = tuple[float, float]
+
+#: Number of declared looks -> how often an interval may miss at each of them.
+#:
+#: Measuring stops when the intervals are narrow enough. A spread that looks small by chance then
+#: stops it early, so that intervals of 95 % at each look would hold in only 93 % of all runs. With
+#: these values 95.0 to 96.6 % hold, whatever the true spread is, for looks at 6, 12 and 24 sessions
+#: (found by simulation; the tests repeat it). Stopping depends on the width alone, so less has to
+#: be paid than when stopping at significance (Pocock: 0.029 and 0.022).
+ALPHA_PER_LOOK: Mapping[int, float] = {1: 0.05, 2: 0.036, 3: 0.034}
 
 #: With fewer sessions than this, signed ranks of clusters cannot reach a confidence of 95 %.
 SESSIONS_FOR_RANKS = 6

@@ -5,11 +5,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench.contrasts import complete_slots, group_ratios
-from bench.noise import noise_of
-from bench.records import SCHEMA, CellSummary, Course, Environment, Outcome, Record, Summary
-from bench.stats import Interval, level_interval, median, median_interval, quantile
-from bench.store import CellData
+from bench.results.contrasts import complete_slots, group_ratios
+from bench.results.noise import noise_of
+from bench.results.records import SCHEMA, CellSummary, Course, Environment, Outcome, Record, Summary
+from bench.results.stats import Interval, level_interval, median, median_interval, quantile
+from bench.results.store import CellData
 
 NS_PER_MS = 1e6
 BYTES_PER_MB = 1e6

@@ -1,0 +1,1 @@
+"""What was measured: records, the run folder, and every statistic that is derived from them."""
