@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import advice, audio_input, environment, homes, names
+from bench import audio_input, homes, names
 from bench.audio_input import read_source
 from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
 from bench.group import Group
 from bench.job import Job
+from bench.machine import advice, environment
 from bench.messages import Source
 from bench.pipeline import Pipeline
 from bench.plan import expand, load_plan

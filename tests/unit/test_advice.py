@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.advice import advise, read
+from bench.machine.advice import advise, read
 
 
 def write(root: Path, **files: str) -> None:

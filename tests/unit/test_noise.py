@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bench import health
+from bench.machine import health
 from bench.results.noise import disturbances, noise_of
 from bench.results.records import Health
 from bench.results.store import CellData
