@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 
 from bench.base.child import Interpreter
+from bench.embed.parity import worst
 from bench.messages import Ready
-from bench.parity import worst
 from bench.results.records import Cell, Declaration, Effective, Outcome, Parity, Status
 from bench.results.store import CellData, RunFolder
 from bench.workload import Prepared

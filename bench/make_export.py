@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from bench import parity
-from bench.audio_input import DEFAULT_SPEECH
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.base.values import Value
+from bench.embed import parity
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.embed.pipeline import Pipeline
 from bench.model_files import FileRequest, ModelFile, read
-from bench.pipeline import Pipeline
 from bench.prepare_file import convert_file, open_session
 from bench.user_models import natural_chunk_samples
 from bench.zoo import convert

@@ -6,17 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from bench.base.values import Value
+from bench.embed.audio_input import Source
 from bench.results.records import Cell, Outcome, Record
 from engines.protocol import ModelArtifact
-
-
-class Source(Value):
-    """An utterance's name and file, and how the file is to be read."""
-
-    name: str
-    path: Path
-    channel: int | None = None
-    resample: bool = False
 
 
 class WorkerSpec(Value):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from bench import reference
-from bench.audio_input import DEFAULT_SPEECH, read_source
 from bench.base.cache import sha256_of
-from bench.pipeline import Pipeline
+from bench.embed import reference
+from bench.embed.audio_input import DEFAULT_SPEECH, read_source
+from bench.embed.pipeline import Pipeline
 from bench.user_models import natural_chunk_samples
 from bench.workload import PrepareRequest
 from bench.zoo import artifacts, build, catalog, convert, counter, export

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench import reference
-from bench.audio_input import read_source
 from bench.base.cache import replacing, sha256_of
 from bench.base.errors import InputError
+from bench.embed import reference
+from bench.embed.audio_input import read_source
+from bench.embed.pipeline import Pipeline
 from bench.model_files import ModelFile
-from bench.pipeline import Pipeline
 from bench.user_models import UserModel
 from bench.workload import PrepareRequest
 from bench.zoo import artifacts, convert

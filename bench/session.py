@@ -10,11 +10,12 @@ from typing import Protocol
 
 from bench.base.child import ChildError, ChildSilent, Interpreter
 from bench.base.errors import InputError
+from bench.embed.audio_input import Source
 from bench.job import Job
 from bench.machine import health
 from bench.machine.environment import usable_cores
 from bench.machine.peak import Gemm
-from bench.messages import Command, Done, Loaded, Measure, Open, Ready, Source, Stop, WorkerSpec
+from bench.messages import Command, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.results.records import PRECISION, Cell, Health, Outcome, Record
 from bench.results.store import RunFolder
 from bench.schedule import block_turns

@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench import parity, reference
-from bench.audio_input import read_source
 from bench.base.child import die_with_parent
 from bench.base.values import Value
+from bench.embed import parity, reference
+from bench.embed.audio_input import read_source
+from bench.embed.pipeline import Embedded, Pipeline
 from bench.machine import threads
 from bench.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
-from bench.pipeline import Embedded, Pipeline
 from bench.results.records import Effective, Outcome, Parity, Record, Status
 from bench.slowed import Slowed
 from engines import registry

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import reference, user_models
+from bench import user_models
 from bench.base.child import ChildError, run_module
 from bench.base.errors import InputError
 from bench.base.values import Value
-from bench.messages import Source
+from bench.embed import reference
+from bench.embed.audio_input import Source
+from bench.embed.reference import ReferenceRequest
 from bench.model_files import is_path
 from bench.plan import DEFAULT_CHUNK_SAMPLES, parse_engine
 from bench.probe import probe
-from bench.reference import ReferenceRequest
 from bench.results.records import WHOLE_UTTERANCE, Cell, Status
 from bench.user_models import UserModel, natural_chunk_samples
 from bench.zoo import artifacts, catalog

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.audio_input import DEFAULT_SPEECH
 from bench.base.cache import CACHE_VARIABLE
+from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.homes import VARIABLES
 
 from .tiny_onnx import write_tiny

@@ -17,12 +17,12 @@ FLOORS: list[list[str]] = [
     ["bench", "bench.base"],
     ["bench.results"],
     ["bench.machine"],
-    ["bench.schedule", "bench.scoring"],
+    ["bench.embed"],
+    ["bench.schedule"],
     ["bench.slowed"],
-    ["bench.messages", "bench.plan", "bench.parity"],
-    ["bench.embeddings", "bench.trials", "bench.trial_check"],
-    ["bench.zoo", "bench.pipeline", "bench.onnx_graph"],
-    ["bench.audio_input", "bench.reference", "bench.probe", "bench.model_files"],
+    ["bench.messages", "bench.plan"],
+    ["bench.zoo", "bench.onnx_graph"],
+    ["bench.probe", "bench.model_files"],
     ["bench.report", "bench.claims", "bench.homes"],
     ["bench.user_models", "bench.names"],
     ["bench.workload"],
@@ -98,14 +98,14 @@ def test_the_leaves_do_not_know_each_other() -> None:
 
 
 def test_front_end_meets_engines_in_one_place() -> None:
-    """Features are handed to a session in `bench.pipeline` alone."""
+    """Features are handed to a session in `bench.embed.pipeline` alone."""
     both = {
         name
         for name, path in modules().items()
         if any(i.startswith("frontends.fbank") for i in imports(path))
         and any(i.startswith("engines.") for i in imports(path))
     }
-    assert both == {"bench.pipeline"}
+    assert both == {"bench.embed.pipeline"}
 
 
 def test_torch_stays_with_the_zoo() -> None:

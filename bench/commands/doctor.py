@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import audio_input, homes, names
-from bench.audio_input import read_source
+from bench import homes, names
 from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
+from bench.embed import audio_input
+from bench.embed.audio_input import Source, read_source
+from bench.embed.pipeline import Pipeline
 from bench.group import Group
 from bench.job import Job
 from bench.machine import advice, environment
-from bench.messages import Source
-from bench.pipeline import Pipeline
 from bench.plan import expand, load_plan
 from bench.report.terminal import Output
 from bench.results.noise import NOISY_SHARE

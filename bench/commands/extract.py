@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.base.errors import InputError
-from bench.embeddings import Named, text_line
+from bench.embed.embeddings import Named, text_line
 from bench.extract import report
 from bench.extract.listing import Listing, Todo, from_list, from_paths
 from bench.extract.messages import Embedding

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import trial_check
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.embed import trial_check
 from bench.report import exports, html, markdown, plots, terminal
 from bench.results.records import Summary
 from bench.results.store import PAGE, PLOTS, RECORDS, RunFolder

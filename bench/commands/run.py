@@ -11,9 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import audio_input, homes, names, trial_check, user_models
+from bench import homes, names, user_models
 from bench.base.errors import InputError
 from bench.commands.report import read_summary, to_json, write_page
+from bench.embed import audio_input, trial_check
 from bench.machine import environment
 from bench.plan import Plan, expand, load_plan
 from bench.report import markdown, terminal

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import embeddings
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.embed import embeddings
+from bench.embed.trials import Rates, Trial, names_of, rates, read_trials
+from bench.embed.trials import score as score_trials
 from bench.report import figures
-from bench.trials import Rates, Trial, names_of, rates, read_trials
-from bench.trials import score as score_trials
 from engines.protocol import FloatArray
 
 OK, SOME_MISSING = 0, 1

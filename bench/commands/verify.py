@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from bench.base.errors import InputError
+from bench.embed.scoring import similarity
 from bench.extract import report
 from bench.extract.messages import Unusable
 from bench.extract.options import ModelOptions, setting_for, workers
 from bench.extract.pool import ExtractError
-from bench.scoring import similarity
 from engines.protocol import FloatArray
 from frontends.find import Utterance
 

@@ -10,10 +10,10 @@ from bench import homes
 from bench.base.cache import cache_folder
 from bench.base.child import ChildError
 from bench.base.errors import InputError
+from bench.embed.pipeline import chunk_samples_for
 from bench.extract.messages import Setting
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
-from bench.pipeline import chunk_samples_for
 from bench.plan import DEFAULT_CHUNK_SAMPLES, parse_engine
 from bench.user_models import natural_chunk_samples
 from bench.workload import artifact_for

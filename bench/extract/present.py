@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import embeddings
 from bench.base.errors import InputError
+from bench.embed import embeddings
 
 
 class Present:

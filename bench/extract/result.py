@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench import embeddings
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
+from bench.embed import embeddings
+from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
 from bench.extract.messages import Setting
 from bench.extract.present import Present
 

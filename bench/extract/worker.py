@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.embed.pipeline import Pipeline
 from bench.extract.messages import Embedding, Opened, Refused, Task, Unusable, WorkerSpec
-from bench.pipeline import Pipeline
 from bench.worker import answer
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions

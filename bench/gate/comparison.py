@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import audio_input, homes, names, user_models
+from bench import homes, names, user_models
+from bench.embed import audio_input
 from bench.gate import baseline as baselines
 from bench.gate import measure, sides
 from bench.gate.baseline import MARGIN, Baseline, Side

@@ -3,7 +3,7 @@
 #: Digits that the published tables give of an RTF.
 RTF_DIGITS = 4
 MISSING = "-"
-#: The error over which an output is wrong: `bench.parity` holds it, and needs numpy.
+#: The error over which an output is wrong: `bench.embed.parity` holds it, and needs numpy.
 PARITY_LIMIT = 1e-3
 
 

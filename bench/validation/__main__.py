@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from bench import audio_input
-from bench.audio_input import read_source
 from bench.base.cache import replacing
 from bench.base.values import Value
+from bench.embed import audio_input
+from bench.embed.audio_input import Source, read_source
 from bench.machine import environment
-from bench.messages import Source
 from bench.report import markdown
 from bench.results.records import Cell
 from bench.results.store import RunFolder

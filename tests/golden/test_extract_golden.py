@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from bench.embeddings import read
-from bench.scoring import similarity
+from bench.embed.embeddings import read
+from bench.embed.scoring import similarity
 from engines import registry
 from engines.protocol import Form, Format, ModelArtifact
 

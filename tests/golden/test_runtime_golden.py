@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.pipeline import Pipeline
+from bench.embed.pipeline import Pipeline
 from engines import registry
 from engines.protocol import FloatArray, Form, Format, ModelArtifact, Session, SessionOptions
 from frontends.audio import read_audio

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.audio_input import DEFAULT_SPEECH
-from bench.embeddings import read
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.embed.embeddings import read
 from bench.zoo.convert import to_mnn
 
 # XVEC is the smallest model; quarter-second chunks make it fast.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.embeddings import read
+from bench.embed.embeddings import read
 
 pytestmark = pytest.mark.measures
 

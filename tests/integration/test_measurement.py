@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bench.audio_input import DEFAULT_SPEECH
-from bench.pipeline import Pipeline
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.embed.pipeline import Pipeline
 from bench.workload import artifact_for
 from engines import registry
 from engines.null import NullEngine

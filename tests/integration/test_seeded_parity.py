@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.audio_input import check, read_source
-from bench.parity import MAX_REL_ERR, compare
-from bench.pipeline import Pipeline
+from bench.embed.audio_input import check, read_source
+from bench.embed.parity import MAX_REL_ERR, compare
+from bench.embed.pipeline import Pipeline
 from bench.prepare import seeded_model
 from bench.zoo import catalog
 from bench.zoo.convert import to_mnn

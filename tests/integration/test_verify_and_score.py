@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.audio_input import DEFAULT_SPEECH
-from bench.embeddings import read
-from bench.scoring import eer, similarity
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.embed.embeddings import read
+from bench.embed.scoring import eer, similarity
 
 MODEL = ("--model", "xvec")
 SPEECH = sorted(DEFAULT_SPEECH.glob("*.flac"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.embeddings import read
+from bench.embed.embeddings import read
 from bench.homes import OPTIONS
 from bench.workload import artifact_for
 from engines.native.home import find

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.base.errors import InputError
-from bench.embeddings import (
+from bench.embed.embeddings import (
     EXACT_DIGITS,
     Named,
     parse_line,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import parity
+from bench.embed import parity
 from bench.report import figures
 
 

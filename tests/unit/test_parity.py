@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.parity import MAX_REL_ERR, compare, worst
+from bench.embed.parity import MAX_REL_ERR, compare, worst
 
 REFERENCE_CD = np.array([[1.0, -2.0, 0.5], [10.0, 0.0, 3.0]], np.float32)
 

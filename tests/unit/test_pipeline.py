@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.audio_input import DEFAULT_SPEECH
-from bench.pipeline import Pipeline, chunk_samples_for
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.embed.pipeline import Pipeline, chunk_samples_for
 from bench.workload import artifact_for
 from engines import registry
 from engines.protocol import FloatArray, ModelArtifact, Session, SessionOptions

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bench.scoring import cosine, eer, min_dcf, similarity
+from bench.embed.scoring import cosine, eer, min_dcf, similarity
 from engines.protocol import FloatArray
 
 

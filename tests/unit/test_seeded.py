@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from bench import zoo
-from bench.audio_input import check, read_source
-from bench.pipeline import Pipeline
+from bench.embed.audio_input import check, read_source
+from bench.embed.pipeline import Pipeline
 from bench.zoo import catalog
 from bench.zoo.repvgg import reparameterize
 from bench.zoo.seeded import denormal_share, round_to_bits, seed_weights, speech_like_features

@@ -4,12 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.messages import Source
+from bench.base.values import Value
 from frontends.audio import AudioError, Waveform, read_audio
 from frontends.fbank import FbankConfig
 from frontends.find import find_audio
 
-DEFAULT_SPEECH = Path(__file__).parent / "data" / "speech"
+DEFAULT_SPEECH = Path(__file__).parent / "speech"
+
+
+class Source(Value):
+    """An utterance's name and file, and how the file is to be read."""
+
+    name: str
+    path: Path
+    channel: int | None = None
+    resample: bool = False
 
 
 class Checked(NamedTuple):

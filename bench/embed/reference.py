@@ -6,10 +6,10 @@ import numpy as np
 
 from bench.base.cache import cache_folder, fingerprint, replacing, sha256_of
 from bench.base.values import Value
-from bench.messages import Source
+from bench.embed.audio_input import Source
 from engines.protocol import FloatArray
 
-_HERE = Path(__file__).parent
+_ROOT = Path(__file__).parent.parent.parent
 
 
 class ReferenceRequest(Value):
@@ -32,7 +32,7 @@ def path_of(request: ReferenceRequest, model_key: str) -> Path:
         for source in request.sources
     ]
     settings = [request.model, str(request.chunk_samples), model_key, *audio]
-    key = fingerprint([_HERE.parent / "frontends"], ["numpy", "torch"], *settings)
+    key = fingerprint([_ROOT / "frontends"], ["numpy", "torch"], *settings)
     return cache_folder() / "references" / f"{request.model}-{key}.npz"
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from bench import embeddings
 from bench.base.errors import InputError
+from bench.embed import embeddings
+from bench.embed.trials import Trial, names_of, rates, read_trials, score
 from bench.results.records import Summary
 from bench.results.store import TRIALS, RunFolder
-from bench.trials import Trial, names_of, rates, read_trials, score
 
 
 def check_covered(trials: Path, utterances: Collection[str]) -> None:

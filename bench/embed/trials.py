@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.base.errors import InputError
-from bench.scoring import cosine, eer, min_dcf
+from bench.embed.scoring import cosine, eer, min_dcf
 from engines.protocol import FloatArray
 
 LABELS = {"target": True, "nontarget": False, "1": True, "0": False}

@@ -1,0 +1,1 @@
+"""From recordings to embeddings: sources, the chunking driver, parity, and scores."""
