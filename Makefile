@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 bench: $(STAMP) ## measure the published table and RTF by chunk size into OUT (default runs/bench)
-	$(BIN)/rtfbench run bench/plans/bench.toml --out $(OUT) --overwrite
+	$(BIN)/rtfbench run bench/plan/sweeps/bench.toml --out $(OUT) --overwrite
 
 # Status 1 says that a row is not ok: MNN's static CAM++ is wrong, and the table shows it.
 bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (default runs/zoo); goes on where it was stopped

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from bench.base import toml_files
 from bench.base.errors import InputError
 from bench.base.values import Value
-from bench.plan import parse_engine
+from bench.plan.engine_spec import parse_engine
 from bench.report import figures
 from bench.report.compare import compare, setting, side
 from bench.results.records import Cell, CellSummary, Protocol, Summary

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench.base.errors import InputError
-from bench.plan import Axes, Plan, parse_engine
+from bench.plan.engine_spec import parse_engine
+from bench.plan.sweep import Axes, Plan
 from bench.probe import probe
 
 HOME = "home"

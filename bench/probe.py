@@ -10,7 +10,7 @@ import sys
 from pydantic import TypeAdapter, ValidationError
 
 from bench.base.child import SINGLE_THREADED, how_it_ended
-from bench.plan import parse_engine
+from bench.plan.engine_spec import parse_engine
 from engines import registry
 from engines.protocol import Availability, EngineError
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from bench.group import Group
 from bench.job import Job
-from bench.plan import Plan, axes_of
+from bench.plan.sweep import Plan, axes_of
 from bench.results.records import Cell
 from bench.session import Settings
 from bench.workload import Users

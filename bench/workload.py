@@ -13,7 +13,8 @@ from bench.embed import reference
 from bench.embed.audio_input import Source
 from bench.embed.reference import ReferenceRequest
 from bench.model_files import is_path
-from bench.plan import DEFAULT_CHUNK_SAMPLES, parse_engine
+from bench.plan.engine_spec import parse_engine
+from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
 from bench.probe import probe
 from bench.results.records import WHOLE_UTTERANCE, Cell, Status
 from bench.user_models import UserModel, natural_chunk_samples

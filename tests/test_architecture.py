@@ -17,6 +17,7 @@ FLOORS: list[list[str]] = [
     ["bench", "bench.base"],
     ["bench.results"],
     ["bench.machine"],
+    ["bench.plan"],
     ["bench.embed"],
     ["bench.schedule"],
     ["bench.slowed"],

@@ -17,7 +17,8 @@ from bench.embed.pipeline import Pipeline
 from bench.group import Group
 from bench.job import Job
 from bench.machine import advice, environment
-from bench.plan import expand, load_plan
+from bench.plan.plan_files import load_plan
+from bench.plan.sweep import expand
 from bench.report.terminal import Output
 from bench.results.noise import NOISY_SHARE
 from bench.results.records import Noise, Summary

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench import claims, homes, names, user_models
 from bench.base.errors import InputError
 from bench.commands import run as command
-from bench.plan import Plan
+from bench.plan.sweep import Plan
 from bench.report import replay as text
 from bench.user_models import UserModel
 

@@ -16,7 +16,8 @@ from bench.base.errors import InputError
 from bench.commands.report import read_summary, to_json, write_page
 from bench.embed import audio_input, trial_check
 from bench.machine import environment
-from bench.plan import Plan, expand, load_plan
+from bench.plan.plan_files import load_plan
+from bench.plan.sweep import Plan, expand
 from bench.report import markdown, terminal
 from bench.results.records import Cell, Summary
 from bench.results.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder

@@ -14,7 +14,8 @@ from bench.embed.pipeline import chunk_samples_for
 from bench.extract.messages import Setting
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
-from bench.plan import DEFAULT_CHUNK_SAMPLES, parse_engine
+from bench.plan.engine_spec import parse_engine
+from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
 from bench.user_models import natural_chunk_samples
 from bench.workload import artifact_for
 from engines import registry

@@ -10,7 +10,8 @@ from bench.base import toml_files
 from bench.base.cache import sha256_of
 from bench.base.errors import InputError
 from bench.base.values import Value
-from bench.plan import Axes, parse_engine
+from bench.plan.engine_spec import parse_engine
+from bench.plan.sweep import Axes
 from bench.results.records import Protocol
 
 #: Engines of this project -> the distribution that a version of theirs is one of.

@@ -12,7 +12,9 @@ from bench.gate import measure, sides
 from bench.gate.baseline import MARGIN, Baseline, Side
 from bench.gate.measure import Found, Sides
 from bench.gate.verdict import criteria
-from bench.plan import Plan, expand, load_plan, parse_engine
+from bench.plan.engine_spec import parse_engine
+from bench.plan.plan_files import load_plan
+from bench.plan.sweep import Plan, expand
 from bench.results.records import Cell
 from bench.results.store import RunFolder
 from bench.session import Progress, Settings

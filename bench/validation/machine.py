@@ -14,7 +14,7 @@ from pydantic import Field
 from bench.base.values import Value
 from bench.group import Group
 from bench.job import Job
-from bench.plan import DEFAULT_CHUNK_SAMPLES, Plan, expand
+from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES, Plan, expand
 from bench.results.contrasts import contrasts, estimate_ratio
 from bench.results.records import Cell, Record
 from bench.results.stats import ratio_estimate, relative_half_width

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.plan import parse_engine
+from bench.plan.engine_spec import parse_engine
 from engines import registry
 from engines.native.engine import NativeMnnEngine
 from engines.protocol import (

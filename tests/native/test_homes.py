@@ -9,7 +9,7 @@ import pytest
 
 from bench import homes
 from bench.base.errors import InputError
-from bench.plan import load_plan
+from bench.plan.plan_files import load_plan
 
 Standin = Callable[..., Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from bench.base.errors import InputError
-from bench.plan import Plan, axes_of, expand, load_plan, parse_engine
+from bench.plan.engine_spec import parse_engine
+from bench.plan.plan_files import load_plan
+from bench.plan.sweep import Plan, axes_of, expand
 from bench.zoo import catalog
 from engines.protocol import Form
 

@@ -1,50 +1,20 @@
 """What to measure: a TOML file or flags become a plan, a plan becomes cells (pure)."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from bench.base import toml_files
 from bench.base.values import Value
+from bench.plan.engine_spec import parse_engine
 from bench.results.records import PRECISION, Cell, Protocol
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
 
 #: Two seconds at 16 kHz, as in WeSpeaker's published MNN table.
 DEFAULT_CHUNK_SAMPLES = 32000
-#: Sweeps that come with the package, each under its name.
-PLANS = Path(__file__).parent / "plans"
-ENGINE_SPEC = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<settings>[^\]]*)\])?")
-
-
-class EngineSpec(NamedTuple):
-    """An engine and its settings, written `name[key=value,...]`."""
-
-    name: str
-    settings: dict[str, str]
-
-
-def parse_engine(text: str) -> EngineSpec:
-    """Read `onnxruntime[graph_optimization=extended,spinning=off]`.
-
-    Raises:
-        ValueError: with an example of what is right.
-    """
-    example = "write name or name[key=value,...], for example mnn[precision=low]"
-    match = ENGINE_SPEC.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"engine {text!r}: {example}")
-    settings: dict[str, str] = {}
-    for part in filter(None, (match["settings"] or "").split(",")):
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        if not (key and equals and value) or key in settings:
-            raise ValueError(f"engine {text!r}: {example}")
-        settings[key] = value
-    return EngineSpec(match["name"], settings)
 
 
 class Axes(Value):
@@ -112,46 +82,6 @@ class Plan(Axes):
                 "budget_s": 3 * self.budget_s,
             }
         )
-
-
-def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
-    """Return the plan of a TOML file, overridden by the flags that were given.
-
-    Args:
-        path: the TOML file, or the name of one in the package; its keys are the fields of
-            `Plan`. None takes the defaults.
-        flags: field name -> value; None and empty values were not given.
-
-    Raises:
-        InputError: unreadable file, unknown key, or a value out of range.
-    """
-    content: dict[str, Any] = {}
-    if path is not None:
-        path = _find(path)
-        content = toml_files.read(path, "plan")
-    given = {key: value for key, value in flags.items() if value not in (None, (), [])}
-    content |= given
-    if isinstance(content.get("sweep"), list):
-        content["sweep"] = [_complete(table, content, given) for table in content["sweep"]]
-    return toml_files.validate(Plan, content, path or "command line")
-
-
-def _complete(table: Any, content: dict[str, Any], given: dict[str, Any]) -> Any:
-    """Fill up a `[[sweep]]` table: flags come first, then the table, then the rest of the file."""
-    if not isinstance(table, dict):
-        return table  # validation says what is wrong with it
-
-    def axes(values: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in values.items() if key in Axes.model_fields}
-
-    return axes(content) | table | axes(given)
-
-
-def _find(path: Path) -> Path:
-    """Return a plan's file; a bare name that is no file here is one of the package's plans."""
-    packaged = PLANS / f"{path}.toml"
-    is_name = path.name == str(path) and not path.exists()
-    return packaged if is_name and packaged.is_file() else path
 
 
 def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:

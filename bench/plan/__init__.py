@@ -1,0 +1,1 @@
+"""What to measure: TOML or flags become a plan, a plan becomes cells."""
