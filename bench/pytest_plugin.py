@@ -122,8 +122,8 @@ class Gate:
     def _hold(self, ask: Callable[[], Comparison]) -> None:
         from bench.base.errors import InputError
         from bench.gate.verdict import overall
+        from bench.measure.session import Silent
         from bench.report.gate import WORDS, markdown
-        from bench.session import Silent
 
         try:
             asked = ask()

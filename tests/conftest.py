@@ -17,7 +17,7 @@ import pytest
 
 from bench.base.cache import CACHE_VARIABLE
 from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.homes import VARIABLES
+from bench.models.homes import VARIABLES
 
 from .tiny_onnx import write_tiny
 

@@ -48,6 +48,13 @@ def die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def answer(fd: int, value: BaseModel) -> None:
+    """Send a parent one line, from within a child."""
+    data = (value.model_dump_json() + "\n").encode()
+    while data:
+        data = data[os.write(fd, data) :]
+
+
 def last_line(log: Path) -> str:
     """Return the last line of a log that says something, empty if there is none."""
     try:

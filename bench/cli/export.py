@@ -55,7 +55,7 @@ def export(
     any; a file that does not compute the same is not kept, and the exit status is 1.
     """
     from bench.commands import export as command
-    from bench.make_export import ExportRequest
+    from bench.models.make_export import ExportRequest
 
     raise typer.Exit(
         command.export(

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import homes, names
 from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
 from bench.embed import audio_input
 from bench.embed.audio_input import Source, read_source
 from bench.embed.pipeline import Pipeline
-from bench.group import Group
-from bench.job import Job
 from bench.machine import advice, environment
+from bench.measure.group import Group
+from bench.measure.job import Job
+from bench.measure.session import Settings
+from bench.models import homes, names
+from bench.models.workload import Prepared
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import expand
 from bench.report.terminal import Output
@@ -24,8 +26,6 @@ from bench.results.noise import NOISY_SHARE
 from bench.results.records import Noise, Summary
 from bench.results.store import RunFolder
 from bench.results.summary import summarize
-from bench.session import Settings
-from bench.workload import Prepared
 from engines.null import NullEngine
 from engines.protocol import SessionOptions
 

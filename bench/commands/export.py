@@ -10,8 +10,8 @@ from bench.base.child import how_it_ended
 from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
 from bench.embed.parity import MAX_REL_ERR
-from bench.make_export import ExportAnswer, Exported, ExportRequest
-from bench.model_files import FORMATS
+from bench.models.make_export import ExportAnswer, Exported, ExportRequest
+from bench.models.model_files import FORMATS
 from bench.report import figures
 from bench.zoo import catalog
 
@@ -22,7 +22,7 @@ def export(request: ExportRequest) -> int:
     with progress_on_stderr() as progress:
         progress.phase(f"exporting to {request.output}")
         done = subprocess.run(
-            [sys.executable, "-m", "bench.make_export", request.model_dump_json()],
+            [sys.executable, "-m", "bench.models.make_export", request.model_dump_json()],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             check=False,

@@ -4,9 +4,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from bench import homes
 from bench.base.errors import InputError
-from bench.probe import probe
+from bench.models import homes
+from bench.models.probe import probe
 from bench.report import figures
 from bench.report.terminal import Output, waiting
 from bench.zoo import catalog

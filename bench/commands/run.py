@@ -11,19 +11,19 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import homes, names, user_models
 from bench.base.errors import InputError
 from bench.commands.report import read_summary, to_json, write_page
 from bench.embed import audio_input, trial_check
 from bench.machine import environment
+from bench.measure.runner import Runner
+from bench.measure.session import Settings
+from bench.models import homes, names, user_models
+from bench.models.user_models import UserModel
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, expand
 from bench.report import markdown, terminal
 from bench.results.records import Cell, Summary
 from bench.results.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
-from bench.runner import Runner
-from bench.session import Settings
-from bench.user_models import UserModel
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import homes
 from bench.base.cache import cache_folder
 from bench.base.child import ChildError
 from bench.base.errors import InputError
@@ -14,10 +13,11 @@ from bench.embed.pipeline import chunk_samples_for
 from bench.extract.messages import Setting
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
+from bench.models import homes
+from bench.models.user_models import natural_chunk_samples
+from bench.models.workload import artifact_for
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
-from bench.user_models import natural_chunk_samples
-from bench.workload import artifact_for
 from engines import registry
 from engines.protocol import EngineError, Form, SessionOptions, chosen
 from frontends.chunking import ChunkPolicy

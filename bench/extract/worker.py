@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.base.child import answer
 from bench.embed.pipeline import Pipeline
 from bench.extract.messages import Embedding, Opened, Refused, Task, Unusable, WorkerSpec
-from bench.worker import answer
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions
 from frontends.audio import AudioError, read_blocks

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import homes, names, user_models
 from bench.embed import audio_input
 from bench.gate import baseline as baselines
 from bench.gate import measure, sides
 from bench.gate.baseline import MARGIN, Baseline, Side
 from bench.gate.measure import Found, Sides
 from bench.gate.verdict import criteria
+from bench.measure.session import Progress, Settings
+from bench.models import homes, names, user_models
+from bench.models.workload import Prepared
 from bench.plan.engine_spec import parse_engine
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, expand
 from bench.results.records import Cell
 from bench.results.store import RunFolder
-from bench.session import Progress, Settings
-from bench.workload import Prepared
 
 
 @dataclass(frozen=True)

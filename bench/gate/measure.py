@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from bench.base.child import Interpreter
 from bench.gate.verdict import Answer, Criterion, Line, Pair, judge, suspects, undecided
-from bench.group import GHOST, Group
-from bench.job import Job
+from bench.measure.group import GHOST, Group
+from bench.measure.job import Job
+from bench.measure.session import Settings
+from bench.models.workload import Prepared
 from bench.results.contrasts import estimate_ratio
 from bench.results.store import CellData
-from bench.session import Settings
-from bench.workload import Prepared
 
 BASELINE = "baseline"
 SESSIONS = 6

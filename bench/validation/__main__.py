@@ -17,10 +17,10 @@ from bench.base.values import Value
 from bench.embed import audio_input
 from bench.embed.audio_input import Source, read_source
 from bench.machine import environment
+from bench.measure.session import Settings, Silent
 from bench.report import markdown
 from bench.results.records import Cell
 from bench.results.store import RunFolder
-from bench.session import Settings, Silent
 from bench.validation import document, simulate, whole_gate
 from bench.validation.machine import Finding, Short, run_once, steady_cell
 from bench.validation.whole_gate import SCENARIOS, GateFinding

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from bench.base.values import Value
-from bench.group import Group
-from bench.job import Job
+from bench.measure.group import Group
+from bench.measure.job import Job
+from bench.measure.session import Settings
+from bench.models.workload import Prepared
 from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES, Plan, expand
 from bench.results.contrasts import contrasts, estimate_ratio
 from bench.results.records import Cell, Record
 from bench.results.stats import ratio_estimate, relative_half_width
 from bench.results.store import CellData
-from bench.session import Settings
-from bench.workload import Prepared
 
 #: Name of the replica -> share of a call's time that is added to it.
 SLOWDOWNS: Mapping[str, float] = {"twin": 0.0, "slow 3 %": 0.03, "slow 5 %": 0.05, "slow 10 %": 0.1}

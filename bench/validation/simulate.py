@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from bench.measure.schedule import MOST_LOOKS, block_turns
 from bench.results.stats import (
     ALPHA_PER_LOOK,
     Interval,
@@ -21,7 +22,6 @@ from bench.results.stats import (
     relative_half_width,
     student_interval,
 )
-from bench.schedule import MOST_LOOKS, block_turns
 
 CELLS = ("reference", "engine", "third", "ghost")
 #: Sessions before the first look, and their blocks, as a run of a minute has them.

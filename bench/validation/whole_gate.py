@@ -13,11 +13,11 @@ from bench.base.values import Value
 from bench.gate.baseline import MARGIN, MOST
 from bench.gate.measure import Sides, run
 from bench.gate.verdict import Answer, criteria, overall
+from bench.measure.session import Settings
+from bench.models.workload import Prepared
 from bench.results.records import Cell
-from bench.session import Settings
 from bench.validation.machine import steady_cell
 from bench.validation.neighbour import neighbour
-from bench.workload import Prepared
 
 
 @dataclass(frozen=True)

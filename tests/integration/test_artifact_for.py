@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.base.errors import InputError
-from bench.workload import artifact_for
+from bench.models.workload import artifact_for
 
 
 def test_a_catalog_model_is_made_once(tmp_path: Path) -> None:

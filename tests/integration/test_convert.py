@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.model_files import FileRequest, read
-from bench.prepare_file import open_session
+from bench.models.model_files import FileRequest, read
+from bench.models.prepare_file import open_session
 from bench.zoo import convert, export
 from bench.zoo.xvec import xvec
 

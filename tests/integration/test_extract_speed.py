@@ -12,7 +12,7 @@ import pytest
 
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
-from bench.workload import artifact_for
+from bench.models.workload import artifact_for
 from engines import registry
 from engines.protocol import FloatArray, ModelArtifact, SessionOptions
 from frontends.audio import read_blocks

@@ -15,7 +15,7 @@ import pytest
 
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
-from bench.workload import artifact_for
+from bench.models.workload import artifact_for
 from engines import registry
 from engines.null import NullEngine
 from engines.protocol import ModelArtifact, Session, SessionOptions

@@ -10,9 +10,9 @@ import onnx
 import pytest
 
 from bench.base.errors import InputError
-from bench.model_files import FileRequest, describe
-from bench.user_models import natural_chunk_samples
-from bench.workload import artifact_for
+from bench.models.model_files import FileRequest, describe
+from bench.models.user_models import natural_chunk_samples
+from bench.models.workload import artifact_for
 from bench.zoo import convert
 from frontends.fbank import FbankConfig
 

@@ -8,7 +8,7 @@ import pytest
 from bench.embed.audio_input import check, read_source
 from bench.embed.parity import MAX_REL_ERR, compare
 from bench.embed.pipeline import Pipeline
-from bench.prepare import seeded_model
+from bench.models.prepare import seeded_model
 from bench.zoo import catalog
 from bench.zoo.convert import to_mnn
 from bench.zoo.export import to_onnx

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.homes import VARIABLES
+from bench.models.homes import VARIABLES
 from engines.native import build
 from engines.protocol import EngineError
 

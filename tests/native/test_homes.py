@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import homes
 from bench.base.errors import InputError
+from bench.models import homes
 from bench.plan.plan_files import load_plan
 
 Standin = Callable[..., Path]

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from bench.embed.embeddings import read
-from bench.homes import OPTIONS
-from bench.workload import artifact_for
+from bench.models.homes import OPTIONS
+from bench.models.workload import artifact_for
 from engines.native.home import find
 from engines.protocol import Form
 

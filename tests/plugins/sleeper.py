@@ -5,7 +5,7 @@ import os
 import time
 
 from bench.base.child import die_with_parent
-from bench.messages import Done
+from bench.measure.messages import Done
 
 parser = argparse.ArgumentParser()
 parser.add_argument("spec")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import onnx_graph, zoo
+from bench import zoo
+from bench.models import onnx_graph
 from bench.zoo import counter, export
 
 FRAMES = 198

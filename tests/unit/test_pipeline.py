@@ -8,7 +8,7 @@ import pytest
 
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline, chunk_samples_for
-from bench.workload import artifact_for
+from bench.models.workload import artifact_for
 from engines import registry
 from engines.protocol import FloatArray, ModelArtifact, Session, SessionOptions
 from frontends.audio import Waveform, read_audio

@@ -5,8 +5,15 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from bench.measure.schedule import (
+    CHUNKS_PER_SLOT,
+    Course,
+    block_turns,
+    blocks_for,
+    plan_course,
+    portions,
+)
 from bench.results.stats import ALPHA_PER_LOOK, student_factor
-from bench.schedule import CHUNKS_PER_SLOT, Course, block_turns, blocks_for, plan_course, portions
 
 CELLS = ["a", "b", "c", "d"]
 

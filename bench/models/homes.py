@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench.base.errors import InputError
+from bench.models.probe import probe
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import Axes, Plan
-from bench.probe import probe
 
 HOME = "home"
 #: Takes the wheel where an option or the environment names a folder.

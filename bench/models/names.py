@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bench.base.errors import InputError
-from bench.model_files import is_path
+from bench.models.model_files import is_path
 from bench.plan.engine_spec import parse_engine
 from bench.zoo import catalog
 from engines import registry

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.group import Group
-from bench.job import Job
+from bench.measure.group import Group
+from bench.measure.job import Job
+from bench.measure.session import Settings
+from bench.models.workload import Users
 from bench.plan.sweep import Plan, axes_of
 from bench.results.records import Cell
-from bench.session import Settings
-from bench.workload import Users
 
 
 @dataclass

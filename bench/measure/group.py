@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from bench import schedule
-from bench.job import Job
-from bench.messages import Ready
+from bench.measure import schedule
+from bench.measure.job import Job
+from bench.measure.messages import Ready
+from bench.measure.session import Session, Settings
 from bench.results.contrasts import group_ratios
 from bench.results.records import SLOTS, Course
-from bench.session import Session, Settings
 
 GHOST = "ghost"
 

@@ -1,6 +1,6 @@
 """Ask an engine for its runtime, in a process of its own: a broken runtime may end the process.
 
-python -m bench.probe NAME[SETTING=VALUE,...]
+python -m bench.models.probe NAME[SETTING=VALUE,...]
 """
 
 import os
@@ -24,7 +24,7 @@ def probe(spec: str) -> Availability:
         spec: the engine as it is written on the command line.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "bench.probe", spec],
+        [sys.executable, "-m", "bench.models.probe", spec],
         capture_output=True,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **SINGLE_THREADED},

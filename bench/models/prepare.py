@@ -1,6 +1,6 @@
 """Make model files and reference embeddings, in a process of its own because it loads torch.
 
-python -m bench.prepare REQUEST.json
+python -m bench.models.prepare REQUEST.json
 """
 
 import sys
@@ -12,8 +12,8 @@ from bench.base.cache import sha256_of
 from bench.embed import reference
 from bench.embed.audio_input import DEFAULT_SPEECH, read_source
 from bench.embed.pipeline import Pipeline
-from bench.user_models import natural_chunk_samples
-from bench.workload import PrepareRequest
+from bench.models.user_models import natural_chunk_samples
+from bench.models.workload import PrepareRequest
 from bench.zoo import artifacts, build, catalog, convert, counter, export
 from bench.zoo.artifacts import ArtifactRequest
 from bench.zoo.reference_session import TorchSession

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field, replace
 
 from bench.base.child import Interpreter
 from bench.embed.parity import worst
-from bench.messages import Ready
+from bench.measure.messages import Ready
+from bench.models.workload import Prepared
 from bench.results.records import Cell, Declaration, Effective, Outcome, Parity, Status
 from bench.results.store import CellData, RunFolder
-from bench.workload import Prepared
 
 
 @dataclass

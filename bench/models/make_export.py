@@ -1,6 +1,6 @@
 """Write a model file and prove it right, in a process of its own.
 
-python -m bench.make_export REQUEST
+python -m bench.models.make_export REQUEST
 """
 
 import os
@@ -20,9 +20,9 @@ from bench.base.values import Value
 from bench.embed import parity
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
-from bench.model_files import FileRequest, ModelFile, read
-from bench.prepare_file import convert_file, open_session
-from bench.user_models import natural_chunk_samples
+from bench.models.model_files import FileRequest, ModelFile, read
+from bench.models.prepare_file import convert_file, open_session
+from bench.models.user_models import natural_chunk_samples
 from bench.zoo import convert
 from engines.protocol import EngineError, Format, Session
 from frontends.audio import read_audio
@@ -168,7 +168,7 @@ def _from_onnx(request: ExportRequest) -> _Source:
 
 def _from_torch(request: ExportRequest) -> _Source:
     try:
-        from bench.prepare import seeded_model
+        from bench.models.prepare import seeded_model
         from bench.zoo import build, catalog, checkpoint, counter, experiment
         from bench.zoo.export import to_onnx
         from bench.zoo.reference_session import TorchSession

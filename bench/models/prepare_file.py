@@ -1,6 +1,6 @@
 """Convert a user's model file and make its reference embeddings, in a process without torch.
 
-python -m bench.prepare_file REQUEST.json
+python -m bench.models.prepare_file REQUEST.json
 """
 
 import sys
@@ -12,9 +12,9 @@ from bench.base.errors import InputError
 from bench.embed import reference
 from bench.embed.audio_input import read_source
 from bench.embed.pipeline import Pipeline
-from bench.model_files import ModelFile
-from bench.user_models import UserModel
-from bench.workload import PrepareRequest
+from bench.models.model_files import ModelFile
+from bench.models.user_models import UserModel
+from bench.models.workload import PrepareRequest
 from bench.zoo import artifacts, convert
 from bench.zoo.artifacts import ArtifactRequest
 from engines import registry
@@ -60,7 +60,7 @@ def convert_file(file: ModelFile, path: Path, *, num_frames: int | None) -> None
         path: what to write; its ending says which format.
         num_frames: the length that the result is fixed to, None for any.
     """
-    from bench import onnx_graph
+    from bench.models import onnx_graph
 
     source = file.path
     if num_frames != file.num_frames or file.data_files or path.suffix == ".onnx":
@@ -79,7 +79,7 @@ def _macs(file: ModelFile, chunk_frames: int | None) -> int | None:
     """Count the chunk that is measured, where the file can be counted."""
     if file.format != "onnx" or chunk_frames is None:
         return None
-    from bench import onnx_graph
+    from bench.models import onnx_graph
 
     return onnx_graph.count(onnx_graph.load(file.path), file.input_name, chunk_frames).macs
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.base.child import Child, Interpreter
-from bench.messages import REPLY, Reply, WorkerSpec
+from bench.measure.messages import REPLY, Reply, WorkerSpec
 
 
 class Worker(Child[Reply]):

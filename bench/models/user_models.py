@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.base.cache import cache_folder, fingerprint
 from bench.base.errors import InputError
 from bench.base.values import Value
-from bench.model_files import MEL_BINS, FileRequest, ModelFile, describe, is_path
+from bench.models.model_files import MEL_BINS, FileRequest, ModelFile, describe, is_path
 from bench.results.records import Cell
 from engines import registry
 from engines.protocol import Form
@@ -41,7 +41,7 @@ class UserModel(Value):
     def key(self) -> str:
         """A name that changes with the reference's content and with what converts models."""
         names = [self.reference.sha256, self.reference.input_name, self.reference.output_name]
-        return fingerprint([_HERE, _HERE / "zoo"], ("onnxruntime", "onnx", "MNN"), *names)
+        return fingerprint([_HERE, _HERE.parent / "zoo"], ("onnxruntime", "onnx", "MNN"), *names)
 
     @property
     def folder(self) -> Path:

@@ -2,7 +2,7 @@
 
 A file is read in a process of its own, because a runtime given a damaged file may end the process:
 
-python -m bench.model_files REQUEST
+python -m bench.models.model_files REQUEST
 """
 
 import os
@@ -92,7 +92,7 @@ def describe(request: FileRequest) -> ModelFile:
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     done = subprocess.run(
-        [sys.executable, "-m", "bench.model_files", request.model_dump_json()],
+        [sys.executable, "-m", "bench.models.model_files", request.model_dump_json()],
         capture_output=True,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **SINGLE_THREADED},
@@ -130,7 +130,7 @@ def read(request: FileRequest) -> ModelFile:
 
 def _read_onnx(request: FileRequest) -> ModelFile:
     try:
-        from bench import onnx_graph
+        from bench.models import onnx_graph
     except ImportError as error:
         raise InputError(
             f"{request.path}: reading it needs the onnx package ({error}); "

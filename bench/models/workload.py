@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import user_models
 from bench.base.child import ChildError, run_module
 from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.embed import reference
 from bench.embed.audio_input import Source
 from bench.embed.reference import ReferenceRequest
-from bench.model_files import is_path
+from bench.models import user_models
+from bench.models.model_files import is_path
+from bench.models.probe import probe
+from bench.models.user_models import UserModel, natural_chunk_samples
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
-from bench.probe import probe
 from bench.results.records import WHOLE_UTTERANCE, Cell, Status
-from bench.user_models import UserModel, natural_chunk_samples
 from bench.zoo import artifacts, catalog
 from bench.zoo.artifacts import ArtifactRequest
 from engines import registry
@@ -35,8 +35,8 @@ Users = Mapping[str, UserModel]
 class PrepareRequest(Value):
     """Everything that is missing for one model.
 
-    `python -m bench.prepare` makes it for a model of the catalog, `bench.prepare_file` for a
-    user's file.
+    `python -m bench.models.prepare` makes it for a model of the catalog,
+    `bench.models.prepare_file` for a user's file.
     """
 
     model: str
@@ -177,7 +177,7 @@ def _make(request: PrepareRequest, logs: Path) -> None:
         _require_zoo(request.model)
     path = logs / f"prepare-{request.model}.json"
     path.write_text(request.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    module = "bench.prepare_file" if request.user else "bench.prepare"
+    module = "bench.models.prepare_file" if request.user else "bench.models.prepare"
     run_module(module, str(path), log=path.with_suffix(".log"))
 
 

@@ -11,16 +11,16 @@ from typing import Protocol
 from bench.base.child import ChildError, ChildSilent, Interpreter
 from bench.base.errors import InputError
 from bench.embed.audio_input import Source
-from bench.job import Job
 from bench.machine import health
 from bench.machine.environment import usable_cores
 from bench.machine.peak import Gemm
-from bench.messages import Command, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
+from bench.measure.job import Job
+from bench.measure.messages import Command, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
+from bench.measure.schedule import block_turns
+from bench.measure.workers import Worker
+from bench.models.workload import Prepared, Users, prepare
 from bench.results.records import PRECISION, Cell, Health, Outcome, Record
 from bench.results.store import RunFolder
-from bench.schedule import block_turns
-from bench.workers import Worker
-from bench.workload import Prepared, Users, prepare
 
 Spawn = Callable[[WorkerSpec, Path, Interpreter | None], Worker]
 

@@ -1,0 +1,1 @@
+"""Who takes turns when: runs, comparisons, sessions, and the processes that measure."""

@@ -1,0 +1,282 @@
+r"""One process, one cell: opens the model, proves it right, and measures when it is told to.
+
+Commands come as JSON lines on standard input, answers go as JSON lines to an inherited file
+descriptor and never to standard output, where runtimes print. By hand, with a specification that
+a run left in its `logs` folder:
+
+    echo '{"command": "open"}' | python -m bench.worker logs/CELL.json 3>&1
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.base.child import answer, die_with_parent
+from bench.embed import parity, reference
+from bench.embed.audio_input import read_source
+from bench.embed.pipeline import Embedded, Pipeline
+from bench.machine import threads
+from bench.measure.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
+from bench.measure.slowed import Slowed
+from bench.results.records import Effective, Outcome, Parity, Record, Status
+from engines import registry
+from engines.protocol import Engine, EngineError, FloatArray, Session, SessionOptions
+from frontends.audio import Waveform
+
+ANSWER_FD = 3
+
+
+class CellEnd(Exception):
+    """The cell ends here, with a status that is not ok."""
+
+    def __init__(self, status: Status, reason: str, parity: Parity | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.parity = parity
+
+
+class Opened(NamedTuple):
+    """A session and how long it took to open, in nanoseconds."""
+
+    session: Session
+    load_ns: int
+
+
+class Memory(NamedTuple):
+    """A process's resident size: the largest so far and the present one."""
+
+    peak_bytes: int
+    steady_bytes: int
+
+
+class CellWorker:
+    """Everything that a cell needs, loaded before the model is opened."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._spec = spec
+        self._options = SessionOptions(spec.cell.threads, spec.cell.settings)
+        self._pipeline = Pipeline(spec.cell.chunk_samples)
+        self._waveforms = {source.name: read_source(source) for source in spec.sources}
+        self._reference_CD = reference.load(spec.reference)
+        self._engine = _engine(spec, self._options)
+        self._parities: list[Parity] = []
+        self._embeddings: dict[str, FloatArray] = {}
+        self._effective: Effective = {}
+        self._kept: Opened | None = None
+        self._first_chunk_ns = 0
+
+    def loaded(self) -> Loaded:
+        """Say how many chunks each utterance has."""
+        count = self._pipeline.policy.num_chunks
+        return Loaded(chunks={name: count(len(w.samples)) for name, w in self._waveforms.items()})
+
+    def open(self) -> Ready:
+        """Open a session and check its first embedding; in the first session also its threads.
+
+        Under the steady protocol the session that is rehearsed here is the one that is timed.
+        """
+        before = threads.count_threads()
+        self._kept = self._open()
+        name, waveform = next(iter(self._waveforms.items()))
+        embedded = self._pipeline.embed(self._kept.session, waveform)
+        self._check(name, embedded)
+        self._first_chunk_ns = embedded.chunk_ns[0]
+        self._effective = dict(self._kept.session.effective)
+        found = self._engine.probe()
+        notes = [found.note, self._spec.artifact.note]
+        memory = None
+        if self._spec.session == 0:
+            started = threads.count_threads() - before
+            notes.append(self._prove_threads(started))
+            memory = self._weigh()
+        began = time.perf_counter_ns()
+        self._kept.session.run(self._pipeline.first_chunk(waveform))
+        return Ready(
+            version=found.version,
+            build=found.build,
+            note="; ".join(filter(None, notes)),
+            load_ns=self._kept.load_ns,
+            first_chunk_ns=self._first_chunk_ns,
+            chunk_ns=time.perf_counter_ns() - began,
+            peak_rss_bytes=memory and memory.peak_bytes,
+            steady_rss_bytes=memory and memory.steady_bytes,
+        )
+
+    def measure(self, order: Measure) -> Iterator[Record]:
+        """Run utterances, after one untimed chunk that wakes caches and thread pools."""
+        assert self._kept is not None
+        first = self._waveforms[order.utterances[0]]
+        self._kept.session.run(self._pipeline.first_chunk(first))
+        for name in order.utterances:
+            waveform = self._waveforms[name]
+            if self._spec.cell.protocol == "steady":
+                yield self._timed(order, name, waveform, self._kept, self._first_chunk_ns)
+            else:
+                opened = self._open()
+                try:
+                    yield self._timed(order, name, waveform, opened, None)
+                finally:
+                    opened.session.close()
+
+    def finish(self) -> Outcome:
+        """Write the embeddings where they are wanted, and say how the cell ended."""
+        assert self._kept is not None
+        self._kept.session.close()
+        if self._spec.embeddings is not None:
+            np.savez(
+                self._spec.embeddings,
+                names=np.array(list(self._embeddings)),
+                embeddings=np.stack(list(self._embeddings.values())),
+            )
+        return Outcome(
+            cell_id=self._spec.cell_id,
+            status="ok",
+            effective=self._effective,
+            parity=parity.worst(self._parities),
+        )
+
+    def _prove_threads(self, started: int) -> str:
+        """Observe the threads at work; return a footnote where some stayed idle."""
+        assert self._kept is not None
+        session = self._kept.session
+        features_BTM = self._pipeline.first_chunk(next(iter(self._waveforms.values())))
+        busy = threads.prove(
+            lambda: session.run(features_BTM), threads=self._options.threads, started=started
+        )
+        self._effective |= {
+            "cpu_per_wall": round(busy.cores, 3),
+            "threads_at_work": busy.threads,
+        }
+        return threads.idle_note(busy, threads=self._options.threads)
+
+    def _weigh(self) -> Memory:
+        """Run every utterance once, for memory alone: nothing is timed."""
+        assert self._kept is not None
+        for name, waveform in self._waveforms.items():
+            self._check(name, self._pipeline.embed(self._kept.session, waveform))
+        return memory_now()
+
+    def _open(self) -> Opened:
+        before = time.perf_counter_ns()
+        session = self._engine.open(self._spec.artifact, self._options)
+        load_ns = time.perf_counter_ns() - before
+        if self._spec.cell.slowdown:
+            session = Slowed(session, self._spec.cell.slowdown)
+        return Opened(session, load_ns)
+
+    def _timed(
+        self,
+        order: Measure,
+        name: str,
+        waveform: Waveform,
+        opened: Opened,
+        first_chunk_ns: int | None,
+    ) -> Record:
+        """Measure one utterance; its embedding is checked after the clock stopped."""
+        cpu = time.process_time_ns()
+        embedded = self._pipeline.embed(opened.session, waveform)
+        cpu_ns = time.process_time_ns() - cpu
+        self._check(name, embedded)
+        return Record(
+            cell_id=self._spec.cell_id,
+            session=self._spec.session,
+            block=order.block,
+            position=order.position,
+            utterance=name,
+            audio_ns=waveform.duration_ns,
+            padded_audio_ns=self._pipeline.policy.padded_audio_ns(len(waveform.samples)),
+            load_ns=opened.load_ns,
+            first_chunk_ns=embedded.chunk_ns[0] if first_chunk_ns is None else first_chunk_ns,
+            frontend_ns=embedded.frontend_ns,
+            engine_ns=sum(embedded.chunk_ns),
+            processing_ns=embedded.processing_ns,
+            chunk_ns=embedded.chunk_ns,
+            cpu_ns=cpu_ns,
+            copy_ns=embedded.copy_ns,
+        )
+
+    def _check(self, name: str, embedded: Embedded) -> None:
+        found = parity.compare(embedded.chunk_embeddings_CD, self._reference_CD[name])
+        self._parities.append(found)
+        self._embeddings[name] = embedded.embedding_D
+        if not found.ok:
+            raise CellEnd(
+                "wrong_output",
+                f"utterance {name}: largest error {found.max_rel_err:.1e} of the largest "
+                f"reference value, limit {parity.MAX_REL_ERR:.0e}; cosine {found.cosine:.6f}",
+                parity.worst(self._parities),
+            )
+
+
+def _engine(spec: WorkerSpec, options: SessionOptions) -> Engine:
+    """Return the cell's engine when it is there and takes the model."""
+    engine = registry.on(spec.cell.engine, options.settings)
+    found = engine.probe()
+    if not found.ok:
+        raise CellEnd("unavailable", found.reason)
+    support = engine.supports(spec.artifact, options)
+    if not support.ok:
+        raise CellEnd("unsupported", support.reason)
+    return engine
+
+
+def memory_now() -> Memory:
+    """Return this process's memory.
+
+    Read from the kernel's VmHWM: `getrusage` starts a child off with its parent's peak.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    found = dict(line.split(":", 1) for line in lines)
+    return Memory(*(int(found[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")))
+
+
+def serve(spec: WorkerSpec, fd: int) -> None:
+    """Answer commands until told to stop, or until the parent is gone."""
+    try:
+        worker = CellWorker(spec)
+        answer(fd, worker.loaded())
+        for line in sys.stdin:
+            command = COMMAND.validate_json(line)
+            match command:
+                case Open():
+                    answer(fd, worker.open())
+                case Measure():
+                    for record in worker.measure(command):
+                        answer(fd, record)
+                    answer(fd, Done())
+                case Stop():
+                    answer(fd, worker.finish())
+                    return
+    except Exception as error:  # whatever a runtime throws ends as this cell's row
+        traceback.print_exc()
+        answer(fd, _failure(spec, error))
+
+
+def _failure(spec: WorkerSpec, error: Exception) -> Outcome:
+    text = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, CellEnd):
+        return Outcome(cell_id=spec.cell_id, status=error.status, reason=text, parity=error.parity)
+    reason = text if isinstance(error, EngineError) else f"{type(error).__name__}: {text}"
+    return Outcome(cell_id=spec.cell_id, status="failed", reason=reason)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a worker from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.worker", description=__doc__)
+    parser.add_argument("spec", type=Path, help="the cell's specification (JSON)")
+    parser.add_argument("--answer-fd", type=int, default=ANSWER_FD)
+    arguments = parser.parse_args(argv)
+    die_with_parent()
+    spec = WorkerSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
+    # Before a runtime is loaded: thread pools take over the affinity that they find.
+    os.sched_setaffinity(0, spec.cores)
+    serve(spec, arguments.answer_fd)
+
+
