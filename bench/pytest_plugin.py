@@ -121,9 +121,9 @@ class Gate:
 
     def _hold(self, ask: Callable[[], Comparison]) -> None:
         from bench.base.errors import InputError
+        from bench.gate.report import WORDS, markdown
         from bench.gate.verdict import overall
         from bench.measure.session import Silent
-        from bench.report.gate import WORDS, markdown
 
         try:
             asked = ask()

@@ -10,11 +10,10 @@ from bench.base.errors import InputError
 from bench.commands.report import append_to_step_summary, read_summary
 from bench.commands.run import progress_on_stderr
 from bench.gate import baseline as baselines
-from bench.gate import stored
+from bench.gate import report, stored
 from bench.gate.baseline import MARGIN, Baseline
 from bench.gate.comparison import Comparison
 from bench.gate.verdict import Answer, Line, overall
-from bench.report import gate as report
 from bench.results.store import RECORDS, RunFolder
 
 PASS, REGRESSION, INCONCLUSIVE = 0, 1, 3

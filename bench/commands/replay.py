@@ -4,13 +4,13 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from bench import claims
 from bench.base.errors import InputError
+from bench.claims import claim as claims
+from bench.claims import report as text
 from bench.commands import run as command
 from bench.models import homes, names, user_models
 from bench.models.user_models import UserModel
 from bench.plan.sweep import Plan
-from bench.report import replay as text
 
 REPLAY = "replay.md"
 

@@ -278,5 +278,3 @@ def main(argv: list[str] | None = None) -> None:
     # Before a runtime is loaded: thread pools take over the affinity that they find.
     os.sched_setaffinity(0, spec.cores)
     serve(spec, arguments.answer_fd)
-
-

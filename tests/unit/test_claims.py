@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import claims
 from bench.base.errors import InputError
-from bench.report import replay
+from bench.claims import claim as claims
+from bench.claims import report as replay
 from bench.zoo import catalog
 from engines.protocol import Form
 from tests.unit.report.results import ratio, row, summary

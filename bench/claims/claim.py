@@ -17,7 +17,7 @@ from bench.report.compare import compare, setting, side
 from bench.results.records import Cell, CellSummary, Protocol, Summary
 from engines.protocol import Form
 
-FOLDER = Path(__file__).parent / "data" / "claims"
+FOLDER = Path(__file__).parent / "published"
 
 Verdict = Literal["reproduced", "not reproduced", "explained by", "not measured"]
 Interval = tuple[float, float]

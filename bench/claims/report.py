@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.claims import Claim, Counted, Judged
+from bench.claims.claim import Claim, Counted, Judged
 from bench.report import figures
 from bench.report.compare import times
 from bench.report.markdown import grid
