@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("bench", "engines", "frontends")
 
-# From the ground up: a package imports from its own and from those before it, never from one behind.
+# From the ground up: a package imports from its own and those before it, never from one behind.
 # `engines` and `frontends` do not know each other either.
 ORDER = (
     "frontends",
