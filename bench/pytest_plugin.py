@@ -110,11 +110,11 @@ class Gate:
         """
 
         def asked() -> Comparison:
-            from bench.gate.baseline import load
+            from bench.gate.baseline import load_baseline
             from bench.gate.comparison import Comparison
 
             return Comparison.with_baseline(
-                load(Path(baseline)), budget_s=budget_s, most=max_regression
+                load_baseline(Path(baseline)), budget_s=budget_s, most=max_regression
             )
 
         self._hold(asked)

@@ -28,7 +28,7 @@ class MnnFile:
     stores_shapes: bool
 
 
-def read(path: Path) -> MnnFile:
+def read_mnn_file(path: Path) -> MnnFile:
     """Read a model file as far as it takes to know that it was not cut off.
 
     The file is written back to front: what its first fields point to lies at its very end.

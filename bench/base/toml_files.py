@@ -12,7 +12,7 @@ from bench.base.errors import InputError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read(path: Path, what: str) -> dict[str, Any]:
+def read_toml(path: Path, what: str) -> dict[str, Any]:
     """Return a file's content.
 
     Args:

@@ -13,8 +13,9 @@ from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.plan.engine_spec import parse_engine
 from bench.report import figures
-from bench.report.compare import compare, setting, side
-from bench.results.records import Cell, CellSummary, Protocol, Summary
+from bench.report.compare import paired_ratio, side
+from bench.results.cells import Cell, Protocol
+from bench.results.rows import CellSummary, Summary
 from engines.protocol import Form
 
 FOLDER = Path(__file__).parent / "published"
@@ -43,14 +44,14 @@ class Row(Value):
         return engine
 
 
-class Pair(Value):
+class RowPair(Value):
     """Two rows, by label: how many times as long `row` takes as `against`."""
 
     row: str
     against: str
 
 
-class Control(Pair):
+class Control(RowPair):
     """The same pair with one thing of `row` changed.
 
     When the ratio becomes `expect`, the published one if none is named, `reason` explains it.
@@ -74,7 +75,7 @@ class Claim(Value):
     protocol: Protocol = "published"
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.15
     row: Annotated[tuple[Row, ...], Field(min_length=1)]
-    ratio: tuple[Pair, ...] = ()
+    ratio: tuple[RowPair, ...] = ()
     control: tuple[Control, ...] = ()
 
     @model_validator(mode="after")
@@ -94,7 +95,7 @@ class Claim(Value):
         """Return the row of a label."""
         return next(row for row in self.row if row.label == label)
 
-    def published(self, pair: Pair) -> float:
+    def published(self, pair: RowPair) -> float:
         """Return the ratio of two published rows."""
         return self.get(pair.row).rtf / self.get(pair.against).rtf
 
@@ -103,7 +104,7 @@ class Claim(Value):
 class Judged:
     """A published ratio, what was measured, and the verdict."""
 
-    pair: Pair
+    pair: RowPair
     published: float
     measured: float | None
     ci95: Interval | None
@@ -127,25 +128,25 @@ class Counted:
         return self.published == self.counted
 
 
-def names() -> list[str]:
+def claim_names() -> list[str]:
     """Return the claims that come with the package."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load(name: str) -> Claim:
+def load_claim(name: str) -> Claim:
     """Read a claim of the package by name, or a TOML file by path.
 
     Raises:
         InputError: no such claim, or one that cannot be understood.
     """
     path = FOLDER / f"{name}.toml"
-    if name not in names():
+    if name not in claim_names():
         path = Path(name)
         if path.suffix != ".toml":
-            near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names())}"
+            near = difflib.get_close_matches(name, claim_names(), n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(claim_names())}"
             raise InputError(f"no claim {name!r}: {hint} (or name a .toml file)")
-    return toml_files.validate(Claim, toml_files.read(path, "claim"), path)
+    return toml_files.validate(Claim, toml_files.read_toml(path, "claim"), path)
 
 
 def on(claim: Claim, place: Callable[[str], str]) -> Claim:
@@ -188,8 +189,8 @@ def cells(claim: Claim, default_form: DefaultForm) -> tuple[Cell, ...]:
             name = parse_engine(_engine(row, changed)).name
             found.append(cell(claim, row, default_form(name), changed))
     unique = list({each.model_dump_json(): each for each in found}.values())
-    groups = list(dict.fromkeys(each.group for each in unique))
-    return tuple(sorted(unique, key=lambda each: groups.index(each.group)))
+    groups = list(dict.fromkeys(each.condition for each in unique))
+    return tuple(sorted(unique, key=lambda each: groups.index(each.condition)))
 
 
 def judge(claim: Claim, summary: Summary, default_form: DefaultForm) -> list[Judged]:
@@ -265,7 +266,7 @@ def _protocol_only(control: Control) -> Control:
 
 def _row_of(summary: Summary, wanted: Cell) -> CellSummary | None:
     for row in summary.cells:
-        if setting(row) == wanted.group and (
+        if row.condition == wanted.condition and (
             (row.engine_label, row.form) == (wanted.engine_label, wanted.form)
         ):
             return row
@@ -278,8 +279,8 @@ def _ratio(
     """Return the ratio of two rows, its interval, and whether they were measured in turns."""
     if left is None or right is None or left.rtf is None or right.rtf is None:
         return None
-    if setting(left) == setting(right):
-        paired = compare(summary, setting(left), side(left), side(right))
+    if left.condition == right.condition:
+        paired = paired_ratio(summary, left.condition, side(left), side(right))
         if paired is not None:
             return paired.ratio, paired.ci95, True
     ci95 = None

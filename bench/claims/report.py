@@ -6,7 +6,7 @@ from bench.claims.claim import Claim, Counted, Judged
 from bench.report import figures
 from bench.report.compare import times
 from bench.report.markdown import grid
-from bench.results.records import CellSummary, Summary
+from bench.results.rows import CellSummary, Summary
 
 
 def render(

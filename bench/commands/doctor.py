@@ -16,14 +16,14 @@ from bench.embed.pipeline import Pipeline
 from bench.machine import advice, environment
 from bench.measure.group import Group
 from bench.measure.job import Job
-from bench.measure.session import Settings
+from bench.measure.session import RunContext
 from bench.models import homes, names
 from bench.models.workload import Prepared
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import expand
 from bench.report.terminal import Output
 from bench.results.noise import NOISY_SHARE
-from bench.results.records import Noise, Summary
+from bench.results.rows import Noise, Summary
 from bench.results.store import RunFolder
 from bench.results.summary import summarize
 from engines.null import NullEngine
@@ -45,23 +45,23 @@ class Cost:
 
 def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
     """Measure, print what was found, and return the exit status: 1 where twins looked different."""
-    machine = advice.read(environment.usable_cores(), load_average_1min=os.getloadavg()[0])
+    machine = advice.read_settings(environment.usable_cores(), load_average_1min=os.getloadavg()[0])
     flags = {"models": (model,), "engines": (engine,), "threads": (threads,)}
     plan = load_plan(None, flags | {"protocols": ("steady",)})
     plan = homes.place_all(plan, homes.named())
-    names.check(plan.models, plan.engines)
-    homes.check(plan.engines)
+    names.check_names(plan.models, plan.engines)
+    homes.check_homes(plan.engines)
     (cell,) = expand(plan, names.default_form)
-    sources = tuple(audio_input.check(()).sources)
-    host = environment.describe(audio=[s.name for s in sources], audio_s=0.0, weights="")
+    sources = tuple(audio_input.check_audio(()).sources)
+    host = environment.describe_host(audio=[s.name for s in sources], audio_s=0.0, weights="")
     with tempfile.TemporaryDirectory(prefix="rtfbench-doctor-") as scratch:
         folder = RunFolder.create(Path(scratch), overwrite=False, resume=False)
         with progress_on_stderr() as progress:
-            settings = Settings(folder=folder, sources=sources, progress=progress)
-            prepared = settings.prepare_one(cell)
+            context = RunContext(folder=folder, sources=sources, progress=progress)
+            prepared = context.prepare_one(cell)
             job = Job.of(prepared)
             folder.append(job.data.declaration)
-            took_s = Group([job], settings).measure_first(
+            took_s = Group([job], context).measure_first(
                 share_s=budget_s, longest_s=budget_s, sessions=plan.sessions
             )
         summary = summarize(host, list(folder.cells().values()))

@@ -11,7 +11,7 @@ from bench.embed.embeddings import Named, text_line
 from bench.extract import report
 from bench.extract.listing import Listing, Todo, from_list, from_paths
 from bench.extract.messages import Embedding
-from bench.extract.options import ModelOptions, setting_for, workers
+from bench.extract.options import ModelOptions, setup_for, workers
 from bench.extract.pool import ExtractError, Finished
 from bench.extract.result import ResultFile
 from frontends.audio import AudioError
@@ -35,17 +35,17 @@ def extract(
     listing = _listing(wav_scp, wavs)
     if result is None and (resume or overwrite):
         raise InputError("--resume and --overwrite need --result: they are about a file")
-    setting = setting_for(options, phase=report.say_on_terminal, note=report.say)
+    setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
     with ExitStack() as stack:
         file = stack.enter_context(ResultFile(result)) if result else None
-        present = file.begin(setting, resume=resume, overwrite=overwrite) if file else None
+        present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
         todo = Todo(listing, present)
         told = stack.enter_context(report.on_stderr(todo.count))
         tally, began_s = report.Tally(), time.monotonic()
         jobs = min(jobs, todo.count)
         stopped = failed = ""
         try:
-            with workers(setting, options, jobs=jobs, timeout_s=timeout_s) as pool:
+            with workers(setup, options, jobs=jobs, timeout_s=timeout_s) as pool:
                 for finished in pool.embed(todo):
                     _write(finished, file)
                     told.line(tally.add(finished))

@@ -13,7 +13,7 @@ from bench.gate import baseline as baselines
 from bench.gate import report, stored
 from bench.gate.baseline import MARGIN, Baseline
 from bench.gate.comparison import Comparison
-from bench.gate.verdict import Answer, Line, overall
+from bench.gate.verdict import Answer, Ruling, overall
 from bench.results.store import RECORDS, RunFolder
 
 PASS, REGRESSION, INCONCLUSIVE = 0, 1, 3
@@ -44,7 +44,7 @@ def gate(
     """Hold what is installed against a baseline, and return the exit status."""
     if (baseline is None) == (revision is None):
         raise InputError("name one of --baseline FILE and --against-rev REVISION")
-    held = baselines.load(baseline) if baseline else Baseline(revision=revision)
+    held = baselines.load_baseline(baseline) if baseline else Baseline(revision=revision)
     return _run(Comparison.with_baseline(held, budget_s=budget_s, most=max_regression), wanted)
 
 
@@ -83,7 +83,7 @@ def _run(asked: Comparison, wanted: Wanted) -> int:
 
 def _compare_stored(base: Path, candidate: Path, *, most: float, wanted: Wanted) -> int:
     before, after = (read_summary(RunFolder(path)) for path in (base, candidate))
-    lines = stored.compare(before, after, margin=MARGIN, most=most)
+    lines = stored.compare_runs(before, after, margin=MARGIN, most=most)
     if not lines:
         raise InputError(f"{base} and {candidate}: no ratio was measured in both")
     notes = [stored.WHY_NO_ABSOLUTE]
@@ -95,7 +95,7 @@ def _compare_stored(base: Path, candidate: Path, *, most: float, wanted: Wanted)
 
 
 def _tell(
-    lines: list[Line], title: str, seconds: float, wanted: Wanted, notes: Sequence[str] = ()
+    lines: list[Ruling], title: str, seconds: float, wanted: Wanted, notes: Sequence[str] = ()
 ) -> int:
     text = report.markdown(lines, title=title, notes=notes)
     print(text)

@@ -17,9 +17,9 @@ REPLAY = "replay.md"
 
 def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
     """Measure what a claim was measured with, print both, and return the exit status."""
-    claim = claims.on(claims.load(name), lambda engine: homes.place(engine, homes.named()))
+    claim = claims.on(claims.load_claim(name), lambda engine: homes.place(engine, homes.named()))
     users = _users(claim, name)
-    homes.check(_engines(claim))
+    homes.check_homes(_engines(claim))
     cells = claims.cells(claim, names.default_form)
     flags = {} if budget_s is None else {"budget_s": budget_s}
     try:
@@ -44,8 +44,8 @@ def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: P
 
 def list_claims() -> int:
     """Print the claims that come with the package."""
-    for name in claims.names():
-        claim = claims.load(name)
+    for name in claims.claim_names():
+        claim = claims.load_claim(name)
         print(f"{name}: {claim.title} ({claim.source})")
     return command.OK
 
@@ -54,10 +54,10 @@ def _users(claim: claims.Claim, name: str) -> dict[str, UserModel]:
     """Refuse unknown models, engines and settings, and return the models that are files."""
     models = [row.model for row in claim.row]
     try:
-        names.check(models, _engines(claim))
+        names.check_names(models, _engines(claim))
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    return user_models.load_all(models)
+    return user_models.load_user_models(models)
 
 
 def _engines(claim: claims.Claim) -> list[str]:

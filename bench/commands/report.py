@@ -10,7 +10,7 @@ from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.embed import trial_check
 from bench.report import exports, html, markdown, plots, terminal
-from bench.results.records import Summary
+from bench.results.rows import Summary
 from bench.results.store import PAGE, PLOTS, RECORDS, RunFolder
 from bench.results.summary import summarize
 

@@ -16,13 +16,14 @@ from bench.commands.report import read_summary, to_json, write_page
 from bench.embed import audio_input, trial_check
 from bench.machine import environment
 from bench.measure.runner import Runner
-from bench.measure.session import Settings
+from bench.measure.session import RunContext
 from bench.models import homes, names, user_models
 from bench.models.user_models import UserModel
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, expand
 from bench.report import markdown, terminal
-from bench.results.records import Cell, Summary
+from bench.results.cells import Cell
+from bench.results.rows import Summary
 from bench.results.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -62,7 +63,7 @@ def progress_on_stderr() -> Iterator[RichProgress]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRun:
     """A run that ended: its folder, its result and the exit status that it calls for."""
 
     folder: RunFolder
@@ -91,7 +92,7 @@ def run(
     folders = homes.named(mnn_home, mnn_mini_home, specs=homes.engines(plan))
     plan = homes.place_all(plan, folders)
     users = _users(plan)
-    homes.check(homes.engines(plan))
+    homes.check_homes(homes.engines(plan))
     cells = user_models.fit(
         expand(plan, names.default_form),
         users,
@@ -128,7 +129,7 @@ def measure(
     channel: int | None = None,
     resample: bool = False,
     trials: Path | None = None,
-) -> Measured:
+) -> MeasuredRun:
     """Measure cells into a folder and write their result.
 
     Args:
@@ -142,7 +143,7 @@ def measure(
         resample: whether other sample rates are converted.
         trials: pairs of recordings that each cell's embeddings are to tell apart.
     """
-    checked = audio_input.check(plan.audio, channel=channel, resample=resample)
+    checked = audio_input.check_audio(plan.audio, channel=channel, resample=resample)
     *others, last = checked.errors or ("",)
     for error in others:
         _complain(error)
@@ -153,7 +154,7 @@ def measure(
     if trials is not None:
         trial_check.check_covered(trials, [source.name for source in checked.sources])
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
-    host = environment.describe(
+    host = environment.describe_host(
         audio=[source.name for source in checked.sources],
         audio_s=checked.audio_s,
         weights=_weights(cells, users),
@@ -164,7 +165,7 @@ def measure(
     status = BAD_INPUT if checked.errors else OK
     try:
         with progress_on_stderr() as progress:
-            settings = Settings(
+            context = RunContext(
                 folder=folder,
                 sources=tuple(checked.sources),
                 progress=progress,
@@ -172,13 +173,13 @@ def measure(
                 timeout_s=plan.timeout_s,
                 precision=plan.precision,
             )
-            Runner(plan, settings, users=users).run(cells)
+            Runner(plan, context, users=users).run(cells)
     except KeyboardInterrupt:
         status = INTERRUPTED
     summary = write_results(folder)
     if status == OK and any(cell.status != "ok" for cell in summary.cells):
         status = SOME_FAILED
-    return Measured(folder, summary, status)
+    return MeasuredRun(folder, summary, status)
 
 
 def write_results(folder: RunFolder) -> Summary:
@@ -190,10 +191,10 @@ def write_results(folder: RunFolder) -> Summary:
 
 
 def _users(plan: Plan) -> dict[str, UserModel]:
-    """Refuse unknown models, engines and settings, and return the models that are files."""
+    """Refuse unknown models, engines and context, and return the models that are files."""
     models = dict.fromkeys(model for axes in plan.sweeps for model in axes.models)
-    names.check(models, homes.engines(plan))
-    return user_models.load_all(
+    names.check_names(models, homes.engines(plan))
+    return user_models.load_user_models(
         models, input_name=plan.input, output_name=plan.output, reference=plan.reference
     )
 

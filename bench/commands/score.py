@@ -46,7 +46,7 @@ def _load(path: Path, wanted: frozenset[str]) -> dict[str, FloatArray]:
     """Return the embeddings that are wanted; those of one file have one length."""
     found: dict[str, FloatArray] = {}
     dim = 0
-    for name, embedding_D in embeddings.read(path):
+    for name, embedding_D in embeddings.read_embeddings(path):
         dim = dim or len(embedding_D)
         if len(embedding_D) != dim:
             raise InputError(

@@ -6,7 +6,7 @@ from bench.base.errors import InputError
 from bench.embed.scoring import similarity
 from bench.extract import report
 from bench.extract.messages import Unusable
-from bench.extract.options import ModelOptions, setting_for, workers
+from bench.extract.options import ModelOptions, setup_for, workers
 from bench.extract.pool import ExtractError
 from engines.protocol import FloatArray
 from frontends.find import Utterance
@@ -18,8 +18,8 @@ def verify(options: ModelOptions, *, enroll: Path, test: Path, threshold: float)
     """Compare two recordings, print score and decision, and return the exit status."""
     utterances = [Utterance("enroll", enroll), Utterance("test", test)]
     embeddings: list[FloatArray] = []
-    setting = setting_for(options, phase=report.say_on_terminal, note=report.say)
-    with workers(setting, options) as pool:
+    setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
+    with workers(setup, options) as pool:
         try:
             for utterance, answer in pool.embed(utterances):
                 if isinstance(answer, Unusable):

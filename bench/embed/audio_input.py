@@ -38,7 +38,9 @@ def read_source(source: Source) -> Waveform:
     return read_audio(source.path, channel=source.channel, resample=source.resample)
 
 
-def check(paths: Sequence[Path], *, channel: int | None = None, resample: bool = False) -> Checked:
+def check_audio(
+    paths: Sequence[Path], *, channel: int | None = None, resample: bool = False
+) -> Checked:
     """Find and read every utterance once; one that cannot be used is an error, not the end.
 
     Args:

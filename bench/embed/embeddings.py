@@ -52,7 +52,7 @@ def parse_line(line: str) -> Named:
     return Named(name, embedding_D)
 
 
-def read(path: Path) -> Iterator[Named]:
+def read_embeddings(path: Path) -> Iterator[Named]:
     """Yield the embeddings of a file in its order; the ending tells the format.
 
     Raises:

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.results.records import Parity
+from bench.results.cells import Parity
 from engines.protocol import FloatArray
 
 #: A larger error, relative to the reference's largest value, is a wrong output.
 MAX_REL_ERR = 1e-3
 
 
-def compare(embeddings_CD: FloatArray, reference_CD: FloatArray) -> Parity:
+def parity_of(embeddings_CD: FloatArray, reference_CD: FloatArray) -> Parity:
     """Compare the embeddings of an utterance's chunks with the reference's.
 
     Args:

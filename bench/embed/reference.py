@@ -36,7 +36,7 @@ def path_of(request: ReferenceRequest, model_key: str) -> Path:
     return cache_folder() / "references" / f"{request.model}-{key}.npz"
 
 
-def save(path: Path, chunk_embeddings_CD: dict[str, FloatArray]) -> None:
+def save_reference(path: Path, chunk_embeddings_CD: dict[str, FloatArray]) -> None:
     """Write the chunks' embeddings of every utterance."""
     with replacing(path) as part:
         np.savez(
@@ -47,8 +47,8 @@ def save(path: Path, chunk_embeddings_CD: dict[str, FloatArray]) -> None:
         )
 
 
-def load(path: Path) -> dict[str, FloatArray]:
-    """Return utterance -> float32 [C, D], as `save` wrote it."""
+def load_reference(path: Path) -> dict[str, FloatArray]:
+    """Return utterance -> float32 [C, D], as `save_reference` wrote it."""
     with np.load(path, allow_pickle=False) as stored:
         ends = np.cumsum(stored["num_chunks"])
         rows = np.split(stored["embeddings"], ends[:-1])

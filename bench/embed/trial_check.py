@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.base.errors import InputError
 from bench.embed import embeddings
 from bench.embed.trials import Trial, names_of, rates, read_trials, score
-from bench.results.records import Summary
+from bench.results.rows import Summary
 from bench.results.store import TRIALS, RunFolder
 
 
@@ -52,5 +52,5 @@ def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Su
 def _eer(trials: Sequence[Trial], path: Path) -> float | None:
     if not path.exists():
         return None
-    found = rates(trials, score(trials, dict(embeddings.read(path))))
+    found = rates(trials, score(trials, dict(embeddings.read_embeddings(path))))
     return found.eer if found else None

@@ -11,7 +11,7 @@ from bench.base.values import Value
 from engines.protocol import FloatArray, ModelArtifact
 
 
-class Setting(Value):
+class ExtractionSetup(Value):
     """All that decides what an embedding is; equal settings give equal embeddings.
 
     `chunk_samples` is the length of a chunk, -1 for the whole utterance.
@@ -24,7 +24,7 @@ class Setting(Value):
     channel: int | None = None
     resample: bool = False
 
-    def differences(self, other: "Setting") -> list[str]:
+    def differences(self, other: "ExtractionSetup") -> list[str]:
         """Say in which respects two settings differ; where a model file lies is none."""
         mine, theirs = self._facts(), other._facts()
         return [
@@ -44,10 +44,10 @@ class Setting(Value):
         }
 
 
-class WorkerSpec(Value):
+class EmbedderSpec(Value):
     """All that a worker needs to know."""
 
-    setting: Setting
+    setup: ExtractionSetup
     threads: int
     cores: tuple[int, ...]
 

@@ -1,4 +1,4 @@
-"""From the options of a command to the setting, and to workers that are ready for it."""
+"""From the options of a command to the setup, and to workers that are ready for it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from bench.base.cache import cache_folder
 from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.embed.pipeline import chunk_samples_for
-from bench.extract.messages import Setting
+from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
 from bench.models import homes
@@ -41,9 +41,9 @@ class ModelOptions:
     mnn_mini_home: Path | None = None
 
 
-def setting_for(
+def setup_for(
     options: ModelOptions, *, phase: Callable[[str], None], note: Callable[[str], None]
-) -> Setting:
+) -> ExtractionSetup:
     """Return what computes the embeddings, the model file made if need be.
 
     Args:
@@ -64,7 +64,7 @@ def setting_for(
         chosen(registry.get(spec.name), SessionOptions(options.threads, spec.settings))
     except (ValueError, EngineError) as error:
         raise InputError(str(error)) from error
-    homes.check([text])
+    homes.check_homes([text])
     if options.threads > len(usable_cores()):
         raise InputError(
             f"--threads {options.threads}: this process may use {len(usable_cores())} cores"
@@ -91,7 +91,7 @@ def setting_for(
     if chunk_samples not in (options.chunk_samples, DEFAULT_CHUNK_SAMPLES):
         frames = f"{artifact.num_frames} frames ({chunk_samples} samples)"
         note(f"{artifact.path}: a static model, which takes chunks of {frames}")
-    return Setting(
+    return ExtractionSetup(
         artifact=artifact,
         engine=spec.name,
         settings=spec.settings,
@@ -103,13 +103,17 @@ def setting_for(
 
 @contextmanager
 def workers(
-    setting: Setting, options: ModelOptions, *, jobs: int = 1, timeout_s: float | None = None
+    setup: ExtractionSetup,
+    options: ModelOptions,
+    *,
+    jobs: int = 1,
+    timeout_s: float | None = None,
 ) -> Iterator[Pool]:
-    """Run a pool for a setting until the block ends."""
+    """Run a pool for a setup until the block ends."""
     with (
         TemporaryDirectory(prefix="rtfbench-") as logs,
         Pool(
-            setting,
+            setup,
             jobs=jobs,
             threads=options.threads,
             cores=usable_cores(),

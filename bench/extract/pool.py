@@ -17,13 +17,13 @@ from typing import NamedTuple
 from bench.base.child import Child, ChildDied, ChildError, ChildSilent
 from bench.extract.messages import (
     ANSWER,
+    EmbedderSpec,
     Embedding,
+    ExtractionSetup,
     Opened,
     Refused,
-    Setting,
     Task,
     Unusable,
-    WorkerSpec,
 )
 from frontends.find import Utterance
 
@@ -53,7 +53,7 @@ class Finished(NamedTuple):
 class WorkerChild(Child[Opened | Refused | Embedding | Unusable]):
     """A process with one session."""
 
-    def __init__(self, spec: WorkerSpec, number: int, logs: Path) -> None:
+    def __init__(self, spec: EmbedderSpec, number: int, logs: Path) -> None:
         super().__init__(
             "bench.extract.worker", spec, f"worker-{number}", logs=logs, replies=ANSWER
         )
@@ -71,7 +71,7 @@ class Try:
 class Member:
     """A place in the pool: its present process and the tasks that it has, the first one running."""
 
-    spec: WorkerSpec
+    spec: EmbedderSpec
     number: int
     child: WorkerChild
     tries: deque[Try] = field(default_factory=deque)
@@ -80,14 +80,14 @@ class Member:
 
 
 class Pool:
-    """Workers for one setting. Use it as a context: its end ends the workers.
+    """Workers for one setup. Use it as a context: its end ends the workers.
 
     Clock is an argument so that tests need not wait.
     """
 
     def __init__(
         self,
-        setting: Setting,
+        setup: ExtractionSetup,
         *,
         jobs: int,
         threads: int,
@@ -99,7 +99,7 @@ class Pool:
         """Start the workers.
 
         Args:
-            setting: what they compute.
+            setup: what they compute.
             jobs: how many there are.
             threads: of each.
             cores: those that may be used; if there are enough, each worker gets its own.
@@ -114,9 +114,7 @@ class Pool:
         for number in range(jobs):
             own = cores[number * threads : (number + 1) * threads]
             pinned = jobs * threads <= len(cores)
-            spec = WorkerSpec(
-                setting=setting, threads=threads, cores=tuple(own if pinned else cores)
-            )
+            spec = EmbedderSpec(setup=setup, threads=threads, cores=tuple(own if pinned else cores))
             self._members.append(Member(spec, number, WorkerChild(spec, number, logs)))
 
     def __enter__(self) -> "Pool":

@@ -15,7 +15,7 @@ from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.embed import embeddings
 from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
-from bench.extract.messages import Setting
+from bench.extract.messages import ExtractionSetup
 from bench.extract.present import Present
 
 BINARY = {".npz": embeddings.write_npz, ".ark": embeddings.write_ark, ".scp": embeddings.write_ark}
@@ -27,7 +27,7 @@ class ResultFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
-        self._setting_path = path.with_name(f"{path.name}.part.json")
+        self._setup_path = path.with_name(f"{path.name}.part.json")
         self._writer = BINARY.get(path.suffix.lower())
         self._digits = EXACT_DIGITS if self._writer else TEXT_DIGITS
         self._fd = -1
@@ -47,11 +47,11 @@ class ResultFile:
         """Whether the part file holds nothing that would be lost."""
         return os.fstat(self._fd).st_size == 0
 
-    def begin(self, setting: Setting, *, resume: bool, overwrite: bool) -> Present | None:
+    def begin(self, setup: ExtractionSetup, *, resume: bool, overwrite: bool) -> Present | None:
         """Make the part file, or take up the one that is there.
 
         Args:
-            setting: what the embeddings are computed with.
+            setup: what the embeddings are computed with.
             resume: go on with a part file, or with a finished result that lacks utterances.
             overwrite: throw a part file away.
 
@@ -60,7 +60,7 @@ class ResultFile:
 
         Raises:
             InputError: there is a part file and neither was asked for, it was made with another
-                setting, or the place cannot be written.
+                setup, or the place cannot be written.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,13 +77,13 @@ class ResultFile:
             if not resume:
                 os.ftruncate(self._fd, 0)
             elif begun:
-                self._check_setting(setting)
+                self._check_setup(setup)
                 _mend(self.part, self._fd)
             elif self.path.exists():
-                for named in embeddings.read(self.path):
+                for named in embeddings.read_embeddings(self.path):
                     self.append(named)
-            with replacing(self._setting_path) as file:
-                file.write_text(setting.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            with replacing(self._setup_path) as file:
+                file.write_text(setup.model_dump_json(indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.path}: cannot write here ({error.strerror})") from error
         return Present(self.part) if resume else None
@@ -125,7 +125,7 @@ class ResultFile:
             if self._writer is None:
                 self.part.replace(self.path)
             else:
-                self._writer(self.path, lambda: embeddings.read(self.part))
+                self._writer(self.path, lambda: embeddings.read_embeddings(self.part))
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot be written ({error.strerror}); {self.part} holds what is "
@@ -136,7 +136,7 @@ class ResultFile:
 
     def _remove_part(self) -> None:
         self.part.unlink(missing_ok=True)
-        self._setting_path.unlink(missing_ok=True)
+        self._setup_path.unlink(missing_ok=True)
 
     def _lock(self) -> None:
         try:
@@ -147,14 +147,14 @@ class ResultFile:
                 "--result"
             ) from None
 
-    def _check_setting(self, setting: Setting) -> None:
+    def _check_setup(self, setup: ExtractionSetup) -> None:
         """Refuse to mix embeddings of different models or settings in one result."""
         try:
-            content = self._setting_path.read_text(encoding="utf-8")
-            begun = Setting.model_validate_json(content)
+            content = self._setup_path.read_text(encoding="utf-8")
+            begun = ExtractionSetup.model_validate_json(content)
         except (OSError, ValidationError):
             return  # nothing is known of it; the length of its embeddings is checked all the same
-        if different := begun.differences(setting):
+        if different := begun.differences(setup):
             raise InputError(
                 f"{self.part}: was begun with {'; '.join(different)}; take the same, "
                 "or start again with --overwrite"

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.base.child import answer
 from bench.embed.pipeline import Pipeline
-from bench.extract.messages import Embedding, Opened, Refused, Task, Unusable, WorkerSpec
+from bench.extract.messages import EmbedderSpec, Embedding, Opened, Refused, Task, Unusable
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions
 from frontends.audio import AudioError, read_blocks
@@ -26,24 +26,24 @@ NS_PER_S = 1_000_000_000
 class Embedder:
     """An open session behind a front end."""
 
-    def __init__(self, spec: WorkerSpec) -> None:
+    def __init__(self, spec: EmbedderSpec) -> None:
         """Open the session.
 
         Raises:
             EngineError: the runtime is missing or does not take the model.
         """
-        artifact = spec.setting.artifact
-        options = SessionOptions(spec.threads, spec.setting.settings)
-        engine = registry.on(spec.setting.engine, options.settings)
+        artifact = spec.setup.artifact
+        options = SessionOptions(spec.threads, spec.setup.settings)
+        engine = registry.on(spec.setup.engine, options.settings)
         found = engine.probe()
         if not found.ok:
             raise EngineError(f"{engine.name}: {found.reason}")
         support = engine.supports(artifact, options)
         if not support.ok:
             raise EngineError(support.reason)
-        self._setting = spec.setting
+        self._setup = spec.setup
         self._embedding_dim = artifact.embedding_dim
-        self._pipeline = Pipeline.for_model(artifact, spec.setting.chunk_samples)
+        self._pipeline = Pipeline.for_model(artifact, spec.setup.chunk_samples)
         self._session: Session = engine.open(artifact, options)
 
     def embed(self, task: Task) -> Embedding | Unusable:
@@ -58,11 +58,11 @@ class Embedder:
         return Unusable(index=task.index, reason=" ".join(reason.split()))
 
     def _embed(self, task: Task) -> Embedding:
-        setting, config, samples = self._setting, self._pipeline.policy.fbank, 0
+        setup, config, samples = self._setup, self._pipeline.policy.fbank, 0
 
         def counted() -> Iterator[FloatArray]:
             nonlocal samples
-            for block in read_blocks(task.path, channel=setting.channel, resample=setting.resample):
+            for block in read_blocks(task.path, channel=setup.channel, resample=setup.resample):
                 samples += len(block)
                 yield block
 
@@ -89,7 +89,7 @@ class Embedder:
         )
 
 
-def serve(spec: WorkerSpec, fd: int) -> None:
+def serve(spec: EmbedderSpec, fd: int) -> None:
     """Answer tasks until the parent closes the pipe or is gone."""
     try:
         embedder = Embedder(spec)
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("spec", type=Path, help="what to open, and on which cores (JSON)")
     parser.add_argument("--answer-fd", type=int, default=3)
     arguments = parser.parse_args(argv)
-    spec = WorkerSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
+    spec = EmbedderSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
     # Before a runtime is loaded: thread pools take over the affinity that they find.
     os.sched_setaffinity(0, spec.cores)
     serve(spec, arguments.answer_fd)

@@ -12,7 +12,7 @@ from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import Axes
-from bench.results.records import Protocol
+from bench.results.cells import Protocol
 
 #: Engines of this project -> the distribution that a version of theirs is one of.
 DISTRIBUTIONS = {"onnxruntime": "onnxruntime", "mnn": "MNN", "mnn-mini": "MNN"}
@@ -60,13 +60,13 @@ class Baseline(Axes):
         return Side(packages=self.packages, revision=self.revision, model=self.model_file)
 
 
-def load(path: Path) -> Baseline:
+def load_baseline(path: Path) -> Baseline:
     """Read a baseline file.
 
     Raises:
         InputError: unreadable, an unknown key, or a model file with another hash.
     """
-    baseline = toml_files.validate(Baseline, toml_files.read(path, "baseline"), path)
+    baseline = toml_files.validate(Baseline, toml_files.read_toml(path, "baseline"), path)
     if not (baseline.packages or baseline.revision or baseline.model_file):
         raise InputError(
             f"{path}: names nothing to hold against; give packages, revision or model_file"

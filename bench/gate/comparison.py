@@ -11,13 +11,13 @@ from bench.gate import measure, sides
 from bench.gate.baseline import MARGIN, Baseline, Side
 from bench.gate.measure import Found, Sides
 from bench.gate.verdict import criteria
-from bench.measure.session import Progress, Settings
+from bench.measure.session import Progress, RunContext
 from bench.models import homes, names, user_models
 from bench.models.workload import Prepared
 from bench.plan.engine_spec import parse_engine
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, expand
-from bench.results.records import Cell
+from bench.results.cells import Cell
 from bench.results.store import RunFolder
 
 
@@ -92,30 +92,30 @@ class Comparison:
         Raises:
             InputError: a side cannot be prepared.
         """
-        sources = tuple(audio_input.check(()).sources)
+        sources = tuple(audio_input.check_audio(()).sources)
         with TemporaryDirectory(prefix="rtfbench-gate-") as scratch:
-            settings = Settings(
+            context = RunContext(
                 folder=RunFolder.create(Path(scratch), overwrite=False, resume=False),
                 sources=sources,
                 progress=progress,
                 precision=self.margin,
             )
             return measure.run(
-                [self._sides(cell, settings) for cell in self.cells],
-                settings,
+                [self._sides(cell, context) for cell in self.cells],
+                context,
                 criteria(margin=self.margin, most=self.most),
                 budget_s=self.budget_s,
             )
 
-    def _sides(self, cell: Cell, settings: Settings) -> Sides:
+    def _sides(self, cell: Cell, context: RunContext) -> Sides:
         """Prepare both sides of a cell."""
-        phase = settings.progress.phase
+        phase = context.progress.phase
         base, candidate = self.baseline, self.candidate
         name = f"{cell.model}, {candidate.engine or cell.engine_label}, {cell.threads} thr"
         return Sides(
             name=f"{name}, {cell.chunk_samples}, {cell.protocol}",
-            candidate=_prepared(cell, candidate, settings),
-            baseline=_prepared(cell, base, settings),
+            candidate=_prepared(cell, candidate, context),
+            baseline=_prepared(cell, base, context),
             candidate_python=sides.interpreter_for(
                 candidate.packages, candidate.revision, phase=phase
             ),
@@ -123,19 +123,19 @@ class Comparison:
         )
 
 
-def _prepared(cell: Cell, side: Side, settings: Settings) -> Prepared:
+def _prepared(cell: Cell, side: Side, context: RunContext) -> Prepared:
     """Return a side's cell with its files."""
     model = str(side.model) if side.model else cell.model
     # A pinned package is what the side is about: no library that the environment names replaces it.
     folders = {} if side.packages else homes.named()
     engine = homes.place(side.engine or cell.engine_label, folders)
-    names.check([model], [engine])
-    homes.check([engine])
+    names.check_names([model], [engine])
+    homes.check_homes([engine])
     spec = parse_engine(engine)
     form = cell.form if side.engine is None else names.default_form(spec.name)
     update = {"model": model, "engine": spec.name, "settings": spec.settings, "form": form}
-    users = user_models.load_all([model])
+    users = user_models.load_user_models([model])
     (fitting,) = user_models.fit(
         [cell.model_copy(update=update)], users, sizes_given=True, forms_given=False
     )
-    return settings.prepare_one(fitting, users)
+    return context.prepare_one(fitting, users)

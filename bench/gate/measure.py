@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.base.child import Interpreter
-from bench.gate.verdict import Answer, Criterion, Line, Pair, judge, suspects, undecided
+from bench.gate.verdict import Answer, Criterion, Pair, Ruling, judge, suspects, undecided
 from bench.measure.group import GHOST, Group
 from bench.measure.job import Job
-from bench.measure.session import Settings
+from bench.measure.session import RunContext
 from bench.models.workload import Prepared
 from bench.results.contrasts import estimate_ratio
 from bench.results.store import CellData
@@ -33,33 +33,33 @@ class Sides:
 class Found:
     """What a gate found, and what it rests on: the candidates' records, a cell each."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[Ruling, ...]
     seconds: float
     candidates: tuple[CellData, ...]
 
 
-class Measured:
+class GatedCell:
     """A pair on its way: a group of three cells, the ghost being the baseline's."""
 
-    def __init__(self, sides: Sides, settings: Settings) -> None:
+    def __init__(self, sides: Sides, context: RunContext) -> None:
         self.name = sides.name
         self.baseline = Job.of(sides.baseline, sides.baseline_python).replica(BASELINE)
         self.candidate = Job.of(sides.candidate, sides.candidate_python)
         for job in (self.baseline, self.candidate):
-            settings.folder.append(job.data.declaration)
-        self.group = Group([self.baseline, self.candidate], settings)
+            context.folder.append(job.data.declaration)
+        self.group = Group([self.baseline, self.candidate], context)
         #: Criterion -> the number of sessions after which it looked slower.
         self.found_at: dict[str, int] = {}
 
     @property
-    def failure(self) -> Line | None:
+    def failure(self) -> Ruling | None:
         """What ended a side, None where both run."""
         for job, side in ((self.candidate, "candidate"), (self.baseline, "baseline")):
             outcome = job.data.outcome
             if outcome is not None and outcome.status != "ok":
                 wrong = outcome.status == "wrong_output" and side == "candidate"
                 answer: Answer = "regression" if wrong else "inconclusive"
-                return Line(self.name, "parity" if wrong else side, answer, why=outcome.reason)
+                return Ruling(self.name, "parity" if wrong else side, answer, why=outcome.reason)
         return None
 
     def clean(self) -> bool:
@@ -74,13 +74,13 @@ class Measured:
             and estimate.interval[0] <= 1 <= estimate.interval[1]
         )
 
-    def remember(self, lines: Sequence[Line]) -> None:
+    def remember(self, lines: Sequence[Ruling]) -> None:
         """Note what looks slower for the first time: the sessions from here on confirm it."""
         for line in suspects(lines):
             if line.cell == self.name:
                 self.found_at.setdefault(line.criterion, self.group.sessions)
 
-    def sizes(self) -> list[Line]:
+    def sizes(self) -> list[Ruling]:
         """Compare what is no time: memory and the model file."""
         found = {
             "peak RSS": (
@@ -99,7 +99,7 @@ class Measured:
 
 
 def run(
-    sides: Sequence[Sides], settings: Settings, criteria: Sequence[Criterion], *, budget_s: float
+    sides: Sequence[Sides], context: RunContext, criteria: Sequence[Criterion], *, budget_s: float
 ) -> Found:
     """Return the lines of every cell.
 
@@ -107,7 +107,7 @@ def run(
     sessions again. That goes on until all is decided or the budget is spent. Each round takes half
     of what is left, so that what it finds can be confirmed.
     """
-    measured = [Measured(each, settings) for each in sides]
+    measured = [GatedCell(each, context) for each in sides]
     spent_s = 0.0
     for index, each in enumerate(measured):
         share_s = (budget_s / 2 - spent_s) / (len(measured) - index)
@@ -116,7 +116,7 @@ def run(
         )
     while True:
         lines = _judge(measured, criteria)
-        settings.progress.advance(min(spent_s / budget_s, 1.0))
+        context.progress.advance(min(spent_s / budget_s, 1.0))
         waiting = set(undecided(lines))
         wanted = [each for each in measured if each.name in waiting and each.failure is None]
         for each in wanted:
@@ -130,7 +130,7 @@ def run(
             return Found(tuple(lines), spent_s, tuple(each.candidate.data for each in measured))
 
 
-def _judge(measured: Sequence[Measured], criteria: Sequence[Criterion]) -> list[Line]:
+def _judge(measured: Sequence[GatedCell], criteria: Sequence[Criterion]) -> list[Ruling]:
     running = [each for each in measured if each.failure is None]
     lines = judge(
         [Pair(m.name, m.candidate.data, m.baseline.data, m.clean(), m.found_at) for m in running],
@@ -146,11 +146,11 @@ def _peak(job: Job) -> int | None:
 
 def _size_line(
     name: str, what: str, candidate: int | None, baseline: int | None, *, most: float
-) -> Line:
+) -> Ruling:
     """Judge a size: it is the same every time, so the limit itself decides."""
     if not candidate or not baseline:
-        return Line(name, what, "pass", why="not known")
+        return Ruling(name, what, "pass", why="not known")
     ratio = candidate / baseline
     if ratio > 1 + most:
-        return Line(name, what, "regression", ratio, why=f"larger by more than {most:.0%}")
-    return Line(name, what, "pass", ratio)
+        return Ruling(name, what, "regression", ratio, why=f"larger by more than {most:.0%}")
+    return Ruling(name, what, "pass", ratio)

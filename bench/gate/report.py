@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from bench.gate.verdict import Answer, Line, overall
+from bench.gate.verdict import Answer, Ruling, overall
 from bench.report import figures
 from bench.report.markdown import grid
 
@@ -14,7 +14,7 @@ WORDS: dict[Answer, str] = {
 }
 
 
-def markdown(lines: Sequence[Line], *, title: str, notes: Sequence[str] = ()) -> str:
+def markdown(lines: Sequence[Ruling], *, title: str, notes: Sequence[str] = ()) -> str:
     """Return the table with its verdict; fits a job summary and a pull request's comment."""
     texts = [["cell", "", "candidate / baseline", "95 %", "verdict", "why, and what would decide"]]
     texts += [
@@ -33,7 +33,7 @@ def markdown(lines: Sequence[Line], *, title: str, notes: Sequence[str] = ()) ->
     return f"### {title}\n\n**{WORDS[overall(lines)]}**\n\n{table}\n{remarks}"
 
 
-def junit(lines: Sequence[Line], *, title: str, seconds: float) -> str:
+def junit(lines: Sequence[Ruling], *, title: str, seconds: float) -> str:
     """Return JUnit XML: a regression is a failure, inconclusive is skipped."""
     counts = {answer: sum(line.answer == answer for line in lines) for answer in WORDS}
     suite = ET.Element(

@@ -8,8 +8,8 @@ another there. So its interval is widened by a between-host term.
 import math
 from collections.abc import Iterator
 
-from bench.gate.verdict import Answer, Line
-from bench.results.records import Environment, Ratio, Summary
+from bench.gate.verdict import Answer, Ruling
+from bench.results.rows import Environment, Ratio, Summary
 
 #: Two hosts may turn a ratio by this much (one standard deviation, a working assumption); one host
 #: in two hours by less.
@@ -31,7 +31,7 @@ def same_host(first: Environment, second: Environment) -> bool:
     return fingerprint(first) == fingerprint(second)
 
 
-def compare(base: Summary, candidate: Summary, *, margin: float, most: float) -> list[Line]:
+def compare_runs(base: Summary, candidate: Summary, *, margin: float, most: float) -> list[Ruling]:
     """Return a line for every ratio that both runs have."""
     extra = BETWEEN_HOURS if same_host(base.environment, candidate.environment) else BETWEEN_HOSTS
     old = {_key(ratio): ratio for ratio in base.ratios}
@@ -45,7 +45,7 @@ def _lines(
     extra: float,
     margin: float,
     most: float,
-) -> Iterator[Line]:
+) -> Iterator[Ruling]:
     for ratio in candidate.ratios:
         before = old.get(_key(ratio))
         if before is None:
@@ -57,14 +57,14 @@ def _lines(
         what = f"× {ratio.reference}"
         change = ratio.ratio / before.ratio
         if before.ci95 is None or ratio.ci95 is None:
-            yield Line(name, what, "inconclusive", change, why="a run has no interval")
+            yield Ruling(name, what, "inconclusive", change, why="a run has no interval")
             continue
         half = math.sqrt(
             sum((math.log(ci[1] / ci[0]) / 2) ** 2 for ci in (before.ci95, ratio.ci95))
             + (1.96 * extra) ** 2
         )
         interval = (change * math.exp(-half), change * math.exp(half))
-        yield Line(name, what, _answer(interval, margin, most), change, interval)
+        yield Ruling(name, what, _answer(interval, margin, most), change, interval)
 
 
 def _answer(interval: tuple[float, float], margin: float, most: float) -> Answer:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.results.contrasts import PartNs, contrasts
-from bench.results.records import Record
+from bench.results.lines import Record
 from bench.results.stats import Interval, clustered_signed_rank_p, holm, ratio_estimate
 from bench.results.store import CellData
 
@@ -36,7 +36,7 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class Line:
+class Ruling:
     """What was found of one criterion of one cell."""
 
     cell: str
@@ -68,7 +68,9 @@ def _own_ns(record: Record) -> int:
     return record.processing_ns - record.frontend_ns - record.engine_ns
 
 
-def compare(criterion: Criterion, candidate: CellData, baseline: CellData) -> list[list[float]]:
+def session_contrasts(
+    criterion: Criterion, candidate: CellData, baseline: CellData
+) -> list[list[float]]:
     """Return log(candidate / baseline), a list a session."""
     found = contrasts(candidate, baseline, part_ns=criterion.part_ns)
     # What happens once a session has one value in it, however many blocks repeat it.
@@ -90,15 +92,15 @@ class Pair:
     found_at: Mapping[str, int] = field(default_factory=dict)
 
 
-def judge(pairs: Sequence[Pair], criteria: Sequence[Criterion]) -> list[Line]:
+def judge(pairs: Sequence[Pair], criteria: Sequence[Criterion]) -> list[Ruling]:
     """Judge every criterion of every cell; its tests are adjusted for there being many (Holm)."""
     lines = [_judge_all(criterion, pairs) for criterion in criteria]
     return [line for of_pair in zip(*lines, strict=True) for line in of_pair]
 
 
-def _judge_all(criterion: Criterion, pairs: Sequence[Pair]) -> list[Line]:
+def _judge_all(criterion: Criterion, pairs: Sequence[Pair]) -> list[Ruling]:
     """Judge one criterion of every cell."""
-    logs = [compare(criterion, pair.candidate, pair.baseline) for pair in pairs]
+    logs = [session_contrasts(criterion, pair.candidate, pair.baseline) for pair in pairs]
     first = [x[: pair.found_at.get(criterion.name)] for pair, x in zip(pairs, logs, strict=True)]
     p_values = holm([clustered_signed_rank_p(x, math.log1p(criterion.margin)) for x in first])
     return [
@@ -106,17 +108,17 @@ def _judge_all(criterion: Criterion, pairs: Sequence[Pair]) -> list[Line]:
     ]
 
 
-def suspects(lines: Sequence[Line]) -> list[Line]:
+def suspects(lines: Sequence[Ruling]) -> list[Ruling]:
     """Return what may be slower: fresh sessions are to confirm it."""
     return [line for line in lines if line.p is not None and line.p <= ALPHA]
 
 
-def undecided(lines: Sequence[Line]) -> list[str]:
+def undecided(lines: Sequence[Ruling]) -> list[str]:
     """Return the cells that more sessions may decide."""
     return list(dict.fromkeys(line.cell for line in lines if line.answer == "inconclusive"))
 
 
-def overall(lines: Sequence[Line]) -> Answer:
+def overall(lines: Sequence[Ruling]) -> Answer:
     """Return the answer for all lines together."""
     answers = {line.answer for line in lines}
     if "regression" in answers:
@@ -124,13 +126,13 @@ def overall(lines: Sequence[Line]) -> Answer:
     return "inconclusive" if "inconclusive" in answers or not lines else "pass"
 
 
-def _line(pair: Pair, criterion: Criterion, logs: Sequence[Sequence[float]], *, p: float) -> Line:
+def _line(pair: Pair, criterion: Criterion, logs: Sequence[Sequence[float]], *, p: float) -> Ruling:
     estimate = ratio_estimate(logs)
     if estimate is None:
-        return Line(pair.name, criterion.name, "inconclusive", why="nothing was measured")
+        return Ruling(pair.name, criterion.name, "inconclusive", why="nothing was measured")
 
-    def line(answer: Answer, why: str = "") -> Line:
-        return Line(pair.name, criterion.name, answer, estimate.ratio, estimate.interval, p, why)
+    def line(answer: Answer, why: str = "") -> Ruling:
+        return Ruling(pair.name, criterion.name, answer, estimate.ratio, estimate.interval, p, why)
 
     if p <= ALPHA:
         if not pair.clean:

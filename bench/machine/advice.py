@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Machine:
+class HostSettings:
     """Settings of a host that move times; None where it does not tell.
 
     `governors` are the cores' frequency policies, `siblings` whether two of the usable cores are
@@ -22,7 +22,9 @@ class Machine:
     virtual: bool
 
 
-def read(usable: list[int], *, load_average_1min: float, root: Path = Path("/")) -> Machine:
+def read_settings(
+    usable: list[int], *, load_average_1min: float, root: Path = Path("/")
+) -> HostSettings:
     """Return the machine that files below a root describe.
 
     Args:
@@ -34,7 +36,7 @@ def read(usable: list[int], *, load_average_1min: float, root: Path = Path("/"))
     governors = [_text(cpus / f"cpu{core}/cpufreq/scaling_governor") for core in usable]
     siblings = [_text(cpus / f"cpu{core}/topology/thread_siblings_list") for core in usable]
     known = [each for each in siblings if each is not None]
-    return Machine(
+    return HostSettings(
         usable_cores=len(usable),
         governors=frozenset(filter(None, governors)) or None,
         turbo=_turbo(cpus),
@@ -45,7 +47,7 @@ def read(usable: list[int], *, load_average_1min: float, root: Path = Path("/"))
     )
 
 
-def advise(machine: Machine) -> Iterator[str]:
+def advise(machine: HostSettings) -> Iterator[str]:
     """Yield a line for everything that could be better, with its cure."""
     if machine.governors and machine.governors != {"performance"}:
         names = ", ".join(sorted(machine.governors))

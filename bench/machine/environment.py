@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.results.records import Environment
+from bench.results.rows import Environment
 
 PACKAGES = ("numpy", "onnxruntime", "MNN", "torch", "onnx", "onnxscript", "soundfile")
 
@@ -19,7 +19,7 @@ def usable_cores() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
-def describe(*, audio: Iterable[str], audio_s: float, weights: str) -> Environment:
+def describe_host(*, audio: Iterable[str], audio_s: float, weights: str) -> Environment:
     """Return the environment as it is now.
 
     Args:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
-from bench.results.records import Health
+from bench.results.lines import Health
 
 T = TypeVar("T")
 JIFFY_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -30,7 +30,7 @@ class Counters:
     switches: int | None
 
 
-def read(pids: Iterable[int]) -> Counters:
+def read_counters(pids: Iterable[int]) -> Counters:
     """Return the totals of the machine, and of these processes with this one."""
     processes = [*pids, os.getpid()]
     times = _try(_cpu_times_s)

@@ -25,7 +25,8 @@ from bench.embed.pipeline import Embedded, Pipeline
 from bench.machine import threads
 from bench.measure.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.measure.slowed import Slowed
-from bench.results.records import Effective, Outcome, Parity, Record, Status
+from bench.results.cells import Effective, Parity, Status
+from bench.results.lines import Outcome, Record
 from engines import registry
 from engines.protocol import Engine, EngineError, FloatArray, Session, SessionOptions
 from frontends.audio import Waveform
@@ -42,7 +43,7 @@ class CellEnd(Exception):
         self.parity = parity
 
 
-class Opened(NamedTuple):
+class LoadedSession(NamedTuple):
     """A session and how long it took to open, in nanoseconds."""
 
     session: Session
@@ -64,12 +65,12 @@ class CellWorker:
         self._options = SessionOptions(spec.cell.threads, spec.cell.settings)
         self._pipeline = Pipeline(spec.cell.chunk_samples)
         self._waveforms = {source.name: read_source(source) for source in spec.sources}
-        self._reference_CD = reference.load(spec.reference)
+        self._reference_CD = reference.load_reference(spec.reference)
         self._engine = _engine(spec, self._options)
         self._parities: list[Parity] = []
         self._embeddings: dict[str, FloatArray] = {}
         self._effective: Effective = {}
-        self._kept: Opened | None = None
+        self._kept: LoadedSession | None = None
         self._first_chunk_ns = 0
 
     def loaded(self) -> Loaded:
@@ -163,20 +164,20 @@ class CellWorker:
             self._check(name, self._pipeline.embed(self._kept.session, waveform))
         return memory_now()
 
-    def _open(self) -> Opened:
+    def _open(self) -> LoadedSession:
         before = time.perf_counter_ns()
         session = self._engine.open(self._spec.artifact, self._options)
         load_ns = time.perf_counter_ns() - before
         if self._spec.cell.slowdown:
             session = Slowed(session, self._spec.cell.slowdown)
-        return Opened(session, load_ns)
+        return LoadedSession(session, load_ns)
 
     def _timed(
         self,
         order: Measure,
         name: str,
         waveform: Waveform,
-        opened: Opened,
+        opened: LoadedSession,
         first_chunk_ns: int | None,
     ) -> Record:
         """Measure one utterance; its embedding is checked after the clock stopped."""
@@ -203,7 +204,7 @@ class CellWorker:
         )
 
     def _check(self, name: str, embedded: Embedded) -> None:
-        found = parity.compare(embedded.chunk_embeddings_CD, self._reference_CD[name])
+        found = parity.parity_of(embedded.chunk_embeddings_CD, self._reference_CD[name])
         self._parities.append(found)
         self._embeddings[name] = embedded.embedding_D
         if not found.ok:

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from bench.measure import schedule
 from bench.measure.job import Job
 from bench.measure.messages import Ready
-from bench.measure.session import Session, Settings
+from bench.measure.session import MeasuringSession, RunContext
 from bench.results.contrasts import group_ratios
-from bench.results.records import SLOTS, Course
+from bench.results.lines import SLOTS, Course
 
 GHOST = "ghost"
 
@@ -16,11 +16,11 @@ GHOST = "ghost"
 class Group:
     """The cells that take turns, and how far their measuring is."""
 
-    def __init__(self, jobs: Sequence[Job], settings: Settings, *, ghost: bool = True) -> None:
+    def __init__(self, jobs: Sequence[Job], context: RunContext, *, ghost: bool = True) -> None:
         self.jobs = list(jobs)
-        self._settings = settings
+        self._context = context
         self._wants_ghost = ghost
-        self._course: schedule.Course | None = None
+        self._course: schedule.Schedule | None = None
         self._portions: list[tuple[str, ...]] = []
         self._block_s = 0.0
         self._sessions = 0
@@ -63,7 +63,7 @@ class Group:
         """
         took_s = 0.0
         with ExitStack() as stack:
-            session = Session(0, self._settings, stack)
+            session = MeasuringSession(0, self._context, stack)
             if self._wants_ghost:
                 self._add_ghost()
             session.start(self.running)
@@ -104,15 +104,17 @@ class Group:
         """End what was cut short; what has come to a look stays."""
         for job in self.running:
             if job.data.outcome is None:
-                job.end(self._settings.folder, "failed", "interrupted")
+                job.end(self._context.folder, "failed", "interrupted")
 
     def _add_ghost(self) -> None:
         """Enter the reference a second time, before anything starts: it must not come last."""
         ghost = self.running[0].replica(GHOST)
-        self._settings.folder.append(ghost.data.declaration)
+        self._context.folder.append(ghost.data.declaration)
         self.jobs.append(ghost)
 
-    def _declare(self, session: Session, share_s: float, longest_s: float, sessions: int) -> None:
+    def _declare(
+        self, session: MeasuringSession, share_s: float, longest_s: float, sessions: int
+    ) -> None:
         """Split the utterances into slots, and declare sessions, blocks and looks."""
         known = [job.ready for job in self.running if job.ready is not None]
         slowest_s = max(ready.chunk_ns for ready in known) / 1e9
@@ -129,13 +131,13 @@ class Group:
             cell_id=self.running[0].cell_id,
             looks=self._course.looks,
             alpha=self._course.alpha,
-            precision=self._settings.precision,
+            precision=self._context.precision,
             blocks=self._course.blocks,
             portions=len(self._portions),
         )
         for job in self.running:
             job.data.course = line
-        self._settings.folder.append(line)
+        self._context.folder.append(line)
 
     def _slot_s(self, ready: Ready, chunks: Mapping[str, int]) -> float:
         """Return how long a slot takes about."""
@@ -149,18 +151,18 @@ class Group:
     def _one_more(self, blocks: int) -> float:
         """Measure a session of so many blocks."""
         with ExitStack() as stack:
-            session = Session(self._sessions, self._settings, stack)
+            session = MeasuringSession(self._sessions, self._context, stack)
             session.start(self.running)
             return self._measure(session, blocks)
 
-    def _measure(self, session: Session, blocks: int | None = None) -> float:
+    def _measure(self, session: MeasuringSession, blocks: int | None = None) -> float:
         """Return the seconds that the blocks of a session took."""
         assert self._course is not None
         blocks = blocks or self._course.blocks
-        cell, clock = self.jobs[0].cell, self._settings.clock
+        cell, clock = self.jobs[0].cell, self._context.clock
         began_s = clock()
         for block in range(blocks):
-            self._settings.progress.phase(
+            self._context.progress.phase(
                 f"session {self._sessions + 1}, block {block + 1} of {blocks}: "
                 f"{cell.model}, {cell.threads} threads, {cell.chunk_samples} samples, "
                 f"{cell.protocol}"
@@ -177,4 +179,4 @@ class Group:
     def _end_ok(self) -> None:
         """Write that the cells are complete as far as they are; a later look writes it again."""
         for job in self.running:
-            job.end(self._settings.folder, "ok")
+            job.end(self._context.folder, "ok")

@@ -6,7 +6,8 @@ from bench.base.child import Interpreter
 from bench.embed.parity import worst
 from bench.measure.messages import Ready
 from bench.models.workload import Prepared
-from bench.results.records import Cell, Declaration, Effective, Outcome, Parity, Status
+from bench.results.cells import Cell, Effective, Parity, Status
+from bench.results.lines import Declaration, Outcome
 from bench.results.store import CellData, RunFolder
 
 

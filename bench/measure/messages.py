@@ -7,7 +7,8 @@ from pydantic import Field, TypeAdapter
 
 from bench.base.values import Value
 from bench.embed.audio_input import Source
-from bench.results.records import Cell, Outcome, Record
+from bench.results.cells import Cell
+from bench.results.lines import Outcome, Record
 from engines.protocol import ModelArtifact
 
 

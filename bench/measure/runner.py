@@ -6,10 +6,10 @@ from itertools import groupby
 
 from bench.measure.group import Group
 from bench.measure.job import Job
-from bench.measure.session import Settings
+from bench.measure.session import RunContext
 from bench.models.workload import Users
 from bench.plan.sweep import Plan, axes_of
-from bench.results.records import Cell
+from bench.results.cells import Cell
 
 
 @dataclass
@@ -28,9 +28,9 @@ class Budget:
 class Runner:
     """One run into one folder."""
 
-    def __init__(self, plan: Plan, settings: Settings, users: Users | None = None) -> None:
+    def __init__(self, plan: Plan, context: RunContext, users: Users | None = None) -> None:
         self._plan = plan
-        self._settings = settings
+        self._context = context
         self._users = users
 
     def run(self, cells: Sequence[Cell]) -> None:
@@ -39,13 +39,13 @@ class Runner:
         Comparisons that the folder holds complete are left as they are. After Ctrl-C, all that was
         measured is in the folder.
         """
-        settings = self._settings
-        done = settings.folder.finished()
-        ready = settings.prepare(cells, self._users)
+        context = self._context
+        done = context.folder.finished()
+        ready = context.prepare(cells, self._users)
         jobs = [job for job in map(Job.of, ready) if job.cell_id not in done]
         groups = [
-            Group(same, settings, ghost=axes_of(self._plan, same[0].cell).ghost)
-            for _, found in groupby(jobs, key=lambda job: job.cell.group)
+            Group(same, context, ghost=axes_of(self._plan, same[0].cell).ghost)
+            for _, found in groupby(jobs, key=lambda job: job.cell.condition)
             for same in [list(found)]
         ]
         for group in groups:
@@ -59,10 +59,10 @@ class Runner:
 
     def _declare(self, group: Group) -> None:
         for job in group.jobs:
-            self._settings.folder.append(job.data.declaration)
+            self._context.folder.append(job.data.declaration)
             if job.prepared.refusal is not None:
                 refusal = job.prepared.refusal
-                job.end(self._settings.folder, refusal.status, refusal.reason)
+                job.end(self._context.folder, refusal.status, refusal.reason)
 
     def _measure(self, groups: Sequence[Group]) -> None:
         """Give each comparison its share, then what is left to those that are not decided."""
@@ -83,7 +83,7 @@ class Runner:
             budget.spent_s += took_s
             self._advance(budget)
             undecided = [group for group in undecided if took_s and not group.decided]
-        self._settings.progress.advance(1.0)
+        self._context.progress.advance(1.0)
 
     def _advance(self, budget: Budget) -> None:
-        self._settings.progress.advance(min(budget.spent_s / budget.total_s, 1.0))
+        self._context.progress.advance(min(budget.spent_s / budget.total_s, 1.0))

@@ -64,7 +64,7 @@ def portions(chunks: Mapping[str, int], *, chunk_s: float) -> list[tuple[str, ..
 
 
 @dataclass(frozen=True)
-class Course:
+class Schedule:
     """A group's measuring, declared beforehand.
 
     `looks` are the numbers of sessions after which the width is judged; the last one ends the
@@ -87,7 +87,7 @@ def plan_course(
     sessions: int,
     cycle: int = 1,
     longest_s: float | None = None,
-) -> Course:
+) -> Schedule:
     """Declare sessions, blocks and looks that fit a budget; one block at least.
 
     Args:
@@ -108,7 +108,7 @@ def plan_course(
     counts = tuple(sessions * 2**index for index in range(looks))
     # Time is kept for later looks once the sessions of the first have enough.
     each = min(cycles // sessions, max(enough, cycles // counts[-1]))
-    return Course(looks=counts, blocks=each * cycle)
+    return Schedule(looks=counts, blocks=each * cycle)
 
 
 def blocks_for(*, budget_s: float, block_s: float, sessions: int, cycle: int = 1) -> int:

@@ -19,7 +19,8 @@ from bench.measure.messages import Command, Done, Loaded, Measure, Open, Ready, 
 from bench.measure.schedule import block_turns
 from bench.measure.workers import Worker
 from bench.models.workload import Prepared, Users, prepare
-from bench.results.records import PRECISION, Cell, Health, Outcome, Record
+from bench.results.cells import Cell
+from bench.results.lines import PRECISION, Health, Outcome, Record
 from bench.results.store import RunFolder
 
 Spawn = Callable[[WorkerSpec, Path, Interpreter | None], Worker]
@@ -48,7 +49,7 @@ class Silent:
 
 
 @dataclass
-class Settings:
+class RunContext:
     """What all sessions of a run share. Clock and spawner are given so that tests need not wait."""
 
     folder: RunFolder
@@ -93,12 +94,12 @@ class _Slot:
     worker: Worker
 
 
-class Session:
+class MeasuringSession:
     """The processes of one session, alive at once; all but the one at work are stopped."""
 
-    def __init__(self, number: int, settings: Settings, stack: ExitStack) -> None:
+    def __init__(self, number: int, context: RunContext, stack: ExitStack) -> None:
         self._number = number
-        self._settings = settings
+        self._context = context
         self._stack = stack
         self._slots: list[_Slot] = []
         #: Utterance -> number of chunks, known once a process has loaded.
@@ -111,9 +112,9 @@ class Session:
         tenths of a percent, so no cell may always come last.
         """
         jobs = list(jobs)
-        random.Random(f"{self._settings.seed}/{self._number}").shuffle(jobs)
+        random.Random(f"{self._context.seed}/{self._number}").shuffle(jobs)
         if jobs:
-            self._settings.progress.phase(f"session {self._number + 1}: loading {jobs[0]}")
+            self._context.progress.phase(f"session {self._number + 1}: loading {jobs[0]}")
         started = [_Slot(job, self._spawn(job)) for job in jobs]
         for slot in started:
             self._listen(slot, until=Loaded)
@@ -127,14 +128,14 @@ class Session:
         slots = {slot.job.cell_id: slot for slot in self._running()}
         if not slots:
             return
-        settings = self._settings
-        before = health.read(slot.worker.pid for slot in slots.values())
-        for turn in block_turns(list(slots), block=block, seed=settings.seed, session=self._number):
+        context = self._context
+        before = health.read_counters(slot.worker.pid for slot in slots.values())
+        for turn in block_turns(list(slots), block=block, seed=context.seed, session=self._number):
             slot = slots[turn.cell_id]
             order = Measure(block=block, position=turn.position, utterances=utterances)
             with self._awake(slot):
                 self._listen(slot, order, until=Done)
-        after = health.read(slot.worker.pid for slot in self._running())
+        after = health.read_counters(slot.worker.pid for slot in self._running())
         first = next(iter(slots.values())).job
         self._keep(
             first,
@@ -144,7 +145,7 @@ class Session:
                 cell_id=first.cell_id,
                 session=self._number,
                 block=block,
-                gemm_gflops=round(settings.gemm.gflops(first.cell.threads), 2),
+                gemm_gflops=round(context.gemm.gflops(first.cell.threads), 2),
             ),
         )
 
@@ -158,23 +159,21 @@ class Session:
         return [slot for slot in self._slots if not slot.job.failed]
 
     def _spawn(self, job: Job) -> Worker:
-        settings = self._settings
+        context = self._context
         assert job.prepared.artifact is not None
         assert job.prepared.reference is not None
-        embeddings = settings.folder.embeddings.resolve() / f"{job.cell_id}.npz"
+        embeddings = context.folder.embeddings.resolve() / f"{job.cell_id}.npz"
         spec = WorkerSpec(
             cell_id=job.cell_id,
             cell=job.cell,
             artifact=job.prepared.artifact,
-            sources=settings.sources,
+            sources=context.sources,
             reference=job.prepared.reference,
             embeddings=embeddings if self._number == 0 and not job.cell.replica else None,
-            cores=tuple(settings.cores[: job.cell.threads]),
+            cores=tuple(context.cores[: job.cell.threads]),
             session=self._number,
         )
-        return self._stack.enter_context(
-            settings.spawn(spec, settings.folder.logs, job.interpreter)
-        )
+        return self._stack.enter_context(context.spawn(spec, context.folder.logs, job.interpreter))
 
     @contextmanager
     def _awake(self, slot: _Slot) -> Iterator[None]:
@@ -193,14 +192,14 @@ class Session:
         until: type[Loaded] | type[Ready] | type[Done] | type[Outcome],
     ) -> None:
         """Send a command and take answers until the awaited one; a failure ends the cell."""
-        job, worker, settings = slot.job, slot.worker, self._settings
+        job, worker, context = slot.job, slot.worker, self._context
         if job.failed:
             return
         try:
             if command is not None:
                 worker.send(command)
             while not job.failed:
-                reply = worker.receive(settings.timeout_s)
+                reply = worker.receive(context.timeout_s)
                 match reply:
                     case Loaded():
                         self.chunks = reply.chunks
@@ -211,15 +210,15 @@ class Session:
                     case Outcome():
                         job.take(reply)
                         if reply.status != "ok":
-                            job.end(settings.folder, reply.status, reply.reason)
+                            job.end(context.folder, reply.status, reply.reason)
                 if isinstance(reply, until):
                     return
         except ChildSilent as error:
             worker.close()
-            job.end(settings.folder, "timed_out", str(error))
+            job.end(context.folder, "timed_out", str(error))
         except ChildError as error:
             worker.close()
-            job.end(settings.folder, "failed", str(error))
+            job.end(context.folder, "failed", str(error))
 
     def _keep(self, job: Job, line: Record | Health) -> None:
         """Write a line, and remember it for the looks."""
@@ -227,4 +226,4 @@ class Session:
             job.data.records.append(line)
         else:
             job.data.health.append(line)
-        self._settings.folder.append(line)
+        self._context.folder.append(line)

@@ -80,7 +80,7 @@ def place_all(plan: Plan, homes: Homes) -> Plan:
     return plan.model_copy(update={"sweep": sweeps, **placed(plan)})
 
 
-def check(specs: Iterable[str]) -> None:
+def check_homes(specs: Iterable[str]) -> None:
     """Compile and load every library that engines name, each in a process of its own.
 
     Raises:

@@ -20,7 +20,7 @@ from bench.base.values import Value
 from bench.embed import parity
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
-from bench.models.model_files import FileRequest, ModelFile, read
+from bench.models.model_files import FileRequest, ModelFile, read_model_file
 from bench.models.prepare_file import convert_file, open_session
 from bench.models.user_models import natural_chunk_samples
 from bench.zoo import convert
@@ -108,7 +108,7 @@ def export(request: ExportRequest) -> Exported:
     source = _from_onnx(request) if request.onnx else _from_torch(request)
     with replacing(request.output) as part:
         source.write(part)
-        file = read(FileRequest(path=part))
+        file = read_model_file(FileRequest(path=part))
         checks = _compare(source, file)
         wrong = next((check for check in checks if not check.ok), None)
         if wrong is not None:
@@ -140,7 +140,7 @@ def _sizes(file: ModelFile, feat_dim: int) -> str:
 
 def _from_onnx(request: ExportRequest) -> _Source:
     assert request.onnx is not None
-    file = read(FileRequest(path=request.onnx))
+    file = read_model_file(FileRequest(path=request.onnx))
     if request.num_frames is not None and file.num_frames not in (None, request.num_frames):
         raise InputError(
             f"{request.onnx}: is fixed to {file.num_frames} frames already; "
@@ -229,7 +229,7 @@ def _compare(source: _Source, file: ModelFile) -> list[Check]:
         pipeline = Pipeline(natural_chunk_samples(num_frames), config)
         speech_BTM = pipeline.first_chunk(read_audio(SPEECH))
         for name, features_BTM in (("random", random_BTM), ("speech", speech_BTM)):
-            found = parity.compare(session.run(features_BTM), source.session.run(features_BTM))
+            found = parity.parity_of(session.run(features_BTM), source.session.run(features_BTM))
             checks.append(
                 Check(
                     features=name,

@@ -80,7 +80,7 @@ def is_path(model: str) -> bool:
     return Path(model).suffix in FORMATS or os.sep in model or Path(model).is_file()
 
 
-def describe(request: FileRequest) -> ModelFile:
+def describe_model_file(request: FileRequest) -> ModelFile:
     """Return what a model file says of itself.
 
     Raises:
@@ -110,11 +110,11 @@ def describe(request: FileRequest) -> ModelFile:
     return answer.file
 
 
-def read(request: FileRequest) -> ModelFile:
-    """Read a model file in this process; see `describe`.
+def read_model_file(request: FileRequest) -> ModelFile:
+    """Read a model file in this process; see `describe_model_file`.
 
     Raises:
-        InputError: as `describe`.
+        InputError: as `describe_model_file`.
     """
     if not request.path.stat().st_size:
         raise InputError(f"{request.path}: an empty file; export the model again")
@@ -136,7 +136,7 @@ def _read_onnx(request: FileRequest) -> ModelFile:
             f"{request.path}: reading it needs the onnx package ({error}); "
             "install it with: pip install 'rtfbench[onnxruntime]'"
         ) from error
-    model = onnx_graph.load(request.path)
+    model = onnx_graph.load_graph(request.path)
     shapes_in = {port.name: port.shape for port in onnx_graph.inputs(model)}
     shapes_out = {port.name: port.shape for port in onnx_graph.outputs(model)}
     input_name = _choose_input(request, shapes_in)
@@ -276,7 +276,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = FileRequest.model_validate_json(sys.argv[1])
     try:
-        answer = _Answer(file=read(request))
+        answer = _Answer(file=read_model_file(request))
     except InputError as error:
         answer = _Answer(error=str(error))
     os.write(answer_fd, answer.model_dump_json().encode())

@@ -10,7 +10,7 @@ from engines import registry
 from engines.protocol import EngineError, Form, SessionOptions, chosen
 
 
-def check(models: Iterable[str], engines: Iterable[str]) -> None:
+def check_names(models: Iterable[str], engines: Iterable[str]) -> None:
     """Refuse models that are neither files nor of the catalog, and engines or settings not known.
 
     Args:

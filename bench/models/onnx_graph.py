@@ -68,7 +68,7 @@ class GraphCounts:
     uncounted: tuple[str, ...]
 
 
-def load(path: Path) -> ModelProto:
+def load_graph(path: Path) -> ModelProto:
     """Read a model with the data files that it names.
 
     Raises:
@@ -88,7 +88,7 @@ def load(path: Path) -> ModelProto:
     return model
 
 
-def save(model: ModelProto, path: Path) -> None:
+def save_graph(model: ModelProto, path: Path) -> None:
     """Write a model as one file.
 
     Raises:

@@ -77,7 +77,7 @@ def make_reference(model: torch.nn.Module, request: reference.ReferenceRequest) 
         source.name: pipeline.embed(session, read_source(source)).chunk_embeddings_CD
         for source in request.sources
     }
-    reference.save(reference.path_of(request, artifacts.zoo_key()), chunks_CD)
+    reference.save_reference(reference.path_of(request, artifacts.zoo_key()), chunks_CD)
 
 
 def main() -> None:

@@ -66,11 +66,11 @@ def convert_file(file: ModelFile, path: Path, *, num_frames: int | None) -> None
     if num_frames != file.num_frames or file.data_files or path.suffix == ".onnx":
         # As one file: the converter does not look for data files.
         source = path.with_suffix(".onnx")
-        model = onnx_graph.load(file.path)
+        model = onnx_graph.load_graph(file.path)
         if num_frames is not None:
             model = onnx_graph.fix_frames(model, file.input_name, num_frames)
         with replacing(source) as part:
-            onnx_graph.save(model, part)
+            onnx_graph.save_graph(model, part)
     if path.suffix == ".mnn":
         convert.to_mnn(source, path, static=num_frames is not None)
 
@@ -81,7 +81,7 @@ def _macs(file: ModelFile, chunk_frames: int | None) -> int | None:
         return None
     from bench.models import onnx_graph
 
-    return onnx_graph.count(onnx_graph.load(file.path), file.input_name, chunk_frames).macs
+    return onnx_graph.count(onnx_graph.load_graph(file.path), file.input_name, chunk_frames).macs
 
 
 def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> Session:
@@ -127,7 +127,7 @@ def make_reference(user: UserModel, request: reference.ReferenceRequest) -> None
         for source in request.sources
     }
     session.close()
-    reference.save(reference.path_of(request, user.key), chunks_CD)
+    reference.save_reference(reference.path_of(request, user.key), chunks_CD)
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from bench.base.cache import cache_folder, fingerprint
 from bench.base.errors import InputError
 from bench.base.values import Value
-from bench.models.model_files import MEL_BINS, FileRequest, ModelFile, describe, is_path
-from bench.results.records import Cell
+from bench.models.model_files import MEL_BINS, FileRequest, ModelFile, describe_model_file, is_path
+from bench.results.cells import Cell
 from engines import registry
 from engines.protocol import Form
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
@@ -77,7 +77,7 @@ class UserModel(Value):
         return ""
 
 
-def load(
+def load_user_model(
     path: str,
     *,
     input_name: str | None = None,
@@ -89,7 +89,9 @@ def load(
     Raises:
         InputError: one of them cannot be used, or they do not belong together.
     """
-    file = describe(FileRequest(path=Path(path), input_name=input_name, output_name=output_name))
+    file = describe_model_file(
+        FileRequest(path=Path(path), input_name=input_name, output_name=output_name)
+    )
     if file.feat_dim != MEL_BINS:
         raise InputError(
             f"{path}: takes {file.feat_dim} features a frame, and the front end makes {MEL_BINS} "
@@ -99,7 +101,7 @@ def load(
         return UserModel(file=file, reference=file)
     if reference.suffix != ".onnx":
         raise InputError(f"{reference}: not a reference; name the model's .onnx file")
-    other = describe(FileRequest(path=reference))
+    other = describe_model_file(FileRequest(path=reference))
     if other.embedding_dim != file.embedding_dim:
         raise InputError(
             f"{reference}: embeddings of {other.embedding_dim} values, and {path} gives "
@@ -113,16 +115,20 @@ def load(
     return UserModel(file=file, reference=other)
 
 
-def load_all(
+def load_user_models(
     models: Iterable[str],
     *,
     input_name: str | None = None,
     output_name: str | None = None,
     reference: Path | None = None,
 ) -> dict[str, UserModel]:
-    """Read every model that is named by a file; see `load`."""
+    """Read every model that is named by a file; see `load_user_model`."""
     names = {"input_name": input_name, "output_name": output_name}
-    return {each: load(each, **names, reference=reference) for each in models if is_path(each)}
+    return {
+        each: load_user_model(each, **names, reference=reference)
+        for each in models
+        if is_path(each)
+    }
 
 
 def natural_chunk_samples(num_frames: int) -> int:

@@ -17,12 +17,12 @@ from bench.models.probe import probe
 from bench.models.user_models import UserModel, natural_chunk_samples
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
-from bench.results.records import WHOLE_UTTERANCE, Cell, Status
+from bench.results.cells import Cell, Status
 from bench.zoo import artifacts, catalog
 from bench.zoo.artifacts import ArtifactRequest
 from engines import registry
 from engines.protocol import EngineError, Form, ModelArtifact
-from frontends.chunking import ChunkPolicy
+from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
 STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
 
@@ -124,7 +124,7 @@ def artifact_for(
         InputError: there is no such model or engine, or they do not fit.
         ChildError: making the file failed.
     """
-    user = user_models.load(model) if is_path(model) else None
+    user = user_models.load_user_model(model) if is_path(model) else None
     if chunk_samples is None:
         fixed_frames = user.file.num_frames if user else None
         chunk_samples = (

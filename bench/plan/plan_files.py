@@ -24,7 +24,7 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
     content: dict[str, Any] = {}
     if path is not None:
         path = _find(path)
-        content = toml_files.read(path, "plan")
+        content = toml_files.read_toml(path, "plan")
     given = {key: value for key, value in flags.items() if value not in (None, (), [])}
     content |= given
     if isinstance(content.get("sweep"), list):

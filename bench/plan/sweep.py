@@ -9,7 +9,8 @@ from pydantic import Field, field_validator
 
 from bench.base.values import Value
 from bench.plan.engine_spec import parse_engine
-from bench.results.records import PRECISION, Cell, Protocol
+from bench.results.cells import Cell, Protocol
+from bench.results.lines import PRECISION
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
 
@@ -94,15 +95,19 @@ def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:
     cells: list[Cell] = []
     for axes in plan.sweeps:
         cells += _cells(axes, default_form)
-    groups = list(dict.fromkeys(cell.group for cell in cells))
-    return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.group)))
+    groups = list(dict.fromkeys(cell.condition for cell in cells))
+    return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.condition)))
 
 
 def axes_of(plan: Plan, cell: Cell) -> Axes:
     """Return the first sweep that names a cell's comparison, the plan itself where none does."""
     for axes in plan.sweeps:
-        named = (axes.models, axes.threads, axes.chunk_samples, axes.protocols)
-        if all(value in values for value, values in zip(cell.group, named, strict=True)):
+        if (
+            cell.model in axes.models
+            and cell.threads in axes.threads
+            and cell.chunk_samples in axes.chunk_samples
+            and cell.protocol in axes.protocols
+        ):
             return axes
     return plan
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.report import figures
-from bench.results.records import CellSummary, Protocol, Ratio, Summary
+from bench.results.cells import Condition
+from bench.results.rows import CellSummary, Ratio, Summary
 from engines.protocol import Form
 
 Interval = tuple[float, float]
-Setting = tuple[str, int, int, Protocol]
 
 #: Where memory lies is drawn anew with each process, and makes up to this difference.
 LUCK = 1.02
@@ -16,7 +16,7 @@ LUCK_TEXT = "one process each, and a new one may differ by 2 %"
 
 
 @dataclass(frozen=True)
-class Side:
+class EngineForm:
     """An engine with its settings, in one model form."""
 
     engine: str
@@ -24,11 +24,11 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How many times as long `left` takes as `right`, both of one model under one setting."""
+class PairedRatio:
+    """How many times as long `left` takes as `right`, both of one model under one condition."""
 
-    left: Side
-    right: Side
+    left: EngineForm
+    right: EngineForm
     ratio: float
     ci95: Interval | None
     decided: bool = True
@@ -45,46 +45,43 @@ class Comparison:
         apart = self.ci95 is not None and not self.ci95[0] <= 1 <= self.ci95[1]
         return apart and not self.within_luck
 
-    def inverted(self) -> "Comparison":
+    def inverted(self) -> "PairedRatio":
         """Return the same comparison with the sides swapped."""
         swapped = None if self.ci95 is None else (1 / self.ci95[1], 1 / self.ci95[0])
-        return Comparison(
+        return PairedRatio(
             self.right, self.left, 1 / self.ratio, swapped, self.decided, self.sessions
         )
 
-    def slower_first(self) -> "Comparison":
+    def slower_first(self) -> "PairedRatio":
         """Return it so that `left` takes longer."""
         return self if self.ratio >= 1 else self.inverted()
 
 
-def setting(row: CellSummary) -> Setting:
-    """Rows of one setting were measured in turns."""
-    return (row.model, row.threads, row.chunk_samples, row.protocol)
+def side(row: CellSummary) -> EngineForm:
+    """Return what a row measured under its condition."""
+    return EngineForm(row.engine_label, row.form)
 
 
-def side(row: CellSummary) -> Side:
-    """Return what a row measured within its setting."""
-    return Side(row.engine_label, row.form)
+def conditions(summary: Summary) -> list[Condition]:
+    """Return every condition, in the order in which the run met them."""
+    return list(dict.fromkeys(row.condition for row in summary.cells))
 
 
-def settings(summary: Summary) -> list[Setting]:
-    """Return every setting, in the order in which the run met them."""
-    return list(dict.fromkeys(map(setting, summary.cells)))
+def rows_of(summary: Summary, wanted: Condition) -> list[CellSummary]:
+    """Return the rows of a condition that have an RTF."""
+    return [row for row in summary.cells if row.condition == wanted and row.rtf is not None]
 
 
-def rows_of(summary: Summary, wanted: Setting) -> list[CellSummary]:
-    """Return the rows of a setting that have an RTF."""
-    return [row for row in summary.cells if setting(row) == wanted and row.rtf is not None]
-
-
-def compare(summary: Summary, where: Setting, left: Side, right: Side) -> Comparison | None:
+def paired_ratio(
+    summary: Summary, where: Condition, left: EngineForm, right: EngineForm
+) -> PairedRatio | None:
     """Return the comparison of two rows, None where no ratio was measured.
 
     Two ratios to one reference give the ratio of their engines. Its interval runs from end to end
     of theirs: for errors that are normal on the log scale it covers at least as often as the two,
     however they depend on one another, since a difference spreads no wider than the sum of both.
     """
-    to_reference = [each for each in summary.ratios if _setting(each) == where]
+    to_reference = [each for each in summary.ratios if each.condition == where]
     for each in map(_measured, to_reference):
         for candidate in (each, each.inverted()):
             if (candidate.left, candidate.right) == (left, right):
@@ -96,20 +93,20 @@ def compare(summary: Summary, where: Setting, left: Side, right: Side) -> Compar
     return None
 
 
-def comparisons(summary: Summary, where: Setting) -> Iterator[Comparison]:
-    """Yield every comparison of a setting once, as it was measured."""
-    yield from (_measured(each) for each in summary.ratios if _setting(each) == where)
+def comparisons(summary: Summary, where: Condition) -> Iterator[PairedRatio]:
+    """Yield every comparison under a condition once, as it was measured."""
+    yield from (_measured(each) for each in summary.ratios if each.condition == where)
 
 
-def to_reference(summary: Summary, row: CellSummary) -> Comparison | None:
-    """Return a row's own ratio to the reference engine of its setting."""
-    for each in comparisons(summary, setting(row)):
+def to_reference(summary: Summary, row: CellSummary) -> PairedRatio | None:
+    """Return a row's own ratio to the reference engine under its condition."""
+    for each in comparisons(summary, row.condition):
         if each.left == side(row):
             return each
     return None
 
 
-def fastest(summary: Summary, where: Setting) -> Side | None:
+def fastest(summary: Summary, where: Condition) -> EngineForm | None:
     """Return the row that is faster than every other engine, with intervals that exclude a tie.
 
     The same engine in its other form is no rival.
@@ -117,18 +114,18 @@ def fastest(summary: Summary, where: Setting) -> Side | None:
     rows = sorted(rows_of(summary, where), key=lambda row: row.rtf or 0.0)
     for best in map(side, rows):
         rivals = [side(row) for row in rows if row.engine_label != best.engine]
-        found = [compare(summary, where, best, rival) for rival in rivals]
+        found = [paired_ratio(summary, where, best, rival) for rival in rivals]
         if found and all(each and each.differs and each.ratio < 1 for each in found):
             return best
     return None
 
 
-def has_intervals(summary: Summary, where: Setting) -> bool:
-    """Say whether ratios with intervals were measured in a setting."""
+def has_intervals(summary: Summary, where: Condition) -> bool:
+    """Say whether ratios with intervals were measured under a condition."""
     return any(each.ci95 is not None for each in comparisons(summary, where))
 
 
-def names(rows: Sequence[CellSummary]) -> dict[Side, str]:
+def engine_names(rows: Sequence[CellSummary]) -> dict[EngineForm, str]:
     """Name every row's side; the form is named where an engine was measured in both."""
     forms: dict[str, set[Form]] = {}
     for row in rows:
@@ -147,7 +144,7 @@ def times(ratio: float, ci95: Interval | None) -> str:
     return f"{figures.times(ratio)} ({low} to {high})"
 
 
-def sentence(comparison: Comparison, named: dict[Side, str]) -> str:
+def sentence(comparison: PairedRatio, named: dict[EngineForm, str]) -> str:
     """Say who is faster, with figure and interval; a tie within the interval is called one."""
     if not comparison.differs:
         left, right = named[comparison.left], named[comparison.right]
@@ -164,21 +161,17 @@ def sentence(comparison: Comparison, named: dict[Side, str]) -> str:
     )
 
 
-def _setting(ratio: Ratio) -> Setting:
-    return (ratio.model, ratio.threads, ratio.chunk_samples, ratio.protocol)
+def _measured(ratio: Ratio) -> PairedRatio:
+    left = EngineForm(ratio.engine, ratio.form)
+    right = EngineForm(ratio.reference, ratio.reference_form)
+    return PairedRatio(left, right, ratio.ratio, ratio.ci95, ratio.decided, ratio.sessions)
 
 
-def _measured(ratio: Ratio) -> Comparison:
-    left = Side(ratio.engine, ratio.form)
-    right = Side(ratio.reference, ratio.reference_form)
-    return Comparison(left, right, ratio.ratio, ratio.ci95, ratio.decided, ratio.sessions)
-
-
-def _divide(left: Comparison, right: Comparison) -> Comparison:
+def _divide(left: PairedRatio, right: PairedRatio) -> PairedRatio:
     """Return left against right, both measured against one reference."""
     ci95 = None
     if left.ci95 and right.ci95:
         ci95 = (left.ci95[0] / right.ci95[1], left.ci95[1] / right.ci95[0])
     decided = left.decided and right.decided
     sessions = min(left.sessions, right.sessions)
-    return Comparison(left.left, right.left, left.ratio / right.ratio, ci95, decided, sessions)
+    return PairedRatio(left.left, right.left, left.ratio / right.ratio, ci95, decided, sessions)

@@ -1,6 +1,6 @@
 """What is known of why an embedding is wrong: causes that this project found and wrote down."""
 
-from bench.results.records import CellSummary
+from bench.results.rows import CellSummary
 
 #: Model, form and runtime -> cause. Engines of one runtime begin with its name.
 CAUSES = {

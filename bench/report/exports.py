@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.report import figures
 from bench.results.contrasts import complete_slots
-from bench.results.records import CellSummary, Summary
+from bench.results.rows import CellSummary, Summary
 from bench.results.store import CellData
 from bench.results.summary import levels
 

@@ -7,20 +7,20 @@ from typing import Literal
 
 from bench.report import figures
 from bench.report.compare import (
-    Comparison,
-    Setting,
-    compare,
-    names,
+    PairedRatio,
+    conditions,
+    engine_names,
+    paired_ratio,
     rows_of,
     sentence,
-    setting,
-    settings,
     side,
     times,
     to_reference,
 )
 from bench.report.defects import cause
-from bench.results.records import WHOLE_UTTERANCE, CellSummary, Summary
+from bench.results.cells import Condition
+from bench.results.rows import CellSummary, Summary
+from frontends.chunking import WHOLE_UTTERANCE
 
 Kind = Literal["warning", "defect", "protocol", "engine", "best", "threads", "padding"]
 
@@ -97,25 +97,30 @@ def _protocols(summary: Summary) -> Iterator[Finding]:
     """Compare what the published timing says of two engines with what remains in steady state."""
     for model, threads in dict.fromkeys((row.model, row.threads) for row in summary.cells):
         sizes = [
-            w[2] for w in settings(summary) if (w[0], w[1], w[3]) == (model, threads, "steady")
+            each.chunk_samples
+            for each in conditions(summary)
+            if (each.model, each.threads, each.protocol) == (model, threads, "steady")
         ]
         for size in _stated_first(sizes):
-            found = list(_protocol_pairs(summary, (model, threads, size, "published")))
+            published = Condition(
+                model=model, threads=threads, chunk_samples=size, protocol="published"
+            )
+            found = list(_protocol_pairs(summary, published))
             if found:
                 yield from found
                 break
 
 
-def _protocol_pairs(summary: Summary, published: Setting) -> Iterator[Finding]:
-    steady: Setting = (*published[:3], "steady")
+def _protocol_pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
+    steady = published.model_copy(update={"protocol": "steady"})
     rows = rows_of(summary, published)
-    named = names(rows)
+    named = engine_names(rows)
     for first, second in combinations(rows, 2):
-        before = compare(summary, published, side(first), side(second))
+        before = paired_ratio(summary, published, side(first), side(second))
         if before is None or not before.differs:
             continue
         before = before.slower_first()
-        after = compare(summary, steady, before.left, before.right)
+        after = paired_ratio(summary, steady, before.left, before.right)
         if after is None or after.ci95 is None or before.ci95 is None:
             continue
         if after.ci95[1] >= before.ci95[0]:  # the protocols do not disagree
@@ -129,7 +134,7 @@ def _protocol_pairs(summary: Summary, published: Setting) -> Iterator[Finding]:
         yield Finding("protocol", f"{text}{_preparation(summary, slow, fast, steady)}.")
 
 
-def _preparation(summary: Summary, slow: CellSummary, fast: CellSummary, steady: Setting) -> str:
+def _preparation(summary: Summary, slow: CellSummary, fast: CellSummary, steady: Condition) -> str:
     """Say how much of a difference is what a dynamic model does in its first chunk."""
     warm = slow.chunk_ms or next(
         (row.chunk_ms for row in rows_of(summary, steady) if side(row) == side(slow)), None
@@ -202,12 +207,12 @@ def _rivals(best: CellSummary, rows: Sequence[CellSummary]) -> str:
 
 def _engines(summary: Summary) -> Iterator[Finding]:
     """Compare each engine with the reference engine, one finding a model, protocol and threads."""
-    groups: dict[tuple[str, int, str], list[Setting]] = {}
-    for where in settings(summary):
-        groups.setdefault((where[0], where[1], where[3]), []).append(where)
+    groups: dict[tuple[str, int, str], list[Condition]] = {}
+    for where in conditions(summary):
+        groups.setdefault((where.model, where.threads, where.protocol), []).append(where)
     for wheres in groups.values():
-        for size in _stated_first([where[2] for where in wheres]):
-            where = next(each for each in wheres if each[2] == size)
+        for size in _stated_first([where.chunk_samples for where in wheres]):
+            where = next(each for each in wheres if each.chunk_samples == size)
             rows = rows_of(summary, where)
             told = [text for row in rows for text in [_engine(summary, row, wheres)] if text]
             if told:
@@ -220,12 +225,12 @@ def _engines(summary: Summary) -> Iterator[Finding]:
                 break
 
 
-def _engine(summary: Summary, row: CellSummary, wheres: Sequence[Setting]) -> str:
+def _engine(summary: Summary, row: CellSummary, wheres: Sequence[Condition]) -> str:
     """Say how a row compares with the reference; nothing where no interval was measured."""
     comparison = to_reference(summary, row)
     if comparison is None or comparison.ci95 is None or comparison.left == comparison.right:
         return ""
-    named = names([r for where in wheres for r in rows_of(summary, where)])
+    named = engine_names([r for where in wheres for r in rows_of(summary, where)])
     if comparison.right not in named:
         return ""
     text = sentence(comparison, named)
@@ -234,14 +239,14 @@ def _engine(summary: Summary, row: CellSummary, wheres: Sequence[Setting]) -> st
     elsewhere = [
         other
         for where in wheres
-        if where != setting(row)
-        for other in [compare(summary, where, comparison.left, comparison.right)]
+        if where != row.condition
+        for other in [paired_ratio(summary, where, comparison.left, comparison.right)]
         if other is not None and other.ci95 is not None
     ]
     return text + _elsewhere(comparison, elsewhere)
 
 
-def _elsewhere(comparison: Comparison, others: Sequence[Comparison]) -> str:
+def _elsewhere(comparison: PairedRatio, others: Sequence[PairedRatio]) -> str:
     """Give the range of the same ratio over the other chunk sizes, turned the same way."""
     if not others:
         return ""

@@ -10,7 +10,7 @@ from bench.report import exports, figures, libraries, markdown
 from bench.report.compare import times, to_reference
 from bench.report.findings import Finding, findings
 from bench.report.tables import counts_line, max_rel_err, result, sections
-from bench.results.records import CellSummary, Summary
+from bench.results.rows import CellSummary, Summary
 from bench.results.store import CellData
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ COLUMNS = (
 )
 
 
-class Line(NamedTuple):
+class PageRow(NamedTuple):
     """A row of the page's table; `where` names it in words."""
 
     where: str
@@ -162,14 +162,14 @@ def _choices(summary: Summary) -> dict[str, list[str]]:
     return found
 
 
-def _line(summary: Summary, row: CellSummary, *, best: bool) -> Line:
+def _line(summary: Summary, row: CellSummary, *, best: bool) -> PageRow:
     texts = _texts(summary, row)
     items = [Item(column, *texts[column.name]) for column in COLUMNS]
     where = (
         f"{row.title}, {row.engine_label} {row.form}, {row.protocol}, "
         f"{figures.setting(row.chunk_samples, row.threads)}"
     )
-    return Line(where, items, row.status, row.reason, best)
+    return PageRow(where, items, row.status, row.reason, best)
 
 
 def _texts(summary: Summary, row: CellSummary) -> dict[str, tuple[str, str]]:

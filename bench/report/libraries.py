@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from bench.results.records import Cell, CellSummary, Summary
+from bench.results.cells import Cell
+from bench.results.rows import CellSummary, Summary
 
 HOME = "home"
 MINIMAL = "mnn-mini"

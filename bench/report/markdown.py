@@ -17,7 +17,7 @@ from bench.report.tables import (
     sections,
     verification_columns,
 )
-from bench.results.records import CellSummary, Environment, Summary
+from bench.results.rows import CellSummary, Environment, Summary
 
 
 def render(summary: Summary) -> str:

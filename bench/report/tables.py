@@ -6,7 +6,9 @@ from itertools import groupby
 
 from bench.report import figures, libraries
 from bench.report.compare import to_reference
-from bench.results.records import WHOLE_UTTERANCE, CellSummary, Environment, Protocol, Summary
+from bench.results.cells import Protocol
+from bench.results.rows import CellSummary, Environment, Summary
+from frontends.chunking import WHOLE_UTTERANCE
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
     "published": "published protocol: a fresh session for every utterance, its first run timed",

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.report import figures, libraries, markdown
-from bench.report.compare import names, side
+from bench.report.compare import engine_names, side
 from bench.report.findings import findings
 from bench.report.tables import (
     Column,
@@ -22,7 +22,7 @@ from bench.report.tables import (
     result,
     sections,
 )
-from bench.results.records import CellSummary, Summary
+from bench.results.rows import CellSummary, Summary
 
 #: From this width on, a table has all of its columns.
 WIDE = 110
@@ -106,7 +106,7 @@ def _wide(section: Section, summary: Summary) -> list[Column]:
 
 def _narrow(section: Section, summary: Summary) -> list[Column]:
     """Return the columns for 80 characters; Params and FLOPs are those of the wide table."""
-    footnotes, named = Footnotes(section.rows), names(section.rows)
+    footnotes, named = Footnotes(section.rows), engine_names(section.rows)
     return [
         Column("Model", lambda row: row.title, numeric=False),
         Column("engine", lambda row: named[side(row)] + footnotes.mark(row), numeric=False),

@@ -5,7 +5,9 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from bench.results.records import PRECISION, SLOTS, Cell, Course, Ratio, Record
+from bench.results.cells import Cell
+from bench.results.lines import PRECISION, SLOTS, Course, Record
+from bench.results.rows import Ratio
 from bench.results.stats import ALPHA_PER_LOOK, RatioEstimate, ratio_estimate
 from bench.results.store import CellData
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from bench.results.contrasts import ALPHA, estimate_ratio, is_ok
-from bench.results.records import Ghost, Health, Noise
+from bench.results.lines import Health
+from bench.results.rows import Ghost, Noise
 from bench.results.stats import quantile, relative_half_width
 from bench.results.store import CellData
 

@@ -8,17 +8,9 @@ from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.results.records import (
-    LINE,
-    Cell,
-    Course,
-    Declaration,
-    Environment,
-    Health,
-    Line,
-    Outcome,
-    Record,
-)
+from bench.results.cells import Cell
+from bench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
+from bench.results.rows import Environment
 
 RECORDS = "records.jsonl"
 ENVIRONMENT = "environment.json"
@@ -171,12 +163,12 @@ class RunFolder:
         """
         cells = self.cells()
         open_groups = {
-            data.cell.group
+            data.cell.condition
             for data in cells.values()
             if data.outcome is None or data.outcome.status not in FINAL
         }
         return frozenset(
-            cell_id for cell_id, data in cells.items() if data.cell.group not in open_groups
+            cell_id for cell_id, data in cells.items() if data.cell.condition not in open_groups
         )
 
     def _mend(self) -> None:

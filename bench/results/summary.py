@@ -5,9 +5,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from bench.results.cells import Condition
 from bench.results.contrasts import complete_slots, group_ratios
+from bench.results.lines import Course, Outcome, Record
 from bench.results.noise import noise_of
-from bench.results.records import SCHEMA, CellSummary, Course, Environment, Outcome, Record, Summary
+from bench.results.rows import SCHEMA, CellSummary, Environment, Summary
 from bench.results.stats import Interval, level_interval, median, median_interval, quantile
 from bench.results.store import CellData
 
@@ -17,9 +19,9 @@ BYTES_PER_MB = 1e6
 
 def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
     """Derive the result of a run from its lines."""
-    groups: dict[object, list[CellData]] = {}
+    groups: dict[Condition, list[CellData]] = {}
     for data in cells:
-        groups.setdefault(data.cell.group, []).append(data)
+        groups.setdefault(data.cell.condition, []).append(data)
     rows = [summarize_cell(data) for data in cells if not data.cell.replica]
     return Summary(
         schema=SCHEMA,
@@ -175,10 +177,9 @@ def _passes(records: Sequence[Record]) -> int:
     return min(map(names.count, set(names)), default=0)
 
 
-def _with_gemm(row: CellSummary, groups: dict[object, list[CellData]]) -> CellSummary:
+def _with_gemm(row: CellSummary, groups: dict[Condition, list[CellData]]) -> CellSummary:
     """Add which share of the machine's matrix-product peak, in the same blocks, a row reached."""
-    key = (row.model, row.threads, row.chunk_samples, row.protocol)
-    lines = [line for data in groups[key] for line in data.health]
+    lines = [line for data in groups[row.condition] for line in data.health]
     peak = median([line.gemm_gflops for line in lines if line.gemm_gflops is not None])
     share = row.gflops / peak if row.gflops and peak else None
     return row.model_copy(update={"gemm_share": share})

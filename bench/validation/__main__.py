@@ -17,12 +17,12 @@ from bench.base.values import Value
 from bench.embed import audio_input
 from bench.embed.audio_input import Source, read_source
 from bench.machine import environment
-from bench.measure.session import Settings, Silent
+from bench.measure.session import RunContext, Silent
 from bench.report import markdown
-from bench.results.records import Cell
+from bench.results.cells import Cell
 from bench.results.store import RunFolder
 from bench.validation import document, simulate, whole_gate
-from bench.validation.machine import Finding, Short, run_once, steady_cell
+from bench.validation.machine import IntervalFinding, Short, run_once, steady_cell
 from bench.validation.whole_gate import SCENARIOS, GateFinding
 
 Kind = TypeVar("Kind", bound=Value)
@@ -100,10 +100,10 @@ def _gates(arguments: argparse.Namespace) -> None:
             if (scenario.name, number) in done:
                 continue
             seed = 1000 * SCENARIOS.index(scenario) + number
-            settings = _settings(arguments.work, sources, seed=seed)
+            context = _context(arguments.work, sources, seed=seed)
             found = whole_gate.run_once(
-                settings.prepare(whole_gate.cells(arguments.model)),
-                settings,
+                context.prepare(whole_gate.cells(arguments.model)),
+                context,
                 scenario,
                 number=number,
                 budget_s=arguments.budget,
@@ -131,18 +131,18 @@ def _write(out: Path, sections: dict[str, str]) -> None:
         part.write_text(document.with_sections(before, sections), encoding="utf-8")
 
 
-def _measure(kept: Path, short: Short, runs: int, cell: Cell) -> list[Finding]:
+def _measure(kept: Path, short: Short, runs: int, cell: Cell) -> list[IntervalFinding]:
     """Return the findings of so many runs, those of an earlier call included."""
-    findings = _kept(kept, Finding)
+    findings = _kept(kept, IntervalFinding)
     done = {finding.run for finding in findings}
     sources = _shortest(UTTERANCES)
     with kept.open("a", encoding="utf-8") as file:
         for number in range(runs):
             if number in done:
                 continue
-            settings = _settings(kept.parent, sources, seed=number)
-            prepared = settings.prepare_one(cell)
-            found = run_once(prepared, settings, short, number=number)
+            context = _context(kept.parent, sources, seed=number)
+            prepared = context.prepare_one(cell)
+            found = run_once(prepared, context, short, number=number)
             file.writelines(each.model_dump_json() + "\n" for each in found)
             file.flush()
             findings += found
@@ -162,22 +162,22 @@ def _kept(path: Path, kind: type[Kind]) -> list[Kind]:
     return [kind.model_validate_json(line) for line in lines]
 
 
-def _settings(work: Path, sources: Sequence[Source], *, seed: int) -> Settings:
-    """Return settings for a run, with a folder that is empty."""
+def _context(work: Path, sources: Sequence[Source], *, seed: int) -> RunContext:
+    """Return the context of a run, with a folder that is empty."""
     run = work / "run"
     shutil.rmtree(run, ignore_errors=True)
     folder = RunFolder.create(run, overwrite=False, resume=False)
-    return Settings(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
+    return RunContext(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
 
 
 def _shortest(count: int) -> tuple[Source, ...]:
     """Return the package's shortest utterances, so that a short run has a block a session."""
-    sources = audio_input.check(()).sources
+    sources = audio_input.check_audio(()).sources
     return tuple(sorted(sources, key=lambda source: read_source(source).duration_ns)[:count])
 
 
 def _host() -> str:
-    return markdown.host(environment.describe(audio=(), audio_s=0, weights=""))
+    return markdown.host(environment.describe_host(audio=(), audio_s=0, weights=""))
 
 
 if __name__ == "__main__":

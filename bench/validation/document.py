@@ -10,7 +10,7 @@ from scipy.special import betaincinv
 
 from bench.report.markdown import grid
 from bench.validation import simulate
-from bench.validation.machine import Finding
+from bench.validation.machine import IntervalFinding
 from bench.validation.simulate import Result
 from bench.validation.whole_gate import IDENTICAL, SCENARIOS, GateFinding
 
@@ -49,7 +49,7 @@ is that narrow.
 
 
 def machine_section(
-    findings: Sequence[Finding], *, what: str, budget_s: float, sessions: int, host: str
+    findings: Sequence[IntervalFinding], *, what: str, budget_s: float, sessions: int, host: str
 ) -> str:
     """Return what short runs on this machine found."""
     took_s = statistics.median(each.seconds for each in findings)
@@ -162,7 +162,7 @@ def simulation_table(results: dict[str, Result]) -> str:
     return grid(lines, [False, True, True, True])
 
 
-def machine_table(findings: Sequence[Finding]) -> str:
+def machine_table(findings: Sequence[IntervalFinding]) -> str:
     """Return the table of runs on this machine, a row a replica."""
     lines = [
         ["against the reference", "runs", "called different", "truth held", "half width", "ratio"]
@@ -183,7 +183,7 @@ def machine_table(findings: Sequence[Finding]) -> str:
     return grid(lines, [False, True, True, True, True, True])
 
 
-def width_table(findings: Sequence[Finding], names: Sequence[str]) -> str:
+def width_table(findings: Sequence[IntervalFinding], names: Sequence[str]) -> str:
     """Return how the interval narrows with the time spent, over the runs of these replicas."""
     lines = [["sessions", "seconds", "runs", "median half width", "90th percentile"]]
     for count in range(2, max(each.sessions for each in findings) + 1):
@@ -205,7 +205,7 @@ def width_table(findings: Sequence[Finding], names: Sequence[str]) -> str:
     return grid(lines, [True] * 5)
 
 
-def picture(findings: Sequence[Finding]) -> bytes:
+def picture(findings: Sequence[IntervalFinding]) -> bytes:
     """Draw every run's interval, sorted by its estimate, a panel a replica; return a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

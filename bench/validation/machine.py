@@ -14,11 +14,12 @@ from pydantic import Field
 from bench.base.values import Value
 from bench.measure.group import Group
 from bench.measure.job import Job
-from bench.measure.session import Settings
+from bench.measure.session import RunContext
 from bench.models.workload import Prepared
 from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES, Plan, expand
+from bench.results.cells import Cell
 from bench.results.contrasts import contrasts, estimate_ratio
-from bench.results.records import Cell, Record
+from bench.results.lines import Record
 from bench.results.stats import ratio_estimate, relative_half_width
 from bench.results.store import CellData
 
@@ -26,7 +27,7 @@ from bench.results.store import CellData
 SLOWDOWNS: Mapping[str, float] = {"twin": 0.0, "slow 3 %": 0.03, "slow 5 %": 0.05, "slow 10 %": 0.1}
 
 
-class Finding(Value):
+class IntervalFinding(Value):
     """What one run said of one replica: its interval against the reference."""
 
     run: int
@@ -73,12 +74,14 @@ def steady_cell(model: str, engine: str, chunk_samples: int = DEFAULT_CHUNK_SAMP
     return expand(plan, lambda _: "dynamic")[0]
 
 
-def run_once(prepared: Prepared, settings: Settings, short: Short, *, number: int) -> list[Finding]:
+def run_once(
+    prepared: Prepared, context: RunContext, short: Short, *, number: int
+) -> list[IntervalFinding]:
     """Make one run and return its findings; the run is done when they are there.
 
     Args:
         prepared: the cell that is replicated.
-        settings: of the run; its seed should change from run to run.
+        context: of the run; its seed should change from run to run.
         short: how long.
         number: of the run, for the findings.
     """
@@ -86,21 +89,21 @@ def run_once(prepared: Prepared, settings: Settings, short: Short, *, number: in
     slowed = [reference.replica(name, slowdown=share) for name, share in SLOWDOWNS.items()]
     jobs = [reference, *slowed]
     for job in jobs:
-        settings.folder.append(job.data.declaration)
-    group = Group(jobs, settings)
+        context.folder.append(job.data.declaration)
+    group = Group(jobs, context)
     began_s = time.monotonic()
     group.measure_first(share_s=short.budget_s, longest_s=short.budget_s, sessions=short.sessions)
     return list(_findings(group, number, time.monotonic() - began_s))
 
 
-def _findings(group: Group, number: int, seconds: float) -> Iterator[Finding]:
+def _findings(group: Group, number: int, seconds: float) -> Iterator[IntervalFinding]:
     reference = group.jobs[0].data
     course = reference.course
     for job in group.running[1:]:
         estimate = estimate_ratio(job.data, reference, alpha=course.alpha if course else 0.05)
         if estimate is None or estimate.interval is None:
             continue
-        yield Finding(
+        yield IntervalFinding(
             run=number,
             replica=job.cell.replica,
             true_ratio=true_ratio(job.cell, reference.records),

@@ -29,7 +29,7 @@ SESSIONS, BLOCKS = 6, 4
 
 
 @dataclass(frozen=True)
-class Machine:
+class SimulatedMachine:
     """How times vary; all but the probabilities on the log scale, a slot at a time."""
 
     walk: float = 0.01
@@ -85,7 +85,9 @@ def fixed_order(session: int, block: int, seed: int) -> list[str]:
     return [*CELLS, *CELLS]
 
 
-def simulate(machine: Machine, order: Order, run: Run, *, ratio: float, seed: int) -> list[Slot]:
+def simulate(
+    machine: SimulatedMachine, order: Order, run: Run, *, ratio: float, seed: int
+) -> list[Slot]:
     """Return the times of one run in which `engine` takes `ratio` times as long."""
     rng = np.random.default_rng(seed)
     truth = {"engine": math.log(ratio)}
@@ -170,7 +172,7 @@ VARIANTS: Mapping[str, tuple[Order, Method]] = MappingProxyType(
 def try_variant(
     name: str,
     *,
-    machine: Machine | None = None,
+    machine: SimulatedMachine | None = None,
     trials: int = 1000,
     sessions: int = SESSIONS,
     blocks: int = BLOCKS,
@@ -181,14 +183,20 @@ def try_variant(
     run = Run(sessions, blocks)
     hits, widths = 0, []
     for seed in range(trials):
-        low, high = method(simulate(machine or Machine(), order, run, ratio=ratio, seed=seed))
+        low, high = method(
+            simulate(machine or SimulatedMachine(), order, run, ratio=ratio, seed=seed)
+        )
         hits += low <= ratio <= high
         widths.append(relative_half_width((low, high)))
     return Result(trials, hits / trials, statistics.median(widths))
 
 
 def try_stopping(
-    precision: float, *, machine: Machine | None = None, trials: int = 1000, ratio: float = 1.03
+    precision: float,
+    *,
+    machine: SimulatedMachine | None = None,
+    trials: int = 1000,
+    ratio: float = 1.03,
 ) -> Result:
     """Return the same of runs that end at the first look at which the interval is narrow enough."""
     looks = [SESSIONS * 2**index for index in range(MOST_LOOKS)]
@@ -196,7 +204,7 @@ def try_stopping(
     run = Run(looks[-1], BLOCKS)
     hits, widths = 0, []
     for seed in range(trials):
-        slots = simulate(machine or Machine(), palindromes, run, ratio=ratio, seed=seed)
+        slots = simulate(machine or SimulatedMachine(), palindromes, run, ratio=ratio, seed=seed)
         for look in looks:
             low, high = paired([slot for slot in slots if slot.session < look], alpha=alpha)
             if relative_half_width((low, high)) <= precision:

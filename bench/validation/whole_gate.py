@@ -13,9 +13,9 @@ from bench.base.values import Value
 from bench.gate.baseline import MARGIN, MOST
 from bench.gate.measure import Sides, run
 from bench.gate.verdict import Answer, criteria, overall
-from bench.measure.session import Settings
+from bench.measure.session import RunContext
 from bench.models.workload import Prepared
-from bench.results.records import Cell
+from bench.results.cells import Cell
 from bench.validation.machine import steady_cell
 from bench.validation.neighbour import neighbour
 
@@ -73,7 +73,7 @@ def cells(model: str) -> list[Cell]:
 
 def run_once(
     prepared: Sequence[Prepared],
-    settings: Settings,
+    context: RunContext,
     scenario: Scenario,
     *,
     number: int,
@@ -85,9 +85,9 @@ def run_once(
     cell = slowed.cell.model_copy(update={"slowdown": scenario.slowdown})
     asked = [Sides(_name(slowed.cell), candidate=replace(slowed, cell=cell), baseline=slowed)]
     asked += [Sides(_name(each.cell), candidate=each, baseline=each) for each in others]
-    disturbed = neighbour(settings.cores[0]) if scenario.neighbour else nullcontext()
+    disturbed = neighbour(context.cores[0]) if scenario.neighbour else nullcontext()
     with disturbed:
-        result = run(asked, settings, criteria(margin=MARGIN, most=MOST), budget_s=budget_s)
+        result = run(asked, context, criteria(margin=MARGIN, most=MOST), budget_s=budget_s)
     first = (_name(slowed.cell), "RTF")
     line = next(line for line in result.lines if (line.cell, line.criterion) == first)
     alarms = [line for line in result.lines if line.answer == "regression"]

@@ -67,7 +67,7 @@ class NativeMnnSession:
             EngineError: no complete model, or not of the form that was declared.
             SettingMismatchError: the session is not what was asked for.
         """
-        file = mnn_file.read(artifact.path)
+        file = mnn_file.read_mnn_file(artifact.path)
         if artifact.form == "static" and not file.stores_shapes and kind == "minimal":
             raise EngineError(
                 f"{artifact.path}: declared static, but its shapes are not stored in it, and a "

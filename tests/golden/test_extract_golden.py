@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from bench.embed.embeddings import read
+from bench.embed.embeddings import read_embeddings
 from bench.embed.scoring import similarity
 from engines import registry
 from engines.protocol import Form, Format, ModelArtifact
@@ -46,7 +46,7 @@ def test_extract_is_the_runtimes(
         *("--samples-per-chunk", chunk_samples, "--jobs", 2, "--result", tmp_path / "e.txt"),
     )
     assert done.returncode == 0, done.stderr
-    found = dict(read(tmp_path / "e.txt"))
+    found = dict(read_embeddings(tmp_path / "e.txt"))
     assert list(found) == [wav.stem for wav in WAVS]
     with np.load(GOLDEN / "wespeaker_runtime.npz") as golden:
         for name, embedding_D in found.items():

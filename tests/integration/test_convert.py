@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.models.model_files import FileRequest, read
+from bench.models.model_files import FileRequest, read_model_file
 from bench.models.prepare_file import open_session
 from bench.zoo import convert, export
 from bench.zoo.xvec import xvec
@@ -19,14 +19,16 @@ def test_conversions_side_by_side_do_not_spoil_each_other(tmp_path: Path) -> Non
     """Several conversions at a time, in one working folder, give what ONNX gives."""
     source = tmp_path / "model.onnx"
     export.to_onnx(xvec(feat_dim=80, embed_dim=64).eval(), source, feat_dim=80, num_frames=None)
-    session = open_session(read(FileRequest(path=source)), "onnxruntime", {})
+    session = open_session(read_model_file(FileRequest(path=source)), "onnxruntime", {})
     expected_BD = session.run(FEATURES_BTM)
     targets = [tmp_path / f"{index}.mnn" for index in range(4)]
     with ThreadPoolExecutor(len(targets)) as pool:
         for _ in pool.map(lambda path: convert.to_mnn(source, path, static=False), targets):
             pass
     for path in targets:
-        found_BD = open_session(read(FileRequest(path=path)), "mnn", {}).run(FEATURES_BTM)
+        found_BD = open_session(read_model_file(FileRequest(path=path)), "mnn", {}).run(
+            FEATURES_BTM
+        )
         assert np.abs(found_BD - expected_BD).max() <= 1e-4 * np.abs(expected_BD).max()
 
 

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.embeddings import read
+from bench.embed.embeddings import read_embeddings
 from bench.zoo.convert import to_mnn
 
 # XVEC is the smallest model; quarter-second chunks make it fast.
@@ -110,7 +110,7 @@ def test_binary_results_hold_the_same(
     assert done.returncode == 0, done.stderr
     text = tmp_path / "e.txt"
     text.write_text(expected)
-    for got, want in zip(read(result), read(text), strict=True):
+    for got, want in zip(read_embeddings(result), read_embeddings(text), strict=True):
         assert got.name == want.name
         np.testing.assert_allclose(got.embedding_D, want.embedding_D, rtol=1e-5)
     left = {each.name for each in tmp_path.iterdir()} - {"e.txt"}
@@ -325,7 +325,7 @@ def test_what_was_done_survives_the_parent(
     assert computed == [f"u{i}" for i in range(len(done), 600)]
     if ending == "txt":
         assert_complete(result.read_text(), expected)
-    assert [name for name, _ in read(result)] == [f"u{i}" for i in range(600)]
+    assert [name for name, _ in read_embeddings(result)] == [f"u{i}" for i in range(600)]
 
 
 def test_resume_refuses_what_does_not_fit(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.extract import pool
-from bench.extract.options import ModelOptions, setting_for, workers
+from bench.extract.options import ModelOptions, setup_for, workers
 from frontends.find import Utterance
 
 
@@ -21,8 +21,8 @@ def test_a_full_look_ahead_ends_nothing(
     """
     monkeypatch.setattr(pool, "LOOK_AHEAD", look_ahead)
     options = ModelOptions("xvec", "null", form=None, chunk_samples=32000, threads=1)
-    setting = setting_for(options, phase=lambda _: None, note=lambda _: None)
+    setup = setup_for(options, phase=lambda _: None, note=lambda _: None)
     names = [f"utterance-{number}" for number in range(20)]
-    with workers(setting, options, jobs=jobs) as members:
+    with workers(setup, options, jobs=jobs) as members:
         done = list(members.embed(Utterance(name, short_speech) for name in names))
     assert [finished.utterance.name for finished in done] == names

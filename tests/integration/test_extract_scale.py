@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.embed.embeddings import read
+from bench.embed.embeddings import read_embeddings
 
 pytestmark = pytest.mark.measures
 
@@ -72,5 +72,5 @@ def test_an_hour_takes_no_more_memory_than_ten_seconds(tiny: Path, tmp_path: Pat
                 file.write(rng.integers(-3000, 3000, 160_000).astype(np.int16))
         result = tmp_path / f"{seconds}.txt"
         peaks.append(peak_rss_bytes("--wav", path, *MODEL, "--result", result))
-        assert [name for name, _ in read(result)] == [f"{seconds}"]
+        assert [name for name, _ in read_embeddings(result)] == [f"{seconds}"]
     assert peaks[1] - peaks[0] <= 25 * MB, [peak / MB for peak in peaks]

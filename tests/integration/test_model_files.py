@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from bench.base.errors import InputError
-from bench.models.model_files import FileRequest, describe
+from bench.models.model_files import FileRequest, describe_model_file
 from bench.models.user_models import natural_chunk_samples
 from bench.models.workload import artifact_for
 from bench.zoo import convert
@@ -121,14 +121,14 @@ def test_external_data_belongs_to_the_model(
     path = folder / "external.onnx"
     done = run(rtfbench, tmp_path / "out", short_speech, "--model", path)
     assert done.returncode == 0, done.stderr
-    before = describe(FileRequest(path=path))
+    before = describe_model_file(FileRequest(path=path))
     assert [each.name for each in before.data_files] == ["external.onnx.data"]
     copy = tmp_path / "external.onnx"
     copy.write_bytes(path.read_bytes())
     data = bytearray((folder / "external.onnx.data").read_bytes())
     data[0] ^= 1
     (tmp_path / "external.onnx.data").write_bytes(data)
-    assert describe(FileRequest(path=copy)).sha256 != before.sha256
+    assert describe_model_file(FileRequest(path=copy)).sha256 != before.sha256
 
 
 def test_the_embedding_can_be_named(

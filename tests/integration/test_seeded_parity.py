@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.embed.audio_input import check, read_source
-from bench.embed.parity import MAX_REL_ERR, compare
+from bench.embed.audio_input import check_audio, read_source
+from bench.embed.parity import MAX_REL_ERR, parity_of
 from bench.embed.pipeline import Pipeline
 from bench.models.prepare import seeded_model
 from bench.zoo import catalog
@@ -37,9 +37,9 @@ def test_mnn_agrees_with_torch(name: str, tmp_path: Path) -> None:
         sha256="",
     )
     pipeline = Pipeline(32000)
-    utterances = [read_source(source) for source in check([]).sources]
+    utterances = [read_source(source) for source in check_audio([]).sources]
     expected_CD, found_CD = (
         np.concatenate([pipeline.embed(session, each).chunk_embeddings_CD for each in utterances])
         for session in (TorchSession(model), registry.get("mnn").open(artifact, SessionOptions()))
     )
-    assert compare(found_CD, expected_CD).max_rel_err < MAX_REL_ERR / ROOM
+    assert parity_of(found_CD, expected_CD).max_rel_err < MAX_REL_ERR / ROOM

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.embeddings import read
+from bench.embed.embeddings import read_embeddings
 from bench.embed.scoring import eer, similarity
 
 MODEL = ("--model", "xvec")
@@ -48,7 +48,7 @@ def test_verify_says_what_extract_and_cosine_say(
     rtfbench: Command, embeddings: dict[str, Path]
 ) -> None:
     """The score is (cosine + 1) / 2 of the two embeddings; at the threshold it is the same."""
-    stored = dict(read(embeddings["mnn"]))
+    stored = dict(read_embeddings(embeddings["mnn"]))
     for enroll, test in ((SPEECH[0], SPEECH[1]), (SPEECH[3], SPEECH[4])):
         want = similarity(stored[enroll.stem], stored[test.stem])
         for threshold, status in ((want - 1e-4, 0), (want + 1e-4, 1)):
@@ -101,7 +101,7 @@ def test_scores_of_two_engines_agree(
     paths = [each for path in embeddings.values() for each in ("--embeddings", path)]
     done = rtfbench("score", "--trials", trials, *paths, "--labels", "--out", out)
     assert done.returncode == 0, done.stderr
-    stored = dict(read(embeddings["mnn"]))
+    stored = dict(read_embeddings(embeddings["mnn"]))
     labels, scores = [], []
     lines = zip(out.read_text().splitlines(), trials.read_text().splitlines(), strict=True)
     for line, trial in lines:
@@ -189,7 +189,7 @@ def test_run_reports_the_eer_of_each_cell(
     arguments = ("run", *MODEL, *engines, "--protocol", "steady", "--budget", 1, "--out", out)
     rtfbench(*arguments, "--trials", trials)
     cells = json.loads((out / "summary.json").read_text())["cells"]
-    stored = dict(read(embeddings["mnn"]))
+    stored = dict(read_embeddings(embeddings["mnn"]))
     pairs = [line.split() for line in trials.read_text().splitlines()]
     scores = [similarity(stored[a], stored[b]) for a, b, _ in pairs]
     want = eer(scores, [label == "target" for _, _, label in pairs])

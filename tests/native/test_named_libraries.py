@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.embed.embeddings import read
+from bench.embed.embeddings import read_embeddings
 from bench.models.homes import OPTIONS
 from bench.models.workload import artifact_for
 from engines.native.home import find
@@ -205,7 +205,7 @@ def test_extract_and_verify(
         path = tmp_path / f"{name}.npz"
         done = rtfbench("extract", *common, *more, "--wav", short_speech, "--result", path)
         assert done.returncode == 0, done.stderr
-        ((_, found[name]),) = read(path)
+        ((_, found[name]),) = read_embeddings(path)
     assert np.abs(found["ours"] - found["wheel"]).max() <= 1e-5 * np.abs(found["wheel"]).max()
     done = rtfbench(
         "verify", *common, option, home, "--enroll", short_speech, "--test", short_speech

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.machine.advice import advise, read
+from bench.machine.advice import advise, read_settings
 
 
 def write(root: Path, **files: str) -> None:
@@ -27,7 +27,7 @@ def test_every_advice_names_its_cure(tmp_path: Path) -> None:
     limit = tmp_path / "sys/fs/cgroup"
     limit.mkdir(parents=True)
     (limit / "cpu.max").write_text("150000 100000\n")
-    lines = list(advise(read([0, 1], load_average_1min=2.0, root=tmp_path)))
+    lines = list(advise(read_settings([0, 1], load_average_1min=2.0, root=tmp_path)))
     for line, word in zip(
         lines, ("cpupower", "turbo", "taskset", "--threads at most 1", "load 2.00", "virtual"),
         strict=True,
@@ -44,11 +44,11 @@ def test_a_good_machine_gets_none(tmp_path: Path) -> None:
         sys__devices__system__cpu__cpu0__topology__thread_siblings_list="0",
         proc__cpuinfo="flags : fpu",
     )
-    assert list(advise(read([0], load_average_1min=0.0, root=tmp_path))) == []
+    assert list(advise(read_settings([0], load_average_1min=0.0, root=tmp_path))) == []
 
 
 def test_a_silent_host_is_no_error(tmp_path: Path) -> None:
     """Containers hide these files: unknown is None, and no advice."""
-    machine = read([0], load_average_1min=0.0, root=tmp_path)
+    machine = read_settings([0], load_average_1min=0.0, root=tmp_path)
     assert (machine.governors, machine.turbo, machine.siblings, machine.cpu_limit) == (None,) * 4
     assert list(advise(machine)) == []

@@ -50,7 +50,7 @@ def claim(tmp_path: Path, text: str) -> claims.Claim:
     """Read a claim."""
     path = tmp_path / "claim.toml"
     path.write_text(text)
-    return claims.load(str(path))
+    return claims.load_claim(str(path))
 
 
 def judged(tmp_path: Path, text: str, middle: float, width: float = 1.01) -> claims.Judged:
@@ -109,7 +109,7 @@ def test_a_control_is_measured_beside_its_pair(tmp_path: Path) -> None:
         ("mnn", "dynamic"),
         ("mnn", "static"),
     ]
-    assert len({cell.group for cell in cells}) == 1
+    assert len({cell.condition for cell in cells}) == 1
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,13 @@ def test_bad_claims_are_one_line(tmp_path: Path, text: str, message: str) -> Non
 def test_unknown_claims_suggest_the_nearest() -> None:
     """A misspelt name is refused with the name that was meant."""
     with pytest.raises(InputError, match="did you mean wespeaker-mnn"):
-        claims.load("wespeaker-mn")
+        claims.load_claim("wespeaker-mn")
 
 
-@pytest.mark.parametrize("name", claims.names())
+@pytest.mark.parametrize("name", claims.claim_names())
 def test_the_claims_of_the_package_say_what_the_catalog_says(name: str) -> None:
     """Published figures stand in two places and agree."""
-    read = claims.load(name)
+    read = claims.load_claim(name)
     for published in read.row:
         card = catalog.get(published.model)
         assert (published.params, published.flops) == (card.published_params, card.published_flops)
@@ -155,7 +155,7 @@ def test_the_claims_of_the_package_say_what_the_catalog_says(name: str) -> None:
 
 def test_the_published_engines_have_their_published_settings() -> None:
     """WeSpeaker's programs ask for extended optimisation and for low precision."""
-    engines = {row.engine for name in claims.names() for row in claims.load(name).row}
+    engines = {row.engine for name in claims.claim_names() for row in claims.load_claim(name).row}
     assert engines == {
         "onnxruntime[graph_optimization=extended]",
         "mnn[precision=low]",
@@ -165,7 +165,7 @@ def test_the_published_engines_have_their_published_settings() -> None:
 
 def test_engines_can_be_placed() -> None:
     """Each engine of a claim's rows and controls is rewritten, and only they."""
-    claim = claims.load("wespeaker-mnn")
+    claim = claims.load_claim("wespeaker-mnn")
     placed = claims.on(claim, lambda engine: engine.replace("mnn-mini[", "mnn-mini[home=/m,"))
     assert [row.engine for row in placed.row] == [
         "onnxruntime[graph_optimization=extended]",

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from bench.results.cells import Cell, Protocol
 from bench.results.contrasts import complete_slots, contrasts, estimate_ratio, group_ratios
-from bench.results.records import Cell, Course, Declaration, Outcome, Protocol, Record
+from bench.results.lines import Course, Declaration, Outcome, Record
 from bench.results.store import CellData
 
 

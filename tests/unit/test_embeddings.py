@@ -13,7 +13,7 @@ from bench.embed.embeddings import (
     EXACT_DIGITS,
     Named,
     parse_line,
-    read,
+    read_embeddings,
     text_line,
     write_ark,
     write_npz,
@@ -44,7 +44,7 @@ def test_binary_formats_are_exact(tmp_path: Path, ending: str) -> None:
     """What was written comes back to the last bit."""
     path = tmp_path / f"x.{ending}"
     (write_npz if ending == "npz" else write_ark)(path, rows)
-    assert_equal(list(read(path)))
+    assert_equal(list(read_embeddings(path)))
     left = {"npz": {"x.npz"}}.get(ending, {"x.ark", "x.scp"})
     assert {each.name for each in tmp_path.iterdir()} == left
 
@@ -64,11 +64,11 @@ def test_kaldi_files_are_kaldis(tmp_path: Path) -> None:
     assert_equal([Named(*pair) for pair in kaldiio.load_scp(str(tmp_path / "x.scp")).items()])
     ark, scp = tmp_path / "k.ark", tmp_path / "k.scp"
     kaldiio.save_ark(str(ark), dict(ROWS), scp=str(scp))
-    assert_equal(list(read(ark)))
-    assert_equal(list(read(scp)))
+    assert_equal(list(read_embeddings(ark)))
+    assert_equal(list(read_embeddings(scp)))
     doubles = {name: row.astype(np.float64) for name, row in ROWS}
     kaldiio.save_ark(str(tmp_path / "d.ark"), doubles)
-    assert_equal(list(read(tmp_path / "d.ark")))
+    assert_equal(list(read_embeddings(tmp_path / "d.ark")))
 
 
 def test_text_has_the_digits_of_a_cpp_stream() -> None:
@@ -103,7 +103,7 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes) ->
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        list(read(path))
+        list(read_embeddings(path))
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -113,10 +113,10 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     """An archive of objects is not opened."""
     np.savez(tmp_path / "x.npz", names=np.array(["a"]), embeddings=np.array([{}, 1], dtype=object))
     with pytest.raises(InputError, match="allow_pickle"):
-        list(read(tmp_path / "x.npz"))
+        list(read_embeddings(tmp_path / "x.npz"))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     """The message names the file."""
     with pytest.raises(InputError, match=r"none\.npz: cannot be read"):
-        list(read(tmp_path / "none.npz"))
+        list(read_embeddings(tmp_path / "none.npz"))

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from bench.machine import health
+from bench.results.lines import Health
 from bench.results.noise import disturbances, noise_of
-from bench.results.records import Health
 from bench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 
@@ -82,10 +82,10 @@ def test_a_busy_process_is_seen() -> None:
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         time.sleep(0.3)
-        owned, alone = [health.read([busy.pid])], [health.read([])]
+        owned, alone = [health.read_counters([busy.pid])], [health.read_counters([])]
         time.sleep(1.0)
-        owned.append(health.read([busy.pid]))
-        alone.append(health.read([]))
+        owned.append(health.read_counters([busy.pid]))
+        alone.append(health.read_counters([]))
     finally:
         busy.kill()
         busy.wait()

@@ -18,7 +18,7 @@ def test_counts_of_a_graph_made_by_hand(
     write_tiny_onnx: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A matrix product counts its products, other arithmetic is listed."""
-    model = onnx_graph.load(write_tiny_onnx(tmp_path / "tiny.onnx"))
+    model = onnx_graph.load_graph(write_tiny_onnx(tmp_path / "tiny.onnx"))
     counts = onnx_graph.count(model, "feats", FRAMES)
     assert counts.params == 80 * 16
     assert counts.macs == counts.flops == 80 * 16
@@ -31,7 +31,7 @@ def test_multiply_accumulates_are_the_zoos(name: str, tmp_path: Path) -> None:
     model = zoo.build(name)
     path = tmp_path / "model.onnx"
     export.to_onnx(model, path, feat_dim=80, num_frames=None)
-    counts = onnx_graph.count(onnx_graph.load(path), "feats", FRAMES)
+    counts = onnx_graph.count(onnx_graph.load_graph(path), "feats", FRAMES)
     assert counts.macs == counter.count(model, FRAMES).macs
 
 
@@ -50,7 +50,7 @@ def test_shapes_that_inference_cannot_follow_are_measured(tmp_path: Path) -> Non
             output_names=["embs"],
             dynamic_axes={"feats": {0: "B", 1: "T"}, "embs": {0: "B"}},
         )
-    counts = onnx_graph.count(onnx_graph.load(path), "feats", FRAMES)
+    counts = onnx_graph.count(onnx_graph.load_graph(path), "feats", FRAMES)
     assert counts.macs == counter.count(model, FRAMES).macs
     assert not any(name.startswith(("Conv", "Gemm")) for name in counts.uncounted)
 
@@ -59,5 +59,5 @@ def test_exported_models_take_any_batch(tmp_path: Path) -> None:
     """A dynamic export leaves batch and frames open, whatever it was traced with."""
     path = tmp_path / "model.onnx"
     export.to_onnx(zoo.build("ecapa512"), path, feat_dim=80, num_frames=None)
-    (features,) = onnx_graph.inputs(onnx_graph.load(path))
+    (features,) = onnx_graph.inputs(onnx_graph.load_graph(path))
     assert features.shape == (None, None, 80)

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from bench.embed.parity import MAX_REL_ERR, compare, worst
+from bench.embed.parity import MAX_REL_ERR, parity_of, worst
 
 REFERENCE_CD = np.array([[1.0, -2.0, 0.5], [10.0, 0.0, 3.0]], np.float32)
 
 
 def test_equal_embeddings_are_ok() -> None:
     """The reference itself has no error and a cosine score of 1."""
-    found = compare(REFERENCE_CD, REFERENCE_CD)
+    found = parity_of(REFERENCE_CD, REFERENCE_CD)
     assert found.ok
     assert found.max_rel_err == 0
     assert found.cosine == pytest.approx(1)
@@ -21,7 +21,7 @@ def test_the_limit(factor: float, ok: bool) -> None:
     """An error is relative to the largest value of its own chunk."""
     embeddings_CD = REFERENCE_CD.copy()
     embeddings_CD[0, 2] += 2 * MAX_REL_ERR * factor
-    found = compare(embeddings_CD, REFERENCE_CD)
+    found = parity_of(embeddings_CD, REFERENCE_CD)
     assert found.ok is ok
     assert found.max_rel_err == pytest.approx(MAX_REL_ERR * factor, rel=1e-3)
 
@@ -31,26 +31,26 @@ def test_what_is_not_finite_is_wrong(value: float) -> None:
     """NaN and infinity are never ok, whatever they are compared with."""
     embeddings_CD = REFERENCE_CD.copy()
     embeddings_CD[1, 1] = value
-    assert not compare(embeddings_CD, REFERENCE_CD).ok
-    assert not compare(embeddings_CD, embeddings_CD).ok
+    assert not parity_of(embeddings_CD, REFERENCE_CD).ok
+    assert not parity_of(embeddings_CD, embeddings_CD).ok
 
 
 def test_another_shape_is_wrong() -> None:
     """A missing chunk is no equality of those that are left."""
-    assert not compare(REFERENCE_CD[:1], REFERENCE_CD).ok
+    assert not parity_of(REFERENCE_CD[:1], REFERENCE_CD).ok
 
 
 def test_zeros_are_wrong() -> None:
     """A runtime that writes nothing is found out."""
-    found = compare(np.zeros_like(REFERENCE_CD), REFERENCE_CD)
+    found = parity_of(np.zeros_like(REFERENCE_CD), REFERENCE_CD)
     assert not found.ok
     assert found.max_rel_err == pytest.approx(1)
 
 
 def test_the_worst_of_several() -> None:
     """One bad comparison spoils all; of none there is none."""
-    good = compare(REFERENCE_CD, REFERENCE_CD)
-    bad = compare(-REFERENCE_CD, REFERENCE_CD)
+    good = parity_of(REFERENCE_CD, REFERENCE_CD)
+    bad = parity_of(-REFERENCE_CD, REFERENCE_CD)
     found = worst([good, bad, good])
     assert found is not None
     assert not found.ok

@@ -33,7 +33,7 @@ def test_cells_are_unique_and_grouped() -> None:
     plan = Plan(engines=("mnn", "onnxruntime", "mnn"), threads=(1, 2), forms=("dynamic", "static"))
     cells = expand(plan, forms)
     assert len(cells) == 2 * 2 * 2 * 2
-    groups = [cell.group for cell in cells]
+    groups = [cell.condition for cell in cells]
     assert len(set(groups)) == len([g for i, g in enumerate(groups) if g != groups[i - 1]])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench.measure.schedule import (
     CHUNKS_PER_SLOT,
-    Course,
+    Schedule,
     block_turns,
     blocks_for,
     plan_course,
@@ -62,15 +62,15 @@ def test_portions_fill_slots_evenly() -> None:
 @pytest.mark.parametrize(
     ("budget_s", "expected"),
     [
-        (1.0, Course((1,), 1)),
-        (10.0, Course((4,), 1)),
-        (40.0, Course((6,), 2)),
-        (125.0, Course((6, 12), 4)),
-        (300.0, Course((6, 12, 24), 5)),
-        (60.0, Course((6,), 4)),
+        (1.0, Schedule((1,), 1)),
+        (10.0, Schedule((4,), 1)),
+        (40.0, Schedule((6,), 2)),
+        (125.0, Schedule((6, 12), 4)),
+        (300.0, Schedule((6, 12, 24), 5)),
+        (60.0, Schedule((6,), 4)),
     ],
 )
-def test_a_course_fits_its_budget(budget_s: float, expected: Course) -> None:
+def test_a_course_fits_its_budget(budget_s: float, expected: Schedule) -> None:
     """Sessions come first, then blocks, then further looks."""
     course = plan_course(budget_s=budget_s, block_s=2.5, sessions=6)
     assert course == expected
@@ -80,13 +80,13 @@ def test_a_course_fits_its_budget(budget_s: float, expected: Course) -> None:
 def test_looks_are_declared_for_what_others_may_leave() -> None:
     """A short share that may grow has further looks, and spends itself on the first."""
     course = plan_course(budget_s=20, block_s=2.5, sessions=6, longest_s=200)
-    assert course == Course((6, 12), 1)
+    assert course == Schedule((6, 12), 1)
     assert course.alpha < 0.05
 
 
 def test_a_session_has_whole_cycles() -> None:
     """Where a contrast takes several blocks, no session ends in the middle of one."""
-    assert plan_course(budget_s=60, block_s=2, sessions=6, cycle=3) == Course((6,), 3)
+    assert plan_course(budget_s=60, block_s=2, sessions=6, cycle=3) == Schedule((6,), 3)
     assert plan_course(budget_s=300, block_s=2, sessions=6, cycle=3).blocks % 3 == 0
     assert blocks_for(budget_s=60, block_s=2, sessions=4, cycle=3) == 6
     assert blocks_for(budget_s=5, block_s=2, sessions=4) == 0

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench import zoo
-from bench.embed.audio_input import check, read_source
+from bench.embed.audio_input import check_audio, read_source
 from bench.embed.pipeline import Pipeline
 from bench.zoo import catalog
 from bench.zoo.repvgg import reparameterize
@@ -19,7 +19,7 @@ from engines.protocol import FloatArray
 FEATURES_BTM = speech_like_features(3, 198, seed=1)
 # The first chunk of every recording in the package.
 SPEECH_BTM = np.concatenate(
-    [Pipeline(32000).first_chunk(read_source(source)) for source in check([]).sources]
+    [Pipeline(32000).first_chunk(read_source(source)) for source in check_audio([]).sources]
 )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.validation.simulate import Machine, Result, try_stopping, try_variant
+from bench.validation.simulate import Result, SimulatedMachine, try_stopping, try_variant
 
 #: Drift by a random walk, a neighbour at x 1.6, spikes in 8 % of the slots, luck a process.
 TRIALS = 1000
@@ -46,5 +46,7 @@ def test_other_numbers_of_sessions_hold_too(sessions: int) -> None:
 
 def test_stopping_when_it_is_precise_enough_holds() -> None:
     """Looks are paid for: runs that end at the look they like hold the truth as often."""
-    machine = Machine(walk=0.004, neighbour_comes=0.01, spike=0.2, start=0.1, process_luck=0.004)
+    machine = SimulatedMachine(
+        walk=0.004, neighbour_comes=0.01, spike=0.2, start=0.1, process_luck=0.004
+    )
     assert try_stopping(0.01, machine=machine, trials=300).coverage >= 0.93

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.records import Cell, Declaration, Environment, Outcome, Record
+from bench.results.cells import Cell
+from bench.results.lines import Declaration, Outcome, Record
+from bench.results.rows import Environment
 from bench.results.store import RECORDS, RunFolder, StoreError
 from bench.results.summary import summarize, summarize_cell
 

@@ -1,7 +1,7 @@
 """The validation's document, and the order of its gates."""
 
 from bench.validation import document
-from bench.validation.machine import Finding
+from bench.validation.machine import IntervalFinding
 from bench.validation.whole_gate import IDENTICAL, SCENARIOS, GateFinding, Scenario, order
 
 
@@ -75,7 +75,7 @@ def test_a_false_alarm_is_counted() -> None:
 def test_runs_are_counted_by_replica() -> None:
     """A row a replica: how often it was called different, and how often the truth was held."""
     findings = [
-        Finding(
+        IntervalFinding(
             run=number,
             replica=replica,
             true_ratio=true,

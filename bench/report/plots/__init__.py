@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from bench.report import libraries
 from bench.report.plots import accuracy, chunk_size, models, thread_scaling, time_parts
 from bench.report.plots.style import Picture
-from bench.results.records import Summary
+from bench.results.rows import Summary
 
 
 def draw(summary: Summary) -> Iterator[Picture]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.report import figures
-from bench.report.compare import Side, names, side
+from bench.report.compare import EngineForm, engine_names, side
 from bench.report.plots.style import (
     INK,
     MUTED,
@@ -22,7 +22,7 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
-from bench.results.records import CellSummary, Summary
+from bench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def _picture(
         return sheet.finish("accuracy-against-speed")
 
 
-def _panel(axes: Axes, rows: Sequence[CellSummary], look: dict[Side, Look]) -> None:
+def _panel(axes: Axes, rows: Sequence[CellSummary], look: dict[EngineForm, Look]) -> None:
     axes.set(xscale="log", yscale="log", xlim=rtf_limits(rows))
     front = pareto_front(rows)
     for row in rows:
@@ -160,7 +160,7 @@ def _label_front(axes: Axes, rows: Sequence[CellSummary]) -> None:
 
 def _finding(rows: Sequence[CellSummary], models: Sequence[str]) -> str:
     if len(models) == 1:
-        named = names(rows)
+        named = engine_names(rows)
         front = pareto_front(rows)
         labels = list(dict.fromkeys(named[side(row)] for row in front))
         worst = max(map(_error, rows))

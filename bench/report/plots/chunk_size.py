@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.report import figures
-from bench.report.compare import Side, fastest, has_intervals, names, side
+from bench.report.compare import EngineForm, engine_names, fastest, has_intervals, side
 from bench.report.plots.style import (
     INK,
     MUTED,
@@ -20,7 +20,9 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
-from bench.results.records import WHOLE_UTTERANCE, CellSummary, Protocol, Summary
+from bench.results.cells import Protocol
+from bench.results.rows import CellSummary, Summary
+from frontends.chunking import WHOLE_UTTERANCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +75,7 @@ def _picture(summary: Summary, panels: dict[Protocol, list[CellSummary]], name: 
 
 
 def _lines(
-    axes: Axes, rows: Sequence[CellSummary], look: dict[Side, Look]
+    axes: Axes, rows: Sequence[CellSummary], look: dict[EngineForm, Look]
 ) -> list[tuple[float, float, Look]]:
     """Draw a line an engine and return where each ends."""
     sizes = sorted({row.chunk_samples for row in rows})
@@ -128,18 +130,15 @@ def _finding(summary: Summary, panels: dict[Protocol, list[CellSummary]]) -> str
     """Say which engine wins at which size, as far as paired ratios tell."""
     protocol = "steady" if "steady" in panels else next(iter(panels))
     rows = panels[protocol]
-    sizes = sorted({row.chunk_samples for row in rows})
-    winners = {
-        size: fastest(summary, (rows[0].model, rows[0].threads, size, protocol)) for size in sizes
-    }
+    conditions = {row.chunk_samples: row.condition for row in rows}
+    sizes = sorted(conditions)
+    winners = {size: fastest(summary, conditions[size]) for size in sizes}
     found = set(winners.values())
-    named = names(rows)
+    named = engine_names(rows)
     best = next(iter(found)) if len(found) == 1 else None
     if best is not None:
         return f"{named[best]} is the fastest at every chunk size ({protocol})"
-    if found == {None} and all(
-        has_intervals(summary, (rows[0].model, rows[0].threads, size, protocol)) for size in sizes
-    ):
+    if found == {None} and all(has_intervals(summary, conditions[size]) for size in sizes):
         return f"no engine is ahead of all others at any chunk size ({protocol})"
     if found == {None}:
         slowest = max(row.rtf or 0.0 for row in rows)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.report import figures
-from bench.report.compare import Side, fastest, has_intervals, setting, side
+from bench.report.compare import EngineForm, fastest, has_intervals, side
 from bench.report.findings import STATED_SAMPLES
 from bench.report.plots.style import (
     MUTED,
@@ -24,7 +24,8 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
-from bench.results.records import CellSummary, Protocol, Summary
+from bench.results.cells import Protocol
+from bench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +75,7 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Pictur
 
 
 def _panel(
-    axes: Axes, rows: Sequence[CellSummary], lines: Sequence[str], look: dict[Side, Look]
+    axes: Axes, rows: Sequence[CellSummary], lines: Sequence[str], look: dict[EngineForm, Look]
 ) -> None:
     sides = list(dict.fromkeys(map(side, rows)))
     for row in rows:
@@ -112,7 +113,7 @@ def _by_speed(rows: Sequence[CellSummary]) -> list[str]:
 def _finding(summary: Summary, rows: Sequence[CellSummary], titles: Sequence[str]) -> str:
     protocol: Protocol = "steady" if any(r.protocol == "steady" for r in rows) else "published"
     chosen = [row for row in rows if row.protocol == protocol]
-    wheres = dict.fromkeys(map(setting, chosen))
+    wheres = dict.fromkeys(row.condition for row in chosen)
     wins = Counter(
         won.engine for where in wheres for won in [fastest(summary, where)] if won is not None
     )

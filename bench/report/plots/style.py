@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.report import figures
-from bench.report.compare import Side, names
-from bench.results.records import CellSummary, Summary
+from bench.report.compare import EngineForm, engine_names
+from bench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,12 +73,12 @@ class Look:
     marker: str
 
 
-def looks(summary: Summary) -> dict[Side, Look]:
+def looks(summary: Summary) -> dict[EngineForm, Look]:
     """Give each engine and form its colour and marker, the same in every picture."""
     rows = [row for row in summary.cells if row.rtf is not None]
     return {
         each: Look(label, SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
-        for index, (each, label) in enumerate(names(rows).items())
+        for index, (each, label) in enumerate(engine_names(rows).items())
     }
 
 

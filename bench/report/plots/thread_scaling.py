@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.report import figures
-from bench.report.compare import Side, side
+from bench.report.compare import EngineForm, side
 from bench.report.plots.style import (
     MUTED,
     Look,
@@ -17,7 +17,8 @@ from bench.report.plots.style import (
     direct_labels,
     looks,
 )
-from bench.results.records import CellSummary, Protocol, Summary
+from bench.results.cells import Protocol
+from bench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +77,7 @@ def _picture(
 
 
 def _panel(
-    axes: Axes, rows: Sequence[CellSummary], threads: Sequence[int], look: dict[Side, Look]
+    axes: Axes, rows: Sequence[CellSummary], threads: Sequence[int], look: dict[EngineForm, Look]
 ) -> list[tuple[float, float, Look]]:
     axes.plot(threads, threads, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
     ends: list[tuple[float, float, Look]] = []

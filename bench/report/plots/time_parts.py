@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bench.report import figures
-from bench.report.compare import names, side
+from bench.report.compare import engine_names, side
 from bench.report.findings import STATED_SAMPLES
 from bench.report.plots.style import INK, PAPER, Picture, Sheet, caption, chunk_size, not_drawn
-from bench.results.records import CellSummary, Summary
+from bench.results.rows import CellSummary, Summary
 
 MOST_BARS = 32
 
@@ -65,7 +65,7 @@ def _bar(summary: Summary, row: CellSummary) -> Bar | None:
 
 def _picture(summary: Summary, bars: Sequence[Bar], left_out: str) -> Picture:
     rows = [bar.row for bar in bars]
-    named = names(rows)
+    named = engine_names(rows)
     several = len({row.title for row in rows}) > 1
     labels = [
         f"{bar.row.title}, {named[side(bar.row)]}" if several else named[side(bar.row)]

@@ -6,14 +6,14 @@ import pytest
 
 from bench.base.cache import sha256_of
 from bench.base.errors import InputError
-from bench.gate.baseline import load, parse_side
+from bench.gate.baseline import load_baseline, parse_side
 
 
 def test_a_baseline_names_cells_and_what_they_are_held_against(tmp_path: Path) -> None:
     """Axes are those of a plan; limits have defaults."""
     path = tmp_path / "b.toml"
     path.write_text('packages = ["MNN==3.6.0"]\nengines = ["mnn"]\nmodels = ["xvec"]\n')
-    baseline = load(path)
+    baseline = load_baseline(path)
     assert baseline.side.label == "MNN==3.6.0"
     assert (baseline.margin, baseline.max_regression) == (0.02, 0.05)
     assert baseline.protocols == ("steady",)
@@ -24,10 +24,10 @@ def test_a_model_file_is_held_by_its_hash(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"model")
     path = tmp_path / "b.toml"
     path.write_text(f'model_file = "m.onnx"\nsha256 = "{sha256_of(tmp_path / "m.onnx")}"\n')
-    assert load(path).side.model == tmp_path / "m.onnx"
+    assert load_baseline(path).side.model == tmp_path / "m.onnx"
     (tmp_path / "m.onnx").write_bytes(b"another")
     with pytest.raises(InputError, match="another file"):
-        load(path)
+        load_baseline(path)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_bad_baselines_are_one_line(tmp_path: Path, text: str, message: str) -> 
     path = tmp_path / "b.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=message) as caught:
-        load(path)
+        load_baseline(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -54,7 +54,7 @@ def test_bad_baselines_are_one_line(tmp_path: Path, text: str, message: str) -> 
 def test_a_missing_baseline_is_one_line(tmp_path: Path) -> None:
     """As for any other file."""
     with pytest.raises(InputError, match="cannot read"):
-        load(tmp_path / "none.toml")
+        load_baseline(tmp_path / "none.toml")
 
 
 def test_sides_are_written_as_on_the_command_line() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.gate.stored import compare, same_host
-from bench.gate.verdict import Line
-from bench.results.records import Summary
+from bench.gate.stored import compare_runs, same_host
+from bench.gate.verdict import Ruling
+from bench.results.rows import Summary
 from tests.unit.report.results import ratio, row, summary
 
 
@@ -15,9 +15,9 @@ def run(value: float, *, cpu: str = "Test CPU") -> Summary:
     return made.model_copy(update={"environment": host})
 
 
-def line(before: Summary, after: Summary) -> Line:
+def line(before: Summary, after: Summary) -> Ruling:
     """Return the only line of a comparison."""
-    (found,) = compare(before, after, margin=0.02, most=0.05)
+    (found,) = compare_runs(before, after, margin=0.02, most=0.05)
     return found
 
 
@@ -44,7 +44,7 @@ def test_a_run_without_intervals_decides_nothing() -> None:
 def test_only_what_both_have_is_compared() -> None:
     """Other cells are left out."""
     other = summary(row(), ratios=(ratio(threads=2),))
-    assert compare(run(0.5), other, margin=0.02, most=0.05) == []
+    assert compare_runs(run(0.5), other, margin=0.02, most=0.05) == []
 
 
 def test_the_change_is_the_quotient() -> None:

@@ -6,7 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.gate.verdict import Criterion, Line, Pair, criteria, judge, overall, suspects, undecided
+from bench.gate.verdict import (
+    Criterion,
+    Pair,
+    Ruling,
+    criteria,
+    judge,
+    overall,
+    suspects,
+    undecided,
+)
 from bench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 
@@ -31,7 +40,7 @@ def answer(
     clean: bool = True,
     found_at: int | None = None,
     noise: float = 0.003,
-) -> Line:
+) -> Ruling:
     """Return the line of one criterion."""
     candidate, baseline = sides(ratios, noise=noise)
     found = {} if found_at is None else {RTF.name: found_at}

@@ -2,18 +2,9 @@
 
 from typing import Any
 
-from bench.results.records import (
-    Cell,
-    CellSummary,
-    Declaration,
-    Environment,
-    Noise,
-    Outcome,
-    Parity,
-    Ratio,
-    Record,
-    Summary,
-)
+from bench.results.cells import Cell, Parity
+from bench.results.lines import Declaration, Outcome, Record
+from bench.results.rows import CellSummary, Environment, Noise, Ratio, Summary
 from bench.results.store import CellData
 
 AUDIO_S = 10.0

@@ -2,13 +2,14 @@
 
 import pytest
 
-from bench.report.compare import Setting, Side, compare, fastest, times
+from bench.report.compare import EngineForm, fastest, paired_ratio, times
 from bench.report.findings import findings
-from bench.results.records import Noise, Summary
+from bench.results.cells import Condition
+from bench.results.rows import Noise, Summary
 from tests.unit.report.results import curve, failed, published_and_steady, ratio, row, summary
 
-MNN, ORT = Side("mnn", "dynamic"), Side("onnxruntime", "dynamic")
-STEADY: Setting = ("resnet34", 1, 32000, "steady")
+MNN, ORT = EngineForm("mnn", "dynamic"), EngineForm("onnxruntime", "dynamic")
+STEADY = Condition(model="resnet34", threads=1, chunk_samples=32000, protocol="steady")
 
 
 def texts(result: Summary, *, kind: str) -> list[str]:
@@ -170,12 +171,15 @@ def test_noise_warns_first() -> None:
 
 def test_ratios_over_a_common_reference_divide() -> None:
     """Two engines that were compared with a third are compared with one another."""
-    found = compare(published_and_steady(), ("resnet34", 1, 32000, "published"),
-                    Side("mnn-mini", "static"), MNN)  # fmt: skip
+    published = STEADY.model_copy(update={"protocol": "published"})
+    minimal = EngineForm("mnn-mini", "static")
+    found = paired_ratio(published_and_steady(), published, minimal, MNN)
     assert found is not None
     assert found.ratio == pytest.approx(0.5 / 1.275)
     assert found.ci95 == pytest.approx((0.49 * 0.079 / 0.102, 0.51 * 0.081 / 0.102))
-    assert compare(published_and_steady(), STEADY, MNN, Side("absent", "dynamic")) is None
+    assert (
+        paired_ratio(published_and_steady(), STEADY, MNN, EngineForm("absent", "dynamic")) is None
+    )
 
 
 def test_the_fastest_beats_every_other_engine() -> None:

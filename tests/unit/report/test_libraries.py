@@ -2,7 +2,7 @@
 
 from bench.report import libraries, markdown
 from bench.report.html import render
-from bench.results.records import Ghost, Noise
+from bench.results.rows import Ghost, Noise
 
 from .results import ratio, row, summary
 

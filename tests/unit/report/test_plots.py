@@ -7,7 +7,8 @@ import pytest
 from bench.report import plots
 from bench.report.plots.accuracy import pareto_front
 from bench.report.plots.style import Picture, looks, wrap
-from bench.results.records import Parity, Summary
+from bench.results.cells import Parity
+from bench.results.rows import Summary
 from tests.unit.report.results import curve, failed, published_and_steady, row, summary
 
 SIZES = (16000, 32000, 48000, 80000, 160000)

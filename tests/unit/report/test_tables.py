@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from bench.report import markdown, terminal
-from bench.results.records import Noise, Summary
+from bench.results.rows import Noise, Summary
 from tests.unit.report.results import failed, published_and_steady, ratio, row, summary
 
 LONG = "onnxruntime[graph_optimization=extended,spinning=off]"

@@ -1,0 +1,71 @@
+"""What is measured: cells, and what those that are compared have in common."""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bench.base.values import Value
+from engines.protocol import Form
+
+Status = Literal["ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out"]
+Protocol = Literal["published", "steady"]
+Effective = dict[str, str | int | float]
+
+
+class Condition(Value):
+    """What cells that are compared have in common: they take turns under one condition."""
+
+    model: str
+    threads: Annotated[int, Field(ge=1)]
+    chunk_samples: int
+    protocol: Protocol
+
+    @property
+    def condition(self) -> "Condition":
+        """The condition alone, of whatever was measured under it."""
+        return Condition(
+            model=self.model,
+            threads=self.threads,
+            chunk_samples=self.chunk_samples,
+            protocol=self.protocol,
+        )
+
+
+class Cell(Condition):
+    """One point of the sweep: what is measured, and how.
+
+    A replica is the same cell once more, under another name: its ratio to the original is 1, and
+    what comes out instead is the noise of the machine. `slowdown` adds this share of a call's own
+    time to it, by computing on: a difference that is known.
+    """
+
+    engine: str
+    settings: dict[str, str] = Field(default_factory=dict)
+    form: Form
+    replica: str = ""
+    slowdown: float = 0.0
+
+    @property
+    def engine_label(self) -> str:
+        """The engine with its settings, as it is written on the command line."""
+        settings = ",".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+        return f"{self.engine}[{settings}]" if settings else self.engine
+
+    def id(self, artifact_sha256: str) -> str:
+        """Return a stable name for this cell on this very model file."""
+        text = json.dumps([self.model_dump(), artifact_sha256], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Parity(Value):
+    """How far an embedding lies from the reference; the worst chunk of all that were compared.
+
+    `max_rel_err` is the largest absolute difference divided by the reference's largest absolute
+    value.
+    """
+
+    cosine: float
+    max_rel_err: float
+    ok: bool

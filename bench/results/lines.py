@@ -1,0 +1,127 @@
+"""The lines of a run's `records.jsonl`: frozen values that travel as JSON, units in the names.
+
+They stand in the order in which they came to be: a `Declaration` when a cell begins, the `Course`
+of a comparison before it is measured, a `Record` for each measurement, the `Health` of the machine
+during each block, an `Outcome` when the cell ends. Statistics are derived from them and never
+stored instead of them.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from bench.base.values import Value
+from bench.results.cells import Cell, Effective, Parity, Status
+
+#: A block is a palindrome: every cell has two slots in it.
+SLOTS = 2
+#: How narrow, relative to either side, a ratio's interval should be.
+PRECISION = 0.015
+
+
+class Declaration(Value):
+    """A cell and the facts of its model file; counts are exact, None where unknown.
+
+    `denormal_share` is the share of denormal values among all that the model computes on speech.
+    """
+
+    kind: Literal["declaration"] = "declaration"
+    cell_id: str
+    cell: Cell
+    title: str
+    params: int | None = None
+    flops: int | None = None
+    macs: int | None = None
+    flops_basis: str = "by the published convention (200 frames)"
+    about: str = ""
+    artifact_sha256: str = ""
+    artifact_bytes: int | None = None
+    denormal_share: float | None = None
+
+
+class Course(Value):
+    """How a comparison is measured, declared before it is; `cell_id` is its reference.
+
+    Widths are judged after each number of sessions in `looks`, by intervals that may miss with
+    probability `alpha`; measuring ends when all are at most `precision`, relative, to either side.
+    """
+
+    kind: Literal["course"] = "course"
+    cell_id: str
+    looks: tuple[int, ...]
+    alpha: float
+    precision: float
+    blocks: int
+    portions: int
+
+
+class Record(Value):
+    """One utterance through one session of one cell.
+
+    `processing_ns` is the time from the waveform to the averaged embedding, front end and
+    chunking included, loading excluded; `chunk_ns` are the engine's calls, the first of which is
+    the session's first ever under the published protocol. `copy_ns` is the part of them that a
+    session spent on shapes and copies, None where its runtime does not tell.
+    """
+
+    kind: Literal["record"] = "record"
+    cell_id: str
+    session: int
+    block: int
+    position: int
+    utterance: str
+    audio_ns: int
+    padded_audio_ns: int
+    load_ns: int
+    first_chunk_ns: int
+    frontend_ns: int
+    engine_ns: int
+    processing_ns: int
+    chunk_ns: tuple[int, ...]
+    cpu_ns: int
+    peak_rss_bytes: int = 0
+    copy_ns: int | None = None
+
+
+class Health(Value):
+    """What else went on in the machine during one block; None where the host does not tell.
+
+    Shares are of the block's wall time: `steal` and `other_cpu` in cores, `pressure` that of tasks
+    waiting for a core (PSI, some), `throttled` that of a cgroup's limit. `involuntary` counts the
+    workers' involuntary context switches a second. `gemm_gflops` is what a single-precision matrix
+    product reached on the cell's threads right after the block.
+    """
+
+    kind: Literal["health"] = "health"
+    cell_id: str
+    session: int
+    block: int
+    wall_ns: int
+    steal: float | None = None
+    pressure: float | None = None
+    involuntary: float | None = None
+    other_cpu: float | None = None
+    frequency_mhz: float | None = None
+    throttled: float | None = None
+    load_average_1min: float | None = None
+    gemm_gflops: float | None = None
+
+
+class Outcome(Value):
+    """How a cell ended; a cell that is not ok carries its reason."""
+
+    kind: Literal["outcome"] = "outcome"
+    cell_id: str
+    status: Status
+    reason: str = ""
+    version: str = ""
+    build: str = ""
+    note: str = ""
+    effective: Effective = Field(default_factory=dict)
+    parity: Parity | None = None
+    peak_rss_bytes: int | None = None
+    steady_rss_bytes: int | None = None
+
+
+Line = Declaration | Course | Record | Health | Outcome
+LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])

@@ -1,0 +1,143 @@
+"""What a run amounts to: the rows, ratios and noise of `summary.json`."""
+
+from pydantic import Field
+
+from bench.base.values import Value
+from bench.results.cells import Cell, Condition, Effective, Parity, Status
+from engines.protocol import Form
+
+SCHEMA = 1
+
+
+class Environment(Value):
+    """The host and the software of a run, taken when it began."""
+
+    rtfbench: str
+    started_utc: str
+    cpu: str
+    cores: int
+    usable_cores: int
+    memory_bytes: int
+    os: str
+    python: str
+    packages: dict[str, str]
+    load_average_1min: float
+    audio: tuple[str, ...] = ()
+    audio_s: float = 0.0
+    weights: str = ""
+
+
+class CellSummary(Condition):
+    """A row of the result: what a cell's records and outcome amount to."""
+
+    title: str
+    engine: str
+    settings: dict[str, str]
+    form: Form
+    status: Status
+    reason: str
+    version: str
+    build: str
+    note: str
+    params: int | None
+    flops: int | None
+    macs: int | None
+    artifact_bytes: int | None
+    passes: int
+    rtf: float | None
+    rtf_ci95: tuple[float, float] | None
+    rtf_padded: float | None
+    rtf_frontend: float | None
+    rtf_engine: float | None
+    load_ms: float | None
+    first_chunk_ms: float | None
+    chunk_ms: float | None
+    cpu_per_wall: float | None
+    peak_rss_mb: float | None
+    parity: Parity | None
+    effective: Effective
+    sessions: int = 0
+    rtf_copy: float | None = None
+    rtf_pooling: float | None = None
+    padded_share: float | None = None
+    chunk_ms_p90: float | None = None
+    chunk_ms_p99: float | None = None
+    speedup: float | None = None
+    efficiency: float | None = None
+    gflops: float | None = None
+    gemm_share: float | None = None
+    steady_rss_mb: float | None = None
+    flops_basis: str = "by the published convention (200 frames)"
+    about: str = ""
+    eer: float | None = None
+    denormal_share: float | None = None
+
+    @property
+    def engine_label(self) -> str:
+        """The engine with its settings, as on the command line."""
+        return Cell(
+            model=self.model,
+            engine=self.engine,
+            settings=self.settings,
+            form=self.form,
+            threads=self.threads,
+            chunk_samples=self.chunk_samples,
+            protocol=self.protocol,
+        ).engine_label
+
+
+class Ratio(Condition):
+    """How many times as long an engine takes as the reference engine of its group.
+
+    `engine` and `reference` are labels with settings. `decided` says that the interval is as
+    narrow as was asked for.
+    """
+
+    engine: str
+    form: Form
+    reference: str
+    reference_form: Form
+    ratio: float
+    ci95: tuple[float, float] | None
+    blocks: int
+    sessions: int
+    decided: bool
+
+
+class Ghost(Condition):
+    """The reference engine against itself: what this machine can tell apart at the time.
+
+    `half_width` is relative: 0.02 means that ratios under 2 % cannot be told from 1.
+    """
+
+    reference: str
+    ratio: float
+    ci95: tuple[float, float] | None
+    half_width: float | None
+    contains_one: bool
+
+
+class Noise(Value):
+    """How quiet the machine was; `sentence` says it to a person.
+
+    The ghosts' intervals hold together: all of them contain 1 in 95 % of undisturbed runs, and a
+    run in which one does not is contaminated. `channels` are medians and 90th percentiles of what
+    `Health` records. `timed_share` is the part of the measuring phase that lay inside timed slots.
+    """
+
+    sentence: str
+    contaminated: bool
+    disturbed_share: float | None
+    ghosts: tuple[Ghost, ...] = ()
+    channels: dict[str, float] = Field(default_factory=dict)
+    timed_share: float | None = None
+
+
+class Summary(Value):
+    """The content of `summary.json`, the machine's door: fields may be added, none may go."""
+
+    schema_: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
+    environment: Environment
+    cells: tuple[CellSummary, ...]
+    ratios: tuple[Ratio, ...] = ()
+    noise: Noise | None = None
