@@ -1,12 +1,26 @@
 r"""One process, one cell: the door by which a parent of any revision starts a worker.
 
-It never moves, since a gate starts it by this name inside an older checkout. By hand, with a
-specification that a run left in its `logs` folder:
+It never moves: a gate starts it by this name inside an older or a newer checkout, and asks it with
+`--protocol` which specifications it understands (`bench.measure.wire` says what changed when). By
+hand, with a specification that a run left in its `logs` folder:
 
     echo '{"command": "open"}' | python -m bench.worker logs/CELL.json 3>&1
 """
 
-from bench.measure.cell_worker import main
+import sys
+
+from bench.measure.protocol import PROTOCOL
+
+
+def main() -> None:
+    """Say the protocol's number, or measure a cell."""
+    if sys.argv[1:] == ["--protocol"]:
+        print(PROTOCOL)
+        return
+    from bench.measure.cell_worker import main as measure
+
+    measure()
+
 
 if __name__ == "__main__":
     main()

@@ -134,10 +134,10 @@ def test_front_end_meets_engines_in_one_place() -> None:
 
 
 def test_torch_stays_with_the_zoo() -> None:
-    """Torch is imported by the zoo and by the process that prepares models, nowhere else."""
+    """Torch is imported by the zoo alone."""
     for name, path in modules().items():
         if any(i.partition(".")[0] == "torch" for i in imports(path)):
-            assert name.startswith("bench.zoo") or name == "bench.models.prepare", name
+            assert name.startswith("bench.zoo"), name
 
 
 def test_runtimes_are_imported_when_first_used() -> None:

@@ -4,12 +4,15 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 CACHE_VARIABLE = "RTFBENCH_CACHE"
+#: Where `bench`, `engines` and `frontends` are.
+ROOT = Path(__file__).parent.parent.parent
 
 
 def cache_folder() -> Path:
@@ -18,12 +21,17 @@ def cache_folder() -> Path:
     return Path(named) if named else user_cache_path("rtfbench")
 
 
-def fingerprint(folders: Iterable[Path], packages: Iterable[str], *values: str) -> str:
-    """Return a name that changes with the Python sources, package versions or values given."""
+def fingerprint(sources: Iterable[str], packages: Iterable[str], *values: str) -> str:
+    """Return a name that changes with the sources, package versions or values given.
+
+    Args:
+        sources: files of this project that matter, by their path from its root.
+        packages: distributions whose version matters.
+        values: whatever else does.
+    """
     digest = hashlib.sha256()
-    for folder in folders:
-        for source in sorted(folder.glob("*.py")):
-            digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    for source in sorted(set(sources)):
+        digest.update(source.encode() + b"\0" + (ROOT / source).read_bytes())
     for package in packages:
         try:
             digest.update(f"{package}=={version(package)}\0".encode())
@@ -38,6 +46,13 @@ def sha256_of(path: Path, *more: Path) -> str:
     if more:
         digests = "".join(sha256_of(each) for each in (path, *more))
         return hashlib.sha256(digests.encode()).hexdigest()
+    stat = path.stat()
+    return _sha256_of(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 16)
+def _sha256_of(path: Path, *_: int) -> str:
+    """Read a file once a process, as long as it is the same by its number, size and time."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

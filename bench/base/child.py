@@ -64,25 +64,6 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def run_module(module: str, *arguments: str, log: Path) -> None:
-    """Run `python -m module` to its end, its output going to a log.
-
-    Raises:
-        ChildError: it failed.
-    """
-    with log.open("ab") as output:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            check=False,
-        )
-    if done.returncode != 0:
-        said = last_line(log) or how_it_ended(done.returncode)
-        raise ChildError(f"{said} (log: {log})")
-
-
 def how_it_ended(returncode: int) -> str:
     """Describe an exit status in words."""
     if returncode < 0:
@@ -96,6 +77,8 @@ class Interpreter:
 
     python: Path = Path(sys.executable)
     path: tuple[Path, ...] = ()
+    #: What the workers of that other code understand; None for this code's own.
+    protocol: int | None = None
 
     def command(self, module: str) -> list[str]:
         """Return the beginning of a command that runs a module."""
@@ -119,7 +102,7 @@ class Child(Generic[Reply]):
     def __init__(
         self,
         module: str,
-        spec: BaseModel,
+        spec: str,
         name: str,
         *,
         logs: Path,
@@ -130,7 +113,7 @@ class Child(Generic[Reply]):
 
         Args:
             module: a module that reads commands from its standard input.
-            spec: what it needs to know; kept beside its log so that it can be run by hand.
+            spec: what it needs to know, as JSON; kept beside its log so that it can be run by hand.
             name: names both files.
             logs: their folder.
             replies: what its answers are.
@@ -140,7 +123,7 @@ class Child(Generic[Reply]):
         self._replies = replies
         self._log = logs / f"{name}.log"
         spec_path = logs / f"{name}.json"
-        spec_path.write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        spec_path.write_text(spec + "\n", encoding="utf-8")
         self._answers, answer_fd = os.pipe()
         self._pending = b""
         try:
@@ -214,7 +197,11 @@ class Child(Generic[Reply]):
         try:
             return self._replies.validate_json(line)
         except ValidationError as error:
-            raise ChildError(f"worker sent an answer that is none: {error}") from None
+            what = error.errors()[0]
+            at = ".".join(map(str, what["loc"]))
+            raise ChildError(
+                f"the worker's answer cannot be understood ({at}: {what['msg']}): {line[:80]!r}"
+            ) from None
 
     def _died(self) -> ChildDied:
         returncode = self._process.wait()

@@ -17,7 +17,8 @@ from bench.machine import advice, environment
 from bench.measure.group import Group
 from bench.measure.job import Job
 from bench.measure.session import RunContext
-from bench.models import homes, names
+from bench.models.names import default_form
+from bench.models.resolve import resolve
 from bench.models.workload import Prepared
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import expand
@@ -48,17 +49,14 @@ def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
     machine = advice.read_settings(environment.usable_cores(), load_average_1min=os.getloadavg()[0])
     flags = {"models": (model,), "engines": (engine,), "threads": (threads,)}
     plan = load_plan(None, flags | {"protocols": ("steady",)})
-    plan = homes.place_all(plan, homes.named())
-    names.check_names(plan.models, plan.engines)
-    homes.check_homes(plan.engines)
-    (cell,) = expand(plan, names.default_form)
+    resolved = resolve(expand(plan, default_form))
     sources = tuple(audio_input.check_audio(()).sources)
     host = environment.describe_host(audio=[s.name for s in sources], audio_s=0.0, weights="")
     with tempfile.TemporaryDirectory(prefix="rtfbench-doctor-") as scratch:
         folder = RunFolder.create(Path(scratch), overwrite=False, resume=False)
         with progress_on_stderr() as progress:
             context = RunContext(folder=folder, sources=sources, progress=progress)
-            prepared = context.prepare_one(cell)
+            prepared = context.prepare_one(resolved)
             job = Job.of(prepared)
             folder.append(job.data.declaration)
             took_s = Group([job], context).measure_first(

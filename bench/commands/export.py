@@ -1,12 +1,10 @@
 """`rtfbench export`."""
 
-import subprocess
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from bench.base.child import how_it_ended
+from bench.base.asking import ask
+from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
 from bench.embed.parity import MAX_REL_ERR
@@ -15,24 +13,19 @@ from bench.models.model_files import FORMATS
 from bench.report import figures
 from bench.zoo import catalog
 
+#: The largest models take minutes.
+TIMEOUT_S = 3600.0
+
 
 def export(request: ExportRequest) -> int:
     """Export in a process of its own, print what was written, and return the exit status."""
     _check(request)
     with progress_on_stderr() as progress:
         progress.phase(f"exporting to {request.output}")
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.models.make_export", request.model_dump_json()],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    try:
-        answer = ExportAnswer.model_validate_json(done.stdout)
-    except ValidationError:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = said[-1] if said and done.returncode > 0 else how_it_ended(done.returncode)
-        answer = ExportAnswer(status=1, error=f"{request.output}: exporting failed: {reason}")
+        try:
+            answer = ask("bench.models.make_export", request, ExportAnswer, timeout_s=TIMEOUT_S)
+        except ChildError as error:
+            answer = ExportAnswer(status=1, error=f"{request.output}: exporting failed: {error}")
     if answer.status == 2:
         raise InputError(answer.error)
     if answer.exported is None:

@@ -8,8 +8,8 @@ from bench.base.errors import InputError
 from bench.claims import claim as claims
 from bench.claims import report as text
 from bench.commands import run as command
-from bench.models import homes, names, user_models
-from bench.models.user_models import UserModel
+from bench.models import homes, names
+from bench.models.resolve import resolve
 from bench.plan.sweep import Plan
 
 REPLAY = "replay.md"
@@ -18,16 +18,17 @@ REPLAY = "replay.md"
 def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
     """Measure what a claim was measured with, print both, and return the exit status."""
     claim = claims.on(claims.load_claim(name), lambda engine: homes.place(engine, homes.named()))
-    users = _users(claim, name)
-    homes.check_homes(_engines(claim))
-    cells = claims.cells(claim, names.default_form)
+    try:
+        resolved = resolve(claims.cells(claim, names.default_form))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
     flags = {} if budget_s is None else {"budget_s": budget_s}
     try:
         plan = Plan.model_validate({"audio": audio, **flags})
     except ValueError as error:
         raise InputError(f"--budget: must be greater than 0, not {budget_s:g}") from error
     path = out or Path("runs") / f"{Path(name).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    measured = command.measure(plan, cells, path, users=users)
+    measured = command.measure(plan, resolved, path)
     summary = measured.summary
     page = text.render(
         claim,
@@ -48,17 +49,3 @@ def list_claims() -> int:
         claim = claims.load_claim(name)
         print(f"{name}: {claim.title} ({claim.source})")
     return command.OK
-
-
-def _users(claim: claims.Claim, name: str) -> dict[str, UserModel]:
-    """Refuse unknown models, engines and settings, and return the models that are files."""
-    models = [row.model for row in claim.row]
-    try:
-        names.check_names(models, _engines(claim))
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
-    return user_models.load_user_models(models)
-
-
-def _engines(claim: claims.Claim) -> list[str]:
-    return [row.engine for row in claim.row] + [c.engine for c in claim.control if c.engine]

@@ -1,7 +1,7 @@
 """`rtfbench run`."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +17,12 @@ from bench.embed import audio_input, trial_check
 from bench.machine import environment
 from bench.measure.runner import Runner
 from bench.measure.session import RunContext
-from bench.models import homes, names, user_models
-from bench.models.user_models import UserModel
+from bench.models import homes
+from bench.models.names import default_form
+from bench.models.resolve import Asked, Resolved, resolve
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, expand
 from bench.report import markdown, terminal
-from bench.results.cells import Cell
 from bench.results.rows import Summary
 from bench.results.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
 
@@ -78,9 +78,6 @@ def run(
     out: Path | None,
     overwrite: bool,
     resume: bool,
-    channel: int | None,
-    resample: bool,
-    trials: Path | None = None,
     thorough: bool = False,
     mnn_home: Path | None = None,
     mnn_mini_home: Path | None = None,
@@ -89,26 +86,24 @@ def run(
     plan = load_plan(plan_path, flags)
     if thorough:
         plan = plan.thorough()
-    folders = homes.named(mnn_home, mnn_mini_home, specs=homes.engines(plan))
-    plan = homes.place_all(plan, folders)
-    users = _users(plan)
-    homes.check_homes(homes.engines(plan))
-    cells = user_models.fit(
-        expand(plan, names.default_form),
-        users,
-        sizes_given=any("chunk_samples" in axes.model_fields_set for axes in plan.sweeps),
-        forms_given=any(axes.forms for axes in plan.sweeps),
+    engines = [spec for axes in plan.sweeps for spec in axes.engines]
+    resolved = resolve(
+        expand(plan, default_form),
+        folders=homes.named(mnn_home, mnn_mini_home, specs=engines),
+        asked=Asked(
+            input_name=plan.input,
+            output_name=plan.output,
+            reference=plan.reference,
+            sizes=any("chunk_samples" in axes.model_fields_set for axes in plan.sweeps),
+            forms=any(axes.forms for axes in plan.sweeps),
+        ),
     )
     measured = measure(
         plan,
-        cells,
+        resolved,
         out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}",
-        users=users,
         overwrite=overwrite,
         resume=resume,
-        channel=channel,
-        resample=resample,
-        trials=trials,
     )
     terminal.show(measured.summary, terminal.Output())
     for line in write_page(measured.folder, measured.summary):
@@ -119,31 +114,18 @@ def run(
 
 
 def measure(
-    plan: Plan,
-    cells: Sequence[Cell],
-    path: Path,
-    *,
-    users: Mapping[str, UserModel],
-    overwrite: bool = False,
-    resume: bool = False,
-    channel: int | None = None,
-    resample: bool = False,
-    trials: Path | None = None,
+    plan: Plan, resolved: Resolved, path: Path, *, overwrite: bool = False, resume: bool = False
 ) -> MeasuredRun:
     """Measure cells into a folder and write their result.
 
     Args:
-        plan: input, budget, timeout and seed; its axes are not used.
-        cells: what is measured.
+        plan: input, trials, budget, timeout and seed; its axes are not used.
+        resolved: what is measured.
         path: the run folder.
-        users: the models that are files, by the name that cells give them.
         overwrite: whether a run that the folder holds is replaced.
         resume: whether it is gone on with.
-        channel: which channel of a recording with several, from 0.
-        resample: whether other sample rates are converted.
-        trials: pairs of recordings that each cell's embeddings are to tell apart.
     """
-    checked = audio_input.check_audio(plan.audio, channel=channel, resample=resample)
+    checked = audio_input.check_audio(plan.audio, channel=plan.channel, resample=plan.resample)
     *others, last = checked.errors or ("",)
     for error in others:
         _complain(error)
@@ -151,16 +133,16 @@ def measure(
         raise InputError(last)
     if last:
         _complain(last)
-    if trials is not None:
-        trial_check.check_covered(trials, [source.name for source in checked.sources])
+    if plan.trials is not None:
+        trial_check.check_covered(plan.trials, [source.name for source in checked.sources])
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
     host = environment.describe_host(
         audio=[source.name for source in checked.sources],
         audio_s=checked.audio_s,
-        weights=_weights(cells, users),
+        weights=_weights(resolved),
     )
-    if trials is not None:
-        folder.write(TRIALS, trials.read_text(encoding="utf-8-sig"))
+    if plan.trials is not None:
+        folder.write(TRIALS, plan.trials.read_text(encoding="utf-8-sig"))
     folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
     status = BAD_INPUT if checked.errors else OK
     try:
@@ -173,7 +155,7 @@ def measure(
                 timeout_s=plan.timeout_s,
                 precision=plan.precision,
             )
-            Runner(plan, context, users=users).run(cells)
+            Runner(plan, context).run(resolved)
     except KeyboardInterrupt:
         status = INTERRUPTED
     summary = write_results(folder)
@@ -190,21 +172,12 @@ def write_results(folder: RunFolder) -> Summary:
     return summary
 
 
-def _users(plan: Plan) -> dict[str, UserModel]:
-    """Refuse unknown models, engines and context, and return the models that are files."""
-    models = dict.fromkeys(model for axes in plan.sweeps for model in axes.models)
-    names.check_names(models, homes.engines(plan))
-    return user_models.load_user_models(
-        models, input_name=plan.input, output_name=plan.output, reference=plan.reference
-    )
-
-
-def _weights(cells: Sequence[Cell], users: Mapping[str, UserModel]) -> str:
+def _weights(resolved: Resolved) -> str:
     """Say where the models' weights come from."""
-    models = {cell.model for cell in cells}
-    if models <= set(users):
+    models, files = {cell.model for cell in resolved.cells}, set(resolved.users)
+    if models <= files:
         return FILE_WEIGHTS
-    return MIXED_WEIGHTS if models & set(users) else SEEDED_WEIGHTS
+    return MIXED_WEIGHTS if models & files else SEEDED_WEIGHTS
 
 
 def _complain(text: str) -> None:

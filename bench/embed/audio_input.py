@@ -49,6 +49,7 @@ def check_audio(
         resample: whether another sample rate is converted.
     """
     sources: list[Source] = []
+    known: set[str] = set()
     errors: list[str] = []
     seconds = 0.0
     config = FbankConfig()
@@ -65,7 +66,7 @@ def check_audio(
                 channel=channel,
                 resample=resample,
             )
-            if source.name in {other.name for other in sources}:
+            if source.name in known:
                 errors.append(
                     f"utterance {source.name}: {source.path}: another recording has this name; "
                     "name their folder instead, or rename one"
@@ -83,5 +84,6 @@ def check_audio(
                 )
                 continue
             sources.append(source)
+            known.add(source.name)
             seconds += waveform.duration_ns / 1e9
     return Checked(tuple(sources), seconds, tuple(errors))

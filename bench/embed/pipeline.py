@@ -39,19 +39,6 @@ def copy_ns_of(session: Session) -> int | None:
     return getattr(session, "copy_ns", None)
 
 
-def chunk_samples_for(artifact: ModelArtifact, asked: int) -> int:
-    """Return the chunk length that a model runs with: a static one dictates it.
-
-    Args:
-        artifact: the model.
-        asked: samples per chunk, -1 for the whole utterance.
-    """
-    config = FbankConfig(num_mel_bins=artifact.feat_dim)
-    if artifact.num_frames is None or ChunkPolicy(asked, config).num_frames == artifact.num_frames:
-        return asked
-    return (artifact.num_frames - 1) * config.frame_shift + config.frame_length
-
-
 class Pipeline:
     """One front end and one chunk policy; sessions come and go. Not thread-safe."""
 

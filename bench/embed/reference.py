@@ -9,8 +9,6 @@ from bench.base.values import Value
 from bench.embed.audio_input import Source
 from engines.protocol import FloatArray
 
-_ROOT = Path(__file__).parent.parent.parent
-
 
 class ReferenceRequest(Value):
     """The embeddings that the cells of one model and chunk size are compared with."""
@@ -20,20 +18,19 @@ class ReferenceRequest(Value):
     sources: tuple[Source, ...]
 
 
-def path_of(request: ReferenceRequest, model_key: str) -> Path:
-    """Return where the reference is kept; the name changes with model, audio and front end.
+def path_of(request: ReferenceRequest, key: str) -> Path:
+    """Return where the reference is kept.
 
     Args:
-        request: what the reference is of.
-        model_key: a name that changes with the model's weights.
+        request: what the reference is of; the recordings' content is part of the name.
+        key: a name that changes with everything else that the embeddings depend on.
     """
     audio = [
         f"{source.name} {sha256_of(source.path)} {source.channel} {source.resample}"
         for source in request.sources
     ]
-    settings = [request.model, str(request.chunk_samples), model_key, *audio]
-    key = fingerprint([_ROOT / "frontends"], ["numpy", "torch"], *settings)
-    return cache_folder() / "references" / f"{request.model}-{key}.npz"
+    name = fingerprint((), (), request.model, str(request.chunk_samples), key, *audio)
+    return cache_folder() / "references" / f"{request.model}-{name}.npz"
 
 
 def save_reference(path: Path, chunk_embeddings_CD: dict[str, FloatArray]) -> None:

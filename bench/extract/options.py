@@ -7,19 +7,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.base.cache import cache_folder
-from bench.base.child import ChildError
 from bench.base.errors import InputError
-from bench.embed.pipeline import chunk_samples_for
 from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
 from bench.models import homes
-from bench.models.user_models import natural_chunk_samples
-from bench.models.workload import artifact_for
+from bench.models.names import default_form
+from bench.models.resolve import Asked, Resolved, resolve
+from bench.models.workload import prepare
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
-from engines import registry
-from engines.protocol import EngineError, Form, SessionOptions, chosen
+from bench.results.cells import Cell
+from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
 
 
@@ -54,51 +53,55 @@ def setup_for(
     Raises:
         InputError: it cannot be had; the message names the option.
     """
-    try:
-        if options.chunk_samples is not None:
-            ChunkPolicy(options.chunk_samples)
-        text = options.engine or _default_engine(options.model)
-        folders = homes.named(options.mnn_home, options.mnn_mini_home, specs=[text])
-        text = homes.place(text, folders)
-        spec = parse_engine(text)
-        chosen(registry.get(spec.name), SessionOptions(options.threads, spec.settings))
-    except (ValueError, EngineError) as error:
-        raise InputError(str(error)) from error
-    homes.check_homes([text])
-    if options.threads > len(usable_cores()):
-        raise InputError(
-            f"--threads {options.threads}: this process may use {len(usable_cores())} cores"
-        )
-    logs = cache_folder() / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    try:
-        artifact = artifact_for(
-            options.model,
-            spec.name,
-            form=options.form,
-            chunk_samples=options.chunk_samples,
-            logs=logs,
-            phase=phase,
-        )
-    except ChildError as error:
-        raise InputError(f"{options.model}: {error}") from error
-    if options.chunk_samples is not None:
-        chunk_samples = chunk_samples_for(artifact, options.chunk_samples)
-    elif artifact.num_frames is not None:
-        chunk_samples = natural_chunk_samples(artifact.num_frames)
-    else:
-        chunk_samples = DEFAULT_CHUNK_SAMPLES
-    if chunk_samples not in (options.chunk_samples, DEFAULT_CHUNK_SAMPLES):
-        frames = f"{artifact.num_frames} frames ({chunk_samples} samples)"
+    cores = len(usable_cores())
+    if options.threads > cores:
+        raise InputError(f"--threads {options.threads}: this process may use {cores} cores")
+    (prepared,) = prepare(
+        _resolve(options), (), cores=cores, logs=cache_folder() / "logs", phase=phase
+    )
+    cell, artifact = prepared.cell, prepared.artifact
+    if prepared.refusal is not None or artifact is None:
+        reason = prepared.refusal.reason if prepared.refusal else "there is no file of it"
+        what = cell.engine if prepared.refusal and prepared.refusal.status == "unavailable" else ""
+        raise InputError(f"{what or options.model}: {reason}")
+    if cell.chunk_samples not in (options.chunk_samples, DEFAULT_CHUNK_SAMPLES):
+        frames = f"{artifact.num_frames} frames ({cell.chunk_samples} samples)"
         note(f"{artifact.path}: a static model, which takes chunks of {frames}")
     return ExtractionSetup(
         artifact=artifact,
-        engine=spec.name,
-        settings=spec.settings,
-        chunk_samples=chunk_samples,
+        engine=cell.engine,
+        settings=cell.settings,
+        chunk_samples=cell.chunk_samples,
         channel=options.channel,
         resample=options.resample,
     )
+
+
+def _resolve(options: ModelOptions) -> Resolved:
+    """Return the one cell that the options describe.
+
+    Raises:
+        InputError: a name or value that cannot be used.
+    """
+    text = options.engine or _default_engine(options.model)
+    size = DEFAULT_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
+    try:
+        ChunkPolicy(size)
+        spec = parse_engine(text)
+        folders = homes.named(options.mnn_home, options.mnn_mini_home, specs=[text])
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    cell = Cell(
+        model=options.model,
+        engine=spec.name,
+        settings=spec.settings,
+        form=options.form or default_form(spec.name),
+        threads=options.threads,
+        chunk_samples=size,
+        protocol="steady",
+    )
+    asked = Asked(sizes=options.chunk_samples is not None, forms=options.form is not None)
+    return resolve([cell], folders=folders, asked=asked)
 
 
 @contextmanager

@@ -55,7 +55,11 @@ class WorkerChild(Child[Opened | Refused | Embedding | Unusable]):
 
     def __init__(self, spec: EmbedderSpec, number: int, logs: Path) -> None:
         super().__init__(
-            "bench.extract.worker", spec, f"worker-{number}", logs=logs, replies=ANSWER
+            "bench.extract.worker",
+            spec.model_dump_json(indent=2),
+            f"worker-{number}",
+            logs=logs,
+            replies=ANSWER,
         )
 
 

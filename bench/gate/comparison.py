@@ -12,7 +12,8 @@ from bench.gate.baseline import MARGIN, Baseline, Side
 from bench.gate.measure import Found, Sides
 from bench.gate.verdict import criteria
 from bench.measure.session import Progress, RunContext
-from bench.models import homes, names, user_models
+from bench.models import homes, names
+from bench.models.resolve import Asked, resolve
 from bench.models.workload import Prepared
 from bench.plan.engine_spec import parse_engine
 from bench.plan.plan_files import load_plan
@@ -125,17 +126,14 @@ class Comparison:
 
 def _prepared(cell: Cell, side: Side, context: RunContext) -> Prepared:
     """Return a side's cell with its files."""
-    model = str(side.model) if side.model else cell.model
+    update: dict[str, object] = {}
+    if side.model is not None:
+        update["model"] = str(side.model)
+    if side.engine is not None:
+        spec = parse_engine(side.engine)
+        form = names.default_form(spec.name)
+        update |= {"engine": spec.name, "settings": spec.settings, "form": form}
     # A pinned package is what the side is about: no library that the environment names replaces it.
-    folders = {} if side.packages else homes.named()
-    engine = homes.place(side.engine or cell.engine_label, folders)
-    names.check_names([model], [engine])
-    homes.check_homes([engine])
-    spec = parse_engine(engine)
-    form = cell.form if side.engine is None else names.default_form(spec.name)
-    update = {"model": model, "engine": spec.name, "settings": spec.settings, "form": form}
-    users = user_models.load_user_models([model])
-    (fitting,) = user_models.fit(
-        [cell.model_copy(update=update)], users, sizes_given=True, forms_given=False
-    )
-    return context.prepare_one(fitting, users)
+    folders: homes.Homes | None = {} if side.packages else None
+    cells = [cell.model_copy(update=update)]
+    return context.prepare_one(resolve(cells, folders=folders, asked=Asked(sizes=True)))

@@ -17,11 +17,16 @@ from pathlib import Path
 
 import bench
 from bench.base.cache import cache_folder
-from bench.base.child import Interpreter
+from bench.base.child import ChildError, Interpreter
 from bench.base.errors import InputError
+from bench.measure.wire import IncomparableError
+from bench.measure.workers import protocol_of
 
 ROOT = Path(bench.__file__).parent.parent
 READY = "ready"
+#: A wheel of a runtime has some 100 MB.
+INSTALL_TIMEOUT_S = 1800.0
+GIT_TIMEOUT_S = 300.0
 
 
 def interpreter_for(
@@ -52,7 +57,14 @@ def interpreter_for(
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    return Interpreter(folder / "bin" / "python", (folder / "src" if commit else ROOT,))
+    python = folder / "bin" / "python"
+    if not commit:
+        return Interpreter(python, (ROOT,))
+    try:
+        theirs = protocol_of(Interpreter(python, (folder / "src",)))
+    except (IncomparableError, ChildError) as error:
+        raise InputError(f"{revision}: cannot be compared: {error}") from error
+    return Interpreter(python, (folder / "src",), theirs)
 
 
 def _build(folder: Path, packages: Sequence[str], commit: str | None, shared: list[str]) -> None:
@@ -72,13 +84,20 @@ def _build(folder: Path, packages: Sequence[str], commit: str | None, shared: li
 def _install(python: Path, packages: Sequence[str]) -> None:
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps"]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
-    done = subprocess.run(
-        [*command, *quiet, *packages],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*command, *quiet, *packages],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=INSTALL_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"{', '.join(packages)}: not installed within {INSTALL_TIMEOUT_S:g} s; "
+            "does pip reach its index?"
+        ) from None
     if done.returncode != 0:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         said = (errors or done.stderr.splitlines() or ["pip said nothing"])[-1]
@@ -94,10 +113,13 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
             ["git", "-C", str(ROOT), *arguments],
             capture_output=True,
             stdin=subprocess.DEVNULL,
+            timeout=GIT_TIMEOUT_S,
             check=False,
         )
     except FileNotFoundError:
         raise InputError("--against-rev needs git; install it") from None
+    except subprocess.TimeoutExpired:
+        raise InputError(f"git {arguments[0]}: not done within {GIT_TIMEOUT_S:g} s") from None
 
 
 def _commit(revision: str) -> str:

@@ -8,6 +8,7 @@ a run left in its `logs` folder:
 """
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -24,6 +25,7 @@ from bench.embed.audio_input import read_source
 from bench.embed.pipeline import Embedded, Pipeline
 from bench.machine import threads
 from bench.measure.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
+from bench.measure.protocol import PROTOCOL
 from bench.measure.slowed import Slowed
 from bench.results.cells import Effective, Parity, Status
 from bench.results.lines import Outcome, Record
@@ -275,7 +277,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--answer-fd", type=int, default=ANSWER_FD)
     arguments = parser.parse_args(argv)
     die_with_parent()
-    spec = WorkerSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
+    text = arguments.spec.read_text(encoding="utf-8")
+    if (sent := json.loads(text).get("protocol", 1)) > PROTOCOL:
+        sys.exit(f"this worker speaks protocol {PROTOCOL}, and was sent {sent}")
+    spec = WorkerSpec.model_validate_json(text)
     # Before a runtime is loaded: thread pools take over the affinity that they find.
     os.sched_setaffinity(0, spec.cores)
     serve(spec, arguments.answer_fd)

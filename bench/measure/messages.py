@@ -13,8 +13,12 @@ from engines.protocol import ModelArtifact
 
 
 class WorkerSpec(Value):
-    """All that a worker needs to know; kept beside its log so that it can be run by hand."""
+    """All that a worker needs to know; kept beside its log so that it can be run by hand.
 
+    A new field is told to `bench.measure.wire`; `protocol` is 1 where a parent does not count.
+    """
+
+    protocol: int = 1
     cell_id: str
     cell: Cell
     artifact: ModelArtifact

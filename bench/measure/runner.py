@@ -7,9 +7,8 @@ from itertools import groupby
 from bench.measure.group import Group
 from bench.measure.job import Job
 from bench.measure.session import RunContext
-from bench.models.workload import Users
+from bench.models.resolve import Resolved
 from bench.plan.sweep import Plan, axes_of
-from bench.results.cells import Cell
 
 
 @dataclass
@@ -28,12 +27,11 @@ class Budget:
 class Runner:
     """One run into one folder."""
 
-    def __init__(self, plan: Plan, context: RunContext, users: Users | None = None) -> None:
+    def __init__(self, plan: Plan, context: RunContext) -> None:
         self._plan = plan
         self._context = context
-        self._users = users
 
-    def run(self, cells: Sequence[Cell]) -> None:
+    def run(self, resolved: Resolved) -> None:
         """Measure every cell; each ends with an `Outcome`, whatever happens to it.
 
         Comparisons that the folder holds complete are left as they are. After Ctrl-C, all that was
@@ -41,7 +39,7 @@ class Runner:
         """
         context = self._context
         done = context.folder.finished()
-        ready = context.prepare(cells, self._users)
+        ready = context.prepare(resolved)
         jobs = [job for job in map(Job.of, ready) if job.cell_id not in done]
         groups = [
             Group(same, context, ghost=axes_of(self._plan, same[0].cell).ghost)

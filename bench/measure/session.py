@@ -18,8 +18,8 @@ from bench.measure.job import Job
 from bench.measure.messages import Command, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.measure.schedule import block_turns
 from bench.measure.workers import Worker
-from bench.models.workload import Prepared, Users, prepare
-from bench.results.cells import Cell
+from bench.models.resolve import Resolved
+from bench.models.workload import Prepared, prepare
 from bench.results.lines import PRECISION, Health, Outcome, Record
 from bench.results.store import RunFolder
 
@@ -63,25 +63,25 @@ class RunContext:
     spawn: Spawn = Worker
     gemm: Gemm = field(default_factory=Gemm)
 
-    def prepare(self, cells: Sequence[Cell], users: Users | None = None) -> list[Prepared]:
+    def prepare(self, resolved: Resolved) -> list[Prepared]:
         """Return cells with their files; what the cache lacks is made."""
         return prepare(
-            cells,
+            resolved,
             self.sources,
             cores=len(self.cores),
             logs=self.folder.logs,
             phase=self.progress.phase,
-            users=users,
         )
 
-    def prepare_one(self, cell: Cell, users: Users | None = None) -> Prepared:
-        """Return a cell that has to be measured.
+    def prepare_one(self, resolved: Resolved) -> Prepared:
+        """Return the only cell, which has to be measured.
 
         Raises:
             InputError: it cannot be.
         """
-        (prepared,) = self.prepare([cell], users)
+        (prepared,) = self.prepare(resolved)
         if prepared.refusal is not None:
+            cell = prepared.cell
             raise InputError(f"{cell.model} on {cell.engine}: {prepared.refusal.reason}")
         return prepared
 

@@ -1,9 +1,16 @@
 """Processes that measure one cell each, as their parent sees them."""
 
+import json
+import subprocess
 from pathlib import Path
 
-from bench.base.child import Child, Interpreter
+from bench.base.child import Child, ChildError, Interpreter
+from bench.measure import wire
 from bench.measure.messages import REPLY, Reply, WorkerSpec
+from bench.measure.protocol import PROTOCOL
+
+#: The door answers before it imports anything.
+PROTOCOL_TIMEOUT_S = 60.0
 
 
 class Worker(Child[Reply]):
@@ -12,11 +19,40 @@ class Worker(Child[Reply]):
     def __init__(
         self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None
     ) -> None:
+        theirs = interpreter.protocol if interpreter else None
+        content = wire.written(spec, PROTOCOL if theirs is None else theirs)
         super().__init__(
             "bench.worker",
-            spec,
+            json.dumps(content, indent=2),
             f"{spec.cell_id}-{spec.session}",
             logs=logs,
             replies=REPLY,
             interpreter=interpreter,
         )
+
+
+def protocol_of(interpreter: Interpreter) -> int:
+    """Ask the workers of another revision what they understand.
+
+    Raises:
+        IncomparableError: more than this code does.
+        ChildError: they do not answer.
+    """
+    try:
+        done = subprocess.run(
+            [*interpreter.command("bench.worker"), "--protocol"],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=interpreter.environment(),
+            timeout=PROTOCOL_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ChildError(f"its worker said nothing within {PROTOCOL_TIMEOUT_S:g} s") from None
+    if "No module named" in done.stderr and "bench.worker" in done.stderr:
+        raise wire.IncomparableError("it has no bench/worker.py, so it cannot measure a cell")
+    # Workers of before the question refuse the option.
+    theirs = int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else 1
+    wire.check(theirs, PROTOCOL)
+    return theirs

@@ -5,13 +5,12 @@ stands in every cell and every record that was made with it.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.base.errors import InputError
 from bench.models.probe import probe
 from bench.plan.engine_spec import parse_engine
-from bench.plan.sweep import Axes, Plan
 
 HOME = "home"
 #: Takes the wheel where an option or the environment names a folder.
@@ -70,16 +69,6 @@ def place(spec: str, homes: Homes) -> str:
     return f"{name}[{text}]" if text else name
 
 
-def place_all(plan: Plan, homes: Homes) -> Plan:
-    """Return a plan with every engine's folder in its settings."""
-
-    def placed(axes: Axes) -> dict[str, tuple[str, ...]]:
-        return {"engines": tuple(place(spec, homes) for spec in axes.engines)}
-
-    sweeps = tuple(axes.model_copy(update=placed(axes)) for axes in plan.sweep)
-    return plan.model_copy(update={"sweep": sweeps, **placed(plan)})
-
-
 def check_homes(specs: Iterable[str]) -> None:
     """Compile and load every library that engines name, each in a process of its own.
 
@@ -97,8 +86,3 @@ def check_homes(specs: Iterable[str]) -> None:
             raise InputError(
                 found.reason if folder in found.reason else f"{folder}: {found.reason}"
             )
-
-
-def engines(plan: Plan) -> Sequence[str]:
-    """Return every engine of a plan, once."""
-    return list(dict.fromkeys(spec for axes in plan.sweeps for spec in axes.engines))

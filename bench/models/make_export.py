@@ -1,11 +1,6 @@
-"""Write a model file and prove it right, in a process of its own.
+"""Write a model file and prove it right, in a process of its own."""
 
-python -m bench.models.make_export REQUEST
-"""
-
-import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from bench.base.asking import respond
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.embed import parity
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
+from bench.models.file_maker import convert_file, open_session
 from bench.models.model_files import FileRequest, ModelFile, read_model_file
-from bench.models.prepare_file import convert_file, open_session
 from bench.models.user_models import natural_chunk_samples
 from bench.zoo import convert
 from engines.protocol import EngineError, Format, Session
@@ -168,11 +164,11 @@ def _from_onnx(request: ExportRequest) -> _Source:
 
 def _from_torch(request: ExportRequest) -> _Source:
     try:
-        from bench.models.prepare import seeded_model
         from bench.zoo import build, catalog, checkpoint, counter, experiment
         from bench.zoo.export import to_onnx
         from bench.zoo.reference_session import TorchSession
         from bench.zoo.repvgg import reparameterize
+        from bench.zoo.seeded import seeded_model
     except ImportError as error:
         raise InputError(
             f"exporting needs torch ({error}); install it with: pip install 'rtfbench[zoo]'"
@@ -242,22 +238,17 @@ def _compare(source: _Source, file: ModelFile) -> list[Check]:
     return checks
 
 
-def main() -> None:
-    """Print the answer as JSON; what converters print goes to standard error."""
-    answer_fd = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    request = ExportRequest.model_validate_json(sys.argv[1])
+def _export_here(request: ExportRequest) -> ExportAnswer:
     try:
-        answer = ExportAnswer(status=0, exported=export(request))
+        return ExportAnswer(status=0, exported=export(request))
     except InputError as error:
-        answer = ExportAnswer(status=2, error=str(error))
+        return ExportAnswer(status=2, error=str(error))
     except OSError as error:
         reason = f"{request.output}: cannot write here ({error.strerror or error})"
-        answer = ExportAnswer(status=2, error=reason)
+        return ExportAnswer(status=2, error=reason)
     except (WrongExportError, EngineError, convert.ConversionError) as error:
-        answer = ExportAnswer(status=1, error=str(error))
-    os.write(answer_fd, answer.model_dump_json().encode())
+        return ExportAnswer(status=1, error=str(error))
 
 
 if __name__ == "__main__":
-    main()
+    respond(ExportRequest, _export_here)

@@ -1,21 +1,16 @@
 """A model file that the user brings: what it is, found out without torch.
 
-A file is read in a process of its own, because a runtime given a damaged file may end the process:
-
-python -m bench.models.model_files REQUEST
+A file is read in a process of its own, because a runtime given a damaged file may end the process.
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from bench.base.asking import ask, respond
 from bench.base.cache import sha256_of
-from bench.base.child import SINGLE_THREADED, how_it_ended
+from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.base.values import Value
 from engines.protocol import Form, Format
@@ -24,6 +19,8 @@ from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 FORMATS: dict[str, Format] = {".onnx": "onnx", ".mnn": "mnn"}
 #: Where a model takes any number of frames, its FLOPs are given at the published tables' length.
 STATED_FRAMES = 200
+#: Reading a file of a GB takes seconds.
+TIMEOUT_S = 600.0
 #: What the front end makes.
 MEL_BINS = ChunkPolicy(WHOLE_UTTERANCE).fbank.num_mel_bins
 
@@ -68,7 +65,7 @@ class ModelFile(Value):
         return "".join(c if c.isalnum() else "_" for c in self.path.name)[:64]
 
 
-class _Answer(Value):
+class ModelFileAnswer(Value):
     """What the reading process says: the file, or why it cannot be used."""
 
     file: ModelFile | None = None
@@ -91,19 +88,12 @@ def describe_model_file(request: FileRequest) -> ModelFile:
         raise InputError(f"{path}: not a model file; name one that ends in .onnx or .mnn")
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.models.model_files", request.model_dump_json()],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **SINGLE_THREADED},
-        check=False,
-    )
+    module = "bench.models.model_files"
     try:
-        answer = _Answer.model_validate_json(done.stdout)
-    except ValidationError:
+        answer = ask(module, request, ModelFileAnswer, timeout_s=TIMEOUT_S, single_threaded=True)
+    except ChildError as error:
         raise InputError(
-            f"{path}: reading it failed ({how_it_ended(done.returncode)}); "
-            f"is it a complete {FORMATS[path.suffix]} model?"
+            f"{path}: reading it failed ({error}); is it a complete {FORMATS[path.suffix]} model?"
         ) from None
     if answer.file is None:
         raise InputError(answer.error)
@@ -270,17 +260,12 @@ def _list(shapes: Shapes) -> str:
     return ", ".join(f"{name} [{sizes(shape)}]" for name, shape in shapes.items()) or "none"
 
 
-def main() -> None:
-    """Print the answer as JSON; what a runtime prints itself goes to standard error."""
-    answer_fd = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    request = FileRequest.model_validate_json(sys.argv[1])
+def _read_here(request: FileRequest) -> ModelFileAnswer:
     try:
-        answer = _Answer(file=read_model_file(request))
+        return ModelFileAnswer(file=read_model_file(request))
     except InputError as error:
-        answer = _Answer(error=str(error))
-    os.write(answer_fd, answer.model_dump_json().encode())
+        return ModelFileAnswer(error=str(error))
 
 
 if __name__ == "__main__":
-    main()
+    respond(FileRequest, _read_here)

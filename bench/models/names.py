@@ -31,5 +31,12 @@ def check_names(models: Iterable[str], engines: Iterable[str]) -> None:
 
 
 def default_form(engine: str) -> Form:
-    """Return the model form that an engine runs when nobody asks for another."""
-    return registry.get(engine).default_form
+    """Return the model form that an engine runs when nobody asks for another.
+
+    Raises:
+        InputError: no such engine.
+    """
+    try:
+        return registry.get(engine).default_form
+    except EngineError as error:
+        raise InputError(str(error)) from error

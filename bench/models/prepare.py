@@ -1,101 +1,106 @@
-"""Make model files and reference embeddings, in a process of its own because it loads torch.
+"""Make what is missing of a model, in a process of its own: its files and its reference.
 
-python -m bench.models.prepare REQUEST.json
+Models of the catalog and files of the user differ in who makes them, and in nothing else.
 """
 
-import sys
 from pathlib import Path
+from typing import Protocol
 
-import torch
-
-from bench.base.cache import sha256_of
+from bench.base.asking import respond
+from bench.base.errors import InputError
+from bench.base.values import Value
 from bench.embed import reference
-from bench.embed.audio_input import DEFAULT_SPEECH, read_source
+from bench.embed.audio_input import read_source
 from bench.embed.pipeline import Pipeline
-from bench.models.user_models import natural_chunk_samples
-from bench.models.workload import PrepareRequest
-from bench.zoo import artifacts, build, catalog, convert, counter, export
-from bench.zoo.artifacts import ArtifactRequest
-from bench.zoo.reference_session import TorchSession
-from bench.zoo.repvgg import reparameterize
-from bench.zoo.seeded import denormal_share, seed_weights
-from engines.protocol import ModelArtifact
-from frontends.audio import read_audio
-
-SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
+from bench.embed.reference import ReferenceRequest
+from bench.models import artifacts
+from bench.models.artifacts import ArtifactRequest
+from bench.models.user_models import UserModel
+from bench.zoo.convert import ConversionError
+from engines.protocol import EngineError, ModelArtifact, Session
 
 
-def seeded_model(name: str) -> torch.nn.Module:
-    """Build a model of the catalog with its seeded weights, in the form that is exported."""
-    model = build(name)
-    seed_weights(model, seed=artifacts.WEIGHT_SEED)
-    return reparameterize(model).eval()
+class PrepareRequest(Value):
+    """Everything that is missing for one model; `user` is None for one of the catalog."""
+
+    model: str
+    artifacts: tuple[ArtifactRequest, ...]
+    references: tuple[ReferenceRequest, ...]
+    user: UserModel | None = None
 
 
-def denormals_on_speech(model: torch.nn.Module, num_frames: int) -> float:
-    """Return the share of denormal activations on one chunk of recorded speech."""
-    pipeline = Pipeline(natural_chunk_samples(num_frames))
-    return denormal_share(model, pipeline.first_chunk(read_audio(SPEECH)))
+class PrepareAnswer(Value):
+    """What could not be made, a line each; the rest is in the cache."""
+
+    failures: tuple[str, ...]
 
 
-def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArtifact:
-    """Export a model, convert it where MNN is asked for, count it, and remember it."""
-    card = catalog.get(request.model)
-    folder = artifacts.model_folder(request.model)
-    frames = request.chunk_frames if request.form == "static" else None
-    onnx_path = folder / f"{frames or 'dynamic'}.onnx"
-    if not onnx_path.is_file():
-        export.to_onnx(model, onnx_path, feat_dim=card.feat_dim, num_frames=frames)
-    path = folder / request.file_name
-    if request.format == "mnn" and not path.is_file():
-        convert.to_mnn(onnx_path, path, static=request.form == "static")
-    counted_frames = request.chunk_frames or counter.PUBLISHED_NUM_FRAMES
-    counts = counter.count(model, counted_frames)
-    artifact = ModelArtifact(
-        name=request.model,
-        path=path,
-        format=request.format,
-        form=request.form,
-        num_frames=frames,
-        feat_dim=card.feat_dim,
-        embedding_dim=card.embed_dim,
-        sha256=sha256_of(path),
-        params=counts.params,
-        flops=counts.published_flops,
-        macs=counts.macs if request.chunk_frames else None,
-        denormal_share=denormals_on_speech(model, counted_frames),
-    )
-    artifacts.remember(request, artifact)
-    return artifact
+class Maker(Protocol):
+    """Who makes a model's files."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are kept."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """A name that changes with all that its embeddings depend on."""
+        ...
+
+    def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
+        """Make a model file, or find the one that fits.
+
+        Raises:
+            ConversionError: it cannot be converted.
+        """
+        ...
+
+    def open_reference(self) -> Session:
+        """Open what embeddings are compared with."""
+        ...
 
 
-def make_reference(model: torch.nn.Module, request: reference.ReferenceRequest) -> None:
+def prepare_here(request: PrepareRequest) -> PrepareAnswer:
+    """Make all that a request names; one failure does not keep the rest from being made."""
+    maker = _maker(request)
+    failures: list[str] = []
+    try:
+        for wanted in request.artifacts:
+            try:
+                artifacts.remember(wanted, maker.make_artifact(wanted), maker.folder)
+            except ConversionError as error:
+                failures.append(str(error))
+        if request.references:
+            session = maker.open_reference()
+            for each in request.references:
+                _make_reference(session, each, maker.key)
+            session.close()
+    except (InputError, EngineError) as error:
+        failures.append(str(error))
+    return PrepareAnswer(failures=tuple(failures))
+
+
+def _maker(request: PrepareRequest) -> Maker:
+    """Return who makes a model's files; only one of the catalog needs torch."""
+    if request.user is not None:
+        from bench.models.file_maker import FileMaker
+
+        return FileMaker(request.user)
+    from bench.models.catalog_maker import CatalogMaker
+
+    return CatalogMaker(request.model)
+
+
+def _make_reference(session: Session, request: ReferenceRequest, key: str) -> None:
     """Compute the embedding of every chunk and store it."""
     pipeline = Pipeline(request.chunk_samples)
-    session = TorchSession(model)
     chunks_CD = {
         source.name: pipeline.embed(session, read_source(source)).chunk_embeddings_CD
         for source in request.sources
     }
-    reference.save_reference(reference.path_of(request, artifacts.zoo_key()), chunks_CD)
-
-
-def main() -> None:
-    """Make everything that the request names."""
-    request = PrepareRequest.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    model = seeded_model(request.model)
-    failures: list[str] = []
-    for artifact_request in request.artifacts:
-        try:
-            make_artifact(model, artifact_request)
-        except convert.ConversionError as error:
-            # The other files, and what embeddings are compared with, are of use without this one.
-            failures.append(str(error))
-    for reference_request in request.references:
-        make_reference(model, reference_request)
-    if failures:
-        sys.exit(failures[0])
+    reference.save_reference(reference.path_of(request, key), chunks_CD)
 
 
 if __name__ == "__main__":
-    main()
+    respond(PrepareRequest, prepare_here)

@@ -1,20 +1,20 @@
-"""Ask an engine for its runtime, in a process of its own: a broken runtime may end the process.
+"""Ask an engine for its runtime, in a process of its own: a broken runtime may end the process."""
 
-python -m bench.models.probe NAME[SETTING=VALUE,...]
-"""
-
-import os
-import subprocess
-import sys
-
-from pydantic import TypeAdapter, ValidationError
-
-from bench.base.child import SINGLE_THREADED, how_it_ended
+from bench.base.asking import ask, respond
+from bench.base.child import ChildError
+from bench.base.values import Value
 from bench.plan.engine_spec import parse_engine
 from engines import registry
 from engines.protocol import Availability, EngineError
 
-_AVAILABILITY = TypeAdapter(Availability)
+#: Importing a runtime takes a second; a user's own library is compiled a shim for.
+TIMEOUT_S = 300.0
+
+
+class ProbeRequest(Value):
+    """An engine with its settings, as it is written on the command line."""
+
+    spec: str
 
 
 def probe(spec: str) -> Availability:
@@ -23,29 +23,21 @@ def probe(spec: str) -> Availability:
     Args:
         spec: the engine as it is written on the command line.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.models.probe", spec],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **SINGLE_THREADED},
-        check=False,
-    )
+    request = ProbeRequest(spec=spec)
     try:
-        return _AVAILABILITY.validate_json(done.stdout)
-    except ValidationError:
-        return Availability(False, reason=f"asking it failed: {how_it_ended(done.returncode)}")
+        return ask(
+            "bench.models.probe", request, Availability, timeout_s=TIMEOUT_S, single_threaded=True
+        )
+    except ChildError as error:
+        return Availability(False, reason=f"asking it failed: {error}")
 
 
-def main() -> None:
-    """Print the availability as JSON; what the runtime prints itself goes to standard error."""
-    answer = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+def _probe_here(request: ProbeRequest) -> Availability:
     try:
-        found = registry.on(*parse_engine(sys.argv[1])).probe()
+        return registry.on(*parse_engine(request.spec)).probe()
     except EngineError as error:
-        found = Availability(False, reason=str(error))
-    os.write(answer, _AVAILABILITY.dump_json(found))
+        return Availability(False, reason=str(error))
 
 
 if __name__ == "__main__":
-    main()
+    respond(ProbeRequest, _probe_here)

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from bench.base.cache import cache_folder, fingerprint
 from bench.base.errors import InputError
 from bench.base.values import Value
+from bench.models import keys
+from bench.models.artifacts import folder_of
 from bench.models.model_files import MEL_BINS, FileRequest, ModelFile, describe_model_file, is_path
 from bench.results.cells import Cell
 from engines import registry
 from engines.protocol import Form
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
-_HERE = Path(__file__).parent
 #: Chunk sizes that people choose: whole seconds, else halves, tenths, ..., hundredths.
 NATURAL_STEPS = (16000, 8000, 1600, 800, 160)
 SELF_REFERENCE = (
@@ -39,16 +39,16 @@ class UserModel(Value):
 
     @property
     def key(self) -> str:
-        """A name that changes with the reference's content and with what converts models."""
-        names = [self.reference.sha256, self.reference.input_name, self.reference.output_name]
-        return fingerprint([_HERE, _HERE.parent / "zoo"], ("onnxruntime", "onnx", "MNN"), *names)
+        """A name that changes with all that its reference's embeddings depend on."""
+        file = self.reference
+        return keys.file_reference(file.format, file.sha256, file.input_name, file.output_name)
 
     @property
     def folder(self) -> Path:
-        """Where its conversions are kept."""
-        names = [str(self.file.path), self.file.sha256, self.file.input_name, self.file.output_name]
-        key = fingerprint([], [], self.key, *names)
-        return cache_folder() / "models" / f"{self.slug}-{key}"
+        """Where its conversions are kept; what is told of them depends on the reference too."""
+        file, other = self.file, self.reference
+        names = [str(file.path), file.sha256, file.input_name, file.output_name, other.sha256]
+        return folder_of(self.slug, keys.file_conversions(*names))
 
     @property
     def note(self) -> str:

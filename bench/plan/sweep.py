@@ -57,6 +57,11 @@ class Plan(Axes):
 
     sweep: tuple[Axes, ...] = ()
     audio: tuple[Path, ...] = ()
+    #: Which channel of a recording with several, from 0; whether other sample rates are converted.
+    channel: Annotated[int, Field(ge=0)] | None = None
+    resample: bool = False
+    #: Pairs of recordings that each cell's embeddings are to tell apart.
+    trials: Path | None = None
     budget_s: Annotated[float, Field(gt=0)] = 180.0
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     #: Measuring ends when every ratio's interval is this narrow, relative, to either side.

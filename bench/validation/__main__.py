@@ -18,6 +18,7 @@ from bench.embed import audio_input
 from bench.embed.audio_input import Source, read_source
 from bench.machine import environment
 from bench.measure.session import RunContext, Silent
+from bench.models.resolve import resolve
 from bench.report import markdown
 from bench.results.cells import Cell
 from bench.results.store import RunFolder
@@ -102,7 +103,7 @@ def _gates(arguments: argparse.Namespace) -> None:
             seed = 1000 * SCENARIOS.index(scenario) + number
             context = _context(arguments.work, sources, seed=seed)
             found = whole_gate.run_once(
-                context.prepare(whole_gate.cells(arguments.model)),
+                context.prepare(resolve(whole_gate.cells(arguments.model))),
                 context,
                 scenario,
                 number=number,
@@ -141,7 +142,7 @@ def _measure(kept: Path, short: Short, runs: int, cell: Cell) -> list[IntervalFi
             if number in done:
                 continue
             context = _context(kept.parent, sources, seed=number)
-            prepared = context.prepare_one(cell)
+            prepared = context.prepare_one(resolve([cell]))
             found = run_once(prepared, context, short, number=number)
             file.writelines(each.model_dump_json() + "\n" for each in found)
             file.flush()

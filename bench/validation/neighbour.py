@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 #: Bursts and pauses last this long, in seconds.
 SHORTEST_S, LONGEST_S = 0.2, 1.5
+ENDS_WITHIN_S = 60.0
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def neighbour(core: int) -> Iterator[None]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait()
+        process.wait(timeout=ENDS_WITHIN_S)
 
 
 def _disturb(core: int) -> None:

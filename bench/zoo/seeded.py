@@ -16,9 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench.zoo import build
 from bench.zoo.counter import MOVING
 from bench.zoo.layers import Residual
+from bench.zoo.repvgg import reparameterize
 
+WEIGHT_SEED = 0
 CALIBRATION_UTTERANCES = 12
 CALIBRATION_FRAMES = 64
 # Standard deviations of log-mel features: from steady noise to clean speech between pauses.
@@ -216,3 +219,10 @@ def denormal_share(model: nn.Module, features_BTM: npt.NDArray[np.float32]) -> f
     with torch.no_grad(), counter:
         model(values_BTM)
     return counter.num_denormal / counter.num_values
+
+
+def seeded_model(name: str) -> nn.Module:
+    """Build a model of the catalog with its seeded weights, in the form that is exported."""
+    model = build(name)
+    seed_weights(model, seed=WEIGHT_SEED)
+    return reparameterize(model).eval()

@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from bench.base.errors import InputError
-from bench.models.workload import artifact_for
+from tests.ready import artifact_for
 
 
 def test_a_catalog_model_is_made_once(tmp_path: Path) -> None:
     """The first call makes the file and says so, the second finds it in the cache."""
     said: list[str] = []
     first = artifact_for(
-        "xvec", "onnxruntime", form=None, chunk_samples=32000, logs=tmp_path, phase=said.append
+        "xvec", "onnxruntime", form=None, chunk_samples=32000, logs=tmp_path, said=said
     )
     assert first.path.is_file()
     assert (first.format, first.form, first.feat_dim) == ("onnx", "dynamic", 80)
     said.clear()
     again = artifact_for(
-        "xvec", "onnxruntime", form=None, chunk_samples=32000, logs=tmp_path, phase=said.append
+        "xvec", "onnxruntime", form=None, chunk_samples=32000, logs=tmp_path, said=said
     )
     assert again == first
     assert said == []
@@ -37,6 +37,4 @@ def test_what_cannot_be_made_is_refused(
 ) -> None:
     """A misspelt name, or a static model for whole utterances, is bad input with its cure."""
     with pytest.raises(InputError, match=message):
-        artifact_for(
-            model, engine, form=None, chunk_samples=chunk_samples, logs=tmp_path, phase=print
-        )
+        artifact_for(model, engine, form=None, chunk_samples=chunk_samples, logs=tmp_path)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.models.file_maker import open_session
 from bench.models.model_files import FileRequest, read_model_file
-from bench.models.prepare_file import open_session
 from bench.zoo import convert, export
 from bench.zoo.xvec import xvec
 

@@ -12,10 +12,10 @@ import pytest
 
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
-from bench.models.workload import artifact_for
 from engines import registry
 from engines.protocol import FloatArray, ModelArtifact, SessionOptions
 from frontends.audio import read_blocks
+from tests.ready import artifact_for
 
 pytestmark = pytest.mark.measures
 
@@ -30,7 +30,7 @@ Call = Callable[[], FloatArray]
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> ModelArtifact:
     """Make the smallest model for MNN, in dynamic form: its first run pays for the shape."""
     logs = tmp_path_factory.mktemp("logs")
-    return artifact_for("xvec", "mnn", form="dynamic", chunk_samples=32000, logs=logs, phase=print)
+    return artifact_for("xvec", "mnn", form="dynamic", chunk_samples=32000, logs=logs)
 
 
 def kept(artifact: ModelArtifact) -> Call:

@@ -15,11 +15,11 @@ import pytest
 
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
-from bench.models.workload import artifact_for
 from engines import registry
 from engines.null import NullEngine
 from engines.protocol import ModelArtifact, Session, SessionOptions
 from frontends.audio import Waveform, read_audio
+from tests.ready import artifact_for
 
 pytestmark = pytest.mark.measures
 
@@ -175,9 +175,7 @@ def test_doctor_says_what_this_machine_resolves(rtfbench: Command) -> None:
 def resnet34(tmp_path_factory: pytest.TempPathFactory) -> ModelArtifact:
     """Make the model whose chunk the harness's own cost is held against."""
     logs = tmp_path_factory.mktemp("logs")
-    return artifact_for(
-        "resnet34", "onnxruntime", form="dynamic", chunk_samples=32000, logs=logs, phase=print
-    )
+    return artifact_for("resnet34", "onnxruntime", form="dynamic", chunk_samples=32000, logs=logs)
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pytest
 from bench.base.errors import InputError
 from bench.models.model_files import FileRequest, describe_model_file
 from bench.models.user_models import natural_chunk_samples
-from bench.models.workload import artifact_for
 from bench.zoo import convert
 from frontends.fbank import FbankConfig
+from tests.ready import artifact_for
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -186,9 +186,7 @@ def test_a_damaged_file_does_not_pass_for_the_sound_one(folder: Path, tmp_path: 
             onnx.numpy_helper.from_array(weight.astype("float32"), "weight")
         )
         onnx.save(model, str(path))
-        found.append(
-            artifact_for(str(path), "mnn", form=None, chunk_samples=-1, logs=tmp_path, phase=print)
-        )
+        found.append(artifact_for(str(path), "mnn", form=None, chunk_samples=-1, logs=tmp_path))
     assert found[0].sha256 != found[1].sha256
     assert found[0].path != found[1].path
 
@@ -196,14 +194,10 @@ def test_a_damaged_file_does_not_pass_for_the_sound_one(folder: Path, tmp_path: 
 def test_artifact_for_takes_files(folder: Path, tmp_path: Path) -> None:
     """Commands other than `run` get the user's own file, or the refusal with its cure."""
     path = folder / "fixed.onnx"
-    made = artifact_for(
-        str(path), "onnxruntime", form=None, chunk_samples=16000, logs=tmp_path, phase=print
-    )
+    made = artifact_for(str(path), "onnxruntime", form=None, chunk_samples=16000, logs=tmp_path)
     assert (made.path, made.form, made.num_frames) == (path.resolve(), "static", 98)
     with pytest.raises(InputError, match="--chunk-samples 16000 fits"):
-        artifact_for(
-            str(path), "onnxruntime", form=None, chunk_samples=32000, logs=tmp_path, phase=print
-        )
+        artifact_for(str(path), "onnxruntime", form=None, chunk_samples=32000, logs=tmp_path)
     with pytest.raises(InputError, match=r"name the \.onnx file"):
         artifact_for(
             str(folder / "good.mnn"),
@@ -211,7 +205,6 @@ def test_artifact_for_takes_files(folder: Path, tmp_path: Path) -> None:
             form=None,
             chunk_samples=-1,
             logs=tmp_path,
-            phase=print,
         )
 
 

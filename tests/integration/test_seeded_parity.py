@@ -8,11 +8,11 @@ import pytest
 from bench.embed.audio_input import check_audio, read_source
 from bench.embed.parity import MAX_REL_ERR, parity_of
 from bench.embed.pipeline import Pipeline
-from bench.models.prepare import seeded_model
 from bench.zoo import catalog
 from bench.zoo.convert import to_mnn
 from bench.zoo.export import to_onnx
 from bench.zoo.reference_session import TorchSession
+from bench.zoo.seeded import seeded_model
 from engines import registry
 from engines.protocol import ModelArtifact, SessionOptions
 

@@ -9,7 +9,9 @@ import pytest
 
 from bench.base.errors import InputError
 from bench.models import homes
+from bench.models.resolve import place_libraries
 from bench.plan.plan_files import load_plan
+from bench.plan.sweep import expand
 
 Standin = Callable[..., Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -62,14 +64,15 @@ def test_paths_that_no_setting_can_hold() -> None:
 
 
 def test_every_sweep_of_a_plan(tmp_path: Path) -> None:
-    """The engines of all sweeps are placed; they are listed once."""
+    """The engines of all sweeps are placed."""
     path = tmp_path / "plan.toml"
     path.write_text(
         'engines = ["mnn"]\n[[sweep]]\nengines = ["mnn", "null"]\n'
         '[[sweep]]\nengines = ["mnn[home=/b]"]\n'
     )
-    plan = homes.place_all(load_plan(path, {}), {"mnn": Path("/a")})
-    assert homes.engines(plan) == ["mnn[home=/a]", "null", "mnn[home=/b]"]
+    cells = expand(load_plan(path, {"protocols": ("steady",)}), lambda _: "dynamic")
+    placed = place_libraries(cells, {"mnn": Path("/a")})
+    assert [cell.engine_label for cell in placed] == ["mnn[home=/a]", "null", "mnn[home=/b]"]
 
 
 @pytest.mark.parametrize("command", ["run", "extract", "verify"])

@@ -16,9 +16,9 @@ import pytest
 
 from bench.embed.embeddings import read_embeddings
 from bench.models.homes import OPTIONS
-from bench.models.workload import artifact_for
 from engines.native.home import find
 from engines.protocol import Form
+from tests.ready import artifact_for
 
 from .conftest import KINDS, in_a_process
 
@@ -92,7 +92,7 @@ def artifact_text(engine: str, form: Form, logs: Path) -> str:
 
     from engines.protocol import ModelArtifact
 
-    found = artifact_for("xvec", engine, form=form, chunk_samples=32000, logs=logs, phase=print)
+    found = artifact_for("xvec", engine, form=form, chunk_samples=32000, logs=logs)
     return TypeAdapter(ModelArtifact).dump_json(found).decode()
 
 

@@ -1,26 +1,23 @@
 """The chunking driver: an utterance in blocks is the utterance."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.pipeline import Pipeline, chunk_samples_for
-from bench.models.workload import artifact_for
+from bench.embed.pipeline import Pipeline
 from engines import registry
 from engines.protocol import FloatArray, ModelArtifact, Session, SessionOptions
 from frontends.audio import Waveform, read_audio
+from tests.ready import artifact_for
 
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> ModelArtifact:
     """Make the smallest model."""
     logs = tmp_path_factory.mktemp("logs")
-    return artifact_for(
-        "xvec", "onnxruntime", form="dynamic", chunk_samples=32000, logs=logs, phase=print
-    )
+    return artifact_for("xvec", "onnxruntime", form="dynamic", chunk_samples=32000, logs=logs)
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +75,3 @@ def test_too_short_in_blocks_is_refused(session: Session) -> None:
     """No frame, no embedding."""
     with pytest.raises(ValueError, match="too short for one frame"):
         Pipeline(32000).embed_blocks(session, [np.zeros(399, np.float32)])
-
-
-def test_a_static_model_dictates_the_chunk(tmp_path: Path) -> None:
-    """What was asked for stands when it has the model's frames; else the model decides."""
-    logs = tmp_path
-    static = artifact_for(
-        "xvec", "onnxruntime", form="static", chunk_samples=32000, logs=logs, phase=print
-    )
-    assert static.num_frames == 198
-    assert chunk_samples_for(static, 32000) == 32000
-    for asked in (80000, -1):
-        samples = chunk_samples_for(static, asked)
-        assert Pipeline(samples).policy.num_frames == 198

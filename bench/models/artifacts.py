@@ -1,17 +1,13 @@
-"""Model files of the catalog in the cache: made once, found again by what made them."""
+"""Model files in the cache: made once, found again by what made them."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.base.cache import cache_folder, fingerprint, replacing
+from bench.base.cache import cache_folder, replacing
 from bench.base.values import Value
 from engines.protocol import Form, Format, ModelArtifact
-
-WEIGHT_SEED = 0
-#: Packages whose version changes what is written.
-MAKERS = ("numpy", "torch", "onnx", "onnxscript", "MNN")
 
 _ARTIFACT = TypeAdapter(ModelArtifact)
 
@@ -35,14 +31,9 @@ class ArtifactRequest(Value):
         return f"{shape}.{self.format}"
 
 
-def zoo_key() -> str:
-    """Return the name of the models that the present sources and exporters make."""
-    return fingerprint([Path(__file__).parent], MAKERS, str(WEIGHT_SEED))
-
-
-def model_folder(model: str) -> Path:
-    """Return where a model's files are kept."""
-    return cache_folder() / "models" / f"{model}-{zoo_key()}"
+def folder_of(name: str, key: str) -> Path:
+    """Return where files are kept that a model's key was made for."""
+    return cache_folder() / "models" / f"{name}-{key}"
 
 
 def _card_path(request: ArtifactRequest, folder: Path) -> Path:
@@ -50,14 +41,13 @@ def _card_path(request: ArtifactRequest, folder: Path) -> Path:
     return folder / f"{request.format}-{request.form}-{frames}.json"
 
 
-def find(request: ArtifactRequest, folder: Path | None = None) -> ModelArtifact | None:
+def find(request: ArtifactRequest, folder: Path) -> ModelArtifact | None:
     """Return a file that was made before, None when there is none or it is damaged.
 
     Args:
         request: which file.
-        folder: where files of the model are kept, None for a model of the catalog.
+        folder: where files of the model are kept.
     """
-    folder = folder or model_folder(request.model)
     try:
         artifact = _ARTIFACT.validate_json(_card_path(request, folder).read_bytes())
     except (OSError, ValidationError):
@@ -67,9 +57,8 @@ def find(request: ArtifactRequest, folder: Path | None = None) -> ModelArtifact 
     return artifact if artifact.path.is_file() else None
 
 
-def remember(request: ArtifactRequest, artifact: ModelArtifact, folder: Path | None = None) -> None:
+def remember(request: ArtifactRequest, artifact: ModelArtifact, folder: Path) -> None:
     """Write down what is known of a file, so that `find` returns it."""
-    folder = folder or model_folder(request.model)
     path = Path(artifact.path.name) if artifact.path.parent == folder else artifact.path
     with replacing(_card_path(request, folder)) as part:
         part.write_bytes(_ARTIFACT.dump_json(replace(artifact, path=path), indent=2))

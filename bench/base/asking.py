@@ -1,0 +1,109 @@
+"""One question to a process of its own: JSON in on standard input, JSON out, and an end in time.
+
+What may crash, print to standard output or load a heavy library is asked there. By hand, with the
+request in a file: `python -m MODULE < request.json`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bench.base.child import SINGLE_THREADED, ChildError, die_with_parent, how_it_ended
+
+Request = TypeVar("Request", bound=BaseModel)
+Answer = TypeVar("Answer")
+
+
+def ask(
+    module: str,
+    request: BaseModel,
+    answer: type[Answer],
+    *,
+    timeout_s: float,
+    log: Path | None = None,
+    single_threaded: bool = False,
+) -> Answer:
+    """Run `python -m module` on a request and return its answer.
+
+    Args:
+        module: calls `respond` when it is run.
+        request: what it is asked.
+        answer: the type of what it answers.
+        timeout_s: after so long the process and all that it started are ended.
+        log: where everything that it prints goes; None forgets it, but for an error's reason.
+        single_threaded: whether numerical libraries may start no threads of their own.
+
+    Raises:
+        ChildError: no answer; one line with the reason.
+    """
+    with log.open("w+b") if log else TemporaryFile() as said:
+        done = _run(
+            [sys.executable, "-m", module],
+            request.model_dump_json().encode(),
+            said,
+            env={**os.environ, **(SINGLE_THREADED if single_threaded else {})},
+            timeout_s=timeout_s,
+        )
+        try:
+            return TypeAdapter(answer).validate_json(done.stdout)
+        except ValidationError:
+            reason = how_it_ended(done.returncode)
+            # Killed by a signal, it had no time to say why: what it said last is something else.
+            if done.returncode > 0:
+                reason = _last_line(said) or reason
+            where = f" (log: {log})" if log else ""
+            raise ChildError(f"{reason}{where}") from None
+
+
+def respond(request: type[Request], work: Callable[[Request], Any]) -> None:
+    """Answer the question on standard input; what anyone prints meanwhile goes to standard error.
+
+    Args:
+        request: the question's type.
+        work: returns the answer, a value that pydantic can write.
+    """
+    die_with_parent()
+    answer_fd = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    answer = work(request.model_validate_json(sys.stdin.buffer.read()))
+    data = TypeAdapter(type(answer)).dump_json(answer)
+    while data:
+        data = data[os.write(answer_fd, data) :]
+
+
+def _run(
+    command: list[str], given: bytes, said: IO[bytes], *, env: dict[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a process group of its own, which ends with it whatever happens."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        env=env,
+        # Ctrl-C is for the parent; a converter that the process started ends with it.
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, _ = process.communicate(given, timeout=timeout_s)
+        except BaseException as error:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise ChildError(f"no answer within {timeout_s:g} s") from None
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout)
+
+
+def _last_line(said: IO[bytes]) -> str:
+    said.seek(0)
+    lines = said.read().decode(errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,80 @@
+"""Files of a model of the catalog: seeded, exported, counted; loads torch."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.base.cache import sha256_of
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.embed.pipeline import Pipeline
+from bench.models import artifacts, keys
+from bench.models.artifacts import ArtifactRequest
+from bench.models.user_models import natural_chunk_samples
+from bench.zoo import catalog, convert, counter, export
+from bench.zoo.reference_session import TorchSession
+from bench.zoo.seeded import denormal_share, seeded_model
+from engines.protocol import ModelArtifact, Session
+from frontends.audio import read_audio
+
+SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
+
+
+class CatalogMaker:
+    """Makes the files of one model of the catalog."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._card = catalog.get(name)
+
+    @cached_property
+    def _model(self) -> Any:
+        return seeded_model(self._name)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are kept."""
+        return artifacts.folder_of(self._name, keys.catalog_files(self._name))
+
+    @property
+    def key(self) -> str:
+        """A name that changes with all that its embeddings depend on, the recordings apart."""
+        return keys.catalog_reference(self._name)
+
+    def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
+        """Export the model, convert it where MNN is asked for, and count it.
+
+        Raises:
+            ConversionError: it cannot be converted.
+        """
+        frames = request.chunk_frames if request.form == "static" else None
+        onnx_path = self.folder / f"{frames or 'dynamic'}.onnx"
+        if not onnx_path.is_file():
+            export.to_onnx(self._model, onnx_path, feat_dim=self._card.feat_dim, num_frames=frames)
+        path = self.folder / request.file_name
+        if request.format == "mnn" and not path.is_file():
+            convert.to_mnn(onnx_path, path, static=request.form == "static")
+        counted_frames = request.chunk_frames or counter.PUBLISHED_NUM_FRAMES
+        counts = counter.count(self._model, counted_frames)
+        return ModelArtifact(
+            name=self._name,
+            path=path,
+            format=request.format,
+            form=request.form,
+            num_frames=frames,
+            feat_dim=self._card.feat_dim,
+            embedding_dim=self._card.embed_dim,
+            sha256=sha256_of(path),
+            params=counts.params,
+            flops=counts.published_flops,
+            macs=counts.macs if request.chunk_frames else None,
+            denormal_share=self.denormals_on_speech(counted_frames),
+        )
+
+    def open_reference(self) -> Session:
+        """Open the model in torch."""
+        return TorchSession(self._model)
+
+    def denormals_on_speech(self, num_frames: int) -> float:
+        """Return the share of denormal activations on one chunk of recorded speech."""
+        pipeline = Pipeline(natural_chunk_samples(num_frames))
+        return denormal_share(self._model, pipeline.first_chunk(read_audio(SPEECH)))

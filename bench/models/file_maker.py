@@ -1,0 +1,130 @@
+"""Convert a user's model file and make its reference embeddings, in a process without torch.
+
+python -m bench.models.prepare_file REQUEST.json
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.base.cache import replacing, sha256_of
+from bench.models.artifacts import ArtifactRequest
+from bench.models.model_files import ModelFile
+from bench.models.user_models import UserModel
+from bench.zoo import convert
+from engines import registry
+from engines.protocol import EngineError, ModelArtifact, Session, SessionOptions
+
+
+class FileMaker:
+    """Makes what engines read of a user's model file."""
+
+    def __init__(self, user: UserModel) -> None:
+        self._user = user
+
+    @property
+    def folder(self) -> Path:
+        """Where its conversions are kept."""
+        return self._user.folder
+
+    @property
+    def key(self) -> str:
+        """A name that changes with the reference's content."""
+        return self._user.key
+
+    def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
+        """Return the file that an engine reads: the user's own where it fits, else a conversion.
+
+        Raises:
+            ConversionError: it cannot be converted.
+        """
+        file = self._user.file
+        frames = request.chunk_frames if request.form == "static" else None
+        path = file.path if (file.format, file.form) == (request.format, request.form) else None
+        if path is None:
+            path = self.folder / request.file_name
+            if not path.is_file():
+                convert_file(file, path, num_frames=frames)
+        return ModelArtifact(
+            name=self._user.title,
+            path=path,
+            format=request.format,
+            form=request.form,
+            num_frames=frames,
+            feat_dim=file.feat_dim,
+            embedding_dim=file.embedding_dim,
+            sha256=file.sha256 if path == file.path else sha256_of(path),
+            params=file.params,
+            flops=file.flops,
+            macs=_macs(file, request.chunk_frames),
+            flops_basis=file.flops_basis,
+            input_name=file.input_name,
+            output_name=file.output_name,
+            note=self._user.note,
+            about=file.about,
+        )
+
+    def open_reference(self) -> Session:
+        """Open what embeddings are compared with.
+
+        That is onnxruntime in float32 on the graph as it is, or for MNN's own files MNN itself.
+        """
+        file = self._user.reference
+        if file.format == "onnx":
+            return open_session(file, "onnxruntime", {"graph_optimization": "off"})
+        return open_session(file, "mnn", {"precision": "high"})
+
+
+def convert_file(file: ModelFile, path: Path, *, num_frames: int | None) -> None:
+    """Write an ONNX file in another form, or as MNN.
+
+    Args:
+        file: the ONNX file.
+        path: what to write; its ending says which format.
+        num_frames: the length that the result is fixed to, None for any.
+    """
+    from bench.models import onnx_graph
+
+    source = file.path
+    if num_frames != file.num_frames or file.data_files or path.suffix == ".onnx":
+        # As one file: the converter does not look for data files.
+        source = path.with_suffix(".onnx")
+        model = onnx_graph.load_graph(file.path)
+        if num_frames is not None:
+            model = onnx_graph.fix_frames(model, file.input_name, num_frames)
+        with replacing(source) as part:
+            onnx_graph.save_graph(model, part)
+    if path.suffix == ".mnn":
+        convert.to_mnn(source, path, static=num_frames is not None)
+
+
+def _macs(file: ModelFile, chunk_frames: int | None) -> int | None:
+    """Count the chunk that is measured, where the file can be counted."""
+    if file.format != "onnx" or chunk_frames is None:
+        return None
+    from bench.models import onnx_graph
+
+    return onnx_graph.count(onnx_graph.load_graph(file.path), file.input_name, chunk_frames).macs
+
+
+def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> Session:
+    """Open a model file with one thread.
+
+    Raises:
+        EngineError: the engine is not installed, or cannot load the file.
+    """
+    found = registry.get(engine).probe()
+    if not found.ok:
+        raise EngineError(f"running {file.path.name} needs {engine}: {found.reason}")
+    artifact = ModelArtifact(
+        name=file.path.name,
+        path=file.path,
+        format=file.format,
+        form=file.form,
+        num_frames=file.num_frames,
+        feat_dim=file.feat_dim,
+        embedding_dim=file.embedding_dim,
+        sha256=file.sha256,
+        input_name=file.input_name,
+        output_name=file.output_name,
+    )
+    return registry.get(engine).open(artifact, SessionOptions(settings=settings))

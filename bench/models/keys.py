@@ -1,0 +1,76 @@
+"""On what each made file depends: the names of cached files change with it, and with nothing else.
+
+Sources are named one by one. An edit of any other module keeps what is in the cache; a test walks
+the imports and tells when one that matters is missing here.
+"""
+
+from bench.base.cache import fingerprint
+from bench.zoo import catalog
+
+#: From a recording to the features of its chunks.
+FEATURES = (
+    "bench/embed/pipeline.py",
+    "frontends/audio.py",
+    "frontends/chunking.py",
+    "frontends/dft.py",
+    "frontends/fbank.py",
+    "frontends/mel.py",
+)
+#: From a name of the catalog to an exported file; the module of the model's family comes to it.
+EXPORT = (
+    "bench/models/catalog_maker.py",
+    "bench/zoo/__init__.py",
+    "bench/zoo/convert.py",
+    "bench/zoo/counter.py",
+    "bench/zoo/export.py",
+    "bench/zoo/layers.py",
+    "bench/zoo/pooling.py",
+    "bench/zoo/repvgg.py",
+    "bench/zoo/seeded.py",
+)
+EXPORT_PACKAGES = ("numpy", "torch", "onnx", "onnxscript", "MNN")
+#: From a user's file to one in another form or format.
+CONVERSION = (
+    "bench/models/file_maker.py",
+    "bench/models/onnx_graph.py",
+    "bench/zoo/convert.py",
+)
+CONVERSION_PACKAGES = ("onnx", "MNN")
+#: From a model to the embeddings that those of the engines are compared with.
+REFERENCE = ("bench/models/prepare.py", "bench/zoo/reference_session.py")
+FILE_REFERENCE = ("bench/models/prepare.py", "bench/models/file_maker.py", *FEATURES)
+FILE_REFERENCE_PACKAGES = ("numpy", "onnxruntime", "MNN")
+
+
+def catalog_files(model: str) -> str:
+    """Return the key of the files that a model of the catalog is exported to.
+
+    The features are in it, since the share of denormals on speech is told of a file.
+    """
+    card = catalog.get(model)
+    family = card.family.partition(":")[0].replace(".", "/") + ".py"
+    shape = f"{card.family} {dict(card.kwargs)} {card.feat_dim} {card.embed_dim}"
+    return fingerprint((*EXPORT, *FEATURES, family), EXPORT_PACKAGES, shape)
+
+
+def catalog_reference(model: str) -> str:
+    """Return the key of what a model of the catalog embeds, the recordings apart."""
+    return fingerprint(REFERENCE, (), catalog_files(model))
+
+
+def file_conversions(*names: str) -> str:
+    """Return the key of what is converted from a user's file.
+
+    Args:
+        names: that change with the file and with what is made of it.
+    """
+    return fingerprint(CONVERSION, CONVERSION_PACKAGES, *names)
+
+
+def file_reference(*names: str) -> str:
+    """Return the key of what a user's reference file embeds, the recordings apart.
+
+    Args:
+        names: that change with the file and with what is read of it.
+    """
+    return fingerprint(FILE_REFERENCE, FILE_REFERENCE_PACKAGES, *names)

@@ -1,0 +1,98 @@
+"""What crosses revisions, and what is said where it cannot."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.base.child import Interpreter
+from bench.measure import wire
+from bench.measure.messages import WorkerSpec
+from bench.measure.protocol import PROTOCOL
+from bench.measure.workers import protocol_of
+from bench.results.cells import Cell
+from engines.protocol import ModelArtifact
+
+SPEC = WorkerSpec(
+    cell_id="c",
+    cell=Cell(
+        model="m", engine="e", form="dynamic", threads=1, chunk_samples=32000, protocol="steady"
+    ),
+    artifact=ModelArtifact("m", Path("/m.onnx"), "onnx", "dynamic", None, 80, 2, "0"),
+    sources=(),
+    reference=Path("/r.npz"),
+    embeddings=None,
+    cores=(0,),
+)
+#: As if two fields had come with protocol 3, one of them within the cell.
+SINCE = {3: {"session": 0, "cell.slowdown": 0.0}}
+
+
+def test_this_codes_workers_get_all_of_it() -> None:
+    """Nothing is left out for a worker of the same protocol, and the number is told."""
+    content = wire.written(SPEC, PROTOCOL)
+    assert WorkerSpec.model_validate(content) == SPEC.model_copy(update={"protocol": PROTOCOL})
+
+
+def test_an_older_worker_gets_what_it_knows() -> None:
+    """Newer fields are left out where they say nothing; before protocols, the number too."""
+    content = wire.written(SPEC, 2, SINCE)
+    assert "session" not in content
+    assert "slowdown" not in content["cell"]
+    assert content["protocol"] == 2
+    assert "protocol" not in wire.written(SPEC, 1, SINCE)
+
+
+def test_what_an_older_worker_does_not_know_is_refused() -> None:
+    """A newer field with a meaning ends the comparison in one line that names it."""
+    slowed = SPEC.cell.model_copy(update={"slowdown": 0.1})
+    with pytest.raises(wire.IncomparableError, match=r"protocol 2 and do not know cell\.slowdown"):
+        wire.written(SPEC.model_copy(update={"cell": slowed}), 2, SINCE)
+    assert wire.written(SPEC.model_copy(update={"cell": slowed}), 3, SINCE)
+
+
+def checkout(folder: Path, door: str) -> Interpreter:
+    """Write a revision of which only the door is known."""
+    (folder / "bench").mkdir(parents=True)
+    (folder / "bench" / "__init__.py").write_text("")
+    if door:
+        (folder / "bench" / "worker.py").write_text(door)
+    # Not this environment's Python: an editable installation would lend it this code's modules.
+    return Interpreter(Path(sys._base_executable), (folder,))
+
+
+def test_a_worker_says_its_protocol(tmp_path: Path) -> None:
+    """This code's door answers; one that refuses the question speaks protocol 1."""
+    assert protocol_of(Interpreter()) == PROTOCOL
+    old = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('spec')\n"
+    assert protocol_of(checkout(tmp_path, old + "parser.parse_args()\n")) == 1
+
+
+def test_a_newer_worker_is_refused(tmp_path: Path) -> None:
+    """Its answers could not be understood; the cure is the newer revision's gate."""
+    with pytest.raises(wire.IncomparableError, match=r"speak protocol 7 .* newer revision"):
+        protocol_of(checkout(tmp_path, "print(7)\n"))
+
+
+def test_a_revision_without_the_door_is_refused(tmp_path: Path) -> None:
+    """A checkout of before the door cannot measure, which is said."""
+    with pytest.raises(wire.IncomparableError, match=r"no bench/worker\.py"):
+        protocol_of(checkout(tmp_path, ""))
+
+
+def test_a_worker_refuses_what_came_after_it(tmp_path: Path) -> None:
+    """A specification of a later protocol is told from a damaged one."""
+    path = tmp_path / "spec.json"
+    path.write_text(f'{{"protocol": {PROTOCOL + 1}, "something": "new"}}')
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.worker", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"this worker speaks protocol {PROTOCOL}, and was sent {PROTOCOL + 1}"
+    )
