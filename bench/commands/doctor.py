@@ -58,7 +58,6 @@ def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
             context = RunContext(folder=folder, sources=sources, progress=progress)
             prepared = context.prepare_one(resolved)
             job = Job.of(prepared)
-            folder.append(job.data.declaration)
             took_s = Group([job], context).measure_first(
                 share_s=budget_s, longest_s=budget_s, sessions=plan.sessions
             )

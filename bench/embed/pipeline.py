@@ -6,12 +6,13 @@ The only module where the front end meets an engine.
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from engines.protocol import FloatArray, ModelArtifact, Session
 from frontends.audio import Waveform
-from frontends.chunking import ChunkPolicy
+from frontends.chunking import Chunk, ChunkPolicy
 from frontends.fbank import Fbank, FbankConfig
 
 Clock = Callable[[], int]
@@ -63,34 +64,21 @@ class Pipeline:
         return self.policy.cut(self._fbank(waveform.samples))[0].features[np.newaxis]
 
     def embed(self, session: Session, waveform: Waveform) -> Embedded:
-        """Compute an utterance's embedding.
+        """Compute an utterance's embedding; all of its fbank comes first, then every chunk.
 
         Raises:
             ValueError: the waveform is too short for one frame.
             EngineError: the session refused or failed.
         """
-        clock = self._clock
-        embeddings_CBD: list[FloatArray] = []
-        chunk_ns: list[int] = []
         copied_ns = copy_ns_of(session)
-        began = clock()
+        began = self._clock()
         chunks = self.policy.cut(self._fbank(waveform.samples))
-        cut = clock()
-        for chunk in chunks:
-            features_BTM = chunk.features[np.newaxis]
-            before = clock()
-            embedding_BD = session.run(features_BTM)
-            chunk_ns.append(clock() - before)
-            embeddings_CBD.append(embedding_BD)
-        chunk_embeddings_CD = np.concatenate(embeddings_CBD)
-        embedding_D = chunk_embeddings_CD.mean(axis=0)
-        ended = clock()
-        return Embedded(
-            embedding_D=embedding_D,
-            chunk_embeddings_CD=chunk_embeddings_CD,
-            frontend_ns=cut - began,
-            chunk_ns=tuple(chunk_ns),
-            processing_ns=ended - began,
+        frontend_ns = self._clock() - began
+        ran = self._run(session, chunks)
+        processing_ns = self._clock() - began
+        return ran.embedded(
+            frontend_ns=frontend_ns,
+            processing_ns=processing_ns,
             copy_ns=None if copied_ns is None else (copy_ns_of(session) or 0) - copied_ns,
         )
 
@@ -104,36 +92,61 @@ class Pipeline:
             ValueError: the waveform is too short for one frame.
             EngineError: the session refused or failed.
         """
+        waited = _Waited(blocks, self._clock)
+        began = self._clock()
+        ran = self._run(session, self.policy.chunks(self._fbank.blocks(waited)))
+        processing_ns = self._clock() - began - waited.ns
+        return ran.embedded(
+            frontend_ns=processing_ns - sum(ran.chunk_ns), processing_ns=processing_ns
+        )
+
+    def _run(self, session: Session, chunks: Iterable[Chunk]) -> "_Ran":
+        """Run every chunk and average; between two clock reads stands only the engine's call."""
         clock = self._clock
         embeddings_CBD: list[FloatArray] = []
         chunk_ns: list[int] = []
-        reading_ns = 0
-
-        def timed() -> Iterator[FloatArray]:
-            nonlocal reading_ns
-            remaining = iter(blocks)
-            while True:
-                before = clock()
-                block = next(remaining, None)
-                reading_ns += clock() - before
-                if block is None:
-                    return
-                yield block
-
-        began = clock()
-        for chunk in self.policy.chunks(self._fbank.blocks(timed())):
+        for chunk in chunks:
             features_BTM = chunk.features[np.newaxis]
             before = clock()
             embedding_BD = session.run(features_BTM)
             chunk_ns.append(clock() - before)
             embeddings_CBD.append(embedding_BD)
         chunk_embeddings_CD = np.concatenate(embeddings_CBD)
-        embedding_D = chunk_embeddings_CD.mean(axis=0)
-        processing_ns = clock() - began - reading_ns
+        return _Ran(chunk_embeddings_CD.mean(axis=0), chunk_embeddings_CD, tuple(chunk_ns))
+
+
+class _Ran(NamedTuple):
+    """What the chunks of an utterance gave."""
+
+    embedding_D: FloatArray
+    chunk_embeddings_CD: FloatArray
+    chunk_ns: tuple[int, ...]
+
+    def embedded(
+        self, *, frontend_ns: int, processing_ns: int, copy_ns: int | None = None
+    ) -> Embedded:
+        """Return it with the times around it."""
         return Embedded(
-            embedding_D=embedding_D,
-            chunk_embeddings_CD=chunk_embeddings_CD,
-            frontend_ns=processing_ns - sum(chunk_ns),
-            chunk_ns=tuple(chunk_ns),
+            embedding_D=self.embedding_D,
+            chunk_embeddings_CD=self.chunk_embeddings_CD,
+            frontend_ns=frontend_ns,
+            chunk_ns=self.chunk_ns,
             processing_ns=processing_ns,
+            copy_ns=copy_ns,
         )
+
+
+class _Waited:
+    """Blocks as they come, and the nanoseconds that they took to come."""
+
+    def __init__(self, blocks: Iterable[FloatArray], clock: Clock) -> None:
+        self._blocks, self._clock, self.ns = iter(blocks), clock, 0
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        while True:
+            before = self._clock()
+            block = next(self._blocks, None)
+            self.ns += self._clock() - before
+            if block is None:
+                return
+            yield block

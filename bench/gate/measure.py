@@ -45,8 +45,6 @@ class GatedCell:
         self.name = sides.name
         self.baseline = Job.of(sides.baseline, sides.baseline_python).replica(BASELINE)
         self.candidate = Job.of(sides.candidate, sides.candidate_python)
-        for job in (self.baseline, self.candidate):
-            context.folder.append(job.data.declaration)
         self.group = Group([self.baseline, self.candidate], context)
         #: Criterion -> the number of sessions after which it looked slower.
         self.found_at: dict[str, int] = {}

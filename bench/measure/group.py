@@ -14,7 +14,7 @@ GHOST = "ghost"
 
 
 class Group:
-    """The cells that take turns, and how far their measuring is."""
+    """The cells that take turns, and how far their measuring is; it declares them."""
 
     def __init__(self, jobs: Sequence[Job], context: RunContext, *, ghost: bool = True) -> None:
         self.jobs = list(jobs)
@@ -24,6 +24,8 @@ class Group:
         self._portions: list[tuple[str, ...]] = []
         self._block_s = 0.0
         self._sessions = 0
+        for job in self.jobs:
+            self._declare_cell(job)
 
     @property
     def sessions(self) -> int:
@@ -109,8 +111,15 @@ class Group:
     def _add_ghost(self) -> None:
         """Enter the reference a second time, before anything starts: it must not come last."""
         ghost = self.running[0].replica(GHOST)
-        self._context.folder.append(ghost.data.declaration)
+        self._declare_cell(ghost)
         self.jobs.append(ghost)
+
+    def _declare_cell(self, job: Job) -> None:
+        """Write that a cell begins; one that was refused ends at once."""
+        self._context.folder.append(job.data.declaration)
+        refusal = job.prepared.refusal
+        if refusal is not None:
+            job.end(self._context.folder, refusal.status, refusal.reason)
 
     def _declare(
         self, session: MeasuringSession, share_s: float, longest_s: float, sessions: int

@@ -46,21 +46,12 @@ class Runner:
             for _, found in groupby(jobs, key=lambda job: job.cell.condition)
             for same in [list(found)]
         ]
-        for group in groups:
-            self._declare(group)
         try:
             self._measure([group for group in groups if group.running])
         except KeyboardInterrupt:
             for group in groups:
                 group.interrupt()
             raise
-
-    def _declare(self, group: Group) -> None:
-        for job in group.jobs:
-            self._context.folder.append(job.data.declaration)
-            if job.prepared.refusal is not None:
-                refusal = job.prepared.refusal
-                job.end(self._context.folder, refusal.status, refusal.reason)
 
     def _measure(self, groups: Sequence[Group]) -> None:
         """Give each comparison its share, then what is left to those that are not decided."""

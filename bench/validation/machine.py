@@ -88,8 +88,6 @@ def run_once(
     reference = Job.of(prepared)
     slowed = [reference.replica(name, slowdown=share) for name, share in SLOWDOWNS.items()]
     jobs = [reference, *slowed]
-    for job in jobs:
-        context.folder.append(job.data.declaration)
     group = Group(jobs, context)
     began_s = time.monotonic()
     group.measure_first(share_s=short.budget_s, longest_s=short.budget_s, sessions=short.sessions)

@@ -59,7 +59,7 @@ def checkout(folder: Path, door: str) -> Interpreter:
     if door:
         (folder / "bench" / "worker.py").write_text(door)
     # Not this environment's Python: an editable installation would lend it this code's modules.
-    return Interpreter(Path(sys._base_executable), (folder,))
+    return Interpreter(Path(sys.base_prefix, "bin", "python3"), (folder,))
 
 
 def test_a_worker_says_its_protocol(tmp_path: Path) -> None:
