@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engines.base import counted_ns
 from engines.protocol import FloatArray, ModelArtifact, Session
 from frontends.audio import Waveform
 from frontends.chunking import ChunkPolicy
@@ -32,11 +33,6 @@ class Embedded:
     chunk_ns: tuple[int, ...]
     processing_ns: int
     copy_ns: int | None = None
-
-
-def copy_ns_of(session: Session) -> int | None:
-    """Return how long a session has spent on shapes and copies so far, where it counts that."""
-    return getattr(session, "copy_ns", None)
 
 
 def chunk_samples_for(artifact: ModelArtifact, asked: int) -> int:
@@ -85,7 +81,7 @@ class Pipeline:
         clock = self._clock
         embeddings_CBD: list[FloatArray] = []
         chunk_ns: list[int] = []
-        copied_ns = copy_ns_of(session)
+        copied_ns = counted_ns(session)
         began = clock()
         chunks = self.policy.cut(self._fbank(waveform.samples))
         cut = clock()
@@ -104,7 +100,7 @@ class Pipeline:
             frontend_ns=cut - began,
             chunk_ns=tuple(chunk_ns),
             processing_ns=ended - began,
-            copy_ns=None if copied_ns is None else (copy_ns_of(session) or 0) - copied_ns,
+            copy_ns=None if copied_ns is None else (counted_ns(session) or 0) - copied_ns,
         )
 
     def embed_blocks(self, session: Session, blocks: Iterable[FloatArray]) -> Embedded:
