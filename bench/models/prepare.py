@@ -12,14 +12,15 @@ from bench.base.cache import sha256_of
 from bench.embed import reference
 from bench.embed.audio_input import DEFAULT_SPEECH, read_source
 from bench.embed.pipeline import Pipeline
+from bench.models.conversion import convert
 from bench.models.user_models import natural_chunk_samples
 from bench.models.workload import PrepareRequest
-from bench.zoo import artifacts, build, catalog, convert, counter, export
+from bench.zoo import artifacts, build, catalog, counter, export
 from bench.zoo.artifacts import ArtifactRequest
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.repvgg import reparameterize
 from bench.zoo.seeded import denormal_share, seed_weights
-from engines.protocol import ModelArtifact
+from engines.protocol import ONNX, ConversionError, ModelArtifact
 from frontends.audio import read_audio
 
 SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
@@ -39,7 +40,7 @@ def denormals_on_speech(model: torch.nn.Module, num_frames: int) -> float:
 
 
 def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArtifact:
-    """Export a model, convert it where MNN is asked for, count it, and remember it."""
+    """Export a model, convert it where another format is asked for, count it, and remember it."""
     card = catalog.get(request.model)
     folder = artifacts.model_folder(request.model)
     frames = request.chunk_frames if request.form == "static" else None
@@ -47,8 +48,8 @@ def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArti
     if not onnx_path.is_file():
         export.to_onnx(model, onnx_path, feat_dim=card.feat_dim, num_frames=frames)
     path = folder / request.file_name
-    if request.format == "mnn" and not path.is_file():
-        convert.to_mnn(onnx_path, path, static=request.form == "static")
+    if request.format != ONNX and not path.is_file():
+        convert(onnx_path, path, request.format, static=request.form == "static")
     counted_frames = request.chunk_frames or counter.PUBLISHED_NUM_FRAMES
     counts = counter.count(model, counted_frames)
     artifact = ModelArtifact(
@@ -88,7 +89,7 @@ def main() -> None:
     for artifact_request in request.artifacts:
         try:
             make_artifact(model, artifact_request)
-        except convert.ConversionError as error:
+        except ConversionError as error:
             # The other files, and what embeddings are compared with, are of use without this one.
             failures.append(str(error))
     for reference_request in request.references:

@@ -12,6 +12,7 @@ from bench.embed import reference
 from bench.embed.audio_input import Source
 from bench.embed.reference import ReferenceRequest
 from bench.models import user_models
+from bench.models.conversion import maker_key
 from bench.models.model_files import is_path
 from bench.models.probe import probe
 from bench.models.user_models import UserModel, natural_chunk_samples
@@ -146,6 +147,7 @@ def artifact_for(
         format=reader.format,
         form=form or reader.default_form,
         chunk_frames=ChunkPolicy(chunk_samples).num_frames,
+        maker=maker_key(reader.format),
     )
     if request.form == "static" and request.chunk_frames is None:
         raise InputError(f"{engine}: {STATIC_NEEDS_CHUNKS}")
@@ -264,6 +266,7 @@ class _Job:
             format=registry.get(cell.engine).format,
             form=cell.form,
             chunk_frames=ChunkPolicy(cell.chunk_samples).num_frames,
+            maker=maker_key(registry.get(cell.engine).format),
         )
 
     def _reference_request(self, cell: Cell) -> ReferenceRequest:

@@ -10,10 +10,10 @@ from bench.embed.parity import MAX_REL_ERR, parity_of
 from bench.embed.pipeline import Pipeline
 from bench.models.prepare import seeded_model
 from bench.zoo import catalog
-from bench.zoo.convert import to_mnn
 from bench.zoo.export import to_onnx
 from bench.zoo.reference_session import TorchSession
 from engines import registry
+from engines.mnn_convert import to_mnn
 from engines.protocol import ModelArtifact, SessionOptions
 
 #: Leaves room for another CPU, and for models and recordings that are not in this test.
