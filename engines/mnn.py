@@ -8,40 +8,55 @@ requests are silently capped. Hence one process a cell.
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engines import mnn_convert
+from engines.base import EngineBase, SessionBase
 from engines.native import library
 from engines.native.engine import NativeMnnEngine
 from engines.protocol import (
+    HOME,
     Availability,
     Engine,
     EngineError,
     FloatArray,
-    Form,
     Format,
+    Library,
     ModelArtifact,
     Session,
     SessionOptions,
     SettingMismatchError,
-    Support,
     check_features,
-    check_model,
     chosen,
 )
 
 # What Interpreter.getSessionInfo tells by number (MNN's Interpreter::SessionInfoCode).
-MEMORY_MB, MEGA_MACS, BACKENDS = 0, 1, 2
+MEMORY_MB, MEGA_OPERATIONS, BACKENDS = 0, 1, 2
 CPU_BACKEND = 13  # MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension
 CPU_BACKENDS = (0, CPU_BACKEND)
-#: The setting that names the folder of a library; without it, the wheel's is used.
-HOME = "home"
+#: Asks for the wheel's library where another one is named.
+WHEEL = "wheel"
 #: The same choices for every engine on this library.
 CHOICES: Mapping[str, tuple[str, ...]] = {"precision": ("normal", "low", "high"), HOME: ()}
 
 
-class MnnEngine:
+class MnnFileEngine(EngineBase):
+    """What engines that read MNN files have in common."""
+
+    format: Format = "mnn"
+    distribution = "MNN"
+    choices: Mapping[str, tuple[str, ...]] = CHOICES
+    first_run = "weight preparation"
+
+    def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
+        """Use the wheel's converter."""
+        mnn_convert.to_mnn(onnx_path, path, static=static)
+
+
+class MnnEngine(MnnFileEngine):
     """The full MNN library: dynamic or static models.
 
     Settings: `precision` (the WeSpeaker runtime asks for `low`; on x86 it makes no difference),
@@ -49,17 +64,11 @@ class MnnEngine:
     """
 
     name = "mnn"
-    format: Format = "mnn"
-    default_form: Form = "dynamic"
-    choices: Mapping[str, tuple[str, ...]] = CHOICES
+    library: Library | None = Library("RTFBENCH_MNN_HOME", "--mnn-home", own=WHEEL)
 
     def probe(self) -> Availability:
         """Import MNN."""
         return probe_wheel()
-
-    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
-        """Take MNN models in either form."""
-        return check_model(self, artifact, options)
 
     def on(self, settings: Mapping[str, str]) -> Engine:
         """Return the engine on the library that the setting `home` names."""
@@ -100,8 +109,10 @@ def check_free() -> None:
         )
 
 
-class MnnSession:
+class MnnSession(SessionBase):
     """One Interpreter with one session."""
+
+    copy_ns: int = 0
 
     def __init__(self, artifact: ModelArtifact, threads: int, precision: str) -> None:
         check_free()
@@ -121,7 +132,7 @@ class MnnSession:
                 f"{artifact.path}: MNN cannot load this model; is it complete, and made by MNN's "
                 "converter?"
             ) from error
-        backend = int(self._interpreter.getSessionInfo(self._session, BACKENDS))
+        backend = int(self._info(BACKENDS))
         if backend not in CPU_BACKENDS:
             raise SettingMismatchError(f"MNN: asked for the CPU, got backend {backend}")
         self._settings: dict[str, str | int | float] = {
@@ -133,8 +144,6 @@ class MnnSession:
             self._session, *filter(None, [artifact.input_name])
         )
         self._output_name = [*filter(None, [artifact.output_name])]
-        #: Nanoseconds that all runs so far spent on shapes and copies.
-        self.copy_ns = 0
         self._check_form()
 
     def _check_form(self) -> None:
@@ -150,12 +159,15 @@ class MnnSession:
         """Settings, and what the session reports of itself once it has a shape."""
         if self._interpreter is None:
             return self._settings
-        info = self._interpreter.getSessionInfo
-        return {
-            **self._settings,
-            "mega_macs": round(float(info(self._session, MEGA_MACS)), 3),
-            "session_memory_mb": round(float(info(self._session, MEMORY_MB)), 3),
-        }
+        return {**self._settings, "session_memory_mb": round(self._info(MEMORY_MB), 3)}
+
+    @property
+    def mega_macs(self) -> float | None:
+        """What MNN counts; nothing once the session is closed."""
+        return None if self._interpreter is None else self._info(MEGA_OPERATIONS)
+
+    def _info(self, code: int) -> float:
+        return float(self._interpreter.getSessionInfo(self._session, code))
 
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]; a new shape of a dynamic model is resized to first."""

@@ -9,19 +9,19 @@ model in a session of the wheel's full library that is never resized, and says s
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engines.mnn import CHOICES, HOME, MnnSession, probe_wheel
+from engines.mnn import WHEEL, MnnFileEngine, MnnSession, probe_wheel
 from engines.native.engine import NativeMnnEngine
 from engines.protocol import (
+    HOME,
     Availability,
     Engine,
     EngineError,
     Form,
-    Format,
+    Library,
     ModelArtifact,
     Session,
     SessionOptions,
     Support,
-    check_model,
     chosen,
 )
 
@@ -31,16 +31,15 @@ NOTE = (
 )
 
 
-class MnnMiniEngine:
+class MnnMiniEngine(MnnFileEngine):
     """Static MNN models, never resized.
 
     Settings: `precision`, and `home`, the folder of a minimal library.
     """
 
     name = "mnn-mini"
-    format: Format = "mnn"
     default_form: Form = "static"
-    choices: Mapping[str, tuple[str, ...]] = CHOICES
+    library: Library | None = Library("RTFBENCH_MNN_MINI_HOME", "--mnn-mini-home", own=WHEEL)
 
     def probe(self) -> Availability:
         """Import MNN; the note says which library stands in."""
@@ -55,7 +54,7 @@ class MnnMiniEngine:
                 "mnn-mini needs a static model; export it with --num-frames, "
                 "or choose --form static",
             )
-        return check_model(self, artifact, options)
+        return super().supports(artifact, options)
 
     def on(self, settings: Mapping[str, str]) -> Engine:
         """Return the engine on the minimal library that the setting `home` names."""

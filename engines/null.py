@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from engines.base import EngineBase, SessionBase
 from engines.protocol import (
     Availability,
     FloatArray,
-    Form,
-    Format,
     ModelArtifact,
     SessionOptions,
     Support,
@@ -16,16 +15,13 @@ from engines.protocol import (
 )
 
 
-class NullEngine:
+class NullEngine(EngineBase):
     """Right shape, no work; the model file is never opened.
 
     In a sweep it ends as `wrong_output`, which shows that the parity check is awake.
     """
 
     name = "null"
-    format: Format = "onnx"
-    default_form: Form = "dynamic"
-    choices: Mapping[str, tuple[str, ...]] = {}
 
     def probe(self) -> Availability:
         """Always available."""
@@ -42,7 +38,7 @@ class NullEngine:
         return NullSession(artifact)
 
 
-class NullSession:
+class NullSession(SessionBase):
     """Answers zeros of the right shape."""
 
     def __init__(self, artifact: ModelArtifact) -> None:

@@ -5,18 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from engines.base import EngineBase, SessionBase
 from engines.protocol import (
     Availability,
     EngineError,
     FloatArray,
-    Form,
-    Format,
     ModelArtifact,
     SessionOptions,
     SettingMismatchError,
-    Support,
     check_features,
-    check_model,
     chosen,
 )
 
@@ -30,7 +27,7 @@ GRAPH_OPTIMIZATION = {
 }
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(EngineBase):
     """onnxruntime with its CPU provider, sequential execution, an explicit thread count.
 
     Settings: `graph_optimization` (the WeSpeaker runtime sets `extended`, the runtime's own
@@ -38,8 +35,7 @@ class OnnxRuntimeEngine:
     """
 
     name = "onnxruntime"
-    format: Format = "onnx"
-    default_form: Form = "dynamic"
+    distribution = "onnxruntime"
     choices: Mapping[str, tuple[str, ...]] = {
         "graph_optimization": tuple(GRAPH_OPTIMIZATION),
         "spinning": ("on", "off"),
@@ -58,16 +54,12 @@ class OnnxRuntimeEngine:
             return Availability(False, reason=f"this build of onnxruntime has no {PROVIDER}")
         return Availability(True, version=onnxruntime.__version__, build=PROVIDER)
 
-    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
-        """Take ONNX models in either form."""
-        return check_model(self, artifact, options)
-
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""
         return OnnxRuntimeSession(artifact, options.threads, chosen(self, options))
 
 
-class OnnxRuntimeSession:
+class OnnxRuntimeSession(SessionBase):
     """One InferenceSession."""
 
     def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:

@@ -1,7 +1,9 @@
 """What an engine is: the types that a runtime adapter receives, returns and raises.
 
-An adapter is a class with the members of `Engine`; it needs no base class. Import the runtime
-inside the methods, never at the top of the module: naming an engine must not load it.
+An adapter is a class with the members of `Engine`, and a session has those of `Session`. What an
+engine may tell besides has defaults in `engines.base`: derive from its classes to have them.
+Import the runtime inside the methods, never at the top of the module: naming an engine must not
+load it.
 """
 
 from collections.abc import Mapping
@@ -12,9 +14,24 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-Format = Literal["onnx", "mnn"]
+#: A file format is also the ending of its files; every model can be had as `onnx`, and an engine
+#: that reads another format makes its files from that.
+Format = str
+ONNX: Format = "onnx"
 Form = Literal["dynamic", "static"]
 FloatArray = npt.NDArray[np.float32]
+
+#: The setting that names the folder of a library of the user's own, in engines that take one.
+HOME = "home"
+# Keys of what is stored as `effective` that reports know; the others are an engine's own.
+#: Millions of multiply-accumulates of the last shape.
+MEGA_MACS = "mega_macs"
+#: Who counted them, where the runtime counts nothing.
+MEGA_MACS_FROM = "mega_macs_from"
+#: Size on disk of the library that ran.
+LIBRARY_BYTES = "library_bytes"
+#: What a dynamic model's first run prepares; `Engine.first_run` of those that say.
+FIRST_RUN = "first_run"
 
 
 class EngineError(Exception):
@@ -23,6 +40,23 @@ class EngineError(Exception):
 
 class SettingMismatchError(EngineError):
     """The runtime took another setting than the one that was asked for."""
+
+
+class ConversionError(EngineError):
+    """A model could not be written in another format; one line with what the converter said."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """How a user names a library of their own for an engine, whose setting `HOME` then has it.
+
+    `variable` is the environment's, `option` the command line's, empty where there is none; the
+    word `own` asks for the engine's own library where one of them names another.
+    """
+
+    variable: str
+    option: str = ""
+    own: str = "own"
 
 
 @dataclass(frozen=True)
@@ -149,15 +183,6 @@ class Engine(Protocol):
         ...
 
 
-@runtime_checkable
-class OnLibraries(Engine, Protocol):
-    """An engine that can run on other libraries than its own; its settings say on which."""
-
-    def on(self, settings: Mapping[str, str]) -> Engine:
-        """Return the engine on the library that these settings name; nothing is loaded yet."""
-        ...
-
-
 def chosen(engine: Engine, options: SessionOptions) -> dict[str, str]:
     """Return every setting of an engine: what the options ask for, its default elsewhere.
 
@@ -180,7 +205,7 @@ def chosen(engine: Engine, options: SessionOptions) -> dict[str, str]:
 def check_model(engine: Engine, artifact: ModelArtifact, options: SessionOptions) -> Support:
     """Return the answer that `supports` gives in every engine: format and settings fit."""
     if artifact.format != engine.format:
-        cure = f"rtfbench export --format {engine.format}"
+        cure = f"name the model's .{ONNX} file, and its .{engine.format} file is made from it"
         return Support(
             False, f"{engine.name} reads {engine.format} models, not {artifact.format}; {cure}"
         )

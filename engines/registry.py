@@ -10,11 +10,14 @@ asked for.
 """
 
 import difflib
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
-from engines.protocol import Engine, EngineError, OnLibraries
+from engines.base import EngineBase, completed
+from engines.protocol import Engine, EngineError, Format
 
 GROUP = "rtfbench.engines"
 
@@ -34,7 +37,7 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def get(name: str) -> Engine:
+def get(name: str) -> EngineBase:
     """Return the engine of this name; its runtime is not loaded yet.
 
     Raises:
@@ -56,15 +59,46 @@ def get(name: str) -> Engine:
         ) from error
     if not isinstance(engine, Engine):
         raise EngineError(f"{known[name].value} is no engine: see engines/protocol.py")
-    return engine
+    return completed(engine)
 
 
-def on(name: str, settings: Mapping[str, str]) -> Engine:
+def on(name: str, settings: Mapping[str, str]) -> EngineBase:
     """Return the engine of this name on the library that its settings name, else on its own.
 
     Raises:
         UnknownEngineError: as `get`.
         EngineError: as `get`.
     """
-    engine = get(name)
-    return engine.on(settings) if isinstance(engine, OnLibraries) else engine
+    return completed(get(name).on(settings))
+
+
+@cache
+def maker_of(format: Format) -> str:
+    """Return the name of the engine that makes files of a format.
+
+    That is the one of the format's name, else the first in the alphabet that reads it.
+
+    Raises:
+        EngineError: no installed engine reads it.
+    """
+    for name in sorted(names(), key=lambda name: name != format):
+        try:
+            if get(name).format == format:
+                return name
+        except EngineError:
+            continue  # whoever asks for that engine is told
+    raise EngineError(f"no installed engine reads .{format} files; see: rtfbench engines")
+
+
+def sources(name: str) -> tuple[Path, ...]:
+    """Return the files that an engine is written in: its package's, or its only module.
+
+    Raises:
+        EngineError: as `get`.
+    """
+    get(name)
+    module = sys.modules[_entry_points()[name].module]
+    if module.__file__ is None:
+        return ()
+    file = Path(module.__file__)
+    return tuple(sorted(file.parent.glob("*.py"))) if module.__package__ else (file,)

@@ -17,7 +17,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from bench.zoo.convert import to_mnn
+from engines.mnn_convert import to_mnn
 
 KERNEL = 100
 LENGTHS = (99, 100, 101, 150, 199, 200, 249)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engines.base import counted_ns
 from engines.protocol import FloatArray, ModelArtifact, Session
 from frontends.audio import Waveform
 from frontends.chunking import Chunk, ChunkPolicy
@@ -33,11 +34,6 @@ class Embedded:
     chunk_ns: tuple[int, ...]
     processing_ns: int
     copy_ns: int | None = None
-
-
-def copy_ns_of(session: Session) -> int | None:
-    """Return how long a session has spent on shapes and copies so far, where it counts that."""
-    return getattr(session, "copy_ns", None)
 
 
 class Pipeline:
@@ -70,7 +66,7 @@ class Pipeline:
             ValueError: the waveform is too short for one frame.
             EngineError: the session refused or failed.
         """
-        copied_ns = copy_ns_of(session)
+        copied_ns = counted_ns(session)
         began = self._clock()
         chunks = self.policy.cut(self._fbank(waveform.samples))
         frontend_ns = self._clock() - began
@@ -79,7 +75,7 @@ class Pipeline:
         return ran.embedded(
             frontend_ns=frontend_ns,
             processing_ns=processing_ns,
-            copy_ns=None if copied_ns is None else (copy_ns_of(session) or 0) - copied_ns,
+            copy_ns=None if copied_ns is None else (counted_ns(session) or 0) - copied_ns,
         )
 
     def embed_blocks(self, session: Session, blocks: Iterable[FloatArray]) -> Embedded:

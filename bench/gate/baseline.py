@@ -13,9 +13,9 @@ from bench.base.values import Value
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import Axes
 from bench.results.cells import Protocol
+from engines import registry
+from engines.protocol import EngineError
 
-#: Engines of this project -> the distribution that a version of theirs is one of.
-DISTRIBUTIONS = {"onnxruntime": "onnxruntime", "mnn": "MNN", "mnn-mini": "MNN"}
 #: A time may grow by this share unproved; an RTF's interval must stay under the other to pass.
 MARGIN, MOST = 0.02, 0.05
 SPEC = re.compile(
@@ -97,15 +97,16 @@ def parse_side(text: str) -> Side:
         )
     try:
         name = parse_engine(match["engine"]).name
-    except ValueError as error:
+        distribution = registry.get(name).distribution
+    except (ValueError, EngineError) as error:
         raise InputError(str(error)) from None
     packages: tuple[str, ...] = ()
     if match["version"]:
-        if name not in DISTRIBUTIONS:
+        if distribution is None:
             raise InputError(
                 f"{text}: which package {name} comes from is not known; pin it in a baseline file "
                 '(packages = ["NAME==VERSION"])'
             )
-        packages = (f"{DISTRIBUTIONS[name]}=={match['version']}",)
+        packages = (f"{distribution}=={match['version']}",)
     model = Path(match["model"]) if match["model"] else None
     return Side(engine=match["engine"], packages=packages, model=model)

@@ -30,7 +30,8 @@ from bench.measure.slowed import Slowed
 from bench.results.cells import Effective, Parity, Status
 from bench.results.lines import Outcome, Record
 from engines import registry
-from engines.protocol import Engine, EngineError, FloatArray, Session, SessionOptions
+from engines.base import EngineBase, reported
+from engines.protocol import FIRST_RUN, EngineError, FloatArray, Session, SessionOptions
 from frontends.audio import Waveform
 
 ANSWER_FD = 3
@@ -91,7 +92,9 @@ class CellWorker:
         embedded = self._pipeline.embed(self._kept.session, waveform)
         self._check(name, embedded)
         self._first_chunk_ns = embedded.chunk_ns[0]
-        self._effective = dict(self._kept.session.effective)
+        self._effective = reported(self._kept.session)
+        if self._engine.first_run:
+            self._effective[FIRST_RUN] = self._engine.first_run
         found = self._engine.probe()
         notes = [found.note, self._spec.artifact.note]
         memory = None
@@ -218,7 +221,7 @@ class CellWorker:
             )
 
 
-def _engine(spec: WorkerSpec, options: SessionOptions) -> Engine:
+def _engine(spec: WorkerSpec, options: SessionOptions) -> EngineBase:
     """Return the cell's engine when it is there and takes the model."""
     engine = registry.on(spec.cell.engine, options.settings)
     found = engine.probe()

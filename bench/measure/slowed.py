@@ -3,10 +3,11 @@
 import time
 from collections.abc import Mapping
 
+from engines.base import SessionBase, reported
 from engines.protocol import FloatArray, Session
 
 
-class Slowed:
+class Slowed(SessionBase):
     """Takes (1 + share) times as long as the session inside it, for the same embeddings.
 
     The extra time is spent computing, in proportion to the call that it follows, so that a
@@ -20,7 +21,7 @@ class Slowed:
     @property
     def effective(self) -> Mapping[str, str | int | float]:
         """What the session inside reports, and the share."""
-        return {**self._session.effective, "slowdown": self._share}
+        return {**reported(self._session), "slowdown": self._share}
 
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D], then compute on."""

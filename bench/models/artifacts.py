@@ -16,19 +16,21 @@ class ArtifactRequest(Value):
     """A model file that a cell needs.
 
     `chunk_frames` is the length that a static model is fixed to and that multiply-accumulates are
-    counted at; None for whole utterances, which only a dynamic model can take.
+    counted at; None for whole utterances, which only a dynamic model can take. `maker` changes
+    with what makes files of a format from ONNX.
     """
 
     model: str
     format: Format
     form: Form
     chunk_frames: int | None
+    maker: str = ""
 
     @property
     def file_name(self) -> str:
         """The model file's name; dynamic models of all chunk sizes share one."""
         shape = f"{self.chunk_frames}" if self.form == "static" else "dynamic"
-        return f"{shape}.{self.format}"
+        return f"{'-'.join(filter(None, [shape, self.maker]))}.{self.format}"
 
 
 def folder_of(name: str, key: str) -> Path:
@@ -38,7 +40,8 @@ def folder_of(name: str, key: str) -> Path:
 
 def _card_path(request: ArtifactRequest, folder: Path) -> Path:
     frames = request.chunk_frames or "whole"
-    return folder / f"{request.format}-{request.form}-{frames}.json"
+    parts = (request.format, request.form, str(frames), request.maker)
+    return folder / f"{'-'.join(filter(None, parts))}.json"
 
 
 def find(request: ArtifactRequest, folder: Path) -> ModelArtifact | None:

@@ -9,11 +9,12 @@ from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
 from bench.models import artifacts, keys
 from bench.models.artifacts import ArtifactRequest
+from bench.models.conversion import convert
 from bench.models.user_models import natural_chunk_samples
-from bench.zoo import catalog, convert, counter, export
+from bench.zoo import catalog, counter, export
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.seeded import denormal_share, seeded_model
-from engines.protocol import ModelArtifact, Session
+from engines.protocol import ONNX, ModelArtifact, Session
 from frontends.audio import read_audio
 
 SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
@@ -41,7 +42,7 @@ class CatalogMaker:
         return keys.catalog_reference(self._name)
 
     def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
-        """Export the model, convert it where MNN is asked for, and count it.
+        """Export the model, convert it where another format is asked for, and count it.
 
         Raises:
             ConversionError: it cannot be converted.
@@ -51,8 +52,8 @@ class CatalogMaker:
         if not onnx_path.is_file():
             export.to_onnx(self._model, onnx_path, feat_dim=self._card.feat_dim, num_frames=frames)
         path = self.folder / request.file_name
-        if request.format == "mnn" and not path.is_file():
-            convert.to_mnn(onnx_path, path, static=request.form == "static")
+        if request.format != ONNX and not path.is_file():
+            convert(onnx_path, path, request.format, static=request.form == "static")
         counted_frames = request.chunk_frames or counter.PUBLISHED_NUM_FRAMES
         counts = counter.count(self._model, counted_frames)
         return ModelArtifact(

@@ -8,11 +8,18 @@ from pathlib import Path
 
 from bench.base.cache import replacing, sha256_of
 from bench.models.artifacts import ArtifactRequest
+from bench.models.conversion import convert
 from bench.models.model_files import ModelFile
 from bench.models.user_models import UserModel
-from bench.zoo import convert
 from engines import registry
-from engines.protocol import EngineError, ModelArtifact, Session, SessionOptions
+from engines.protocol import (
+    ONNX,
+    EngineError,
+    Format,
+    ModelArtifact,
+    Session,
+    SessionOptions,
+)
 
 
 class FileMaker:
@@ -43,7 +50,7 @@ class FileMaker:
         if path is None:
             path = self.folder / request.file_name
             if not path.is_file():
-                convert_file(file, path, num_frames=frames)
+                convert_file(file, path, request.format, num_frames=frames)
         return ModelArtifact(
             name=self._user.title,
             path=path,
@@ -69,37 +76,38 @@ class FileMaker:
         That is onnxruntime in float32 on the graph as it is, or for MNN's own files MNN itself.
         """
         file = self._user.reference
-        if file.format == "onnx":
+        if file.format == ONNX:
             return open_session(file, "onnxruntime", {"graph_optimization": "off"})
         return open_session(file, "mnn", {"precision": "high"})
 
 
-def convert_file(file: ModelFile, path: Path, *, num_frames: int | None) -> None:
-    """Write an ONNX file in another form, or as MNN.
+def convert_file(file: ModelFile, path: Path, format: Format, *, num_frames: int | None) -> None:
+    """Write an ONNX file in another form or format.
 
     Args:
         file: the ONNX file.
-        path: what to write; its ending says which format.
+        path: what to write; it ends in the format.
+        format: which format.
         num_frames: the length that the result is fixed to, None for any.
     """
     from bench.models import onnx_graph
 
     source = file.path
-    if num_frames != file.num_frames or file.data_files or path.suffix == ".onnx":
+    if num_frames != file.num_frames or file.data_files or format == ONNX:
         # As one file: the converter does not look for data files.
-        source = path.with_suffix(".onnx")
+        source = path.with_suffix(f".{ONNX}")
         model = onnx_graph.load_graph(file.path)
         if num_frames is not None:
             model = onnx_graph.fix_frames(model, file.input_name, num_frames)
         with replacing(source) as part:
             onnx_graph.save_graph(model, part)
-    if path.suffix == ".mnn":
-        convert.to_mnn(source, path, static=num_frames is not None)
+    if format != ONNX:
+        convert(source, path, format, static=num_frames is not None)
 
 
 def _macs(file: ModelFile, chunk_frames: int | None) -> int | None:
     """Count the chunk that is measured, where the file can be counted."""
-    if file.format != "onnx" or chunk_frames is None:
+    if file.format != ONNX or chunk_frames is None:
         return None
     from bench.models import onnx_graph
 

@@ -20,7 +20,6 @@ FEATURES = (
 EXPORT = (
     "bench/models/catalog_maker.py",
     "bench/zoo/__init__.py",
-    "bench/zoo/convert.py",
     "bench/zoo/counter.py",
     "bench/zoo/export.py",
     "bench/zoo/layers.py",
@@ -28,14 +27,13 @@ EXPORT = (
     "bench/zoo/repvgg.py",
     "bench/zoo/seeded.py",
 )
-EXPORT_PACKAGES = ("numpy", "torch", "onnx", "onnxscript", "MNN")
-#: From a user's file to one in another form or format.
+EXPORT_PACKAGES = ("numpy", "torch", "onnx", "onnxscript")
+#: From a user's file to one in another form; whoever makes another format has a key of its own.
 CONVERSION = (
     "bench/models/file_maker.py",
     "bench/models/onnx_graph.py",
-    "bench/zoo/convert.py",
 )
-CONVERSION_PACKAGES = ("onnx", "MNN")
+CONVERSION_PACKAGES = ("onnx",)
 #: From a model to the embeddings that those of the engines are compared with.
 REFERENCE = ("bench/models/prepare.py", "bench/zoo/reference_session.py")
 FILE_REFERENCE = ("bench/models/prepare.py", "bench/models/file_maker.py", *FEATURES)

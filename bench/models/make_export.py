@@ -16,11 +16,11 @@ from bench.base.values import Value
 from bench.embed import parity
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
+from bench.models.conversion import convert
 from bench.models.file_maker import convert_file, open_session
 from bench.models.model_files import FileRequest, ModelFile, read_model_file
 from bench.models.user_models import natural_chunk_samples
-from bench.zoo import convert
-from engines.protocol import EngineError, Format, Session
+from engines.protocol import ONNX, EngineError, Format, Session
 from frontends.audio import read_audio
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
@@ -99,7 +99,7 @@ def export(request: ExportRequest) -> Exported:
     Raises:
         InputError: the source cannot be used.
         WrongExportError: the file was not kept.
-        ConversionError, EngineError: nothing could be written or run.
+        EngineError: nothing could be written or run.
     """
     source = _from_onnx(request) if request.onnx else _from_torch(request)
     with replacing(request.output) as part:
@@ -147,7 +147,7 @@ def _from_onnx(request: ExportRequest) -> _Source:
     def write(part: Path) -> None:
         with TemporaryDirectory() as folder:
             made = Path(folder) / f"model.{request.format}"
-            convert_file(file, made, num_frames=frames)
+            convert_file(file, made, request.format, num_frames=frames)
             shutil.copyfile(made, part)
 
     return _Source(
@@ -196,10 +196,10 @@ def _from_torch(request: ExportRequest) -> _Source:
 
     def write(part: Path) -> None:
         with TemporaryDirectory() as folder:
-            path = part if request.format == "onnx" else Path(folder) / "model.onnx"
+            path = part if request.format == ONNX else Path(folder) / "model.onnx"
             to_onnx(model, path, feat_dim=feat_dim, num_frames=request.num_frames)
-            if request.format == "mnn":
-                convert.to_mnn(path, part, static=request.num_frames is not None)
+            if request.format != ONNX:
+                convert(path, part, request.format, static=request.num_frames is not None)
 
     return _Source(
         title=title,
@@ -216,7 +216,7 @@ def _from_torch(request: ExportRequest) -> _Source:
 
 def _compare(source: _Source, file: ModelFile) -> list[Check]:
     """Run the file and its source on random and on real features, at two lengths if it can."""
-    session = open_session(file, "onnxruntime" if file.format == "onnx" else "mnn", {})
+    session = open_session(file, "onnxruntime" if file.format == ONNX else "mnn", {})
     checks: list[Check] = []
     for num_frames in (source.num_frames,) if source.num_frames else CHECKED_FRAMES:
         rng = np.random.default_rng(num_frames)
@@ -246,7 +246,7 @@ def _export_here(request: ExportRequest) -> ExportAnswer:
     except OSError as error:
         reason = f"{request.output}: cannot write here ({error.strerror or error})"
         return ExportAnswer(status=2, error=reason)
-    except (WrongExportError, EngineError, convert.ConversionError) as error:
+    except (WrongExportError, EngineError) as error:
         return ExportAnswer(status=1, error=str(error))
 
 

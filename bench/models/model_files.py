@@ -13,10 +13,11 @@ from bench.base.cache import sha256_of
 from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.base.values import Value
-from engines.protocol import Form, Format
+from engines.protocol import ONNX, Form, Format
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
-FORMATS: dict[str, Format] = {".onnx": "onnx", ".mnn": "mnn"}
+#: Endings of the files that can be named; those of other formats are made from ONNX.
+FORMATS: dict[str, Format] = {".onnx": ONNX, ".mnn": "mnn"}
 #: Where a model takes any number of frames, its FLOPs are given at the published tables' length.
 STATED_FRAMES = 200
 #: Reading a file of a GB takes seconds.
@@ -108,7 +109,7 @@ def read_model_file(request: FileRequest) -> ModelFile:
     """
     if not request.path.stat().st_size:
         raise InputError(f"{request.path}: an empty file; export the model again")
-    reader = _read_onnx if FORMATS[request.path.suffix] == "onnx" else _read_mnn
+    reader = _read_onnx if FORMATS[request.path.suffix] == ONNX else _read_mnn
     try:
         return reader(request)
     except InputError:
@@ -139,7 +140,7 @@ def _read_onnx(request: FileRequest) -> ModelFile:
     data_files = onnx_graph.data_files(request.path)
     return ModelFile(
         path=request.path.resolve(),
-        format="onnx",
+        format=ONNX,
         sha256=sha256_of(request.path, *data_files),
         num_frames=num_frames,
         feat_dim=feat_dim,

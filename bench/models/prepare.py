@@ -16,8 +16,7 @@ from bench.embed.reference import ReferenceRequest
 from bench.models import artifacts
 from bench.models.artifacts import ArtifactRequest
 from bench.models.user_models import UserModel
-from bench.zoo.convert import ConversionError
-from engines.protocol import EngineError, ModelArtifact, Session
+from engines.protocol import ConversionError, EngineError, ModelArtifact, Session
 
 
 class PrepareRequest(Value):

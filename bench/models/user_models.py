@@ -10,7 +10,7 @@ from bench.models.artifacts import folder_of
 from bench.models.model_files import MEL_BINS, FileRequest, ModelFile, describe_model_file, is_path
 from bench.results.cells import Cell
 from engines import registry
-from engines.protocol import Form
+from engines.protocol import ONNX, Form
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
 #: Chunk sizes that people choose: whole seconds, else halves, tenths, ..., hundredths.
@@ -62,7 +62,7 @@ class UserModel(Value):
     def refusal(self, engine: str, form: Form) -> str:
         """Say why there is no file for an engine, empty if there is one."""
         wanted, path = registry.get(engine).format, self.file.path
-        if self.file.format != wanted and self.file.format != "onnx":
+        if self.file.format != wanted and self.file.format != ONNX:
             return (
                 f"{engine} reads {wanted} models, and an {self.file.format} file cannot be "
                 f"converted back; name the .onnx file that {path.name} was made from"

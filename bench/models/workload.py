@@ -13,6 +13,7 @@ from bench.embed.audio_input import Source
 from bench.embed.reference import ReferenceRequest
 from bench.models import artifacts, keys
 from bench.models.artifacts import ArtifactRequest
+from bench.models.conversion import maker_key
 from bench.models.prepare import PrepareAnswer, PrepareRequest
 from bench.models.probe import probe
 from bench.models.resolve import Resolved
@@ -145,6 +146,7 @@ class _Need:
             format=registry.get(cell.engine).format,
             form=cell.form,
             chunk_frames=ChunkPolicy(cell.chunk_samples).num_frames,
+            maker=maker_key(registry.get(cell.engine).format),
         )
         self.reference = ReferenceRequest(
             model=name, chunk_samples=cell.chunk_samples, sources=sources

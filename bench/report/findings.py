@@ -20,6 +20,7 @@ from bench.report.compare import (
 from bench.report.defects import cause
 from bench.results.cells import Condition
 from bench.results.rows import CellSummary, Summary
+from engines.protocol import FIRST_RUN
 from frontends.chunking import WHOLE_UTTERANCE
 
 Kind = Literal["warning", "defect", "protocol", "engine", "best", "threads", "padding"]
@@ -148,7 +149,7 @@ def _preparation(summary: Summary, slow: CellSummary, fast: CellSummary, steady:
     if extra_ms <= 0 or slow.rtf <= fast.rtf or not environment.audio_s:
         return ""
     extra_rtf = extra_ms / 1000 * len(environment.audio) / environment.audio_s
-    what = "weight preparation" if slow.engine.startswith("mnn") else "preparation"
+    what = slow.effective.get(FIRST_RUN, "preparation")
     return (
         f": {figures.number(extra_ms)} ms of {what} at the first resize of each session explain "
         f"{figures.percent(extra_rtf / (slow.rtf - fast.rtf))} of the difference"

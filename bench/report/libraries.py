@@ -5,12 +5,11 @@ from pathlib import PurePath
 
 from bench.results.cells import Cell
 from bench.results.rows import CellSummary, Summary
+from engines.protocol import HOME, LIBRARY_BYTES
 
-HOME = "home"
 MINIMAL = "mnn-mini"
 #: As the table that this project reproduces calls a minimal library.
 PUBLISHED = "mnn mini_libs"
-SIZE = "library_bytes"
 
 
 def named(summary: Summary) -> Summary:
@@ -55,16 +54,16 @@ def described(summary: Summary) -> list[str]:
     """Return a line for every library of the user's own that a result was made with."""
     lines = (
         f"Library of {_engine_and_home(row)}: {row.build}, MNN {row.version}, "
-        f"{int(row.effective[SIZE]):,} bytes."
+        f"{int(row.effective[LIBRARY_BYTES]):,} bytes."
         for row in summary.cells
-        if SIZE in row.effective
+        if LIBRARY_BYTES in row.effective
     )
     return list(dict.fromkeys(lines))
 
 
 def size_mb(row: CellSummary) -> float | None:
     """Return the size on disk of the library that a row ran on, None where it is not known."""
-    found = row.effective.get(SIZE)
+    found = row.effective.get(LIBRARY_BYTES)
     return None if found is None else float(found) / 1e6
 
 

@@ -8,6 +8,7 @@ from bench.report import figures, libraries
 from bench.report.compare import to_reference
 from bench.results.cells import Protocol
 from bench.results.rows import CellSummary, Environment, Summary
+from engines.protocol import MEGA_MACS, MEGA_MACS_FROM
 from frontends.chunking import WHOLE_UTTERANCE
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
@@ -255,8 +256,8 @@ def denormals(rows: Sequence[CellSummary]) -> list[str]:
 def _runtime_count(summary: Summary, row: CellSummary) -> str:
     """Return what a runtime itself counts for the same model and chunk, as a cross-check."""
     for other in summary.cells:
-        counted = other.effective.get("mega_macs")
-        if "mega_macs_from" in other.effective:
+        counted = other.effective.get(MEGA_MACS)
+        if MEGA_MACS_FROM in other.effective:
             continue  # the runtime itself counts nothing
         if (other.title, other.macs) == (row.title, row.macs) and counted and row.macs:
             excess = float(counted) * 1e6 / row.macs - 1

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from engines.base import SessionBase
 from engines.protocol import FloatArray
 
 
-class TorchSession:
+class TorchSession(SessionBase):
     """Runs a torch module; the reference that every engine is compared with."""
 
     def __init__(self, model: nn.Module) -> None:

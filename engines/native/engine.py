@@ -1,16 +1,13 @@
 """An engine of the registry on the library of a user's folder."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
+from engines.base import EngineBase
 from engines.native import library
 from engines.native.session import Kind, NativeMnnSession
 from engines.protocol import (
     Availability,
-    Engine,
     EngineError,
-    Form,
-    Format,
     ModelArtifact,
     SessionOptions,
     Support,
@@ -18,10 +15,10 @@ from engines.protocol import (
 )
 
 
-class NativeMnnEngine:
+class NativeMnnEngine(EngineBase):
     """What an engine does when its setting `home` names a folder; its name and settings stay."""
 
-    def __init__(self, engine: Engine, kind: Kind, home: str) -> None:
+    def __init__(self, engine: EngineBase, kind: Kind, home: str) -> None:
         """Take the place of an engine.
 
         Args:
@@ -30,10 +27,11 @@ class NativeMnnEngine:
             home: the folder.
         """
         self._engine, self._kind, self._folder = engine, kind, Path(home)
-        self.name: str = engine.name
-        self.format: Format = engine.format
-        self.default_form: Form = engine.default_form
-        self.choices: Mapping[str, tuple[str, ...]] = engine.choices
+        self.name = engine.name
+        self.format = engine.format
+        self.default_form = engine.default_form
+        self.choices = engine.choices
+        self.first_run = engine.first_run
 
     def probe(self) -> Availability:
         """Load the library, its shim compiled if it is not yet."""

@@ -7,8 +7,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from engines import mnn_file
+from engines.base import SessionBase
 from engines.native.library import ERROR_SIZE, Library, told
 from engines.protocol import (
+    LIBRARY_BYTES,
+    MEGA_MACS,
+    MEGA_MACS_FROM,
     EngineError,
     FloatArray,
     ModelArtifact,
@@ -46,7 +50,7 @@ def _memory(array: Any) -> Any:
     return _Memory.from_buffer(array) if array.flags.writeable else array.ctypes.data
 
 
-class NativeMnnSession:
+class NativeMnnSession(SessionBase):
     """One MNN session behind the shim; a dynamic model gets its shape at the first run."""
 
     _handle: c_void_p | None = None
@@ -81,7 +85,7 @@ class NativeMnnSession:
             "backend": "CPU",
             "library": str(library.path),
             "library_kind": kind,
-            "library_bytes": library.size_bytes,
+            LIBRARY_BYTES: library.size_bytes,
             "library_sha256": library.sha256,
         }
         self._run, self._error = library.shim.rtfbench_mnn_run, create_string_buffer(ERROR_SIZE)
@@ -135,17 +139,20 @@ class NativeMnnSession:
     def effective(self) -> Mapping[str, str | int | float]:
         """Settings, and what the session reports of itself once it has a shape.
 
-        For a minimal library `mega_macs` is what the model's layers were counted to need.
+        Of a minimal library, which counts nothing, what the model's layers were counted to need.
         """
         if self._handle is None:
             return self._settings
         info, macs = self._info(), self._artifact.macs
         found: dict[str, str | int | float] = {"session_memory_mb": round(info.memory_mb, 3)}
-        if info.mega_macs > 0:
-            found["mega_macs"] = round(info.mega_macs, 3)
-        elif macs is not None:
-            found |= {"mega_macs": round(macs / 1e6, 3), "mega_macs_from": "the model"}
+        if info.mega_macs <= 0 and macs is not None:
+            found |= {MEGA_MACS: round(macs / 1e6, 3), MEGA_MACS_FROM: "the model"}
         return {**self._settings, **found}
+
+    @property
+    def mega_macs(self) -> float | None:
+        """What the library counts; a minimal one, or one without a session, counts nothing."""
+        return (self._info().mega_macs or None) if self._handle is not None else None
 
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]; a new shape of a dynamic model is resized to first."""

@@ -1,5 +1,6 @@
 """A tiny model in every format and form, exported as real models are."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,25 @@ import torch
 from torch import nn
 
 from bench.base.cache import sha256_of
-from bench.zoo import convert, export
-from engines.protocol import FloatArray, Form, Format, ModelArtifact
+from bench.models.conversion import convert
+from bench.plan.engine_spec import parse_engine
+from bench.zoo import export
+from engines import registry
+from engines.protocol import ONNX, FloatArray, Form, Format, ModelArtifact
 
 FEAT_DIM, EMBED_DIM, STATIC_FRAMES = 80, 16, 50
+
+
+def engine_specs() -> list[str]:
+    """Return the engines that are tested: the one that is named, else all."""
+    named = os.environ.get("RTFBENCH_TEST_ENGINE")
+    return [named] if named else list(registry.names())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each engine in turn to what tests one."""
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", engine_specs(), indirect=True)
 
 
 class TinyModel(nn.Module):
@@ -52,16 +68,18 @@ def reference(tiny_model: TinyModel) -> Callable[[FloatArray], FloatArray]:
 def artifacts(
     tiny_model: TinyModel, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[Format, Form], ModelArtifact]:
-    """Export the model to ONNX and MNN, dynamic and static."""
+    """Export the model to ONNX, and make from it what the other engines read."""
     folder = tmp_path_factory.mktemp("tiny")
+    formats = {registry.get(parse_engine(spec).name).format for spec in engine_specs()}
     paths: dict[tuple[Format, Form], Path] = {}
     forms: tuple[Form, ...] = ("dynamic", "static")
     for form in forms:
         frames = STATIC_FRAMES if form == "static" else None
-        onnx_path, mnn_path = folder / f"{form}.onnx", folder / f"{form}.mnn"
-        export.to_onnx(tiny_model, onnx_path, feat_dim=FEAT_DIM, num_frames=frames)
-        convert.to_mnn(onnx_path, mnn_path, static=form == "static")
-        paths["onnx", form], paths["mnn", form] = onnx_path, mnn_path
+        paths[ONNX, form] = folder / f"{form}.onnx"
+        export.to_onnx(tiny_model, paths[ONNX, form], feat_dim=FEAT_DIM, num_frames=frames)
+        for format_ in sorted((formats | {"mnn"}) - {ONNX}):
+            paths[format_, form] = folder / f"{form}.{format_}"
+            convert(paths[ONNX, form], paths[format_, form], format_, static=form == "static")
     return {
         (format_, form): ModelArtifact(
             name="tiny",

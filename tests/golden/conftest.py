@@ -9,7 +9,8 @@ import torch
 
 from bench import zoo
 from bench.base.cache import sha256_of
-from bench.zoo import convert, export
+from bench.zoo import export
+from engines.mnn_convert import to_mnn
 from engines.protocol import Form, Format, ModelArtifact
 
 from .golden_cases import FRAMES, GOLDEN
@@ -37,7 +38,7 @@ def artifacts(
         form: Form = "dynamic" if num_frames is None else "static"
         onnx_path, mnn_path = folder / f"{num_frames}.onnx", folder / f"{num_frames}.mnn"
         export.to_onnx(golden_model, onnx_path, feat_dim=80, num_frames=num_frames)
-        convert.to_mnn(onnx_path, mnn_path, static=form == "static")
+        to_mnn(onnx_path, mnn_path, static=form == "static")
         formats: dict[Format, Path] = {"onnx": onnx_path, "mnn": mnn_path}
         for format_, path in formats.items():
             found[format_, form, num_frames] = ModelArtifact(

@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.models.conversion import convert
 from bench.models.file_maker import open_session
 from bench.models.model_files import FileRequest, read_model_file
-from bench.zoo import convert, export
+from bench.zoo import export
 from bench.zoo.xvec import xvec
+from engines import registry
+from engines.mnn_convert import to_mnn
+from engines.protocol import ConversionError
 
 FEATURES_BTM = np.random.default_rng(0).standard_normal((1, 98, 80)).astype(np.float32)
 
@@ -23,7 +27,7 @@ def test_conversions_side_by_side_do_not_spoil_each_other(tmp_path: Path) -> Non
     expected_BD = session.run(FEATURES_BTM)
     targets = [tmp_path / f"{index}.mnn" for index in range(4)]
     with ThreadPoolExecutor(len(targets)) as pool:
-        for _ in pool.map(lambda path: convert.to_mnn(source, path, static=False), targets):
+        for _ in pool.map(lambda path: to_mnn(source, path, static=False), targets):
             pass
     for path in targets:
         found_BD = open_session(read_model_file(FileRequest(path=path)), "mnn", {}).run(
@@ -32,11 +36,46 @@ def test_conversions_side_by_side_do_not_spoil_each_other(tmp_path: Path) -> Non
         assert np.abs(found_BD - expected_BD).max() <= 1e-4 * np.abs(expected_BD).max()
 
 
+def test_a_conversion_that_takes_too_long_is_ended(
+    write_tiny_onnx: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The converter has a time limit, and leaves nothing behind when it is over."""
+    source = write_tiny_onnx(tmp_path / "model.onnx")
+    with pytest.raises(ConversionError, match=r"model.onnx: .* no end within 0.01 s"):
+        to_mnn(source, tmp_path / "model.mnn", static=False, limit_s=0.01)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_what_the_converter_says_is_told(tmp_path: Path) -> None:
+    """A file that is no model is an error of one line that names it."""
+    source = tmp_path / "model.onnx"
+    source.write_text("no model\n" * 20)
+    with pytest.raises(
+        ConversionError, match=r"model.onnx: cannot be converted to MNN: .+"
+    ) as told:
+        to_mnn(source, tmp_path / "model.mnn", static=False)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"), [("null", "null does not say how"), ("nothing", "no installed engine")]
+)
+def test_a_format_that_nobody_makes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, message: str
+) -> None:
+    """An engine that makes no files, or none at all, fails this conversion with a reason."""
+    if engine == "null":
+        monkeypatch.setattr(registry, "maker_of", lambda format: engine)
+    with pytest.raises(ConversionError, match=message):
+        convert(tmp_path / "model.onnx", tmp_path / "model.own", "own", static=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_conversion_leaves_nothing_behind(
     write_tiny_onnx: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No file but the model is left in the folder, whose paths may be relative."""
     write_tiny_onnx(tmp_path / "model.onnx")
     monkeypatch.chdir(tmp_path)
-    convert.to_mnn(Path("model.onnx"), Path("model.mnn"), static=False)
+    to_mnn(Path("model.onnx"), Path("model.mnn"), static=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.mnn", "model.onnx"]

@@ -17,7 +17,7 @@ import soundfile
 
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.embeddings import read_embeddings
-from bench.zoo.convert import to_mnn
+from engines.mnn_convert import to_mnn
 
 # XVEC is the smallest model; quarter-second chunks make it fast.
 MODEL = ("--model", "xvec", "--engine", "onnxruntime", "--samples-per-chunk", 4000)

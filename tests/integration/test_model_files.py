@@ -12,7 +12,7 @@ import pytest
 from bench.base.errors import InputError
 from bench.models.model_files import FileRequest, describe_model_file
 from bench.models.user_models import natural_chunk_samples
-from bench.zoo import convert
+from engines.mnn_convert import to_mnn
 from frontends.fbank import FbankConfig
 from tests.ready import artifact_for
 
@@ -31,8 +31,8 @@ def folder(write_tiny_onnx: Callable[..., Path], tmp_path_factory: pytest.TempPa
     write_tiny_onnx(path / "external.onnx", external=True)
     write_tiny_onnx(path / "lost_data.onnx", external=True)
     (path / "lost_data.onnx.data").unlink()
-    convert.to_mnn(good, path / "good.mnn", static=False)
-    convert.to_mnn(path / "fixed.onnx", path / "fixed.mnn", static=True)
+    to_mnn(good, path / "good.mnn", static=False)
+    to_mnn(path / "fixed.onnx", path / "fixed.mnn", static=True)
     for name in ("good.onnx", "good.mnn"):
         content = (path / name).read_bytes()
         (path / f"truncated_{name}").write_bytes(content[: len(content) // 2])

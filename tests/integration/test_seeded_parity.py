@@ -9,11 +9,11 @@ from bench.embed.audio_input import check_audio, read_source
 from bench.embed.parity import MAX_REL_ERR, parity_of
 from bench.embed.pipeline import Pipeline
 from bench.zoo import catalog
-from bench.zoo.convert import to_mnn
 from bench.zoo.export import to_onnx
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.seeded import seeded_model
 from engines import registry
+from engines.mnn_convert import to_mnn
 from engines.protocol import ModelArtifact, SessionOptions
 
 #: Leaves room for another CPU, and for models and recordings that are not in this test.

@@ -16,7 +16,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from bench.base.cache import sha256_of
-from bench.zoo import convert
+from engines.mnn_convert import to_mnn
 from engines.protocol import ModelArtifact
 
 pytestmark = pytest.mark.measures
@@ -58,7 +58,7 @@ def model(write_tiny_onnx: Callable[..., Path], tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("tiny")
     source = write_tiny_onnx(folder / "tiny.onnx", num_frames=FRAMES)
     path = folder / "tiny.mnn"
-    convert.to_mnn(source, path, static=True)
+    to_mnn(source, path, static=True)
     artifact = ModelArtifact(
         name="tiny",
         path=path,

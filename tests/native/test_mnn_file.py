@@ -41,12 +41,12 @@ def test_what_the_converter_writes(
 ) -> None:
     """The wheel's converter stores the shapes of a static model; a cut in its file is found."""
     pytest.importorskip("MNN")
-    from bench.zoo import convert
+    from engines.mnn_convert import to_mnn
 
     static = form == "static"
     source = write_tiny_onnx(tmp_path / "tiny.onnx", num_frames=50 if static else None)
     path = tmp_path / "tiny.mnn"
-    convert.to_mnn(source, path, static=static)
+    to_mnn(source, path, static=static)
     assert mnn_file.read_mnn_file(path).stores_shapes is static
     content = path.read_bytes()
     for cut_off in (1, 2, 100, len(content) // 2, len(content) - 5):

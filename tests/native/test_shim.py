@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from engines import registry
+from engines.base import reported
 from engines.protocol import EngineError, ModelArtifact, SessionOptions
 
 engine_name, home, path, form, threads, frames = sys.argv[1:7]
@@ -34,7 +35,7 @@ try:
     session = registry.get(engine_name).open(artifact, options)
     embedding_BD = session.run(features_BTM)
     np.testing.assert_allclose(embedding_BD, features_BTM.sum(1)[:, :16], rtol=1e-4, atol=1e-4)
-    print(found.version, dict(session.effective))
+    print(found.version, reported(session))
     session.close()
     session.close()
     try:

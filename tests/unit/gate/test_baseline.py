@@ -60,13 +60,14 @@ def test_a_missing_baseline_is_one_line(tmp_path: Path) -> None:
 def test_sides_are_written_as_on_the_command_line() -> None:
     """Engine, version, settings, model."""
     assert parse_side("mnn@3.6.0").packages == ("MNN==3.6.0",)
+    assert parse_side("mnn-mini@3.6.0").packages == ("MNN==3.6.0",)
     assert parse_side("onnxruntime@1.31.1").packages == ("onnxruntime==1.31.1",)
     side = parse_side("mnn[precision=low]:some/model.mnn")
     assert (side.engine, side.model) == ("mnn[precision=low]", Path("some/model.mnn"))
     assert parse_side("null").label == "null"
 
 
-@pytest.mark.parametrize("text", ["", "mnn@", "null@1.0", "mnn[precision]"])
+@pytest.mark.parametrize("text", ["", "mnn@", "null@1.0", "mnn[precision]", "mnm"])
 def test_bad_sides_are_refused(text: str) -> None:
     """With an example, or the way to pin a package that is not known."""
     with pytest.raises(InputError):

@@ -35,6 +35,14 @@ def test_the_published_difference_is_decomposed() -> None:
     )
 
 
+def test_a_run_that_does_not_say_what_is_prepared() -> None:
+    """Results of engines that do not tell, and older ones, speak of preparation alone."""
+    result = published_and_steady()
+    cells = tuple(cell.model_copy(update={"effective": {}}) for cell in result.cells)
+    told = texts(result.model_copy(update={"cells": cells}), kind="protocol")
+    assert any("310 ms of preparation at the first resize" in text for text in told)
+
+
 def test_protocols_that_agree_are_not_told() -> None:
     """Where both protocols give the same ratio there is nothing to say."""
     cells = [

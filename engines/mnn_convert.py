@@ -2,6 +2,8 @@
 
 The converter is the wheel's extension module. Its console scripts are not used: they install a
 telemetry package when they run and report to a server.
+
+python -m engines.mnn_convert ONNX MNN [OPTION...]
 """
 
 import subprocess
@@ -9,40 +11,53 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.base.cache import replacing
+from engines.protocol import ConversionError
+
+#: The largest models of the catalog take some seconds.
+LIMIT_S = 600.0
 
 
-class ConversionError(Exception):
-    """The converter wrote no model; one line with what it said."""
-
-
-def to_mnn(onnx_path: Path, mnn_path: Path, *, static: bool) -> None:
+def to_mnn(onnx_path: Path, mnn_path: Path, *, static: bool, limit_s: float = LIMIT_S) -> None:
     """Convert a model.
 
     Args:
         onnx_path: the model; for `static`, one with fixed input shapes.
         mnn_path: where the result appears, as a whole or not at all.
         static: store all shapes, as the minimal library needs.
+        limit_s: how long the converter may take.
 
     Raises:
         ConversionError: nothing was written.
     """
-    with replacing(mnn_path.resolve()) as part, TemporaryDirectory(dir=part.parent) as folder:
+    mnn_path = mnn_path.resolve()
+    mnn_path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".mnn-", dir=mnn_path.parent) as folder:
+        part = Path(folder) / mnn_path.name
         files = [str(onnx_path.resolve()), str(part)]
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.zoo.convert", *files] + ["--saveStaticModel"] * static,
-            capture_output=True,
-            text=True,
-            check=False,
-            # The converter keeps large tensors in a file of a fixed name in its working folder:
-            # two converters in one folder would write zeros into each other's models.
-            cwd=folder,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "engines.mnn_convert", *files]
+                + ["--saveStaticModel"] * static,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                check=False,
+                timeout=limit_s,
+                # The converter keeps large tensors in a file of a fixed name in its working
+                # folder: two converters in one folder would write zeros into each other's models.
+                cwd=folder,
+            )
+        except subprocess.TimeoutExpired:
+            raise ConversionError(
+                f"{onnx_path}: cannot be converted to MNN: no end within {limit_s:g} s"
+            ) from None
         # The converter reports success whatever happened: only the file tells.
         if done.returncode != 0 or not part.is_file() or part.stat().st_size == 0:
             said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
             reason = said[-1].strip() if said else f"exit status {done.returncode}"
             raise ConversionError(f"{onnx_path}: cannot be converted to MNN: {reason}")
+        part.replace(mnn_path)
 
 
 def main() -> None:

@@ -1,0 +1,50 @@
+"""A model file of another format than ONNX, made by the engine that reads it."""
+
+from functools import cache
+from pathlib import Path
+
+from bench.base.cache import fingerprint, replacing, sha256_of
+from engines import registry
+from engines.protocol import ONNX, ConversionError, Format
+
+
+def convert(onnx_path: Path, path: Path, format: Format, *, static: bool) -> None:
+    """Write a model in another format.
+
+    Args:
+        onnx_path: the model, in one file; for `static`, with fixed input shapes.
+        path: where the result appears, as a whole or not at all.
+        format: which format.
+        static: whether the result is for a static model.
+
+    Raises:
+        ConversionError: nothing was written.
+    """
+    with replacing(path.resolve()) as part:
+        try:
+            engine = registry.get(registry.maker_of(format))
+            engine.convert(onnx_path.resolve(), part, static=static)
+        except ConversionError:
+            raise
+        except Exception as error:  # a plug-in may fail in any way; other files are still made
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ConversionError(
+                f"{onnx_path}: cannot be converted to {format}: {said}"
+            ) from error
+        if not part.is_file() or part.stat().st_size == 0:
+            raise ConversionError(f"{onnx_path}: converting it to {format} wrote nothing")
+
+
+@cache
+def maker_key(format: Format) -> str:
+    """Return a name that changes with what makes files of a format, empty for ONNX.
+
+    Raises:
+        EngineError: as `registry.maker_of`.
+    """
+    if format == ONNX:
+        return ""
+    name = registry.maker_of(format)
+    distribution = registry.get(name).distribution
+    packages = [distribution] if distribution else []
+    return fingerprint([], packages, *map(sha256_of, registry.sources(name)))[:8]

@@ -1,0 +1,140 @@
+"""What an engine and a session may tell besides, with what holds where they do not.
+
+Engines and sessions derive from these classes; one that has the protocol's members alone gets the
+same defaults from `completed`, `counted_ns` and `reported`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+from engines.protocol import (
+    MEGA_MACS,
+    ONNX,
+    Availability,
+    ConversionError,
+    Engine,
+    FloatArray,
+    Form,
+    Format,
+    Library,
+    ModelArtifact,
+    Session,
+    SessionOptions,
+    Support,
+    check_model,
+)
+
+
+class EngineBase(ABC):
+    """An engine that reads ONNX and has no settings; see `engines.protocol.Engine`."""
+
+    name: str
+    format: Format = ONNX
+    default_form: Form = "dynamic"
+    choices: Mapping[str, tuple[str, ...]] = {}
+    #: The package whose versions `NAME@VERSION` pins, None where no single one is the runtime.
+    distribution: str | None = None
+    #: How a user asks for a library of their own; such an engine has the setting `HOME`, and `on`.
+    library: Library | None = None
+    #: What a dynamic model's first run prepares, for a sentence; empty where nobody says.
+    first_run: str = ""
+
+    @abstractmethod
+    def probe(self) -> Availability:
+        """As in the protocol."""
+
+    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
+        """Take models of the engine's format in either form."""
+        return check_model(self, artifact, options)
+
+    @abstractmethod
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """As in the protocol."""
+
+    def on(self, settings: Mapping[str, str]) -> Engine:
+        """Return the engine on the library that these settings name; nothing is loaded yet."""
+        return self
+
+    def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
+        """Write a file of the engine's format.
+
+        Args:
+            onnx_path: the model as ONNX, in one file; for `static`, with fixed input shapes.
+            path: what to write; whoever calls moves it to its place when it is whole.
+            static: whether the result is for a static model.
+
+        Raises:
+            ConversionError: it could not be written.
+        """
+        raise ConversionError(
+            f"{self.name} does not say how a .{self.format} file is made (EngineBase.convert)"
+        )
+
+
+class SessionBase(ABC):
+    """A session that counts nothing; see `engines.protocol.Session`."""
+
+    #: Nanoseconds that all runs so far spent on shapes and copies, None where that is not counted.
+    copy_ns: int | None = None
+
+    @property
+    def mega_macs(self) -> float | None:
+        """Millions of multiply-accumulates of the last shape, as the runtime itself counts."""
+        return None
+
+    @property
+    @abstractmethod
+    def effective(self) -> Mapping[str, str | int | float]:
+        """As in the protocol."""
+
+    @abstractmethod
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """As in the protocol."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """As in the protocol."""
+
+
+#: What `completed` takes from an engine where it is there.
+MEMBERS = (
+    *("name", "format", "default_form", "choices", "supports"),
+    *("distribution", "library", "first_run", "on", "convert"),
+)
+
+
+class _Completed(EngineBase):
+    """An engine of another class; what it lacks is the base class's."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        for member in MEMBERS:
+            if hasattr(engine, member):
+                setattr(self, member, getattr(engine, member))
+
+    def probe(self) -> Availability:
+        """Say what the engine says."""
+        return self._engine.probe()
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Open what the engine opens."""
+        return self._engine.open(artifact, options)
+
+
+def completed(engine: Engine) -> EngineBase:
+    """Return an engine with every member of `EngineBase`."""
+    return engine if isinstance(engine, EngineBase) else _Completed(engine)
+
+
+def counted_ns(session: Session) -> int | None:
+    """Return a session's `copy_ns`."""
+    found: int | None = getattr(session, "copy_ns", SessionBase.copy_ns)
+    return found
+
+
+def reported(session: Session) -> dict[str, str | int | float]:
+    """Return what is stored of a session: its `effective`, and what its runtime counts."""
+    mega_macs: float | None = getattr(session, "mega_macs", None)
+    counted = {} if mega_macs is None else {MEGA_MACS: round(mega_macs, 3)}
+    return {**session.effective, **counted}
