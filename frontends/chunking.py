@@ -14,6 +14,8 @@ import numpy.typing as npt
 from frontends.fbank import FbankConfig
 
 WHOLE_UTTERANCE = -1
+#: Chunk sizes that people choose: whole seconds, else halves, tenths, ..., hundredths.
+NATURAL_STEPS = (16000, 8000, 1600, 800, 160)
 
 _NS_PER_S = 1_000_000_000
 
@@ -169,3 +171,14 @@ def _normalised(chunk_TM: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _ceil_div(a: int, b: int) -> int:
     return -(-a // b)
+
+
+def natural_chunk_samples(num_frames: int) -> int:
+    """Return the roundest chunk size that gives this many frames: 198 -> 32000."""
+    fbank = ChunkPolicy(WHOLE_UTTERANCE).fbank
+    shortest = (num_frames - 1) * fbank.frame_shift + fbank.frame_length
+    for step in NATURAL_STEPS:
+        size = -(-shortest // step) * step
+        if fbank.num_frames(size) == num_frames:
+            return size
+    return shortest

@@ -10,12 +10,12 @@ from bench.embed.pipeline import Pipeline
 from bench.models import artifacts, keys
 from bench.models.artifacts import ArtifactRequest
 from bench.models.conversion import convert
-from bench.models.user_models import natural_chunk_samples
 from bench.zoo import catalog, counter, export
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.seeded import denormal_share, seeded_model
 from engines.protocol import ONNX, ModelArtifact, Session
 from frontends.audio import read_audio
+from frontends.chunking import natural_chunk_samples
 
 SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
 

@@ -19,10 +19,9 @@ from bench.embed.pipeline import Pipeline
 from bench.models.conversion import convert
 from bench.models.file_maker import convert_file, open_session
 from bench.models.model_files import FileRequest, ModelFile, read_model_file
-from bench.models.user_models import natural_chunk_samples
 from engines.protocol import ONNX, EngineError, Format, Session
 from frontends.audio import read_audio
-from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
+from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy, natural_chunk_samples
 
 #: Lengths at which a model that takes any is compared with its source: 2 s, and an odd one.
 CHECKED_FRAMES = (198, 321)

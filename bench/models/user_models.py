@@ -11,10 +11,8 @@ from bench.models.model_files import MEL_BINS, FileRequest, ModelFile, describe_
 from bench.results.cells import Cell
 from engines import registry
 from engines.protocol import ONNX, Form
-from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
+from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy, natural_chunk_samples
 
-#: Chunk sizes that people choose: whole seconds, else halves, tenths, ..., hundredths.
-NATURAL_STEPS = (16000, 8000, 1600, 800, 160)
 SELF_REFERENCE = (
     "an MNN file alone has no independent reference: it is compared with MNN itself "
     "(full library, precision high); --reference FILE.onnx names a real one"
@@ -129,17 +127,6 @@ def load_user_models(
         for each in models
         if is_path(each)
     }
-
-
-def natural_chunk_samples(num_frames: int) -> int:
-    """Return the roundest chunk size that gives this many frames: 198 -> 32000."""
-    fbank = ChunkPolicy(WHOLE_UTTERANCE).fbank
-    shortest = (num_frames - 1) * fbank.frame_shift + fbank.frame_length
-    for step in NATURAL_STEPS:
-        size = -(-shortest // step) * step
-        if fbank.num_frames(size) == num_frames:
-            return size
-    return shortest
 
 
 def check_chunks(file: ModelFile, chunk_samples: int) -> None:

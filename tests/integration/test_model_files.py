@@ -11,8 +11,8 @@ import pytest
 
 from bench.base.errors import InputError
 from bench.models.model_files import FileRequest, describe_model_file
-from bench.models.user_models import natural_chunk_samples
 from engines.mnn_convert import to_mnn
+from frontends.chunking import natural_chunk_samples
 from frontends.fbank import FbankConfig
 from tests.ready import artifact_for
 
