@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
+from bench.cli.options import Budget, Threads
 
 
 @app.command(
@@ -16,8 +17,8 @@ def doctor(
     engine: Annotated[
         str, typer.Option(help="Engine that is measured against itself.")
     ] = "onnxruntime",
-    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
-    budget: Annotated[float, typer.Option(min=1, help="Seconds of measuring, loading apart.")] = 40,
+    threads: Threads = 1,
+    budget: Budget = 40,
 ) -> None:
     """Measure an engine against itself, and say which ratios this machine resolves and what helps.
 

@@ -1,4 +1,4 @@
-"""`rtfbench extract`, and the options that `verify` shares with it."""
+"""`rtfbench extract`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,33 +6,17 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
-from bench.cli.run import Form, MnnHome, MnnMiniHome
-
-ModelName = Annotated[
-    str, typer.Option(help="Model name (`rtfbench models`), or an .onnx or .mnn file.")
-]
-EngineName = Annotated[
-    str | None,
-    typer.Option(
-        help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
-        "[default: mnn; onnxruntime for an .onnx file]"
-    ),
-]
-ModelForm = Annotated[
-    Form | None, typer.Option(help="Model form. [default: what the engine prefers]")
-]
-ChunkSamples = Annotated[
-    int | None,
-    typer.Option(
-        "--samples-per-chunk",
-        "--chunk-samples",
-        help="Samples a chunk at 16 kHz, -1: whole utterance. "
-        "[default: 32000, or what a static model file is fixed to]",
-    ),
-]
-Threads = Annotated[int, typer.Option(min=1, help="Intra-op threads of a worker.")]
-Channel = Annotated[int | None, typer.Option(help="Channel of recordings with several, from 0.")]
-Resample = Annotated[bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")]
+from bench.cli.options import (
+    Channel,
+    ChunkSamples,
+    EngineName,
+    MnnHome,
+    MnnMiniHome,
+    ModelForm,
+    ModelName,
+    Resample,
+    Threads,
+)
 
 
 @app.command(

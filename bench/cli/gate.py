@@ -6,12 +6,8 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
+from bench.cli.options import Budget, Comment, Junit, StepSummary, Threads
 
-Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
-Comment = Annotated[Path | None, typer.Option(help="Write the markdown table here.")]
-StepSummary = Annotated[
-    bool, typer.Option("--github-summary", help="Append the table to $GITHUB_STEP_SUMMARY.")
-]
 STATUSES = "Exit status: 0 pass, 1 regression, 3 inconclusive, 2 bad input."
 
 
@@ -46,7 +42,7 @@ def gate(
     max_regression: Annotated[
         str | None, typer.Option(help="An RTF's interval must stay under this. [default: 5%]")
     ] = None,
-    budget: Annotated[float, typer.Option(min=1, help="Seconds of measuring.")] = 300,
+    budget: Budget = 300,
     junit: Junit = None,
     comment: Comment = None,
     github_summary: StepSummary = False,
@@ -81,12 +77,12 @@ def compare(
     base: Annotated[str, typer.Argument(help="Engine, engine@version, engine:model, or a run.")],
     candidate: Annotated[str, typer.Argument(help="The same; held against the first.")],
     model: Annotated[str, typer.Option(help="Model, where no file is named.")] = "resnet34",
-    threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
+    threads: Threads = 1,
     chunk_samples: Annotated[int, typer.Option(help="Samples a chunk at 16 kHz.")] = 32000,
     max_regression: Annotated[
         str, typer.Option(help="The candidate's interval must stay under this.")
     ] = "5%",
-    budget: Annotated[float, typer.Option(min=1, help="Seconds of measuring.")] = 60,
+    budget: Budget = 60,
     junit: Junit = None,
     comment: Comment = None,
     github_summary: StepSummary = False,

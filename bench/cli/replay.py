@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
+from bench.cli.options import Audio, PlanBudget
 
 
 @app.command(
@@ -21,13 +22,8 @@ def replay(
     claim: Annotated[
         str | None, typer.Argument(help="A claim's name, or a TOML file. [default: list them]")
     ] = None,
-    audio: Annotated[
-        list[Path] | None,
-        typer.Option(help="Audio file, folder or Kaldi wav.scp. [default: speech in the package]"),
-    ] = None,
-    budget: Annotated[
-        float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")
-    ] = None,
+    audio: Audio = None,
+    budget: PlanBudget = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results. [default: runs/CLAIM-DATE-TIME]")
     ] = None,

@@ -7,13 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli.app import app, examples
-
-
-class Form(StrEnum):
-    """Whether a model takes any number of frames."""
-
-    dynamic = "dynamic"
-    static = "static"
+from bench.cli.options import Audio, Channel, Form, MnnHome, MnnMiniHome, PlanBudget, Resample
 
 
 class Protocol(StrEnum):
@@ -21,22 +15,6 @@ class Protocol(StrEnum):
 
     published = "published"
     steady = "steady"
-
-
-MnnHome = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder with your own MNN (include/MNN and libMNN.so, here or in lib/), which the "
-        "engine mnn then uses in place of the wheel. [default: RTFBENCH_MNN_HOME]",
-    ),
-]
-MnnMiniHome = Annotated[
-    Path | None,
-    typer.Option(
-        help="The same with a minimal MNN (built with -DMNN_BUILD_MINI=ON) for the engine "
-        "mnn-mini. [default: RTFBENCH_MNN_MINI_HOME]",
-    ),
-]
 
 
 @app.command(
@@ -105,25 +83,16 @@ def run(
             "onnxruntime without optimisations; for a lone .mnn, MNN itself]"
         ),
     ] = None,
-    audio: Annotated[
-        list[Path] | None,
-        typer.Option(help="Audio file, folder or Kaldi wav.scp. [default: speech in the package]"),
-    ] = None,
-    channel: Annotated[
-        int | None, typer.Option(help="Channel of recordings with several, from 0.")
-    ] = None,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")
-    ] = False,
+    audio: Audio = None,
+    channel: Channel = None,
+    resample: Resample = False,
     trials: Annotated[
         Path | None,
         typer.Option(
             help="Trial list (`rtfbench score`): adds each cell's EER, and how far engines differ."
         ),
     ] = None,
-    budget: Annotated[
-        float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")
-    ] = None,
+    budget: PlanBudget = None,
     sessions: Annotated[
         int | None,
         typer.Option(

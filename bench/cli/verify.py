@@ -6,16 +6,17 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
-from bench.cli.extract import (
+from bench.cli.options import (
     Channel,
     ChunkSamples,
     EngineName,
+    MnnHome,
+    MnnMiniHome,
     ModelForm,
     ModelName,
     Resample,
     Threads,
 )
-from bench.cli.run import MnnHome, MnnMiniHome
 
 
 @app.command(

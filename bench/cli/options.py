@@ -1,0 +1,75 @@
+"""Options that several commands have, each declared once."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Form(StrEnum):
+    """Whether a model takes any number of frames."""
+
+    dynamic = "dynamic"
+    static = "static"
+
+
+# What computes.
+ModelName = Annotated[
+    str, typer.Option(help="Model name (`rtfbench models`), or an .onnx or .mnn file.")
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
+        "[default: mnn; onnxruntime for an .onnx file]"
+    ),
+]
+MnnHome = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with your own MNN (include/MNN and libMNN.so, here or in lib/), which the "
+        "engine mnn then uses in place of the wheel. [default: RTFBENCH_MNN_HOME]",
+    ),
+]
+MnnMiniHome = Annotated[
+    Path | None,
+    typer.Option(
+        help="The same with a minimal MNN (built with -DMNN_BUILD_MINI=ON) for the engine "
+        "mnn-mini. [default: RTFBENCH_MNN_MINI_HOME]",
+    ),
+]
+ModelForm = Annotated[
+    Form | None, typer.Option(help="Model form. [default: what the engine prefers]")
+]
+ChunkSamples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples-per-chunk",
+        "--chunk-samples",
+        help="Samples a chunk at 16 kHz, -1: whole utterance. "
+        "[default: 32000, or what a static model file is fixed to]",
+    ),
+]
+Threads = Annotated[int, typer.Option(min=1, help="Intra-op threads.")]
+
+# What is read.
+Audio = Annotated[
+    list[Path] | None,
+    typer.Option(help="Audio file, folder or Kaldi wav.scp. [default: speech in the package]"),
+]
+Channel = Annotated[
+    int | None, typer.Option(min=0, help="Channel of recordings with several, from 0.")
+]
+Resample = Annotated[bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")]
+
+# How long, and where results go.
+Budget = Annotated[float, typer.Option(min=1, help="Seconds of measuring, loading apart.")]
+PlanBudget = Annotated[
+    float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")
+]
+Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
+Comment = Annotated[Path | None, typer.Option(help="Write the markdown table here.")]
+StepSummary = Annotated[
+    bool, typer.Option("--github-summary", help="Append the table to $GITHUB_STEP_SUMMARY.")
+]
