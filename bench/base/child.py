@@ -19,6 +19,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 Reply = TypeVar("Reply")
 PR_SET_PDEATHSIG = 1
+#: So many characters of an answer that cannot be understood are shown.
+MOST_QUOTED = 80
 
 # numpy's BLAS and OpenMP would start threads that nobody asked for; engines have their own.
 SINGLE_THREADED = {
@@ -53,6 +55,20 @@ def answer(fd: int, value: BaseModel) -> None:
     data = (value.model_dump_json() + "\n").encode()
     while data:
         data = data[os.write(fd, data) :]
+
+
+def read_answer(replies: TypeAdapter[Reply], line: bytes) -> Reply:
+    """Return what one line of a child says.
+
+    Raises:
+        ChildError: it cannot be understood.
+    """
+    try:
+        return replies.validate_json(line)
+    except ValidationError as error:
+        said = line.decode(errors="replace")[:MOST_QUOTED]
+        reason = error.errors()[0]["msg"]
+        raise ChildError(f"the worker's answer cannot be understood ({reason}): {said!r}") from None
 
 
 def last_line(log: Path) -> str:
@@ -194,14 +210,7 @@ class Child(Generic[Reply]):
                 raise self._died()
             self._pending += data
         line, _, self._pending = self._pending.partition(b"\n")
-        try:
-            return self._replies.validate_json(line)
-        except ValidationError as error:
-            what = error.errors()[0]
-            at = ".".join(map(str, what["loc"]))
-            raise ChildError(
-                f"the worker's answer cannot be understood ({at}: {what['msg']}): {line[:80]!r}"
-            ) from None
+        return read_answer(self._replies, line)
 
     def _died(self) -> ChildDied:
         returncode = self._process.wait()

@@ -87,10 +87,16 @@ class Group:
         look = next((look for look in self._course.looks if look > self._sessions), None)
         if look is None:
             return 0.0
-        return self.measure_more(share_s, sessions=look - self._sessions)
+        sessions = look - self._sessions
+        # Sessions tell more than blocks, so the looks behind this one keep theirs if time allows.
+        kept_s = share_s * sessions / (self._course.looks[-1] - self._sessions)
+        took_s = self.measure_more(kept_s, sessions=sessions)
+        return took_s or self.measure_more(share_s, sessions=sessions)
 
     def measure_more(self, share_s: float, *, sessions: int) -> float:
         """Measure so many further sessions, whatever was declared; 0 where they do not fit."""
+        if not self.running:
+            return 0.0
         blocks = schedule.blocks_for(
             budget_s=share_s, block_s=self._block_s, sessions=sessions, cycle=self._cycle
         )

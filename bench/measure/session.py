@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +13,19 @@ from bench.base.errors import InputError
 from bench.embed.audio_input import Source
 from bench.machine import health
 from bench.machine.environment import usable_cores
+from bench.machine.health import Counters, read_counters
 from bench.machine.peak import Gemm
 from bench.measure.job import Job
 from bench.measure.messages import Command, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.measure.schedule import block_turns
-from bench.measure.workers import Worker
+from bench.measure.workers import CellProcess, Worker
 from bench.models.resolve import Resolved
 from bench.models.workload import Prepared, prepare
 from bench.results.lines import PRECISION, Health, Outcome, Record
 from bench.results.store import RunFolder
 
-Spawn = Callable[[WorkerSpec, Path, Interpreter | None], Worker]
+Spawn = Callable[[WorkerSpec, Path, Interpreter | None], CellProcess]
+ReadCounters = Callable[[Iterable[int]], Counters]
 
 
 class Progress(Protocol):
@@ -50,7 +52,10 @@ class Silent:
 
 @dataclass
 class RunContext:
-    """What all sessions of a run share. Clock and spawner are given so that tests need not wait."""
+    """What all sessions of a run share.
+
+    Clock, spawner, counters and matrix product are given, so that a test can script a machine.
+    """
 
     folder: RunFolder
     sources: tuple[Source, ...]
@@ -61,6 +66,7 @@ class RunContext:
     precision: float = PRECISION
     clock: Callable[[], float] = time.monotonic
     spawn: Spawn = Worker
+    counters: ReadCounters = read_counters
     gemm: Gemm = field(default_factory=Gemm)
 
     def prepare(self, resolved: Resolved) -> list[Prepared]:
@@ -91,7 +97,7 @@ class _Slot:
     """A cell with its process."""
 
     job: Job
-    worker: Worker
+    worker: CellProcess
 
 
 class MeasuringSession:
@@ -129,13 +135,13 @@ class MeasuringSession:
         if not slots:
             return
         context = self._context
-        before = health.read_counters(slot.worker.pid for slot in slots.values())
+        before = context.counters(slot.worker.pid for slot in slots.values())
         for turn in block_turns(list(slots), block=block, seed=context.seed, session=self._number):
             slot = slots[turn.cell_id]
             order = Measure(block=block, position=turn.position, utterances=utterances)
             with self._awake(slot):
                 self._listen(slot, order, until=Done)
-        after = health.read_counters(slot.worker.pid for slot in self._running())
+        after = context.counters(slot.worker.pid for slot in self._running())
         first = next(iter(slots.values())).job
         self._keep(
             first,
@@ -158,7 +164,7 @@ class MeasuringSession:
     def _running(self) -> list[_Slot]:
         return [slot for slot in self._slots if not slot.job.failed]
 
-    def _spawn(self, job: Job) -> Worker:
+    def _spawn(self, job: Job) -> CellProcess:
         context = self._context
         assert job.prepared.artifact is not None
         assert job.prepared.reference is not None

@@ -3,14 +3,57 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Protocol, Self
 
 from bench.base.child import Child, ChildError, Interpreter
 from bench.measure import wire
-from bench.measure.messages import REPLY, Reply, WorkerSpec
+from bench.measure.messages import REPLY, Command, Reply, WorkerSpec
 from bench.measure.protocol import PROTOCOL
 
 #: The door answers before it imports anything.
 PROTOCOL_TIMEOUT_S = 60.0
+
+
+class CellProcess(Protocol):
+    """What a session needs of a process that measures one cell; the end of `with` ends it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        ...
+
+    def send(self, command: Command, /) -> None:
+        """Send one command.
+
+        Raises:
+            ChildError: nobody is there to take it.
+        """
+        ...
+
+    def receive(self, timeout_s: float, /) -> Reply:
+        """Wait for the next answer.
+
+        Raises:
+            ChildSilent: no answer within the time limit.
+            ChildError: there will be none, or it is none.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Stop the process where it is; `resume` goes on."""
+        ...
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        ...
+
+    def close(self) -> None:
+        """End the process; a second call does nothing."""
+        ...
 
 
 class Worker(Child[Reply]):

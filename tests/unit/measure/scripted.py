@@ -1,0 +1,440 @@
+"""A machine that is scripted: workers without processes, and a clock that only they move.
+
+    crash = Fault("dies", "measuring", session=1, turn=3)
+    machine = ScriptedMachine({"fast": Script(chunk_s=0.01), "mad": Script(fault=crash)})
+    folder = machine.measure(Plan(engines=("fast", "mad"), protocols=("steady",)), path)
+
+What travels between parent and worker are the lines that a real pipe would carry. A worker that is
+paused does not answer, one that is silent costs its time limit, and a closed one is gone: what the
+parent forgets shows in what it measures.
+"""
+
+import math
+import random
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+from pydantic import BaseModel
+
+from bench.base.child import ChildDied, ChildSilent, Interpreter, read_answer
+from bench.machine.health import Counters
+from bench.machine.peak import Gemm
+from bench.measure.messages import (
+    REPLY,
+    Command,
+    Done,
+    Loaded,
+    Measure,
+    Open,
+    Ready,
+    Reply,
+    Stop,
+    WorkerSpec,
+)
+from bench.measure.runner import Runner
+from bench.measure.session import Progress, RunContext, Silent
+from bench.models.resolve import Resolved
+from bench.models.workload import Prepared
+from bench.plan.sweep import Plan, expand
+from bench.results.cells import Cell, Parity, Status
+from bench.results.lines import Outcome, Record
+from bench.results.store import RunFolder
+from engines.protocol import ModelArtifact
+
+#: A process has loaded its audio after so many seconds.
+LOADING_S = 0.5
+#: Parts of an utterance's time; the rest is the harness's own.
+FRONTEND_SHARE, ENGINE_SHARE = 0.04, 0.95
+CHUNK_AUDIO_S = 2.0
+WRONG = "utterance first: largest error 5.0e-01 of the largest reference value"
+RIGHT = Parity(cosine=1.0, max_rel_err=0.0, ok=True)
+OFF = Parity(cosine=0.5, max_rel_err=0.5, ok=False)
+NOT_AN_ANSWER = b"free(): invalid pointer"
+
+Phase = Literal["loading", "opening", "measuring", "stopping"]
+PHASE_OF: Mapping[type[Command], Phase] = {
+    Open: "opening",
+    Measure: "measuring",
+    Stop: "stopping",
+}
+#: `is gone` ends before it takes the command, `dies` before it answers.
+What = Literal["dies", "is gone", "is silent", "sends garbage", "is wrong"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, and when: in which session, and at which of the turns that it takes there.
+
+    A turn that goes wrong has measured its first utterance before.
+    """
+
+    what: What
+    when: Phase
+    session: int = 0
+    turn: int = 0
+
+
+@dataclass(frozen=True)
+class Script:
+    """How a cell behaves; seconds.
+
+    `luck` is the spread (of the logarithm) from process to process, `noise` that from slot to slot.
+    `surprise` is how many times as long chunks take as the process says when it is ready.
+    """
+
+    chunk_s: float = 0.3
+    load_s: float = 0.1
+    luck: float = 0.0
+    noise: float = 0.0
+    surprise: float = 1.0
+    fault: Fault | None = None
+    peak_rss_bytes: int = 100_000_000
+
+
+class ScriptedClock:
+    """Seconds that pass only when a worker runs, or is waited for in vain."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def __call__(self) -> float:
+        """Return the seconds so far."""
+        return self._now_s
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now_s += seconds
+
+
+class FixedGemm(Gemm):
+    """A matrix product that is not computed."""
+
+    def __init__(self) -> None:
+        pass
+
+    def gflops(self, threads: int) -> float:
+        """Return the same always."""
+        return 100.0 * threads
+
+
+class Turn(NamedTuple):
+    """A worker was told to measure; `awake` says how many were not paused while it did."""
+
+    model: str
+    label: str
+    session: int
+    block: int
+    position: int
+    utterances: tuple[str, ...]
+    awake: int
+
+
+class _Answer(NamedTuple):
+    """What a worker says and after how many seconds; without a line it dies.
+
+    `measured_s` is the part of the seconds that counts as measuring.
+    """
+
+    line: bytes | None
+    after_s: float = 0.0
+    measured_s: float = 0.0
+
+
+class ScriptedWorker:
+    """A `CellProcess` that is no process."""
+
+    def __init__(self, machine: "ScriptedMachine", spec: WorkerSpec) -> None:
+        self.spec = spec
+        self.pid = len(machine.workers) + 1
+        self.awake = True
+        self.closed = False
+        self._machine = machine
+        self._script = machine.script_of(spec.cell)
+        self._gone = False
+        self._turns = 0
+        seed = f"{machine.seed}/{spec.cell.model}/{label_of(spec.cell)}/{spec.session}"
+        self._random = random.Random(seed)
+        self._chunk_s = self._script.chunk_s * self._factor(self._script.luck)
+        self._answers = deque(self._spoilt("loading", [_said(self._loaded(), LOADING_S)]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, command: Command, /) -> None:
+        """Take a command; a paused worker does so too, and answers once it is resumed."""
+        assert not self.closed, f"worker {self.pid} is closed and is sent {command}"
+        phase = PHASE_OF[type(command)]
+        if self._trouble(phase) == "is gone":
+            self._gone = True
+        if self._gone:
+            raise ChildDied("worker ended early, killed by SIGKILL")
+        match command:
+            case Open():
+                answers = [_said(self._ready(), self._script.load_s)]
+            case Measure():
+                answers = self._measured(command)
+            case Stop():
+                answers = [_said(self._outcome("ok"))]
+        self._answers += self._spoilt(phase, answers)
+        self._turns += isinstance(command, Measure)
+
+    def receive(self, timeout_s: float, /) -> Reply:
+        """Return the next answer; time passes for it."""
+        assert not self.closed, f"worker {self.pid} is closed and is listened to"
+        machine = self._machine
+        machine.count_call()
+        if not (self.awake and self._answers and self._answers[0].after_s <= timeout_s):
+            machine.clock.run(timeout_s)
+            raise ChildSilent(f"no answer within {timeout_s:g} s")
+        answer = self._answers.popleft()
+        machine.clock.run(answer.after_s)
+        machine.measured_s += answer.measured_s
+        if answer.line is None:
+            self._gone = True
+            raise ChildDied("worker ended early, killed by SIGSEGV")
+        return read_answer(REPLY, answer.line)
+
+    def pause(self) -> None:
+        """Stop it."""
+        self.awake = False
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.awake = True
+
+    def close(self) -> None:
+        """End it."""
+        self.awake, self.closed = False, True
+
+    def _trouble(self, phase: Phase) -> What | None:
+        """Return what goes wrong now."""
+        fault = self._script.fault
+        if fault is None or (fault.when, fault.session) != (phase, self.spec.session):
+            return None
+        return fault.what if phase != "measuring" or fault.turn == self._turns else None
+
+    def _spoilt(self, phase: Phase, answers: list[_Answer]) -> list[_Answer]:
+        """Return the answers, those from the fault on replaced by it."""
+        what = self._trouble(phase)
+        if what is None:
+            return answers
+        trouble = {
+            "dies": _Answer(None),
+            "is gone": _Answer(None),
+            "is silent": _Answer(b"", math.inf),
+            "sends garbage": _Answer(NOT_AN_ANSWER),
+            "is wrong": _said(self._outcome("wrong_output")),
+        }[what]
+        return [*(answers[:1] if phase == "measuring" else []), trouble]
+
+    def _loaded(self) -> Loaded:
+        return Loaded(chunks=dict(self._machine.chunks))
+
+    def _ready(self) -> Ready:
+        script = self._script
+        ns = _ns(script.chunk_s / script.surprise)
+        return Ready(
+            version="1.0",
+            build="",
+            note="",
+            load_ns=_ns(script.load_s),
+            first_chunk_ns=ns,
+            chunk_ns=ns,
+            peak_rss_bytes=script.peak_rss_bytes if self.spec.session == 0 else None,
+        )
+
+    def _measured(self, order: Measure) -> list[_Answer]:
+        """Return a record for each utterance; before the first there is an untimed chunk."""
+        self._machine.note_turn(self.spec, order)
+        slot = self._factor(self._script.noise)
+        answers, untimed_s = [], self._chunk_s
+        for name in order.utterances:
+            chunk_s = self._chunk_s * slot
+            took_s = chunk_s * self._machine.chunks[name]
+            opening_s = self._script.load_s if self.spec.cell.protocol == "published" else 0.0
+            record = self._record(order, name, chunk_s, took_s)
+            after_s = untimed_s + opening_s + took_s
+            answers.append(_said(record, after_s, measured_s=after_s))
+            untimed_s = 0.0
+        return [*answers, _said(Done())]
+
+    def _record(self, order: Measure, name: str, chunk_s: float, took_s: float) -> Record:
+        chunks = self._machine.chunks[name]
+        return Record(
+            cell_id=self.spec.cell_id,
+            session=self.spec.session,
+            block=order.block,
+            position=order.position,
+            utterance=name,
+            audio_ns=_ns(CHUNK_AUDIO_S * chunks),
+            padded_audio_ns=_ns(CHUNK_AUDIO_S * chunks),
+            load_ns=_ns(self._script.load_s),
+            first_chunk_ns=_ns(chunk_s),
+            frontend_ns=_ns(took_s * FRONTEND_SHARE),
+            engine_ns=_ns(took_s * ENGINE_SHARE),
+            processing_ns=_ns(took_s),
+            chunk_ns=(_ns(chunk_s * ENGINE_SHARE),) * chunks,
+            cpu_ns=_ns(took_s),
+        )
+
+    def _outcome(self, status: Status) -> Outcome:
+        right = status == "ok"
+        return Outcome(
+            cell_id=self.spec.cell_id,
+            status=status,
+            reason="" if right else WRONG,
+            parity=Parity(
+                cosine=1.0 if right else 0.5, max_rel_err=0.0 if right else 0.5, ok=right
+            ),
+        )
+
+    def _factor(self, spread: float) -> float:
+        return math.exp(self._random.gauss(0.0, spread))
+
+
+class ScriptedMachine:
+    """Starts scripted workers, and remembers what they were told.
+
+    Args:
+        scripts: engine, or `engine (replica)`, -> how it behaves; others are as `Script` says.
+        chunks: utterance -> number of chunks.
+        seed: of luck and noise.
+        interrupt_at: Ctrl-C comes when the parent listens for the so many-th time, from 1.
+    """
+
+    def __init__(
+        self,
+        scripts: Mapping[str, Script] | None = None,
+        *,
+        chunks: Mapping[str, int] | None = None,
+        seed: int = 0,
+        interrupt_at: int | None = None,
+    ) -> None:
+        self.chunks = chunks or {"only": 10}
+        self.seed = seed
+        self.clock = ScriptedClock()
+        self.workers: list[ScriptedWorker] = []
+        self.turns: list[Turn] = []
+        self.most_at_once = 0
+        self.calls = 0
+        #: Seconds that blocks took, loading, opening and waiting in vain left out.
+        self.measured_s = 0.0
+        self._scripts = scripts or {}
+        self._interrupt_at = interrupt_at
+
+    def spawn(
+        self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None
+    ) -> ScriptedWorker:
+        """Start a worker."""
+        worker = ScriptedWorker(self, spec)
+        self.workers.append(worker)
+        alive = sum(not each.closed for each in self.workers)
+        self.most_at_once = max(self.most_at_once, alive)
+        return worker
+
+    def script_of(self, cell: Cell) -> Script:
+        """Return how a cell behaves; a replica is like its original if nothing else is said."""
+        default = self._scripts.get(cell.engine, Script())
+        return self._scripts.get(label_of(cell), default)
+
+    def count_call(self) -> None:
+        """Count how often the parent listened, and interrupt it if it is time."""
+        self.calls += 1
+        if self.calls == self._interrupt_at:
+            raise KeyboardInterrupt
+
+    def note_turn(self, spec: WorkerSpec, order: Measure) -> None:
+        """Remember a turn."""
+        awake = sum(worker.awake for worker in self.workers)
+        cell = spec.cell
+        self.turns.append(
+            Turn(
+                cell.model,
+                label_of(cell),
+                spec.session,
+                order.block,
+                order.position,
+                order.utterances,
+                awake,
+            )
+        )
+
+    def counters(self, pids: Iterable[int]) -> Counters:
+        """Tell nothing but the time; only workers that are there can be asked."""
+        assert not [pid for pid in pids if self.workers[pid - 1].closed]
+        return Counters(self.clock(), None, None, None, None, None, None)
+
+    def context(
+        self, folder: RunFolder, plan: Plan | None = None, progress: Progress | None = None
+    ) -> RunContext:
+        """Return what sessions share, this machine being the one that they run on."""
+        plan = plan or Plan()
+        return ScriptedContext(
+            folder=folder,
+            sources=(),
+            progress=progress or Silent(),
+            cores=range(8),
+            seed=plan.seed,
+            timeout_s=plan.timeout_s,
+            precision=plan.precision,
+            clock=self.clock,
+            spawn=self.spawn,
+            counters=self.counters,
+            gemm=FixedGemm(),
+        )
+
+    def measure(
+        self,
+        plan: Plan,
+        path: Path,
+        *,
+        resume: bool = False,
+        progress: Progress | None = None,
+    ) -> RunFolder:
+        """Run a plan into a folder."""
+        folder = RunFolder.create(path, overwrite=False, resume=resume)
+        cells = expand(plan, lambda _: "dynamic")
+        Runner(plan, self.context(folder, plan, progress)).run(Resolved(cells))
+        return folder
+
+
+class ScriptedContext(RunContext):
+    """A context in which every model file is there already."""
+
+    def prepare(self, resolved: Resolved) -> list[Prepared]:
+        """Return the cells with a file that no worker reads."""
+        return [prepared(cell) for cell in resolved.cells]
+
+
+def prepared(cell: Cell) -> Prepared:
+    """Return a cell with a file that no worker reads."""
+    artifact = ModelArtifact(
+        name=cell.model,
+        path=Path(__file__),
+        format="onnx",
+        form="dynamic",
+        num_frames=None,
+        feat_dim=80,
+        embedding_dim=4,
+        sha256="0" * 64,
+    )
+    return Prepared(cell, cell.model, artifact, Path(__file__))
+
+
+def label_of(cell: Cell) -> str:
+    """Return the engine, with the replica's name where it is one."""
+    return f"{cell.engine} ({cell.replica})" if cell.replica else cell.engine
+
+
+def _said(value: BaseModel, after_s: float = 0.0, *, measured_s: float = 0.0) -> _Answer:
+    return _Answer(value.model_dump_json().encode(), after_s, measured_s)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -1,0 +1,105 @@
+"""How a run spends its seconds."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.plan.sweep import Axes, Plan
+from bench.results.lines import SLOTS
+from bench.results.stats import SESSIONS_FOR_RANKS
+
+from .scripted import Script, ScriptedMachine
+
+#: So many cells take turns: two engines and the ghost.
+CELLS = 3
+BLOCK_S = SLOTS * CELLS * (1 + 10) * Script().chunk_s
+#: No interval is ever as narrow as is asked for, and yet every block takes as long as was said.
+NEVER = Script(luck=1e-4)
+PRECISION = 1e-7
+
+
+def plan(blocks: float, *sweep: Axes, models: tuple[str, ...] = ("small", "large")) -> Plan:
+    """Return a comparison of two engines for each model; the budget is so many blocks."""
+    return Plan(
+        models=models,
+        engines=("one", "two"),
+        protocols=("steady",),
+        budget_s=blocks * BLOCK_S,
+        precision=PRECISION,
+        sweep=sweep,
+    )
+
+
+def axes(model: str, **changes: object) -> Axes:
+    """Return a sweep of one comparison."""
+    fields = {"models": (model,), "engines": ("one", "two"), "protocols": ("steady",)}
+    return Axes.model_validate(fields | changes)
+
+
+def slots(machine: ScriptedMachine, model: str) -> int:
+    """Return how many turns a model's cells took."""
+    return sum(turn.model == model for turn in machine.turns)
+
+
+def sessions(machine: ScriptedMachine, model: str) -> int:
+    """Return how many sessions a model was measured in."""
+    return len({turn.session for turn in machine.turns if turn.model == model})
+
+
+@pytest.mark.parametrize("blocks", [0.01, 1.2, 4.3, 12.1, 100])
+@pytest.mark.parametrize("script", [Script(), NEVER])
+def test_a_run_spends_its_budget_and_a_block_a_comparison_at_most(
+    tmp_path: Path, blocks: float, script: Script
+) -> None:
+    """A comparison that gets no time is measured in one block all the same, never in more."""
+    machine = ScriptedMachine({"one": script})
+    machine.measure(plan(blocks), tmp_path)
+    assert slots(machine, "small") >= SLOTS * CELLS
+    assert slots(machine, "large") >= SLOTS * CELLS
+    assert machine.measured_s <= 1.001 * (blocks + 2) * BLOCK_S
+
+
+def test_what_cannot_be_decided_gets_the_budget(tmp_path: Path) -> None:
+    """Time is left only where it is too short for the sessions of another look."""
+    machine = ScriptedMachine({"one": NEVER})
+    machine.measure(plan(100), tmp_path)
+    assert machine.measured_s > 0.75 * 100 * BLOCK_S
+
+
+def test_loading_is_not_measuring(tmp_path: Path) -> None:
+    """Models that take long to load get the same blocks: only the wall clock sees it."""
+    quick, slow = ScriptedMachine(), ScriptedMachine({"one": Script(load_s=50)})
+    quick.measure(plan(10), tmp_path / "quick")
+    slow.measure(plan(10), tmp_path / "slow")
+    assert slow.clock() > quick.clock() + 500
+    assert slow.turns == quick.turns
+
+
+def test_a_short_budget_gives_fewer_sessions(tmp_path: Path) -> None:
+    """Sessions are given up one by one, down to a single one of one block."""
+    found = []
+    for blocks in (0.5, 1.2, 3.2, 5.2, 6.2):
+        machine = ScriptedMachine({"one": NEVER})
+        machine.measure(plan(blocks, models=("small",)), tmp_path / str(blocks))
+        assert slots(machine, "small") == SLOTS * CELLS * sessions(machine, "small")
+        found.append(sessions(machine, "small"))
+    assert found == [1, 1, 3, 5, SESSIONS_FOR_RANKS]
+
+
+def test_weights_share_the_budget(tmp_path: Path) -> None:
+    """A comparison of three times the weight is measured three times as long."""
+    machine = ScriptedMachine({"one": NEVER})
+    few = {"sessions": 2}
+    sweep = (axes("small", weight=1, **few), axes("large", weight=3, **few))
+    machine.measure(plan(40, *sweep), tmp_path)
+    assert slots(machine, "large") / slots(machine, "small") == pytest.approx(3, rel=0.1)
+
+
+def test_what_one_comparison_leaves_goes_to_the_undecided(tmp_path: Path) -> None:
+    """A quiet comparison ends at its first look; the other goes on with the quiet one's time."""
+    machine = ScriptedMachine({"noisy": NEVER})
+    noisy = axes("large", engines=("one", "noisy"))
+    machine.measure(plan(100, axes("small"), noisy), tmp_path)
+    assert sessions(machine, "large") > sessions(machine, "small")
+    assert slots(machine, "large") > 0.6 * 100 * SLOTS * CELLS
+    assert machine.measured_s <= 102 * BLOCK_S
