@@ -194,7 +194,6 @@ def run(
             resample=resample,
             trials=trials,
             thorough=thorough,
-            mnn_home=mnn_home,
-            mnn_mini_home=mnn_mini_home,
+            libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
         )
     )

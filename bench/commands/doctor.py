@@ -48,7 +48,7 @@ def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
     machine = advice.read_settings(environment.usable_cores(), load_average_1min=os.getloadavg()[0])
     flags = {"models": (model,), "engines": (engine,), "threads": (threads,)}
     plan = load_plan(None, flags | {"protocols": ("steady",)})
-    plan = homes.place_all(plan, homes.named())
+    plan = homes.place_all(plan, homes.named(plan.engines))
     names.check_names(plan.models, plan.engines)
     homes.check_homes(plan.engines)
     (cell,) = expand(plan, names.default_form)

@@ -17,7 +17,9 @@ REPLAY = "replay.md"
 
 def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
     """Measure what a claim was measured with, print both, and return the exit status."""
-    claim = claims.on(claims.load_claim(name), lambda engine: homes.place(engine, homes.named()))
+    claim = claims.on(
+        claims.load_claim(name), lambda engine: homes.place(engine, homes.named([engine]))
+    )
     users = _users(claim, name)
     homes.check_homes(_engines(claim))
     cells = claims.cells(claim, names.default_form)

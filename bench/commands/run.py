@@ -82,14 +82,16 @@ def run(
     resample: bool,
     trials: Path | None = None,
     thorough: bool = False,
-    mnn_home: Path | None = None,
-    mnn_mini_home: Path | None = None,
+    libraries: Mapping[str, Path | None] | None = None,
 ) -> int:
-    """Run a sweep, print its tables, and return the exit status."""
+    """Run a sweep, print its tables, and return the exit status.
+
+    `libraries` are the folders that options name, by the engines that they are for.
+    """
     plan = load_plan(plan_path, flags)
     if thorough:
         plan = plan.thorough()
-    folders = homes.named(mnn_home, mnn_mini_home, specs=homes.engines(plan))
+    folders = homes.named(homes.engines(plan), libraries)
     plan = homes.place_all(plan, folders)
     users = _users(plan)
     homes.check_homes(homes.engines(plan))

@@ -127,8 +127,8 @@ def _prepared(cell: Cell, side: Side, context: RunContext) -> Prepared:
     """Return a side's cell with its files."""
     model = str(side.model) if side.model else cell.model
     # A pinned package is what the side is about: no library that the environment names replaces it.
-    folders = {} if side.packages else homes.named()
-    engine = homes.place(side.engine or cell.engine_label, folders)
+    engine = side.engine or cell.engine_label
+    engine = homes.place(engine, {} if side.packages else homes.named([engine]))
     names.check_names([model], [engine])
     homes.check_homes([engine])
     spec = parse_engine(engine)
