@@ -17,12 +17,17 @@ import pytest
 
 from bench.base.cache import CACHE_VARIABLE
 from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.models.homes import VARIABLES
+from engines import registry
 
 from .tiny_onnx import write_tiny
 
 #: Engine -> the MNN that the environment names for it; only the tests of these libraries use them.
-MNN_HOMES = {engine: os.environ.pop(variable, "") for engine, variable in VARIABLES.items()}
+MNN_HOMES = {
+    name: os.environ.pop(library.variable, "")
+    for name in ("mnn", "mnn-mini")
+    for library in [registry.get(name).library]
+    if library is not None
+}
 PLUGINS = Path(__file__).parent / "plugins"
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

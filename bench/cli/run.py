@@ -163,7 +163,6 @@ def run(
             overwrite=overwrite,
             resume=resume,
             thorough=thorough,
-            mnn_home=mnn_home,
-            mnn_mini_home=mnn_mini_home,
+            libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
         )
     )

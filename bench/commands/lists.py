@@ -24,7 +24,7 @@ def engines() -> int:
     )
     table.columns[0].no_wrap = True
     with waiting("asking every engine"):
-        folders = homes.named()
+        folders = homes.named(registry.names())
         availability = {name: probe(homes.place(name, folders)) for name in registry.names()}
     for name, found in availability.items():
         try:

@@ -17,7 +17,9 @@ REPLAY = "replay.md"
 
 def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
     """Measure what a claim was measured with, print both, and return the exit status."""
-    claim = claims.on(claims.load_claim(name), lambda engine: homes.place(engine, homes.named()))
+    claim = claims.on(
+        claims.load_claim(name), lambda engine: homes.place(engine, homes.named([engine]))
+    )
     try:
         resolved = resolve(claims.cells(claim, names.default_form))
     except InputError as error:

@@ -1,7 +1,7 @@
 """`rtfbench run`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,17 +79,19 @@ def run(
     overwrite: bool,
     resume: bool,
     thorough: bool = False,
-    mnn_home: Path | None = None,
-    mnn_mini_home: Path | None = None,
+    libraries: Mapping[str, Path | None] | None = None,
 ) -> int:
-    """Run a sweep, print its tables, and return the exit status."""
+    """Run a sweep, print its tables, and return the exit status.
+
+    `libraries` are the folders that options name, by the engines that they are for.
+    """
     plan = load_plan(plan_path, flags)
     if thorough:
         plan = plan.thorough()
     engines = [spec for axes in plan.sweeps for spec in axes.engines]
     resolved = resolve(
         expand(plan, default_form),
-        folders=homes.named(mnn_home, mnn_mini_home, specs=engines),
+        folders=homes.named(engines, libraries),
         asked=Asked(
             input_name=plan.input,
             output_name=plan.output,

@@ -1,8 +1,8 @@
 """From the options of a command to the setup, and to workers that are ready for it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +26,8 @@ from frontends.chunking import ChunkPolicy
 class ModelOptions:
     """The options that say what computes an embedding; every command that embeds has them.
 
-    `chunk_samples` is None where a static model file may choose.
+    `chunk_samples` is None where a static model file may choose; `libraries` are the folders that
+    options name, by the engines that they are for.
     """
 
     model: str
@@ -36,8 +37,7 @@ class ModelOptions:
     threads: int
     channel: int | None = None
     resample: bool = False
-    mnn_home: Path | None = None
-    mnn_mini_home: Path | None = None
+    libraries: Mapping[str, Path | None] = field(default_factory=dict)
 
 
 def setup_for(
@@ -88,7 +88,7 @@ def _resolve(options: ModelOptions) -> Resolved:
     try:
         ChunkPolicy(size)
         spec = parse_engine(text)
-        folders = homes.named(options.mnn_home, options.mnn_mini_home, specs=[text])
+        folders = homes.named([text], options.libraries)
     except ValueError as error:
         raise InputError(str(error)) from error
     cell = Cell(

@@ -1,7 +1,8 @@
-"""The folders of the user's own MNN libraries: from options and environment into the settings.
+"""The folders of libraries of the user's own: from options and environment into the settings.
 
-An engine's setting `home` names the folder of its library. Here it gets its default, so that it
-stands in every cell and every record that was made with it.
+An engine that takes such a library has the setting `home`, and says how a user asks for it
+(`EngineBase.library`). Here the setting gets its default, so that it stands in every cell and
+every record that was made with it.
 """
 
 import os
@@ -11,38 +12,48 @@ from pathlib import Path
 from bench.base.errors import InputError
 from bench.models.probe import probe
 from bench.plan.engine_spec import parse_engine
-
-HOME = "home"
-#: Takes the wheel where an option or the environment names a folder.
-WHEEL = "wheel"
-#: Engine -> the variable that names its folder where no option does.
-VARIABLES = {"mnn": "RTFBENCH_MNN_HOME", "mnn-mini": "RTFBENCH_MNN_MINI_HOME"}
-OPTIONS = {"mnn": "--mnn-home", "mnn-mini": "--mnn-mini-home"}
+from engines import registry
+from engines.protocol import HOME, EngineError, Library
 
 Homes = Mapping[str, Path]
 
 
 def named(
-    mnn: Path | None = None, mnn_mini: Path | None = None, *, specs: Iterable[str] = ()
+    specs: Iterable[str], options: Mapping[str, Path | None] | None = None
 ) -> dict[str, Path]:
     """Return engine -> folder: the options' values, else those of the environment.
 
     Args:
-        mnn: the value of `--mnn-home`.
-        mnn_mini: the value of `--mnn-mini-home`.
         specs: the engines that will be used.
+        options: engine -> the value of its option.
 
     Raises:
         InputError: an option is for an engine that is not among them.
         ValueError: as `parse_engine`.
     """
-    options = {"mnn": mnn, "mnn-mini": mnn_mini}
-    used = {parse_engine(spec).name for spec in specs}
-    for name, option in OPTIONS.items():
-        if options[name] and name not in used:
-            raise InputError(f"{option} is for the engine {name}; add it with --engine {name}")
-    values = {name: options[name] or os.environ.get(VARIABLES[name]) for name in VARIABLES}
-    return {name: Path(value) for name, value in values.items() if value}
+    given = {name: folder for name, folder in (options or {}).items() if folder}
+    used = dict.fromkeys(parse_engine(spec).name for spec in specs)
+    for name in given:
+        library = _library(name)
+        if library is not None and name not in used:
+            raise InputError(
+                f"{library.option} is for the engine {name}; add it with --engine {name}"
+            )
+    folders: dict[str, Path] = {}
+    for name in used:
+        library = _library(name)
+        if library is not None:
+            folder = given.get(name) or os.environ.get(library.variable)
+            folders |= {name: Path(folder)} if folder else {}
+    return folders
+
+
+def _library(name: str) -> Library | None:
+    """Return how a library is named for an engine; one that cannot be had is refused elsewhere."""
+    try:
+        return registry.get(name).library
+    except EngineError:
+        return None
 
 
 def place(spec: str, homes: Homes) -> str:
@@ -57,13 +68,15 @@ def place(spec: str, homes: Homes) -> str:
         ValueError: as `parse_engine`.
     """
     name, settings = parse_engine(spec)
-    home = settings.pop(HOME, "") or str(homes.get(name, ""))
-    if name not in VARIABLES or not home:
+    home, library = settings.pop(HOME, "") or str(homes.get(name, "")), _library(name)
+    if library is None or not home:
         return spec
-    if home != WHEEL:
+    if home != library.own:
         path = Path(home).expanduser().resolve()
         if set(str(path)) & set(",[]"):
-            raise InputError(f"{path}: a comma or bracket in the path of an MNN; rename the folder")
+            raise InputError(
+                f"{path}: a comma or bracket in the path of a library; rename the folder"
+            )
         settings[HOME] = str(path)
     text = ",".join(f"{key}={value}" for key, value in settings.items())
     return f"{name}[{text}]" if text else name
@@ -78,7 +91,7 @@ def check_homes(specs: Iterable[str]) -> None:
     folders: dict[tuple[str, str], str] = {}
     for spec in specs:
         name, settings = parse_engine(spec)
-        if name in VARIABLES and HOME in settings:
+        if HOME in settings and _library(name) is not None:
             folders.setdefault((name, settings[HOME]), spec)
     for (_, folder), spec in folders.items():
         found = probe(spec)

@@ -48,7 +48,8 @@ def resolve(
         InputError: one line that names what cannot be used, and the cure.
     """
     asked = asked or Asked()
-    folders = homes.named() if folders is None else folders
+    if folders is None:
+        folders = homes.named(cell.engine_label for cell in cells)
     placed = place_libraries(cells, folders)
     models = list(dict.fromkeys(cell.model for cell in placed))
     engines = list(dict.fromkeys(cell.engine_label for cell in placed))

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.models.homes import VARIABLES
+from engines import registry
 from engines.native import build
-from engines.protocol import EngineError
+from engines.protocol import EngineError, Library
 
 STANDIN = Path(__file__).parent / "standin"
 VERSION = "99.1.2"
@@ -24,6 +24,13 @@ KINDS = {"mnn": "full", "mnn-mini": "minimal"}
 
 Standin = Callable[..., Path]
 WriteModel = Callable[..., Path]
+
+
+def library_of(engine: str) -> Library:
+    """Return how a library is named for an engine."""
+    found = registry.get(engine).library
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -76,12 +83,12 @@ def write_model(tmp_path: Path) -> WriteModel:
     return write
 
 
-@pytest.fixture(params=list(VARIABLES))
+@pytest.fixture(params=list(KINDS))
 def engine(request: pytest.FixtureRequest, mnn_homes: dict[str, str]) -> str:
     """Return each engine whose library the environment names."""
     name: str = request.param
     if not mnn_homes[name]:
-        pytest.skip(f"{VARIABLES[name]} names no {KINDS[name]} MNN library")
+        pytest.skip(f"{library_of(name).variable} names no {KINDS[name]} MNN library")
     return name
 
 

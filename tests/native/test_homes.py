@@ -13,6 +13,8 @@ from bench.models.resolve import place_libraries
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import expand
 
+from .conftest import KINDS, library_of
+
 Standin = Callable[..., Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -20,23 +22,24 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what the environment of the tests names."""
-    for variable in homes.VARIABLES.values():
-        monkeypatch.delenv(variable, raising=False)
+    for engine in KINDS:
+        monkeypatch.delenv(library_of(engine).variable, raising=False)
 
 
 def test_options_before_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """An option wins over its variable; each engine has its own."""
     monkeypatch.setenv("RTFBENCH_MNN_HOME", "/full")
     monkeypatch.setenv("RTFBENCH_MNN_MINI_HOME", "/mini")
-    assert homes.named() == {"mnn": Path("/full"), "mnn-mini": Path("/mini")}
-    found = homes.named(mnn_mini=Path("/other"), specs=["mnn-mini[precision=low]"])
-    assert found == {"mnn": Path("/full"), "mnn-mini": Path("/other")}
+    both = {"mnn": Path("/full"), "mnn-mini": Path("/mini")}
+    assert homes.named(["mnn", "mnn-mini", "null", "nothing"]) == both
+    found = homes.named(["mnn-mini[precision=low]"], {"mnn": None, "mnn-mini": Path("/other")})
+    assert found == {"mnn-mini": Path("/other")}
 
 
 def test_an_option_that_nothing_uses_is_refused() -> None:
     """A folder for an engine that does not run is a mistake, and the option is named."""
     with pytest.raises(InputError, match="--mnn-home is for the engine mnn"):
-        homes.named(mnn=Path("/full"), specs=["mnn-mini", "onnxruntime"])
+        homes.named(["mnn-mini", "onnxruntime"], {"mnn": Path("/full")})
 
 
 @pytest.mark.parametrize(

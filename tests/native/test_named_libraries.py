@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 
 from bench.embed.embeddings import read_embeddings
-from bench.models.homes import OPTIONS
 from engines.native.home import find
 from engines.protocol import Form
 from tests.ready import artifact_for
 
-from .conftest import KINDS, in_a_process
+from .conftest import KINDS, in_a_process, library_of
 
 ROOT = Path(__file__).parents[2]
 SUITE = "tests/conformance/test_engines.py"
@@ -134,7 +133,7 @@ def test_rows_of_a_run(
 ) -> None:
     """Both protocols and thread counts end as ok rows that say which library it was."""
     out = tmp_path / "run"
-    option = OPTIONS[engine]
+    option = library_of(engine).option
     done = rtfbench(
         *("run", "--model", "xvec", "--engine", engine, option, home, "--audio", short_speech),
         *("--threads", 1, "--threads", 2, "--budget", 4, "--out", out, "--form", forms[0]),
@@ -198,7 +197,7 @@ def test_extract_and_verify(
     tmp_path: Path,
 ) -> None:
     """`extract` gives the wheel's embedding within 1e-5, `verify` finds a recording its own."""
-    option = OPTIONS[engine]
+    option = library_of(engine).option
     common = ("--model", "xvec", "--engine", engine, "--form", forms[0])
     found = {}
     for name, more in (("ours", (option, home)), ("wheel", (option, "wheel"))):
