@@ -1,0 +1,96 @@
+"""A machine and a gate on it, for many simulated gates at once: blocks, luck and seconds.
+
+What `simulate` simulates slot by slot is here a number a block: after pairing, drift is gone and
+noise and spikes are left, and beside them the luck that each process draws.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.results.moderated import SPREAD
+
+Floats = npt.NDArray[np.float64]
+
+#: The sides of a cell, in the order of their arrays.
+BASELINE, CANDIDATE, GHOST = range(3)
+SIDES = 3
+SLOTS = 2
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A gate of some cells, of which the first `slowed` take `ratio` times as long.
+
+    Spreads are standard deviations on the log scale, those of a process, and of a block's ratio
+    without spikes. `luck_df` makes luck heavy-tailed with the same spread (Student's distribution).
+    Of the slots, `spike_share` take longer, by `spike` on average: by default a block's ratio has a
+    spread of 1.5 % in all. The budget is for each cell, and the gate's cells share it.
+    """
+
+    ratio: float = 1.0
+    cells: int = 1
+    slowed: int = 1
+    luck: float = 0.006
+    luck_df: float | None = None
+    noise: float = 0.0125
+    spike_share: float = 0.01
+    spike: float = 0.06
+    chunk_s: float = 0.06
+    chunks: int = 4
+    blocks: int = 2
+    loading_s: float = 1.2
+    budget_s: float = 60.0
+    margin: float = 0.02
+    limit: float = 0.05
+    prior: float = SPREAD
+
+    def ratios(self) -> Floats:
+        """Return each cell's true ratio."""
+        return np.where(np.arange(self.cells) < self.slowed, self.ratio, 1.0)
+
+    def block_s(self, chunks: int) -> Floats:
+        """Return how long a block of each cell takes; one untimed chunk begins a slot."""
+        return SLOTS * (chunks + 1) * self.chunk_s * (SIDES - 1 + self.ratios())
+
+
+def draw_blocks(
+    rng: np.random.Generator, scenario: Scenario, ratios: npt.ArrayLike, *, blocks: int
+) -> Floats:
+    """Return log times of one session for each of these true ratios: [session, side, block]."""
+    truth = np.log(np.asarray(ratios, np.float64))
+    shape = (len(truth), SIDES, blocks)
+    times = rng.standard_normal(shape) * (scenario.noise / np.sqrt(2))
+    times += _luck(rng, scenario, shape[:2])[:, :, None]
+    # Of the two slots that make a value, a spike lengthens one: half of it on the log scale.
+    spikes = rng.binomial(SLOTS, scenario.spike_share, shape)
+    times += scenario.spike / SLOTS * rng.standard_gamma(spikes)
+    times[:, CANDIDATE] += truth[:, None]
+    return np.asarray(times, np.float64)
+
+
+def _luck(rng: np.random.Generator, scenario: Scenario, shape: tuple[int, int]) -> Floats:
+    if scenario.luck_df is None:
+        return np.asarray(scenario.luck * rng.standard_normal(shape), np.float64)
+    df = scenario.luck_df
+    spread = scenario.luck * math.sqrt((df - 2) / df)
+    return np.asarray(spread * rng.standard_t(df, shape), np.float64)
+
+
+def centres(values: Floats) -> Floats:
+    """Return Hodges and Lehmann's estimate of each row."""
+    first, second = np.triu_indices(values.shape[-1])
+    averages = (values[..., first] + values[..., second]) / 2
+    return np.asarray(np.median(averages, axis=-1), np.float64)
+
+
+def draw_values(
+    rng: np.random.Generator, scenario: Scenario, ratios: npt.ArrayLike
+) -> tuple[Floats, Floats]:
+    """Return u and v of one session for each of these true ratios."""
+    times = draw_blocks(rng, scenario, ratios, blocks=scenario.blocks)
+    baseline, candidate, ghost = (times[:, side] for side in (BASELINE, CANDIDATE, GHOST))
+    u = (centres(candidate - baseline) + centres(candidate - ghost)) / 2
+    return u, centres(ghost - baseline)
