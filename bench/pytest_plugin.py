@@ -93,7 +93,7 @@ class Gate:
                 threads=threads,
                 chunk_samples=chunk_samples,
                 budget_s=budget_s,
-                most=max_regression,
+                max_regression=max_regression,
             )
 
         self._hold(asked)
@@ -114,14 +114,14 @@ class Gate:
             from bench.gate.comparison import Comparison
 
             return Comparison.with_baseline(
-                load_baseline(Path(baseline)), budget_s=budget_s, most=max_regression
+                load_baseline(Path(baseline)), budget_s=budget_s, max_regression=max_regression
             )
 
         self._hold(asked)
 
     def _hold(self, ask: Callable[[], Comparison]) -> None:
         from bench.base.errors import InputError
-        from bench.gate.report import WORDS, markdown
+        from bench.gate.report import markdown, reason
         from bench.gate.verdict import overall
         from bench.measure.session import Silent
 
@@ -131,13 +131,13 @@ class Gate:
         except InputError as error:
             pytest.fail(str(error), pytrace=False)
         self._store(found)
-        table = markdown(found.lines, title=asked.title)
-        match overall(found.lines):
+        table = markdown(found.rulings, title=asked.title)
+        match overall(found.rulings):
             case "regression":
                 pytest.fail(table, pytrace=False)
             case "inconclusive":
                 print(table)
-                pytest.skip(WORDS["inconclusive"])
+                pytest.skip(reason(found.rulings))
             case "pass":
                 print(table)
 
@@ -145,14 +145,16 @@ class Gate:
         """Store the first cell's times, and of every cell what was found."""
         self._benchmark.extra_info["rtfbench"] = [
             {
-                "cell": line.cell,
-                "criterion": line.criterion,
-                "answer": line.answer,
-                "ratio": line.ratio,
-                "ci95": line.interval,
-                "why": line.why,
+                "cell": each.cell,
+                "criterion": each.criterion,
+                "answer": each.answer,
+                "ratio": each.ratio,
+                "ci95": each.interval,
+                "limit": each.limit,
+                "sessions": each.sessions,
+                "why": each.why,
             }
-            for line in found.lines
+            for each in found.rulings
         ]
         durations_s = seconds_a_chunk(found.candidates[0])
         if durations_s:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
-from bench.cli.options import Budget, Comment, Junit, StepSummary, Threads
+from bench.cli.options import Comment, GateBudget, Json, Junit, Seed, StepSummary, Threads
 
 STATUSES = "Exit status: 0 pass, 1 regression, 3 inconclusive, 2 bad input."
 
@@ -42,15 +42,17 @@ def gate(
     max_regression: Annotated[
         str | None, typer.Option(help="An RTF's interval must stay under this. [default: 5%]")
     ] = None,
-    budget: Budget = 300,
+    budget: GateBudget = 300,
     junit: Junit = None,
     comment: Comment = None,
     github_summary: StepSummary = False,
+    json: Json = False,
+    seed: Seed = None,
 ) -> None:
     """Run the gate."""
     from bench.commands import gate as command
 
-    wanted = command.Wanted(junit, comment, github_summary)
+    wanted = command.Wanted(junit, comment, github_summary, json)
     raise typer.Exit(
         command.gate(
             baseline,
@@ -58,6 +60,7 @@ def gate(
             max_regression=None if max_regression is None else share(max_regression),
             budget_s=budget,
             wanted=wanted,
+            seed=seed,
         )
     )
 
@@ -82,10 +85,12 @@ def compare(
     max_regression: Annotated[
         str, typer.Option(help="The candidate's interval must stay under this.")
     ] = "5%",
-    budget: Budget = 60,
+    budget: GateBudget = 60,
     junit: Junit = None,
     comment: Comment = None,
     github_summary: StepSummary = False,
+    json: Json = False,
+    seed: Seed = None,
 ) -> None:
     """Compare two sides."""
     from bench.commands import gate as command
@@ -99,6 +104,7 @@ def compare(
             chunk_samples=chunk_samples,
             max_regression=share(max_regression),
             budget_s=budget,
-            wanted=command.Wanted(junit, comment, github_summary),
+            wanted=command.Wanted(junit, comment, github_summary, json),
+            seed=seed,
         )
     )

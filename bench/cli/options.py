@@ -65,6 +65,10 @@ Resample = Annotated[bool, typer.Option("--resample", help="Convert other sample
 
 # How long, and where results go.
 Budget = Annotated[float, typer.Option(min=1, help="Seconds of measuring, loading apart.")]
+GateBudget = Annotated[
+    float,
+    typer.Option(min=1, help="Seconds that measuring may take, the start of processes included."),
+]
 PlanBudget = Annotated[
     float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")
 ]
@@ -72,4 +76,8 @@ Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
 Comment = Annotated[Path | None, typer.Option(help="Write the markdown table here.")]
 StepSummary = Annotated[
     bool, typer.Option("--github-summary", help="Append the table to $GITHUB_STEP_SUMMARY.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Seed = Annotated[
+    int | None, typer.Option(help="Seed of the order of turns. [default: drawn, and told]")
 ]

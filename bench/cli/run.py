@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli.app import app, examples
-from bench.cli.options import Audio, Channel, Form, MnnHome, MnnMiniHome, PlanBudget, Resample
+from bench.cli.options import (
+    Audio,
+    Channel,
+    Form,
+    MnnHome,
+    MnnMiniHome,
+    PlanBudget,
+    Resample,
+    Seed,
+)
 
 
 class Protocol(StrEnum):
@@ -117,7 +126,7 @@ def run(
         float | None,
         typer.Option(help="Seconds that a worker may take for one answer. [default: 120]"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the order of turns.")] = None,
+    seed: Seed = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results. [default: runs/DATE-TIME]")
     ] = None,

@@ -31,6 +31,7 @@ class Wanted:
     junit: Path | None = None
     comment: Path | None = None
     github_summary: bool = False
+    json: bool = False
 
 
 def gate(
@@ -40,12 +41,16 @@ def gate(
     max_regression: float | None,
     budget_s: float,
     wanted: Wanted,
+    seed: int | None = None,
 ) -> int:
     """Hold what is installed against a baseline, and return the exit status."""
     if (baseline is None) == (revision is None):
         raise InputError("name one of --baseline FILE and --against-rev REVISION")
     held = baselines.load_baseline(baseline) if baseline else Baseline(revision=revision)
-    return _run(Comparison.with_baseline(held, budget_s=budget_s, most=max_regression), wanted)
+    asked = Comparison.with_baseline(
+        held, budget_s=budget_s, max_regression=max_regression, seed=seed
+    )
+    return _run(asked, wanted)
 
 
 def compare(
@@ -58,11 +63,12 @@ def compare(
     max_regression: float,
     budget_s: float,
     wanted: Wanted,
+    seed: int | None = None,
 ) -> int:
     """Hold two specifications or two finished runs against each other."""
     folders = [Path(text) for text in (base, candidate)]
     if all((folder / RECORDS).is_file() for folder in folders):
-        return _compare_stored(*folders, most=max_regression, wanted=wanted)
+        return _compare_stored(*folders, max_regression=max_regression, wanted=wanted)
     asked = Comparison.of_specs(
         base,
         candidate,
@@ -70,7 +76,8 @@ def compare(
         threads=threads,
         chunk_samples=chunk_samples,
         budget_s=budget_s,
-        most=max_regression,
+        max_regression=max_regression,
+        seed=seed,
     )
     return _run(asked, wanted)
 
@@ -78,31 +85,44 @@ def compare(
 def _run(asked: Comparison, wanted: Wanted) -> int:
     with progress_on_stderr() as progress:
         found = asked.run(progress)
-    return _tell(list(found.lines), asked.title, found.seconds, wanted)
+    notes = [
+        f"Measured for {found.seconds:.0f} s. `--seed {found.seed}` repeats the order of all turns."
+    ]
+    return _tell(found.rulings, asked.title, wanted, notes, seconds=found.seconds, seed=found.seed)
 
 
-def _compare_stored(base: Path, candidate: Path, *, most: float, wanted: Wanted) -> int:
+def _compare_stored(base: Path, candidate: Path, *, max_regression: float, wanted: Wanted) -> int:
     before, after = (read_summary(RunFolder(path)) for path in (base, candidate))
-    lines = stored.compare_runs(before, after, margin=MARGIN, most=most)
-    if not lines:
+    rulings = stored.compare_runs(before, after, margin=MARGIN, max_regression=max_regression)
+    if not rulings:
         raise InputError(f"{base} and {candidate}: no ratio was measured in both")
     notes = [stored.WHY_NO_ABSOLUTE]
     advisory = not stored.same_host(before.environment, after.environment)
     if advisory:
         notes.append("The hosts differ, so this is advice: measure both sides on one machine.")
-    status = _tell(lines, f"{candidate} against {base}", 0.0, wanted, notes)
+    status = _tell(rulings, f"{candidate} against {base}", wanted, notes)
     return INCONCLUSIVE if advisory and status == REGRESSION else status
 
 
 def _tell(
-    lines: list[Ruling], title: str, seconds: float, wanted: Wanted, notes: Sequence[str] = ()
+    rulings: Sequence[Ruling],
+    title: str,
+    wanted: Wanted,
+    notes: Sequence[str],
+    *,
+    seconds: float = 0.0,
+    seed: int | None = None,
 ) -> int:
-    text = report.markdown(lines, title=title, notes=notes)
-    print(text)
+    """Print what was found, write it where it is wanted, and return the exit status."""
+    text = report.markdown(rulings, title=title, notes=notes)
+    if wanted.json:
+        print(report.as_json(rulings, title=title, seconds=seconds, seed=seed), end="")
+    else:
+        print(text)
     if wanted.github_summary:
         append_to_step_summary(text)
     writers: list[tuple[Path | None, Callable[[], str]]] = [
-        (wanted.junit, lambda: report.junit(lines, title=title, seconds=seconds)),
+        (wanted.junit, lambda: report.junit(rulings, title=title, seconds=seconds)),
         (wanted.comment, lambda: text),
     ]
     for path, write in writers:
@@ -113,4 +133,4 @@ def _tell(
             except OSError as error:
                 raise InputError(f"{path}: cannot write here ({error.strerror})") from error
             print(path, file=sys.stderr)
-    return STATUS[overall(lines)]
+    return STATUS[overall(rulings)]

@@ -16,6 +16,7 @@ from bench.commands.report import read_summary, to_json, write_page
 from bench.embed import audio_input, trial_check
 from bench.machine import environment
 from bench.measure.runner import Runner
+from bench.measure.schedule import draw_seed
 from bench.measure.session import RunContext
 from bench.models import homes
 from bench.models.names import default_form
@@ -138,10 +139,12 @@ def measure(
     if plan.trials is not None:
         trial_check.check_covered(plan.trials, [source.name for source in checked.sources])
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
+    seed = draw_seed() if plan.seed is None else plan.seed
     host = environment.describe_host(
         audio=[source.name for source in checked.sources],
         audio_s=checked.audio_s,
         weights=_weights(resolved),
+        seed=seed,
     )
     if plan.trials is not None:
         folder.write(TRIALS, plan.trials.read_text(encoding="utf-8-sig"))
@@ -153,7 +156,7 @@ def measure(
                 folder=folder,
                 sources=tuple(checked.sources),
                 progress=progress,
-                seed=plan.seed,
+                seed=seed,
                 timeout_s=plan.timeout_s,
                 precision=plan.precision,
             )

@@ -17,7 +17,7 @@ from engines import registry
 from engines.protocol import EngineError
 
 #: A time may grow by this share unproved; an RTF's interval must stay under the other to pass.
-MARGIN, MOST = 0.02, 0.05
+MARGIN, MAX_REGRESSION = 0.02, 0.05
 SPEC = re.compile(
     r"(?P<engine>[\w.-]+(?:\[[^\]]*\])?)(?:@(?P<version>[\w.+!-]+))?(?::(?P<model>.+))?"
 )
@@ -52,7 +52,7 @@ class Baseline(Axes):
     sha256: str | None = None
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("steady",)
     margin: Annotated[float, Field(ge=0, lt=1)] = MARGIN
-    max_regression: Annotated[float, Field(gt=0, lt=1)] = MOST
+    max_regression: Annotated[float, Field(gt=0, lt=1)] = MAX_REGRESSION
 
     @property
     def side(self) -> Side:

@@ -11,6 +11,7 @@ from bench.gate import measure, sides
 from bench.gate.baseline import MARGIN, Baseline, Side
 from bench.gate.measure import Found, Sides
 from bench.gate.verdict import criteria
+from bench.measure.schedule import draw_seed
 from bench.measure.session import Progress, RunContext
 from bench.models import homes, names
 from bench.models.resolve import Asked, resolve
@@ -21,28 +22,38 @@ from bench.plan.sweep import Plan, expand
 from bench.results.cells import Cell
 from bench.results.store import RunFolder
 
+#: Short ones make short slots, so that a session of a large model is over soon.
+UTTERANCES = 4
+
 
 @dataclass(frozen=True)
 class Comparison:
     """What is asked: cells, what each is held against, and how much slower it may be.
 
-    `margin` is the share under which nothing is called slower, `most` the one under which an RTF's
-    interval must stay to pass; `budget_s` seconds of measuring may be spent.
+    `margin` is the share under which nothing is called slower, `max_regression` the one under which
+    an RTF's interval must stay to pass; measuring may take `budget_s`, the start of its processes
+    included. The seed is drawn where none is given: a fixed one would favour the same side always.
     """
 
     title: str
     cells: Sequence[Cell]
     baseline: Side
     candidate: Side
-    most: float
+    max_regression: float
     budget_s: float
     margin: float = MARGIN
+    seed: int | None = None
 
     @classmethod
     def with_baseline(
-        cls, held: Baseline, *, budget_s: float, most: float | None = None
+        cls,
+        held: Baseline,
+        *,
+        budget_s: float,
+        max_regression: float | None = None,
+        seed: int | None = None,
     ) -> "Comparison":
-        """Hold what is installed against a baseline; `most` replaces the baseline's own.
+        """Hold what is installed against a baseline; `max_regression` replaces the baseline's own.
 
         Raises:
             InputError: a cell of the baseline cannot be.
@@ -53,9 +64,10 @@ class Comparison:
             cells=expand(plan, names.default_form),
             baseline=held.side,
             candidate=Side(),
-            most=held.max_regression if most is None else most,
+            max_regression=held.max_regression if max_regression is None else max_regression,
             budget_s=budget_s,
             margin=held.margin,
+            seed=seed,
         )
 
     @classmethod
@@ -68,7 +80,8 @@ class Comparison:
         threads: int,
         chunk_samples: int,
         budget_s: float,
-        most: float,
+        max_regression: float,
+        seed: int | None = None,
     ) -> "Comparison":
         """Hold two specifications against each other, such as `mnn@3.6.0` and `mnn`.
 
@@ -83,8 +96,9 @@ class Comparison:
             cells=expand(plan, names.default_form)[:1],
             baseline=first,
             candidate=second,
-            most=most,
+            max_regression=max_regression,
             budget_s=budget_s,
+            seed=seed,
         )
 
     def run(self, progress: Progress) -> Found:
@@ -93,18 +107,18 @@ class Comparison:
         Raises:
             InputError: a side cannot be prepared.
         """
-        sources = tuple(audio_input.check_audio(()).sources)
+        sources = audio_input.shortest(UTTERANCES)
         with TemporaryDirectory(prefix="rtfbench-gate-") as scratch:
             context = RunContext(
                 folder=RunFolder.create(Path(scratch), overwrite=False, resume=False),
                 sources=sources,
                 progress=progress,
-                precision=self.margin,
+                seed=draw_seed() if self.seed is None else self.seed,
             )
             return measure.run(
                 [self._sides(cell, context) for cell in self.cells],
                 context,
-                criteria(margin=self.margin, most=self.most),
+                criteria(margin=self.margin, max_regression=self.max_regression),
                 budget_s=self.budget_s,
             )
 
@@ -112,7 +126,9 @@ class Comparison:
         """Prepare both sides of a cell."""
         phase = context.progress.phase
         base, candidate = self.baseline, self.candidate
-        name = f"{cell.model}, {candidate.engine or cell.engine_label}, {cell.threads} thr"
+        file = candidate.model or base.model
+        model = file.name if file else cell.model
+        name = f"{model}, {candidate.engine or cell.engine_label}, {cell.threads} thr"
         return Sides(
             name=f"{name}, {cell.chunk_samples}, {cell.protocol}",
             candidate=_prepared(cell, candidate, context),

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.base.child import Interpreter
-from bench.gate.verdict import Answer, Criterion, Pair, Ruling, judge, suspects, undecided
+from bench.gate.verdict import Answer, Criterion, Pair, Ruling, judge, undecided
 from bench.measure.group import GHOST, Group
 from bench.measure.job import Job
 from bench.measure.session import RunContext
 from bench.models.workload import Prepared
-from bench.results.contrasts import estimate_ratio
+from bench.results.sequential import LOOKS
 from bench.results.store import CellData
 
 BASELINE = "baseline"
-SESSIONS = 6
-#: What may grow by this much at most, being no time but a size.
-MOST_SIZE = {"peak RSS": 0.10, "model size": 0.05}
+#: By how much what is no time but a size may grow.
+MAX_GROWTH = {"peak RSS": 0.10, "model size": 0.05}
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,16 @@ class Sides:
 
 @dataclass(frozen=True)
 class Found:
-    """What a gate found, and what it rests on: the candidates' records, a cell each."""
+    """What a gate found, and what it rests on: the candidates' records, a cell each.
 
-    lines: tuple[Ruling, ...]
+    `seconds` is how long measuring took, the start of every session included; `seed` is that of
+    all orders.
+    """
+
+    rulings: tuple[Ruling, ...]
     seconds: float
     candidates: tuple[CellData, ...]
+    seed: int
 
 
 class GatedCell:
@@ -45,9 +49,18 @@ class GatedCell:
         self.name = sides.name
         self.baseline = Job.of(sides.baseline, sides.baseline_python).replica(BASELINE)
         self.candidate = Job.of(sides.candidate, sides.candidate_python)
-        self.group = Group([self.baseline, self.candidate], context)
-        #: Criterion -> the number of sessions after which it looked slower.
-        self.found_at: dict[str, int] = {}
+        self._group = Group([self.baseline, self.candidate], context)
+        self._took_s = 0.0
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions were measured."""
+        return self._group.sessions
+
+    @property
+    def session_s(self) -> float:
+        """How long a session takes; the first proves threads and weighs memory, so it is long."""
+        return self._took_s
 
     @property
     def failure(self) -> Ruling | None:
@@ -60,95 +73,78 @@ class GatedCell:
                 return Ruling(self.name, "parity" if wrong else side, answer, why=outcome.reason)
         return None
 
-    def clean(self) -> bool:
-        """Whether the baseline's ratio to its ghost holds 1."""
-        ghost = next((job for job in self.group.jobs if job.cell.replica == GHOST), None)
-        if ghost is None:
-            return False
-        estimate = estimate_ratio(ghost.data, self.baseline.data, alpha=0.01)
-        return (
-            estimate is not None
-            and estimate.interval is not None
-            and estimate.interval[0] <= 1 <= estimate.interval[1]
-        )
+    def measure_session(self) -> None:
+        """Measure one more session of fresh processes."""
+        self._took_s = self._group.measure_session()
 
-    def remember(self, lines: Sequence[Ruling]) -> None:
-        """Note what looks slower for the first time: the sessions from here on confirm it."""
-        for line in suspects(lines):
-            if line.cell == self.name:
-                self.found_at.setdefault(line.criterion, self.group.sessions)
+    def pair(self) -> Pair:
+        """Return what is measured so far."""
+        ghosts = [job.data for job in self._group.jobs if job.cell.replica == GHOST]
+        ghost = ghosts[0] if ghosts else CellData(self.baseline.data.declaration)
+        data = (self.candidate.data, self.baseline.data)
+        return Pair(self.name, *data, ghost, self.session_s)
 
     def sizes(self) -> list[Ruling]:
         """Compare what is no time: memory and the model file."""
         found = {
-            "peak RSS": (
-                _peak(self.candidate),
-                _peak(self.baseline),
-            ),
+            "peak RSS": (_peak(self.candidate), _peak(self.baseline)),
             "model size": (
                 self.candidate.data.declaration.artifact_bytes,
                 self.baseline.data.declaration.artifact_bytes,
             ),
         }
-        return [
-            _size_line(self.name, what, *values, most=MOST_SIZE[what])
-            for what, values in found.items()
-        ]
+        return [_size_ruling(self.name, what, *values) for what, values in found.items()]
 
 
 def run(
     sides: Sequence[Sides], context: RunContext, criteria: Sequence[Criterion], *, budget_s: float
 ) -> Found:
-    """Return the lines of every cell.
+    """Return the rulings of every cell.
 
-    A cell that is not decided, or that looks slower and is to be confirmed, gets as many fresh
-    sessions again. That goes on until all is decided or the budget is spent. Each round takes half
-    of what is left, so that what it finds can be confirmed.
+    Cells that are not decided get a session each, in turns, until all are or the next session does
+    not fit what is left of the budget. The first session of each is measured whatever it takes.
     """
     measured = [GatedCell(each, context) for each in sides]
-    spent_s = 0.0
-    for index, each in enumerate(measured):
-        share_s = (budget_s / 2 - spent_s) / (len(measured) - index)
-        spent_s += each.group.measure_first(
-            share_s=max(share_s, 1.0), longest_s=share_s, sessions=SESSIONS
-        )
+    began_s = context.clock()
     while True:
-        lines = _judge(measured, criteria)
-        context.progress.advance(min(spent_s / budget_s, 1.0))
-        waiting = set(undecided(lines))
-        wanted = [each for each in measured if each.name in waiting and each.failure is None]
-        for each in wanted:
-            each.remember(lines)
-        took_s = 0.0
-        for index, each in enumerate(wanted):
-            share_s = ((budget_s - spent_s) / 2 - took_s) / (len(wanted) - index)
-            took_s += each.group.measure_more(share_s, sessions=SESSIONS)
-        spent_s += took_s
-        if not took_s:
-            return Found(tuple(lines), spent_s, tuple(each.candidate.data for each in measured))
+        rulings = _judge(measured, criteria, budget_s)
+        waiting = set(undecided(rulings))
+        more = False
+        for each in measured:
+            if each.name not in waiting or each.failure or each.sessions >= LOOKS[-1]:
+                continue
+            left_s = budget_s - (context.clock() - began_s)
+            if each.session_s <= left_s or not each.sessions:
+                each.measure_session()
+                more = True
+            spent_s = context.clock() - began_s
+            context.progress.advance(min(spent_s / budget_s, 1.0))
+        if not more:
+            candidates = tuple(each.candidate.data for each in measured)
+            return Found(tuple(rulings), context.clock() - began_s, candidates, context.seed)
 
 
-def _judge(measured: Sequence[GatedCell], criteria: Sequence[Criterion]) -> list[Ruling]:
+def _judge(
+    measured: Sequence[GatedCell], criteria: Sequence[Criterion], budget_s: float
+) -> list[Ruling]:
     running = [each for each in measured if each.failure is None]
-    lines = judge(
-        [Pair(m.name, m.candidate.data, m.baseline.data, m.clean(), m.found_at) for m in running],
-        criteria,
-    )
-    lines += [line for each in running for line in each.sizes()]
-    return [*(each.failure for each in measured if each.failure is not None), *lines]
+    rulings = judge([each.pair() for each in running], criteria, budget_s=budget_s)
+    rulings += [ruling for each in running for ruling in each.sizes()]
+    return [*(each.failure for each in measured if each.failure is not None), *rulings]
 
 
 def _peak(job: Job) -> int | None:
     return job.data.outcome.peak_rss_bytes if job.data.outcome else None
 
 
-def _size_line(
-    name: str, what: str, candidate: int | None, baseline: int | None, *, most: float
-) -> Ruling:
+def _size_ruling(name: str, what: str, candidate: int | None, baseline: int | None) -> Ruling:
     """Judge a size: it is the same every time, so the limit itself decides."""
+    limit = MAX_GROWTH[what]
     if not candidate or not baseline:
-        return Ruling(name, what, "pass", why="not known")
+        return Ruling(name, what, "pass", limit=limit, why="not judged: it is not known")
     ratio = candidate / baseline
-    if ratio > 1 + most:
-        return Ruling(name, what, "regression", ratio, why=f"larger by more than {most:.0%}")
-    return Ruling(name, what, "pass", ratio)
+    if ratio > 1 + limit:
+        return Ruling(
+            name, what, "regression", ratio, limit=limit, why=f"larger by over {limit:.0%}"
+        )
+    return Ruling(name, what, "pass", ratio, limit=limit, why="a size has no interval")

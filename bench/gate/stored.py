@@ -31,20 +31,22 @@ def same_host(first: Environment, second: Environment) -> bool:
     return fingerprint(first) == fingerprint(second)
 
 
-def compare_runs(base: Summary, candidate: Summary, *, margin: float, most: float) -> list[Ruling]:
-    """Return a line for every ratio that both runs have."""
+def compare_runs(
+    base: Summary, candidate: Summary, *, margin: float, max_regression: float
+) -> list[Ruling]:
+    """Return a ruling for every ratio that both runs have."""
     extra = BETWEEN_HOURS if same_host(base.environment, candidate.environment) else BETWEEN_HOSTS
     old = {_key(ratio): ratio for ratio in base.ratios}
-    return list(_lines(old, candidate, extra=extra, margin=margin, most=most))
+    return list(_rulings(old, candidate, extra=extra, margin=margin, max_regression=max_regression))
 
 
-def _lines(
+def _rulings(
     old: dict[tuple[object, ...], Ratio],
     candidate: Summary,
     *,
     extra: float,
     margin: float,
-    most: float,
+    max_regression: float,
 ) -> Iterator[Ruling]:
     for ratio in candidate.ratios:
         before = old.get(_key(ratio))
@@ -57,20 +59,28 @@ def _lines(
         what = f"× {ratio.reference}"
         change = ratio.ratio / before.ratio
         if before.ci95 is None or ratio.ci95 is None:
-            yield Ruling(name, what, "inconclusive", change, why="a run has no interval")
+            yield Ruling(
+                name,
+                what,
+                "inconclusive",
+                change,
+                limit=max_regression,
+                why="not judged: a run has no interval",
+            )
             continue
         half = math.sqrt(
             sum((math.log(ci[1] / ci[0]) / 2) ** 2 for ci in (before.ci95, ratio.ci95))
             + (1.96 * extra) ** 2
         )
         interval = (change * math.exp(-half), change * math.exp(half))
-        yield Ruling(name, what, _answer(interval, margin, most), change, interval)
+        answer = _answer(interval, margin, max_regression)
+        yield Ruling(name, what, answer, change, interval, max_regression)
 
 
-def _answer(interval: tuple[float, float], margin: float, most: float) -> Answer:
+def _answer(interval: tuple[float, float], margin: float, max_regression: float) -> Answer:
     if interval[0] > 1 + margin:
         return "regression"
-    return "pass" if interval[1] <= 1 + most else "inconclusive"
+    return "pass" if interval[1] <= 1 + max_regression else "inconclusive"
 
 
 def _key(ratio: Ratio) -> tuple[object, ...]:

@@ -1,63 +1,76 @@
-"""Pass, regression or inconclusive (pure)."""
+"""Pass, regression or inconclusive, criterion by criterion (pure).
+
+What is gated are times, as ratios of candidate to baseline that were measured in turns. A cell's
+sessions give the ratio, and with those of cells that compare the same engines its spread; the rule
+in `bench.results.sequential` decides after each look.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from bench.results.contrasts import PartNs, contrasts
+from bench.results.contrasts import PartNs, contrasts_by_session
 from bench.results.lines import Record
-from bench.results.stats import Interval, clustered_signed_rank_p, holm, ratio_estimate
+from bench.results.moderated import SessionValues, prior_spread, session_values
+from bench.results.sequential import LOOKS, Decision, alpha_of, decide, sessions_needed
+from bench.results.stats import Interval
 from bench.results.store import CellData
 
 Answer = Literal["pass", "regression", "inconclusive"]
-
-#: How often a difference under the margin may look like one over it, over all cells together, in
-#: each criterion. Rank sums of six short sessions cannot prove much more, however slow a side is.
-ALPHA = 0.01
-#: The same for the confirmation in fresh sessions, which only what was found first gets.
-ALPHA_CONFIRMED = 0.05
-UNCONFIRMED = "slower at first, not confirmed: more budget"
 
 
 @dataclass(frozen=True)
 class Criterion:
     """One time that is gated.
 
-    A ratio over 1 + `margin` is a regression once it is proved; `most` is what the interval must
-    stay under to pass, None where anything that is no regression passes.
+    A ratio over 1 + `margin` is a regression once it is proved; `max_regression` is what the
+    interval must stay under to pass, None where anything that is no regression passes.
     """
 
     name: str
     part_ns: PartNs
     margin: float
-    most: float | None
+    max_regression: float | None
     a_session: bool = False
+
+    @property
+    def limit(self) -> float:
+        """The share that a reader is told: the one that has to be ruled out, else the margin."""
+        return self.margin if self.max_regression is None else self.max_regression
 
 
 @dataclass(frozen=True)
 class Ruling:
-    """What was found of one criterion of one cell."""
+    """What was found of one criterion of one cell.
+
+    `limit` is a share, `interval` that of the ratio; one that is None was not judged, and `why`
+    says the reason.
+    """
 
     cell: str
     criterion: str
     answer: Answer
     ratio: float | None = None
     interval: Interval | None = None
-    p: float | None = None
+    limit: float | None = None
+    sessions: int | None = None
+    df: float | None = None
     why: str = ""
 
 
-def criteria(*, margin: float, most: float) -> tuple[Criterion, ...]:
+def criteria(*, margin: float, max_regression: float) -> tuple[Criterion, ...]:
     """Return what is gated of a cell's times.
 
     Args:
         margin: share by which the processing time may grow unproved.
-        most: share under which its interval must stay.
+        max_regression: share under which its interval must stay.
     """
     return (
-        Criterion("RTF", lambda r: r.processing_ns, margin, most),
-        Criterion("front end", lambda r: r.frontend_ns, max(margin, 0.05), max(most, 0.10)),
+        Criterion("RTF", lambda r: r.processing_ns, margin, max_regression),
+        Criterion(
+            "front end", lambda r: r.frontend_ns, max(margin, 0.05), max(max_regression, 0.10)
+        ),
         Criterion("harness", _own_ns, 0.25, 0.50),
         Criterion("load", lambda r: r.load_ns, 0.25, None, a_session=True),
         Criterion("first chunk", lambda r: r.first_chunk_ns, 0.25, None, a_session=True),
@@ -68,89 +81,150 @@ def _own_ns(record: Record) -> int:
     return record.processing_ns - record.frontend_ns - record.engine_ns
 
 
-def session_contrasts(
-    criterion: Criterion, candidate: CellData, baseline: CellData
-) -> list[list[float]]:
-    """Return log(candidate / baseline), a list a session."""
-    found = contrasts(candidate, baseline, part_ns=criterion.part_ns)
-    # What happens once a session has one value in it, however many blocks repeat it.
-    return [session[:1] for session in found] if criterion.a_session else found
-
-
 @dataclass(frozen=True)
 class Pair:
-    """A cell's two sides as far as they are measured.
+    """A cell's two sides as far as they are measured, and the baseline's ghost.
 
-    `clean` says whether the baseline's ratio to its ghost holds 1. `found_at` names the criteria
-    that looked slower, and after how many sessions: those that follow confirm it or do not.
+    `session_s` is how long a session of the cell takes, starting included.
     """
 
     name: str
     candidate: CellData
     baseline: CellData
-    clean: bool
-    found_at: Mapping[str, int] = field(default_factory=dict)
+    ghost: CellData
+    session_s: float = 0.0
+
+    @property
+    def stratum(self) -> tuple[object, ...]:
+        """What cells have in common whose sessions differ alike: engines, forms and protocol."""
+        sides = [
+            (each.cell.engine_label, each.cell.form) for each in (self.candidate, self.baseline)
+        ]
+        return (self.candidate.cell.protocol, *sides)
+
+    @property
+    def prior(self) -> float:
+        """How much sessions of the cell are assumed to differ."""
+        protocol = self.candidate.cell.protocol
+        cells = (self.candidate.cell, self.baseline.cell)
+        return max(prior_spread(protocol=protocol, form=cell.form) for cell in cells)
 
 
-def judge(pairs: Sequence[Pair], criteria: Sequence[Criterion]) -> list[Ruling]:
-    """Judge every criterion of every cell; its tests are adjusted for there being many (Holm)."""
-    lines = [_judge_all(criterion, pairs) for criterion in criteria]
-    return [line for of_pair in zip(*lines, strict=True) for line in of_pair]
-
-
-def _judge_all(criterion: Criterion, pairs: Sequence[Pair]) -> list[Ruling]:
-    """Judge one criterion of every cell."""
-    logs = [session_contrasts(criterion, pair.candidate, pair.baseline) for pair in pairs]
-    first = [x[: pair.found_at.get(criterion.name)] for pair, x in zip(pairs, logs, strict=True)]
-    p_values = holm([clustered_signed_rank_p(x, math.log1p(criterion.margin)) for x in first])
-    return [
-        _line(pair, criterion, x, p=p) for pair, x, p in zip(pairs, logs, p_values, strict=True)
+def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
+    """Return a criterion's values of every session in which all three have a complete block."""
+    part = criterion.part_ns
+    found = [
+        contrasts_by_session(pair.candidate, pair.baseline, part_ns=part),
+        contrasts_by_session(pair.candidate, pair.ghost, part_ns=part),
+        contrasts_by_session(pair.ghost, pair.baseline, part_ns=part),
     ]
+    shared = sorted(set.intersection(*(set(each) for each in found)))
+    # What happens once a session has one value in it, however many blocks repeat it.
+    blocks = 1 if criterion.a_session else None
+    return session_values(*([each[number][:blocks] for number in shared] for each in found))
 
 
-def suspects(lines: Sequence[Ruling]) -> list[Ruling]:
-    """Return what may be slower: fresh sessions are to confirm it."""
-    return [line for line in lines if line.p is not None and line.p <= ALPHA]
+def judge(pairs: Sequence[Pair], criteria: Sequence[Criterion], *, budget_s: float) -> list[Ruling]:
+    """Judge every criterion of every cell.
+
+    Args:
+        pairs: the cells.
+        criteria: what is gated of each.
+        budget_s: what may be spent, for the sentence that says how much would decide.
+    """
+    by_criterion = [_judge_all(criterion, pairs, budget_s) for criterion in criteria]
+    return [ruling for of_pair in zip(*by_criterion, strict=True) for ruling in of_pair]
 
 
-def undecided(lines: Sequence[Ruling]) -> list[str]:
+def _judge_all(criterion: Criterion, pairs: Sequence[Pair], budget_s: float) -> list[Ruling]:
+    """Judge one criterion of every cell; the cells of a stratum tell of each other's spread."""
+    values = [_at_look(values_of(criterion, pair)) for pair in pairs]
+    rulings = []
+    for pair, own in zip(pairs, values, strict=True):
+        others = [
+            each
+            for other, each in zip(pairs, values, strict=True)
+            if other is not pair and other.stratum == pair.stratum
+        ]
+        rulings.append(_rule(criterion, pair, own, others, cells=len(pairs), budget_s=budget_s))
+    return rulings
+
+
+def _at_look(values: SessionValues) -> SessionValues:
+    """Return the sessions up to the last look."""
+    looks = [look for look in LOOKS if look <= len(values.u)]
+    count = looks[-1] if looks else len(values.u)
+    return SessionValues(values.u[:count], values.v[:count])
+
+
+def _rule(
+    criterion: Criterion,
+    pair: Pair,
+    values: SessionValues,
+    others: Sequence[SessionValues],
+    *,
+    cells: int,
+    budget_s: float,
+) -> Ruling:
+    margin, limit = criterion.margin, criterion.max_regression
+    prior, alpha = pair.prior, alpha_of(criterion.name)
+    found = decide(
+        values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
+    )
+    if found is None:
+        sessions = len(values.u)
+        ratio = math.exp(values.u[0]) if values.u else None
+        counted = "one session was" if sessions == 1 else "no session was"
+        return Ruling(
+            pair.name,
+            criterion.name,
+            "inconclusive",
+            ratio,
+            limit=criterion.limit,
+            sessions=sessions,
+            why=f"not judged: {counted} measured, and it takes two: a larger --budget",
+        )
+    needed = None
+    if found.answer == "inconclusive":
+        needed = sessions_needed(
+            values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
+        )
+    return Ruling(
+        pair.name,
+        criterion.name,
+        found.answer,
+        found.ratio,
+        found.ci95,
+        criterion.limit,
+        found.sessions,
+        found.df,
+        _why(criterion, pair, found, needed, budget_s),
+    )
+
+
+def _why(
+    criterion: Criterion, pair: Pair, found: Decision, needed: int | None, budget_s: float
+) -> str:
+    """Say what proves a regression, or what would decide."""
+    if found.answer == "regression":
+        return f"slower by more than {criterion.margin:.0%}"
+    if found.answer == "pass":
+        return "" if criterion.max_regression else "no more than an alarm was asked for"
+    off = f"the baseline differs from itself by {math.expm1(found.off):.1%}; " if found.off else ""
+    if needed is None:
+        return f"{off}no budget would decide here: a quieter machine"
+    more = pair.session_s * max(needed - found.sessions, 1)
+    return f"{off}undecided: about --budget {math.ceil(budget_s + 1.2 * more)} would decide"
+
+
+def undecided(rulings: Sequence[Ruling]) -> list[str]:
     """Return the cells that more sessions may decide."""
-    return list(dict.fromkeys(line.cell for line in lines if line.answer == "inconclusive"))
+    return list(dict.fromkeys(each.cell for each in rulings if each.answer == "inconclusive"))
 
 
-def overall(lines: Sequence[Ruling]) -> Answer:
-    """Return the answer for all lines together."""
-    answers = {line.answer for line in lines}
+def overall(rulings: Sequence[Ruling]) -> Answer:
+    """Return the answer for all rulings together."""
+    answers = {each.answer for each in rulings}
     if "regression" in answers:
         return "regression"
-    return "inconclusive" if "inconclusive" in answers or not lines else "pass"
-
-
-def _line(pair: Pair, criterion: Criterion, logs: Sequence[Sequence[float]], *, p: float) -> Ruling:
-    estimate = ratio_estimate(logs)
-    if estimate is None:
-        return Ruling(pair.name, criterion.name, "inconclusive", why="nothing was measured")
-
-    def line(answer: Answer, why: str = "") -> Ruling:
-        return Ruling(pair.name, criterion.name, answer, estimate.ratio, estimate.interval, p, why)
-
-    if p <= ALPHA:
-        if not pair.clean:
-            return line("inconclusive", "the baseline differs from itself: a quieter machine")
-        fresh = logs[pair.found_at.get(criterion.name, len(logs)) :]
-        if not fresh:
-            return line("inconclusive", UNCONFIRMED)
-        if clustered_signed_rank_p(fresh, math.log1p(criterion.margin)) <= ALPHA_CONFIRMED:
-            return line("regression", f"slower by more than {criterion.margin:.0%}, confirmed")
-        # Fresh sessions do not find it again: it was luck, and the interval over all decides.
-    if criterion.most is None:
-        return line("pass")
-    if estimate.interval is None:
-        return line("inconclusive", "too few sessions: more budget")
-    if estimate.interval[1] <= 1 + criterion.most:
-        return line("pass")
-    if p <= ALPHA:
-        return line("inconclusive", UNCONFIRMED)
-    if estimate.ratio > 1 + criterion.margin:
-        return line("inconclusive", "perhaps slower: more budget")
-    return line("inconclusive", "the interval is too wide: more budget or a quieter machine")
+    return "inconclusive" if "inconclusive" in answers or not rulings else "pass"

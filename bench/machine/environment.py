@@ -19,13 +19,16 @@ def usable_cores() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
-def describe_host(*, audio: Iterable[str], audio_s: float, weights: str) -> Environment:
+def describe_host(
+    *, audio: Iterable[str], audio_s: float, weights: str, seed: int | None = None
+) -> Environment:
     """Return the environment as it is now.
 
     Args:
         audio: the utterances' names.
         audio_s: their summed duration in seconds.
         weights: where the models' weights come from, in words.
+        seed: of the order of turns.
     """
     return Environment(
         rtfbench=version("rtfbench"),
@@ -41,6 +44,7 @@ def describe_host(*, audio: Iterable[str], audio_s: float, weights: str) -> Envi
         audio=tuple(audio),
         audio_s=round(audio_s, 3),
         weights=weights,
+        seed=seed,
     )
 
 

@@ -1,6 +1,6 @@
 """One comparison: the cells of a group take turns, session after session, until it is decided."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from bench.measure import schedule
@@ -108,6 +108,28 @@ class Group:
             self._end_ok()
         return took_s
 
+    def measure_session(self) -> float:
+        """Measure one session with short slots, as long as it takes to start.
+
+        Returns:
+            The seconds that it took, starting included.
+        """
+        clock = self._context.clock
+        began_s = clock()
+        with ExitStack() as stack:
+            session = MeasuringSession(self._sessions, self._context, stack)
+            if self._wants_ghost and not self._sessions:
+                self._add_ghost()
+            session.start(self.running)
+            if self.running:
+                if not self._portions:
+                    self._cut_slots(session, schedule.short_slot_chunks)
+                cycle_s = self._block_s * self._cycle
+                cycles = schedule.blocks_beside(clock() - began_s, cycle_s=cycle_s)
+                self._measure(session, cycles * self._cycle)
+        self._end_ok()
+        return clock() - began_s
+
     def interrupt(self) -> None:
         """End what was cut short; what has come to a look stays."""
         for job in self.running:
@@ -131,10 +153,7 @@ class Group:
         self, session: MeasuringSession, share_s: float, longest_s: float, sessions: int
     ) -> None:
         """Split the utterances into slots, and declare sessions, blocks and looks."""
-        known = [job.ready for job in self.running if job.ready is not None]
-        slowest_s = max(ready.chunk_ns for ready in known) / 1e9
-        self._portions = schedule.portions(session.chunks, chunk_s=slowest_s)
-        self._block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+        self._cut_slots(session, schedule.slot_chunks)
         self._course = schedule.plan_course(
             budget_s=share_s,
             block_s=self._block_s,
@@ -154,6 +173,13 @@ class Group:
             job.data.course = line
         self._context.folder.append(line)
 
+    def _cut_slots(self, session: MeasuringSession, chunks_of: Callable[[float], float]) -> None:
+        """Split the utterances into slots by how long a chunk takes in the slowest cell."""
+        known = [job.ready for job in self.running if job.ready is not None]
+        slowest_s = max(ready.chunk_ns for ready in known) / 1e9
+        self._portions = schedule.portions(session.chunks, wanted=chunks_of(slowest_s))
+        self._block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+
     def _slot_s(self, ready: Ready, chunks: Mapping[str, int]) -> float:
         """Return how long a slot takes about."""
         slot_chunks = sum(chunks.values()) / len(self._portions) + 1
@@ -172,8 +198,9 @@ class Group:
 
     def _measure(self, session: MeasuringSession, blocks: int | None = None) -> float:
         """Return the seconds that the blocks of a session took."""
-        assert self._course is not None
-        blocks = blocks or self._course.blocks
+        if blocks is None:
+            assert self._course is not None
+            blocks = self._course.blocks
         cell, clock = self.jobs[0].cell, self._context.clock
         began_s = clock()
         for block in range(blocks):

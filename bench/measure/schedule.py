@@ -18,12 +18,21 @@ from bench.results.stats import ALPHA_PER_LOOK
 SLOT_S = 0.3
 #: A slot has at least this many chunks to the one untimed chunk that begins it.
 CHUNKS_PER_SLOT = 10
+#: Chunks of this many seconds are large; of those, a short slot has this many.
+LARGE_CHUNK_S, SHORT_SLOT = 0.03, 4.0
+#: A session that takes long to start has this many cycles of blocks at most.
+MOST_CYCLES = 8
 #: Looks come at the first number of sessions and at its doublings, this many in all at most.
 MOST_LOOKS = 3
 #: Further looks are declared when their sessions can have this many blocks each.
 BLOCKS_PER_SESSION = 4
 #: Stopping early at fewer sessions than this cannot be paid for.
 SESSIONS_FOR_LOOKS = 6
+
+
+def draw_seed() -> int:
+    """Return a seed for a run that was given none: what an order favours averages out over runs."""
+    return random.SystemRandom().randrange(10**6)
 
 
 class Turn(NamedTuple):
@@ -44,17 +53,35 @@ def block_turns(
         yield Turn(block, position, cell_id)
 
 
-def portions(chunks: Mapping[str, int], *, chunk_s: float) -> list[tuple[str, ...]]:
+def slot_chunks(chunk_s: float) -> float:
+    """Return how many chunks a slot should have, of so many seconds each."""
+    return max(SLOT_S / chunk_s, CHUNKS_PER_SLOT)
+
+
+def short_slot_chunks(chunk_s: float) -> float:
+    """Return the same where answers are wanted soon: a few large chunks outweigh a switch."""
+    return SHORT_SLOT if chunk_s >= LARGE_CHUNK_S else slot_chunks(chunk_s)
+
+
+def blocks_beside(loading_s: float, *, cycle_s: float) -> int:
+    """Return how many cycles of blocks a session should have, given what it costs to start it.
+
+    Blocks average out the noise within a session, sessions the luck between them. With about as
+    much of either, the time is spent best when both cost about the same.
+    """
+    return max(1, min(MOST_CYCLES, round(loading_s / cycle_s)))
+
+
+def portions(chunks: Mapping[str, int], *, wanted: float) -> list[tuple[str, ...]]:
     """Split utterances into portions that fill a slot each, as evenly as whole utterances allow.
 
     Args:
         chunks: utterance -> number of chunks.
-        chunk_s: how long a chunk takes in the slowest cell, in seconds.
+        wanted: how many chunks a portion should have.
 
     Returns:
         Names of utterances; each is in one portion.
     """
-    wanted = max(SLOT_S / chunk_s, CHUNKS_PER_SLOT)
     count = max(1, min(len(chunks), round(sum(chunks.values()) / wanted)))
     filled: list[list[str]] = [[] for _ in range(count)]
     # Longest first, each into the emptiest portion.

@@ -66,7 +66,8 @@ class Plan(Axes):
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     #: Measuring ends when every ratio's interval is this narrow, relative, to either side.
     precision: Annotated[float, Field(gt=0, lt=1)] = PRECISION
-    seed: int = 0
+    #: Of the order of turns; None draws one, so that what an order favours averages out.
+    seed: int | None = None
     input: str | None = None
     output: str | None = None
     reference: Path | None = None

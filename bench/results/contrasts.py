@@ -66,7 +66,14 @@ def ratio_of(cell: Cell, reference: Cell, estimate: RatioEstimate, precision: fl
 def contrasts(
     data: CellData, reference: CellData, *, part_ns: PartNs = lambda record: record.processing_ns
 ) -> list[list[float]]:
-    """Return log(time of the cell / time of the reference), a list a session.
+    """Return log(time of the cell / time of the reference), a list a session."""
+    return list(contrasts_by_session(data, reference, part_ns=part_ns).values())
+
+
+def contrasts_by_session(
+    data: CellData, reference: CellData, *, part_ns: PartNs = lambda record: record.processing_ns
+) -> dict[int, list[float]]:
+    """Return the same with each session's number.
 
     Args:
         data: the cell.
@@ -85,7 +92,7 @@ def contrasts(
         ours_ns = sum(sum(ours[block].values()) for block in blocks)
         theirs_ns = sum(sum(theirs[block].values()) for block in blocks)
         found.setdefault(blocks[0].session, []).append(math.log(ours_ns / theirs_ns))
-    return list(found.values())
+    return found
 
 
 def block_times(data: CellData, part_ns: PartNs) -> dict[Block, dict[str, float]]:

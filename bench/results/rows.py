@@ -25,6 +25,8 @@ class Environment(Value):
     audio: tuple[str, ...] = ()
     audio_s: float = 0.0
     weights: str = ""
+    #: Of the order of all turns; None in runs of before it was drawn.
+    seed: int | None = None
 
 
 class CellSummary(Condition):

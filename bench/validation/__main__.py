@@ -15,7 +15,7 @@ from typing import TypeVar
 from bench.base.cache import replacing
 from bench.base.values import Value
 from bench.embed import audio_input
-from bench.embed.audio_input import Source, read_source
+from bench.embed.audio_input import Source
 from bench.machine import environment
 from bench.measure.session import RunContext, Silent
 from bench.models.resolve import resolve
@@ -95,7 +95,7 @@ def _gates(arguments: argparse.Namespace) -> None:
     scenarios = [each for each in SCENARIOS if each.name.startswith(arguments.only)]
     wanted = whole_gate.order(scenarios)
     wanted = wanted[: round(arguments.share * len(wanted))]
-    sources = _shortest(GATE_UTTERANCES)
+    sources = audio_input.shortest(GATE_UTTERANCES)
     with kept.open("a", encoding="utf-8") as file:
         for index, (scenario, number) in enumerate(wanted):
             if (scenario.name, number) in done:
@@ -136,7 +136,7 @@ def _measure(kept: Path, short: Short, runs: int, cell: Cell) -> list[IntervalFi
     """Return the findings of so many runs, those of an earlier call included."""
     findings = _kept(kept, IntervalFinding)
     done = {finding.run for finding in findings}
-    sources = _shortest(UTTERANCES)
+    sources = audio_input.shortest(UTTERANCES)
     with kept.open("a", encoding="utf-8") as file:
         for number in range(runs):
             if number in done:
@@ -169,12 +169,6 @@ def _context(work: Path, sources: Sequence[Source], *, seed: int) -> RunContext:
     shutil.rmtree(run, ignore_errors=True)
     folder = RunFolder.create(run, overwrite=False, resume=False)
     return RunContext(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
-
-
-def _shortest(count: int) -> tuple[Source, ...]:
-    """Return the package's shortest utterances, so that a short run has a block a session."""
-    sources = audio_input.check_audio(()).sources
-    return tuple(sorted(sources, key=lambda source: read_source(source).duration_ns)[:count])
 
 
 def _host() -> str:

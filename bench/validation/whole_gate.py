@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from bench.base.values import Value
-from bench.gate.baseline import MARGIN, MOST
+from bench.gate.baseline import MARGIN, MAX_REGRESSION
 from bench.gate.measure import Sides, run
 from bench.gate.verdict import Answer, criteria, overall
 from bench.measure.session import RunContext
@@ -87,23 +87,28 @@ def run_once(
     asked += [Sides(_name(each.cell), candidate=each, baseline=each) for each in others]
     disturbed = neighbour(context.cores[0]) if scenario.neighbour else nullcontext()
     with disturbed:
-        result = run(asked, context, criteria(margin=MARGIN, most=MOST), budget_s=budget_s)
+        result = run(
+            asked,
+            context,
+            criteria(margin=MARGIN, max_regression=MAX_REGRESSION),
+            budget_s=budget_s,
+        )
     first = (_name(slowed.cell), "RTF")
-    line = next(line for line in result.lines if (line.cell, line.criterion) == first)
-    alarms = [line for line in result.lines if line.answer == "regression"]
+    ruling = next(ruling for ruling in result.rulings if (ruling.cell, ruling.criterion) == first)
+    alarms = [ruling for ruling in result.rulings if ruling.answer == "regression"]
     return GateFinding(
         scenario=scenario.name,
         gate=number,
-        answer=overall(result.lines),
-        found=line.answer == "regression",
+        answer=overall(result.rulings),
+        found=ruling.answer == "regression",
         elsewhere=tuple(
             f"{alarm.cell}: {alarm.criterion}"
             for alarm in alarms
             if not scenario.slowdown or (alarm.cell, alarm.criterion) != first
         ),
-        ratio=line.ratio,
-        low=line.interval[0] if line.interval else None,
-        high=line.interval[1] if line.interval else None,
+        ratio=ruling.ratio,
+        low=ruling.interval[0] if ruling.interval else None,
+        high=ruling.interval[1] if ruling.interval else None,
         seconds=round(time.monotonic() - began_s, 1),
     )
 

@@ -12,6 +12,7 @@ from bench.measure.schedule import (
     blocks_for,
     plan_course,
     portions,
+    slot_chunks,
 )
 from bench.results.stats import ALPHA_PER_LOOK, student_factor
 
@@ -49,14 +50,14 @@ def test_the_seed_decides_the_order() -> None:
 def test_portions_fill_slots_evenly() -> None:
     """Every utterance is in one portion; a slot has about its length, or ten chunks."""
     chunks = {f"u{index}": 1 + index % 5 for index in range(40)}
-    parts = portions(chunks, chunk_s=0.02)
+    parts = portions(chunks, wanted=slot_chunks(0.02))
     assert sorted(name for part in parts for name in part) == sorted(chunks)
     sizes = [sum(chunks[name] for name in part) for part in parts]
     assert max(sizes) - min(sizes) <= 2
     assert np.mean(sizes) == pytest.approx(15, abs=1)
-    slow = portions(chunks, chunk_s=1.0)
+    slow = portions(chunks, wanted=slot_chunks(1.0))
     assert np.mean([sum(chunks[n] for n in part) for part in slow]) >= CHUNKS_PER_SLOT - 1
-    assert portions({"only": 3}, chunk_s=0.04) == [("only",)]
+    assert portions({"only": 3}, wanted=slot_chunks(0.04)) == [("only",)]
 
 
 @pytest.mark.parametrize(

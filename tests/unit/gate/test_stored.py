@@ -17,7 +17,7 @@ def run(value: float, *, cpu: str = "Test CPU") -> Summary:
 
 def line(before: Summary, after: Summary) -> Ruling:
     """Return the only line of a comparison."""
-    (found,) = compare_runs(before, after, margin=0.02, most=0.05)
+    (found,) = compare_runs(before, after, margin=0.02, max_regression=0.05)
     return found
 
 
@@ -44,7 +44,7 @@ def test_a_run_without_intervals_decides_nothing() -> None:
 def test_only_what_both_have_is_compared() -> None:
     """Other cells are left out."""
     other = summary(row(), ratios=(ratio(threads=2),))
-    assert compare_runs(run(0.5), other, margin=0.02, most=0.05) == []
+    assert compare_runs(run(0.5), other, margin=0.02, max_regression=0.05) == []
 
 
 def test_the_change_is_the_quotient() -> None:

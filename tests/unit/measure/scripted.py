@@ -380,7 +380,7 @@ class ScriptedMachine:
             sources=(),
             progress=progress or Silent(),
             cores=range(8),
-            seed=plan.seed,
+            seed=plan.seed or 0,
             timeout_s=plan.timeout_s,
             precision=plan.precision,
             clock=self.clock,
