@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from bench.base.child import how_it_ended
 from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
-from bench.embed.parity import MAX_REL_ERR
 from bench.models.make_export import ExportAnswer, Exported, ExportRequest
 from bench.models.model_files import FORMATS
 from bench.report import figures
+from bench.results.cells import MAX_REL_ERR
 from bench.zoo import catalog
 
 

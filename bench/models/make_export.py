@@ -23,6 +23,7 @@ from bench.embed.pipeline import Pipeline
 from bench.models.model_files import FileRequest, ModelFile, read_model_file
 from bench.models.prepare_file import convert_file, open_session
 from bench.models.user_models import natural_chunk_samples
+from bench.results.cells import MAX_REL_ERR
 from bench.zoo import convert
 from engines.protocol import EngineError, Format, Session
 from frontends.audio import read_audio
@@ -116,7 +117,7 @@ def export(request: ExportRequest) -> Exported:
                 f"{request.output}: not kept, because it does not compute what {source.title} "
                 f"does: largest error {wrong.max_rel_err:.1e} of the largest value on "
                 f"{wrong.features} features of {wrong.num_frames} frames, "
-                f"limit {parity.MAX_REL_ERR:.0e}"
+                f"limit {MAX_REL_ERR:.0e}"
             )
     return Exported(
         inputs=f"{file.input_name} [{_sizes(file, file.feat_dim)}]",

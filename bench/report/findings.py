@@ -18,7 +18,7 @@ from bench.report.compare import (
     to_reference,
 )
 from bench.report.defects import cause
-from bench.results.cells import Condition
+from bench.results.cells import MAX_REL_ERR, Condition
 from bench.results.rows import CellSummary, Summary
 from frontends.chunking import WHOLE_UTTERANCE
 
@@ -167,7 +167,7 @@ def _best(summary: Summary) -> Iterator[Finding]:
         if best.rtf != min(row.rtf for row in rows if row.rtf is not None) or not best.rtf_ci95:
             continue
         low, high = (figures.rtf(end) for end in best.rtf_ci95)
-        limit = figures.error(figures.PARITY_LIMIT)
+        limit = figures.error(MAX_REL_ERR)
         where = figures.setting(best.chunk_samples, best.threads)
         text = (
             f"Best configuration for {best.title} on this machine within parity {limit} "

@@ -10,6 +10,7 @@ from bench.report import exports, figures, libraries, markdown
 from bench.report.compare import times, to_reference
 from bench.report.findings import Finding, findings
 from bench.report.tables import counts_line, max_rel_err, result, sections
+from bench.results.cells import MAX_REL_ERR
 from bench.results.rows import CellSummary, Summary
 from bench.results.store import CellData
 
@@ -92,7 +93,7 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
     best = {id(r) for section in sections(summary) for r in section.rows if section.is_fastest(r)}
     return environment.get_template("report.html.j2").render(
         title=_title(summary),
-        limit=figures.error(figures.PARITY_LIMIT),
+        limit=figures.error(MAX_REL_ERR),
         started=summary.environment.started_utc,
         findings=[_finding(each) for each in findings(summary)],
         noise=summary.noise,

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bench.embed.audio_input import check_audio, read_source
-from bench.embed.parity import MAX_REL_ERR, parity_of
+from bench.embed.parity import parity_of
 from bench.embed.pipeline import Pipeline
 from bench.models.prepare import seeded_model
+from bench.results.cells import MAX_REL_ERR
 from bench.zoo import catalog
 from bench.zoo.convert import to_mnn
 from bench.zoo.export import to_onnx
