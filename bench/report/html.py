@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.report import exports, figures, libraries, markdown
 from bench.report.compare import times, to_reference
 from bench.report.findings import Finding, findings
+from bench.report.palette import VARIABLES
 from bench.report.tables import counts_line, max_rel_err, result, sections
 from bench.results.cells import MAX_REL_ERR
 from bench.results.rows import CellSummary, Summary
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from bench.report.plots.style import Picture
 
 TEMPLATES = files("bench.report") / "templates"
-
-#: Colours of the pictures -> variables of the page, which have other values in the dark.
-_VARIABLES = {"#1b1f24": "--ink", "#5c6570": "--muted", "#d9dee3": "--line", "#ffffff": "--card"}
-_VARIABLES |= {"#0072b2": "--blue", "#d55e00": "--red", "#009e73": "--green", "#cc79a7": "--pink"}
 
 
 class Column(NamedTuple):
@@ -127,7 +124,7 @@ def inline(picture: "Picture") -> str:
     prefix = picture.name
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = svg.replace('href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")
-    for color, variable in _VARIABLES.items():
+    for color, variable in VARIABLES.items():
         svg = re.sub(rf"{color}\b", f"var({variable}, {color})", svg)
     # An attribute takes no variable, a style does.
     svg = re.sub(r'(fill|stroke)="(var\([^"]*\))"', r'style="\1: \2"', svg)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from bench.report import figures
 from bench.report.compare import EngineForm, fastest, has_intervals, side
 from bench.report.findings import STATED_SAMPLES
+from bench.report.palette import MUTED
 from bench.report.plots.style import (
-    MUTED,
     Look,
     Picture,
     Sheet,
