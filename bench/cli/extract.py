@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.cli.app import app, examples
 from bench.cli.run import Form, MnnHome, MnnMiniHome
 
@@ -27,7 +28,7 @@ ChunkSamples = Annotated[
         "--samples-per-chunk",
         "--chunk-samples",
         help="Samples a chunk at 16 kHz, -1: whole utterance. "
-        "[default: 32000, or what a static model file is fixed to]",
+        f"[default: {PUBLISHED_CHUNK_SAMPLES}, or what a static model file is fixed to]",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Intra-op threads of a worker.")]

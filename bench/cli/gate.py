@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.cli.app import app, examples
 
 Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
@@ -82,7 +83,9 @@ def compare(
     candidate: Annotated[str, typer.Argument(help="The same; held against the first.")],
     model: Annotated[str, typer.Option(help="Model, where no file is named.")] = "resnet34",
     threads: Annotated[int, typer.Option(min=1, help="Intra-op threads.")] = 1,
-    chunk_samples: Annotated[int, typer.Option(help="Samples a chunk at 16 kHz.")] = 32000,
+    chunk_samples: Annotated[
+        int, typer.Option(help="Samples a chunk at 16 kHz.")
+    ] = PUBLISHED_CHUNK_SAMPLES,
     max_regression: Annotated[
         str, typer.Option(help="The candidate's interval must stay under this.")
     ] = "5%",

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from bench.base.cache import cache_folder
 from bench.base.child import ChildError
 from bench.base.errors import InputError
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.embed.pipeline import chunk_samples_for
 from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
@@ -17,7 +18,6 @@ from bench.models import homes
 from bench.models.user_models import natural_chunk_samples
 from bench.models.workload import artifact_for
 from bench.plan.engine_spec import parse_engine
-from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
 from engines import registry
 from engines.protocol import EngineError, Form, SessionOptions, chosen
 from frontends.chunking import ChunkPolicy
@@ -87,8 +87,8 @@ def setup_for(
     elif artifact.num_frames is not None:
         chunk_samples = natural_chunk_samples(artifact.num_frames)
     else:
-        chunk_samples = DEFAULT_CHUNK_SAMPLES
-    if chunk_samples not in (options.chunk_samples, DEFAULT_CHUNK_SAMPLES):
+        chunk_samples = PUBLISHED_CHUNK_SAMPLES
+    if chunk_samples not in (options.chunk_samples, PUBLISHED_CHUNK_SAMPLES):
         frames = f"{artifact.num_frames} frames ({chunk_samples} samples)"
         note(f"{artifact.path}: a static model, which takes chunks of {frames}")
     return ExtractionSetup(

@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.embed import parity
 from bench.embed.audio_input import DEFAULT_SPEECH
@@ -25,12 +26,22 @@ from bench.models.prepare_file import convert_file, open_session
 from bench.models.user_models import natural_chunk_samples
 from bench.results.cells import MAX_REL_ERR
 from bench.zoo import convert
-from engines.protocol import EngineError, Format, Session
+from engines.protocol import (
+    PUBLISHED_FLOPS_BASIS,
+    PUBLISHED_NUM_FRAMES,
+    EngineError,
+    Format,
+    Session,
+)
 from frontends.audio import read_audio
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
-#: Lengths at which a model that takes any is compared with its source: 2 s, and an odd one.
-CHECKED_FRAMES = (198, 321)
+#: Lengths at which a model that takes any is compared with its source: the published chunk, and an
+#: odd one.
+CHECKED_FRAMES = (
+    ChunkPolicy(PUBLISHED_CHUNK_SAMPLES).fbank.num_frames(PUBLISHED_CHUNK_SAMPLES),
+    321,
+)
 SPEECH = DEFAULT_SPEECH / "digits_en_gb.flac"
 
 
@@ -197,7 +208,7 @@ def _from_torch(request: ExportRequest) -> _Source:
         if request.mean_vec is not None:
             model = checkpoint.subtract_mean(model, request.mean_vec, found.embed_dim)
             title += ", mean subtracted"
-    counts = counter.count(trained, counter.PUBLISHED_NUM_FRAMES, feat_dim)
+    counts = counter.count(trained, PUBLISHED_NUM_FRAMES, feat_dim)
 
     def write(part: Path) -> None:
         with TemporaryDirectory() as folder:
@@ -213,7 +224,7 @@ def _from_torch(request: ExportRequest) -> _Source:
         num_frames=request.num_frames,
         params=counts.params,
         flops=counts.published_flops,
-        flops_basis="by the published convention (200 frames)",
+        flops_basis=PUBLISHED_FLOPS_BASIS,
         about=about,
         ignored=tuple(ignored),
     )

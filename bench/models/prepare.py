@@ -19,7 +19,7 @@ from bench.zoo.artifacts import ArtifactRequest
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.repvgg import reparameterize
 from bench.zoo.seeded import denormal_share, seed_weights
-from engines.protocol import ModelArtifact
+from engines.protocol import PUBLISHED_NUM_FRAMES, ModelArtifact
 from frontends.audio import read_audio
 
 SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
@@ -49,7 +49,7 @@ def make_artifact(model: torch.nn.Module, request: ArtifactRequest) -> ModelArti
     path = folder / request.file_name
     if request.format == "mnn" and not path.is_file():
         convert.to_mnn(onnx_path, path, static=request.form == "static")
-    counted_frames = request.chunk_frames or counter.PUBLISHED_NUM_FRAMES
+    counted_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
     counts = counter.count(model, counted_frames)
     artifact = ModelArtifact(
         name=request.model,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.base.child import ChildError, run_module
 from bench.base.errors import InputError
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.embed import reference
 from bench.embed.audio_input import Source
@@ -16,7 +17,6 @@ from bench.models.model_files import is_path
 from bench.models.probe import probe
 from bench.models.user_models import UserModel, natural_chunk_samples
 from bench.plan.engine_spec import parse_engine
-from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
 from bench.results.cells import Cell, Status
 from bench.zoo import artifacts, catalog
 from bench.zoo.artifacts import ArtifactRequest
@@ -128,7 +128,7 @@ def artifact_for(
     if chunk_samples is None:
         fixed_frames = user.file.num_frames if user else None
         chunk_samples = (
-            natural_chunk_samples(fixed_frames) if fixed_frames else DEFAULT_CHUNK_SAMPLES
+            natural_chunk_samples(fixed_frames) if fixed_frames else PUBLISHED_CHUNK_SAMPLES
         )
     try:
         slug = user.slug if user else catalog.get(model).name

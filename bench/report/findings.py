@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.report import figures
 from bench.report.compare import (
     PairedRatio,
@@ -23,9 +24,6 @@ from bench.results.rows import CellSummary, Summary
 from frontends.chunking import WHOLE_UTTERANCE
 
 Kind = Literal["warning", "defect", "protocol", "engine", "best", "threads", "padding"]
-
-#: The chunk size of WeSpeaker's published table: the one that a finding is told for first.
-STATED_SAMPLES = 32000
 
 
 @dataclass(frozen=True)
@@ -316,4 +314,4 @@ def _padding(summary: Summary) -> Iterator[Finding]:
 
 
 def _stated_first(sizes: Sequence[int]) -> list[int]:
-    return sorted(sizes, key=lambda size: (size != STATED_SAMPLES, size))
+    return sorted(sizes, key=lambda size: (size != PUBLISHED_CHUNK_SAMPLES, size))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.report import figures
 from bench.report.compare import engine_names, side
-from bench.report.findings import STATED_SAMPLES
 from bench.report.palette import BLACK, INK, ORANGE, PALE_GREY, PAPER, PINK, SKY
 from bench.report.plots.style import Picture, Sheet, caption, chunk_size, not_drawn
 from bench.results.rows import CellSummary, Summary
@@ -47,7 +47,7 @@ def _chosen(summary: Summary) -> list[CellSummary]:
         return []
     threads = min(row.threads for row in rows)
     sizes = {row.chunk_samples for row in rows if row.threads == threads}
-    size = STATED_SAMPLES if STATED_SAMPLES in sizes else min(sizes)
+    size = PUBLISHED_CHUNK_SAMPLES if PUBLISHED_CHUNK_SAMPLES in sizes else min(sizes)
     return [row for row in rows if (row.threads, row.chunk_samples) == (threads, size)]
 
 
