@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
+
 if TYPE_CHECKING:  # every pytest run loads this module: nothing heavy before it is used
     from bench.gate.comparison import Comparison
     from bench.gate.measure import Found
@@ -67,7 +69,7 @@ class Gate:
         than: str,
         model: str = "resnet34",
         threads: int = 1,
-        chunk_samples: int = 32000,
+        chunk_samples: int = PUBLISHED_CHUNK_SAMPLES,
         max_regression: float = 0.05,
         budget_s: float = 60.0,
     ) -> None:

@@ -19,6 +19,9 @@ import numpy.typing as npt
 Format = str
 ONNX: Format = "onnx"
 Form = Literal["dynamic", "static"]
+#: The length at which the published tables give FLOPs.
+PUBLISHED_NUM_FRAMES = 200
+PUBLISHED_FLOPS_BASIS = f"by the published convention ({PUBLISHED_NUM_FRAMES} frames)"
 FloatArray = npt.NDArray[np.float32]
 
 #: The setting that names the folder of a library of the user's own, in engines that take one.
@@ -65,12 +68,12 @@ class ModelArtifact:
 
     `num_frames` is the fixed input length of a static model, None for a dynamic one. `params`
     and `flops` are exact integers, `flops` in the convention of the published tables
-    (200 frames) unless `flops_basis` says otherwise; `macs` are the multiply-accumulates of
-    convolution and linear layers at the frames of the chunk that is measured. Counts that are
-    unknown are None. Input and output are the only ones where no name is given. `note` is for
-    whoever reads a measurement of the model, `about` goes with its counts. `denormal_share` is
-    the share of denormal values among all that the model computes on speech, None where nobody
-    has looked.
+    (`PUBLISHED_NUM_FRAMES`) unless `flops_basis` says otherwise; `macs` are the
+    multiply-accumulates of convolution and linear layers at the frames of the chunk that is
+    measured. Counts that are unknown are None. Input and output are the only ones where no name
+    is given. `note` is for whoever reads a measurement of the model, `about` goes with its counts.
+    `denormal_share` is the share of denormal values among all that the model computes on speech,
+    None where nobody has looked.
     """
 
     name: str
@@ -84,7 +87,7 @@ class ModelArtifact:
     params: int | None = None
     flops: int | None = None
     macs: int | None = None
-    flops_basis: str = "by the published convention (200 frames)"
+    flops_basis: str = PUBLISHED_FLOPS_BASIS
     input_name: str | None = None
     output_name: str | None = None
     note: str = ""

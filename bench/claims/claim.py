@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from bench.base import toml_files
 from bench.base.errors import InputError
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.plan.engine_spec import parse_engine
 from bench.report import figures
@@ -71,7 +72,7 @@ class Claim(Value):
     source: str
     cpu: str = ""
     threads: Annotated[int, Field(ge=1)] = 1
-    chunk_samples: int = 32000
+    chunk_samples: int = PUBLISHED_CHUNK_SAMPLES
     protocol: Protocol = "published"
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.15
     row: Annotated[tuple[Row, ...], Field(min_length=1)]

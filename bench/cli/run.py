@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.cli.app import app, examples
 from bench.cli.options import (
     Audio,
@@ -68,7 +69,7 @@ def run(
         list[int] | None,
         typer.Option(
             help="Samples a chunk at 16 kHz, -1: whole utterance. "
-            "[default: 32000, or what a static model file is fixed to]"
+            f"[default: {PUBLISHED_CHUNK_SAMPLES}, or what a static model file is fixed to]"
         ),
     ] = None,
     mnn_home: MnnHome = None,

@@ -7,10 +7,10 @@ from bench.base.asking import ask
 from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.commands.run import progress_on_stderr
-from bench.embed.parity import MAX_REL_ERR
 from bench.models.make_export import ExportAnswer, Exported, ExportRequest
 from bench.models.model_files import FORMATS
 from bench.report import figures
+from bench.results.cells import MAX_REL_ERR
 from bench.zoo import catalog
 
 #: The largest models take minutes.

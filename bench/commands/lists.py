@@ -5,6 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.base.errors import InputError
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.models import homes
 from bench.models.probe import probe
 from bench.report import figures
@@ -12,9 +13,10 @@ from bench.report.terminal import Output, waiting
 from bench.zoo import catalog
 from engines import registry
 from engines.protocol import EngineError
+from frontends.chunking import ChunkPolicy
 
-#: A chunk of 32000 samples, as in the published MNN table.
-STATED_FRAMES = 198
+#: What the published MNN table's chunk comes to.
+CHUNK_FRAMES = ChunkPolicy(PUBLISHED_CHUNK_SAMPLES).fbank.num_frames(PUBLISHED_CHUNK_SAMPLES)
 
 
 def engines() -> int:
@@ -55,13 +57,13 @@ def models() -> int:
             f"counting needs torch ({error}); install it with: pip install 'rtfbench[zoo]'"
         ) from error
     table = Table(box=SIMPLE_HEAD)
-    for heading in ("name", "model", "Params", "FLOPs", "MACs at 198 frames"):
+    for heading in ("name", "model", "Params", "FLOPs", f"MACs at {CHUNK_FRAMES} frames"):
         table.add_column(heading, justify="left" if heading in ("name", "model") else "right")
     notes: list[str] = []
     for name in catalog.names():
         card = catalog.get(name)
         with waiting(f"counting {name}"):
-            counts = counter.count(build(name), STATED_FRAMES, card.feat_dim)
+            counts = counter.count(build(name), CHUNK_FRAMES, card.feat_dim)
         table.add_row(
             name,
             card.title,

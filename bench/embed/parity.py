@@ -4,11 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.results.cells import Parity
+from bench.results.cells import MAX_REL_ERR, Parity
 from engines.protocol import FloatArray
-
-#: A larger error, relative to the reference's largest value, is a wrong output.
-MAX_REL_ERR = 1e-3
 
 
 def parity_of(embeddings_CD: FloatArray, reference_CD: FloatArray) -> Parity:

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from bench.base.cache import cache_folder
 from bench.base.errors import InputError
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
@@ -16,7 +17,6 @@ from bench.models.names import default_form
 from bench.models.resolve import Asked, Resolved, resolve
 from bench.models.workload import prepare
 from bench.plan.engine_spec import parse_engine
-from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES
 from bench.results.cells import Cell
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
@@ -64,7 +64,7 @@ def setup_for(
         reason = prepared.refusal.reason if prepared.refusal else "there is no file of it"
         what = cell.engine if prepared.refusal and prepared.refusal.status == "unavailable" else ""
         raise InputError(f"{what or options.model}: {reason}")
-    if cell.chunk_samples not in (options.chunk_samples, DEFAULT_CHUNK_SAMPLES):
+    if cell.chunk_samples not in (options.chunk_samples, PUBLISHED_CHUNK_SAMPLES):
         frames = f"{artifact.num_frames} frames ({cell.chunk_samples} samples)"
         note(f"{artifact.path}: a static model, which takes chunks of {frames}")
     return ExtractionSetup(
@@ -84,7 +84,7 @@ def _resolve(options: ModelOptions) -> Resolved:
         InputError: a name or value that cannot be used.
     """
     text = options.engine or _default_engine(options.model)
-    size = DEFAULT_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
+    size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
     try:
         ChunkPolicy(size)
         spec = parse_engine(text)

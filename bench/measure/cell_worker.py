@@ -27,7 +27,7 @@ from bench.machine import threads
 from bench.measure.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.measure.protocol import PROTOCOL
 from bench.measure.slowed import Slowed
-from bench.results.cells import Effective, Parity, Status
+from bench.results.cells import MAX_REL_ERR, Effective, Parity, Status
 from bench.results.lines import Outcome, Record
 from engines import registry
 from engines.base import EngineBase, reported
@@ -216,7 +216,7 @@ class CellWorker:
             raise CellEnd(
                 "wrong_output",
                 f"utterance {name}: largest error {found.max_rel_err:.1e} of the largest "
-                f"reference value, limit {parity.MAX_REL_ERR:.0e}; cosine {found.cosine:.6f}",
+                f"reference value, limit {MAX_REL_ERR:.0e}; cosine {found.cosine:.6f}",
                 parity.worst(self._parities),
             )
 

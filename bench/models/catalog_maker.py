@@ -13,7 +13,7 @@ from bench.models.conversion import convert
 from bench.zoo import catalog, counter, export
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.seeded import denormal_share, seeded_model
-from engines.protocol import ONNX, ModelArtifact, Session
+from engines.protocol import ONNX, PUBLISHED_NUM_FRAMES, ModelArtifact, Session
 from frontends.audio import read_audio
 from frontends.chunking import natural_chunk_samples
 
@@ -54,7 +54,7 @@ class CatalogMaker:
         path = self.folder / request.file_name
         if request.format != ONNX and not path.is_file():
             convert(onnx_path, path, request.format, static=request.form == "static")
-        counted_frames = request.chunk_frames or counter.PUBLISHED_NUM_FRAMES
+        counted_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
         counts = counter.count(self._model, counted_frames)
         return ModelArtifact(
             name=self._name,

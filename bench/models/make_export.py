@@ -12,6 +12,7 @@ import numpy as np
 from bench.base.asking import respond
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.embed import parity
 from bench.embed.audio_input import DEFAULT_SPEECH
@@ -19,12 +20,24 @@ from bench.embed.pipeline import Pipeline
 from bench.models.conversion import convert
 from bench.models.file_maker import convert_file, open_session
 from bench.models.model_files import FileRequest, ModelFile, read_model_file
-from engines.protocol import ONNX, EngineError, Format, Session
+from bench.results.cells import MAX_REL_ERR
+from engines.protocol import (
+    ONNX,
+    PUBLISHED_FLOPS_BASIS,
+    PUBLISHED_NUM_FRAMES,
+    EngineError,
+    Format,
+    Session,
+)
 from frontends.audio import read_audio
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy, natural_chunk_samples
 
-#: Lengths at which a model that takes any is compared with its source: 2 s, and an odd one.
-CHECKED_FRAMES = (198, 321)
+#: Lengths at which a model that takes any is compared with its source: the published chunk, and an
+#: odd one.
+CHECKED_FRAMES = (
+    ChunkPolicy(PUBLISHED_CHUNK_SAMPLES).fbank.num_frames(PUBLISHED_CHUNK_SAMPLES),
+    321,
+)
 SPEECH = DEFAULT_SPEECH / "digits_en_gb.flac"
 
 
@@ -111,7 +124,7 @@ def export(request: ExportRequest) -> Exported:
                 f"{request.output}: not kept, because it does not compute what {source.title} "
                 f"does: largest error {wrong.max_rel_err:.1e} of the largest value on "
                 f"{wrong.features} features of {wrong.num_frames} frames, "
-                f"limit {parity.MAX_REL_ERR:.0e}"
+                f"limit {MAX_REL_ERR:.0e}"
             )
     return Exported(
         inputs=f"{file.input_name} [{_sizes(file, file.feat_dim)}]",
@@ -191,7 +204,7 @@ def _from_torch(request: ExportRequest) -> _Source:
         if request.mean_vec is not None:
             model = checkpoint.subtract_mean(model, request.mean_vec, found.embed_dim)
             title += ", mean subtracted"
-    counts = counter.count(trained, counter.PUBLISHED_NUM_FRAMES, feat_dim)
+    counts = counter.count(trained, PUBLISHED_NUM_FRAMES, feat_dim)
 
     def write(part: Path) -> None:
         with TemporaryDirectory() as folder:
@@ -207,7 +220,7 @@ def _from_torch(request: ExportRequest) -> _Source:
         num_frames=request.num_frames,
         params=counts.params,
         flops=counts.published_flops,
-        flops_basis="by the published convention (200 frames)",
+        flops_basis=PUBLISHED_FLOPS_BASIS,
         about=about,
         ignored=tuple(ignored),
     )

@@ -13,15 +13,14 @@ from bench.base.cache import sha256_of
 from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.base.values import Value
-from engines.protocol import ONNX, Form, Format
+from engines.protocol import ONNX, PUBLISHED_NUM_FRAMES, Form, Format
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
 #: Endings of the files that can be named; those of other formats are made from ONNX.
 FORMATS: dict[str, Format] = {".onnx": ONNX, ".mnn": "mnn"}
-#: Where a model takes any number of frames, its FLOPs are given at the published tables' length.
-STATED_FRAMES = 200
 #: Reading a file of a GB takes seconds.
 TIMEOUT_S = 600.0
+
 #: What the front end makes.
 MEL_BINS = ChunkPolicy(WHOLE_UTTERANCE).fbank.num_mel_bins
 
@@ -38,7 +37,7 @@ class ModelFile(Value):
     """What a file says of itself; `num_frames` is None where any number of frames will do.
 
     `sha256` covers the model's data files too. Operations are counted at `num_frames`, or at
-    `STATED_FRAMES` if that is None.
+    `PUBLISHED_NUM_FRAMES` if that is None.
     """
 
     path: Path
@@ -132,8 +131,8 @@ def _read_onnx(request: FileRequest) -> ModelFile:
     shapes_out = {port.name: port.shape for port in onnx_graph.outputs(model)}
     input_name = _choose_input(request, shapes_in)
     num_frames, feat_dim = _features(request.path, input_name, shapes_in[input_name])
-    counts = onnx_graph.count(model, input_name, num_frames or STATED_FRAMES)
-    fixed = onnx_graph.fix_frames(model, input_name, num_frames or STATED_FRAMES)
+    counts = onnx_graph.count(model, input_name, num_frames or PUBLISHED_NUM_FRAMES)
+    fixed = onnx_graph.fix_frames(model, input_name, num_frames or PUBLISHED_NUM_FRAMES)
     # With the input fixed, inference may find sizes that the file leaves open.
     shapes_out |= {p.name: p.shape for p in onnx_graph.outputs(fixed) if p.shape is not None}
     output_name = _choose_output(request, shapes_out)
@@ -151,7 +150,7 @@ def _read_onnx(request: FileRequest) -> ModelFile:
         params=counts.params,
         flops=counts.flops,
         flops_basis="in the graph's convolutions, matrix products and BatchNorms "
-        f"({num_frames or STATED_FRAMES} frames)",
+        f"({num_frames or PUBLISHED_NUM_FRAMES} frames)",
         about=f"operators not counted: {', '.join(counts.uncounted) or 'none'}",
     )
 
@@ -176,7 +175,7 @@ def _read_mnn(request: FileRequest) -> ModelFile:
     input_name = _choose_input(request, shapes_in)
     num_frames, feat_dim = _features(request.path, input_name, shapes_in[input_name])
     if num_frames is None:
-        interpreter.resizeTensor(tensors[input_name], (1, STATED_FRAMES, feat_dim))
+        interpreter.resizeTensor(tensors[input_name], (1, PUBLISHED_NUM_FRAMES, feat_dim))
         interpreter.resizeSession(session)
     outputs = interpreter.getSessionOutputAll(session)
     shapes_out = {name: _open_sizes(tensor) for name, tensor in outputs.items()}
@@ -192,7 +191,7 @@ def _read_mnn(request: FileRequest) -> ModelFile:
         input_name=input_name,
         output_name=output_name,
         flops=round(mega_macs * 1e6),
-        flops_basis=f"as MNN counts them ({num_frames or STATED_FRAMES} frames)",
+        flops_basis=f"as MNN counts them ({num_frames or PUBLISHED_NUM_FRAMES} frames)",
         about="an MNN file does not tell its number of parameters",
     )
 

@@ -7,15 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.plan.engine_spec import parse_engine
 from bench.results.cells import Cell, Protocol
 from bench.results.lines import PRECISION
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
-
-#: Two seconds at 16 kHz, as in WeSpeaker's published MNN table.
-DEFAULT_CHUNK_SAMPLES = 32000
 
 
 class Axes(Value):
@@ -24,7 +22,7 @@ class Axes(Value):
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("resnet34",)
     engines: Annotated[tuple[str, ...], Field(min_length=1)] = ("onnxruntime", "mnn", "mnn-mini")
     threads: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
-    chunk_samples: Annotated[tuple[int, ...], Field(min_length=1)] = (DEFAULT_CHUNK_SAMPLES,)
+    chunk_samples: Annotated[tuple[int, ...], Field(min_length=1)] = (PUBLISHED_CHUNK_SAMPLES,)
     forms: tuple[Form, ...] = ()
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published", "steady")
     #: How much of the budget each comparison gets, against those of the other sweeps.

@@ -8,31 +8,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from bench.report import figures
+from bench.report import figures, record_columns
 from bench.results.contrasts import complete_slots
 from bench.results.rows import CellSummary, Summary
 from bench.results.store import CellData
 from bench.results.summary import levels
 
 NS_PER_S = 1e9
-
-#: The columns of the tidy table, in this order: the cell, then the record, then what follows.
-CELL_FIELDS = ("model", "engine", "form", "threads", "chunk_samples", "protocol")
-RECORD_FIELDS = (
-    "session",
-    "block",
-    "position",
-    "utterance",
-    "audio_ns",
-    "padded_audio_ns",
-    "load_ns",
-    "first_chunk_ns",
-    "frontend_ns",
-    "engine_ns",
-    "processing_ns",
-    "cpu_ns",
-    "copy_ns",
-)
 
 
 def tidy_csv(cells: Sequence[CellData]) -> str:
@@ -42,19 +24,11 @@ def tidy_csv(cells: Sequence[CellData]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(
-        ["cell_id", *CELL_FIELDS, "settings", "status", *RECORD_FIELDS, "chunks", "rtf"]
-    )
+    columns = record_columns.COLUMNS
+    writer.writerow([column.key for column in columns])
     for data in cells:
-        cell = data.declaration.cell
-        settings = ",".join(f"{key}={value}" for key, value in sorted(cell.settings.items()))
-        status = data.outcome.status if data.outcome else "failed"
-        head = [data.declaration.cell_id, *(getattr(cell, name) for name in CELL_FIELDS)]
         for record in data.records:
-            writer.writerow([
-                *head, settings, status, *(getattr(record, name) for name in RECORD_FIELDS),
-                len(record.chunk_ns), repr(record.processing_ns / record.audio_ns),
-            ])  # fmt: skip
+            writer.writerow([column.value(data, record) for column in columns])
     return buffer.getvalue()
 
 

@@ -3,8 +3,6 @@
 #: Digits that the published tables give of an RTF.
 RTF_DIGITS = 4
 MISSING = "-"
-#: The error over which an output is wrong: `bench.embed.parity` holds it, and needs numpy.
-PARITY_LIMIT = 1e-3
 
 
 def rtf(value: float | None) -> str:

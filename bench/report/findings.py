@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.report import figures
 from bench.report.compare import (
     PairedRatio,
@@ -18,15 +19,12 @@ from bench.report.compare import (
     to_reference,
 )
 from bench.report.defects import cause
-from bench.results.cells import Condition
+from bench.results.cells import MAX_REL_ERR, Condition
 from bench.results.rows import CellSummary, Summary
 from engines.protocol import FIRST_RUN
 from frontends.chunking import WHOLE_UTTERANCE
 
 Kind = Literal["warning", "defect", "protocol", "engine", "best", "threads", "padding"]
-
-#: The chunk size of WeSpeaker's published table: the one that a finding is told for first.
-STATED_SAMPLES = 32000
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,7 @@ def _best(summary: Summary) -> Iterator[Finding]:
         if best.rtf != min(row.rtf for row in rows if row.rtf is not None) or not best.rtf_ci95:
             continue
         low, high = (figures.rtf(end) for end in best.rtf_ci95)
-        limit = figures.error(figures.PARITY_LIMIT)
+        limit = figures.error(MAX_REL_ERR)
         where = figures.setting(best.chunk_samples, best.threads)
         text = (
             f"Best configuration for {best.title} on this machine within parity {limit} "
@@ -317,4 +315,4 @@ def _padding(summary: Summary) -> Iterator[Finding]:
 
 
 def _stated_first(sizes: Sequence[int]) -> list[int]:
-    return sorted(sizes, key=lambda size: (size != STATED_SAMPLES, size))
+    return sorted(sizes, key=lambda size: (size != PUBLISHED_CHUNK_SAMPLES, size))

@@ -7,9 +7,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.report import exports, figures, libraries, markdown
-from bench.report.compare import times, to_reference
+from bench.report.columns import columns
 from bench.report.findings import Finding, findings
-from bench.report.tables import counts_line, max_rel_err, result, sections
+from bench.report.palette import VARIABLES
+from bench.report.tables import counts_line, sections
+from bench.report.views import Placed
+from bench.results.cells import MAX_REL_ERR
 from bench.results.rows import CellSummary, Summary
 from bench.results.store import CellData
 
@@ -18,44 +21,13 @@ if TYPE_CHECKING:
 
 TEMPLATES = files("bench.report") / "templates"
 
-#: Colours of the pictures -> variables of the page, which have other values in the dark.
-_VARIABLES = {"#1b1f24": "--ink", "#5c6570": "--muted", "#d9dee3": "--line", "#ffffff": "--card"}
-_VARIABLES |= {"#0072b2": "--blue", "#d55e00": "--red", "#009e73": "--green", "#cc79a7": "--pink"}
-
-
-class Column(NamedTuple):
-    """A column of the page's table: a figure is sorted by its value, not by its text."""
-
-    name: str
-    heading: str
-    numeric: bool = True
-    filtered: bool = False
-
 
 class Item(NamedTuple):
     """One field of a row."""
 
-    column: Column
+    column: Placed
     text: str
     value: str
-
-
-COLUMNS = (
-    Column("model", "model", numeric=False, filtered=True),
-    Column("engine", "engine", numeric=False, filtered=True),
-    Column("rtf", "RTF"),
-    Column("ci", "± 95 %"),
-    Column("ratio", "× reference (95 %)"),
-    Column("form", "form", numeric=False),
-    Column("threads", "threads", filtered=True),
-    Column("chunk", "samples a chunk", filtered=True),
-    Column("protocol", "protocol", numeric=False, filtered=True),
-    Column("chunk_ms", "chunk ms"),
-    Column("first", "first chunk ms"),
-    Column("load", "load ms"),
-    Column("rss", "peak MB"),
-    Column("error", "max rel err"),
-)
 
 
 class PageRow(NamedTuple):
@@ -89,16 +61,17 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(read), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    placed = columns("page", summary, summary.cells)
     best = {id(r) for section in sections(summary) for r in section.rows if section.is_fastest(r)}
     return environment.get_template("report.html.j2").render(
         title=_title(summary),
-        limit=figures.error(figures.PARITY_LIMIT),
+        limit=figures.error(MAX_REL_ERR),
         started=summary.environment.started_utc,
         findings=[_finding(each) for each in findings(summary)],
         noise=summary.noise,
-        columns=COLUMNS,
-        choices=_choices(summary),
-        lines=[_line(summary, row, best=id(row) in best) for row in summary.cells],
+        columns=placed,
+        choices=_choices(placed, summary.cells),
+        lines=[_line(placed, row, best=id(row) in best) for row in summary.cells],
         notes=list(dict.fromkeys(row.note for row in summary.cells if row.note)),
         pictures=[(each, inline(each)) for each in pictures],
         about=[
@@ -126,7 +99,7 @@ def inline(picture: "Picture") -> str:
     prefix = picture.name
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = svg.replace('href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")
-    for color, variable in _VARIABLES.items():
+    for color, variable in VARIABLES.items():
         svg = re.sub(rf"{color}\b", f"var({variable}, {color})", svg)
     # An attribute takes no variable, a style does.
     svg = re.sub(r'(fill|stroke)="(var\([^"]*\))"', r'style="\1: \2"', svg)
@@ -152,50 +125,19 @@ def _finding(finding: Finding) -> tuple[str, str]:
     return names.get(finding.kind, finding.kind), finding.text
 
 
-def _choices(summary: Summary) -> dict[str, list[str]]:
+def _choices(placed: Sequence[Placed], rows: Sequence[CellSummary]) -> dict[str, list[str]]:
     """Return, for each filter, what can be chosen."""
-    found: dict[str, list[str]] = {}
-    for column in COLUMNS:
-        if column.filtered:
-            texts = [_texts(summary, row)[column.name][0] for row in summary.cells]
-            found[column.name] = list(dict.fromkeys(texts))
-    return found
+    return {
+        column.key: list(dict.fromkeys(map(column.text, rows)))
+        for column in placed
+        if column.filtered
+    }
 
 
-def _line(summary: Summary, row: CellSummary, *, best: bool) -> PageRow:
-    texts = _texts(summary, row)
-    items = [Item(column, *texts[column.name]) for column in COLUMNS]
+def _line(placed: Sequence[Placed], row: CellSummary, *, best: bool) -> PageRow:
+    items = [Item(column, column.text(row), column.sorted_by(row)) for column in placed]
     where = (
         f"{row.title}, {row.engine_label} {row.form}, {row.protocol}, "
         f"{figures.setting(row.chunk_samples, row.threads)}"
     )
     return PageRow(where, items, row.status, row.reason, best)
-
-
-def _texts(summary: Summary, row: CellSummary) -> dict[str, tuple[str, str]]:
-    """Return, for each column, what is shown and what is sorted by."""
-    comparison = to_reference(summary, row)
-    ratio = times(comparison.ratio, comparison.ci95) if comparison else figures.MISSING
-    size = "whole" if row.chunk_samples < 0 else str(row.chunk_samples)
-    half = figures.plus_minus(row.rtf_ci95)
-    error = row.parity.max_rel_err if row.parity else None
-    return {
-        "model": (row.title, row.title),
-        "engine": (row.engine_label, row.engine_label),
-        "form": (row.form, row.form),
-        "threads": (str(row.threads), str(row.threads)),
-        "chunk": (size, str(row.chunk_samples)),
-        "protocol": (row.protocol, row.protocol),
-        "rtf": (result(row), _value(row.rtf)),
-        "ci": (half, half.strip("± %") if row.rtf_ci95 else ""),
-        "ratio": (ratio, _value(comparison.ratio if comparison else None)),
-        "chunk_ms": (figures.number(row.chunk_ms), _value(row.chunk_ms)),
-        "first": (figures.number(row.first_chunk_ms), _value(row.first_chunk_ms)),
-        "load": (figures.number(row.load_ms), _value(row.load_ms)),
-        "rss": (figures.number(row.peak_rss_mb), _value(row.peak_rss_mb)),
-        "error": (max_rel_err(row), _value(error)),
-    }
-
-
-def _value(value: float | None) -> str:
-    return "" if value is None else repr(value)

@@ -3,20 +3,11 @@
 from collections.abc import Sequence
 
 from bench.report import libraries
+from bench.report.columns import columns
 from bench.report.findings import findings
-from bench.report.tables import (
-    Column,
-    Footnotes,
-    Section,
-    counts_line,
-    denormals,
-    extended_columns,
-    part_columns,
-    published_columns,
-    reasons,
-    sections,
-    verification_columns,
-)
+from bench.report.footnotes import Footnotes
+from bench.report.tables import Section, counts_line, denormals, reasons, sections
+from bench.report.views import Placed
 from bench.results.rows import CellSummary, Environment, Summary
 
 
@@ -39,15 +30,18 @@ def _findings(summary: Summary) -> list[str]:
 
 
 def _section(section: Section, summary: Summary) -> list[str]:
-    footnotes = Footnotes(section.rows)
+    published, precision, parts = (
+        table(columns(view, summary, section.rows), section.rows)
+        for view in ("published", "precision", "parts")
+    )
     return [
         f"## {section.title[0].upper()}{section.title[1:]}",
         section.conditions,
-        table(published_columns(footnotes), section.rows),
-        *footnotes.lines(),
+        published,
+        *Footnotes(section.rows).lines(),
         *(f"- {reason}" for reason in reasons(section.rows)),
-        table(extended_columns(summary, section.rows), section.rows),
-        table(part_columns(), section.rows),
+        precision,
+        parts,
     ]
 
 
@@ -60,15 +54,15 @@ def verification(summary: Summary) -> list[str]:
         "## Speaker verification on the run's trials",
         "EER of the embeddings that each cell computed, and its difference, in percentage points, "
         "to the first cell of the same model.",
-        table(verification_columns(rows), rows),
+        table(columns("verification", summary, rows), rows),
     ]
 
 
-def table(columns: Sequence[Column], rows: Sequence[CellSummary]) -> str:
+def table(placed: Sequence[Placed], rows: Sequence[CellSummary]) -> str:
     """Return a markdown table whose columns line up in plain text too."""
-    lines = [[column.heading for column in columns]]
-    lines += [[column.text(row) for column in columns] for row in rows]
-    return grid(lines, [column.numeric for column in columns])
+    lines = [[column.heading for column in placed]]
+    lines += [[column.text(row) for column in placed] for row in rows]
+    return grid(lines, [column.numeric for column in placed])
 
 
 def grid(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:

@@ -8,28 +8,19 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from bench.report import figures, libraries, markdown
-from bench.report.compare import engine_names, side
+from bench.report import libraries, markdown
+from bench.report.columns import columns
 from bench.report.findings import findings
-from bench.report.tables import (
-    Column,
-    Footnotes,
-    Section,
-    max_rel_err,
-    published_columns,
-    ratio_columns,
-    reasons,
-    result,
-    sections,
-)
+from bench.report.footnotes import Footnotes
+from bench.report.tables import Section, reasons, sections
 from bench.results.rows import CellSummary, Summary
 
 #: From this width on, a table has all of its columns.
 WIDE = 110
 UNLIMITED = 240
 
-#: The columns that hold names.
-NAMES = {"Model", "engine"}
+#: Columns that hold names.
+NAMES = {"model", "engine"}
 FINDING_STYLES = {"warning": "yellow", "defect": "red", "best": "bold green"}
 
 
@@ -73,11 +64,11 @@ def show(summary: Summary, console: Console) -> None:
 
 
 def _table(section: Section, summary: Summary, *, wide: bool) -> Table:
-    columns = _wide(section, summary) if wide else _narrow(section, summary)
+    placed = columns("wide" if wide else "narrow", summary, section.rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
+    for column in placed:
         # Names may break on a narrow screen, figures never do.
-        whole = column.heading not in NAMES
+        whole = column.key not in NAMES
         table.add_column(
             column.heading,
             justify="right" if column.numeric else "left",
@@ -87,34 +78,8 @@ def _table(section: Section, summary: Summary, *, wide: bool) -> Table:
         )
     for row in section.rows:
         style = _style(row, section)
-        table.add_row(*(Text(column.text(row), style=style) for column in columns))
+        table.add_row(*(Text(column.text(row), style=style) for column in placed))
     return table
-
-
-def _wide(section: Section, summary: Summary) -> list[Column]:
-    return [
-        *published_columns(Footnotes(section.rows)),
-        Column("95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
-        *ratio_columns(summary),
-        Column("chunk ms", lambda row: figures.number(row.chunk_ms)),
-        Column("first ms", lambda row: figures.number(row.first_chunk_ms)),
-        Column("load ms", lambda row: figures.number(row.load_ms)),
-        Column("form", lambda row: row.form, numeric=False),
-        Column("max rel err", max_rel_err),
-    ]
-
-
-def _narrow(section: Section, summary: Summary) -> list[Column]:
-    """Return the columns for 80 characters; Params and FLOPs are those of the wide table."""
-    footnotes, named = Footnotes(section.rows), engine_names(section.rows)
-    return [
-        Column("Model", lambda row: row.title, numeric=False),
-        Column("engine", lambda row: named[side(row)] + footnotes.mark(row), numeric=False),
-        Column("RTF", result),
-        Column("95 %", lambda row: figures.plus_minus(row.rtf_ci95)),
-        *ratio_columns(summary),
-        Column("chunk ms", lambda row: figures.number(row.chunk_ms)),
-    ]
 
 
 def _style(row: CellSummary, section: Section) -> str:

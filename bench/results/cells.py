@@ -59,6 +59,10 @@ class Cell(Condition):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+#: An embedding that is further from the reference, relative to its largest value, is wrong.
+MAX_REL_ERR = 1e-3
+
+
 class Parity(Value):
     """How far an embedding lies from the reference; the worst chunk of all that were compared.
 

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from bench.base.values import Value
 from bench.results.cells import Cell, Effective, Parity, Status
+from engines.protocol import PUBLISHED_FLOPS_BASIS
 
 #: A block is a palindrome: every cell has two slots in it.
 SLOTS = 2
@@ -32,7 +33,7 @@ class Declaration(Value):
     params: int | None = None
     flops: int | None = None
     macs: int | None = None
-    flops_basis: str = "by the published convention (200 frames)"
+    flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
     artifact_sha256: str = ""
     artifact_bytes: int | None = None

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from bench.base.values import Value
 from bench.results.cells import Cell, Condition, Effective, Parity, Status
-from engines.protocol import Form
+from engines.protocol import PUBLISHED_FLOPS_BASIS, Form
 
 SCHEMA = 1
 
@@ -69,7 +69,7 @@ class CellSummary(Condition):
     gflops: float | None = None
     gemm_share: float | None = None
     steady_rss_mb: float | None = None
-    flops_basis: str = "by the published convention (200 frames)"
+    flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
     eer: float | None = None
     denormal_share: float | None = None

@@ -9,6 +9,7 @@ from io import BytesIO
 from scipy.special import betaincinv
 
 from bench.report.markdown import grid
+from bench.report.palette import BLUE, RED
 from bench.validation import simulate
 from bench.validation.machine import IntervalFinding
 from bench.validation.simulate import Result
@@ -218,7 +219,7 @@ def picture(findings: Sequence[IntervalFinding]) -> bytes:
         found = sorted((e for e in findings if e.replica == name), key=lambda e: e.ratio)
         truth = statistics.median(each.true_ratio for each in found)
         for index, each in enumerate(found):
-            color = "#0072b2" if each.holds else "#d55e00"
+            color = BLUE if each.holds else RED
             panel.plot([100 * (e - 1) for e in (each.low, each.high)], [index] * 2, color=color)
         panel.axvline(100 * (truth - 1), color="black", linewidth=0.8)
         panel.axvline(0, color="grey", linewidth=0.8, linestyle=":")

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.measure.group import Group
 from bench.measure.job import Job
 from bench.measure.session import RunContext
 from bench.models.workload import Prepared
-from bench.plan.sweep import DEFAULT_CHUNK_SAMPLES, Plan, expand
+from bench.plan.sweep import Plan, expand
 from bench.results.cells import Cell
 from bench.results.contrasts import contrasts, estimate_ratio
 from bench.results.lines import Record
@@ -66,7 +67,7 @@ class Short:
     sessions: int = 6
 
 
-def steady_cell(model: str, engine: str, chunk_samples: int = DEFAULT_CHUNK_SAMPLES) -> Cell:
+def steady_cell(model: str, engine: str, chunk_samples: int = PUBLISHED_CHUNK_SAMPLES) -> Cell:
     """Return a cell of one thread and a dynamic model, in steady state."""
     plan = Plan(
         models=(model,), engines=(engine,), chunk_samples=(chunk_samples,), protocols=("steady",)

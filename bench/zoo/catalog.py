@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
+
 XEON_PLATINUM_8160 = "Intel(R) Xeon(R) Platinum 8160 CPU @ 2.10GHz"
 XEON_E5_2630_V4 = "Intel(R) Xeon(R) CPU E5-2630 v4 @ 2.20GHz"
 
@@ -65,7 +67,7 @@ def _five_seconds(rtf: float) -> tuple[PublishedRtf, ...]:
 
 
 def _two_seconds(engine: str, rtf: float) -> PublishedRtf:
-    return PublishedRtf(engine, 32000, rtf, XEON_E5_2630_V4)
+    return PublishedRtf(engine, PUBLISHED_CHUNK_SAMPLES, rtf, XEON_E5_2630_V4)
 
 
 def _resnet(

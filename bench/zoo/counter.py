@@ -1,8 +1,8 @@
 """Parameters and operations of a model, exact and in the convention of the published tables.
 
 The tables follow thop: multiply-accumulates of convolutions and linear layers, and for a
-BatchNorm in eval mode two operations an element, or four if it has weights. They take 200
-frames and count RepVGG in its inference form.
+BatchNorm in eval mode two operations an element, or four if it has weights. They take
+`PUBLISHED_NUM_FRAMES` and count RepVGG in its inference form.
 """
 
 import math
@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.zoo.repvgg import reparameterize
-
-PUBLISHED_NUM_FRAMES = 200
+from engines.protocol import PUBLISHED_NUM_FRAMES
 
 # Operators that the rules below account for, and those that only move, rename or reserve values.
 _COUNTED = {"convolution", "addmm", "native_batch_norm", "cudnn_batch_norm"}
@@ -31,7 +30,7 @@ class Counts:
     Attributes:
         params: trainable values, in the inference form.
         macs: multiply-accumulates of convolutions and linear layers.
-        published_flops: operations by the published convention, always for 200 frames.
+        published_flops: operations by the published convention, always for `PUBLISHED_NUM_FRAMES`.
         uncounted: operators that compute something neither figure includes.
     """
 
@@ -104,10 +103,10 @@ def count(model: nn.Module, num_frames: int, feat_dim: int = 80) -> Counts:
     # A meta tensor has a shape and no values: hooks see the sizes, no arithmetic is done.
     shapes_only = reparameterize(model).to("meta")
     macs, _, operators = _run(shapes_only, num_frames, feat_dim)
-    macs_200, batchnorm_flops_200, _ = _run(shapes_only, PUBLISHED_NUM_FRAMES, feat_dim)
+    published_macs, batchnorm_flops, _ = _run(shapes_only, PUBLISHED_NUM_FRAMES, feat_dim)
     return Counts(
         params=sum(parameter.numel() for parameter in shapes_only.parameters()),
         macs=macs,
-        published_flops=macs_200 + batchnorm_flops_200,
+        published_flops=published_macs + batchnorm_flops,
         uncounted=tuple(sorted(operators - _COUNTED - MOVING)),
     )

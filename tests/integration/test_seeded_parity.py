@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from bench.embed.audio_input import check_audio, read_source
-from bench.embed.parity import MAX_REL_ERR, parity_of
+from bench.embed.parity import parity_of
 from bench.embed.pipeline import Pipeline
+from bench.results.cells import MAX_REL_ERR
 from bench.zoo import catalog
 from bench.zoo.export import to_onnx
 from bench.zoo.reference_session import TorchSession

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.embed import parity
 from bench.report import figures
+from bench.results.cells import MAX_REL_ERR
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,9 @@ def test_half_widths() -> None:
     assert figures.plus_minus((0.95, 1.05)) == "±5.0 %"
 
 
-def test_the_limit_is_that_of_the_check() -> None:
-    """Reports name the limit that the parity check applies."""
-    assert figures.PARITY_LIMIT == parity.MAX_REL_ERR
-    assert figures.error(figures.PARITY_LIMIT) == "1e-3"
+def test_an_error_is_a_power_of_ten() -> None:
+    """The limit of the parity check, as reports name it."""
+    assert figures.error(MAX_REL_ERR) == "1e-3"
 
 
 def test_ratios_are_written_to_a_hundredth() -> None:

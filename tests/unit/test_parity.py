@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.embed.parity import MAX_REL_ERR, parity_of, worst
+from bench.embed.parity import parity_of, worst
+from bench.results.cells import MAX_REL_ERR
 
 REFERENCE_CD = np.array([[1.0, -2.0, 0.5], [10.0, 0.0, 3.0]], np.float32)
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from bench.report import figures
 from bench.report.compare import EngineForm, engine_names, side
+from bench.report.palette import INK, MUTED
 from bench.report.plots.style import (
-    INK,
-    MUTED,
     Look,
     Picture,
     Sheet,
@@ -22,6 +21,7 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
+from bench.results.cells import MAX_REL_ERR
 from bench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 PANELS_A_ROW = 3
 MOST_PANELS = 12
-LIMIT = figures.PARITY_LIMIT
 #: Points between two labels.
 LABEL_GAP = 16.0
 #: Errors below this are drawn here: a log axis has no zero.
@@ -79,7 +78,7 @@ def _picture(
         title=_finding(rows, models), caption=text, height_in=2.7 + 3.2 * (lines - 1), keys=keys
     ) as sheet:
         panels = sheet.axes(columns, lines, gap_in=0.3)
-        panels[0].set(yscale="log", ylim=(min(map(_error, rows)) / 4, LIMIT * 3))
+        panels[0].set(yscale="log", ylim=(min(map(_error, rows)) / 4, MAX_REL_ERR * 3))
         for axes in panels[len(models) :]:
             axes.set_visible(False)
         for axes, model in zip(panels, models, strict=False):
@@ -116,10 +115,10 @@ def _panel(axes: Axes, rows: Sequence[CellSummary], look: dict[EngineForm, Look]
         linewidth=1.2,
         zorder=1,
     )
-    axes.axhline(LIMIT, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
+    axes.axhline(MAX_REL_ERR, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
     axes.annotate(
         "parity limit",
-        (0.98, LIMIT),
+        (0.98, MAX_REL_ERR),
         xycoords=("axes fraction", "data"),
         xytext=(0, -3),
         textcoords="offset points",
@@ -166,9 +165,9 @@ def _finding(rows: Sequence[CellSummary], models: Sequence[str]) -> str:
         worst = max(map(_error, rows))
         return (
             f"{rows[0].title}: {', '.join(labels)} on the Pareto front; every error is at most "
-            f"{figures.percent(worst / LIMIT)} of the parity limit"
+            f"{figures.percent(worst / MAX_REL_ERR)} of the parity limit"
         )
-    share = figures.percent(max(map(_error, rows)) / LIMIT)
+    share = figures.percent(max(map(_error, rows)) / MAX_REL_ERR)
     return f"{len(models)} models: every error is at most {share} of the parity limit"
 
 

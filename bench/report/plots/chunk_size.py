@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from bench.report import figures
 from bench.report.compare import EngineForm, engine_names, fastest, has_intervals, side
+from bench.report.palette import INK, MUTED
 from bench.report.plots.style import (
-    INK,
-    MUTED,
     Look,
     Picture,
     Sheet,

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.report import figures
 from bench.report.compare import EngineForm, fastest, has_intervals, side
-from bench.report.findings import STATED_SAMPLES
+from bench.report.palette import MUTED
 from bench.report.plots.style import (
-    MUTED,
     Look,
     Picture,
     Sheet,
@@ -42,7 +42,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
                 for size in {row.chunk_samples for row in rows}
             }
         )
-        size = max(models, key=lambda each: (models[each], each == STATED_SAMPLES, -each))
+        size = max(models, key=lambda each: (models[each], each == PUBLISHED_CHUNK_SAMPLES, -each))
         yield _picture(
             summary, [row for row in rows if row.chunk_samples == size], f"rtf-by-model-t{threads}"
         )

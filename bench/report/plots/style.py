@@ -1,4 +1,4 @@
-"""What all pictures share: colours, markers, title, caption, and how they become bytes."""
+"""What all pictures share: looks, title, caption, and how they become bytes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench.report import figures
 from bench.report.compare import EngineForm, engine_names
+from bench.report.palette import GRID, INK, MUTED, PAPER, SERIES
 from bench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Named, because a page with a dark mode puts other values in their place.
-INK = "#1b1f24"
-MUTED = "#5c6570"
-GRID = "#d9dee3"
-PAPER = "#ffffff"
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c564b", "#6b7280")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 WIDTH_IN = 8.0

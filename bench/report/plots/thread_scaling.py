@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bench.report import figures
 from bench.report.compare import EngineForm, side
+from bench.report.palette import MUTED
 from bench.report.plots.style import (
-    MUTED,
     Look,
     Picture,
     Sheet,

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.report import figures
 from bench.report.compare import engine_names, side
-from bench.report.findings import STATED_SAMPLES
-from bench.report.plots.style import INK, PAPER, Picture, Sheet, caption, chunk_size, not_drawn
+from bench.report.palette import BLACK, INK, ORANGE, PALE_GREY, PAPER, PINK, SKY
+from bench.report.plots.style import Picture, Sheet, caption, chunk_size, not_drawn
 from bench.results.rows import CellSummary, Summary
 
 MOST_BARS = 32
 
 PARTS = (
-    ("load", "#8a94a0", ""),
-    ("first chunk", "#e69f00", "///"),
-    ("front end", "#cc79a7", "xx"),
-    ("other chunks", "#56b4e9", ""),
+    ("load", PALE_GREY, ""),
+    ("first chunk", ORANGE, "///"),
+    ("front end", PINK, "xx"),
+    ("other chunks", SKY, ""),
 )
 
 
@@ -46,7 +47,7 @@ def _chosen(summary: Summary) -> list[CellSummary]:
         return []
     threads = min(row.threads for row in rows)
     sizes = {row.chunk_samples for row in rows if row.threads == threads}
-    size = STATED_SAMPLES if STATED_SAMPLES in sizes else min(sizes)
+    size = PUBLISHED_CHUNK_SAMPLES if PUBLISHED_CHUNK_SAMPLES in sizes else min(sizes)
     return [row for row in rows if (row.threads, row.chunk_samples) == (threads, size)]
 
 
@@ -95,7 +96,7 @@ def _picture(summary: Summary, bars: Sequence[Bar], left_out: str) -> Picture:
                 if took_ms > 0.075 * longest_ms:
                     axes.text(
                         began_ms + took_ms / 2, line, figures.number(took_ms), ha="center",
-                        va="center", fontsize=8.5, color="#000000",
+                        va="center", fontsize=8.5, color=BLACK,
                         bbox={"facecolor": color, "edgecolor": "none", "pad": 1.2},
                     )  # fmt: skip
                 began_ms += took_ms

@@ -1,0 +1,96 @@
+"""The list of columns: what is added to it is seen everywhere, and all of it is explained."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from bench.report import columns, exports, html, markdown, record_columns
+from bench.report.views import VIEWS, Column, Context, View, place
+from tests.unit.report.results import measured, published_and_steady, row, summary
+from tests.unit.report.test_tables import shown
+
+README = Path(__file__).parents[3] / "reports" / "README.md"
+HEADING = "megaflux"
+NEW = Column(
+    "flux", HEADING, "how it flows", VIEWS, lambda row, _: row.passes, write="{} Fx".format
+)
+
+
+def keys(view: View) -> list[str]:
+    """Return the keys of a view's columns in their order."""
+    result = published_and_steady()
+    return [each.key for each in columns.columns(view, result, result.cells)]
+
+
+def test_a_new_column_is_seen_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry in the list, and markdown, both widths of the terminal and the page have it."""
+    monkeypatch.setattr(columns, "COLUMNS", (*columns.COLUMNS, NEW))
+    result = summary(row(passes=7, eer=0.1))
+    text = markdown.render(result)
+    assert text.count(HEADING) == text.count(" 7 Fx |") == 4
+    for width in (80, 160):
+        lines = "\n".join(shown(width, result))
+        assert HEADING in lines
+        assert "7 Fx" in lines
+    page = html.render(result, [])
+    assert f'data-name="flux"><button type="button">{HEADING}<' in page
+    assert 'data-name="flux" data-value="7">7 Fx</td>' in page
+
+
+def test_a_new_column_of_measurements_is_in_the_csv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry in the other list, and the CSV has it, on the page too."""
+    new = record_columns.RecordColumn("flux", "how it flows", lambda _, record: record.position)
+    monkeypatch.setattr(record_columns, "COLUMNS", (*record_columns.COLUMNS, new))
+    cells = [measured(100, 200)]
+    lines = list(csv.DictReader(io.StringIO(exports.tidy_csv(cells))))
+    assert [line["flux"] for line in lines] == ["0", "0", "1", "1"]
+    assert "rtf,flux" in html.render(summary(row()), cells)
+
+
+def test_every_column_is_explained() -> None:
+    """`reports/README.md` has the list's own words for every column that a person sees."""
+    text = README.read_text(encoding="utf-8")
+    for table in columns.tables():
+        assert f"\n\n{table}\n\n" in text, (
+            "reports/README.md explains other columns than there are; put in its place what "
+            "`python -m bench.report.columns` prints"
+        )
+
+
+def test_a_column_has_one_key_a_meaning_and_a_place() -> None:
+    """No two columns share a key; none is without a meaning or shown nowhere."""
+    for found in (columns.COLUMNS, record_columns.COLUMNS):
+        assert len({each.key for each in found}) == len(found)
+        assert all(each.meaning for each in found)
+    assert all(each.views for each in columns.COLUMNS)
+    assert not any("|" in each.meaning for each in columns.COLUMNS)
+
+
+def test_the_order_of_each_view() -> None:
+    """Columns stand in the list's order, but for those that say what they follow."""
+    assert keys("published") == ["model", "params", "flops", "engine", "rtf"]
+    assert keys("narrow") == ["model", "engine", "rtf", "ci", "ratio", "chunk_ms"]
+    assert keys("wide") == [
+        *("model", "params", "flops", "engine", "rtf", "ci", "ratio"),
+        *("chunk_ms", "first", "load", "form", "error"),
+    ]
+    assert keys("page") == [
+        *("model", "engine", "rtf", "ci", "ratio", "form", "threads", "chunk", "protocol"),
+        *("chunk_ms", "first", "load", "rss", "error"),
+    ]
+    assert keys("precision") == [
+        *("model", "engine", "form", "ci", "sessions", "passes", "ratio"),
+        *("chunk_ms", "p90", "p99", "load", "first", "error", "cosine"),
+    ]
+    assert keys("verification") == [
+        *("model", "engine", "form", "protocol", "threads", "chunk", "eer", "eer_difference"),
+    ]
+
+
+def test_what_was_not_measured_is_a_dash_and_sorts_as_nothing() -> None:
+    """A column without a value needs no code of its own for that."""
+    nothing = Column("flux", HEADING, "how it flows", ("page",), lambda row, _: row.gflops)
+    (placed,) = place([nothing], Context(summary(row()), (row(),), "page"))
+    assert (placed.text(row()), placed.sorted_by(row())) == ("-", "")
