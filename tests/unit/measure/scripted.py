@@ -13,7 +13,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
@@ -37,7 +37,7 @@ from bench.measure.messages import (
 from bench.measure.runner import Runner
 from bench.measure.session import Progress, RunContext, Silent
 from bench.models.resolve import Resolved
-from bench.models.workload import Prepared
+from bench.models.workload import Prepared, Refusal
 from bench.plan.sweep import Plan, expand
 from bench.results.cells import Cell, Parity, Status
 from bench.results.lines import Outcome, Record
@@ -305,6 +305,7 @@ class ScriptedMachine:
         scripts: engine, or `engine (replica)`, -> how it behaves; others are as `Script` says.
         chunks: utterance -> number of chunks.
         seed: of luck and noise.
+        refused: engine -> why it cannot be measured.
         interrupt_at: Ctrl-C comes when the parent listens for the so many-th time, from 1.
     """
 
@@ -314,10 +315,12 @@ class ScriptedMachine:
         *,
         chunks: Mapping[str, int] | None = None,
         seed: int = 0,
+        refused: Mapping[str, str] | None = None,
         interrupt_at: int | None = None,
     ) -> None:
         self.chunks = chunks or {"only": 10}
         self.seed = seed
+        self.refused = refused or {}
         self.clock = ScriptedClock()
         self.workers: list[ScriptedWorker] = []
         self.turns: list[Turn] = []
@@ -387,6 +390,7 @@ class ScriptedMachine:
             spawn=self.spawn,
             counters=self.counters,
             gemm=FixedGemm(),
+            refused=self.refused,
         )
 
     def measure(
@@ -404,12 +408,20 @@ class ScriptedMachine:
         return folder
 
 
+@dataclass
 class ScriptedContext(RunContext):
     """A context in which every model file is there already."""
 
+    refused: Mapping[str, str] = field(default_factory=dict)
+
     def prepare(self, resolved: Resolved) -> list[Prepared]:
-        """Return the cells with a file that no worker reads."""
-        return [prepared(cell) for cell in resolved.cells]
+        """Return the cells with a file that no worker reads, or with their refusal."""
+        return [
+            Prepared(cell, cell.model, refusal=Refusal("unsupported", self.refused[cell.engine]))
+            if cell.engine in self.refused
+            else prepared(cell)
+            for cell in resolved.cells
+        ]
 
 
 def prepared(cell: Cell) -> Prepared:
