@@ -8,15 +8,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests that run side by side would otherwise fight for the cores with torch's threads.
     os.environ["OMP_NUM_THREADS"] = "1"
 
+import io
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.base.cache import CACHE_VARIABLE
+from bench.cli import main
 from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.models.make_export import ExportRequest, export_here
 from engines import registry
 
 from .tiny_onnx import write_tiny
@@ -29,6 +35,11 @@ MNN_HOMES = {
     if library is not None
 }
 PLUGINS = Path(__file__).parent / "plugins"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background jobs ignore Ctrl-C, and so would their children: those of the tests get
+    # the default handler back.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -59,8 +70,8 @@ def mnn_homes() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def rtfbench() -> Command:
-    """Return a function that runs the command line in a process, the faulty engines installed."""
+def spawned() -> Command:
+    """Return a function that runs the command line in a process, the plug-ins installed."""
 
     def run(*arguments: object, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -75,9 +86,64 @@ def rtfbench() -> Command:
     return run
 
 
+@pytest.fixture(scope="session")
+def rtfbench() -> Command:
+    """Return a function that runs the command line in this process, the plug-ins installed.
+
+    Workers and helpers are processes all the same; only an export, which loads torch, is not.
+    """
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        argv = list(map(str, arguments))
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with (
+            plugins_installed(),
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(stdout),
+            redirect_stderr(stderr),
+        ):
+            patch.setattr(
+                "bench.commands.export.ask", lambda _, request, *__, **___: export_here(request)
+            )
+            patch.setenv("PYTHONPATH", str(PLUGINS))
+            patch.setenv("COLUMNS", "80")
+            try:
+                main(argv)
+                status = 0
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return subprocess.CompletedProcess(argv, status, stdout.getvalue(), stderr.getvalue())
+
+    return run
+
+
+def export_without_a_process(module: str, request: ExportRequest, *_: object, **__: object) -> Any:
+    """Answer as the process would that is asked otherwise."""
+    return export_here(request)
+
+
+@contextmanager
+def plugins_installed() -> Iterator[None]:
+    """Have this process find the plug-ins of the tests, until the block ends."""
+    sys.path.insert(0, str(PLUGINS))
+    forget_engines()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(PLUGINS))
+        forget_engines()
+
+
+def forget_engines() -> None:
+    """Look for engines anew."""
+    registry._entry_points.cache_clear()
+    registry.get.cache_clear()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Use a cache of the tests' own, so that everything in it is made by this code."""
-    folder = tmp_path_factory.mktemp("cache")
+def cache(request: pytest.FixtureRequest) -> Path:
+    """Use a cache of the tests' own, which all their processes share; keys keep it true."""
+    assert request.config.cache is not None
+    folder = request.config.cache.mkdir("rtfbench")
     os.environ[CACHE_VARIABLE] = str(folder)
     return folder

@@ -7,6 +7,7 @@ which does the work.
 
 import os
 import sys
+from collections.abc import Sequence
 
 from bench.base.errors import InputError
 
@@ -15,10 +16,14 @@ from bench.cli import doctor, export, extract, gate, lists, replay, report, run,
 from bench.cli.app import app
 
 
-def main() -> None:
-    """Run the command line; the console script `rtfbench`."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; the console script `rtfbench`.
+
+    Args:
+        argv: the arguments, those of the process by default.
+    """
     try:
-        app()
+        app(args=argv)
     except InputError as error:
         print(f"rtfbench: {error}", file=sys.stderr)
         sys.exit(2)

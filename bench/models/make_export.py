@@ -250,7 +250,8 @@ def _compare(source: _Source, file: ModelFile) -> list[Check]:
     return checks
 
 
-def _export_here(request: ExportRequest) -> ExportAnswer:
+def export_here(request: ExportRequest) -> ExportAnswer:
+    """Export in this process, and say how it went."""
     try:
         return ExportAnswer(status=0, exported=export(request))
     except InputError as error:
@@ -263,4 +264,4 @@ def _export_here(request: ExportRequest) -> ExportAnswer:
 
 
 if __name__ == "__main__":
-    respond(ExportRequest, _export_here)
+    respond(ExportRequest, export_here)

@@ -19,7 +19,7 @@ TROUBLES: dict[What, tuple[Status, str]] = {
     "dies": ("failed", "worker ended early, killed by SIGSEGV"),
     "is gone": ("failed", "worker ended early, killed by SIG"),
     "is silent": ("timed_out", "no answer within 40 s"),
-    "sends garbage": ("failed", "answer cannot be understood"),
+    "sends garbage": ("failed", "the worker's answer cannot be understood"),
     "is wrong": ("wrong_output", WRONG),
 }
 SESSIONS = 3
