@@ -42,8 +42,10 @@ def coverage(
     """
     shape = (-(-trials // scenario.cells), scenario.cells, sessions)
     rng = np.random.default_rng(seed)
-    times = draw_blocks(rng, scenario, np.ones(np.prod(shape)), blocks=scenario.blocks)
-    blocks = (times[:, CANDIDATE] - times[:, BASELINE]).reshape(*shape, -1)
+    cells = np.broadcast_to(np.arange(scenario.cells)[:, None], shape).ravel()
+    times = draw_blocks(rng, scenario, cells, blocks=scenario.blocks)
+    truth = np.log(scenario.ratios())[cells, None]
+    blocks = (times[:, CANDIDATE] - times[:, BASELINE] - truth).reshape(*shape, -1)
     rows = []
     for method in methods:
         if method == RANKS:

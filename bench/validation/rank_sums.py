@@ -92,7 +92,7 @@ def _sessions(
     for count in np.unique(blocks[blocks > 0]):
         has = (blocks == count)[..., None] & (np.arange(SESSIONS) < sessions[..., None])
         gate, cell, session = np.nonzero(has)
-        times = draw_blocks(rng, scenario, scenario.ratios()[cell], blocks=int(count))
+        times = draw_blocks(rng, scenario, cell, blocks=int(count))
         slower[gate, cell, session, :count] = times[:, CANDIDATE] - times[:, BASELINE]
         ghosts[gate, cell, session, :count] = times[:, GHOST] - times[:, BASELINE]
     return slower, ghosts

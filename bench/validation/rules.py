@@ -68,7 +68,6 @@ def sequential(
     spent = np.zeros(trials)
     session_s = scenario.loading_s + scenario.blocks * scenario.block_s(scenario.chunks)
     budget_s = scenario.budget_s * scenario.cells
-    ratios = scenario.ratios()
 
     def look(going: npt.NDArray[np.bool_]) -> None:
         scale, df = u.scale(scenario.prior, most_prior_freedom)
@@ -84,7 +83,7 @@ def sequential(
         if not going.any():
             break
         where = np.nonzero(going)
-        for tally, values in zip((u, v), draw_values(rng, scenario, ratios[where[1]]), strict=True):
+        for tally, values in zip((u, v), draw_values(rng, scenario, where[1]), strict=True):
             tally.add(where, values)
         spent += going @ session_s
         seconds[going] = np.broadcast_to(spent[:, None], shape)[going]

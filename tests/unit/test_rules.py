@@ -121,6 +121,18 @@ def test_a_decided_cell_still_informs_its_stratum() -> None:
     assert (alone.answer, beside.answer) == ("inconclusive", "regression")
 
 
+def test_a_wild_cell_among_calm_ones_is_where_it_errs() -> None:
+    """A prior from cells that are not alike misleads: less so the less it counts."""
+    scenario = Scenario(ratio=1.02, cells=3, wild=5.0)
+    alarms = []
+    for weight in (3.0, 1.0):
+        rng = np.random.default_rng(8)
+        answers = sequential(scenario, 8000, rng, most_prior_freedom=weight).answers
+        alarms.append(int((answers[:, 0] == REGRESSION).sum()))
+    assert binomial_interval(alarms[0], 8000)[0] > 0.006
+    assert binomial_interval(alarms[1], 8000)[1] < 0.006
+
+
 def test_the_budget_is_kept() -> None:
     """No gate takes longer than its cells' budgets together, loading included."""
     for cells in (1, 3):
@@ -152,8 +164,8 @@ def test_centres_are_hodges_and_lehmanns() -> None:
 def test_blocks_have_the_spread_that_is_said() -> None:
     """A ratio's spread is the noise of its blocks and the luck of two processes."""
     rng = np.random.default_rng(6)
-    scenario = Scenario(spike_share=0.0, noise=0.015, luck=0.006)
-    times = draw_blocks(rng, scenario, np.full(20_000, 1.1), blocks=2)
+    scenario = Scenario(ratio=1.1, spike_share=0.0, noise=0.015, luck=0.006)
+    times = draw_blocks(rng, scenario, np.zeros(20_000, np.intp), blocks=2)
     ratio = times[:, 1] - times[:, 0]
     assert ratio.mean() == pytest.approx(np.log(1.1), abs=3e-4)
     assert (ratio[:, 0] - ratio[:, 1]).std() == pytest.approx(0.015 * 2**0.5, rel=0.03)
