@@ -8,21 +8,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests that run side by side would otherwise fight for the cores with torch's threads.
     os.environ["OMP_NUM_THREADS"] = "1"
 
-import io
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench.base.cache import CACHE_VARIABLE
-from bench.cli import main
 from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.models.make_export import ExportRequest, export_here
 from engines import registry
 
 from .tiny_onnx import write_tiny
@@ -70,7 +65,7 @@ def mnn_homes() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def spawned() -> Command:
+def rtfbench() -> Command:
     """Return a function that runs the command line in a process, the plug-ins installed."""
 
     def run(*arguments: object, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
@@ -84,60 +79,6 @@ def spawned() -> Command:
         )
 
     return run
-
-
-@pytest.fixture(scope="session")
-def rtfbench() -> Command:
-    """Return a function that runs the command line in this process, the plug-ins installed.
-
-    Workers and helpers are processes all the same; only an export, which loads torch, is not.
-    """
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        argv = list(map(str, arguments))
-        stdout, stderr = io.StringIO(), io.StringIO()
-        with (
-            plugins_installed(),
-            pytest.MonkeyPatch.context() as patch,
-            redirect_stdout(stdout),
-            redirect_stderr(stderr),
-        ):
-            patch.setattr(
-                "bench.commands.export.ask", lambda _, request, *__, **___: export_here(request)
-            )
-            patch.setenv("PYTHONPATH", str(PLUGINS))
-            patch.setenv("COLUMNS", "80")
-            try:
-                main(argv)
-                status = 0
-            except SystemExit as end:
-                status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        return subprocess.CompletedProcess(argv, status, stdout.getvalue(), stderr.getvalue())
-
-    return run
-
-
-def export_without_a_process(module: str, request: ExportRequest, *_: object, **__: object) -> Any:
-    """Answer as the process would that is asked otherwise."""
-    return export_here(request)
-
-
-@contextmanager
-def plugins_installed() -> Iterator[None]:
-    """Have this process find the plug-ins of the tests, until the block ends."""
-    sys.path.insert(0, str(PLUGINS))
-    forget_engines()
-    try:
-        yield
-    finally:
-        sys.path.remove(str(PLUGINS))
-        forget_engines()
-
-
-def forget_engines() -> None:
-    """Look for engines anew."""
-    registry._entry_points.cache_clear()
-    registry.get.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

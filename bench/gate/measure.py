@@ -120,15 +120,20 @@ def run(
             spent_s = context.clock() - began_s
             context.progress.advance(min(spent_s / budget_s, 1.0))
         if not more:
+            rulings = _judge(measured, criteria, budget_s, final=True)
             candidates = tuple(each.candidate.data for each in measured)
             return Found(tuple(rulings), context.clock() - began_s, candidates, context.seed)
 
 
 def _judge(
-    measured: Sequence[GatedCell], criteria: Sequence[Criterion], budget_s: float
+    measured: Sequence[GatedCell],
+    criteria: Sequence[Criterion],
+    budget_s: float,
+    *,
+    final: bool = False,
 ) -> list[Ruling]:
     running = [each for each in measured if each.failure is None]
-    rulings = judge([each.pair() for each in running], criteria, budget_s=budget_s)
+    rulings = judge([each.pair() for each in running], criteria, budget_s=budget_s, final=final)
     rulings += [ruling for each in running for ruling in each.sizes()]
     return [*(each.failure for each in measured if each.failure is not None), *rulings]
 

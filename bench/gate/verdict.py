@@ -124,21 +124,27 @@ def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
     return session_values(*([each[number][:blocks] for number in shared] for each in found))
 
 
-def judge(pairs: Sequence[Pair], criteria: Sequence[Criterion], *, budget_s: float) -> list[Ruling]:
+def judge(
+    pairs: Sequence[Pair], criteria: Sequence[Criterion], *, budget_s: float, final: bool = False
+) -> list[Ruling]:
     """Judge every criterion of every cell.
 
     Args:
         pairs: the cells.
         criteria: what is gated of each.
         budget_s: what may be spent, for the sentence that says how much would decide.
+        final: whether this is the end, and sessions since the last look count too.
     """
-    by_criterion = [_judge_all(criterion, pairs, budget_s) for criterion in criteria]
+    by_criterion = [_judge_all(each, pairs, budget_s, final=final) for each in criteria]
     return [ruling for of_pair in zip(*by_criterion, strict=True) for ruling in of_pair]
 
 
-def _judge_all(criterion: Criterion, pairs: Sequence[Pair], budget_s: float) -> list[Ruling]:
+def _judge_all(
+    criterion: Criterion, pairs: Sequence[Pair], budget_s: float, *, final: bool
+) -> list[Ruling]:
     """Judge one criterion of every cell; the cells of a stratum tell of each other's spread."""
-    values = [_at_look(values_of(criterion, pair)) for pair in pairs]
+    values = [values_of(criterion, pair) for pair in pairs]
+    values = values if final else [_at_look(each) for each in values]
     rulings = []
     for pair, own in zip(pairs, values, strict=True):
         others = [
