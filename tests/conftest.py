@@ -82,9 +82,13 @@ def rtfbench() -> Command:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(request: pytest.FixtureRequest) -> Path:
-    """Use a cache of the tests' own, which all their processes share; keys keep it true."""
-    assert request.config.cache is not None
-    folder = request.config.cache.mkdir("rtfbench")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Use a cache of the tests' own, so that everything in it is made by this code.
+
+    All processes of a run share it: each has its own folder within that of the run.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
     os.environ[CACHE_VARIABLE] = str(folder)
     return folder
