@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from bench.plan.sweep import Plan
-from bench.results.lines import Outcome
 from bench.results.rows import Environment
 from bench.results.store import FINAL, RunFolder
 from bench.results.summary import summarize
@@ -81,8 +80,7 @@ def test_what_came_to_a_look_stays_when_a_later_session_is_interrupted(tmp_path:
     plan = Plan(engines=("one", "two"), protocols=("steady",), budget_s=2500)
     scripts = {"one": Script(luck=0.1)}
     whole = ScriptedMachine(scripts)
-    lines = list(whole.measure(plan, tmp_path / "whole").lines())
-    assert sum(isinstance(line, Outcome) for line in lines) > 2 * len(whole.workers) / 24
+    whole.measure(plan, tmp_path / "whole")
     folder = interrupted(
         ScriptedMachine(scripts, interrupt_at=whole.calls - 20), tmp_path / "cut", plan
     )
