@@ -34,13 +34,18 @@ class Runner:
     def run(self, resolved: Resolved) -> None:
         """Measure every cell; each ends with an `Outcome`, whatever happens to it.
 
-        Comparisons that the folder holds complete are left as they are. After Ctrl-C, all that was
-        measured is in the folder.
+        Comparisons that the folder holds complete are left as they are; one that gets a new cell
+        is measured again as a whole. After Ctrl-C, all that was measured is in the folder.
         """
         context = self._context
         done = context.folder.finished()
-        ready = context.prepare(resolved)
-        jobs = [job for job in map(Job.of, ready) if job.cell_id not in done]
+        asked = [Job.of(ready) for ready in context.prepare(resolved)]
+        again = {
+            job.cell.condition
+            for job in asked
+            if job.cell_id not in done and job.prepared.refusal is None
+        }
+        jobs = [job for job in asked if job.cell_id not in done or job.cell.condition in again]
         groups = [
             Group(same, context, ghost=axes_of(self._plan, same[0].cell).ghost)
             for _, found in groupby(jobs, key=lambda job: job.cell.condition)

@@ -122,3 +122,23 @@ def test_what_would_end_alike_is_not_tried_again(tmp_path: Path, what: str) -> N
     again = ScriptedMachine(wrong, refused=refused)
     again.measure(PLAN, tmp_path, resume=True)
     assert again.workers == []
+
+
+def test_a_cell_that_is_new_to_a_comparison_takes_turns_with_the_others(tmp_path: Path) -> None:
+    """What was measured at another hour is not its pair, though it has the same block's number."""
+    one = PLAN.model_copy(update={"models": ("small",), "engines": ("one",)})
+    ScriptedMachine().measure(one, tmp_path)
+    again = ScriptedMachine()
+    again.measure(PLAN, tmp_path, resume=True)
+    small = {label_of(w.spec.cell) for w in again.workers if w.spec.cell.model == "small"}
+    assert small == {"one", "two", "one (ghost)"}
+
+
+def test_a_new_cell_that_is_refused_measures_nothing_again(tmp_path: Path) -> None:
+    """It needs a row and nothing else."""
+    one = PLAN.model_copy(update={"engines": ("one",)})
+    ScriptedMachine().measure(one, tmp_path)
+    again = ScriptedMachine(refused={"two": "no such thing"})
+    folder = again.measure(PLAN, tmp_path, resume=True)
+    assert again.workers == []
+    assert statuses(folder)["small", "two"] == "unsupported"
