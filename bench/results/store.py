@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.results.cells import Cell
+from bench.results.cells import Cell, Condition
 from bench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
 from bench.results.rows import Environment
 
@@ -134,12 +134,15 @@ class RunFolder:
     def cells(self) -> dict[str, CellData]:
         """Return all cells by id, replicas too, in the order of their declaration.
 
-        A cell that was begun again, as a resumed run does, counts from its last beginning.
+        A cell that was begun again, as a resumed run does, counts from its last beginning, and
+        replicas of its comparison from before that do not count: they may have another reference.
         """
         cells: dict[str, CellData] = {}
         for line in self.lines():
             match line:
                 case Declaration():
+                    if line.cell_id in cells and not line.cell.replica:
+                        cells = _without_replicas(cells, line.cell.condition)
                     cells[line.cell_id] = CellData(line)
                 case Record():
                     cells[line.cell_id].records.append(line)
@@ -180,3 +183,11 @@ class RunFolder:
             if complete != text:
                 with replacing(path) as part:
                     part.write_bytes(complete)
+
+
+def _without_replicas(cells: dict[str, CellData], condition: Condition) -> dict[str, CellData]:
+    return {
+        cell_id: data
+        for cell_id, data in cells.items()
+        if not data.cell.replica or data.cell.condition != condition
+    }

@@ -6,7 +6,7 @@ import pytest
 
 from bench.plan.sweep import Plan
 from bench.results.rows import Environment
-from bench.results.store import FINAL, RunFolder
+from bench.results.store import FINAL, CellData, RunFolder
 from bench.results.summary import summarize
 
 from .scripted import Fault, Script, ScriptedMachine, label_of
@@ -142,3 +142,17 @@ def test_a_new_cell_that_is_refused_measures_nothing_again(tmp_path: Path) -> No
     folder = again.measure(PLAN, tmp_path, resume=True)
     assert again.workers == []
     assert statuses(folder)["small", "two"] == "unsupported"
+
+
+def test_going_on_leaves_no_ghost_of_the_run_before(tmp_path: Path) -> None:
+    """Where the reference is another one now, the old one's ghost has no pair any more."""
+
+    def ghosts(cells: dict[str, CellData]) -> list[str]:
+        return [label_of(data.cell) for data in cells.values() if data.cell.replica]
+
+    small = PLAN.model_copy(update={"models": ("small",)})
+    dead = Script(fault=Fault("dies", "loading"))
+    ScriptedMachine({"two": dead}).measure(small, tmp_path)
+    swapped = small.model_copy(update={"engines": ("two", "one")})
+    folder = ScriptedMachine().measure(swapped, tmp_path, resume=True)
+    assert ghosts(folder.cells()) == ["two (ghost)"]
