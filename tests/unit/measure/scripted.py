@@ -302,7 +302,8 @@ class ScriptedMachine:
     """Starts scripted workers, and remembers what they were told.
 
     Args:
-        scripts: engine, or `engine (replica)`, -> how it behaves; others are as `Script` says.
+        scripts: `engine` or `engine (replica)`, with or without `model: ` before it, -> how it
+            behaves; others are as `Script` says.
         chunks: utterance -> number of chunks.
         seed: of luck and noise.
         refused: engine -> why it cannot be measured.
@@ -343,8 +344,15 @@ class ScriptedMachine:
 
     def script_of(self, cell: Cell) -> Script:
         """Return how a cell behaves; a replica is like its original if nothing else is said."""
-        default = self._scripts.get(cell.engine, Script())
-        return self._scripts.get(label_of(cell), default)
+        names = (label_of(cell), cell.engine)
+        return next(
+            (
+                self._scripts[name]
+                for name in [*(f"{cell.model}: {each}" for each in names), *names]
+                if name in self._scripts
+            ),
+            Script(),
+        )
 
     def count_call(self) -> None:
         """Count how often the parent listened, and interrupt it if it is time."""
