@@ -224,8 +224,10 @@ def _why(
 
 
 def undecided(rulings: Sequence[Ruling]) -> list[str]:
-    """Return the cells that more sessions may decide."""
-    return list(dict.fromkeys(each.cell for each in rulings if each.answer == "inconclusive"))
+    """Return the cells that more sessions may decide; one regression decides a cell."""
+    decided = {each.cell for each in rulings if each.answer == "regression"}
+    waiting = (each.cell for each in rulings if each.answer == "inconclusive")
+    return [cell for cell in dict.fromkeys(waiting) if cell not in decided]
 
 
 def overall(rulings: Sequence[Ruling]) -> Answer:

@@ -155,3 +155,12 @@ def test_an_alarm_alone_passes_what_is_no_regression() -> None:
     assert isinstance(data.candidate, CellData)
     found = ruling([data], Criterion("first chunk", lambda r: r.processing_ns, 0.25, None))
     assert (found.answer, found.limit) == ("pass", 0.25)
+
+
+def test_one_regression_decides_a_cell() -> None:
+    """What else is open of a slower cell is measured no further; other cells go on."""
+    open_ = Ruling("slow", "front end", "inconclusive")
+    slow = Ruling("slow", "RTF", "regression")
+    other = Ruling("other", "RTF", "inconclusive")
+    assert undecided([slow, open_, other]) == ["other"]
+    assert overall([slow, open_, other]) == "regression"
