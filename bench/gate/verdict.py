@@ -224,8 +224,11 @@ def _why(
 
 
 def undecided(rulings: Sequence[Ruling]) -> list[str]:
-    """Return the cells that more sessions may decide; one regression decides a cell."""
-    decided = {each.cell for each in rulings if each.answer == "regression"}
+    """Return the cells that more sessions may decide; one time that is slower decides a cell.
+
+    A size that grew does not: how long the candidate takes is still to be told.
+    """
+    decided = {each.cell for each in rulings if each.answer == "regression" and each.interval}
     waiting = (each.cell for each in rulings if each.answer == "inconclusive")
     return [cell for cell in dict.fromkeys(waiting) if cell not in decided]
 

@@ -160,7 +160,9 @@ def test_an_alarm_alone_passes_what_is_no_regression() -> None:
 def test_one_regression_decides_a_cell() -> None:
     """What else is open of a slower cell is measured no further; other cells go on."""
     open_ = Ruling("slow", "front end", "inconclusive")
-    slow = Ruling("slow", "RTF", "regression")
+    slow = Ruling("slow", "RTF", "regression", 1.5, (1.4, 1.6))
     other = Ruling("other", "RTF", "inconclusive")
     assert undecided([slow, open_, other]) == ["other"]
     assert overall([slow, open_, other]) == "regression"
+    larger = Ruling("slow", "model size", "regression", 2.0)
+    assert undecided([larger, open_]) == ["slow"], "a size says nothing of times"
