@@ -16,7 +16,14 @@ from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bench.base.child import SINGLE_THREADED, ChildError, die_with_parent, how_it_ended
+from bench.base.child import (
+    SINGLE_THREADED,
+    ChildError,
+    die_with_parent,
+    how_it_ended,
+    last_said,
+    write_all,
+)
 
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer")
@@ -58,7 +65,8 @@ def ask(
             reason = how_it_ended(done.returncode)
             # Killed by a signal, it had no time to say why: what it said last is something else.
             if done.returncode > 0:
-                reason = _last_line(said) or reason
+                said.seek(0)
+                reason = last_said(said.read().decode(errors="replace")) or reason
             where = f" (log: {log})" if log else ""
             raise ChildError(f"{reason}{where}") from None
 
@@ -74,9 +82,7 @@ def respond(request: type[Request], work: Callable[[Request], Any]) -> None:
     answer_fd = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     answer = work(request.model_validate_json(sys.stdin.buffer.read()))
-    data = TypeAdapter(type(answer)).dump_json(answer)
-    while data:
-        data = data[os.write(answer_fd, data) :]
+    write_all(answer_fd, TypeAdapter(type(answer)).dump_json(answer))
 
 
 def _run(
@@ -101,9 +107,3 @@ def _run(
                 raise ChildError(f"no answer within {timeout_s:g} s") from None
             raise
     return subprocess.CompletedProcess(command, process.returncode, stdout)
-
-
-def _last_line(said: IO[bytes]) -> str:
-    said.seek(0)
-    lines = said.read().decode(errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -52,7 +52,11 @@ def die_with_parent() -> None:
 
 def answer(fd: int, value: BaseModel) -> None:
     """Send a parent one line, from within a child."""
-    data = (value.model_dump_json() + "\n").encode()
+    write_all(fd, (value.model_dump_json() + "\n").encode())
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything to a descriptor, which may take it in parts."""
     while data:
         data = data[os.write(fd, data) :]
 
@@ -74,9 +78,15 @@ def read_answer(replies: TypeAdapter[Reply], line: bytes) -> Reply:
 def last_line(log: Path) -> str:
     """Return the last line of a log that says something, empty if there is none."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+    return last_said(text)
+
+
+def last_said(text: str) -> str:
+    """Return the last line of a text that says something, empty if there is none."""
+    lines = text.splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 

@@ -50,17 +50,13 @@ class GatedCell:
         self.baseline = Job.of(sides.baseline, sides.baseline_python).replica(BASELINE)
         self.candidate = Job.of(sides.candidate, sides.candidate_python)
         self._group = Group([self.baseline, self.candidate], context)
-        self._took_s = 0.0
+        #: How long the last session took, its start included.
+        self.session_s = 0.0
 
     @property
     def sessions(self) -> int:
         """How many sessions were measured."""
         return self._group.sessions
-
-    @property
-    def session_s(self) -> float:
-        """How long a session takes; the first proves threads and weighs memory, so it is long."""
-        return self._took_s
 
     @property
     def failure(self) -> Ruling | None:
@@ -75,7 +71,7 @@ class GatedCell:
 
     def measure_session(self) -> None:
         """Measure one more session of fresh processes."""
-        self._took_s = self._group.measure_session()
+        self.session_s = self._group.measure_session()
 
     def pair(self) -> Pair:
         """Return what is measured so far."""

@@ -70,8 +70,8 @@ class Group:
                 self._add_ghost()
             session.start(self.running)
             if self.running:
-                self._declare(session, share_s, longest_s, sessions)
-                took_s += self._measure(session)
+                self._course = self._declare(session, share_s, longest_s, sessions)
+                took_s += self._measure(session, self._course.blocks)
         while self.running and self._course and self._sessions < self._course.looks[0]:
             took_s += self._one_more(self._course.blocks)
         self._end_ok()
@@ -151,10 +151,10 @@ class Group:
 
     def _declare(
         self, session: MeasuringSession, share_s: float, longest_s: float, sessions: int
-    ) -> None:
+    ) -> schedule.Schedule:
         """Split the utterances into slots, and declare sessions, blocks and looks."""
         self._cut_slots(session, schedule.slot_chunks)
-        self._course = schedule.plan_course(
+        course = schedule.plan_course(
             budget_s=share_s,
             block_s=self._block_s,
             sessions=sessions,
@@ -163,15 +163,16 @@ class Group:
         )
         line = Course(
             cell_id=self.running[0].cell_id,
-            looks=self._course.looks,
-            alpha=self._course.alpha,
+            looks=course.looks,
+            alpha=course.alpha,
             precision=self._context.precision,
-            blocks=self._course.blocks,
+            blocks=course.blocks,
             portions=len(self._portions),
         )
         for job in self.running:
             job.data.course = line
         self._context.folder.append(line)
+        return course
 
     def _cut_slots(self, session: MeasuringSession, chunks_of: Callable[[float], float]) -> None:
         """Split the utterances into slots by how long a chunk takes in the slowest cell."""
@@ -196,11 +197,8 @@ class Group:
             session.start(self.running)
             return self._measure(session, blocks)
 
-    def _measure(self, session: MeasuringSession, blocks: int | None = None) -> float:
+    def _measure(self, session: MeasuringSession, blocks: int) -> float:
         """Return the seconds that the blocks of a session took."""
-        if blocks is None:
-            assert self._course is not None
-            blocks = self._course.blocks
         cell, clock = self.jobs[0].cell, self._context.clock
         began_s = clock()
         for block in range(blocks):
