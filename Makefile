@@ -7,7 +7,7 @@ OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench bench-zoo validate validate-gate gate test lint type clean
+.PHONY: help install bench bench-zoo validate validate-gate gate test test-deep lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,9 +37,12 @@ validate-gate: $(STAMP) ## run 280 whole gates, identical and slowed (two hours)
 gate: $(STAMP) ## hold HEAD against the commit before: front end, own cost, ResNet-34; under 3 minutes
 	$(BIN)/rtfbench gate --baseline reports/baselines/last-commit.toml --budget 100 || [ $$? -eq 3 ]
 
-test: lint type ## run lint, type and every test, two at a time but for those that measure
-	$(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable -m 'not measures'
+test: lint type ## run lint, type and the tests, two at a time but for those that measure
+	$(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable -m 'not measures and not deep'
 	$(BIN)/python -m pytest -m measures
+
+test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release
+	$(BIN)/python -m pytest -n 2 -m deep
 
 lint: $(STAMP) ## check style and format with ruff
 	$(BIN)/ruff check .

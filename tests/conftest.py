@@ -12,15 +12,26 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from bench.base.cache import CACHE_VARIABLE
+from bench.cli import main
 from bench.embed.audio_input import DEFAULT_SPEECH
 from engines import registry
 
 from .tiny_onnx import write_tiny
+
+# The tests' own engines are installed, here and in every process that is started: before the
+# registry looks for engines, which it does once.
+PLUGINS = str(Path(__file__).parent / "plugins")
+sys.path.append(PLUGINS)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [PLUGINS, os.environ.get("PYTHONPATH", "")])
+)
 
 #: Engine -> the MNN that the environment names for it; only the tests of these libraries use them.
 MNN_HOMES = {
@@ -29,7 +40,6 @@ MNN_HOMES = {
     for library in [registry.get(name).library]
     if library is not None
 }
-PLUGINS = Path(__file__).parent / "plugins"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl-C, and so would their children: those of the tests get
@@ -66,14 +76,34 @@ def mnn_homes() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def rtfbench() -> Command:
-    """Return a function that runs the command line in a process, the plug-ins installed."""
+    """Return a function that runs the command line in this process.
+
+    What a command starts, its workers for instance, are processes as ever; only the seconds that
+    it takes to load the command itself are saved.
+    """
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        argv, status = [str(each) for each in arguments], 0
+        with redirect_stdout(StringIO()) as stdout, redirect_stderr(StringIO()) as stderr:
+            try:
+                main(argv)
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        return subprocess.CompletedProcess(argv, status, stdout.getvalue(), stderr.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def spawned() -> Command:
+    """Return a function that runs the command line in a process of its own."""
 
     def run(*arguments: object, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "bench.cli", *map(str, arguments)],
             capture_output=True,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+            env=dict(os.environ),
             timeout=timeout_s,
             check=False,
         )

@@ -129,14 +129,17 @@ class Comparison:
         file = candidate.model or base.model
         model = file.name if file else cell.model
         name = f"{model}, {candidate.engine or cell.engine_label}, {cell.threads} thr"
+        # What is refused for its revision should not have waited for a model file.
+        pythons = [
+            sides.interpreter_for(side.packages, side.revision, phase=phase)
+            for side in (candidate, base)
+        ]
         return Sides(
             name=f"{name}, {cell.chunk_samples}, {cell.protocol}",
             candidate=_prepared(cell, candidate, context),
             baseline=_prepared(cell, base, context),
-            candidate_python=sides.interpreter_for(
-                candidate.packages, candidate.revision, phase=phase
-            ),
-            baseline_python=sides.interpreter_for(base.packages, base.revision, phase=phase),
+            candidate_python=pythons[0],
+            baseline_python=pythons[1],
         )
 
 

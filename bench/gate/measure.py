@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from bench.base.child import Interpreter
 from bench.gate.verdict import Answer, Criterion, Pair, Ruling, judge, undecided
-from bench.measure.group import GHOST, Group
+from bench.measure.group import Group
 from bench.measure.job import Job
 from bench.measure.session import RunContext
 from bench.models.workload import Prepared
+from bench.results.cells import GHOST
 from bench.results.sequential import LOOKS
 from bench.results.store import CellData
 

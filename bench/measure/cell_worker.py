@@ -27,7 +27,7 @@ from bench.machine import threads
 from bench.measure.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.measure.protocol import PROTOCOL
 from bench.measure.slowed import Slowed
-from bench.results.cells import MAX_REL_ERR, Effective, Parity, Status
+from bench.results.cells import GHOST, MAX_REL_ERR, Effective, Parity, Status
 from bench.results.lines import Outcome, Record
 from engines import registry
 from engines.base import EngineBase, reported
@@ -101,7 +101,8 @@ class CellWorker:
         if self._spec.session == 0:
             started = threads.count_threads() - before
             notes.append(self._prove_threads(started))
-            memory = self._weigh()
+            if self._spec.cell.replica != GHOST:  # which is as large as what it replicates
+                memory = self._weigh()
         began = time.perf_counter_ns()
         self._kept.session.run(self._pipeline.first_chunk(waveform))
         return Ready(

@@ -7,10 +7,9 @@ from bench.measure import schedule
 from bench.measure.job import Job
 from bench.measure.messages import Ready
 from bench.measure.session import MeasuringSession, RunContext
+from bench.results.cells import GHOST
 from bench.results.contrasts import group_ratios
 from bench.results.lines import SLOTS, Course
-
-GHOST = "ghost"
 
 
 class Group:

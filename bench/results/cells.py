@@ -12,6 +12,8 @@ from engines.protocol import Form
 Status = Literal["ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out"]
 Protocol = Literal["published", "steady"]
 Effective = dict[str, str | int | float]
+#: The replica of a group's reference, which tells what the machine cannot tell apart.
+GHOST = "ghost"
 
 
 class Condition(Value):

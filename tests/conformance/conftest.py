@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,20 @@ from bench.plan.engine_spec import parse_engine
 from bench.zoo import export
 from engines import registry
 from engines.protocol import ONNX, FloatArray, Form, Format, ModelArtifact
+from tests.conftest import PLUGINS
 
 FEAT_DIM, EMBED_DIM, STATIC_FRAMES = 80, 16, 50
 
 
 def engine_specs() -> list[str]:
-    """Return the engines that are tested: the one that is named, else all."""
+    """Return the engines that are tested: the one that is named, else all but the tests' own."""
     named = os.environ.get("RTFBENCH_TEST_ENGINE")
-    return [named] if named else list(registry.names())
+    own = {
+        entry.name
+        for installed in metadata.distributions(path=[PLUGINS])
+        for entry in installed.entry_points
+    }
+    return [named] if named else [name for name in registry.names() if name not in own]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -20,3 +20,11 @@ CASES: list[tuple[str, Form, int]] = [
     for chunk_samples in (32000, 80000, -1)
     if form == "dynamic" or chunk_samples > 0
 ]
+# A command uses the same driver: each engine and form once, each chunk size at least once.
+COMMAND_CASES: list[tuple[str, Form, int]] = [
+    ("onnxruntime", "dynamic", -1),
+    ("onnxruntime", "static", 80000),
+    ("mnn", "dynamic", 80000),
+    ("mnn", "static", 32000),
+    ("mnn-mini", "static", 32000),
+]

@@ -89,7 +89,7 @@ def test_a_kept_session_is_faster(artifact: ModelArtifact) -> None:
 
 @pytest.mark.benchmark(group="extract sixty recordings")
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_benchmark_jobs(benchmark: Any, rtfbench: Command, tmp_path: Path, jobs: int) -> None:
+def test_benchmark_jobs(benchmark: Any, spawned: Command, tmp_path: Path, jobs: int) -> None:
     """The whole program with one worker and with two; the result is complete either way."""
     scp = tmp_path / "wav.scp"
     paths = sorted(DEFAULT_SPEECH.glob("*.flac"))
@@ -97,7 +97,7 @@ def test_benchmark_jobs(benchmark: Any, rtfbench: Command, tmp_path: Path, jobs:
     result = tmp_path / "e.txt"
     arguments = ("extract", "--wav-scp", scp, "--model", "xvec", "--engine", "onnxruntime")
     done = benchmark.pedantic(
-        lambda: rtfbench(*arguments, "--jobs", jobs, "--result", result), rounds=2
+        lambda: spawned(*arguments, "--jobs", jobs, "--result", result), rounds=2
     )
     assert done.returncode == 0, done.stderr
     assert result.read_text().count("\n") == 60

@@ -29,10 +29,10 @@ Fbank.__call__ = _twice  # type: ignore[method-assign]
 """
 
 
-def test_twins_are_no_regression(rtfbench: Command, tmp_path: Path) -> None:
+def test_twins_are_no_regression(spawned: Command, tmp_path: Path) -> None:
     """The same engine on both sides passes, or the machine cannot tell; it never fails."""
     junit, comment = tmp_path / "gate.xml", tmp_path / "gate.md"
-    done = rtfbench(
+    done = spawned(
         *("compare", "onnxruntime", "onnxruntime", "--model", "xvec", "--budget", 16),
         *("--junit", junit, "--comment", comment),
     )
@@ -78,39 +78,3 @@ def test_a_slower_front_end_is_found_between_revisions(clone: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "regression" in rows[0]
     assert "slower by more than 5%" in rows[0]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("gate",), "name one of --baseline FILE and --against-rev"),
-        (("gate", "--against-rev", "no-such-branch"), "no such revision"),
-        (("gate", "--baseline", "none.toml"), "none.toml: cannot read"),
-        (("compare", "mnn@0.0.0", "mnn"), "MNN==0.0.0: cannot be installed"),
-        (("compare", "nope", "mnn"), "no engine 'nope'"),
-        (("compare", "mnn", "mnn", "--model", "resnet35"), "did you mean resnet"),
-        (("compare", "mnn", "mnn", "--chunk-samples", "10"), "too short for one frame"),
-        (("doctor", "--engine", "mnn[x"), "write name or name[key=value,...]"),
-    ],
-)
-def test_bad_input_is_one_line(rtfbench: Command, arguments: tuple[str, ...], message: str) -> None:
-    """Status 2, one line, no traceback."""
-    done = rtfbench(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_finished_runs_are_compared_by_ratios(
-    rtfbench: Command, short_speech: Path, tmp_path: Path
-) -> None:
-    """A run against itself passes, and the text says why absolute times are left out."""
-    out = tmp_path / "run"
-    rtfbench(
-        *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
-        *("--protocol", "steady", "--audio", short_speech, "--budget", 6, "--out", out),
-    )
-    done = rtfbench("compare", out, out, "--max-regression", "50%")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Absolute times are not compared" in done.stdout

@@ -27,12 +27,12 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def finished(rtfbench: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(spawned: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Measure two engines in six sessions."""
     out = tmp_path_factory.mktemp("runs") / "sessions"
-    done = rtfbench(
+    done = spawned(
         *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
-        *("--protocol", "steady", "--budget", 10, "--out", out),
+        *("--protocol", "steady", "--budget", 20, "--out", out),
     )
     assert done.returncode == 0, done.stderr
     return out
@@ -134,8 +134,8 @@ def test_a_paused_worker_dies_with_its_parent(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import pathlib, sys, time\n"
-        "from bench.child import Child\n"
-        "from bench.messages import REPLY, Done\n"
+        "from bench.base.child import Child\n"
+        "from bench.measure.messages import REPLY, Done\n"
         "child = Child('tests.plugins.sleeper', Done(), 'c', logs=pathlib.Path(sys.argv[1]),"
         " replies=REPLY)\n"
         "child.receive(60)\n"
@@ -158,15 +158,15 @@ def test_a_paused_worker_dies_with_its_parent(tmp_path: Path) -> None:
     assert reaches(child, "Z"), "still there, though its parent is gone"
 
 
-def test_doctor_says_what_this_machine_resolves(rtfbench: Command) -> None:
+def test_doctor_says_what_this_machine_resolves(spawned: Command) -> None:
     """The noise floor, the harness's own cost and advice, from a short measurement."""
-    done = rtfbench("doctor", "--model", "xvec", "--budget", 4)
+    done = spawned("doctor", "--model", "xvec", "--budget", 4)
     assert done.returncode in (0, 1), done.stderr
     assert "itself / itself: " in done.stdout
     assert "this machine resolves ratios of" in done.stdout
     assert "inside timed slots" in done.stdout
     assert "µs a chunk" in done.stdout
-    wrong = rtfbench("doctor", "--model", "xvek")
+    wrong = spawned("doctor", "--model", "xvek")
     assert wrong.returncode == 2
     assert "did you mean xvec" in wrong.stderr
 
@@ -212,12 +212,12 @@ def test_the_harness_costs_under_a_hundredth(resnet34: ModelArtifact, sentence: 
 
 
 @pytest.mark.benchmark(group="harness: share of measuring inside timed slots")
-def test_measuring_is_mostly_timed(benchmark: Any, rtfbench: Command, tmp_path: Path) -> None:
+def test_measuring_is_mostly_timed(benchmark: Any, spawned: Command, tmp_path: Path) -> None:
     """At least 85 % of the measuring phase is work that counts; a share, whatever the machine."""
     out = tmp_path / "out"
     arguments = ("run", "--engine", "onnxruntime", "--engine", "mnn", "--protocol", "steady")
     done = benchmark.pedantic(
-        rtfbench, (*arguments, "--budget", 5, "--out", out), rounds=1, iterations=1
+        spawned, (*arguments, "--budget", 5, "--out", out), rounds=1, iterations=1
     )
     assert done.returncode == 0, done.stderr
     share = json.loads((out / "summary.json").read_text())["noise"]["timed_share"]

@@ -71,23 +71,27 @@ def test_a_missing_exporter_is_one_line(
 
 
 def test_a_missing_runtime_stops_no_other(
-    without: Without, short_speech: Path, tmp_path: Path
+    without: Without, write_tiny_onnx: Callable[..., Path], short_speech: Path, tmp_path: Path
 ) -> None:
     """Without MNN, onnxruntime is measured and MNN's rows say what to install."""
-    options = ("--protocol", "steady", "--budget", 1, "--out", tmp_path / "run")
-    done = without(("MNN", "_tools"), "run", "--model", "xvec", "--audio", short_speech, *options)
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    options = ("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", tmp_path / "run")
+    done = without(("MNN", "_tools"), "run", "--model", model, "--audio", short_speech, *options)
     assert done.returncode == 1
     assert "onnxruntime | failed" not in done.stdout
     for engine in ("mnn, dynamic", "mnn-mini, static"):
-        reason = f"XVEC, {engine}: unavailable: No module named 'MNN'; install it with: pip"
+        reason = f"tiny.onnx, {engine}: unavailable: No module named 'MNN'; install it with: pip"
         assert reason in done.stdout
     assert done.stdout.count("| unavailable |") == 2
 
 
-def test_extract_without_its_runtime_is_one_line(without: Without, short_speech: Path) -> None:
+def test_extract_without_its_runtime_is_one_line(
+    without: Without, write_tiny_onnx: Callable[..., Path], short_speech: Path, tmp_path: Path
+) -> None:
     """A model that cannot be converted because MNN is missing is bad input with its cure."""
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     done = without(
-        ("MNN", "_tools"), "extract", "--wav", short_speech, "--model", "xvec", "--engine", "mnn"
+        ("MNN", "_tools"), "extract", "--wav", short_speech, "--model", model, "--engine", "mnn"
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("rtfbench: mnn: No module named 'MNN'; install")

@@ -53,7 +53,8 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a short sweep."""
     return rtfbench(
-        *("run", "--protocol", "steady", "--audio", speech, "--budget", 1, "--out", out),
+        *("run", "--protocol", "steady", "--audio", speech, "--budget", 1, "--sessions", 1),
+        *("--out", out),
         *arguments,
     )
 
@@ -139,9 +140,8 @@ def test_the_embedding_can_be_named(
     refused = run(rtfbench, tmp_path / "no", short_speech, *model)
     assert refused.returncode == 2
     assert "name the embedding with --output" in refused.stderr
-    for name in ("embs", "twice"):
-        done = run(rtfbench, tmp_path / name, short_speech, *model, "--output", name)
-        assert done.returncode == 0, done.stderr
+    done = run(rtfbench, tmp_path / "out", short_speech, *model, "--output", "twice")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_a_format_that_an_engine_brings(
     model = write_tiny_onnx(tmp_path / f"tiny_{form}.onnx", external=form == "static")
     done = rtfbench(
         *("run", "--engine", "toy", "--model", model, "--form", form, "--protocol", "steady"),
-        *("--audio", short_speech, "--budget", 1, "--out", tmp_path / "run"),
+        *("--audio", short_speech, "--budget", 1, "--sessions", 1, "--out", tmp_path / "run"),
     )
     assert done.returncode == 0, done.stderr
     (cell,) = json.loads((tmp_path / "run" / "summary.json").read_text())["cells"]
