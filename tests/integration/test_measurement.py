@@ -135,8 +135,8 @@ def test_a_paused_worker_dies_with_its_parent(tmp_path: Path) -> None:
     script.write_text(
         "import pathlib, sys, time\n"
         "from bench.base.child import Child\n"
-        "from bench.measure.messages import REPLY, Done\n"
-        "child = Child('tests.plugins.sleeper', Done(), 'c', logs=pathlib.Path(sys.argv[1]),"
+        "from bench.measure.messages import REPLY\n"
+        "child = Child('tests.plugins.sleeper', '{}', 'c', logs=pathlib.Path(sys.argv[1]),"
         " replies=REPLY)\n"
         "child.receive(60)\n"
         "child.pause()\n"
