@@ -7,10 +7,10 @@ OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench bench-zoo validate validate-gate gate test test-deep lint type clean
+.PHONY: help install bench bench-zoo validate validate-gate validate-whole-gates gate test test-deep lint type clean
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## create .venv with the pinned versions of constraints.txt
 
@@ -30,7 +30,11 @@ bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (defau
 validate: $(STAMP) ## test the intervals on simulated machines and on this one (20 minutes), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation intervals --out reports
 
-validate-gate: $(STAMP) ## run 280 whole gates, identical and slowed (two hours), into reports/validation.md; goes on where it was stopped
+validate-gate: $(STAMP) ## record identical sessions of this machine (two hours) and replay gates from them, into reports/; goes on where it was stopped
+	$(BIN)/python -m bench.validation rules --out reports
+	$(BIN)/python -m bench.validation bank --out reports
+
+validate-whole-gates: $(STAMP) ## run 280 whole gates, identical and slowed (two hours), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation gate --out reports
 
 # Status 3 says that the machine could not tell.

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.base.child import Interpreter
-from bench.gate.verdict import Answer, Criterion, Pair, Ruling, judge, undecided
+from bench.gate.turns import take_turns
+from bench.gate.verdict import Answer, Criterion, Pair, Ruling, judge
 from bench.measure.group import Group
 from bench.measure.job import Job
 from bench.measure.session import RunContext
 from bench.models.workload import Prepared
 from bench.results.cells import GHOST
-from bench.results.sequential import LOOKS
 from bench.results.store import CellData
 
 BASELINE = "baseline"
@@ -70,6 +70,11 @@ class GatedCell:
                 return Ruling(self.name, "parity" if wrong else side, answer, why=outcome.reason)
         return None
 
+    @property
+    def failed(self) -> bool:
+        """Whether a side ended early."""
+        return self.failure is not None
+
     def measure_session(self) -> None:
         """Measure one more session of fresh processes."""
         self.session_s = self._group.measure_session()
@@ -96,30 +101,18 @@ class GatedCell:
 def run(
     sides: Sequence[Sides], context: RunContext, criteria: Sequence[Criterion], *, budget_s: float
 ) -> Found:
-    """Return the rulings of every cell.
-
-    Cells that are not decided get a session each, in turns, until all are or the next session does
-    not fit what is left of the budget. The first session of each is measured whatever it takes.
-    """
+    """Measure both sides of every cell in turns, and return the rulings."""
     measured = [GatedCell(each, context) for each in sides]
     began_s = context.clock()
-    while True:
-        rulings = _judge(measured, criteria, budget_s)
-        waiting = set(undecided(rulings))
-        more = False
-        for each in measured:
-            if each.name not in waiting or each.failure or each.sessions >= LOOKS[-1]:
-                continue
-            left_s = budget_s - (context.clock() - began_s)
-            if each.session_s <= left_s or not each.sessions:
-                each.measure_session()
-                more = True
-            spent_s = context.clock() - began_s
-            context.progress.advance(min(spent_s / budget_s, 1.0))
-        if not more:
-            rulings = _judge(measured, criteria, budget_s, final=True)
-            candidates = tuple(each.candidate.data for each in measured)
-            return Found(tuple(rulings), context.clock() - began_s, candidates, context.seed)
+    rulings = take_turns(
+        measured,
+        lambda final: _judge(measured, criteria, budget_s, final=final),
+        budget_s=budget_s,
+        spent_s=lambda: context.clock() - began_s,
+        advance=context.progress.advance,
+    )
+    candidates = tuple(each.candidate.data for each in measured)
+    return Found(tuple(rulings), context.clock() - began_s, candidates, context.seed)
 
 
 def _judge(
@@ -127,10 +120,12 @@ def _judge(
     criteria: Sequence[Criterion],
     budget_s: float,
     *,
-    final: bool = False,
+    final: bool,
 ) -> list[Ruling]:
     running = [each for each in measured if each.failure is None]
-    rulings = judge([each.pair() for each in running], criteria, budget_s=budget_s, final=final)
+    rulings = judge(
+        [each.pair().seen(criteria) for each in running], criteria, budget_s=budget_s, final=final
+    )
     rulings += [ruling for each in running for ruling in each.sizes()]
     return [*(each.failure for each in measured if each.failure is not None), *rulings]
 

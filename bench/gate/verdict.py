@@ -6,7 +6,7 @@ in `bench.results.sequential` decides after each look.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +38,14 @@ class Criterion:
     def limit(self) -> float:
         """The share that a reader is told: the one that has to be ruled out, else the margin."""
         return self.margin if self.max_regression is None else self.max_regression
+
+    @property
+    def values_a_session(self) -> int | None:
+        """How many values a session has: one of what happens once, however many blocks repeat it.
+
+        None: as many as blocks.
+        """
+        return 1 if self.a_session else None
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,11 @@ class Pair:
         cells = (self.candidate.cell, self.baseline.cell)
         return max(prior_spread(protocol=protocol, form=cell.form) for cell in cells)
 
+    def seen(self, criteria: Sequence[Criterion]) -> "Seen":
+        """Return what is known of the cell."""
+        values = {each.name: values_of(each, self) for each in criteria}
+        return Seen(self.name, self.stratum, self.prior, self.session_s, values)
+
 
 def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
     """Return a criterion's values of every session in which all three have a complete block."""
@@ -119,40 +132,51 @@ def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
         contrasts_by_session(pair.ghost, pair.baseline, part_ns=part),
     ]
     shared = sorted(set.intersection(*(set(each) for each in found)))
-    # What happens once a session has one value in it, however many blocks repeat it.
-    blocks = 1 if criterion.a_session else None
-    return session_values(*([each[number][:blocks] for number in shared] for each in found))
+    return session_values(
+        *([each[number][: criterion.values_a_session] for number in shared] for each in found)
+    )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is judged: the values of a cell's sessions, by criterion; see `Pair`."""
+
+    name: str
+    stratum: tuple[object, ...]
+    prior: float
+    session_s: float
+    values: Mapping[str, SessionValues]
 
 
 def judge(
-    pairs: Sequence[Pair], criteria: Sequence[Criterion], *, budget_s: float, final: bool = False
+    cells: Sequence[Seen], criteria: Sequence[Criterion], *, budget_s: float, final: bool = False
 ) -> list[Ruling]:
     """Judge every criterion of every cell.
 
     Args:
-        pairs: the cells.
+        cells: what is known of each.
         criteria: what is gated of each.
         budget_s: what may be spent, for the sentence that says how much would decide.
         final: whether this is the end, and sessions since the last look count too.
     """
-    by_criterion = [_judge_all(each, pairs, budget_s, final=final) for each in criteria]
-    return [ruling for of_pair in zip(*by_criterion, strict=True) for ruling in of_pair]
+    by_criterion = [_judge_all(each, cells, budget_s, final=final) for each in criteria]
+    return [ruling for of_cell in zip(*by_criterion, strict=True) for ruling in of_cell]
 
 
 def _judge_all(
-    criterion: Criterion, pairs: Sequence[Pair], budget_s: float, *, final: bool
+    criterion: Criterion, cells: Sequence[Seen], budget_s: float, *, final: bool
 ) -> list[Ruling]:
     """Judge one criterion of every cell; the cells of a stratum tell of each other's spread."""
-    values = [values_of(criterion, pair) for pair in pairs]
+    values = [cell.values[criterion.name] for cell in cells]
     values = values if final else [_at_look(each) for each in values]
     rulings = []
-    for pair, own in zip(pairs, values, strict=True):
+    for cell, own in zip(cells, values, strict=True):
         others = [
             each
-            for other, each in zip(pairs, values, strict=True)
-            if other is not pair and other.stratum == pair.stratum
+            for other, each in zip(cells, values, strict=True)
+            if other is not cell and other.stratum == cell.stratum
         ]
-        rulings.append(_rule(criterion, pair, own, others, cells=len(pairs), budget_s=budget_s))
+        rulings.append(_rule(criterion, cell, own, others, cells=len(cells), budget_s=budget_s))
     return rulings
 
 
@@ -165,7 +189,7 @@ def _at_look(values: SessionValues) -> SessionValues:
 
 def _rule(
     criterion: Criterion,
-    pair: Pair,
+    cell: Seen,
     values: SessionValues,
     others: Sequence[SessionValues],
     *,
@@ -173,7 +197,7 @@ def _rule(
     budget_s: float,
 ) -> Ruling:
     margin, limit = criterion.margin, criterion.max_regression
-    prior, alpha = pair.prior, alpha_of(criterion.name)
+    prior, alpha = cell.prior, alpha_of(criterion.name)
     found = decide(
         values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
     )
@@ -182,7 +206,7 @@ def _rule(
         ratio = math.exp(values.u[0]) if values.u else None
         counted = "one session was" if sessions == 1 else "no session was"
         return Ruling(
-            pair.name,
+            cell.name,
             criterion.name,
             "inconclusive",
             ratio,
@@ -196,7 +220,7 @@ def _rule(
             values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
         )
     return Ruling(
-        pair.name,
+        cell.name,
         criterion.name,
         found.answer,
         found.ratio,
@@ -204,12 +228,12 @@ def _rule(
         criterion.limit,
         found.sessions,
         found.df,
-        _why(criterion, pair, found, needed, budget_s),
+        _why(criterion, cell, found, needed, budget_s),
     )
 
 
 def _why(
-    criterion: Criterion, pair: Pair, found: Decision, needed: int | None, budget_s: float
+    criterion: Criterion, cell: Seen, found: Decision, needed: int | None, budget_s: float
 ) -> str:
     """Say what proves a regression, or what would decide."""
     if found.answer == "regression":
@@ -219,7 +243,7 @@ def _why(
     off = f"the baseline differs from itself by {math.expm1(found.off):.1%}; " if found.off else ""
     if needed is None:
         return f"{off}no budget would decide here: a quieter machine"
-    more = pair.session_s * max(needed - found.sessions, 1)
+    more = cell.session_s * max(needed - found.sessions, 1)
     return f"{off}undecided: about --budget {math.ceil(budget_s + 1.2 * more)} would decide"
 
 

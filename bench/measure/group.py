@@ -8,8 +8,9 @@ from bench.measure.job import Job
 from bench.measure.messages import Ready
 from bench.measure.session import MeasuringSession, RunContext
 from bench.results.cells import GHOST
-from bench.results.contrasts import group_ratios
+from bench.results.contrasts import run_ratios
 from bench.results.lines import SLOTS, Course
+from bench.results.stats import relative_half_width
 
 
 class Group:
@@ -39,8 +40,18 @@ class Group:
     @property
     def decided(self) -> bool:
         """Whether every ratio is as narrow as was asked for, or there is none."""
-        data = [job.data for job in self.running]
-        return not data or all(ratio.decided for ratio in group_ratios(data, data[0].course))
+        return all(ratio.decided for ratio in run_ratios([[job.data for job in self.running]]))
+
+    @property
+    def width(self) -> float:
+        """Half the width of its widest interval, relative; 0 where nothing is compared."""
+        ratios = run_ratios([[job.data for job in self.running]])
+        return max((relative_half_width(ratio.ci95) for ratio in ratios), default=0.0)
+
+    @property
+    def session_s(self) -> float:
+        """Seconds of measuring that one more session takes about; 0 where none is possible."""
+        return self._course.blocks * self._block_s if self._course and self.running else 0.0
 
     @property
     def _published(self) -> bool:
@@ -105,6 +116,13 @@ class Group:
                 took_s += self._one_more(blocks)
         if took_s:
             self._end_ok()
+        return took_s
+
+    def measure_one(self) -> float:
+        """Measure one more session as it was declared, and return the seconds that it took."""
+        assert self._course is not None
+        took_s = self._one_more(self._course.blocks)
+        self._end_ok()
         return took_s
 
     def measure_session(self) -> float:

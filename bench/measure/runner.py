@@ -9,6 +9,11 @@ from bench.measure.job import Job
 from bench.measure.session import RunContext
 from bench.models.resolve import Resolved
 from bench.plan.sweep import Plan, axes_of
+from bench.results.estimate import SESSIONS_FOR_RANKS
+
+#: Where few sessions are asked for, so much of the time is kept for those that turn out to differ
+#: most.
+KEPT_FOR_THE_WIDEST = 0.4
 
 
 @dataclass
@@ -63,8 +68,10 @@ class Runner:
         budget = Budget(self._plan.budget_s)
         axes = [axes_of(self._plan, group.jobs[0].cell) for group in groups]
         for index, group in enumerate(groups):
+            kept = KEPT_FOR_THE_WIDEST if axes[index].sessions < SESSIONS_FOR_RANKS else 0.0
+            share_s = budget.left_s * axes[index].weight / sum(a.weight for a in axes[index:])
             budget.spent_s += group.measure_first(
-                share_s=budget.left_s * axes[index].weight / sum(a.weight for a in axes[index:]),
+                share_s=share_s * (1 - kept),
                 longest_s=budget.left_s,
                 sessions=axes[index].sessions,
             )
@@ -77,7 +84,27 @@ class Runner:
             budget.spent_s += took_s
             self._advance(budget)
             undecided = [group for group in undecided if took_s and not group.decided]
+        self._narrow(groups, budget)
         self._context.progress.advance(1.0)
+
+    def _narrow(self, groups: Sequence[Group], budget: Budget) -> None:
+        """Give what is left to the widest intervals, a session at a time.
+
+        Only those of so few sessions that one more tells most; further ones would be a look that
+        nobody declared.
+        """
+        while True:
+            wide = [
+                group
+                for group in groups
+                if group.sessions < SESSIONS_FOR_RANKS
+                and not group.decided
+                and 0 < group.session_s <= budget.left_s
+            ]
+            if not wide:
+                return
+            budget.spent_s += max(wide, key=lambda group: group.width).measure_one()
+            self._advance(budget)
 
     def _advance(self, budget: Budget) -> None:
         self._context.progress.advance(min(budget.spent_s / budget.total_s, 1.0))

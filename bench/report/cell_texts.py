@@ -25,11 +25,18 @@ def ratio(row: CellSummary, context: Context) -> str:
     found = context.to_reference(row)
     if found is None:
         return figures.MISSING
+    mark = " provisional" if found.provisional else ""
     if context.view == "page":
-        return compare.times(found.ratio, found.ci95)
+        return compare.times(found.ratio, found.ci95) + mark
     if context.view == "precision":
-        return figures.ratio(found.ratio, found.ci95)
+        return figures.ratio(found.ratio, found.ci95) + mark
     return f"{figures.times(found.ratio)} {figures.plus_minus(found.ci95)}"
+
+
+def freedom(row: CellSummary, context: Context) -> float | None:
+    """Return the degrees of freedom behind the ratio's interval."""
+    found = context.to_reference(row)
+    return found.df if found else None
 
 
 def ratio_value(row: CellSummary, context: Context) -> float | None:

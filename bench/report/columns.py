@@ -72,10 +72,20 @@ COLUMNS = (
     ),
     Column(
         "ratio", "ratio",
-        "how many times as long as the first row of its table: Hodges-Lehmann estimate over "
-        "blocks, with the interval that the signed-rank test with sessions as clusters implies",
+        "how many times as long as the first row of its table. From six sessions on it is the "
+        "Hodges-Lehmann estimate over blocks, with the interval of the signed-rank test with "
+        "sessions as clusters; with fewer, the mean of the sessions' own and an interval that "
+        "rests on the spread of all pairs of the same engines. Of one or two sessions it is "
+        "provisional",
         ("precision", "wide", "narrow", "page"), cell_texts.ratio_value, text=cell_texts.ratio,
         headings=dict.fromkeys(TERMINAL, "× {reference}") | {"page": "× reference (95 %)"},
+        present=cell_texts.ratio_present,
+    ),
+    Column(
+        "df", "df",
+        "degrees of freedom behind the ratio's interval: the larger, the more it rests on what "
+        "was measured",
+        ("precision",), cell_texts.freedom, write="{:.0f}".format,
         present=cell_texts.ratio_present,
     ),
     Column(

@@ -1,11 +1,11 @@
 """Who is faster, and how surely: comparisons of rows by the ratios that were measured in turns."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.report import figures
 from bench.results.cells import Condition
-from bench.results.rows import CellSummary, Ratio, Summary
+from bench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Ratio, Summary
 from engines.protocol import Form
 
 Interval = tuple[float, float]
@@ -33,6 +33,12 @@ class PairedRatio:
     ci95: Interval | None
     decided: bool = True
     sessions: int = 1
+    df: float | None = None
+
+    @property
+    def provisional(self) -> bool:
+        """Whether further sessions may well change what the interval says."""
+        return self.sessions <= PROVISIONAL_SESSIONS
 
     @property
     def within_luck(self) -> bool:
@@ -48,9 +54,7 @@ class PairedRatio:
     def inverted(self) -> "PairedRatio":
         """Return the same comparison with the sides swapped."""
         swapped = None if self.ci95 is None else (1 / self.ci95[1], 1 / self.ci95[0])
-        return PairedRatio(
-            self.right, self.left, 1 / self.ratio, swapped, self.decided, self.sessions
-        )
+        return replace(self, left=self.right, right=self.left, ratio=1 / self.ratio, ci95=swapped)
 
     def slower_first(self) -> "PairedRatio":
         """Return it so that `left` takes longer."""
@@ -164,7 +168,9 @@ def sentence(comparison: PairedRatio, named: dict[EngineForm, str]) -> str:
 def _measured(ratio: Ratio) -> PairedRatio:
     left = EngineForm(ratio.engine, ratio.form)
     right = EngineForm(ratio.reference, ratio.reference_form)
-    return PairedRatio(left, right, ratio.ratio, ratio.ci95, ratio.decided, ratio.sessions)
+    return PairedRatio(
+        left, right, ratio.ratio, ratio.ci95, ratio.decided, ratio.sessions, ratio.df
+    )
 
 
 def _divide(left: PairedRatio, right: PairedRatio) -> PairedRatio:
@@ -174,4 +180,6 @@ def _divide(left: PairedRatio, right: PairedRatio) -> PairedRatio:
         ci95 = (left.ci95[0] / right.ci95[1], left.ci95[1] / right.ci95[0])
     decided = left.decided and right.decided
     sessions = min(left.sessions, right.sessions)
-    return PairedRatio(left.left, right.left, left.ratio / right.ratio, ci95, decided, sessions)
+    df = None if left.df is None or right.df is None else min(left.df, right.df)
+    ratio = left.ratio / right.ratio
+    return PairedRatio(left.left, right.left, ratio, ci95, decided, sessions, df)

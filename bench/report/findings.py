@@ -235,6 +235,9 @@ def _engine(summary: Summary, row: CellSummary, wheres: Sequence[Condition]) -> 
     text = sentence(comparison, named)
     if not (comparison.decided or comparison.differs):
         text += ", an interval wider than was asked for"
+    if comparison.provisional:
+        counted = "one session" if comparison.sessions == 1 else f"{comparison.sessions} sessions"
+        text += f", provisional: from {counted}"
     elsewhere = [
         other
         for where in wheres

@@ -2,13 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from bench.results.cells import Cell
+from bench.results.estimate import RatioEstimate, ratio_estimate, session_centres
 from bench.results.lines import PRECISION, SLOTS, Course, Record
+from bench.results.moderated import prior_spread
 from bench.results.rows import Ratio
-from bench.results.stats import ALPHA_PER_LOOK, RatioEstimate, ratio_estimate
+from bench.results.stats import ALPHA_PER_LOOK
 from bench.results.store import CellData
 
 #: How often an interval may miss where no course says it.
@@ -24,28 +25,70 @@ class Block(NamedTuple):
     number: int
 
 
-def group_ratios(group: Sequence[CellData], course: Course | None) -> list[Ratio]:
-    """Return the ratio of every cell to its group's first that is ok; replicas are left out."""
-    original = [data for data in group if is_ok(data) and not data.cell.replica]
-    if not original:
-        return []
-    alpha = course.alpha if course else ALPHA
-    precision = course.precision if course else PRECISION
-    return [
-        ratio_of(data.cell, original[0].cell, estimate, precision)
+class Pair(NamedTuple):
+    """A cell and its group's reference, and how the group was measured."""
+
+    data: CellData
+    reference: CellData
+    course: Course | None
+
+    @property
+    def stratum(self) -> tuple[str, ...]:
+        """What pairs have in common whose sessions differ alike: engines, forms and protocol."""
+        cell, reference = self.data.cell, self.reference.cell
+        sides = (cell.engine_label, cell.form, reference.engine_label, reference.form)
+        return (cell.protocol, *sides)
+
+    @property
+    def prior(self) -> float:
+        """How much the pair's sessions are assumed to differ, a standard deviation."""
+        cells = (self.data.cell, self.reference.cell)
+        return max(prior_spread(protocol=cell.protocol, form=cell.form) for cell in cells)
+
+
+def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
+    """Return the ratio of every cell to its group's first that is ok; replicas are left out.
+
+    Where sessions are few, the pairs of the other groups that compare the same engines tell how
+    much sessions differ.
+    """
+    pairs = [
+        Pair(data, original[0], course_of(group))
+        for group in groups
+        for original in [[data for data in group if is_ok(data) and not data.cell.replica]]
         for data in original[1:]
-        for estimate in [estimate_ratio(data, original[0], alpha=alpha)]
-        if estimate is not None
     ]
+    found = [contrasts(pair.data, pair.reference) for pair in pairs]
+    centres = [session_centres(by_session) for by_session in found]
+    ratios = []
+    for pair, by_session, own in zip(pairs, found, centres, strict=True):
+        others = [
+            theirs
+            for other, theirs in zip(pairs, centres, strict=True)
+            if theirs is not own and other.stratum == pair.stratum
+        ]
+        alpha = pair.course.alpha if pair.course else ALPHA
+        estimate = ratio_estimate(by_session, alpha=alpha, others=others, prior=pair.prior)
+        if estimate is not None:
+            precision = pair.course.precision if pair.course else PRECISION
+            ratios.append(ratio_of(pair, estimate, precision))
+    return ratios
+
+
+def course_of(group: Sequence[CellData]) -> Course | None:
+    """Return how a group was measured; its first cell that could be measured holds it."""
+    return next((data.course for data in group if data.course is not None), None)
 
 
 def estimate_ratio(data: CellData, reference: CellData, *, alpha: float) -> RatioEstimate | None:
     """Estimate how many times as long a cell takes as another of its group."""
-    return ratio_estimate(contrasts(data, reference), alpha=alpha)
+    pair = Pair(data, reference, None)
+    return ratio_estimate(contrasts(data, reference), alpha=alpha, prior=pair.prior)
 
 
-def ratio_of(cell: Cell, reference: Cell, estimate: RatioEstimate, precision: float) -> Ratio:
+def ratio_of(pair: Pair, estimate: RatioEstimate, precision: float) -> Ratio:
     """Return an estimate with the names of what was compared."""
+    cell, reference = pair.data.cell, pair.reference.cell
     return Ratio(
         model=cell.model,
         threads=cell.threads,
@@ -59,6 +102,7 @@ def ratio_of(cell: Cell, reference: Cell, estimate: RatioEstimate, precision: fl
         ci95=estimate.interval,
         blocks=estimate.blocks,
         sessions=estimate.sessions,
+        df=estimate.df,
         decided=estimate.half_width <= precision,
     )
 

@@ -1,10 +1,11 @@
 """How quiet the machine was (pure): the reference against itself, and what the kernel counted."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 
 from bench.results.contrasts import ALPHA, estimate_ratio, is_ok
 from bench.results.lines import Health
-from bench.results.rows import Ghost, Noise
+from bench.results.rows import Ghost, Noise, Ratio
 from bench.results.stats import quantile, relative_half_width
 from bench.results.store import CellData
 
@@ -27,8 +28,13 @@ CAUSES: Mapping[str, str] = {
 CHANNELS = (*LIMITS, "involuntary", "frequency_mhz", "load_average_1min", "gemm_gflops")
 
 
-def noise_of(groups: Sequence[Sequence[CellData]]) -> Noise | None:
-    """Sum up a run's noise; None where nothing was recorded of it."""
+def noise_of(groups: Sequence[Sequence[CellData]], ratios: Sequence[Ratio] = ()) -> Noise | None:
+    """Sum up a run's noise; None where nothing was recorded of it.
+
+    Args:
+        groups: the cells that took turns.
+        ratios: what was made of them; each has a noise floor of its own.
+    """
     health = [line for group in groups for data in group for line in data.health]
     ghosts = tuple(_ghosts(groups))
     if not health and not ghosts:
@@ -36,7 +42,7 @@ def noise_of(groups: Sequence[Sequence[CellData]]) -> Noise | None:
     share = sum(map(bool, map(disturbances, health))) / len(health) if health else None
     contaminated = any(not ghost.contains_one for ghost in ghosts)
     return Noise(
-        sentence=_sentence(health, ghosts, share, excess=_excess(groups)),
+        sentence=_sentence(health, ghosts, ratios, share, excess=_excess(groups)),
         contaminated=contaminated,
         disturbed_share=share,
         ghosts=ghosts,
@@ -99,22 +105,26 @@ def _original(ghost: CellData, group: Sequence[CellData]) -> CellData | None:
 
 
 def _sentence(
-    health: Sequence[Health], ghosts: Sequence[Ghost], share: float | None, *, excess: float
+    health: Sequence[Health],
+    ghosts: Sequence[Ghost],
+    ratios: Sequence[Ratio],
+    share: float | None,
+    *,
+    excess: float,
 ) -> str:
     parts = []
     if share is not None:
         word = "noisy" if share > NOISY_SHARE else "quiet"
         parts.append(f"{word}: {share:.0%} of blocks disturbed{_most(health)}")
     outside = [ghost for ghost in ghosts if not ghost.contains_one]
-    widths = [ghost.half_width for ghost in ghosts if ghost.half_width is not None]
     if outside:
         worst = max(outside, key=lambda ghost: abs(ghost.ratio - 1))
         parts.append(
             f"contaminated: {worst.reference} against itself gave {worst.ratio:.3f} "
             f"({worst.model}, {worst.protocol}); do not trust differences of this size, run again"
         )
-    elif widths:
-        parts.append(f"ratios hold, the noise floor is {_span(widths)}")
+    elif floor := _floor(ratios) or _own_floor(ghosts):
+        parts.append(f"ratios hold: {floor}")
     elif ghosts:
         parts.append("too few blocks to tell the noise floor; a larger --budget gives it")
     if excess >= 0.02:
@@ -130,9 +140,38 @@ def _most(health: Sequence[Health]) -> str:
     return f", mostly because {CAUSES[max(CAUSES, key=names.count)]}"
 
 
-def _span(widths: Sequence[float]) -> str:
-    low, high = min(widths), max(widths)
-    return f"{high:.1%}" if len(widths) == 1 else f"{low:.1%} to {high:.1%}"
+def _floor(ratios: Sequence[Ratio]) -> str:
+    """Say which difference can be told from none: in half of the pairs, and in the worst one.
+
+    The engines' own scatter is in it, which the reference against itself does not show.
+    """
+    known = [(relative_half_width(ratio.ci95), ratio) for ratio in ratios if ratio.ci95]
+    if not known:
+        return ""
+    width, worst = max(known, key=lambda each: each[0])
+    sessions = f"{worst.sessions} session{'s' * (worst.sessions > 1)}"
+    pair = (
+        f"{worst.engine} against {worst.reference} ({worst.model}, {worst.protocol}, {sessions}): "
+        f"from {width:.1%} on"
+    )
+    if len(known) == 1:
+        return f"a difference is told from none for {pair}"
+    half = statistics.median(each for each, _ in known)
+    return (
+        f"a difference is told from none from {half:.1%} on in half of the {len(known)} pairs; "
+        f"worst {pair}, more sessions narrow it"
+    )
+
+
+def _own_floor(ghosts: Sequence[Ghost]) -> str:
+    """Say the same of a single engine: its own noise floor is all that is known."""
+    known = [ghost for ghost in ghosts if ghost.half_width is not None]
+    if not known:
+        return ""
+    worst = max(known, key=lambda ghost: ghost.half_width or 0.0)
+    return (
+        f"a difference to {worst.reference} itself is told from none from {worst.half_width:.1%} on"
+    )
 
 
 def _excess(groups: Sequence[Sequence[CellData]]) -> float:

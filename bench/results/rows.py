@@ -7,6 +7,8 @@ from bench.results.cells import Cell, Condition, Effective, Parity, Status
 from engines.protocol import PUBLISHED_FLOPS_BASIS, Form
 
 SCHEMA = 1
+#: So few sessions make a ratio provisional.
+PROVISIONAL_SESSIONS = 2
 
 
 class Environment(Value):
@@ -92,7 +94,8 @@ class Ratio(Condition):
     """How many times as long an engine takes as the reference engine of its group.
 
     `engine` and `reference` are labels with settings. `decided` says that the interval is as
-    narrow as was asked for.
+    narrow as was asked for. `df` are the degrees of freedom behind the interval; of one or two
+    sessions it rests more on what is assumed than on them, and is provisional.
     """
 
     engine: str
@@ -104,6 +107,7 @@ class Ratio(Condition):
     blocks: int
     sessions: int
     decided: bool
+    df: float | None = None
 
 
 class Ghost(Condition):

@@ -1,19 +1,8 @@
-"""Estimators and intervals (pure), on the log scale; medians and ranks, never a mean of times.
-
-Times are compared in pairs, as the difference of logarithms within a block, because a shared
-machine drifts by more than engines differ. A ratio then has two levels of noise: from block to
-block within a session, and from session to session, because memory layout is luck that only a new
-process redraws. The estimate is Hodges and Lehmann's over all blocks; the interval inverts the
-signed-rank test with sessions as clusters, so that it is as wide as sessions differ, whatever the
-cause, and no spike can widen it much. Few sessions allow no such test: there the interval is
-Student's over the sessions' own estimates. A single session gives the signed-rank test's interval
-over its blocks, which says nothing of other sessions.
-"""
+"""Estimators and intervals (pure), on the log scale; medians and ranks, never a mean of times."""
 
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -29,27 +18,6 @@ Interval = tuple[float, float]
 #: (found by simulation; the tests repeat it). Stopping depends on the width alone, so less has to
 #: be paid than when stopping at significance (Pocock: 0.029 and 0.022).
 ALPHA_PER_LOOK: Mapping[int, float] = {1: 0.05, 2: 0.036, 3: 0.034}
-
-#: With fewer sessions than this, signed ranks of clusters cannot reach a confidence of 95 %.
-SESSIONS_FOR_RANKS = 6
-#: Student's distribution is only near that of few clusters' rank sums: with six and a nominal 5 %,
-#: 5.5 to 7 % of the intervals miss. With this share of the nominal level 4 to 6 % do (simulated).
-FEW_SESSIONS, FEW_SESSIONS_SHARE = 12, 0.8
-
-
-@dataclass(frozen=True)
-class RatioEstimate:
-    """A ratio of times and its interval."""
-
-    ratio: float
-    interval: Interval | None
-    blocks: int
-    sessions: int
-
-    @property
-    def half_width(self) -> float:
-        """Half the interval's width, relative: 0.02 is 2 %; infinite without an interval."""
-        return relative_half_width(self.interval)
 
 
 def relative_half_width(interval: Interval | None) -> float:
@@ -236,41 +204,11 @@ def student_factor(count: int, *, alpha: float = 0.05) -> float:
     return float(special.stdtrit(count - 1, 1 - alpha / 2)) / math.sqrt(count)
 
 
-def ratio_estimate(
-    contrasts_by_session: Sequence[Sequence[float]], *, alpha: float = 0.05
-) -> RatioEstimate | None:
-    """Estimate a ratio from log contrasts, one sequence a session; None without any.
-
-    Args:
-        contrasts_by_session: log(time of the engine / time of the reference), a value a block.
-        alpha: how often the interval may miss.
-    """
-    sessions = [session for session in contrasts_by_session if len(session)]
-    if not sessions:
-        return None
-    everything = [value for session in sessions for value in session]
-    centre = hodges_lehmann(everything)
-    if len(sessions) == 1:
-        interval = signed_rank_interval(everything, alpha=alpha)
-    elif len(sessions) < SESSIONS_FOR_RANKS:
-        centres = [hodges_lehmann(session) for session in sessions]
-        centre = statistics.fmean(centres)
-        interval = student_interval(centres, alpha=alpha)
-    else:
-        share = FEW_SESSIONS_SHARE if len(sessions) < FEW_SESSIONS else 1.0
-        interval = clustered_signed_rank_interval(sessions, alpha=share * alpha)
-    return RatioEstimate(
-        ratio=math.exp(centre),
-        interval=_exponential(interval),
-        blocks=len(everything),
-        sessions=len(sessions),
-    )
-
-
 def level_interval(values_by_session: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
     """Return the interval of a positive quantity from one estimate a session, by its logarithm."""
-    return _exponential(student_interval([math.log(v) for v in values_by_session], alpha=alpha))
+    return exponential(student_interval([math.log(v) for v in values_by_session], alpha=alpha))
 
 
-def _exponential(interval: Interval | None) -> Interval | None:
+def exponential(interval: Interval | None) -> Interval | None:
+    """Return the interval of a quantity from that of its logarithm."""
     return None if interval is None else (math.exp(interval[0]), math.exp(interval[1]))

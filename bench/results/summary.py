@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from bench.results.cells import Condition
-from bench.results.contrasts import complete_slots, group_ratios
-from bench.results.lines import Course, Outcome, Record
+from bench.results.contrasts import complete_slots, run_ratios
+from bench.results.lines import Outcome, Record
 from bench.results.noise import noise_of
 from bench.results.rows import SCHEMA, CellSummary, Environment, Summary
 from bench.results.stats import Interval, level_interval, median, median_interval, quantile
@@ -23,18 +23,14 @@ def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
     for data in cells:
         groups.setdefault(data.cell.condition, []).append(data)
     rows = [summarize_cell(data) for data in cells if not data.cell.replica]
+    ratios = run_ratios(groups.values())
     return Summary(
         schema=SCHEMA,
         environment=environment,
         cells=tuple(_with_scaling(_with_gemm(row, groups), rows) for row in rows),
-        ratios=tuple(r for group in groups.values() for r in group_ratios(group, course_of(group))),
-        noise=noise_of(list(groups.values())),
+        ratios=tuple(ratios),
+        noise=noise_of(list(groups.values()), ratios),
     )
-
-
-def course_of(group: Sequence[CellData]) -> Course | None:
-    """Return how a group was measured; its first cell that could be measured holds it."""
-    return next((data.course for data in group if data.course is not None), None)
 
 
 def summarize_cell(data: CellData) -> CellSummary:

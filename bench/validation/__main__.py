@@ -1,4 +1,4 @@
-"""python -m bench.validation intervals|gate: test the method and write what was found.
+"""python -m bench.validation intervals|rules|bank|gate: test the method, write what was found.
 
 Runs are kept as they end (FOLDER/*.jsonl), so that an interrupted validation goes on. Each command
 writes its own sections of `validation.md` and leaves the others.
@@ -17,12 +17,13 @@ from bench.base.values import Value
 from bench.embed import audio_input
 from bench.embed.audio_input import Source
 from bench.machine import environment
+from bench.measure.schedule import draw_seed
 from bench.measure.session import RunContext, Silent
 from bench.models.resolve import resolve
 from bench.report import markdown
 from bench.results.cells import Cell
 from bench.results.store import RunFolder
-from bench.validation import document, simulate, whole_gate
+from bench.validation import bank, banks, document, simulate, simulated_gates, whole_gate
 from bench.validation.machine import IntervalFinding, Short, run_once, steady_cell
 from bench.validation.whole_gate import SCENARIOS, GateFinding
 
@@ -31,7 +32,7 @@ Kind = TypeVar("Kind", bound=Value)
 #: How many short runs; 60 let a rate of 5 % be told from one of 15 %.
 RUNS = 60
 #: How many utterances of the package's speech, the shortest: for short runs, and for gates.
-UTTERANCES, GATE_UTTERANCES = 4, 2
+UTTERANCES, GATE_UTTERANCES, BANK_UTTERANCES = 4, 2, 4
 
 
 def main() -> None:
@@ -43,6 +44,16 @@ def main() -> None:
     intervals.add_argument("--sessions", type=int, default=6, help="sessions a run")
     intervals.add_argument("--trials", type=int, default=1000, help="simulated runs a method")
     intervals.add_argument("--engine", default="onnxruntime")
+    rules = commands.add_parser("rules", help="the gate's rule and others, simulated")
+    rules.add_argument("--gates", type=int, default=10_000, help="simulated gates a row")
+    banks = commands.add_parser("bank", help="record identical sessions, and replay gates of them")
+    banks.add_argument("--sessions", type=int, default=60, help="a bank shall have; 0: replay only")
+    banks.add_argument("--gates", type=int, default=2000, help="replayed gates a row")
+    banks.add_argument("--only", default="", help="banks whose name begins with this")
+    for command in (rules, banks):
+        command.add_argument("--out", type=Path, default=Path("runs/validation"))
+        command.add_argument("--work", type=Path, default=Path("runs/validation"))
+        command.add_argument("--budget", type=float, default=60.0, help="seconds a gate")
     gates = commands.add_parser("gate", help="how often is the gate wrong?")
     gates.add_argument("--share", type=float, default=1.0, help="of the gates, for a first look")
     gates.add_argument("--only", default="", help="gates whose row's name begins with this")
@@ -56,7 +67,8 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (_intervals if arguments.command == "intervals" else _gates)(arguments)
+    work = {"intervals": _intervals, "rules": _rules, "bank": _banks, "gate": _gates}
+    work[arguments.command](arguments)
     print(arguments.out / "validation.md")
 
 
@@ -65,7 +77,7 @@ def _intervals(arguments: argparse.Namespace) -> None:
     short = Short(arguments.budget, arguments.sessions)
     cell = steady_cell(arguments.model, arguments.engine)
     findings = _measure(arguments.work / "findings.jsonl", short, arguments.runs, cell)
-    print("simulating", file=sys.stderr)
+    _tell("simulating")
     simulated = {
         name: simulate.try_variant(name, trials=arguments.trials) for name in simulate.VARIANTS
     }
@@ -85,6 +97,34 @@ def _intervals(arguments: argparse.Namespace) -> None:
             ),
         },
     )
+
+
+def _rules(arguments: argparse.Namespace) -> None:
+    """Simulate the gate's rule and others, and the intervals of few sessions."""
+    section = simulated_gates.section(gates=arguments.gates, budget_s=arguments.budget)
+    _write(arguments.out, {"Rules compared": section})
+
+
+def _banks(arguments: argparse.Namespace) -> None:
+    """Record what banks lack, and replay gates from all that there are."""
+    folder = arguments.out / "bank"
+    for kind in banks.KINDS:
+        if kind.name.startswith(arguments.only) and arguments.sessions:
+            context = _context(
+                arguments.work, audio_input.shortest(BANK_UTTERANCES), seed=draw_seed()
+            )
+            banks.record_kind(
+                kind, context, folder, host=_host(), sessions=arguments.sessions, tell=_tell
+            )
+    _tell("replaying")
+    section = banks.section(
+        bank.read_banks(folder), gates=arguments.gates, budget_s=arguments.budget
+    )
+    _write(arguments.out, {"Gates replayed": section})
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _gates(arguments: argparse.Namespace) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.report.markdown import grid
+from bench.results.estimate import FEW_SESSIONS, FEW_SESSIONS_SHARE, SESSIONS_FOR_RANKS
 from bench.results.moderated import MOST_PRIOR_FREEDOM, half_widths, moderated_scale
-from bench.results.stats import FEW_SESSIONS, FEW_SESSIONS_SHARE, SESSIONS_FOR_RANKS
 from bench.validation.document import rate
 from bench.validation.rank_sums import signed_rank_p
 from bench.validation.scenario import BASELINE, CANDIDATE, Floats, Scenario, centres, draw_blocks

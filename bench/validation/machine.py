@@ -20,8 +20,9 @@ from bench.models.workload import Prepared
 from bench.plan.sweep import Plan, expand
 from bench.results.cells import Cell
 from bench.results.contrasts import contrasts, estimate_ratio
+from bench.results.estimate import ratio_estimate
 from bench.results.lines import Record
-from bench.results.stats import ratio_estimate, relative_half_width
+from bench.results.stats import relative_half_width
 from bench.results.store import CellData
 
 #: Name of the replica -> share of a call's time that is added to it.

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from bench.results.cells import Cell, Protocol
-from bench.results.contrasts import complete_slots, contrasts, estimate_ratio, group_ratios
+from bench.results.contrasts import complete_slots, contrasts, estimate_ratio, run_ratios
 from bench.results.lines import Course, Declaration, Outcome, Record
 from bench.results.store import CellData
 
@@ -80,11 +80,14 @@ def test_ratios_leave_replicas_out_and_follow_the_course() -> None:
     course = Course(
         cell_id="onnxruntime", looks=(6,), alpha=0.05, precision=0.05, blocks=2, portions=1
     )
-    (ratio,) = group_ratios([failed, reference, other, ghost], course)
+    group = [failed, reference, other, ghost]
+    other.course = course
+    (ratio,) = run_ratios([group])
     assert (ratio.engine, ratio.reference) == ("mnn", "onnxruntime")
     assert (ratio.sessions, ratio.blocks, ratio.decided) == (6, 12, True)
     strict = course.model_copy(update={"precision": 1e-4})
-    assert not group_ratios([reference, other], strict)[0].decided
+    other.course = strict
+    assert not run_ratios([group])[0].decided
     wide = estimate_ratio(other, reference, alpha=0.005)
     assert wide is not None
     assert ratio.ci95 is not None

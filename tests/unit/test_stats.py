@@ -13,7 +13,6 @@ from bench.results.stats import (
     median,
     median_interval,
     quantile,
-    ratio_estimate,
     relative_half_width,
     signed_rank_interval,
     student_interval,
@@ -150,21 +149,3 @@ def test_clustered_interval_covers(luck: float, noise: float) -> None:
         assert interval is not None
         hits += interval[0] <= 0 <= interval[1]
     assert 0.93 <= hits / 2000 <= 0.97
-
-
-def test_a_ratio_has_the_interval_of_its_sessions() -> None:
-    """One session: signed ranks of blocks; a few: Student's; six or more: clustered ranks."""
-    rng = np.random.default_rng(0)
-    sessions = rng.normal(0.1, 0.01, (6, 5)).tolist()
-    one, three, six = (ratio_estimate(sessions[:count]) for count in (1, 3, 6))
-    assert one is not None
-    assert three is not None
-    assert six is not None
-    assert (one.sessions, three.sessions, six.blocks) == (1, 3, 30)
-    assert one.interval is None  # five blocks are too few
-    assert six.half_width < three.half_width
-    assert six.ratio == pytest.approx(np.exp(0.1), rel=0.02)
-    assert ratio_estimate([]) is None
-    centres = [hodges_lehmann(session) for session in sessions[:3]]
-    low, high = student_interval(centres) or (0, 0)
-    assert three.interval == pytest.approx((np.exp(low), np.exp(high)))

@@ -48,7 +48,7 @@ def pair(
 
 def ruling(pairs: Sequence[Pair], criterion: Criterion = RTF) -> Ruling:
     """Return what is ruled of the first cell."""
-    return judge(pairs, [criterion], budget_s=BUDGET_S)[0]
+    return judge([each.seen([criterion]) for each in pairs], [criterion], budget_s=BUDGET_S)[0]
 
 
 def test_identical_sides_pass() -> None:

@@ -9,7 +9,7 @@ from bench.measure.session import RunContext, Silent
 from bench.models.resolve import Resolved
 from bench.plan.sweep import Plan, expand
 from bench.results.cells import Status
-from bench.results.contrasts import group_ratios
+from bench.results.contrasts import run_ratios
 from bench.results.store import CellData, RunFolder
 
 from .scripted import WRONG, Fault, FixedGemm, Phase, Script, ScriptedMachine, What, label_of
@@ -69,7 +69,7 @@ def test_trouble_ends_one_cell_with_its_reason(
     for data in cells.values():
         assert ending(data) == ("ok", "")
         assert sessions_of(data) == set(range(SESSIONS))
-    (ratio,) = group_ratios([cells["first"], cells["third"]], None)
+    (ratio,) = run_ratios([[cells["first"], cells["third"]]])
     assert ratio.sessions == SESSIONS
 
 
@@ -101,7 +101,7 @@ def test_without_its_reference_a_comparison_goes_on(tmp_path: Path) -> None:
     """Ratios are to the first cell that is ok, whichever that is."""
     cells = run_with(Fault("dies", "opening"), tmp_path, engine="first")
     assert ending(cells["first"])[0] == "failed"
-    ratios = group_ratios([cells[name] for name in PLAN.engines], None)
+    ratios = run_ratios([[cells[name] for name in PLAN.engines]])
     assert [(ratio.engine, ratio.reference) for ratio in ratios] == [("third", "second")]
 
 

@@ -16,7 +16,8 @@ PLAN = Plan(
     engines=("one", "two"),
     protocols=("steady",),
     sessions=2,
-    budget_s=80,
+    precision=0.5,
+    budget_s=134,
 )
 #: How often the parent listens in a run of this plan; a test says so.
 CALLS = 84

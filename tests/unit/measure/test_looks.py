@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.plan.sweep import Plan
-from bench.results.contrasts import group_ratios
+from bench.results.contrasts import course_of, run_ratios
 from bench.results.store import CellData, RunFolder
-from bench.results.summary import course_of
 
 from .scripted import Script, ScriptedMachine
 
@@ -22,10 +21,14 @@ def sessions_of(data: CellData) -> int:
 def decided_after(sessions: int, group: list[CellData]) -> bool:
     """Say whether every interval was narrow enough after so many sessions."""
     known = [
-        CellData(data.declaration, [r for r in data.records if r.session < sessions])
+        CellData(
+            data.declaration,
+            [r for r in data.records if r.session < sessions],
+            course=data.course,
+        )
         for data in group
     ]
-    return all(ratio.decided for ratio in group_ratios(known, course_of(group)))
+    return all(ratio.decided for ratio in run_ratios([known]))
 
 
 def measured(luck: float, path: Path) -> RunFolder:

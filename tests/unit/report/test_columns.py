@@ -81,7 +81,7 @@ def test_the_order_of_each_view() -> None:
         *("chunk_ms", "first", "load", "rss", "error"),
     ]
     assert keys("precision") == [
-        *("model", "engine", "form", "ci", "sessions", "passes", "ratio"),
+        *("model", "engine", "form", "ci", "sessions", "passes", "ratio", "df"),
         *("chunk_ms", "p90", "p99", "load", "first", "error", "cosine"),
     ]
     assert keys("verification") == [
