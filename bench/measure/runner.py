@@ -67,13 +67,15 @@ class Runner:
         """Give each comparison its share, then what is left to those that are not decided."""
         budget = Budget(self._plan.budget_s)
         axes = [axes_of(self._plan, group.jobs[0].cell) for group in groups]
+        kept_s = 0.0
         for index, group in enumerate(groups):
-            kept = KEPT_FOR_THE_WIDEST if axes[index].sessions < SESSIONS_FOR_RANKS else 0.0
-            share_s = budget.left_s * axes[index].weight / sum(a.weight for a in axes[index:])
+            weight = axes[index].weight / sum(a.weight for a in axes[index:])
+            share_s = max(budget.left_s - kept_s, 0.0) * weight
+            if axes[index].sessions < SESSIONS_FOR_RANKS:
+                kept_s += share_s * KEPT_FOR_THE_WIDEST
+                share_s *= 1 - KEPT_FOR_THE_WIDEST
             budget.spent_s += group.measure_first(
-                share_s=share_s * (1 - kept),
-                longest_s=budget.left_s,
-                sessions=axes[index].sessions,
+                share_s=share_s, longest_s=budget.left_s, sessions=axes[index].sessions
             )
             self._advance(budget)
         undecided = [group for group in groups if not group.decided]
