@@ -49,7 +49,7 @@ def main() -> None:
     banks = commands.add_parser("bank", help="record identical sessions, and replay gates of them")
     banks.add_argument("--sessions", type=int, default=60, help="a bank shall have; 0: replay only")
     banks.add_argument("--gates", type=int, default=2000, help="replayed gates a row")
-    banks.add_argument("--only", default="", help="banks whose name begins with this")
+    banks.add_argument("--only", action="append", help="a bank, by its whole name; repeatable")
     for command in (rules, banks):
         command.add_argument("--out", type=Path, default=Path("runs/validation"))
         command.add_argument("--work", type=Path, default=Path("runs/validation"))
@@ -109,7 +109,7 @@ def _banks(arguments: argparse.Namespace) -> None:
     """Record what banks lack, and replay gates from all that there are."""
     folder = arguments.out / "bank"
     for kind in banks.KINDS:
-        if kind.name.startswith(arguments.only) and arguments.sessions:
+        if arguments.sessions and kind.name in (arguments.only or [kind.name]):
             context = _context(
                 arguments.work, audio_input.shortest(BANK_UTTERANCES), seed=draw_seed()
             )

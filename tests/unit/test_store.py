@@ -134,15 +134,18 @@ def test_a_cell_that_is_not_ok_shows_no_time(folder: RunFolder) -> None:
 
 
 def test_ratios_pair_the_passes_of_a_block(folder: RunFolder) -> None:
-    """A drift that doubles every time leaves the ratio exact: cells are compared block by block."""
+    """A drift that doubles every time leaves the ratio exact: cells are compared block by block.
+
+    Each block is a session of its own, since those of one say nothing of the next.
+    """
     other = CELL.model_copy(update={"engine": "onnxruntime"})
     folder.append(Declaration(cell_id="d", cell=other, title="XVEC"))
-    for block in range(6):
+    for session in range(6):
         # The palindrome c d d c on a machine that slows down all the time, d three times as long.
         for position, (cell_id, factor) in enumerate([("c", 1), ("d", 3), ("d", 3), ("c", 1)]):
-            time_ms = 10 * factor * 2**position * 4**block
+            time_ms = 10 * factor * 2**position * 4**session
             made = record(position, time_ms)
-            folder.append(made.model_copy(update={"cell_id": cell_id, "block": block}))
+            folder.append(made.model_copy(update={"cell_id": cell_id, "session": session}))
     for cell_id in ("c", "d"):
         folder.append(Outcome(cell_id=cell_id, status="ok"))
     (ratio,) = summarize(ENVIRONMENT, list(folder.cells().values())).ratios
