@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.results.contrasts import PartNs, contrasts_by_session
+from bench.results.contrasts import PartNs, contrasts_by_session, prior_of, stratum_of
 from bench.results.lines import Record
-from bench.results.moderated import SessionValues, prior_spread, session_values
+from bench.results.moderated import SessionValues, session_values
 from bench.results.sequential import LOOKS, Decision, alpha_of, decide, sessions_needed
 from bench.results.stats import Interval
 from bench.results.store import CellData
@@ -102,25 +102,11 @@ class Pair:
     ghost: CellData
     session_s: float = 0.0
 
-    @property
-    def stratum(self) -> tuple[object, ...]:
-        """What cells have in common whose sessions differ alike: engines, forms and protocol."""
-        sides = [
-            (each.cell.engine_label, each.cell.form) for each in (self.candidate, self.baseline)
-        ]
-        return (self.candidate.cell.protocol, *sides)
-
-    @property
-    def prior(self) -> float:
-        """How much sessions of the cell are assumed to differ."""
-        protocol = self.candidate.cell.protocol
-        cells = (self.candidate.cell, self.baseline.cell)
-        return max(prior_spread(protocol=protocol, form=cell.form) for cell in cells)
-
     def seen(self, criteria: Sequence[Criterion]) -> "Seen":
         """Return what is known of the cell."""
         values = {each.name: values_of(each, self) for each in criteria}
-        return Seen(self.name, self.stratum, self.prior, self.session_s, values)
+        cells = (self.candidate.cell, self.baseline.cell)
+        return Seen(self.name, stratum_of(*cells), prior_of(*cells), self.session_s, values)
 
 
 def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
@@ -139,7 +125,10 @@ def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
 
 @dataclass(frozen=True)
 class Seen:
-    """What is judged: the values of a cell's sessions, by criterion; see `Pair`."""
+    """What is judged: the values of a cell's sessions, by criterion; see `Pair`.
+
+    Cells of one stratum tell of each other's spread; `prior` is what is assumed of it.
+    """
 
     name: str
     stratum: tuple[object, ...]

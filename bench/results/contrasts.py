@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from bench.results.cells import Cell
 from bench.results.estimate import RatioEstimate, ratio_estimate, session_centres
 from bench.results.lines import PRECISION, SLOTS, Course, Record
 from bench.results.moderated import prior_spread
@@ -25,7 +26,7 @@ class Block(NamedTuple):
     number: int
 
 
-class Pair(NamedTuple):
+class Compared(NamedTuple):
     """A cell and its group's reference, and how the group was measured."""
 
     data: CellData
@@ -33,17 +34,20 @@ class Pair(NamedTuple):
     course: Course | None
 
     @property
-    def stratum(self) -> tuple[str, ...]:
-        """What pairs have in common whose sessions differ alike: engines, forms and protocol."""
-        cell, reference = self.data.cell, self.reference.cell
-        sides = (cell.engine_label, cell.form, reference.engine_label, reference.form)
-        return (cell.protocol, *sides)
+    def cells(self) -> tuple[Cell, Cell]:
+        """Both cells, the reference last."""
+        return self.data.cell, self.reference.cell
 
-    @property
-    def prior(self) -> float:
-        """How much the pair's sessions are assumed to differ, a standard deviation."""
-        cells = (self.data.cell, self.reference.cell)
-        return max(prior_spread(protocol=cell.protocol, form=cell.form) for cell in cells)
+
+def stratum_of(cell: Cell, reference: Cell) -> tuple[str, ...]:
+    """Return what pairs have in common whose sessions differ alike: engines, forms, protocol."""
+    sides = (cell.engine_label, cell.form, reference.engine_label, reference.form)
+    return (cell.protocol, *sides)
+
+
+def prior_of(cell: Cell, reference: Cell) -> float:
+    """Return how much a pair's sessions are assumed to differ, a standard deviation."""
+    return max(prior_spread(protocol=each.protocol, form=each.form) for each in (cell, reference))
 
 
 def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
@@ -53,22 +57,25 @@ def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
     much sessions differ.
     """
     pairs = [
-        Pair(data, original[0], course_of(group))
+        Compared(data, original[0], course_of(group))
         for group in groups
         for original in [[data for data in group if is_ok(data) and not data.cell.replica]]
         for data in original[1:]
     ]
     found = [contrasts(pair.data, pair.reference) for pair in pairs]
     centres = [session_centres(by_session) for by_session in found]
+    strata = [stratum_of(*pair.cells) for pair in pairs]
     ratios = []
-    for pair, by_session, own in zip(pairs, found, centres, strict=True):
+    for pair, by_session, own, stratum in zip(pairs, found, centres, strata, strict=True):
         others = [
             theirs
-            for other, theirs in zip(pairs, centres, strict=True)
-            if theirs is not own and other.stratum == pair.stratum
+            for other, theirs in zip(strata, centres, strict=True)
+            if theirs is not own and other == stratum
         ]
         alpha = pair.course.alpha if pair.course else ALPHA
-        estimate = ratio_estimate(by_session, alpha=alpha, others=others, prior=pair.prior)
+        estimate = ratio_estimate(
+            by_session, alpha=alpha, others=others, prior=prior_of(*pair.cells)
+        )
         if estimate is not None:
             precision = pair.course.precision if pair.course else PRECISION
             ratios.append(ratio_of(pair, estimate, precision))
@@ -82,13 +89,13 @@ def course_of(group: Sequence[CellData]) -> Course | None:
 
 def estimate_ratio(data: CellData, reference: CellData, *, alpha: float) -> RatioEstimate | None:
     """Estimate how many times as long a cell takes as another of its group."""
-    pair = Pair(data, reference, None)
-    return ratio_estimate(contrasts(data, reference), alpha=alpha, prior=pair.prior)
+    prior = prior_of(data.cell, reference.cell)
+    return ratio_estimate(contrasts(data, reference), alpha=alpha, prior=prior)
 
 
-def ratio_of(pair: Pair, estimate: RatioEstimate, precision: float) -> Ratio:
+def ratio_of(pair: Compared, estimate: RatioEstimate, precision: float) -> Ratio:
     """Return an estimate with the names of what was compared."""
-    cell, reference = pair.data.cell, pair.reference.cell
+    cell, reference = pair.cells
     return Ratio(
         model=cell.model,
         threads=cell.threads,

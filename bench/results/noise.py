@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
+from bench.results.cells import GHOST
 from bench.results.contrasts import ALPHA, estimate_ratio, is_ok
 from bench.results.lines import Health
 from bench.results.rows import Ghost, Noise, Ratio
@@ -71,7 +72,7 @@ def _ghosts(groups: Sequence[Sequence[CellData]]) -> list[Ghost]:
         (ghost, original)
         for group in groups
         for ghost in group
-        if ghost.cell.replica == "ghost" and is_ok(ghost)
+        if ghost.cell.replica == GHOST and is_ok(ghost)
         for original in [_original(ghost, group)]
         if original is not None
     ]
