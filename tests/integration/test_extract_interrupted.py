@@ -14,20 +14,10 @@ import pytest
 from bench.embed.embeddings import read_embeddings
 
 from .extraction import MODEL, Command, names, write_list
+from .processes import start, workers_of
 
 #: How often each of the forty recordings stands in the list.
 TIMES = 3
-
-
-def start(*arguments: object, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":
-    """Start the command line without waiting for it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(environment or {})},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +43,6 @@ def wait_for_lines(part: Path, process: "subprocess.Popen[str]", lines: int) -> 
     raise AssertionError("no embeddings came")
 
 
-def workers_of(pid: int) -> list[int]:
-    """Return the process ids of an extraction's workers."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"bench.extract.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_killed_worker_is_replaced(
     long_scp: Path, expected: str, tmp_path: Path, jobs: int
@@ -72,7 +52,7 @@ def test_a_killed_worker_is_replaced(
     process = start(*("extract", "--wav-scp", long_scp, *MODEL, "--jobs", jobs, "--result", result))
     for lines in (5, 30, 60):
         wait_for_lines(tmp_path / "e.txt.part", process, lines)
-        os.kill(workers_of(process.pid)[-1], signal.SIGKILL)
+        os.kill(workers_of(process.pid, "bench.extract.worker")[-1], signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert_complete(result.read_text(), expected)
@@ -103,7 +83,7 @@ def test_what_was_done_survives_the_parent(
     process = start(*arguments, "--jobs", 2)
     part = tmp_path / f"e.{ending}.part"
     wait_for_lines(part, process, 30)
-    workers = workers_of(process.pid)
+    workers = workers_of(process.pid, "bench.extract.worker")
     process.send_signal(how)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == status

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from .processes import start, workers_of
+
 # XVEC is the smallest model; the sweep's machinery is the same for all.
 MODEL = "xvec"
 
@@ -161,16 +163,6 @@ def test_unsupported_cells_say_what_to_do(
     assert done.returncode == 1
 
 
-def start(*arguments: object) -> "subprocess.Popen[str]":
-    """Start the command line without waiting for it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def wait_for_records(out: Path, process: "subprocess.Popen[str]", lines: int) -> None:
     """Wait until a run has stored this many measurements."""
     records = out / "records.jsonl"
@@ -183,16 +175,6 @@ def wait_for_records(out: Path, process: "subprocess.Popen[str]", lines: int) ->
     raise AssertionError("no records came")
 
 
-def workers_of(pid: int) -> list[int]:
-    """Return the process ids of a run's workers."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [
-        int(child)
-        for child in children
-        if b"bench.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
 def test_a_killed_worker_is_a_failed_row(short_speech: Path, tmp_path: Path) -> None:
     """Killing one worker leaves its row failed and the other row complete."""
     out = tmp_path / "out"
@@ -203,7 +185,7 @@ def test_a_killed_worker_is_a_failed_row(short_speech: Path, tmp_path: Path) -> 
         *("--seed", 0),
     )
     wait_for_records(out, process, 4)
-    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    os.kill(workers_of(process.pid, "bench.worker")[0], signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=120)
     cells = read_json(out / "summary.json")["cells"]
     statuses = sorted(cell["status"] for cell in cells)
@@ -222,7 +204,7 @@ def test_ctrl_c_loses_nothing_and_resume_goes_on(
     arguments += ["--out", out, "--budget"]
     process = start(*arguments, 60)
     wait_for_records(out, process, 3)
-    workers = workers_of(process.pid)
+    workers = workers_of(process.pid, "bench.worker")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
