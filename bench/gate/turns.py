@@ -1,4 +1,4 @@
-"""Who gets the next session of a gate, until every cell has its answer or time is up (pure)."""
+"""Who gets the next session of a gate, until every cell has its answer or time is up."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -69,4 +69,5 @@ def take_turns(
                 more = True
             advance(min(spent_s() / budget_s, 1.0))
         if not more:
+            advance(1.0)
             return rule(True)

@@ -34,8 +34,9 @@ class Group:
 
     @property
     def running(self) -> list[Job]:
-        """The jobs that did not fail."""
-        return [job for job in self.jobs if not job.failed]
+        """The jobs that did not fail; none where only the ghost is left."""
+        alive = [job for job in self.jobs if not job.failed]
+        return alive if any(job.cell.replica != GHOST for job in alive) else []
 
     @property
     def decided(self) -> bool:
@@ -83,7 +84,14 @@ class Group:
                 self._course = self._declare(session, share_s, longest_s, sessions)
                 took_s += self._measure(session, self._course.blocks)
         while self.running and self._course and self._sessions < self._course.looks[0]:
-            took_s += self._one_more(self._course.blocks)
+            # Chunks may take longer than they seemed to: sessions stay, and lose blocks.
+            affordable = schedule.blocks_for(
+                budget_s=longest_s - took_s,
+                block_s=self._block_s,
+                sessions=self._course.looks[0] - self._sessions,
+                cycle=self._cycle,
+            )
+            took_s += self._one_more(max(min(self._course.blocks, affordable), self._cycle))
         self._end_ok()
         return took_s
 
@@ -215,10 +223,13 @@ class Group:
             return self._measure(session, blocks)
 
     def _measure(self, session: MeasuringSession, blocks: int) -> float:
-        """Return the seconds that the blocks of a session took."""
+        """Return the seconds that the blocks of a session took, but for waiting in vain."""
         cell, clock = self.jobs[0].cell, self._context.clock
-        began_s = clock()
+        began_s, waited_s = clock(), session.waited_s
+        done = 0
         for block in range(blocks):
+            if not self.running:
+                break
             self._context.progress.phase(
                 f"session {self._sessions + 1}, block {block + 1} of {blocks}: "
                 f"{cell.model}, {cell.threads} threads, {cell.chunk_samples} samples, "
@@ -227,13 +238,16 @@ class Group:
             # Sessions begin with different portions, so that few blocks see every utterance.
             turn = self._sessions * blocks + block
             session.block(block, self._portions[turn % len(self._portions)])
-        took_s = clock() - began_s
-        self._block_s = took_s / blocks
+            done += 1
+        took_s = clock() - began_s - (session.waited_s - waited_s)
+        if done:
+            self._block_s = took_s / done
         session.finish()
         self._sessions += 1
         return took_s
 
     def _end_ok(self) -> None:
         """Write that the cells are complete as far as they are; a later look writes it again."""
-        for job in self.running:
-            job.end(self._context.folder, "ok")
+        for job in self.jobs:
+            if not job.failed:
+                job.end(self._context.folder, "ok")

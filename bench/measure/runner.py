@@ -1,15 +1,18 @@
 """Runs a sweep: every comparison up to its first look, then those that are not decided yet."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from bench.base.errors import InputError
 from bench.measure.group import Group
 from bench.measure.job import Job
 from bench.measure.session import RunContext
 from bench.models.resolve import Resolved
 from bench.plan.sweep import Plan, axes_of
+from bench.results.cells import Condition
 from bench.results.estimate import SESSIONS_FOR_RANKS
+from bench.results.store import RunFolder
 
 #: Where few sessions are asked for, so much of the time is kept for those that turn out to differ
 #: most.
@@ -41,6 +44,9 @@ class Runner:
 
         Comparisons that the folder holds complete are left as they are; one that gets a new cell
         is measured again as a whole. After Ctrl-C, all that was measured is in the folder.
+
+        Raises:
+            InputError: a comparison is to be measured again without a cell that the folder holds.
         """
         context = self._context
         done = context.folder.finished()
@@ -51,6 +57,7 @@ class Runner:
             if job.cell_id not in done and job.prepared.refusal is None
         }
         jobs = [job for job in asked if job.cell_id not in done or job.cell.condition in again]
+        _refuse_left_out(context.folder, {job.cell_id for job in asked}, again)
         groups = [
             Group(same, context, ghost=axes_of(self._plan, same[0].cell).ghost)
             for _, found in groupby(jobs, key=lambda job: job.cell.condition)
@@ -110,3 +117,22 @@ class Runner:
 
     def _advance(self, budget: Budget) -> None:
         self._context.progress.advance(min(budget.spent_s / budget.total_s, 1.0))
+
+
+def _refuse_left_out(
+    folder: RunFolder, asked: Collection[str], again: Collection[Condition]
+) -> None:
+    """Refuse to leave out what was measured: without taking turns it cannot be compared.
+
+    Raises:
+        InputError: a stored cell of a comparison that is to be measured again is not asked for.
+    """
+    for cell_id, data in folder.originals().items():
+        measured = data.outcome is not None and data.outcome.status == "ok"
+        if measured and cell_id not in asked and data.cell.condition in again:
+            cell = data.cell
+            raise InputError(
+                f"{folder.path}: holds {cell.model} on {cell.engine_label} from another model file "
+                "or list of engines, and what is measured now cannot be compared with it; "
+                "ask for it too, or choose another --out"
+            )

@@ -110,6 +110,8 @@ class MeasuringSession:
         self._slots: list[_Slot] = []
         #: Utterance -> number of chunks, known once a process has loaded.
         self.chunks: Mapping[str, int] = {}
+        #: Seconds that were spent on answers that never came.
+        self.waited_s = 0.0
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Start a process for each job; all load together, but open one by one.
@@ -121,7 +123,7 @@ class MeasuringSession:
         random.Random(f"{self._context.seed}/{self._number}").shuffle(jobs)
         if jobs:
             self._context.progress.phase(f"session {self._number + 1}: loading {jobs[0]}")
-        started = [_Slot(job, self._spawn(job)) for job in jobs]
+        started = [_Slot(job, worker) for job in jobs if (worker := self._spawn(job))]
         for slot in started:
             self._listen(slot, until=Loaded)
         for slot in started:
@@ -164,7 +166,8 @@ class MeasuringSession:
     def _running(self) -> list[_Slot]:
         return [slot for slot in self._slots if not slot.job.failed]
 
-    def _spawn(self, job: Job) -> CellProcess:
+    def _spawn(self, job: Job) -> CellProcess | None:
+        """Start a process; a cell whose process the system does not start ends here."""
         context = self._context
         assert job.prepared.artifact is not None
         assert job.prepared.reference is not None
@@ -179,7 +182,12 @@ class MeasuringSession:
             cores=tuple(context.cores[: job.cell.threads]),
             session=self._number,
         )
-        return self._stack.enter_context(context.spawn(spec, context.folder.logs, job.interpreter))
+        try:
+            worker = context.spawn(spec, context.folder.logs, job.interpreter)
+        except OSError as error:
+            job.end(context.folder, "failed", f"no worker could be started: {error}")
+            return None
+        return self._stack.enter_context(worker)
 
     @contextmanager
     def _awake(self, slot: _Slot) -> Iterator[None]:
@@ -220,6 +228,7 @@ class MeasuringSession:
                 if isinstance(reply, until):
                     return
         except ChildSilent as error:
+            self.waited_s += context.timeout_s
             worker.close()
             job.end(context.folder, "timed_out", str(error))
         except ChildError as error:

@@ -142,7 +142,7 @@ def _most(health: Sequence[Health]) -> str:
 
 
 def _floor(ratios: Sequence[Ratio]) -> str:
-    """Say which difference can be told from none: in half of the pairs, and in the worst one.
+    """Say from which difference on two engines are told apart: half of the pairs, and the worst.
 
     The engines' own scatter is in it, which the reference against itself does not show.
     """
@@ -152,15 +152,15 @@ def _floor(ratios: Sequence[Ratio]) -> str:
     width, worst = max(known, key=lambda each: each[0])
     sessions = f"{worst.sessions} session{'s' * (worst.sessions > 1)}"
     pair = (
-        f"{worst.engine} against {worst.reference} ({worst.model}, {worst.protocol}, {sessions}): "
+        f"{worst.engine} and {worst.reference} ({worst.model}, {worst.protocol}, {sessions}) "
         f"from {width:.1%} on"
     )
     if len(known) == 1:
-        return f"a difference is told from none for {pair}"
+        return f"a difference is seen between {pair}"
     half = statistics.median(each for each, _ in known)
     return (
-        f"a difference is told from none from {half:.1%} on in half of the {len(known)} pairs; "
-        f"worst {pair}, more sessions narrow it"
+        f"a difference is seen from {half:.1%} on in half of the {len(known)} pairs, "
+        f"between {pair}, more sessions narrow it"
     )
 
 
@@ -170,9 +170,7 @@ def _own_floor(ghosts: Sequence[Ghost]) -> str:
     if not known:
         return ""
     worst = max(known, key=lambda ghost: ghost.half_width or 0.0)
-    return (
-        f"a difference to {worst.reference} itself is told from none from {worst.half_width:.1%} on"
-    )
+    return f"a difference from {worst.reference} would be seen from {worst.half_width:.1%} on"
 
 
 def _excess(groups: Sequence[Sequence[CellData]]) -> float:

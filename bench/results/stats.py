@@ -134,32 +134,6 @@ def clustered_signed_rank_interval(
     return float(averages[low]), float(averages[high])
 
 
-def clustered_signed_rank_p(clusters: Sequence[Sequence[float]], centre: float) -> float:
-    """Return the one-sided p-value of the same test: small where values lie above a centre.
-
-    1 where there are fewer than two clusters, which can prove nothing.
-    """
-    if len(clusters) < 2:
-        return 1.0
-    values, labels = _flat(clusters)
-    scores = _cluster_scores(values - centre, labels)
-    spread = scores.std(ddof=1) / math.sqrt(len(clusters))
-    if spread == 0:
-        return 0.0 if scores.mean() > 0 else 1.0
-    return float(special.stdtr(len(clusters) - 1, -scores.mean() / spread))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for testing all of them (Holm, Scand. J. Statistics 6, 1979)."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [1.0] * len(p_values)
-    largest = 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
-
-
 def _flat(
     clusters: Sequence[Sequence[float]],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:

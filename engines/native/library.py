@@ -8,7 +8,7 @@ from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.native import build
+from engines.native import compiler, shim
 from engines.native.home import Home, find
 from engines.protocol import EngineError
 
@@ -97,7 +97,7 @@ def _load(folder: Path) -> Library:
     global _folder
     home = find(folder)
     # Before the library is loaded: a process cannot get rid of one again.
-    build.find_compiler()
+    compiler.find_compiler()
     library = _open(home.library)
     _folder = folder
     version = _version_of(home, library)
@@ -106,18 +106,18 @@ def _load(folder: Path) -> Library:
             f"{folder}: headers of MNN {home.version or 'without a version'}, and a library of "
             f"MNN {version}; copy include/ from the sources that the library was built from"
         )
-    shim = _open_shim(build.build(home), home)
+    functions = _open_shim(shim.build(home), home)
     for name, signature in _SIGNATURES.items():
-        function = getattr(shim, f"rtfbench_mnn_{name}")
+        function = getattr(functions, f"rtfbench_mnn_{name}")
         function.argtypes, function.restype = signature, c_int
-    shim.rtfbench_mnn_close.argtypes = (c_void_p,)
-    shim.rtfbench_mnn_close.restype = None
+    functions.rtfbench_mnn_close.argtypes = (c_void_p,)
+    functions.rtfbench_mnn_close.restype = None
     return Library(
         path=home.library,
         version=version,
         size_bytes=home.library.stat().st_size,
-        sha256=build.sha256(home.library),
-        shim=shim,
+        sha256=compiler.sha256(home.library),
+        shim=functions,
     )
 
 

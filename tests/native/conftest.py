@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engines import registry
-from engines.native import build
+from engines.native.compiler import find_compiler
 from engines.protocol import EngineError, Library
 
 STANDIN = Path(__file__).parent / "standin"
@@ -37,7 +37,7 @@ def library_of(engine: str) -> Library:
 def compiler() -> list[str]:
     """Return the C++ compiler; without one, what needs it is skipped."""
     try:
-        return build.find_compiler()
+        return find_compiler()
     except EngineError as error:
         pytest.skip(str(error))
 

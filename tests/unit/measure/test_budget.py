@@ -8,7 +8,7 @@ from bench.plan.sweep import Axes, Plan
 from bench.results.estimate import SESSIONS_FOR_RANKS
 from bench.results.lines import SLOTS
 
-from .scripted import Script, ScriptedMachine
+from .scripted import Fault, Script, ScriptedMachine
 
 #: So many cells take turns: two engines and the ghost.
 CELLS = 3
@@ -104,3 +104,29 @@ def test_what_one_comparison_leaves_goes_to_the_undecided(tmp_path: Path) -> Non
     assert sessions(machine, "large") > sessions(machine, "small")
     assert slots(machine, "large") > 0.6 * 100 * SLOTS * CELLS
     assert machine.measured_s <= 102 * BLOCK_S
+
+
+@pytest.mark.parametrize(("surprise", "blocks"), [(2.0, 20), (5.0, 8)])
+def test_chunks_that_turn_out_slower_cost_blocks_and_not_time(
+    tmp_path: Path, surprise: float, blocks: int
+) -> None:
+    """With one look, its sessions are measured all the same, each with fewer blocks."""
+    slow = Script(surprise=surprise)
+    machine = ScriptedMachine({"one": slow, "two": slow})
+    machine.measure(plan(blocks, models=("small",)), tmp_path)
+    assert sessions(machine, "small") == 6
+    first, *later = [
+        len({turn.block for turn in machine.turns if turn.session == number}) for number in range(6)
+    ]
+    assert max(later) < first
+    assert machine.measured_s <= 1.01 * max(blocks, first + len(later)) * BLOCK_S
+
+
+def test_waiting_in_vain_is_no_measuring(tmp_path: Path) -> None:
+    """A cell that hangs takes no time from the budget of those that are measured after it."""
+    hangs = Script(fault=Fault("is silent", "measuring"))
+    healthy, hanging = ScriptedMachine(), ScriptedMachine({"small: two": hangs})
+    for machine in (healthy, hanging):
+        asked = plan(48).model_copy(update={"timeout_s": 100 * BLOCK_S})
+        machine.measure(asked, tmp_path / str(machine is hanging))
+    assert slots(hanging, "large") >= slots(healthy, "large")

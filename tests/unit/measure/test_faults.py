@@ -1,9 +1,12 @@
 """What goes wrong in one cell ends as its row, and the others go on."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
+from bench.base.child import Interpreter
+from bench.measure.messages import WorkerSpec
 from bench.measure.runner import Runner
 from bench.measure.session import RunContext, Silent
 from bench.models.resolve import Resolved
@@ -12,7 +15,17 @@ from bench.results.cells import Status
 from bench.results.contrasts import run_ratios
 from bench.results.store import CellData, RunFolder
 
-from .scripted import WRONG, Fault, FixedGemm, Phase, Script, ScriptedMachine, What, label_of
+from .scripted import (
+    WRONG,
+    Fault,
+    FixedGemm,
+    Phase,
+    Script,
+    ScriptedMachine,
+    ScriptedWorker,
+    What,
+    label_of,
+)
 
 PHASES: tuple[Phase, ...] = ("loading", "opening", "measuring", "stopping")
 TROUBLES: dict[What, tuple[Status, str]] = {
@@ -166,3 +179,35 @@ def test_a_refused_cell_leaves_its_comparison_to_the_others(tmp_path: Path) -> N
     assert not cells["first"].records
     assert set(cells) == {"first", "second", "third", "second (ghost)"}
     assert {worker.spec.cell.engine for worker in machine.workers} == {"second", "third"}
+
+
+def test_a_process_that_the_system_does_not_start_is_one_row(tmp_path: Path) -> None:
+    """Too many processes, a Python that is gone: the cell says so, the others are measured."""
+
+    class Full(ScriptedMachine):
+        def spawn(
+            self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None
+        ) -> ScriptedWorker:
+            if spec.cell.engine == "second" and spec.session == 1:
+                raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+            return super().spawn(spec, logs, interpreter)
+
+    cells = cells_of(Full().measure(PLAN, tmp_path))
+    status, reason = ending(cells["second"])
+    assert status == "failed"
+    assert "no worker could be started" in reason
+    assert "temporarily unavailable" in reason
+    assert sessions_of(cells["third"]) == set(range(SESSIONS))
+
+
+def test_a_ghost_alone_is_not_measured_on(tmp_path: Path) -> None:
+    """What it replicates is gone; it ends well, so that going on has nothing to do."""
+    plan = PLAN.model_copy(update={"engines": ("first",)})
+    machine = ScriptedMachine(
+        {"first": Script(fault=Fault("is wrong", "opening")), "first (ghost)": Script()}
+    )
+    machine.measure(plan, tmp_path)
+    assert machine.turns == []
+    again = ScriptedMachine()
+    again.measure(plan, tmp_path, resume=True)
+    assert again.workers == []

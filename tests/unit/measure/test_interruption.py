@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.base.errors import InputError
 from bench.plan.sweep import Plan
 from bench.results.rows import Environment
 from bench.results.store import FINAL, CellData, RunFolder
@@ -157,3 +158,16 @@ def test_going_on_leaves_no_ghost_of_the_run_before(tmp_path: Path) -> None:
     swapped = small.model_copy(update={"engines": ("two", "one")})
     folder = ScriptedMachine().measure(swapped, tmp_path, resume=True)
     assert ghosts(folder.cells()) == ["two (ghost)"]
+
+
+def test_going_on_without_a_cell_that_is_stored_is_refused(tmp_path: Path) -> None:
+    """Its times would stand beside those of another hour; one line says what to do."""
+    small = PLAN.model_copy(update={"models": ("small",)})
+    ScriptedMachine().measure(small, tmp_path)
+    other = small.model_copy(update={"engines": ("one", "three")})
+    again = ScriptedMachine()
+    with pytest.raises(InputError, match=r"holds small on two .*another --out"):
+        again.measure(other, tmp_path, resume=True)
+    assert again.workers == []
+    again.measure(small.model_copy(update={"engines": ("one",)}), tmp_path, resume=True)
+    assert again.workers == []

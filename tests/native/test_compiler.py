@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.native import build, home
+from engines.native import compiler, home, shim
 from engines.protocol import EngineError
 
 Standin = Callable[..., Path]
@@ -23,7 +23,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refusal(folder: Path) -> str:
     """Return the one line that a folder is refused with."""
     with pytest.raises(EngineError) as refused:
-        build.build(home.find(folder))
+        shim.build(home.find(folder))
     message = str(refused.value)
     assert "\n" not in message
     return message
@@ -31,7 +31,7 @@ def refusal(folder: Path) -> str:
 
 def test_the_shim_is_short() -> None:
     """The shim stays under 200 lines."""
-    assert len(build.SOURCE.read_text(encoding="utf-8").splitlines()) < 200
+    assert len(shim.SOURCE.read_text(encoding="utf-8").splitlines()) < 200
 
 
 def test_library_in_the_folder_or_in_lib(standin: Standin) -> None:
@@ -46,9 +46,9 @@ def test_library_in_the_folder_or_in_lib(standin: Standin) -> None:
 def test_compiled_once(standin: Standin, cache_folder: Path) -> None:
     """The same source, compiler and library give the file that is there, nothing beside it."""
     folder = standin()
-    first = build.build(home.find(folder))
+    first = shim.build(home.find(folder))
     made = first.stat().st_mtime_ns
-    assert build.build(home.find(folder)) == first
+    assert shim.build(home.find(folder)) == first
     assert first.stat().st_mtime_ns == made
     assert list((cache_folder / "native").iterdir()) == [first]
 
@@ -58,27 +58,27 @@ def test_compiled_again_when_something_changed(
 ) -> None:
     """Another library, header, source or compiler each give another file."""
     folder = standin()
-    made = {build.build(home.find(folder))}
+    made = {shim.build(home.find(folder))}
     with (folder / "lib" / "libMNN.so").open("ab") as file:
         file.write(b"\0")
-    made.add(build.build(home.find(folder)))
+    made.add(shim.build(home.find(folder)))
     header = folder / "include" / "MNN" / "Tensor.hpp"
     header.write_text(header.read_text() + "// changed\n")
-    made.add(build.build(home.find(folder)))
+    made.add(shim.build(home.find(folder)))
     source = tmp_path / "other.cpp"
-    source.write_text(build.SOURCE.read_text(encoding="utf-8") + "// changed\n")
-    monkeypatch.setattr(build, "SOURCE", source)
-    made.add(build.build(home.find(folder)))
-    monkeypatch.setenv("CXX", f"{build.find_compiler()[0]} -g")
-    made.add(build.build(home.find(folder)))
+    source.write_text(shim.SOURCE.read_text(encoding="utf-8") + "// changed\n")
+    monkeypatch.setattr(shim, "SOURCE", source)
+    made.add(shim.build(home.find(folder)))
+    monkeypatch.setenv("CXX", f"{compiler.find_compiler()[0]} -g")
+    made.add(shim.build(home.find(folder)))
     assert len(made) == 5
 
 
 def test_no_warnings(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shim compiles with all warnings as errors."""
-    flags = (*build.FLAGS, "-Wall", "-Wextra", "-Wpedantic", "-Werror")
-    monkeypatch.setattr(build, "FLAGS", flags)
-    assert build.build(home.find(standin())).is_file()
+    flags = (*compiler.FLAGS, "-Wall", "-Wextra", "-Wpedantic", "-Werror")
+    monkeypatch.setattr(compiler, "FLAGS", flags)
+    assert shim.build(home.find(standin())).is_file()
 
 
 def test_no_compiler(standin: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
