@@ -146,7 +146,8 @@ def judge(
         cells: what is known of each.
         criteria: what is gated of each.
         budget_s: what may be spent, for the sentence that says how much would decide.
-        final: whether this is the end, and sessions since the last look count too.
+        final: whether this is the end: sessions since the last look count too, and what is
+            undecided says what would decide.
     """
     by_criterion = [_judge_all(each, cells, budget_s, final=final) for each in criteria]
     return [ruling for of_cell in zip(*by_criterion, strict=True) for ruling in of_cell]
@@ -165,7 +166,16 @@ def _judge_all(
             for other, each in zip(cells, values, strict=True)
             if other is not cell and other.stratum == cell.stratum
         ]
-        rulings.append(_rule(criterion, cell, own, others, cells=len(cells), budget_s=budget_s))
+        rulings.append(
+            _rule(
+                criterion,
+                cell,
+                own,
+                others,
+                cells=len(cells),
+                budget_s=budget_s if final else None,
+            )
+        )
     return rulings
 
 
@@ -183,8 +193,9 @@ def _rule(
     others: Sequence[SessionValues],
     *,
     cells: int,
-    budget_s: float,
+    budget_s: float | None,
 ) -> Ruling:
+    """Judge a criterion of a cell; with a budget, say which one would decide."""
     margin, limit = criterion.margin, criterion.max_regression
     prior, alpha = cell.prior, alpha_of(criterion.name)
     found = decide(
@@ -203,11 +214,12 @@ def _rule(
             sessions=sessions,
             why=f"not judged: {counted} measured, and it takes two: a larger --budget",
         )
-    needed = None
-    if found.answer == "inconclusive":
+    why = _why(criterion, found)
+    if found.answer == "inconclusive" and budget_s is not None:
         needed = sessions_needed(
             values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
         )
+        why = _what_would_decide(cell, found, needed, budget_s)
     return Ruling(
         cell.name,
         criterion.name,
@@ -217,18 +229,20 @@ def _rule(
         criterion.limit,
         found.sessions,
         found.df,
-        _why(criterion, cell, found, needed, budget_s),
+        why,
     )
 
 
-def _why(
-    criterion: Criterion, cell: Seen, found: Decision, needed: int | None, budget_s: float
-) -> str:
-    """Say what proves a regression, or what would decide."""
+def _why(criterion: Criterion, found: Decision) -> str:
+    """Say what proves a regression, or what a pass rests on where no limit had to be ruled out."""
     if found.answer == "regression":
         return f"slower by more than {criterion.margin:.0%}"
-    if found.answer == "pass":
-        return "" if criterion.max_regression else "no more than an alarm was asked for"
+    if found.answer == "pass" and criterion.max_regression is None:
+        return "no more than an alarm was asked for"
+    return ""
+
+
+def _what_would_decide(cell: Seen, found: Decision, needed: int | None, budget_s: float) -> str:
     off = f"the baseline differs from itself by {math.expm1(found.off):.1%}; " if found.off else ""
     if needed is None:
         return f"{off}no budget would decide here: a quieter machine"

@@ -155,8 +155,8 @@ def half_widths(
     share: float, scale: npt.ArrayLike, df: npt.ArrayLike, sessions: npt.ArrayLike
 ) -> Floats:
     """Return Student's one-sided half width of means, of any many cells."""
+    freedom = np.asarray(df, np.float64)
     # Few degrees of freedom come up, often: one quantile for each.
-    each, where = np.unique(np.asarray(df, np.float64), return_inverse=True)
-    factor = np.asarray(special.stdtrit(each, 1 - share), np.float64)[where]
-    factor = factor.reshape(np.shape(df))
+    each, where = np.unique(freedom, return_inverse=True) if freedom.ndim else (freedom, ...)
+    factor = np.asarray(special.stdtrit(each, 1 - share), np.float64)[where].reshape(freedom.shape)
     return np.asarray(factor * np.asarray(scale) / np.sqrt(np.asarray(sessions)), np.float64)

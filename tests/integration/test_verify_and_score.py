@@ -186,7 +186,19 @@ def test_run_reports_the_eer_of_each_cell(
     """A run with trials has each cell's EER, equal to that of `extract`, and the difference."""
     out = tmp_path / "out"
     engines = ("--engine", "onnxruntime", "--engine", "mnn", "--engine", "faulty-raise")
-    arguments = ("run", *MODEL, *engines, "--protocol", "steady", "--budget", 1, "--out", out)
+    arguments = (
+        "run",
+        *MODEL,
+        *engines,
+        "--protocol",
+        "steady",
+        "--budget",
+        1,
+        "--sessions",
+        1,
+        "--out",
+        out,
+    )
     rtfbench(*arguments, "--trials", trials)
     cells = json.loads((out / "summary.json").read_text())["cells"]
     stored = dict(read_embeddings(embeddings["mnn"]))

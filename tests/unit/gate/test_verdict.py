@@ -47,8 +47,9 @@ def pair(
 
 
 def ruling(pairs: Sequence[Pair], criterion: Criterion = RTF) -> Ruling:
-    """Return what is ruled of the first cell."""
-    return judge([each.seen([criterion]) for each in pairs], [criterion], budget_s=BUDGET_S)[0]
+    """Return what is ruled of the first cell at the end."""
+    seen = [each.seen([criterion]) for each in pairs]
+    return judge(seen, [criterion], budget_s=BUDGET_S, final=True)[0]
 
 
 def test_identical_sides_pass() -> None:
