@@ -34,7 +34,7 @@ validate-gate: $(STAMP) ## record identical sessions of this machine (two hours)
 	$(BIN)/python -m bench.validation rules --out reports
 	$(BIN)/python -m bench.validation bank --out reports
 
-validate-whole-gates: $(STAMP) ## run 280 whole gates, identical and slowed (two hours), into reports/validation.md; goes on where it was stopped
+validate-whole-gates: $(STAMP) ## run 100 whole gates of ResNet-34, identical and slowed (an hour), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation gate --out reports
 
 # Status 3 says that the machine could not tell.

@@ -39,6 +39,8 @@ class EngineBase(ABC):
     library: Library | None = None
     #: What a dynamic model's first run prepares, for a sentence; empty where nobody says.
     first_run: str = ""
+    #: By what it computes the same with fewer operations, for a sentence; empty where it does not.
+    fewer_operations: str = ""
 
     @abstractmethod
     def probe(self) -> Availability:
@@ -100,7 +102,7 @@ class SessionBase(ABC):
 #: What `completed` takes from an engine where it is there.
 MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
-    *("distribution", "library", "first_run", "on", "convert"),
+    *("distribution", "library", "first_run", "fewer_operations", "on", "convert"),
 )
 
 

@@ -50,6 +50,7 @@ class MnnFileEngine(EngineBase):
     distribution = "MNN"
     choices: Mapping[str, tuple[str, ...]] = CHOICES
     first_run = "weight preparation"
+    fewer_operations = "Winograd convolutions"
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Use the wheel's converter."""

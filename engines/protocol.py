@@ -35,6 +35,8 @@ MEGA_MACS_FROM = "mega_macs_from"
 LIBRARY_BYTES = "library_bytes"
 #: What a dynamic model's first run prepares; `Engine.first_run` of those that say.
 FIRST_RUN = "first_run"
+#: How it computes the same with fewer operations; `Engine.fewer_operations` of those that say.
+FEWER_OPERATIONS = "fewer_operations"
 
 
 class EngineError(Exception):

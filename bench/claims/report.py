@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bench.claims.claim import Claim, Counted, Judged
 from bench.report import figures
 from bench.report.compare import times
-from bench.report.markdown import grid
+from bench.report.grid import grid
 from bench.results.rows import CellSummary, Summary
 
 
@@ -28,7 +28,7 @@ def render(
     environment = summary.environment
     conditions = (
         f"{figures.setting(claim.chunk_samples, claim.threads)}, {claim.protocol} protocol. "
-        f"Published: {claim.cpu or 'an unnamed CPU'}. Measured: {environment.cpu}, rtfbench "
+        f"Published: {claim.cpu or 'an unnamed CPU'}. Measured: {environment.cpu_kind}, rtfbench "
         f"{environment.rtfbench}. Absolute RTFs are two machines': ratios are compared."
     )
     parts = [f"## {claim.title}", f"Source: {claim.source}.", conditions, _rows(claim, rows)]

@@ -12,9 +12,10 @@ from bench.cli.options import (
     EngineName,
     MnnHome,
     MnnMiniHome,
+    ModelFile,
     ModelForm,
-    ModelName,
     Resample,
+    SeededWeights,
     Threads,
 )
 
@@ -22,8 +23,8 @@ from bench.cli.options import (
 @app.command(
     short_help="Compute the embeddings of recordings.",
     epilog=examples(
-        "rtfbench extract --wav-scp wav.scp --model resnet34 --engine mnn --result embedding.txt",
-        "rtfbench extract --wav a.wav b.wav --model resnet34",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --engine mnn --result embedding.txt",
+        "rtfbench extract --wav a.wav b.wav --seeded-weights    # no speakers, but the speed",
         "rtfbench extract --wav-scp wav.scp --model model.mnn --jobs 2 --result x.ark --resume",
     )
     + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input, 130 interrupted.",
@@ -39,7 +40,8 @@ def extract(
         list[Path] | None,
         typer.Option(help="Recording or folder; named by its stem, blanks as _. May be repeated."),
     ] = None,
-    model: ModelName = "resnet34",
+    model: ModelFile = None,
+    seeded_weights: SeededWeights = False,
     engine: EngineName = None,
     mnn_home: MnnHome = None,
     mnn_mini_home: MnnMiniHome = None,
@@ -83,7 +85,8 @@ def extract(
     raise typer.Exit(
         command.extract(
             ModelOptions(
-                model=model,
+                model=model or ("resnet34" if seeded_weights else ""),
+                seeded_weights=seeded_weights,
                 engine=engine,
                 form=form.value if form else None,
                 chunk_samples=samples_per_chunk,

@@ -18,6 +18,20 @@ class Form(StrEnum):
 ModelName = Annotated[
     str, typer.Option(help="Model name (`rtfbench models`), or an .onnx or .mnn file.")
 ]
+ModelFile = Annotated[
+    str | None,
+    typer.Option(
+        help="An .onnx or .mnn file; with --seeded-weights a model name (`rtfbench models`)."
+    ),
+]
+SeededWeights = Annotated[
+    bool,
+    typer.Option(
+        "--seeded-weights",
+        help="Use a model of the catalog, whose weights are not trained and know no speakers: for "
+        "speed and parity. [default model: resnet34]",
+    ),
+]
 EngineName = Annotated[
     str | None,
     typer.Option(

@@ -20,7 +20,12 @@ class ReportFormat(StrEnum):
     html = "html"
 
 
-RunDir = Annotated[Path, typer.Argument(help="A folder that `rtfbench run` made.")]
+RunDirs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RUN_DIR...", help="A folder that `rtfbench run` made; several are compared."
+    ),
+]
 
 
 @app.command(
@@ -31,10 +36,11 @@ RunDir = Annotated[Path, typer.Argument(help="A folder that `rtfbench run` made.
         "rtfbench report runs/bench --format html > report.html",
         "rtfbench report runs/bench --format pytest-benchmark > new.json",
         "rtfbench report runs/bench --github-summary",
+        "rtfbench report runs/zen4 runs/zen5    # two hosts: what holds on both, and what turns",
     ),
 )
 def report(
-    run_dir: RunDir,
+    run_dirs: RunDirs,
     format: Annotated[
         ReportFormat | None,
         typer.Option(help="How to print it. [default: tables on a terminal, else markdown]"),
@@ -49,14 +55,19 @@ def report(
     """Derive a run's result from its records and print it to standard output.
 
     csv has a line a measurement; pytest-benchmark is for `pytest-benchmark compare`;
-    github-action-benchmark is for its tool customSmallerIsBetter.
+    github-action-benchmark is for its tool customSmallerIsBetter. Several runs are set side by
+    side, ratio by ratio: which conclusions hold on all their hosts, and which turn.
     """
     from bench.commands import report as command
 
     if github_summary and format not in (None, ReportFormat.markdown):
         raise typer.BadParameter("--github-summary is markdown; leave --format out")
+    if len(run_dirs) > 1:
+        if format not in (None, ReportFormat.markdown):
+            raise typer.BadParameter("several runs are compared in markdown; leave --format out")
+        raise typer.Exit(command.report_hosts(run_dirs, github_summary=github_summary))
     raise typer.Exit(
-        command.report(run_dir, format.value if format else None, github_summary=github_summary)
+        command.report(run_dirs[0], format.value if format else None, github_summary=github_summary)
     )
 
 
@@ -65,10 +76,11 @@ def report(
     epilog=examples(
         "rtfbench plot runs/bench",
         "rtfbench plot runs/bench --out pictures/",
+        "rtfbench plot runs/zen4 runs/zen5 --out pictures/    # ratios of both hosts, side by side",
     ),
 )
 def plot(
-    run_dir: RunDir,
+    run_dirs: RunDirs,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the pictures. [default: RUN_DIR/plots]")
     ] = None,
@@ -79,4 +91,6 @@ def plot(
     """
     from bench.commands import report as command
 
-    raise typer.Exit(command.plot(run_dir, out))
+    if len(run_dirs) > 1:
+        raise typer.Exit(command.plot_hosts(run_dirs, out))
+    raise typer.Exit(command.plot(run_dirs[0], out))

@@ -12,9 +12,10 @@ from bench.cli.options import (
     EngineName,
     MnnHome,
     MnnMiniHome,
+    ModelFile,
     ModelForm,
-    ModelName,
     Resample,
+    SeededWeights,
     Threads,
 )
 
@@ -22,7 +23,7 @@ from bench.cli.options import (
 @app.command(
     short_help="Tell whether two recordings are of one speaker.",
     epilog=examples(
-        "rtfbench verify --enroll a.wav --test b.wav --model resnet34 --engine mnn",
+        "rtfbench verify --enroll a.wav --test b.wav --model model.onnx --engine mnn",
     )
     + "\n\nExit status: 0 same speaker, 1 different speakers, 2 error.",
 )
@@ -32,7 +33,8 @@ def verify(
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Same speaker from this score on.")
     ] = 0.5,
-    model: ModelName = "resnet34",
+    model: ModelFile = None,
+    seeded_weights: SeededWeights = False,
     engine: EngineName = None,
     mnn_home: MnnHome = None,
     mnn_mini_home: MnnMiniHome = None,
@@ -49,7 +51,8 @@ def verify(
     raise typer.Exit(
         command.verify(
             ModelOptions(
-                model=model,
+                model=model or ("resnet34" if seeded_weights else ""),
+                seeded_weights=seeded_weights,
                 engine=engine,
                 form=form.value if form else None,
                 chunk_samples=samples_per_chunk,

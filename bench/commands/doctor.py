@@ -103,7 +103,7 @@ def measure_cost(prepared: Prepared, source: Source, chunk_ms: float | None) -> 
     """Return what cutting, calling and pooling take where the engine computes nothing."""
     assert prepared.artifact is not None
     session = NullEngine().open(prepared.artifact, SessionOptions())
-    pipeline = Pipeline(prepared.cell.chunk_samples)
+    pipeline = Pipeline.for_model(prepared.artifact, prepared.cell.chunk_samples)
     waveform = read_source(source)
     costs_ns = []
     for _ in range(OVERHEAD_ROUNDS):

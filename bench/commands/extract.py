@@ -11,7 +11,7 @@ from bench.embed.embeddings import Named, text_line
 from bench.extract import report
 from bench.extract.listing import Listing, Todo, from_list, from_paths
 from bench.extract.messages import Embedding
-from bench.extract.options import ModelOptions, setup_for, workers
+from bench.extract.options import SEEDED, ModelOptions, setup_for, workers
 from bench.extract.pool import ExtractError, Finished
 from bench.extract.result import ResultFile
 from frontends.audio import AudioError
@@ -59,6 +59,8 @@ def extract(
             failed = str(error)
         for line in tally.lines(time.monotonic() - began_s, jobs):
             told.line(line)
+        if tally.done and not options.knows_speakers:
+            told.line(SEEDED)
         if failed:
             raise InputError(failed + _go_on(file))
         if stopped:

@@ -96,12 +96,9 @@ def _compare_stored(base: Path, candidate: Path, *, max_regression: float, wante
     rulings = stored.compare_runs(before, after, margin=MARGIN, max_regression=max_regression)
     if not rulings:
         raise InputError(f"{base} and {candidate}: no ratio was measured in both")
-    notes = [stored.WHY_NO_ABSOLUTE]
-    advisory = not stored.same_host(before.environment, after.environment)
-    if advisory:
-        notes.append("The hosts differ, so this is advice: measure both sides on one machine.")
-    status = _tell(rulings, f"{candidate} against {base}", wanted, notes)
-    return INCONCLUSIVE if advisory and status == REGRESSION else status
+    other = stored.differences(before.environment, after.environment)
+    notes = [report.other_host(other)] if other else [stored.WHY_NO_ABSOLUTE]
+    return _tell(rulings, f"{candidate} against {base}", wanted, notes)
 
 
 def _tell(

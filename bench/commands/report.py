@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.embed import trial_check
-from bench.report import exports, html, markdown, plots, terminal
+from bench.report import exports, hosts, html, markdown, plots, terminal
 from bench.results.rows import Summary
 from bench.results.store import PAGE, PLOTS, RECORDS, RunFolder
 from bench.results.summary import summarize
@@ -46,6 +46,32 @@ def plot(path: Path, out: Path | None) -> int:
     for written in write_pictures(out or path / PLOTS, pictures):
         print(written)
     return OK
+
+
+def report_hosts(paths: Sequence[Path], *, github_summary: bool) -> int:
+    """Print several runs side by side."""
+    text = hosts.render(_named(paths))
+    if github_summary:
+        append_to_step_summary(text)
+    else:
+        print(text, end="")
+    return OK
+
+
+def plot_hosts(paths: Sequence[Path], out: Path | None) -> int:
+    """Draw several runs' ratios side by side, and print the files' names."""
+    _require("matplotlib")
+    picture = plots.draw_hosts(_named(paths))
+    if picture is None:
+        raise InputError(f"{', '.join(map(str, paths))}: no ratio was measured in two of them")
+    for written in write_pictures(out or Path(PLOTS), [picture]):
+        print(written)
+    return OK
+
+
+def _named(paths: Sequence[Path]) -> list[hosts.NamedRun]:
+    folders = [_existing(path) for path in paths]
+    return hosts.named([(each.path.name, read_summary(each)) for each in folders])
 
 
 def read_summary(folder: RunFolder) -> Summary:

@@ -1,6 +1,7 @@
 """`rtfbench run`."""
 
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from bench.report import markdown, terminal
 from bench.results.rows import Summary
 from bench.results.store import ENVIRONMENT, SUMMARY, TABLE, TRIALS, RunFolder
 
+#: A worker takes about so long to start and to load.
+START_S = 0.7
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 SEEDED_WEIGHTS = (
@@ -37,7 +40,7 @@ MIXED_WEIGHTS = f"{FILE_WEIGHTS[:-1]}; models of the catalog: {SEEDED_WEIGHTS}"
 
 
 class RichProgress:
-    """Progress on standard error; silent when that is no terminal."""
+    """Progress on standard error; silent when that is no terminal, but for notes."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -47,15 +50,54 @@ class RichProgress:
         """Show what is being done."""
         self._progress.update(self._task, description=text)
 
+    def step(self, text: str) -> None:
+        """Show what is being done."""
+        self.phase(text)
+
+    def note(self, text: str) -> None:
+        """Say it above the bar."""
+        _complain(text)
+
     def advance(self, done: float) -> None:
         """Move the bar."""
         self._progress.update(self._task, completed=done)
 
 
+class LineProgress:
+    """Progress on standard error where that is no terminal: a line for each phase."""
+
+    def __init__(self, expected_s: float) -> None:
+        self._expected_s, self._began_s = expected_s, time.monotonic()
+        _say(f"about {expected_s:.0f} s, model files that are made for the first time apart")
+
+    def phase(self, text: str) -> None:
+        """Say what begins, with the seconds so far and those that are expected in all."""
+        _say(f"{time.monotonic() - self._began_s:.0f} s of about {self._expected_s:.0f}: {text}")
+
+    def step(self, text: str) -> None:
+        """Say nothing: there are many."""
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        _complain(text)
+
+    def advance(self, done: float) -> None:
+        """Say nothing: the next phase does."""
+
+
 @contextmanager
-def progress_on_stderr() -> Iterator[RichProgress]:
-    """Show a bar with the present phase until the block ends."""
+def progress_on_stderr(
+    expected_s: float | None = None,
+) -> Iterator[RichProgress | LineProgress]:
+    """Show a bar with the present phase until the block ends.
+
+    Args:
+        expected_s: how long it will take; with that, lines are told where there is no terminal.
+    """
     console = Console(stderr=True)
+    if expected_s is not None and not console.is_terminal:
+        yield LineProgress(expected_s)
+        return
     columns = (BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
@@ -151,7 +193,7 @@ def measure(
     folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
     status = BAD_INPUT if checked.errors else OK
     try:
-        with progress_on_stderr() as progress:
+        with progress_on_stderr(_expected_s(plan, resolved)) as progress:
             context = RunContext(
                 folder=folder,
                 sources=tuple(checked.sources),
@@ -175,6 +217,12 @@ def write_results(folder: RunFolder) -> Summary:
     folder.write(SUMMARY, to_json(summary))
     folder.write(TABLE, markdown.render(summary))
     return summary
+
+
+def _expected_s(plan: Plan, resolved: Resolved) -> float:
+    """Return about how long a run takes: its budget, and starting processes session by session."""
+    most = max((axes.sessions for axes in plan.sweeps), default=1)
+    return plan.budget_s + START_S * most * len(resolved.cells)
 
 
 def _weights(resolved: Resolved) -> str:

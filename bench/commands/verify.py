@@ -6,7 +6,7 @@ from bench.base.errors import InputError
 from bench.embed.scoring import similarity
 from bench.extract import report
 from bench.extract.messages import Unusable
-from bench.extract.options import ModelOptions, setup_for, workers
+from bench.extract.options import SEEDED, ModelOptions, setup_for, workers
 from bench.extract.pool import ExtractError
 from engines.protocol import FloatArray
 from frontends.find import Utterance
@@ -30,5 +30,6 @@ def verify(options: ModelOptions, *, enroll: Path, test: Path, threshold: float)
     score = similarity(*embeddings)
     same = score >= threshold
     decision = "same speaker" if same else "different speakers"
-    print(f"score {score:.6f}, threshold {threshold:g}: {decision}")
+    remark = "" if options.knows_speakers else f" ({SEEDED})"
+    print(f"score {score:.6f}, threshold {threshold:g}: {decision}{remark}")
     return SAME if same else DIFFERENT

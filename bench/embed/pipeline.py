@@ -53,7 +53,12 @@ class Pipeline:
     @classmethod
     def for_model(cls, artifact: ModelArtifact, chunk_samples: int) -> "Pipeline":
         """Return the pipeline whose features have the model's mel bins."""
-        return cls(chunk_samples, FbankConfig(num_mel_bins=artifact.feat_dim))
+        return cls.for_mel_bins(artifact.feat_dim, chunk_samples)
+
+    @classmethod
+    def for_mel_bins(cls, num_mel_bins: int, chunk_samples: int) -> "Pipeline":
+        """Return the pipeline whose features have so many mel bins."""
+        return cls(chunk_samples, FbankConfig(num_mel_bins=num_mel_bins))
 
     def first_chunk(self, waveform: Waveform) -> FloatArray:
         """Return the features of an utterance's first chunk: float32 [1, T, M]."""

@@ -13,6 +13,7 @@ from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
 from bench.models import homes
+from bench.models.model_files import is_path
 from bench.models.names import default_form
 from bench.models.resolve import Asked, Resolved, resolve
 from bench.models.workload import prepare
@@ -21,13 +22,22 @@ from bench.results.cells import Cell
 from engines.protocol import Form
 from frontends.chunking import ChunkPolicy
 
+#: What every result of seeded weights is said to be.
+SEEDED = "seeded weights, not trained: the embeddings tell no speakers apart"
+NO_WEIGHTS = (
+    "--model {model}: name a model file, .onnx or .mnn (`rtfbench export` makes one of a "
+    "checkpoint); the catalog's models have seeded weights, which know no speakers, and need "
+    "--seeded-weights"
+)
+
 
 @dataclass(frozen=True)
 class ModelOptions:
     """The options that say what computes an embedding; every command that embeds has them.
 
-    `chunk_samples` is None where a static model file may choose; `libraries` are the folders that
-    options name, by the engines that they are for.
+    `model` is a file, or with `seeded_weights` a name of the catalog. `chunk_samples` is None where
+    a static model file may choose; `libraries` are the folders that options name, by the engines
+    that they are for.
     """
 
     model: str
@@ -38,6 +48,12 @@ class ModelOptions:
     channel: int | None = None
     resample: bool = False
     libraries: Mapping[str, Path | None] = field(default_factory=dict)
+    seeded_weights: bool = False
+
+    @property
+    def knows_speakers(self) -> bool:
+        """Whether the weights are the user's own: seeded ones tell no speakers apart."""
+        return is_path(self.model)
 
 
 def setup_for(
@@ -53,6 +69,8 @@ def setup_for(
     Raises:
         InputError: it cannot be had; the message names the option.
     """
+    if not (options.knows_speakers or options.seeded_weights):
+        raise InputError(NO_WEIGHTS.format(model=options.model or "none"))
     cores = len(usable_cores())
     if options.threads > cores:
         raise InputError(f"--threads {options.threads}: this process may use {cores} cores")

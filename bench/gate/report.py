@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from bench.gate.verdict import Answer, Ruling, overall
 from bench.report import figures
-from bench.report.markdown import grid
+from bench.report.grid import grid
 
 WORDS: dict[Answer, str] = {
     "pass": "Pass: nothing got slower by more than is allowed.",
@@ -44,6 +44,19 @@ def markdown(rulings: Sequence[Ruling], *, title: str, notes: Sequence[str] = ()
     table = grid(texts, [False, False, True, True, True, False, False])
     remarks = "".join(f"\n{note}\n" for note in notes)
     return f"### {title}\n\n**{WORDS[overall(rulings)]}**\n\n{table}\n{remarks}"
+
+
+def other_host(differing: Sequence[tuple[str, str, str]]) -> str:
+    """Say why runs of two hosts are not compared: what tells these from each other.
+
+    Args:
+        differing: what it is, of the baseline and of the candidate.
+    """
+    table = grid([["", "there", "here"], *map(list, differing)], [False] * 3)
+    return (
+        "Other host: no ratio is judged, because another processor turns which engine is faster. "
+        "Measure both sides on one machine, or look at both with `rtfbench report`.\n\n" + table
+    )
 
 
 def reason(rulings: Sequence[Ruling]) -> str:

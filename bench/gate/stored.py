@@ -1,77 +1,101 @@
-"""Two finished runs: only their ratios to the reference engine can be compared (pure).
+"""Two finished runs: of one host, their ratios to the reference engine can be compared (pure).
 
-Absolute times of two hosts, or of one in two hours, differ by more than engines do. A ratio that
-was measured in turns carries over, but not quite: caches and clocks favour one engine here and
-another there. So its interval is widened by a between-host term.
+Absolute times of one host in two hours differ by more than engines do; a ratio that was measured
+in turns carries over, but not quite, so its interval is widened by what hours make of it. To
+another host it does not carry over: caches and instruction sets favour one engine here and another
+there, by a factor of two. There, nothing is judged.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from scipy import special
 
 from bench.gate.verdict import Answer, Ruling
+from bench.results import host
 from bench.results.rows import Environment, Ratio, Summary
 
-#: Two hosts may turn a ratio by this much (one standard deviation, a working assumption); one host
-#: in two hours by less.
-BETWEEN_HOSTS = 0.05
+#: How much an hour moves a ratio of one host, one standard deviation of its logarithm. Measured by
+#: repeating runs over hours; see `reports/hours.md`.
 BETWEEN_HOURS = 0.01
+#: How often any of the ratios may be called slower or passed wrongly.
+ALPHA = 0.05
+GIB = 2**30
 
 WHY_NO_ABSOLUTE = (
-    "Absolute times are not compared: two hosts, or two hours of one, differ by more than engines "
-    "do. Compared are the ratios to the reference engine."
+    "Absolute times are not compared: two hours of one host differ by more than engines do. "
+    "Compared are the ratios to the reference engine."
 )
 
 
-def same_host(first: Environment, second: Environment) -> bool:
-    """Say whether two runs have the same fingerprint of their host."""
+def differences(first: Environment, second: Environment) -> list[tuple[str, str, str]]:
+    """Return what tells two hosts apart: its name, and what it is here and there.
 
-    def fingerprint(host: Environment) -> tuple[object, ...]:
-        return (host.cpu, host.cores, host.usable_cores, host.memory_bytes, host.os)
+    Memory is rounded, and the kernel is none of it: neither changes which engine is faster. A run
+    that has no fingerprint cannot be shown to be of the same host as another.
+    """
+    ours, theirs = _facts(first), _facts(second)
+    found = [
+        (name, ours.get(name, "not told"), theirs.get(name, "not told"))
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name) != theirs.get(name)
+    ]
+    if not found and (first.host is None or second.host is None):
+        texts = ["told" if each.host else "none" for each in (first, second)]
+        found.append(("fingerprint", texts[0], texts[1]))
+    probes = [each.host.probes if each.host else None for each in (first, second)]
+    if probes[0] and probes[1]:
+        found += host.differing_probes(probes[0], probes[1])
+    return found
 
-    return fingerprint(first) == fingerprint(second)
+
+def _facts(environment: Environment) -> dict[str, str]:
+    return {
+        "CPU": environment.cpu,
+        "cores": str(environment.cores),
+        "usable cores": str(environment.usable_cores),
+        "memory": f"{environment.memory_bytes / GIB:.0f} GiB",
+        **(host.facts(environment.host) if environment.host else {}),
+    }
 
 
 def compare_runs(
     base: Summary, candidate: Summary, *, margin: float, max_regression: float
 ) -> list[Ruling]:
-    """Return a ruling for every ratio that both runs have."""
-    extra = BETWEEN_HOURS if same_host(base.environment, candidate.environment) else BETWEEN_HOSTS
+    """Return a ruling for every ratio that both runs have; of two hosts, none is judged."""
     old = {_key(ratio): ratio for ratio in base.ratios}
-    return list(_rulings(old, candidate, extra=extra, margin=margin, max_regression=max_regression))
+    both = [(old[_key(ratio)], ratio) for ratio in candidate.ratios if _key(ratio) in old]
+    if differences(base.environment, candidate.environment):
+        return list(_not_judged(both, max_regression))
+    return list(_rulings(both, margin=margin, max_regression=max_regression))
+
+
+def _not_judged(both: Sequence[tuple[Ratio, Ratio]], max_regression: float) -> Iterator[Ruling]:
+    for before, after in both:
+        yield Ruling(
+            _name(after),
+            f"× {after.reference}",
+            "inconclusive",
+            limit=max_regression,
+            why=f"not judged: other host; {before.ratio:.3f} there, {after.ratio:.3f} here",
+        )
 
 
 def _rulings(
-    old: dict[tuple[object, ...], Ratio],
-    candidate: Summary,
-    *,
-    extra: float,
-    margin: float,
-    max_regression: float,
+    both: Sequence[tuple[Ratio, Ratio]], *, margin: float, max_regression: float
 ) -> Iterator[Ruling]:
-    for ratio in candidate.ratios:
-        before = old.get(_key(ratio))
-        if before is None:
+    """Judge ratios of one host; their intervals hold together (Bonferroni)."""
+    single = float(special.ndtri(1 - ALPHA / 2))
+    factor = float(special.ndtri(1 - ALPHA / 2 / max(len(both), 1)))
+    for before, after in both:
+        name, what = _name(after), f"× {after.reference}"
+        change = after.ratio / before.ratio
+        if before.ci95 is None or after.ci95 is None:
+            why = "not judged: a run has no interval"
+            yield Ruling(name, what, "inconclusive", change, limit=max_regression, why=why)
             continue
-        name = (
-            f"{ratio.model}, {ratio.engine} {ratio.form}, {ratio.threads} thr, "
-            f"{ratio.chunk_samples}, {ratio.protocol}"
-        )
-        what = f"× {ratio.reference}"
-        change = ratio.ratio / before.ratio
-        if before.ci95 is None or ratio.ci95 is None:
-            yield Ruling(
-                name,
-                what,
-                "inconclusive",
-                change,
-                limit=max_regression,
-                why="not judged: a run has no interval",
-            )
-            continue
-        half = math.sqrt(
-            sum((math.log(ci[1] / ci[0]) / 2) ** 2 for ci in (before.ci95, ratio.ci95))
-            + (1.96 * extra) ** 2
-        )
+        widths = (math.log(ci[1] / ci[0]) / 2 / single for ci in (before.ci95, after.ci95))
+        half = factor * math.sqrt(sum(width**2 for width in widths) + BETWEEN_HOURS**2)
         interval = (change * math.exp(-half), change * math.exp(half))
         answer = _answer(interval, margin, max_regression)
         yield Ruling(name, what, answer, change, interval, max_regression)
@@ -81,6 +105,13 @@ def _answer(interval: tuple[float, float], margin: float, max_regression: float)
     if interval[0] > 1 + margin:
         return "regression"
     return "pass" if interval[1] <= 1 + max_regression else "inconclusive"
+
+
+def _name(ratio: Ratio) -> str:
+    return (
+        f"{ratio.model}, {ratio.engine} {ratio.form}, {ratio.threads} thr, "
+        f"{ratio.chunk_samples}, {ratio.protocol}"
+    )
 
 
 def _key(ratio: Ratio) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.machine import host
 from bench.results.rows import Environment
 
 PACKAGES = ("numpy", "onnxruntime", "MNN", "torch", "onnx", "onnxscript", "soundfile")
@@ -45,6 +46,7 @@ def describe_host(
         audio_s=round(audio_s, 3),
         weights=weights,
         seed=seed,
+        host=host.describe(),
     )
 
 

@@ -52,7 +52,7 @@ def between(
     cell_id: str,
     session: int,
     block: int,
-    gemm_gflops: float | None = None,
+    peak_gflops: float | None = None,
 ) -> Health:
     """Return what happened from one reading to the next."""
     wall_s = after.wall_s - before.wall_s
@@ -75,7 +75,7 @@ def between(
         frequency_mhz=_try(_frequency_mhz),
         throttled=rate(before.throttled_s, after.throttled_s),
         load_average_1min=round(os.getloadavg()[0], 2),
-        gemm_gflops=gemm_gflops,
+        peak_gflops=peak_gflops,
     )
 
 

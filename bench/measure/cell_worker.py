@@ -31,7 +31,14 @@ from bench.results.cells import GHOST, MAX_REL_ERR, Effective, Parity, Status
 from bench.results.lines import Outcome, Record
 from engines import registry
 from engines.base import EngineBase, reported
-from engines.protocol import FIRST_RUN, EngineError, FloatArray, Session, SessionOptions
+from engines.protocol import (
+    FEWER_OPERATIONS,
+    FIRST_RUN,
+    EngineError,
+    FloatArray,
+    Session,
+    SessionOptions,
+)
 from frontends.audio import Waveform
 
 ANSWER_FD = 3
@@ -66,7 +73,7 @@ class CellWorker:
     def __init__(self, spec: WorkerSpec) -> None:
         self._spec = spec
         self._options = SessionOptions(spec.cell.threads, spec.cell.settings)
-        self._pipeline = Pipeline(spec.cell.chunk_samples)
+        self._pipeline = Pipeline.for_model(spec.artifact, spec.cell.chunk_samples)
         self._waveforms = {source.name: read_source(source) for source in spec.sources}
         self._reference_CD = reference.load_reference(spec.reference)
         self._engine = _engine(spec, self._options)
@@ -93,8 +100,8 @@ class CellWorker:
         self._check(name, embedded)
         self._first_chunk_ns = embedded.chunk_ns[0]
         self._effective = reported(self._kept.session)
-        if self._engine.first_run:
-            self._effective[FIRST_RUN] = self._engine.first_run
+        said = {FIRST_RUN: self._engine.first_run, FEWER_OPERATIONS: self._engine.fewer_operations}
+        self._effective |= {key: text for key, text in said.items() if text}
         found = self._engine.probe()
         notes = [found.note, self._spec.artifact.note]
         memory = None

@@ -186,6 +186,7 @@ class Group:
             cycle=self._cycle,
             longest_s=longest_s,
         )
+        self._say_coverage(course)
         line = Course(
             cell_id=self.running[0].cell_id,
             looks=course.looks,
@@ -198,6 +199,17 @@ class Group:
             job.data.course = line
         self._context.folder.append(line)
         return course
+
+    def _say_coverage(self, course: schedule.Schedule) -> None:
+        """Say before measuring that the time will not reach all utterances, if it will not."""
+        planned, needed = course.blocks * course.looks[0], len(self._portions)
+        if planned < needed:
+            cell, reached = self.jobs[0].cell, sum(map(len, self._portions[:planned]))
+            self._context.progress.note(
+                f"{cell.model}, {cell.protocol}, {cell.chunk_samples} samples: the budget reaches "
+                f"{reached} of {sum(map(len, self._portions))} utterances; about "
+                f"{needed / planned:.1f} times as much reaches all"
+            )
 
     def _cut_slots(self, session: MeasuringSession, chunks_of: Callable[[float], float]) -> None:
         """Split the utterances into slots by how long a chunk takes in the slowest cell."""
@@ -230,7 +242,7 @@ class Group:
         for block in range(blocks):
             if not self.running:
                 break
-            self._context.progress.phase(
+            self._context.progress.step(
                 f"session {self._sessions + 1}, block {block + 1} of {blocks}: "
                 f"{cell.model}, {cell.threads} threads, {cell.chunk_samples} samples, "
                 f"{cell.protocol}"

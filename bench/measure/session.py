@@ -14,7 +14,7 @@ from bench.embed.audio_input import Source
 from bench.machine import health
 from bench.machine.environment import usable_cores
 from bench.machine.health import Counters, read_counters
-from bench.machine.peak import Gemm
+from bench.machine.peak import Ceiling, ceiling
 from bench.measure.job import Job
 from bench.measure.messages import Command, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
 from bench.measure.schedule import block_turns
@@ -35,6 +35,14 @@ class Progress(Protocol):
         """Say what begins now."""
         ...
 
+    def step(self, text: str) -> None:
+        """Say what begins within a phase."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say what a user should know and might change."""
+        ...
+
     def advance(self, done: float) -> None:
         """Say which share of all measuring is done, 0 to 1."""
         ...
@@ -46,6 +54,12 @@ class Silent:
     def phase(self, text: str) -> None:
         """Say nothing."""
 
+    def step(self, text: str) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
     def advance(self, done: float) -> None:
         """Say nothing."""
 
@@ -54,7 +68,7 @@ class Silent:
 class RunContext:
     """What all sessions of a run share.
 
-    Clock, spawner, counters and matrix product are given, so that a test can script a machine.
+    Clock, spawner, counters and ceiling are given, so that a test can script a machine.
     """
 
     folder: RunFolder
@@ -67,7 +81,7 @@ class RunContext:
     clock: Callable[[], float] = time.monotonic
     spawn: Spawn = Worker
     counters: ReadCounters = read_counters
-    gemm: Gemm = field(default_factory=Gemm)
+    ceiling: Ceiling = field(default_factory=ceiling)
 
     def prepare(self, resolved: Resolved) -> list[Prepared]:
         """Return cells with their files; what the cache lacks is made."""
@@ -153,7 +167,7 @@ class MeasuringSession:
                 cell_id=first.cell_id,
                 session=self._number,
                 block=block,
-                gemm_gflops=round(context.gemm.gflops(first.cell.threads), 2),
+                peak_gflops=round(context.ceiling.gflops(first.cell.threads), 2),
             ),
         )
 

@@ -41,6 +41,11 @@ class CatalogMaker:
         """A name that changes with all that its embeddings depend on, the recordings apart."""
         return keys.catalog_reference(self._name)
 
+    @property
+    def feat_dim(self) -> int:
+        """Mel bins a frame that the reference takes."""
+        return self._card.feat_dim
+
     def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
         """Export the model, convert it where another format is asked for, and count it.
 
@@ -77,5 +82,5 @@ class CatalogMaker:
 
     def denormals_on_speech(self, num_frames: int) -> float:
         """Return the share of denormal activations on one chunk of recorded speech."""
-        pipeline = Pipeline(natural_chunk_samples(num_frames))
+        pipeline = Pipeline.for_mel_bins(self._card.feat_dim, natural_chunk_samples(num_frames))
         return denormal_share(self._model, pipeline.first_chunk(read_audio(SPEECH)))

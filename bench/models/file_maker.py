@@ -38,6 +38,11 @@ class FileMaker:
         """A name that changes with the reference's content."""
         return self._user.key
 
+    @property
+    def feat_dim(self) -> int:
+        """Mel bins a frame that the reference takes."""
+        return self._user.reference.feat_dim
+
     def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
         """Return the file that an engine reads: the user's own where it fits, else a conversion.
 

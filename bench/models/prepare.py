@@ -47,6 +47,11 @@ class Maker(Protocol):
         """A name that changes with all that its embeddings depend on."""
         ...
 
+    @property
+    def feat_dim(self) -> int:
+        """Mel bins a frame that the reference takes."""
+        ...
+
     def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
         """Make a model file, or find the one that fits.
 
@@ -73,7 +78,7 @@ def prepare_here(request: PrepareRequest) -> PrepareAnswer:
         if request.references:
             session = maker.open_reference()
             for each in request.references:
-                _make_reference(session, each, maker.key)
+                _make_reference(session, each, maker)
             session.close()
     except (InputError, EngineError) as error:
         failures.append(str(error))
@@ -91,14 +96,14 @@ def _maker(request: PrepareRequest) -> Maker:
     return CatalogMaker(request.model)
 
 
-def _make_reference(session: Session, request: ReferenceRequest, key: str) -> None:
+def _make_reference(session: Session, request: ReferenceRequest, maker: Maker) -> None:
     """Compute the embedding of every chunk and store it."""
-    pipeline = Pipeline(request.chunk_samples)
+    pipeline = Pipeline.for_mel_bins(maker.feat_dim, request.chunk_samples)
     chunks_CD = {
         source.name: pipeline.embed(session, read_source(source)).chunk_embeddings_CD
         for source in request.sources
     }
-    reference.save_reference(reference.path_of(request, key), chunks_CD)
+    reference.save_reference(reference.path_of(request, maker.key), chunks_CD)
 
 
 if __name__ == "__main__":

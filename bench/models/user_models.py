@@ -7,7 +7,7 @@ from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.models import keys
 from bench.models.artifacts import folder_of
-from bench.models.model_files import MEL_BINS, FileRequest, ModelFile, describe_model_file, is_path
+from bench.models.model_files import FileRequest, ModelFile, describe_model_file, is_path
 from bench.results.cells import Cell
 from engines import registry
 from engines.protocol import ONNX, Form
@@ -90,11 +90,6 @@ def load_user_model(
     file = describe_model_file(
         FileRequest(path=Path(path), input_name=input_name, output_name=output_name)
     )
-    if file.feat_dim != MEL_BINS:
-        raise InputError(
-            f"{path}: takes {file.feat_dim} features a frame, and the front end makes {MEL_BINS} "
-            f"mel bins; name a model with feat_dim {MEL_BINS}"
-        )
     if reference is None:
         return UserModel(file=file, reference=file)
     if reference.suffix != ".onnx":
@@ -104,6 +99,11 @@ def load_user_model(
         raise InputError(
             f"{reference}: embeddings of {other.embedding_dim} values, and {path} gives "
             f"{file.embedding_dim}; name the .onnx file that it was made from"
+        )
+    if other.feat_dim != file.feat_dim:
+        raise InputError(
+            f"{reference}: takes {other.feat_dim} mel bins a frame, and {path} {file.feat_dim}; "
+            "name the .onnx file that it was made from"
         )
     if other.num_frames not in (None, file.num_frames):
         raise InputError(

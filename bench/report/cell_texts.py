@@ -50,6 +50,29 @@ def ratio_present(context: Context) -> bool:
     return bool(context.summary.ratios) or context.view not in TERMINAL
 
 
+def utterances(row: CellSummary, context: Context) -> str:
+    """Return of how many utterances a row is, among those that were asked for."""
+    if row.utterances is None:
+        return figures.MISSING
+    return f"{row.utterances} of {len(context.summary.environment.audio)}"
+
+
+def utterances_present(context: Context) -> bool:
+    """Say whether a budget did not reach all utterances for some row."""
+    asked = len(context.summary.environment.audio)
+    return any(row.utterances not in (None, asked) for row in context.rows)
+
+
+def several_threads(context: Context) -> bool:
+    """Say whether a result has more than one thread count, so that they can be compared."""
+    return len({row.threads for row in context.summary.cells}) > 1
+
+
+def embeddings_a_core(row: CellSummary, _: Context) -> float | None:
+    """Return the chunks a second that a core embeds."""
+    return 1000 / row.chunk_ms / row.threads if row.chunk_ms else None
+
+
 def half_width(row: CellSummary, _: Context) -> str | None:
     """Return half of the interval's width in percent, as it is shown."""
     return figures.plus_minus(row.rtf_ci95).strip("± %") if row.rtf_ci95 else None

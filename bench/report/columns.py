@@ -42,7 +42,8 @@ COLUMNS = (
     ),
     Column(
         "form", "form", "a dynamic model takes any length, a static one a single length",
-        ("precision", "parts", "verification", "wide", "page"), lambda row, _: row.form,
+        ("precision", "latency", "parts", "machine", "verification", "wide", "page"),
+        lambda row, _: row.form,
         left=VIEWS, behind={"wide": "load", "page": "ratio"},
     ),
     Column(
@@ -52,6 +53,11 @@ COLUMNS = (
         "ended; the reason is below the table",
         ("published", "wide", "narrow", "page"), lambda row, _: row.rtf,
         text=cell_texts.rtf, left=PUBLISHED,
+    ),
+    Column(
+        "real_time", "× real time", "seconds of audio that a second of processing embeds: 1 / RTF",
+        ("precision", "page"), lambda row, _: 1 / row.rtf if row.rtf else None,
+        write=figures.number,
     ),
     Column(
         "ci", "RTF 95 %",
@@ -64,11 +70,16 @@ COLUMNS = (
     Column(
         "sessions", "sessions",
         "sets of fresh processes; memory layout is luck that only a new process draws again",
-        ("precision",), lambda row, _: row.sessions or None,
+        ("precision", "page"), lambda row, _: row.sessions or None,
+    ),
+    Column(
+        "utterances", "utterances", "how many of the run's utterances its times are of",
+        ("latency", "page"), lambda row, _: row.utterances, text=cell_texts.utterances,
+        present=cell_texts.utterances_present,
     ),
     Column(
         "passes", "passes", "how often every utterance was run",
-        ("precision",), lambda row, _: row.passes,
+        ("page",), lambda row, _: row.passes,
     ),
     Column(
         "ratio", "ratio",
@@ -106,89 +117,107 @@ COLUMNS = (
     ),
     Column(
         "chunk_ms", "p50 ms", "a chunk, first runs left out: the median",
-        ("precision", "wide", "narrow", "page"), lambda row, _: row.chunk_ms, unit="ms",
+        ("latency", "wide", "narrow", "page"), lambda row, _: row.chunk_ms, unit="ms",
         write=figures.number, headings=CHUNK_MS,
     ),
     Column(
         "p90", "p90 ms", "what nine of ten chunks stay under, first runs left out",
-        ("precision",), lambda row, _: row.chunk_ms_p90, unit="ms", write=figures.number,
+        ("latency", "page"), lambda row, _: row.chunk_ms_p90, unit="ms", write=figures.number,
     ),
     Column(
         "p99", "p99 ms", "what 99 of 100 chunks stay under, first runs left out",
-        ("precision",), lambda row, _: row.chunk_ms_p99, unit="ms", write=figures.number,
+        ("latency", "page"), lambda row, _: row.chunk_ms_p99, unit="ms", write=figures.number,
     ),
     Column(
         "first", "first chunk ms",
         "the first run of a session, with any resize that it triggers",
-        ("precision", "wide", "page"), lambda row, _: row.first_chunk_ms, unit="ms",
-        write=figures.number, headings={"wide": "first ms"}, behind={"precision": "load"},
+        ("latency", "wide", "page"), lambda row, _: row.first_chunk_ms, unit="ms",
+        write=figures.number, headings={"wide": "first ms"}, behind={"latency": "load"},
     ),
     Column(
         "load", "load ms", "opening a session",
-        ("precision", "wide", "page"), lambda row, _: row.load_ms, unit="ms", write=figures.number,
+        ("latency", "wide", "page"), lambda row, _: row.load_ms, unit="ms", write=figures.number,
+    ),
+    Column(
+        "rate", "embeddings/s a core",
+        "chunks that are embedded in a second of inference, over the threads",
+        ("latency", "page"), cell_texts.embeddings_a_core, write=figures.number,
     ),
     Column(
         "library", "library MB",
         "a library of the user's own on disk; only where a row ran on one",
-        ("precision",), lambda row, _: libraries.size_mb(row), unit="MB", write=figures.number,
+        ("machine", "page"), lambda row, _: libraries.size_mb(row), unit="MB", write=figures.number,
         present=lambda context: libraries.any_size(context.rows),
     ),
     Column(
         "frontend", "front end", "the part of the RTF that makes features and cuts them",
-        ("parts",), lambda row, _: row.rtf_frontend, write=figures.rtf,
+        ("parts", "page"), lambda row, _: row.rtf_frontend, write=figures.rtf,
     ),
     Column(
         "inference", "inference", "the part of the RTF that the engine takes",
-        ("parts",), lambda row, _: row.rtf_engine, write=figures.rtf,
+        ("parts", "page"), lambda row, _: row.rtf_engine, write=figures.rtf,
     ),
     Column(
         "copies", "of it copies",
         "the part of inference that is shapes and copies, where the runtime's adapter tells",
-        ("parts",), lambda row, _: row.rtf_copy, write=figures.rtf,
+        ("parts", "page"), lambda row, _: row.rtf_copy, write=figures.rtf,
     ),
     Column(
         "pooling", "pooling", "the rest of the RTF: the chunks' embeddings become one",
-        ("parts",), lambda row, _: row.rtf_pooling, write=figures.rtf,
+        ("parts", "page"), lambda row, _: row.rtf_pooling, write=figures.rtf,
     ),
     Column(
         "padded_rtf", "padded RTF", "the RTF's time over the duration that was computed",
-        ("parts",), lambda row, _: row.rtf_padded, write=figures.rtf,
+        ("parts", "page"), lambda row, _: row.rtf_padded, write=figures.rtf,
     ),
     Column(
         "padding", "padding", "the share of that duration that only fills up last chunks",
-        ("parts",), lambda row, _: row.padded_share, unit="%", write=figures.percent,
+        ("parts", "page"), lambda row, _: row.padded_share, unit="%", write=figures.percent,
     ),
     Column(
-        "gflops", "GFLOP/s", "two operations a multiply-accumulate over the median chunk",
-        ("parts",), lambda row, _: row.gflops, unit="GFLOP/s", write=figures.number,
+        "gflops", "GFLOP/s",
+        "algorithmic: two operations for each multiply-accumulate of the model's definition, over "
+        "the median chunk; an engine that needs fewer does not get fewer here",
+        ("machine", "page"), lambda row, _: row.gflops, unit="GFLOP/s", write=figures.number,
+    ),
+    Column(
+        "peak", "of peak",
+        "algorithmic FLOP/s, share of the cores' FMA peak: what multiply-adds on registers alone "
+        "reached on as many cores between the same blocks. Over 100 % only where an engine needs "
+        "fewer operations (Winograd)",
+        ("machine", "page"), lambda row, _: row.peak_share, unit="%", write=figures.percent,
+        present=lambda context: any(row.peak_share for row in context.rows),
     ),
     Column(
         "gemm", "of GEMM",
-        "that over what a single-precision matrix product reached between the same blocks; over "
-        "100 % where an engine needs fewer operations (Winograd)",
-        ("parts",), lambda row, _: row.gemm_share, unit="%", write=figures.percent,
+        "the same over what a matrix product of numpy reached, in runs of before the peak was "
+        "measured; no ceiling",
+        ("machine", "page"), lambda row, _: row.gemm_share, unit="%", write=figures.percent,
+        present=lambda context: any(row.gemm_share for row in context.rows),
     ),
     Column(
         "cpu", "CPU/wall", "cores kept busy while processing",
-        ("parts",), lambda row, _: row.cpu_per_wall, write=figures.number,
+        ("machine", "page"), lambda row, _: row.cpu_per_wall, write=figures.number,
     ),
     Column(
         "speedup", "speed-up", "against the same cell with one thread",
-        ("parts",), lambda row, _: row.speedup or None, write=figures.times,
+        ("machine", "page"), lambda row, _: row.speedup or None, write=figures.times,
+        present=cell_texts.several_threads,
     ),
     Column(
         "efficiency", "efficiency", "the speed-up over the threads",
-        ("parts",), lambda row, _: row.efficiency, unit="%", write=figures.percent,
+        ("machine", "page"), lambda row, _: row.efficiency, unit="%", write=figures.percent,
+        present=cell_texts.several_threads,
     ),
     Column(
         "steady", "steady MB",
         "the process's resident size after all utterances once; audio and interpreter included, "
         "measured before anything is timed",
-        ("parts",), lambda row, _: row.steady_rss_mb, unit="MB", write=figures.number,
+        ("machine", "page"), lambda row, _: row.steady_rss_mb, unit="MB", write=figures.number,
     ),
     Column(
         "rss", "peak MB", "the largest resident size of the process until then",
-        ("parts", "page"), lambda row, _: row.peak_rss_mb, unit="MB", write=figures.number,
+        ("page",), lambda row, _: row.peak_rss_mb, unit="MB", write=figures.number,
     ),
     Column(
         "error", "max rel err",
@@ -200,7 +229,7 @@ COLUMNS = (
     ),
     Column(
         "cosine", "cosine", "the cosine score of the worst chunk and the reference's",
-        ("precision",), lambda row, _: row.parity.cosine if row.parity else None,
+        ("page",), lambda row, _: row.parity.cosine if row.parity else None,
         write="{:.6f}".format,
     ),
     Column(

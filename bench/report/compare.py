@@ -1,6 +1,6 @@
 """Who is faster, and how surely: comparisons of rows by the ratios that were measured in turns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.report import figures
@@ -110,20 +110,6 @@ def to_reference(summary: Summary, row: CellSummary) -> PairedRatio | None:
     return None
 
 
-def fastest(summary: Summary, where: Condition) -> EngineForm | None:
-    """Return the row that is faster than every other engine, with intervals that exclude a tie.
-
-    The same engine in its other form is no rival.
-    """
-    rows = sorted(rows_of(summary, where), key=lambda row: row.rtf or 0.0)
-    for best in map(side, rows):
-        rivals = [side(row) for row in rows if row.engine_label != best.engine]
-        found = [paired_ratio(summary, where, best, rival) for rival in rivals]
-        if found and all(each and each.differs and each.ratio < 1 for each in found):
-            return best
-    return None
-
-
 def has_intervals(summary: Summary, where: Condition) -> bool:
     """Say whether ratios with intervals were measured under a condition."""
     return any(each.ci95 is not None for each in comparisons(summary, where))
@@ -141,28 +127,34 @@ def engine_names(rows: Sequence[CellSummary]) -> dict[EngineForm, str]:
 
 
 def times(ratio: float, ci95: Interval | None) -> str:
-    """Write a ratio with its interval: 2.60× (2.50 to 2.70)."""
+    """Write a ratio with its interval, as tables do: 2.60× (2.50 to 2.70)."""
+    return f"{figures.times(ratio)} ({ends(ci95)})"
+
+
+def as_long(ratio: float, ci95: Interval | None) -> str:
+    """Write a ratio with its interval: 2.60 times as long (2.50 to 2.70)."""
+    return f"{figures.factor(ratio)} times as long ({ends(ci95)})"
+
+
+def ends(ci95: Interval | None) -> str:
+    """Write an interval: 2.50 to 2.70."""
     if ci95 is None:
-        return f"{figures.times(ratio)} (no interval)"
-    low, high = (figures.times(end).removesuffix("×") for end in ci95)
-    return f"{figures.times(ratio)} ({low} to {high})"
+        return "no interval"
+    return f"{figures.factor(ci95[0])} to {figures.factor(ci95[1])}"
 
 
-def sentence(comparison: PairedRatio, named: dict[EngineForm, str]) -> str:
-    """Say who is faster, with figure and interval; a tie within the interval is called one."""
-    if not comparison.differs:
-        left, right = named[comparison.left], named[comparison.right]
-        what = times(comparison.ratio, comparison.ci95)
-        if comparison.ci95 is None:
-            return f"{left} takes {what} the time of {right}"
-        text = f"{left} and {right} cannot be told apart: {what}"
-        apart = not comparison.ci95[0] <= 1 <= comparison.ci95[1]
-        return text + f", {LUCK_TEXT}" * (apart and comparison.within_luck)
-    ordered = comparison.slower_first()
-    return (
-        f"{named[ordered.right]} is {times(ordered.ratio, ordered.ci95)} faster than "
-        f"{named[ordered.left]}"
-    )
+def sentence(comparison: PairedRatio, named: Mapping[EngineForm, str]) -> str:
+    """Say which takes longer, with figure and interval; a tie within the interval is called one."""
+    if comparison.differs:
+        comparison = comparison.slower_first()
+    left, right = named[comparison.left], named[comparison.right]
+    factor, interval = figures.factor(comparison.ratio), ends(comparison.ci95)
+    text = f"{left} takes {factor} times as long as {right} ({interval})"
+    if comparison.differs or comparison.ci95 is None:
+        return text
+    text = f"{left} and {right} cannot be told apart: {factor} times as long ({interval})"
+    apart = not comparison.ci95[0] <= 1 <= comparison.ci95[1]
+    return text + f", {LUCK_TEXT}" * (apart and comparison.within_luck)
 
 
 def _measured(ratio: Ratio) -> PairedRatio:

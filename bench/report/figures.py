@@ -46,6 +46,11 @@ def times(ratio: float) -> str:
     return f"{ratio:.2f}×" if ratio < 9.995 else f"{significant(ratio, 3)}×"
 
 
+def factor(ratio: float) -> str:
+    """Write a ratio that words follow: 0.53, 2.60, 12.3 (times as long)."""
+    return times(ratio).removesuffix("×")
+
+
 def error(value: float) -> str:
     """Write a relative error as a power of ten: 1e-3."""
     digits, _, exponent = f"{value:.0e}".partition("e")

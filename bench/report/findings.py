@@ -1,38 +1,16 @@
 """What a result says, in sentences: each has its figure and interval, none stands without them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from typing import Literal
+from collections.abc import Iterator
 
-from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.report import figures
-from bench.report.compare import (
-    PairedRatio,
-    conditions,
-    engine_names,
-    paired_ratio,
-    rows_of,
-    sentence,
-    side,
-    times,
-    to_reference,
-)
+from bench.report.compare import ends, side
 from bench.report.defects import cause
-from bench.results.cells import MAX_REL_ERR, Condition
+from bench.report.engine_findings import best_findings, engine_findings
+from bench.report.finding import Finding
+from bench.report.protocol_findings import protocol_findings
 from bench.results.rows import CellSummary, Summary
-from engines.protocol import FIRST_RUN
+from engines.protocol import FEWER_OPERATIONS
 from frontends.chunking import WHOLE_UTTERANCE
-
-Kind = Literal["warning", "defect", "protocol", "engine", "best", "threads", "padding"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sentence."""
-
-    kind: Kind
-    text: str
 
 
 def findings(summary: Summary) -> list[Finding]:
@@ -40,10 +18,12 @@ def findings(summary: Summary) -> list[Finding]:
     return [
         *_warnings(summary),
         *_defects(summary),
-        *_protocols(summary),
-        *_best(summary),
-        *_engines(summary),
+        *_coverage(summary),
+        *protocol_findings(summary),
+        *best_findings(summary),
+        *engine_findings(summary),
         *_threads(summary),
+        *_ceiling(summary),
         *_padding(summary),
     ]
 
@@ -92,178 +72,39 @@ def _right_forms(summary: Summary, wrong: CellSummary) -> str:
     return ""
 
 
-def _protocols(summary: Summary) -> Iterator[Finding]:
-    """Compare what the published timing says of two engines with what remains in steady state."""
-    for model, threads in dict.fromkeys((row.model, row.threads) for row in summary.cells):
-        sizes = [
-            each.chunk_samples
-            for each in conditions(summary)
-            if (each.model, each.threads, each.protocol) == (model, threads, "steady")
-        ]
-        for size in _stated_first(sizes):
-            published = Condition(
-                model=model, threads=threads, chunk_samples=size, protocol="published"
-            )
-            found = list(_protocol_pairs(summary, published))
-            if found:
-                yield from found
-                break
-
-
-def _protocol_pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
-    steady = published.model_copy(update={"protocol": "steady"})
-    rows = rows_of(summary, published)
-    named = engine_names(rows)
-    for first, second in combinations(rows, 2):
-        before = paired_ratio(summary, published, side(first), side(second))
-        if before is None or not before.differs:
-            continue
-        before = before.slower_first()
-        after = paired_ratio(summary, steady, before.left, before.right)
-        if after is None or after.ci95 is None or before.ci95 is None:
-            continue
-        if after.ci95[1] >= before.ci95[0]:  # the protocols do not disagree
-            continue
-        slow, fast = (first, second) if before.left == side(first) else (second, first)
-        text = (
-            f"{slow.title}, {figures.setting(slow.chunk_samples, slow.threads)}: under the "
-            f"published protocol {named[before.left]} is {times(before.ratio, before.ci95)} "
-            f"slower than {named[before.right]}; in steady state {times(after.ratio, after.ci95)}"
+def _coverage(summary: Summary) -> Iterator[Finding]:
+    """Tell where a budget did not reach all utterances: such rows are of other audio."""
+    asked = len(summary.environment.audio)
+    partial: dict[str, list[int]] = {}
+    for row in summary.cells:
+        if row.rtf is not None and row.utterances is not None and row.utterances < asked:
+            where = f"{row.protocol}, {figures.setting(row.chunk_samples, row.threads)}"
+            partial.setdefault(where, []).append(row.utterances)
+    for where, counts in partial.items():
+        yield Finding(
+            "coverage",
+            f"{where}: {min(counts)} of {asked} utterances were measured; these rows are of them "
+            "alone, and a larger --budget reaches all.",
         )
-        yield Finding("protocol", f"{text}{_preparation(summary, slow, fast, steady)}.")
 
 
-def _preparation(summary: Summary, slow: CellSummary, fast: CellSummary, steady: Condition) -> str:
-    """Say how much of a difference is what a dynamic model does in its first chunk."""
-    warm = slow.chunk_ms or next(
-        (row.chunk_ms for row in rows_of(summary, steady) if side(row) == side(slow)), None
-    )
-    if slow.form != "dynamic" or warm is None or not slow.first_chunk_ms:
-        return ""
-    assert slow.rtf is not None
-    assert fast.rtf is not None
-    environment = summary.environment
-    extra_ms = slow.first_chunk_ms - warm
-    if extra_ms <= 0 or slow.rtf <= fast.rtf or not environment.audio_s:
-        return ""
-    extra_rtf = extra_ms / 1000 * len(environment.audio) / environment.audio_s
-    what = slow.effective.get(FIRST_RUN, "preparation")
-    return (
-        f": {figures.number(extra_ms)} ms of {what} at the first resize of each session explain "
-        f"{figures.percent(extra_rtf / (slow.rtf - fast.rtf))} of the difference"
-    )
-
-
-def _best(summary: Summary) -> Iterator[Finding]:
-    """Name the configuration with the smallest RTF of each model, in steady state if measured."""
-    for model in dict.fromkeys(row.model for row in summary.cells):
-        ok = [row for row in summary.cells if row.model == model and row.rtf is not None]
-        rows = [row for row in ok if row.protocol == "steady"] or ok
-        certain = [row for row in rows if row.rtf_ci95 is not None]
-        if len(rows) < 2 or not certain:
-            continue
-        best = min(certain, key=lambda row: row.rtf or 0.0)
-        if best.rtf != min(row.rtf for row in rows if row.rtf is not None) or not best.rtf_ci95:
-            continue
-        low, high = (figures.rtf(end) for end in best.rtf_ci95)
-        limit = figures.error(MAX_REL_ERR)
-        where = figures.setting(best.chunk_samples, best.threads)
+def _ceiling(summary: Summary) -> Iterator[Finding]:
+    """Say of rows over the cores' peak why that can be, or that the peak is none."""
+    over = [row for row in summary.cells if (row.peak_share or 0.0) > 1]
+    known: dict[str, list[CellSummary]] = {}
+    for row in over:
+        known.setdefault(str(row.effective.get(FEWER_OPERATIONS, "")), []).append(row)
+    for how, rows in known.items():
+        engines = ", ".join(dict.fromkeys(row.engine_label for row in rows))
+        most = figures.percent(max(row.peak_share or 0.0 for row in rows))
         text = (
-            f"Best configuration for {best.title} on this machine within parity {limit} "
-            f"({best.protocol}): {best.engine_label}, {best.form}, {where}: "
-            f"RTF {figures.rtf(best.rtf)} ({low} to {high})"
+            f"{engines}: up to {most} of the cores' peak, because {how} need fewer operations than "
+            "the model's definition counts."
+            if how
+            else f"{engines}: {most} of what was taken for the cores' peak, and nothing is known "
+            "that would save operations: the ceiling is invalid."
         )
-        yield Finding("best", f"{text}{_against_reference(summary, best)}{_rivals(best, rows)}.")
-
-
-def _against_reference(summary: Summary, best: CellSummary) -> str:
-    """Say how much faster the best is than the reference engine of its setting."""
-    found = to_reference(summary, best)
-    if found is None or not found.differs or found.ratio >= 1:
-        return ""
-    other = found.inverted()
-    return f"; {times(other.ratio, other.ci95)} faster than {other.left.engine}"
-
-
-def _rivals(best: CellSummary, rows: Sequence[CellSummary]) -> str:
-    """Name how many other configurations the intervals do not tell from the best."""
-    assert best.rtf_ci95 is not None
-    near = [
-        row
-        for row in rows
-        if row is not best
-        and (row.rtf_ci95[0] if row.rtf_ci95 else row.rtf or 0.0) <= best.rtf_ci95[1]
-    ]
-    if not near:
-        return ""
-    listed = [
-        f"{row.engine_label} {row.form}, {figures.setting(row.chunk_samples, row.threads)}"
-        for row in near[:2]
-    ]
-    more = f" and {len(near) - 2} more" if len(near) > 2 else ""
-    return f". Its interval does not exclude {'; '.join(listed)}{more}"
-
-
-def _engines(summary: Summary) -> Iterator[Finding]:
-    """Compare each engine with the reference engine, one finding a model, protocol and threads."""
-    groups: dict[tuple[str, int, str], list[Condition]] = {}
-    for where in conditions(summary):
-        groups.setdefault((where.model, where.threads, where.protocol), []).append(where)
-    for wheres in groups.values():
-        for size in _stated_first([where.chunk_samples for where in wheres]):
-            where = next(each for each in wheres if each.chunk_samples == size)
-            rows = rows_of(summary, where)
-            told = [text for row in rows for text in [_engine(summary, row, wheres)] if text]
-            if told:
-                row = rows[0]
-                yield Finding(
-                    "engine",
-                    f"{row.title}, {row.protocol}, {figures.setting(size, row.threads)}: "
-                    f"{'; '.join(told)}.",
-                )
-                break
-
-
-def _engine(summary: Summary, row: CellSummary, wheres: Sequence[Condition]) -> str:
-    """Say how a row compares with the reference; nothing where no interval was measured."""
-    comparison = to_reference(summary, row)
-    if comparison is None or comparison.ci95 is None or comparison.left == comparison.right:
-        return ""
-    named = engine_names([r for where in wheres for r in rows_of(summary, where)])
-    if comparison.right not in named:
-        return ""
-    text = sentence(comparison, named)
-    if not (comparison.decided or comparison.differs):
-        text += ", an interval wider than was asked for"
-    if comparison.provisional:
-        counted = "one session" if comparison.sessions == 1 else f"{comparison.sessions} sessions"
-        text += f", provisional: from {counted}"
-    elsewhere = [
-        other
-        for where in wheres
-        if where != row.condition
-        for other in [paired_ratio(summary, where, comparison.left, comparison.right)]
-        if other is not None and other.ci95 is not None
-    ]
-    return text + _elsewhere(comparison, elsewhere)
-
-
-def _elsewhere(comparison: PairedRatio, others: Sequence[PairedRatio]) -> str:
-    """Give the range of the same ratio over the other chunk sizes, turned the same way."""
-    if not others:
-        return ""
-    turn = comparison.differs and comparison.ratio < 1
-    intervals = [
-        each.ci95
-        for other in others
-        for each in [other.inverted() if turn else other]
-        if each.ci95 is not None
-    ]
-    low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
-    return (
-        f" (at {len(others)} other chunk size{'s' * (len(others) > 1)} within "
-        f"{figures.times(low).removesuffix('×')} to {figures.times(high)})"
-    )
+        yield Finding("ceiling", text)
 
 
 def _threads(summary: Summary) -> Iterator[Finding]:
@@ -284,8 +125,8 @@ def _threads(summary: Summary) -> Iterator[Finding]:
             "against one"
         )
         told.setdefault(head, []).append(
-            f"{row.engine_label} {row.form} {times(ratio, ci95)} as fast, "
-            f"{figures.percent(ratio / row.threads)} efficiency"
+            f"{row.engine_label} {row.form} {figures.factor(ratio)} times as fast "
+            f"({ends(ci95)}), {figures.percent(ratio / row.threads)} efficiency"
         )
     for head, sentences in told.items():
         yield Finding("threads", f"{head}: {'; '.join(sentences)}.")
@@ -303,19 +144,18 @@ def _with_one_thread(summary: Summary, row: CellSummary) -> CellSummary | None:
 
 def _padding(summary: Summary) -> Iterator[Finding]:
     """Say what filling up the last chunk costs; exact, since it follows from the durations."""
-    shares: dict[int, float] = {}
-    for row in summary.cells:
-        if row.rtf and row.rtf_padded and row.chunk_samples != WHOLE_UTTERANCE:
-            shares[row.chunk_samples] = row.rtf / row.rtf_padded - 1
-    if not shares:
-        return
-    each = [f"{figures.percent(share)} at {size}" for size, share in sorted(shares.items())]
-    yield Finding(
-        "padding",
-        "Filling up the last chunk adds audio that is computed and not counted in the duration: "
-        f"{', '.join(each)} samples (exact for these utterances).",
-    )
-
-
-def _stated_first(sizes: Sequence[int]) -> list[int]:
-    return sorted(sizes, key=lambda size: (size != PUBLISHED_CHUNK_SAMPLES, size))
+    asked = len(summary.environment.audio)
+    shares = {
+        row.chunk_samples: row.rtf / row.rtf_padded - 1
+        for row in summary.cells
+        if row.rtf and row.rtf_padded and row.chunk_samples != WHOLE_UTTERANCE
+        if row.utterances in (None, asked)
+    }
+    if shares:
+        told = sorted(shares.items())
+        each = ", ".join(f"{figures.percent(share)} at {size}" for size, share in told)
+        yield Finding(
+            "padding",
+            "Filling up the last chunk adds audio that is computed and not counted in the "
+            f"duration: {each} samples (exact for these utterances).",
+        )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.report import exports, figures, libraries, markdown
 from bench.report.columns import columns
-from bench.report.findings import Finding, findings
+from bench.report.finding import Finding
+from bench.report.findings import findings
 from bench.report.palette import VARIABLES
 from bench.report.tables import counts_line, sections
 from bench.report.views import Placed

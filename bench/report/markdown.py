@@ -6,16 +6,34 @@ from bench.report import libraries
 from bench.report.columns import columns
 from bench.report.findings import findings
 from bench.report.footnotes import Footnotes
+from bench.report.grid import escape, grid
+from bench.report.matrix import matrices
 from bench.report.tables import Section, counts_line, denormals, reasons, sections
-from bench.report.views import Placed
+from bench.report.views import Placed, View
+from bench.results.host import Host, Probes, facts, measured
 from bench.results.rows import CellSummary, Environment, Summary
+
+#: The tables of a section, one below the other.
+SECTION_VIEWS: tuple[View, ...] = ("published", "precision", "latency", "parts", "machine")
+MATRIX = (
+    "How many times as long as the fastest, with 95 % intervals; rows that cannot be told from the "
+    "fastest are the fastest too."
+)
+#: What cores do in a cycle: one or two multiply-adds of 256 or 512 bits.
+FLOP_A_CYCLE = (16, 32, 64)
+#: A peak that is further from all of them is none, or the clock is not the core's.
+OFF_CYCLE = 0.10
 
 
 def render(summary: Summary) -> str:
     """Return the whole report."""
     summary = libraries.named(summary)
-    parts = [part for section in sections(summary) for part in _section(section, summary)]
+    footnotes = Footnotes(summary.cells)
+    parts = [
+        part for section in sections(summary) for part in _section(section, summary, footnotes)
+    ]
     parts += verification(summary)
+    parts += [part for title, table in matrices(summary) for part in (f"## {title}", MATRIX, table)]
     parts += _findings(summary)
     parts.append(_about(summary))
     return "\n\n".join(parts) + "\n"
@@ -23,25 +41,23 @@ def render(summary: Summary) -> str:
 
 def _findings(summary: Summary) -> list[str]:
     """Return the noise of the run and what its numbers say."""
-    lines = [f"- {_escape(each.text)}" for each in findings(summary)]
+    lines = [f"- {escape(each.text)}" for each in findings(summary)]
     parts = [] if summary.noise is None else [f"Noise: {summary.noise.sentence}"]
     parts += ["\n".join(lines)] if lines else []
     return ["## Findings", *parts] if parts else []
 
 
-def _section(section: Section, summary: Summary) -> list[str]:
-    published, precision, parts = (
-        table(columns(view, summary, section.rows), section.rows)
-        for view in ("published", "precision", "parts")
+def _section(section: Section, summary: Summary, footnotes: Footnotes) -> list[str]:
+    published, *others = (
+        table(columns(view, summary, section.rows), section.rows) for view in SECTION_VIEWS
     )
     return [
         f"## {section.title[0].upper()}{section.title[1:]}",
         section.conditions,
         published,
-        *Footnotes(section.rows).lines(),
+        *footnotes.lines(section.rows),
         *(f"- {reason}" for reason in reasons(section.rows)),
-        precision,
-        parts,
+        *others,
     ]
 
 
@@ -65,29 +81,6 @@ def table(placed: Sequence[Placed], rows: Sequence[CellSummary]) -> str:
     return grid(lines, [column.numeric for column in placed])
 
 
-def grid(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
-    """Return a markdown table of texts, the first line of which holds the headings."""
-    texts = [[_escape(cell) for cell in line] for line in lines]
-    widths = [max(len(line[index]) for line in texts) for index in range(len(numeric))]
-
-    def line(cells: Sequence[str]) -> str:
-        aligned = [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(cells, widths, numeric, strict=True)
-        ]
-        return f"| {' | '.join(aligned)} |"
-
-    rule = [
-        "-" * (width - 1) + ":" if right else ":" + "-" * (width - 1)
-        for width, right in zip(widths, numeric, strict=True)
-    ]
-    return "\n".join([line(texts[0]), f"| {' | '.join(rule)} |", *map(line, texts[1:])])
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
 def _about(summary: Summary) -> str:
     lines = ["## About this run", ""]
     lines += [f"- {line}" for line in [*counts_line(summary), *libraries.described(summary)]]
@@ -106,6 +99,7 @@ def about(summary: Summary) -> list[str]:
         f"Audio: {len(environment.audio)} utterances, {environment.audio_s:.1f} s.",
         " ".join([f"Weights: {environment.weights}", *denormals(summary.cells)]),
         f"Host: {host(environment)}",
+        *(machine(environment.host) if environment.host else ()),
         f"Software: rtfbench {environment.rtfbench}, Python {environment.python}, {packages}.",
         f"Started {environment.started_utc}.",
     ]
@@ -114,7 +108,29 @@ def about(summary: Summary) -> list[str]:
 def host(environment: Environment) -> str:
     """Describe the machine in one sentence."""
     return (
-        f"{environment.cpu}, {environment.usable_cores} of {environment.cores} cores usable, "
+        f"{environment.cpu_kind}, {environment.usable_cores} of {environment.cores} cores usable, "
         f"{environment.memory_bytes / 1e9:.0f} GB, {environment.os}, "
         f"load {environment.load_average_1min} at the start."
     )
+
+
+def machine(found: Host) -> list[str]:
+    """Say what identifies a machine, and what was measured of it."""
+    told = [f"{name} {text}" for name, text in facts(found).items()]
+    told += [f"BLAS of numpy {found.blas}"] if found.blas else []
+    lines = [f"Fingerprint: {'; '.join(told)}."] if told else []
+    if found.probes is None:
+        return lines
+    reached = "; ".join(f"{name} {text}" for name, text in measured(found.probes).items())
+    return [*lines, f"Measured of one core: {reached}.{_ceiling(found.probes)}"]
+
+
+def _ceiling(probes: Probes) -> str:
+    """Say what the ceiling is, and whether it looks like one."""
+    cycle = probes.flop_a_cycle
+    if cycle is None:
+        return f" Held against: {probes.ceiling}, which is no ceiling; a C++ compiler makes one."
+    text = f" Held against: {probes.ceiling}, {cycle:.1f} FLOP a cycle"
+    if min(abs(cycle / full - 1) for full in FLOP_A_CYCLE) > OFF_CYCLE:
+        return f"{text}, where {', '.join(map(str, FLOP_A_CYCLE))} are expected: do not trust it."
+    return f"{text}."

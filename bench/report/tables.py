@@ -61,7 +61,7 @@ def conditions(
     """Say under which conditions the rows were measured, in one line."""
     versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
     samples = "whole utterance" if chunk_samples == WHOLE_UTTERANCE else str(chunk_samples)
-    parts = [environment.cpu, *versions]
+    parts = [environment.cpu_kind, *versions]
     parts += [f"num_threads = {threads}", f"samples_per_chunk = {samples}"]
     return " · ".join(parts)
 

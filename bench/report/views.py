@@ -11,7 +11,19 @@ from bench.report.footnotes import Footnotes
 from bench.results.rows import CellSummary, Summary
 
 #: The tables of the markdown, those of a wide and of a narrow terminal, and the page's.
-View = Literal["published", "precision", "parts", "verification", "wide", "narrow", "page"]
+View = Literal[
+    "published",
+    "precision",
+    "latency",
+    "parts",
+    "machine",
+    "verification",
+    "wide",
+    "narrow",
+    "page",
+]
+#: A table of the markdown has so many columns at most: wider ones are scrolled on the web.
+MOST_COLUMNS = 9
 VIEWS: tuple[View, ...] = get_args(View)
 Raw = str | int | float | None
 
@@ -26,8 +38,8 @@ class Context:
 
     @cached_property
     def footnotes(self) -> Footnotes:
-        """The notes to these rows."""
-        return Footnotes(self.rows)
+        """The notes to the result's rows."""
+        return Footnotes(self.summary.cells)
 
     @cached_property
     def short_names(self) -> dict[EngineForm, str]:

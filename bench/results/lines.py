@@ -89,8 +89,9 @@ class Health(Value):
 
     Shares are of the block's wall time: `steal` and `other_cpu` in cores, `pressure` that of tasks
     waiting for a core (PSI, some), `throttled` that of a cgroup's limit. `involuntary` counts the
-    workers' involuntary context switches a second. `gemm_gflops` is what a single-precision matrix
-    product reached on the cell's threads right after the block.
+    workers' involuntary context switches a second. `peak_gflops` is what single-precision
+    multiply-adds on registers reached on the cell's threads right after the block; `gemm_gflops`,
+    in runs of before it, a matrix product.
     """
 
     kind: Literal["health"] = "health"
@@ -106,6 +107,7 @@ class Health(Value):
     throttled: float | None = None
     load_average_1min: float | None = None
     gemm_gflops: float | None = None
+    peak_gflops: float | None = None
 
 
 class Outcome(Value):

@@ -27,6 +27,8 @@ SPREAD = 0.009
 SPREAD_OF_PREPARING = 0.03
 #: The prior counts as so many sessions more, at most: cells of a stratum are alike, not the same.
 MOST_PRIOR_FREEDOM = 3.0
+#: If processes differ by a variance of 1, `v` does by 2 and `u`, in which two are a mean, by 1.5.
+OF_GHOST = 0.75
 
 
 def prior_spread(*, protocol: str, form: str) -> float:
@@ -149,6 +151,31 @@ def moderated_scale(
     weight = np.minimum(most_prior_freedom, known)
     df = weight + np.asarray(sessions, np.float64) - 1
     return np.sqrt((weight * expected + np.asarray(squares, np.float64)) / df), df
+
+
+def ghost_scale(
+    squares: npt.ArrayLike,
+    sessions: npt.ArrayLike,
+    other_squares: npt.ArrayLike,
+    other_sessions: npt.ArrayLike,
+    *,
+    prior: float,
+    most_prior_freedom: float = MOST_PRIOR_FREEDOM,
+) -> Floats:
+    """Return how much sessions of `u` should differ by what the ghost's do, of any many cells.
+
+    Ghost and baseline are one program, so the mean of `v` is known to be 0, and every session
+    counts whole. The sums of squares are those of `v`, about 0.
+    """
+    scale, _ = moderated_scale(
+        OF_GHOST * np.asarray(squares, np.float64),
+        np.asarray(sessions, np.float64) + 1,
+        OF_GHOST * np.asarray(other_squares, np.float64),
+        other_sessions,
+        prior=prior,
+        most_prior_freedom=most_prior_freedom,
+    )
+    return scale
 
 
 def half_widths(

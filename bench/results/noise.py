@@ -26,7 +26,7 @@ CAUSES: Mapping[str, str] = {
     "other_cpu": "other processes were busy",
     "throttled": "the cgroup's CPU limit throttled the run",
 }
-CHANNELS = (*LIMITS, "involuntary", "frequency_mhz", "load_average_1min", "gemm_gflops")
+CHANNELS = (*LIMITS, "involuntary", "frequency_mhz", "load_average_1min", "peak_gflops")
 
 
 def noise_of(groups: Sequence[Sequence[CellData]], ratios: Sequence[Ratio] = ()) -> Noise | None:

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from bench.base.values import Value
 from bench.results.cells import Cell, Condition, Effective, Parity, Status
+from bench.results.host import Host, kind
 from engines.protocol import PUBLISHED_FLOPS_BASIS, Form
 
 SCHEMA = 1
@@ -29,6 +30,13 @@ class Environment(Value):
     weights: str = ""
     #: Of the order of all turns; None in runs of before it was drawn.
     seed: int | None = None
+    #: None in runs of before it was told.
+    host: Host | None = None
+
+    @property
+    def cpu_kind(self) -> str:
+        """The CPU's name with what tells it from others of the same name."""
+        return kind(self.cpu, self.host)
 
 
 class CellSummary(Condition):
@@ -61,6 +69,8 @@ class CellSummary(Condition):
     parity: Parity | None
     effective: Effective
     sessions: int = 0
+    #: How many utterances its times are of; None in runs of before it was counted.
+    utterances: int | None = None
     rtf_copy: float | None = None
     rtf_pooling: float | None = None
     padded_share: float | None = None
@@ -70,6 +80,7 @@ class CellSummary(Condition):
     efficiency: float | None = None
     gflops: float | None = None
     gemm_share: float | None = None
+    peak_share: float | None = None
     steady_rss_mb: float | None = None
     flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""

@@ -7,7 +7,7 @@ together err as seldom as is said (found by simulation, in `bench.validation`).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -19,6 +19,7 @@ from bench.results.moderated import (
     Floats,
     Moderated,
     SessionValues,
+    ghost_scale,
     half_widths,
     moderated,
 )
@@ -167,9 +168,25 @@ def sessions_needed(
 def _estimates(
     values: SessionValues, others: Sequence[SessionValues], prior: float
 ) -> tuple[Moderated, float]:
-    """Return the candidate's ratio, and by how much the ghost surely differs."""
+    """Return the candidate's ratio, and by how much the ghost surely differs.
+
+    The ratio's spread is at least what the ghost's lets expect.
+    """
     u = moderated(values.u, others=[each.u for each in others], prior=prior)
     v = moderated(values.v, others=[each.v for each in others], prior=prior)
     assert u is not None
     assert v is not None
+    # Two or three sessions may agree by luck where the machine is not quiet; the ghost tells.
+    least = ghost_scale(
+        _about_zero(values.v),
+        len(values.v),
+        sum(_about_zero(each.v) for each in others),
+        sum(len(each.v) for each in others),
+        prior=prior,
+    )
+    u = replace(u, scale=max(u.scale, float(least)))
     return u, float(ghost_offs(v.mean, v.scale, v.df, v.sessions))
+
+
+def _about_zero(values: Sequence[float]) -> float:
+    return math.fsum(value**2 for value in values)

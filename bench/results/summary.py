@@ -27,7 +27,7 @@ def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
     return Summary(
         schema=SCHEMA,
         environment=environment,
-        cells=tuple(_with_scaling(_with_gemm(row, groups), rows) for row in rows),
+        cells=tuple(_with_scaling(_with_peak(row, groups), rows) for row in rows),
         ratios=tuple(ratios),
         noise=noise_of(list(groups.values()), ratios),
     )
@@ -62,6 +62,7 @@ def summarize_cell(data: CellData) -> CellSummary:
         denormal_share=data.declaration.denormal_share,
         passes=_passes(measured),
         sessions=len({record.session for record in measured}),
+        utterances=len({record.utterance for record in measured}) or None,
         rtf=level and level.rtf,
         rtf_ci95=level and level.ci95,
         rtf_padded=level and level.rtf * (1 - _padded_share(measured)),
@@ -173,12 +174,20 @@ def _passes(records: Sequence[Record]) -> int:
     return min(map(names.count, set(names)), default=0)
 
 
-def _with_gemm(row: CellSummary, groups: dict[Condition, list[CellData]]) -> CellSummary:
-    """Add which share of the machine's matrix-product peak, in the same blocks, a row reached."""
+def _with_peak(row: CellSummary, groups: dict[Condition, list[CellData]]) -> CellSummary:
+    """Add which share of the cores' peak, in the same blocks, a row reached.
+
+    Runs of before the peak was measured have a matrix product's instead.
+    """
     lines = [line for data in groups[row.condition] for line in data.health]
-    peak = median([line.gemm_gflops for line in lines if line.gemm_gflops is not None])
-    share = row.gflops / peak if row.gflops and peak else None
-    return row.model_copy(update={"gemm_share": share})
+    peak = median([line.peak_gflops for line in lines if line.peak_gflops is not None])
+    gemm = median([line.gemm_gflops for line in lines if line.gemm_gflops is not None])
+    return row.model_copy(
+        update={
+            "peak_share": row.gflops / peak if row.gflops and peak else None,
+            "gemm_share": row.gflops / gemm if row.gflops and gemm else None,
+        }
+    )
 
 
 def _with_scaling(row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary:

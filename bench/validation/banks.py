@@ -13,7 +13,7 @@ from bench.measure.session import RunContext
 from bench.models.names import default_form
 from bench.models.resolve import resolve
 from bench.plan.sweep import Plan, expand
-from bench.report.markdown import grid
+from bench.report.grid import grid
 from bench.results.cells import Protocol
 from bench.validation.bank import Bank, record
 from bench.validation.neighbour import neighbour

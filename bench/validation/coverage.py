@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.report.markdown import grid
+from bench.report.grid import grid
 from bench.results.estimate import FEW_SESSIONS, FEW_SESSIONS_SHARE, SESSIONS_FOR_RANKS
 from bench.results.moderated import MOST_PRIOR_FREEDOM, half_widths, moderated_scale
 from bench.validation.document import rate

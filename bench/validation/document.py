@@ -8,20 +8,26 @@ from io import BytesIO
 
 from scipy.special import betaincinv
 
-from bench.report.markdown import grid
+from bench.gate.baseline import MARGIN, MAX_REGRESSION
+from bench.report.grid import grid
 from bench.report.palette import BLUE, RED
 from bench.validation import simulate
 from bench.validation.machine import IntervalFinding
 from bench.validation.simulate import Result
-from bench.validation.whole_gate import IDENTICAL, SCENARIOS, GateFinding
+from bench.validation.whole_gate import IDENTICAL, SCENARIOS, SHAPES, GateFinding
 
 HEAD = """# Can it be believed?
 
 Written by `make validate` and `make validate-gate`; every figure was measured by them. Rates have
 their exact 95 % interval (Clopper and Pearson).
 """
+#: Whole gates, by the number of their cells.
+GATES_OF = {1: "Whole gates of one cell", 3: "Whole gates of three cells"}
 #: In this order they stand in the document.
-SECTIONS = ("Simulated machines", "This machine", "Rules compared", "Gates replayed", "The gate")
+SECTIONS = (
+    *("Simulated machines", "This machine", "Rules compared", "Gates replayed"),
+    *GATES_OF.values(),
+)
 
 
 def with_sections(before: str, sections: Mapping[str, str]) -> str:
@@ -79,22 +85,24 @@ Host: {host}
 """
 
 
-def gate_section(findings: Sequence[GateFinding], *, model: str, budget_s: float, host: str) -> str:
-    """Return how often whole gates were right."""
+def gate_section(findings: Sequence[GateFinding], *, budget_s: float, host: str) -> str:
+    """Return how often whole gates of one model and so many cells were right."""
+    first = findings[0]
+    shapes = ", ".join(f"{engine} at {size} samples" for engine, size in SHAPES[: first.cells])
     same = [each for each in findings if each.scenario.startswith(IDENTICAL)]
     alarms = rate(sum(bool(each.elsewhere) for each in findings), len(findings))
     false_alarms = rate(sum(bool(each.elsewhere) for each in same), len(same))
     seconds = [each.seconds for each in findings]
     return f"""
-Gates of three cells ({model}: onnxruntime and mnn at 32000 samples, onnxruntime at 16000); five
-times of each are gated. Margin 2 %, `--max-regression 5%`, at most {budget_s:g} s of measuring. In
-the slowed ones, the first cell's candidate computes on for a share of each call; all other sides
-are identical. The neighbour is a process on the same core, busy for 0.2 to 1.5 s and idle as long.
+{first.model}: {shapes}; five times of each are gated. Margin {MARGIN:.0%},
+`--max-regression {MAX_REGRESSION:.0%}`, at most {budget_s:g} s. In the slowed ones, the first
+cell's candidate computes on for a share of each call; all other sides are identical. The neighbour
+is a process on the same core, busy for 0.2 to 1.5 s and idle as long.
 
 {gate_table(findings)}
 
-`called slower` counts gates that called the slowed cell's RTF a regression. A gate took
-{statistics.median(seconds):.0f} s with loading (median), {max(seconds):.0f} s at most.
+`called slower` counts gates that called the slowed cell's RTF a regression; `seconds` are until the
+answer, loading included. A gate took {max(seconds):.0f} s at most.
 
 - False alarms where both sides are identical: {false_alarms}.
 - Gates that raised an alarm about anything identical: {alarms}.
@@ -119,6 +127,7 @@ def missing_gates(findings: Sequence[GateFinding]) -> str:
 def gate_table(findings: Sequence[GateFinding]) -> str:
     """Return a row a scenario."""
     lines = [["", "gates", "called slower", "inconclusive", "pass", "ratio, median"]]
+    lines[0] += ["seconds, median"]
     for name in dict.fromkeys(each.scenario for each in findings):
         found = [each for each in findings if each.scenario == name]
         ratios = [each.ratio for each in found if each.ratio is not None]
@@ -132,9 +141,10 @@ def gate_table(findings: Sequence[GateFinding]) -> str:
                     for answer in ("inconclusive", "pass")
                 ),
                 f"{statistics.median(ratios):.3f}" if ratios else "",
+                f"{statistics.median(each.seconds for each in found):.0f}",
             ]
         )
-    return grid(lines, [False, True, True, True, True, True])
+    return grid(lines, [False, *[True] * 6])
 
 
 def binomial_interval(hits: int, trials: int) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bench.gate.turns import take_turns
 from bench.gate.verdict import Answer, Ruling, Seen, judge, overall
-from bench.report.markdown import grid
+from bench.report.grid import grid
 from bench.results.moderated import SessionValues
 from bench.results.stats import hodges_lehmann
 from bench.validation.bank import CRITERIA, PER_UNIT, PROCESSES, Bank

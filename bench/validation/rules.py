@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from bench.report.markdown import grid
-from bench.results.moderated import MOST_PRIOR_FREEDOM, moderated_scale
+from bench.report.grid import grid
+from bench.results.moderated import MOST_PRIOR_FREEDOM, ghost_scale, moderated_scale
 from bench.results.sequential import ALPHAS, LOOKS, ghost_offs, reaches
 from bench.validation.document import rate
 from bench.validation.outcome import GOING_ON, PASS, REGRESSION, Outcome
@@ -47,6 +47,18 @@ class Tally:
             most_prior_freedom=most_prior_freedom,
         )
 
+    def ghost_scale(self, prior: float, most_prior_freedom: float) -> Floats:
+        """Return what ghosts let expect of their cells' spread, all cells being one stratum."""
+        squares = self.squares + self.sessions * self.mean**2
+        return ghost_scale(
+            squares,
+            self.sessions,
+            squares.sum(axis=1, keepdims=True) - squares,
+            self.sessions.sum(axis=1, keepdims=True) - self.sessions,
+            prior=prior,
+            most_prior_freedom=most_prior_freedom,
+        )
+
 
 def sequential(
     scenario: Scenario,
@@ -54,12 +66,14 @@ def sequential(
     rng: np.random.Generator,
     *,
     most_prior_freedom: float = MOST_PRIOR_FREEDOM,
+    ghost: bool = True,
     looks: Sequence[int] = LOOKS,
     alpha: float = ALPHAS["RTF"],
 ) -> Outcome:
     """Look after every session, a session of each undecided cell in turn.
 
-    The budget is wall time: loading counts.
+    The budget is wall time: loading counts. With `ghost`, the spread is at least what the ghost's
+    sessions let expect.
     """
     shape = (trials, scenario.cells)
     u, v = Tally(shape), Tally(shape)
@@ -71,6 +85,8 @@ def sequential(
 
     def look(going: npt.NDArray[np.bool_]) -> None:
         scale, df = u.scale(scenario.prior, most_prior_freedom)
+        if ghost:
+            scale = np.maximum(scale, v.ghost_scale(scenario.prior, most_prior_freedom))
         offs = ghost_offs(v.mean, *v.scale(scenario.prior, most_prior_freedom), v.sessions)
         low, high = reaches(u.mean, scale, df, u.sessions, offs, cells=scenario.cells, alpha=alpha)
         answers[going & (high <= np.log1p(scenario.limit))] = PASS
@@ -97,8 +113,9 @@ Rule = Callable[[Scenario, int, np.random.Generator], Outcome]
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
-        "moderated": sequential,
-        "student": partial(sequential, most_prior_freedom=0.0),
+        "guarded": sequential,
+        "moderated": partial(sequential, ghost=False),
+        "student": partial(sequential, most_prior_freedom=0.0, ghost=False),
         "rank sums": rank_sums,
     }
 )

@@ -32,6 +32,7 @@ class NativeMnnEngine(EngineBase):
         self.default_form = engine.default_form
         self.choices = engine.choices
         self.first_run = engine.first_run
+        self.fewer_operations = engine.fewer_operations
 
     def probe(self) -> Availability:
         """Load the library, its shim compiled if it is not yet."""

@@ -5,7 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 # XVEC is the smallest model; quarter-second chunks make it fast.
-MODEL = ("--model", "xvec", "--engine", "onnxruntime", "--samples-per-chunk", 4000)
+MODEL = (
+    "--model",
+    "xvec",
+    "--seeded-weights",
+    "--engine",
+    "onnxruntime",
+    "--samples-per-chunk",
+    4000,
+)
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -20,7 +20,9 @@ def test_a_full_look_ahead_ends_nothing(
     same at every utterance.
     """
     monkeypatch.setattr(pool, "LOOK_AHEAD", look_ahead)
-    options = ModelOptions("xvec", "null", form=None, chunk_samples=32000, threads=1)
+    options = ModelOptions(
+        "xvec", "null", form=None, chunk_samples=32000, threads=1, seeded_weights=True
+    )
     setup = setup_for(options, phase=lambda _: None, note=lambda _: None)
     names = [f"utterance-{number}" for number in range(20)]
     with workers(setup, options, jobs=jobs) as members:

@@ -11,7 +11,7 @@ import soundfile
 
 from bench.embed.embeddings import read_embeddings
 
-MODEL = ("--model", "xvec", "--engine", "null")
+MODEL = ("--model", "xvec", "--seeded-weights", "--engine", "null")
 MB = 1_000_000
 # The peak of a process and of all that it waited for, whichever was largest.
 MEASURE = (

@@ -14,6 +14,7 @@ from bench.embed.embeddings import read_embeddings
 from bench.embed.scoring import eer, similarity
 
 MODEL = ("--model", "xvec")
+SEEDED = (*MODEL, "--seeded-weights")
 SPEECH = sorted(DEFAULT_SPEECH.glob("*.flac"))
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -25,7 +26,7 @@ def embeddings(rtfbench: Command, tmp_path_factory: pytest.TempPathFactory) -> d
     folder = tmp_path_factory.mktemp("embeddings")
     found = {"mnn": folder / "mnn.txt", "onnxruntime": folder / "ort.npz"}
     for engine, path in found.items():
-        arguments = ("--wav", DEFAULT_SPEECH, *MODEL, "--engine", engine, "--result", path)
+        arguments = ("--wav", DEFAULT_SPEECH, *SEEDED, "--engine", engine, "--result", path)
         assert rtfbench("extract", *arguments).returncode == 0
     return found
 
@@ -53,11 +54,12 @@ def test_verify_says_what_extract_and_cosine_say(
         want = similarity(stored[enroll.stem], stored[test.stem])
         for threshold, status in ((want - 1e-4, 0), (want + 1e-4, 1)):
             done = rtfbench(
-                *("verify", "--enroll", enroll, "--test", test, *MODEL, "--engine", "mnn"),
+                *("verify", "--enroll", enroll, "--test", test, *SEEDED, "--engine", "mnn"),
                 *("--threshold", threshold),
             )
             assert done.returncode == status, done.stderr
-            found = re.fullmatch(r"score ([\d.]+), threshold [\d.]+: (.*)\n", done.stdout)
+            line = r"score ([\d.]+), threshold [\d.]+: (.*) \(seeded weights.*\)\n"
+            found = re.fullmatch(line, done.stdout)
             assert found
             assert float(found[1]) == pytest.approx(want, abs=1e-5)
             assert found[2] == ("different speakers" if status else "same speaker")
@@ -65,19 +67,32 @@ def test_verify_says_what_extract_and_cosine_say(
 
 def test_a_recording_is_like_itself(rtfbench: Command) -> None:
     """The same recording twice scores 1, with the default threshold of a half."""
-    done = rtfbench("verify", "--enroll", SPEECH[0], "--test", SPEECH[0], *MODEL)
+    done = rtfbench("verify", "--enroll", SPEECH[0], "--test", SPEECH[0], *SEEDED)
     assert done.returncode == 0
     assert done.stdout.startswith("score 1.000000, threshold 0.5: same")
+
+
+def test_weights_that_know_no_speakers_are_asked_for(rtfbench: Command) -> None:
+    """A model of the catalog decides nothing by accident: one line names both ways on."""
+    for model in ((), MODEL):
+        done = rtfbench("verify", "--enroll", SPEECH[0], "--test", SPEECH[1], *model)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert "name a model file" in line
+        assert "--seeded-weights" in line
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--enroll", "none.wav", "--test", SPEECH[0], *MODEL), "enroll recording: none.wav"),
-        (("--enroll", SPEECH[0], "--test", "none.wav", *MODEL), "test recording: none.wav"),
-        (("--enroll", SPEECH[0], "--test", SPEECH[0], "--model", "x"), "no model"),
+        (("--enroll", "none.wav", "--test", SPEECH[0], *SEEDED), "enroll recording: none.wav"),
+        (("--enroll", SPEECH[0], "--test", "none.wav", *SEEDED), "test recording: none.wav"),
         (
-            ("--enroll", SPEECH[0], "--test", SPEECH[0], *MODEL, "--engine", "faulty-crash"),
+            ("--enroll", SPEECH[0], "--test", SPEECH[0], "--model", "x", "--seeded-weights"),
+            "no model",
+        ),
+        (
+            ("--enroll", SPEECH[0], "--test", SPEECH[0], *SEEDED, "--engine", "faulty-crash"),
             "killed by SIGSEGV",
         ),
     ],

@@ -85,8 +85,8 @@ def test_a_bad_folder_is_bad_input(
     """Each command refuses it with status 2 and one line, before anything is made."""
     recordings = {
         "run": ("--audio", short_speech, "--out", tmp_path / "run"),
-        "extract": ("--wav", short_speech),
-        "verify": ("--enroll", short_speech, "--test", short_speech),
+        "extract": ("--seeded-weights", "--wav", short_speech),
+        "verify": ("--seeded-weights", "--enroll", short_speech, "--test", short_speech),
     }[command]
     for option, engine in (("--mnn-home", "mnn"), ("--mnn-mini-home", "mnn-mini")):
         done = rtfbench(command, *recordings, "--engine", engine, option, tmp_path)

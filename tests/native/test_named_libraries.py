@@ -198,7 +198,7 @@ def test_extract_and_verify(
 ) -> None:
     """`extract` gives the wheel's embedding within 1e-5, `verify` finds a recording its own."""
     option = library_of(engine).option
-    common = ("--model", "xvec", "--engine", engine, "--form", forms[0])
+    common = ("--model", "xvec", "--seeded-weights", "--engine", engine, "--form", forms[0])
     found = {}
     for name, more in (("ours", (option, home)), ("wheel", (option, "wheel"))):
         path = tmp_path / f"{name}.npz"

@@ -25,21 +25,21 @@ def found(rule: str, scenario: Scenario, *, trials: int = 2000) -> Row:
 
 def test_a_large_difference_is_called_after_two_sessions() -> None:
     """By hand: a block takes 2 * 5 * 0.06 s * 3.85 = 2.31 s, two sessions 2 * (1.2 + 2 * 2.31)."""
-    row = found("moderated", Scenario(ratio=1.85))
+    row = found("guarded", Scenario(ratio=1.85))
     assert row.regression == row.trials
     assert row.seconds == pytest.approx(11.64)
 
 
 def test_five_percent_are_called_within_half_a_minute() -> None:
     """Nearly always, at the assumed luck."""
-    row = found("moderated", Scenario(ratio=1.05))
+    row = found("guarded", Scenario(ratio=1.05))
     assert row.regression / row.trials > 0.98
     assert row.seconds < 30
 
 
 def test_nothing_passes_within_a_quarter_of_a_minute() -> None:
     """Identical sides pass."""
-    row = found("moderated", Scenario())
+    row = found("guarded", Scenario())
     assert row.passed / row.trials > 0.99
     assert row.seconds < 15
 
@@ -49,7 +49,7 @@ def test_nothing_passes_within_a_quarter_of_a_minute() -> None:
 def test_false_alarms_at_the_margins_edge(cells: int, luck: float) -> None:
     """With every cell exactly at the margin, at most 1 % of gates raise an alarm."""
     scenario = Scenario(ratio=1.02, cells=cells, slowed=cells, luck=luck)
-    row = found("moderated", scenario, trials=2000)
+    row = found("guarded", scenario, trials=2000)
     assert binomial_interval(row.alarms, row.trials)[1] <= 0.01
 
 
@@ -59,7 +59,7 @@ def test_alarms_are_counted_in_any_cell() -> None:
     scenario = Scenario(ratio=1.02, cells=10, slowed=10, luck=0.018)
     answers = sequential(scenario, 500, rng, alpha=0.5).answers == REGRESSION
     assert answers.any(axis=1).mean() > 2 * answers[:, 0].mean() > 0
-    row = found("moderated", Scenario(ratio=1.2, cells=3), trials=500)
+    row = found("guarded", Scenario(ratio=1.2, cells=3), trials=500)
     assert row.regression == 500
     assert row.alarms == 0
 
@@ -80,17 +80,25 @@ def test_rank_sums_with_time_call_it() -> None:
 
 def test_students_rule_needs_more_sessions() -> None:
     """Two sessions never decide for it what they do for the moderated rule."""
-    student, moderated_rule = (
-        found(each, Scenario(ratio=1.85)) for each in ("student", "moderated")
-    )
+    student, moderated_rule = (found(each, Scenario(ratio=1.85)) for each in ("student", "guarded"))
     assert student.seconds >= 1.5 * moderated_rule.seconds
 
 
 def test_a_misleading_machine_spares_the_candidate() -> None:
     """With heavy tails and ten times the luck, false alarms stay rare: gates end undecided."""
-    row = found("moderated", Scenario(ratio=1.02, luck=0.06, luck_df=3.0))
+    row = found("guarded", Scenario(ratio=1.02, luck=0.06, luck_df=3.0))
     assert binomial_interval(row.alarms, row.trials)[0] <= 0.01
     assert row.inconclusive > row.trials / 10
+
+
+def test_two_sessions_that_agree_by_luck_convince_nobody_whose_ghost_does_not() -> None:
+    """At thirty times the luck, two sessions seem to agree now and then; the ghost is asked too."""
+    scenario = Scenario(luck=0.18)
+    guarded, moderated_rule = (
+        found(name, scenario, trials=8000) for name in ("guarded", "moderated")
+    )
+    assert binomial_interval(moderated_rule.alarms, 8000)[0] > 0.005
+    assert binomial_interval(guarded.alarms, 8000)[1] < 0.003
 
 
 def test_many_gates_decide_as_one_does() -> None:
@@ -129,7 +137,8 @@ def test_a_wild_cell_among_calm_ones_is_where_it_errs() -> None:
     alarms = []
     for weight in (3.0, 1.0):
         rng = np.random.default_rng(8)
-        answers = sequential(scenario, 8000, rng, most_prior_freedom=weight).answers
+        outcome = sequential(scenario, 8000, rng, most_prior_freedom=weight, ghost=False)
+        answers = outcome.answers
         alarms.append(int((answers[:, 0] == REGRESSION).sum()))
     assert binomial_interval(alarms[0], 8000)[0] > 0.006
     assert binomial_interval(alarms[1], 8000)[1] < 0.006

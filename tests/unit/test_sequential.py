@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from bench.results.moderated import SPREAD, SessionValues
+from bench.results.moderated import SPREAD, SessionValues, moderated
 from bench.results.sequential import (
     ALPHA_OF_OTHERS,
     LOOKS,
@@ -87,11 +87,19 @@ def test_other_cells_decide_with() -> None:
     calm, wild = (SessionValues((0.0, x), (0.0, 0.0)) for x in (0.01, 0.4))
     assert judge((0.25, 0.27), others=(calm, calm)).answer == "regression"
     assert judge((0.25, 0.27), others=(wild, wild)).answer == "inconclusive"
-    # The ghost's values are no part of it.
-    loud = SessionValues((0.0, 0.01), (0.3, -0.3))
-    assert judge((0.25, 0.27), others=(loud, loud)).interval == pytest.approx(
-        judge((0.25, 0.27), others=(calm, calm)).interval
-    )
+
+
+def test_a_ghost_widens_and_never_narrows() -> None:
+    """Sessions that agree convince where the ghost's do as well; a calm ghost proves nothing."""
+    calm = judge((0.25, 0.27, 0.26), v=(0.001, 0.0, -0.001))
+    assert calm.answer == "regression"
+    loud = judge((0.25, 0.27, 0.26), v=(0.3, -0.3, 0.2))
+    assert loud.answer == "inconclusive"
+    assert loud.interval[0] < 0 < calm.interval[0]
+    scattered = (0.0, 0.3, 0.6)
+    alone = moderated(scattered)
+    assert alone is not None
+    assert judge(scattered, v=(0.0, 0.0, 0.0)).interval == pytest.approx(alone.interval())
 
 
 def test_order_does_not_matter() -> None:

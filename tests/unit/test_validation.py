@@ -10,6 +10,8 @@ def finding(
 ) -> GateFinding:
     """Return what a gate said."""
     return GateFinding(
+        model="resnet34",
+        cells=1,
         scenario=scenario,
         gate=gate,
         answer="regression" if found or alarm else "pass",
@@ -24,14 +26,14 @@ def finding(
 
 def test_sections_are_replaced_one_by_one() -> None:
     """A command that writes its own sections leaves those of the other, in the fixed order."""
-    first = document.with_sections("", {"The gate": "\ngates\n"})
+    first = document.with_sections("", {"Whole gates of one cell": "\ngates\n"})
     both = document.with_sections(first, {"Simulated machines": "simulated", "This machine": "old"})
     new = document.with_sections(both, {"This machine": "new"})
     assert new.startswith("# ")
     assert [line for line in new.splitlines() if line.startswith("## ")] == [
         "## Simulated machines",
         "## This machine",
-        "## The gate",
+        "## Whole gates of one cell",
     ]
     assert "gates" in new
     assert "new" in new
@@ -55,20 +57,20 @@ def test_order_keeps_a_scenarios_numbers() -> None:
 
 
 def test_gates_are_counted_with_exact_bounds() -> None:
-    """A row a scenario; 0 of 100 is at most 3.6 %."""
-    findings = [finding(IDENTICAL, gate=n) for n in range(100)]
+    """A row a scenario; 0 of 40 is at most 8.8 %."""
+    findings = [finding(IDENTICAL, gate=n) for n in range(40)]
     findings += [finding("slower", gate=n, found=n < 3) for n in range(4)]
-    text = document.gate_section(findings, model="xvec", budget_s=60, host="here")
-    assert "0 of 100: 0.0% (0.0 to 3.6)" in text
+    text = document.gate_section(findings, budget_s=60, host="here")
+    assert "0 of 40: 0.0% (0.0 to 8.8)" in text
     assert "3 of 4: 75.0%" in text
-    assert "Fewer gates than wanted, and nothing said of them: slower by 3 % (0 of 40)" in text
+    assert "Fewer gates than wanted, and nothing said of them: slower by 5 % (0 of 20)" in text
     assert "identical sides (" not in text
 
 
 def test_a_false_alarm_is_counted() -> None:
     """Whatever was called slower though nothing differed."""
     findings = [finding(IDENTICAL, gate=n, alarm=n == 0) for n in range(10)]
-    text = document.gate_section(findings, model="xvec", budget_s=60, host="here")
+    text = document.gate_section(findings, budget_s=60, host="here")
     assert "identical: 1 of 10: 10.0%" in text
 
 

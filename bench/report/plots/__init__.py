@@ -4,10 +4,11 @@ Colours are Okabe and Ito's, which the colour-blind can tell apart, and each eng
 marker, so that a print in grey can be read too. The same summary gives the same bytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.report import libraries
-from bench.report.plots import accuracy, chunk_size, models, thread_scaling, time_parts
+from bench.report.hosts import NamedRun
+from bench.report.plots import accuracy, chunk_size, hosts, models, thread_scaling, time_parts
 from bench.report.plots.style import Picture
 from bench.results.rows import Summary
 
@@ -24,3 +25,12 @@ def draw(summary: Summary) -> Iterator[Picture]:
     yield from thread_scaling.draw(summary)
     yield from time_parts.draw(summary)
     yield from accuracy.draw(summary)
+
+
+def draw_hosts(runs: Sequence[NamedRun]) -> Picture | None:
+    """Return the picture of several hosts' ratios, None where no two have one in common.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    return hosts.draw(runs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.report import figures
 from bench.report.compare import EngineForm, engine_names, side
+from bench.report.lead import listed
 from bench.report.palette import INK, MUTED
 from bench.report.plots.style import (
     Look,
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 PANELS_A_ROW = 3
 MOST_PANELS = 12
 #: Points between two labels.
-LABEL_GAP = 16.0
+LABEL_GAP = 34.0
 #: Errors below this are drawn here: a log axis has no zero.
 FLOOR = 1e-8
+#: Errors that differ by less than this factor, or lie below this, are alike.
+APART, ROUNDING = 2.0, MAX_REL_ERR / 100
 
 
 def draw(summary: Summary) -> Iterator[Picture]:
@@ -46,20 +49,49 @@ def draw(summary: Summary) -> Iterator[Picture]:
         failed = failures(row for row in summary.cells if row.protocol == rows[0].protocol)
         titles = [row.title for row in rows if row.model in left_out]
         kept = [row for row in rows if row.model in shown]
-        yield _picture(summary, kept, shown, not_drawn([*failed, *titles]))
+        yield _picture(summary, kept, shown, not_drawn([*failed, *titles]), _wrong(summary, rows))
 
 
 def pareto_front(rows: Sequence[CellSummary]) -> list[CellSummary]:
-    """Return the rows that no other row beats in both speed and error, the fastest first."""
-    front: list[CellSummary] = []
-    for row in sorted(rows, key=lambda row: (row.rtf or 0.0, _error(row))):
-        if not front or _error(row) < _error(front[-1]):
-            front.append(row)
-    return front
+    """Return the rows that no other surely beats in speed or error without losing in the other.
+
+    Speeds differ where their intervals do not overlap. Errors differ by a factor of two, and not at
+    all far below the limit, where they are rounding.
+    """
+
+    def beaten(row: CellSummary, other: CellSummary) -> bool:
+        faster, slower = _faster(other, row), _faster(row, other)
+        better, worse = _more_exact(other, row), _more_exact(row, other)
+        return (faster and not worse) or (better and not slower)
+
+    front = [row for row in rows if not any(beaten(row, other) for other in rows)]
+    return sorted(front, key=lambda row: (row.rtf or 0.0, _error(row)))
+
+
+def _wrong(summary: Summary, rows: Sequence[CellSummary]) -> int:
+    """Count the rows that are over the parity limit, and so have no time to draw."""
+    return sum(
+        row.status == "wrong_output" and row.protocol == rows[0].protocol for row in summary.cells
+    )
+
+
+def _faster(row: CellSummary, other: CellSummary) -> bool:
+    assert row.rtf is not None
+    assert other.rtf is not None
+    ours, theirs = row.rtf_ci95, other.rtf_ci95
+    return (ours[1] if ours else row.rtf) < (theirs[0] if theirs else other.rtf)
+
+
+def _more_exact(row: CellSummary, other: CellSummary) -> bool:
+    return _error(row) * APART < _error(other) and _error(other) > ROUNDING
 
 
 def _picture(
-    summary: Summary, rows: Sequence[CellSummary], models: Sequence[str], left_out: str
+    summary: Summary,
+    rows: Sequence[CellSummary],
+    models: Sequence[str],
+    left_out: str,
+    wrong: int,
 ) -> Picture:
     look = looks(summary)
     columns = min(len(models), PANELS_A_ROW)
@@ -70,12 +102,15 @@ def _picture(
         rows,
         f"{rows[0].protocol}, chunks of {', '.join(map(str, sizes))} samples",
         interval_remark(rows, "whisker"),
-        "line and large marks: the Pareto front, where nothing is both faster and more exact",
+        "line and large marks: the Pareto front, where nothing is surely faster or more exact",
         left_out,
     )
     keys = [look[each] for each in dict.fromkeys(map(side, rows))]
     with Sheet(
-        title=_finding(rows, models), caption=text, height_in=2.7 + 3.2 * (lines - 1), keys=keys
+        title=_finding(rows, models, wrong),
+        caption=text,
+        height_in=2.7 + 3.2 * (lines - 1),
+        keys=keys,
     ) as sheet:
         panels = sheet.axes(columns, lines, gap_in=0.3)
         panels[0].set(yscale="log", ylim=(min(map(_error, rows)) / 4, MAX_REL_ERR * 3))
@@ -145,30 +180,25 @@ def _label_front(axes: Axes, rows: Sequence[CellSummary]) -> None:
         axes.annotate(
             ", ".join(words),
             (row.rtf or 0.0, _error(row)),
-            xytext=(2, -8),
+            xytext=(0, -9),
             textcoords="offset points",
             va="top",
-            rotation=-35,
-            rotation_mode="anchor",
-            ha="left",
+            ha="center",
             fontsize=8,
             color=INK,
             zorder=5,
         )
 
 
-def _finding(rows: Sequence[CellSummary], models: Sequence[str]) -> str:
-    if len(models) == 1:
-        named = engine_names(rows)
-        front = pareto_front(rows)
-        labels = list(dict.fromkeys(named[side(row)] for row in front))
-        worst = max(map(_error, rows))
-        return (
-            f"{rows[0].title}: {', '.join(labels)} on the Pareto front; every error is at most "
-            f"{figures.percent(worst / MAX_REL_ERR)} of the parity limit"
-        )
+def _finding(rows: Sequence[CellSummary], models: Sequence[str], wrong: int) -> str:
     share = figures.percent(max(map(_error, rows)) / MAX_REL_ERR)
-    return f"{len(models)} models: every error is at most {share} of the parity limit"
+    over = f", {wrong} row{'s' * (wrong > 1)} over it not drawn" if wrong else ""
+    errors = f"errors are at most {share} of the parity limit{over}"
+    if len(models) > 1:
+        return f"{len(models)} models: {errors}"
+    named = engine_names(rows)
+    labels = listed([named[side(row)] for row in pareto_front(rows)])
+    return f"{rows[0].title}: {labels} on the Pareto front; {errors}"
 
 
 def _error(row: CellSummary) -> float:

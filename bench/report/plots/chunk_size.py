@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.report import figures
-from bench.report.compare import EngineForm, engine_names, fastest, has_intervals, side
+from bench.report.compare import EngineForm, engine_names, has_intervals, side
+from bench.report.lead import group_name, lead, span
 from bench.report.palette import INK, MUTED
 from bench.report.plots.style import (
     Look,
@@ -30,6 +31,9 @@ SAMPLE_RATE_HZ = 16000
 FEWEST_SIZES = 2
 #: Real time is drawn to scale when the slowest line is at most this factor away from it.
 FAR = 2.5
+COMPUTED = (
+    "dotted: the same time over the duration that was computed, filled up last chunks included"
+)
 DASHED = (0, (5, 3))
 
 
@@ -51,7 +55,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
 
 def _picture(summary: Summary, panels: dict[Protocol, list[CellSummary]], name: str) -> Picture:
     rows = [row for chosen in panels.values() for row in chosen]
-    remarks = [interval_remark(rows, "band"), _left_out(summary, rows[0])]
+    remarks = [interval_remark(rows, "band"), COMPUTED, _left_out(summary, rows[0])]
     title = f"{rows[0].title}: {_finding(summary, panels)}"
     look = looks(summary)
     with Sheet(
@@ -59,7 +63,7 @@ def _picture(summary: Summary, panels: dict[Protocol, list[CellSummary]], name: 
     ) as sheet:
         drawn = sheet.axes(len(panels), right_in=1.15, gap_in=1.25)
         for axes in drawn:
-            axes.set(xscale="log", yscale="log", ylim=rtf_limits(rows))
+            axes.set(xscale="log", yscale="log", ylim=rtf_limits(rows, padded=True))
         ends = [
             _lines(axes, chosen, look) for axes, chosen in zip(drawn, panels.values(), strict=True)
         ]
@@ -85,6 +89,8 @@ def _lines(
         x = [row.chunk_samples for row in line]
         y = [row.rtf or 0.0 for row in line]
         axes.plot(x, y, color=drawn.color, marker=drawn.marker, markersize=5.5, linewidth=1.8)
+        computed = [row.rtf_padded or row.rtf or 0.0 for row in line]
+        axes.plot(x, computed, color=drawn.color, linewidth=1.3, linestyle=":")
         banded = [row for row in line if row.rtf_ci95 is not None]
         axes.fill_between(
             [row.chunk_samples for row in banded],
@@ -126,29 +132,31 @@ def _real_time(axes: Axes, figure_in: float) -> None:
 
 
 def _finding(summary: Summary, panels: dict[Protocol, list[CellSummary]]) -> str:
-    """Say which engine wins at which size, as far as paired ratios tell."""
+    """Say which engines lead at which size, as far as paired ratios tell."""
     protocol = "steady" if "steady" in panels else next(iter(panels))
     rows = panels[protocol]
     conditions = {row.chunk_samples: row.condition for row in rows}
-    sizes = sorted(conditions)
-    winners = {size: fastest(summary, conditions[size]) for size in sizes}
-    found = set(winners.values())
+    found = {size: lead(summary, conditions[size]) for size in sorted(conditions)}
     named = engine_names(rows)
-    best = next(iter(found)) if len(found) == 1 else None
-    if best is not None:
-        return f"{named[best]} is the fastest at every chunk size ({protocol})"
-    if found == {None} and all(has_intervals(summary, conditions[size]) for size in sizes):
+    at: dict[str, list[int]] = {}
+    for size, each in found.items():
+        if each is not None and each.behind:
+            at.setdefault(group_name(each, named), []).append(size)
+    if len(at) == 1 and len(found) == len(next(iter(at.values()))):
+        (name,) = at
+        by = [end for each in found.values() if each for end in each.by]
+        verb = "are" if " and " in name else "is"
+        factor = span((min(by), max(by)))
+        return f"{name} {verb} {factor} times as fast at every chunk size ({protocol})"
+    if at:
+        texts = [f"{name} at {', '.join(map(str, sizes))}" for name, sizes in at.items()]
+        rest = len(found) - sum(map(len, at.values()))
+        texts += [f"nobody at {rest} other size{'s' * (rest > 1)}"] if rest else []
+        return f"fastest in chunks of samples ({protocol}): {'; '.join(texts)}"
+    if all(has_intervals(summary, where) for where in conditions.values()):
         return f"no engine is ahead of all others at any chunk size ({protocol})"
-    if found == {None}:
-        slowest = max(row.rtf or 0.0 for row in rows)
-        return f"every engine is {figures.times(1 / slowest)} real time or faster ({protocol})"
-    told = [
-        f"{named[won]} at {', '.join(str(size) for size in sizes if winners[size] == won)}"
-        for won in dict.fromkeys(winners.values())
-        if won is not None
-    ]
-    ties = "; elsewhere none is ahead of all others" if None in found else ""
-    return f"fastest in chunks of samples ({protocol}): {'; '.join(told)}{ties}"
+    slowest = max(row.rtf or 0.0 for row in rows)
+    return f"every engine is {figures.times(1 / slowest)} real time or faster ({protocol})"
 
 
 def _left_out(summary: Summary, like: CellSummary) -> str:

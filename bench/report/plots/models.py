@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.report import figures
-from bench.report.compare import EngineForm, fastest, has_intervals, side
+from bench.report.compare import EngineForm, engine_names, has_intervals, side
+from bench.report.lead import group_name, lead, told
 from bench.report.palette import MUTED
 from bench.report.plots.style import (
     Look,
@@ -29,6 +30,9 @@ from bench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: A title names so many winners.
+MOST_WINNERS = 3
 
 
 def draw(summary: Summary) -> Iterator[Picture]:
@@ -113,21 +117,22 @@ def _by_speed(rows: Sequence[CellSummary]) -> list[str]:
 def _finding(summary: Summary, rows: Sequence[CellSummary], titles: Sequence[str]) -> str:
     protocol: Protocol = "steady" if any(r.protocol == "steady" for r in rows) else "published"
     chosen = [row for row in rows if row.protocol == protocol]
-    wheres = dict.fromkeys(row.condition for row in chosen)
-    wins = Counter(
-        won.engine for where in wheres for won in [fastest(summary, where)] if won is not None
-    )
-    if wins and len(titles) == 1:
-        return f"{titles[0]}: {next(iter(wins))} is the fastest ({protocol})"
-    if wins:
-        told = [f"{name} is the fastest on {count}" for name, count in wins.most_common()]
-        if len(wins) == 1 and wins.total() == len(titles):
-            return f"{next(iter(wins))} is the fastest on all {len(titles)} models ({protocol})"
-        undecided = len(titles) - wins.total()
-        told += [f"none is ahead of all others on {undecided}"] if undecided else []
-        return f"Of {len(titles)} models, {', '.join(told)} ({protocol})"
-    if len(titles) == 1 and all(has_intervals(summary, where) for where in wheres):
+    wheres = list(dict.fromkeys(row.condition for row in chosen))
+    found = [(where, lead(summary, where)) for where in wheres]
+    named = engine_names(chosen)
+    if len(wheres) == 1 and (ahead := found[0][1]):
+        return f"{titles[0]}: {told(ahead, named)} ({protocol})"
+    if len(wheres) == 1 and has_intervals(summary, wheres[0]):
         return f"{titles[0]}: no engine is ahead of all others ({protocol})"
+    wins = Counter(group_name(each, named) for _, each in found if each and each.behind)
+    if wins:
+        texts = [
+            f"{name} lead{'s' * (' and ' not in name)} on {count}"
+            for name, count in wins.most_common(MOST_WINNERS)
+        ]
+        rest = len(wheres) - sum(count for _, count in wins.most_common(MOST_WINNERS))
+        texts += [f"others or nobody on {rest}"] if rest else []
+        return f"Of {len(titles)} models, {', '.join(texts)} ({protocol})"
     low, high = min(r.rtf or 0.0 for r in chosen), max(r.rtf or 0.0 for r in chosen)
     what = titles[0] if len(titles) == 1 else f"{len(titles)} models"
     return f"{what}: RTF {figures.number(low)} to {figures.number(high)} ({protocol})"

@@ -29,8 +29,8 @@ KEYS_A_LINE, KEY_LINE_IN = 5, 0.22
 ABOVE_IN, BELOW_IN = 0.38, 0.68
 #: A caption names so many of the things that are not drawn.
 NAMED = 4
-#: An axis that spans less than this factor has ticks at even steps.
-NARROW = 6.0
+#: An axis that spans less than this factor has ticks at even steps; every one has so many.
+NARROW, FEWEST_TICKS = 6.0, 3
 
 _SETTINGS: Any = {
     "svg.hashsalt": "rtfbench",  # ids that do not change from run to run
@@ -236,7 +236,7 @@ def caption(summary: Summary, rows: Sequence[CellSummary], *remarks: str) -> str
     versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
     threads = sorted({row.threads for row in rows})
     counts = ", ".join(map(str, threads)) + (" threads" if threads != [1] else " thread")
-    host = f"{environment.cpu}, {environment.usable_cores} cores"
+    host = f"{environment.cpu_kind}, {environment.usable_cores} cores"
     audio = f"{len(environment.audio)} utterances, {environment.audio_s:.0f} s"
     words = [host, ", ".join(versions), counts, audio, f"rtfbench {environment.rtfbench}"]
     return " · ".join([*words, *(remark for remark in remarks if remark)])
@@ -282,14 +282,19 @@ def direct_labels(
 
 
 def plain_log_ticks(axis: Any) -> None:
-    """Label a log axis with plain numbers: at 1, 2 and 5, or at even steps where it is short."""
+    """Label a log axis with plain numbers, three at least: at 1, 2 and 5, or at even steps."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-    low, high = axis.get_view_interval()
-    narrow = high / low < NARROW
-    axis.set_major_locator(
-        MaxNLocator(4, steps=[1, 2, 5, 10]) if narrow else LogLocator(base=10, subs=(1.0, 2.0, 5.0))
-    )
+    low, high = sorted(axis.get_view_interval())
+    wide = [LogLocator(base=10, subs=(1.0, 2.0, 5.0))] if high / low >= NARROW else []
+    even = [MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]) for count in range(4, 12)]
+
+    def labelled(locator: Any) -> int:
+        return sum(low <= tick <= high for tick in locator.tick_values(low, high))
+
+    locators = [*wide, *even]
+    enough = (each for each in locators if labelled(each) >= FEWEST_TICKS)
+    axis.set_major_locator(next(enough, locators[-1]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -301,9 +306,13 @@ def error_bar(row: CellSummary) -> list[list[float]] | None:
     return [[max(row.rtf - row.rtf_ci95[0], 0.0)], [max(row.rtf_ci95[1] - row.rtf, 0.0)]]
 
 
-def rtf_limits(rows: Sequence[CellSummary]) -> tuple[float, float]:
-    """Return limits of a log axis that show every RTF with its interval, and some room."""
+def rtf_limits(rows: Sequence[CellSummary], *, padded: bool = False) -> tuple[float, float]:
+    """Return limits of a log axis that show every RTF with its interval, and some room.
+
+    With `padded`, the RTFs over the computed duration are shown too.
+    """
     lows = [min(row.rtf_ci95[0] if row.rtf_ci95 else row.rtf, row.rtf) for row in rows if row.rtf]
+    lows += [row.rtf_padded for row in rows if padded and row.rtf_padded]
     highs = [max(row.rtf_ci95[1] if row.rtf_ci95 else row.rtf, row.rtf) for row in rows if row.rtf]
     room = max((max(highs) / min(lows)) ** 0.08, 1.08)
     return min(lows) / room, max(highs) * room

@@ -21,7 +21,6 @@ from pydantic import BaseModel
 
 from bench.base.child import ChildDied, ChildSilent, Interpreter, read_answer
 from bench.machine.health import Counters
-from bench.machine.peak import Gemm
 from bench.measure.messages import (
     REPLY,
     Command,
@@ -109,11 +108,10 @@ class ScriptedClock:
         self._now_s += seconds
 
 
-class FixedGemm(Gemm):
-    """A matrix product that is not computed."""
+class FixedCeiling:
+    """A peak that is not measured."""
 
-    def __init__(self) -> None:
-        pass
+    name = "said"
 
     def gflops(self, threads: int) -> float:
         """Return the same always."""
@@ -397,7 +395,7 @@ class ScriptedMachine:
             clock=self.clock,
             spawn=self.spawn,
             counters=self.counters,
-            gemm=FixedGemm(),
+            ceiling=FixedCeiling(),
             refused=self.refused,
         )
 

@@ -18,7 +18,7 @@ from bench.results.store import CellData, RunFolder
 from .scripted import (
     WRONG,
     Fault,
-    FixedGemm,
+    FixedCeiling,
     Phase,
     Script,
     ScriptedMachine,
@@ -156,7 +156,7 @@ def test_what_cannot_be_measured_is_a_row_without_a_process(tmp_path: Path) -> N
         cores=range(4),
         clock=machine.clock,
         spawn=machine.spawn,
-        gemm=FixedGemm(),
+        ceiling=FixedCeiling(),
     )
     static = expand(
         Plan(models=("xvec",), engines=("mnn",), chunk_samples=(-1,)), lambda _: "static"

@@ -17,11 +17,20 @@ class Told:
 
     def __init__(self) -> None:
         self.phases: list[str] = []
+        self.notes: list[str] = []
         self.shares: list[float] = []
 
     def phase(self, text: str) -> None:
         """Remember what begins."""
         self.phases.append(text)
+
+    def step(self, text: str) -> None:
+        """Remember it among the phases."""
+        self.phases.append(text)
+
+    def note(self, text: str) -> None:
+        """Remember what the user should know."""
+        self.notes.append(text)
 
     def advance(self, done: float) -> None:
         """Remember how much is done."""
@@ -74,3 +83,19 @@ def test_phases_count_sessions_and_blocks_from_one(tmp_path: Path) -> None:
         match = re.search(r"block (\d+) of (\d+)", phase)
         assert match is not None
         assert int(match[1]) <= int(match[2])
+
+
+def test_a_budget_that_does_not_reach_all_utterances_says_so_before(tmp_path: Path) -> None:
+    """Five long recordings, time for two blocks: how many are reached, and what reaches all."""
+    chunks = dict.fromkeys(("one", "two", "three", "four", "five"), 10)
+
+    def notes(budget_s: int) -> list[str]:
+        plan = Plan(engines=("one", "two"), protocols=("steady",), budget_s=budget_s)
+        progress = Told()
+        machine = ScriptedMachine(chunks=chunks)
+        machine.measure(plan, tmp_path / str(budget_s), progress=progress)
+        return progress.notes
+
+    (short,) = notes(2)
+    assert "the budget reaches 1 of 5 utterances; about 5.0 times as much reaches all" in short
+    assert notes(2000) == []

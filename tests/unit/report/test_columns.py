@@ -29,7 +29,7 @@ def test_a_new_column_is_seen_everywhere(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(columns, "COLUMNS", (*columns.COLUMNS, NEW))
     result = summary(row(passes=7, eer=0.1))
     text = markdown.render(result)
-    assert text.count(HEADING) == text.count(" 7 Fx |") == 4
+    assert text.count(HEADING) == text.count(" 7 Fx |") == 6
     for width in (80, 160):
         lines = "\n".join(shown(width, result))
         assert HEADING in lines
@@ -77,12 +77,16 @@ def test_the_order_of_each_view() -> None:
         *("chunk_ms", "first", "load", "form", "error"),
     ]
     assert keys("page") == [
-        *("model", "engine", "rtf", "ci", "ratio", "form", "threads", "chunk", "protocol"),
-        *("chunk_ms", "first", "load", "rss", "error"),
+        *("model", "engine", "rtf", "real_time", "ci", "sessions", "passes", "ratio", "form"),
+        *("threads", "chunk", "protocol", "chunk_ms", "p90", "p99", "first", "load", "rate"),
+        *("frontend", "inference", "copies", "pooling", "padded_rtf", "padding"),
+        *("gflops", "cpu", "steady", "rss", "error", "cosine"),
     ]
     assert keys("precision") == [
-        *("model", "engine", "form", "ci", "sessions", "passes", "ratio", "df"),
-        *("chunk_ms", "p90", "p99", "load", "first", "error", "cosine"),
+        *("model", "engine", "form", "real_time", "ci", "sessions", "ratio", "df", "error"),
+    ]
+    assert keys("latency") == [
+        *("model", "engine", "form", "chunk_ms", "p90", "p99", "load", "first", "rate"),
     ]
     assert keys("verification") == [
         *("model", "engine", "form", "protocol", "threads", "chunk", "eer", "eer_difference"),

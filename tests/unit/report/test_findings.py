@@ -2,8 +2,9 @@
 
 import pytest
 
-from bench.report.compare import EngineForm, fastest, paired_ratio, times
+from bench.report.compare import EngineForm, paired_ratio, times
 from bench.report.findings import findings
+from bench.report.lead import lead
 from bench.results.cells import Condition
 from bench.results.rows import Noise, Summary
 from tests.unit.report.results import curve, failed, published_and_steady, ratio, row, summary
@@ -26,10 +27,10 @@ def test_the_published_difference_is_decomposed() -> None:
         text for text in texts(published_and_steady(), kind="protocol") if "mnn-mini" in text
     ]
     # 0.102 / 0.08 over 0.5; ends: (0.102 / 0.081) / 0.51 and (0.102 / 0.079) / 0.49.
-    assert "under the published protocol mnn is 2.55× (2.47 to 2.63) slower than mnn-mini" in (
-        sentence
-    )
-    assert "in steady state 1.00× (0.97 to 1.03)" in sentence
+    assert (
+        "under the published protocol mnn takes 2.55 times as long (2.47 to 2.63) as mnn-mini; in "
+        "steady state they cannot be told apart: 1.00 (0.97 to 1.03)"
+    ) in sentence
     assert "310 ms of weight preparation at the first resize of each session explain 100 %" in (
         sentence
     )
@@ -71,17 +72,17 @@ def test_a_static_model_has_no_preparation_to_explain() -> None:
     assert not any("explain" in text for text in sentences)
 
 
-def test_the_faster_engine_is_named_first() -> None:
+def test_the_one_that_takes_longer_is_named_first() -> None:
     """A ratio below one is turned around, its interval with it."""
     (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(ratio(),)), kind="engine")
-    assert "mnn is 2.00× (1.96 to 2.04) faster than onnxruntime" in sentence
+    assert "onnxruntime takes 2.00 times as long as mnn (1.96 to 2.04)" in sentence
 
 
 def test_a_tie_is_called_one() -> None:
     """An interval that holds one names no winner."""
     tie = ratio(ratio=0.99, ci95=(0.97, 1.01), decided=False)
     (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(tie,)), kind="engine")
-    assert "mnn and onnxruntime cannot be told apart: 0.99× (0.97 to 1.01)" in sentence
+    assert "mnn and onnxruntime cannot be told apart: 0.99 times as long (0.97 to 1.01)" in sentence
     assert "wider than was asked for" in sentence
     assert "faster" not in sentence
 
@@ -90,10 +91,10 @@ def test_what_one_process_may_bring_by_luck_is_no_difference() -> None:
     """Under 2 % from one process each is called a tie, however narrow; not so with several."""
     narrow = ratio(ratio=0.985, ci95=(0.984, 0.986), sessions=1)
     (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(narrow,)), kind="engine")
-    assert "cannot be told apart: 0.98× (0.98 to 0.99), one process each" in sentence
+    assert "cannot be told apart: 0.98 times as long (0.98 to 0.99), one process each" in sentence
     several = narrow.model_copy(update={"sessions": 3})
     (sentence,) = texts(summary(row(engine="onnxruntime"), row(), ratios=(several,)), kind="engine")
-    assert "mnn is 1.02× (1.01 to 1.02) faster" in sentence
+    assert "onnxruntime takes 1.02 times as long as mnn (1.01 to 1.02)" in sentence
 
 
 def test_without_intervals_no_engine_is_called_faster() -> None:
@@ -117,8 +118,8 @@ def test_the_best_configuration_has_its_interval() -> None:
     (sentence,) = texts(summary(*cells, ratios=ratios), kind="best")
     assert sentence == (
         "Best configuration for ResNet-34 on this machine within parity 1e-3 (steady): mnn, "
-        "static, 48000 samples, 2 threads: RTF 0.01200 (0.01190 to 0.01210); 2.00× (1.96 to 2.04) "
-        "faster than onnxruntime."
+        "static, 48000 samples, 2 threads: RTF 0.01200 (0.01190 to 0.01210); onnxruntime takes "
+        "2.00 times as long there (1.96 to 2.04)."
     )
 
 
@@ -158,7 +159,7 @@ def test_threads_have_interval_and_efficiency() -> None:
     """Speed-up is the ratio of the medians, its interval runs from end to end."""
     cells = [row(), row(threads=2, rtf=0.0125, rtf_ci95=(0.0120, 0.0130))]
     (sentence,) = texts(summary(*cells), kind="threads")
-    assert "mnn dynamic 1.60× (1.46 to 1.75) as fast, 80 % efficiency" in sentence
+    assert "mnn dynamic 1.60 times as fast (1.46 to 1.75), 80 % efficiency" in sentence
 
 
 def test_padding_is_exact() -> None:
@@ -190,12 +191,17 @@ def test_ratios_over_a_common_reference_divide() -> None:
     )
 
 
-def test_the_fastest_beats_every_other_engine() -> None:
-    """A winner needs an interval against each rival that excludes a tie."""
-    assert fastest(curve(32000), STEADY) == MNN
+def test_who_leads_beats_every_other_engine() -> None:
+    """A winner needs an interval against each rival that excludes a tie; ties lead together."""
+    found = lead(curve(32000), STEADY)
+    assert found is not None
+    assert found.group == (MNN,)
     tie = summary(row(engine="onnxruntime"), row(), ratios=(ratio(ci95=(0.4, 1.1)),))
-    assert fastest(tie, STEADY) is None
-    assert fastest(summary(row(engine="onnxruntime"), row()), STEADY) is None
+    tied = lead(tie, STEADY)
+    assert tied is not None
+    assert set(tied.group) == {MNN, ORT}
+    assert tied.behind == ()
+    assert lead(summary(row(engine="onnxruntime"), row()), STEADY) is None
 
 
 def test_a_ratio_without_interval_says_so() -> None:

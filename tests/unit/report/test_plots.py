@@ -22,7 +22,9 @@ def pictures(result: Summary) -> dict[str, Picture]:
 def test_a_curve_says_who_is_fastest() -> None:
     """The title is the finding; the caption has machine, versions and threads."""
     drawn = pictures(curve(*SIZES))["rtf-by-chunk-size-resnet34-t1"]
-    assert drawn.title == "ResNet-34: mnn is the fastest at every chunk size (steady)"
+    assert (
+        drawn.title == "ResNet-34: mnn is 1.50 to 2.00 times as fast at every chunk size (steady)"
+    )
     for part in ("Test CPU", "onnxruntime 1.0", "mnn 1.0", "1 thread", "95 % interval"):
         assert part in drawn.caption
 
@@ -116,9 +118,21 @@ def test_engines_differ_in_colour_and_marker() -> None:
 
 
 def test_the_pareto_front() -> None:
-    """On the front is what nothing beats in both; a slower and worse row is not."""
-    rows = [
-        row(rtf=rtf, parity=Parity(cosine=1.0, max_rel_err=error, ok=True))
-        for rtf, error in ((0.01, 1e-4), (0.02, 1e-6), (0.03, 1e-5), (0.015, 1e-4), (0.04, 1e-7))
-    ]
-    assert [each.rtf for each in pareto_front(rows)] == [0.01, 0.02, 0.04]
+    """On the front is what nothing surely beats; rounding errors and ties in speed beat nothing."""
+
+    def front(*pairs: tuple[float, float]) -> list[float | None]:
+        rows = [
+            row(
+                rtf=rtf,
+                rtf_ci95=(rtf * 0.98, rtf * 1.02),
+                parity=Parity(cosine=1.0, max_rel_err=error, ok=True),
+            )
+            for rtf, error in pairs
+        ]
+        return [each.rtf for each in pareto_front(rows)]
+
+    assert front((0.01, 4e-4), (0.02, 1e-6), (0.03, 1e-4), (0.015, 4e-4)) == [0.01, 0.02]
+    # A tenth of an error that is rounding is no reason to take twice as long.
+    assert front((0.02, 1e-6), (0.04, 1e-7)) == [0.02]
+    # Half a percent is within the intervals: both are as fast.
+    assert front((0.02, 4e-4), (0.0201, 4e-4)) == [0.02, 0.0201]

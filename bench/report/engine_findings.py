@@ -1,0 +1,178 @@
+"""Which engine is faster, configuration by configuration; of many models, in one sentence."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from bench.report import figures
+from bench.report.compare import (
+    PairedRatio,
+    conditions,
+    ends,
+    engine_names,
+    paired_ratio,
+    rows_of,
+    sentence,
+    to_reference,
+)
+from bench.report.finding import Finding, stated_first
+from bench.report.lead import group_name, lead, listed, span
+from bench.results.cells import MAX_REL_ERR, Condition
+from bench.results.rows import CellSummary, Summary
+
+#: From so many models on, one sentence and a matrix tell what a sentence each would.
+MANY_MODELS = 4
+
+
+def best_findings(summary: Summary) -> Iterator[Finding]:
+    """Name the configuration with the smallest RTF of each model, in steady state if measured."""
+    models = list(dict.fromkeys(row.model for row in summary.cells))
+    for model in models if len(models) < MANY_MODELS else ():
+        ok = [row for row in summary.cells if row.model == model and row.rtf is not None]
+        rows = [row for row in ok if row.protocol == "steady"] or ok
+        certain = [row for row in rows if row.rtf_ci95 is not None]
+        if len(rows) < 2 or not certain:
+            continue
+        best = min(certain, key=lambda row: row.rtf or 0.0)
+        if best.rtf != min(row.rtf for row in rows if row.rtf is not None) or not best.rtf_ci95:
+            continue
+        low, high = (figures.rtf(end) for end in best.rtf_ci95)
+        limit = figures.error(MAX_REL_ERR)
+        where = figures.setting(best.chunk_samples, best.threads)
+        text = (
+            f"Best configuration for {best.title} on this machine within parity {limit} "
+            f"({best.protocol}): {best.engine_label}, {best.form}, {where}: "
+            f"RTF {figures.rtf(best.rtf)} ({low} to {high})"
+        )
+        yield Finding("best", f"{text}{_against_reference(summary, best)}{_rivals(best, rows)}.")
+
+
+def _against_reference(summary: Summary, best: CellSummary) -> str:
+    """Say how much longer the reference engine takes in the setting of the best."""
+    found = to_reference(summary, best)
+    if found is None or not found.differs or found.ratio >= 1:
+        return ""
+    other = found.inverted()
+    return (
+        f"; {other.left.engine} takes {figures.factor(other.ratio)} times as long there "
+        f"({ends(other.ci95)})"
+    )
+
+
+def _rivals(best: CellSummary, rows: Sequence[CellSummary]) -> str:
+    """Name how many other configurations the intervals do not tell from the best."""
+    assert best.rtf_ci95 is not None
+    near = [
+        row
+        for row in rows
+        if row is not best
+        and (row.rtf_ci95[0] if row.rtf_ci95 else row.rtf or 0.0) <= best.rtf_ci95[1]
+    ]
+    if not near:
+        return ""
+    texts = [
+        f"{row.engine_label} {row.form}, {figures.setting(row.chunk_samples, row.threads)}"
+        for row in near[:2]
+    ]
+    more = f" and {len(near) - 2} more" if len(near) > 2 else ""
+    return f". Its interval does not exclude {'; '.join(texts)}{more}"
+
+
+def engine_findings(summary: Summary) -> Iterator[Finding]:
+    """Compare the engines, a sentence a model, protocol and thread count, or one for many models.
+
+    Where there are many models, `report.matrix` has their figures.
+    """
+    groups: dict[tuple[str, int], dict[str, list[Condition]]] = {}
+    for where in conditions(summary):
+        by_model = groups.setdefault((where.protocol, where.threads), {})
+        by_model.setdefault(where.model, []).append(where)
+    for by_model in groups.values():
+        if len(by_model) >= MANY_MODELS:
+            yield from _many(summary, by_model)
+        else:
+            for wheres in by_model.values():
+                yield from _of_model(summary, wheres)
+
+
+def _of_model(summary: Summary, wheres: Sequence[Condition]) -> Iterator[Finding]:
+    for size in stated_first([where.chunk_samples for where in wheres]):
+        where = next(each for each in wheres if each.chunk_samples == size)
+        rows = rows_of(summary, where)
+        told = [text for row in rows for text in [_engine(summary, row, wheres)] if text]
+        if told:
+            row = rows[0]
+            yield Finding(
+                "engine",
+                f"{row.title}, {row.protocol}, {figures.setting(size, row.threads)}: "
+                f"{'; '.join(told)}.",
+            )
+            return
+
+
+def _many(summary: Summary, by_model: dict[str, list[Condition]]) -> Iterator[Finding]:
+    """Count on how many models which engines lead, and by how much."""
+    wheres = [
+        next(each for each in found if each.chunk_samples == size)
+        for found in by_model.values()
+        for size in stated_first([each.chunk_samples for each in found])[:1]
+    ]
+    wins: Counter[str] = Counter()
+    factors: dict[str, list[float]] = {}
+    known = 0
+    for where in wheres:
+        rows = rows_of(summary, where)
+        found = lead(summary, where)
+        known += len({row.engine_label for row in rows}) > 1
+        if found is not None and found.behind:
+            name = group_name(found, engine_names(rows))
+            wins[name] += 1
+            factors.setdefault(name, []).extend(found.by)
+    if not known:
+        return
+    told = [
+        f"{name} lead{'s' * (' and ' not in name)} on {count} (the others take "
+        f"{span((min(factors[name]), max(factors[name])))} times as long)"
+        for name, count in wins.most_common()
+    ]
+    open_ = known - wins.total()
+    told += [f"on {open_} nobody is ahead of all others"] if open_ else []
+    where = wheres[0]
+    yield Finding(
+        "engine",
+        f"{known} models, {where.protocol}, {figures.setting(where.chunk_samples, where.threads)}: "
+        f"{listed(told) if len(told) < 3 else '; '.join(told)}.",
+    )
+
+
+def _engine(summary: Summary, row: CellSummary, wheres: Sequence[Condition]) -> str:
+    """Say how a row compares with the reference; nothing where no interval was measured."""
+    comparison = to_reference(summary, row)
+    if comparison is None or comparison.ci95 is None or comparison.left == comparison.right:
+        return ""
+    named = engine_names([r for where in wheres for r in rows_of(summary, where)])
+    if comparison.right not in named:
+        return ""
+    text = sentence(comparison, named)
+    if not (comparison.decided or comparison.differs):
+        text += ", an interval wider than was asked for"
+    if comparison.provisional:
+        counted = "one session" if comparison.sessions == 1 else f"{comparison.sessions} sessions"
+        text += f", provisional: from {counted}"
+    elsewhere = [
+        other
+        for where in wheres
+        if where != row.condition
+        for other in [paired_ratio(summary, where, comparison.left, comparison.right)]
+        if other is not None and other.ci95 is not None
+    ]
+    return text + _elsewhere(comparison, elsewhere)
+
+
+def _elsewhere(comparison: PairedRatio, others: Sequence[PairedRatio]) -> str:
+    """Give the range of the same ratio over the other chunk sizes, turned the same way."""
+    if not others:
+        return ""
+    turn = comparison.differs and comparison.ratio < 1
+    ratios = [(other.inverted() if turn else other).ratio for other in others]
+    sizes = "size" if len(others) == 1 else "sizes"
+    return f" ({span((min(ratios), max(ratios)))} at {len(others)} other chunk {sizes})"

@@ -1,0 +1,115 @@
+"""What the published timing says of two engines, and what of it remains in steady state."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from bench.report import figures
+from bench.report.compare import (
+    PairedRatio,
+    as_long,
+    conditions,
+    ends,
+    engine_names,
+    paired_ratio,
+    rows_of,
+    side,
+)
+from bench.report.finding import Finding, stated_first
+from bench.results.cells import Condition
+from bench.results.rows import CellSummary, Summary
+from engines.protocol import FIRST_RUN
+
+#: A share that is explained is told up to here; what is more is more than the difference.
+WHOLE = 1.10
+
+
+def protocol_findings(summary: Summary) -> Iterator[Finding]:
+    """Yield a sentence for each pair of engines of which the protocols disagree."""
+    for model, threads in dict.fromkeys((row.model, row.threads) for row in summary.cells):
+        sizes = [
+            each.chunk_samples
+            for each in conditions(summary)
+            if (each.model, each.threads, each.protocol) == (model, threads, "steady")
+        ]
+        for size in stated_first(sizes):
+            published = Condition(
+                model=model, threads=threads, chunk_samples=size, protocol="published"
+            )
+            found = list(_pairs(summary, published))
+            if found:
+                yield from found
+                break
+
+
+def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
+    steady = published.model_copy(update={"protocol": "steady"})
+    rows = rows_of(summary, published)
+    if _differ_in_coverage(rows, rows_of(summary, steady)):
+        return
+    named = engine_names(rows)
+    for first, second in combinations(rows, 2):
+        before = paired_ratio(summary, published, side(first), side(second))
+        if before is None or not before.differs:
+            continue
+        before = before.slower_first()
+        after = paired_ratio(summary, steady, before.left, before.right)
+        if after is None or after.ci95 is None or before.ci95 is None:
+            continue
+        if after.ci95[1] >= before.ci95[0]:  # the protocols do not disagree
+            continue
+        slow, fast = (first, second) if before.left == side(first) else (second, first)
+        left, right = named[before.left], named[before.right]
+        text = (
+            f"{slow.title}, {figures.setting(slow.chunk_samples, slow.threads)}: under the "
+            f"published protocol {left} takes {as_long(before.ratio, before.ci95)} as {right}; "
+            f"{_steady(after, left, right)}"
+        )
+        yield Finding("protocol", f"{text}{_preparation(summary, slow, fast, steady, after)}.")
+
+
+def _differ_in_coverage(*groups: list[CellSummary]) -> bool:
+    """Say whether some rows were measured on fewer utterances than others: no comparison then."""
+    return len({row.utterances for rows in groups for row in rows}) > 1
+
+
+def _steady(after: PairedRatio, left: str, right: str) -> str:
+    interval = ends(after.ci95)
+    if after.differs and after.ratio < 1:
+        turned = after.inverted()
+        return (
+            f"in steady state it is the other way round: {right} takes "
+            f"{figures.factor(turned.ratio)} times as long as {left} ({ends(turned.ci95)})"
+        )
+    if after.differs:
+        return f"in steady state {figures.factor(after.ratio)} times as long ({interval})"
+    return f"in steady state they cannot be told apart: {figures.factor(after.ratio)} ({interval})"
+
+
+def _preparation(
+    summary: Summary,
+    slow: CellSummary,
+    fast: CellSummary,
+    steady: Condition,
+    after: PairedRatio,
+) -> str:
+    """Say how much of a difference is what a dynamic model does in its first chunk."""
+    warm = slow.chunk_ms or next(
+        (row.chunk_ms for row in rows_of(summary, steady) if side(row) == side(slow)), None
+    )
+    if slow.form != "dynamic" or warm is None or not slow.first_chunk_ms:
+        return ""
+    assert slow.rtf is not None
+    assert fast.rtf is not None
+    environment = summary.environment
+    extra_ms = slow.first_chunk_ms - warm
+    if extra_ms <= 0 or slow.rtf <= fast.rtf or not environment.audio_s:
+        return ""
+    extra_rtf = extra_ms / 1000 * len(environment.audio) / environment.audio_s
+    what = slow.effective.get(FIRST_RUN, "preparation")
+    cause = f"{figures.number(extra_ms)} ms of {what} at the first resize of each session"
+    share = extra_rtf / (slow.rtf - fast.rtf)
+    if share <= WHOLE:
+        return f": {cause} explain {figures.percent(share)} of the difference"
+    if after.differs and after.ratio < 1:
+        return f": {cause} make up for more than the whole difference"
+    return f": {cause} are more than the difference"
