@@ -22,6 +22,7 @@ from bench.models.resolve import resolve
 from bench.models.workload import Prepared
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import expand
+from bench.report import markdown
 from bench.report.terminal import Output
 from bench.results.noise import NOISY_SHARE
 from bench.results.rows import Noise, Summary
@@ -67,6 +68,9 @@ def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
         raise InputError(f"{engine} on {model}: {row.status}: {row.reason}")
     cost = measure_cost(prepared, sources[0], row.chunk_ms)
     output = Output()
+    output.print(markdown.host(host))
+    for line in markdown.machine(host.host) if host.host else ():
+        output.print(line)
     for line in report(summary, summary.noise, cost, took_s):
         output.print(line)
     for text in advice.advise(machine):

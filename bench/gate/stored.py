@@ -16,7 +16,7 @@ from bench.results import host
 from bench.results.rows import Environment, Ratio, Summary
 
 #: How much an hour moves a ratio of one host, one standard deviation of its logarithm. Measured by
-#: repeating runs over hours; see `reports/hours.md`.
+#: repeating runs over hours; see "Hours" in `reports/validation.md`.
 BETWEEN_HOURS = 0.01
 #: How often any of the ratios may be called slower or passed wrongly.
 ALPHA = 0.05

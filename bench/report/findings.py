@@ -1,5 +1,6 @@
 """What a result says, in sentences: each has its figure and interval, none stands without them."""
 
+import math
 from collections.abc import Iterator
 
 from bench.report import figures
@@ -25,6 +26,7 @@ def findings(summary: Summary) -> list[Finding]:
         *_threads(summary),
         *_ceiling(summary),
         *_padding(summary),
+        *_seconds(summary),
     ]
 
 
@@ -158,4 +160,34 @@ def _padding(summary: Summary) -> Iterator[Finding]:
             "padding",
             "Filling up the last chunk adds audio that is computed and not counted in the "
             f"duration: {each} samples (exact for these utterances).",
+        )
+
+
+def _seconds(summary: Summary) -> Iterator[Finding]:
+    """Say what an utterance takes at each chunk size: padding and speed together."""
+    environment = summary.environment
+    for model, threads in dict.fromkeys((row.model, row.threads) for row in summary.cells):
+        rows = [
+            row
+            for row in summary.cells
+            if (row.model, row.threads, row.protocol) == (model, threads, "steady")
+            and row.rtf is not None
+            and row.utterances in (None, len(environment.audio))
+        ]
+        best: dict[int, float] = {}
+        for row in rows:
+            best[row.chunk_samples] = min(best.get(row.chunk_samples, math.inf), row.rtf or 0.0)
+        if len(best) < 2 or not environment.audio:
+            continue
+        mean_s = environment.audio_s / len(environment.audio)
+        told = ", ".join(
+            f"{figures.number(1000 * rtf * mean_s)} ms at "
+            f"{'whole utterances' if size == WHOLE_UTTERANCE else size}"
+            for size, rtf in sorted(best.items())
+        )
+        yield Finding(
+            "padding",
+            f"{rows[0].title}: an utterance of these lengths ({mean_s:.1f} s on average) takes the "
+            f"fastest engine {told} samples a chunk, padding included (steady, {threads} "
+            f"thread{'s' * (threads > 1)}).",
         )

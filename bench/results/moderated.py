@@ -23,8 +23,9 @@ Floats = npt.NDArray[np.float64]
 
 #: How much sessions are assumed to differ, as the standard deviation of a session's log ratio.
 SPREAD = 0.009
-#: The same where each utterance prepares its model's weights anew, within the clock.
-SPREAD_OF_PREPARING = 0.03
+#: The same where each utterance prepares its model's weights anew, within the clock: 3 % on one
+#: host and 8 % on another.
+SPREAD_OF_PREPARING = 0.05
 #: The prior counts as so many sessions more, at most: cells of a stratum are alike, not the same.
 MOST_PRIOR_FREEDOM = 3.0
 #: If processes differ by a variance of 1, `v` does by 2 and `u`, in which two are a mean, by 1.5.

@@ -1,4 +1,4 @@
-"""python -m bench.validation intervals|rules|bank|gate: test the method, write what was found.
+"""python -m bench.validation COMMAND: test the method, and write what was found.
 
 Runs are kept as they end (FOLDER/*.jsonl), so that an interrupted validation goes on. Each command
 writes its own sections of `validation.md` and leaves the others.
@@ -23,7 +23,8 @@ from bench.models.resolve import resolve
 from bench.report import markdown
 from bench.results.cells import Cell
 from bench.results.store import RunFolder
-from bench.validation import bank, banks, document, simulate, simulated_gates, whole_gate
+from bench.results.summary import summarize
+from bench.validation import bank, banks, document, hours, simulate, simulated_gates, whole_gate
 from bench.validation.machine import IntervalFinding, Short, run_once, steady_cell
 from bench.validation.whole_gate import SCENARIOS, GateFinding
 
@@ -54,6 +55,10 @@ def main() -> None:
         command.add_argument("--out", type=Path, default=Path("runs/validation"))
         command.add_argument("--work", type=Path, default=Path("runs/validation"))
         command.add_argument("--budget", type=float, default=60.0, help="seconds a gate")
+    repeats = commands.add_parser("hours", help="what do hours make of a ratio?")
+    repeats.add_argument("runs", type=Path, nargs="+", help="folders of the same run, over hours")
+    repeats.add_argument("--out", type=Path, default=Path("runs/validation"))
+    repeats.add_argument("--work", type=Path, default=Path("runs/validation"))
     gates = commands.add_parser("gate", help="how often is the gate wrong?")
     gates.add_argument("--share", type=float, default=1.0, help="of the gates, for a first look")
     gates.add_argument("--only", default="", help="gates whose row's name begins with this")
@@ -68,7 +73,13 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    work = {"intervals": _intervals, "rules": _rules, "bank": _banks, "gate": _gates}
+    work = {
+        "intervals": _intervals,
+        "rules": _rules,
+        "bank": _banks,
+        "gate": _gates,
+        "hours": _hours,
+    }
     work[arguments.command](arguments)
     print(arguments.out / "validation.md")
 
@@ -122,6 +133,13 @@ def _banks(arguments: argparse.Namespace) -> None:
         bank.read_banks(folder), gates=arguments.gates, budget_s=arguments.budget
     )
     _write(arguments.out, {"Gates replayed": section})
+
+
+def _hours(arguments: argparse.Namespace) -> None:
+    """Compare runs that were made over hours."""
+    folders = [RunFolder(path) for path in arguments.runs]
+    runs = [summarize(each.environment(), list(each.cells().values())) for each in folders]
+    _write(arguments.out, {"Hours": hours.section(runs, _host())})
 
 
 def _tell(text: str) -> None:

@@ -18,6 +18,7 @@ from bench.results.cells import Protocol
 from bench.validation.bank import Bank, record
 from bench.validation.neighbour import neighbour
 from bench.validation.replay import Deck, ReplayRow, replay_gates, replay_table
+from bench.validation.replayed_intervals import SESSIONS, intervals_table, replay_intervals
 from engines import registry
 
 #: True ratios that are replayed: nothing, the margin's edge, and what is to be found.
@@ -105,6 +106,12 @@ def section(banks: Sequence[Bank], *, gates: int, budget_s: float) -> str:
         for count in [max(gates // cells, 1)]
         for ratio in ratios
     ]
+    intervals = [
+        replay_intervals(bank, sessions=sessions, trials=gates, seed=0)
+        for bank in banks
+        for sessions in SESSIONS
+        if sessions <= len(bank.sessions)
+    ]
     return f"""
 Sessions of six identical processes were recorded once. In a replayed gate, three of a session's
 processes play candidate, baseline and ghost; the first cell's candidate is slower by what the row
@@ -114,7 +121,13 @@ says, and everything else about a gate is as ever: margin {MARGIN:.0%}, `--max-r
 {replay_table(rows)}
 
 `called slower` counts the first cell's RTF; `other alarms` are gates that called anything else
-slower, which nothing is. `pass` and `inconclusive` are the answers of whole gates.
+slower, which nothing is. `pass` and `inconclusive` are the answers of whole gates. `interval
+holds` says how often the first cell's 95 % interval, as it is when the gate ends, holds the truth.
+
+Intervals of a run, of two of a session's processes; with so few sessions they are moderated, and a
+comparison stands alone, with no other pair of its engines beside it:
+
+{intervals_table(intervals)}
 
 {_banks_table(banks)}
 """

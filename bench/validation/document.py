@@ -27,6 +27,7 @@ GATES_OF = {1: "Whole gates of one cell", 3: "Whole gates of three cells"}
 SECTIONS = (
     *("Simulated machines", "This machine", "Rules compared", "Gates replayed"),
     *GATES_OF.values(),
+    "Hours",
 )
 
 

@@ -113,10 +113,14 @@ class ReplayedCell:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What one replayed gate said: of the first cell, and of whatever else was called slower."""
+    """What one replayed gate said: of the first cell, and of whatever else was called slower.
+
+    `holds` says whether the first cell's 95 % interval has the true ratio in it, None without one.
+    """
 
     answer: Answer
     slower: bool
+    holds: bool | None
     elsewhere: tuple[str, ...]
     seconds: float
 
@@ -137,9 +141,11 @@ def replay_gate(
     rulings = take_turns(cells, rule, budget_s=budget_s, spent_s=lambda: clock.seconds)
     alarms = [(each.cell, each.criterion) for each in rulings if each.answer == "regression"]
     first = ("cell 0", GATED)
+    (interval,) = [each.interval for each in rulings if (each.cell, each.criterion) == first]
     return Replayed(
         answer=overall(rulings),
         slower=first in alarms,
+        holds=None if interval is None else interval[0] <= ratio <= interval[1],
         elsewhere=tuple(f"{cell}: {name}" for cell, name in alarms if (cell, name) != first),
         seconds=clock.seconds,
     )
@@ -157,6 +163,8 @@ class ReplayRow:
     passed: int
     inconclusive: int
     elsewhere: int
+    holds: int
+    intervals: int
     seconds: float
 
 
@@ -177,6 +185,8 @@ def replay_gates(
         passed=sum(each.answer == "pass" for each in found),
         inconclusive=sum(each.answer == "inconclusive" for each in found),
         elsewhere=sum(bool(each.elsewhere) for each in found),
+        holds=sum(each.holds is True for each in found),
+        intervals=sum(each.holds is not None for each in found),
         seconds=float(np.median([each.seconds for each in found])),
     )
 
@@ -184,7 +194,7 @@ def replay_gates(
 def replay_table(rows: Sequence[ReplayRow]) -> str:
     """Return a row for each bank, number of cells and true ratio."""
     lines = [["bank", "cells", "true ratio", "called slower", "pass", "inconclusive"]]
-    lines[0] += ["other alarms", "seconds, median"]
+    lines[0] += ["other alarms", "interval holds", "seconds, median"]
     lines += [
         [
             row.bank,
@@ -194,8 +204,9 @@ def replay_table(rows: Sequence[ReplayRow]) -> str:
                 rate(count, row.gates)
                 for count in (row.slower, row.passed, row.inconclusive, row.elsewhere)
             ),
+            rate(row.holds, row.intervals),
             f"{row.seconds:.0f}",
         ]
         for row in rows
     ]
-    return grid(lines, [False, *[True] * 7])
+    return grid(lines, [False, *[True] * 8])

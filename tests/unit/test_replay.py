@@ -18,6 +18,7 @@ from bench.validation.bank import (
     read_banks,
 )
 from bench.validation.replay import Deck, replay_gate, replay_gates
+from bench.validation.replayed_intervals import replay_intervals
 
 BANKS = Path(__file__).parents[2] / "reports" / "bank"
 BUDGET_S = 60.0
@@ -133,3 +134,18 @@ def test_what_is_much_slower_is_found(deck: Deck) -> None:
     found = replay_gates(deck, ratio=ratio, cells=1, budget_s=BUDGET_S, gates=240, seed=3)
     if not head.neighbour:
         assert found.slower >= 238
+
+
+def test_intervals_hold_where_gates_end(deck: Deck) -> None:
+    """Nine of ten at least, though a gate ends when its interval happens to be narrow."""
+    found = replay_gates(deck, ratio=1.0, cells=1, budget_s=BUDGET_S, gates=200, seed=4)
+    assert found.holds >= 0.9 * found.intervals > 0
+
+
+@pytest.mark.parametrize(("sessions", "least"), [(3, 0.85), (5, 0.9)])
+def test_a_runs_intervals_hold(deck: Deck, sessions: int, least: float) -> None:
+    """Of identical processes, wherever nothing else is busy: a run beside others says so."""
+    if deck.bank.head.neighbour:
+        pytest.skip("a run on a busy machine is called contaminated")
+    found = replay_intervals(deck.bank, sessions=sessions, trials=400, seed=1)
+    assert found.hold >= least * found.intervals

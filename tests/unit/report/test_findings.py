@@ -208,3 +208,12 @@ def test_a_ratio_without_interval_says_so() -> None:
     """No figure looks surer than it is."""
     assert times(2.6, None) == "2.60× (no interval)"
     assert times(2.6, (2.5, 2.7)) == "2.60× (2.50 to 2.70)"
+
+
+def test_what_an_utterance_takes_is_told_by_chunk_size() -> None:
+    """By hand: ten seconds of audio in two utterances, RTF 0.02 and 0.04: 100 and 200 ms each."""
+    cells = [row(chunk_samples=size, rtf=rtf) for size, rtf in ((32000, 0.02), (80000, 0.04))]
+    slower = row(engine="other", chunk_samples=32000, rtf=0.03)
+    (_, sentence) = texts(summary(*cells, slower), kind="padding")
+    assert "(5.0 s on average)" in sentence
+    assert "100 ms at 32000, 200 ms at 80000 samples a chunk" in sentence
