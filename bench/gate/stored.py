@@ -15,9 +15,9 @@ from bench.gate.verdict import Answer, Ruling
 from bench.results import host
 from bench.results.rows import Environment, Ratio, Summary
 
-#: How much an hour moves a ratio of one host, one standard deviation of its logarithm. Measured by
-#: repeating runs over hours; see "Hours" in `reports/validation.md`.
-BETWEEN_HOURS = 0.01
+#: How much an hour moves a ratio of one host, one standard deviation of its logarithm: what runs
+#: that were repeated over an hour let it be at most; see "Hours" in `reports/validation.md`.
+BETWEEN_HOURS = 0.0075
 #: How often any of the ratios may be called slower or passed wrongly.
 ALPHA = 0.05
 GIB = 2**30

@@ -50,8 +50,8 @@ def lead(summary: Summary, where: Condition) -> Lead | None:
 
 
 def group_name(found: Lead, named: Mapping[EngineForm, str]) -> str:
-    """Name the rows that lead together."""
-    return listed([named[each] for each in found.group])
+    """Name the rows that lead together, in the order in which all are named."""
+    return listed([name for each, name in named.items() if each in found.group])
 
 
 def told(found: Lead, named: Mapping[EngineForm, str]) -> str:

@@ -5,6 +5,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy import special
+
+from bench.gate.stored import BETWEEN_HOURS
 from bench.report.grid import grid
 from bench.results.rows import Ratio, Summary
 
@@ -56,6 +59,17 @@ def between_hours(ratios: Sequence[Repeated]) -> float:
     return math.sqrt(max(statistics.fmean(left), 0.0))
 
 
+def at_most(ratios: Sequence[Repeated]) -> float:
+    """Return what that may be at most (95 %, one-sided): few runs bound it loosely.
+
+    The spread is taken as normal, all ratios as independent.
+    """
+    freedom = sum(len(each.logs) - 1 for each in ratios)
+    total = sum(each.spread**2 * (len(each.logs) - 1) for each in ratios)
+    own = statistics.fmean(each.own**2 for each in ratios)
+    return math.sqrt(max(total / float(special.chdtri(freedom, 0.95)) - own, 0.0))
+
+
 def section(runs: Sequence[Summary], host: str) -> str:
     """Return what repeated runs say."""
     ratios = repeated(runs)
@@ -73,13 +87,15 @@ def section(runs: Sequence[Summary], host: str) -> str:
     ]
     table = grid(lines, [False, *[True] * 4])
     return f"""
-The same comparison, {len(runs)} times between {min(began)} and {max(began)}; each ratio is to the
-first engine of its model. Spreads are standard deviations of the logarithm.
+The same comparison, {len(runs)} times between {min(began)} and
+{max(began)}; each ratio is to the first engine of its model. Spreads are
+standard deviations of the logarithm.
 
 {table}
 
-Between hours, over all {len(ratios)} ratios: **{between_hours(ratios):.2%}** more than the runs
-state themselves.
+Between hours, over all {len(ratios)} ratios: {between_hours(ratios):.2%} more than the runs state
+themselves, at most {at_most(ratios):.2%} (95 %). Comparisons of finished runs allow for
+{BETWEEN_HOURS:.2%}.
 
 Host: {host}
 """

@@ -27,12 +27,14 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def finished(spawned: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Measure two engines in six sessions."""
+def finished(
+    spawned: Command, short_speech: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Measure two engines in six sessions, of a second of speech."""
     out = tmp_path_factory.mktemp("runs") / "sessions"
     done = spawned(
         *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
-        *("--protocol", "steady", "--budget", 20, "--out", out),
+        *("--protocol", "steady", "--audio", short_speech, "--budget", 6, "--out", out),
     )
     assert done.returncode == 0, done.stderr
     return out
@@ -100,7 +102,7 @@ def test_turns_are_palindromes_of_the_same_utterances(finished: Path) -> None:
 
 
 def test_every_block_has_its_health(finished: Path) -> None:
-    """The kernel's counters and the machine's matrix-product peak, block by block."""
+    """The kernel's counters and the cores' peak, block by block."""
     found = lines(finished)
     health = [line for line in found if line["kind"] == "health"]
     blocks = {(r["session"], r["block"]) for r in found if r["kind"] == "record"}
@@ -217,7 +219,10 @@ def test_measuring_is_mostly_timed(benchmark: Any, spawned: Command, tmp_path: P
     out = tmp_path / "out"
     arguments = ("run", "--engine", "onnxruntime", "--engine", "mnn", "--protocol", "steady")
     done = benchmark.pedantic(
-        spawned, (*arguments, "--budget", 5, "--out", out), rounds=1, iterations=1
+        spawned,
+        (*arguments, "--budget", 5, "--sessions", 2, "--out", out),
+        rounds=1,
+        iterations=1,
     )
     assert done.returncode == 0, done.stderr
     share = json.loads((out / "summary.json").read_text())["noise"]["timed_share"]

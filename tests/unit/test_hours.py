@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.results.rows import Summary
-from bench.validation.hours import between_hours, repeated, section
+from bench.validation.hours import at_most, between_hours, repeated, section
 from tests.unit.report.results import ratio, row, summary
 
 
@@ -30,6 +30,7 @@ def test_what_the_runs_state_is_taken_off(hours: float) -> None:
     found = repeated(runs(6, own=0.01, hours=hours))
     assert len(found) == 40
     assert between_hours(found) == pytest.approx(hours, abs=0.004)
+    assert between_hours(found) <= at_most(found) < hours + 0.01
 
 
 def test_only_ratios_of_all_runs_count() -> None:

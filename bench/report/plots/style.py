@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -31,6 +32,8 @@ ABOVE_IN, BELOW_IN = 0.38, 0.68
 NAMED = 4
 #: An axis that spans less than this factor has ticks at even steps; every one has so many.
 NARROW, FEWEST_TICKS = 6.0, 3
+#: Labels of ticks need so many pixels, across and upright.
+LABEL_PX = (44.0, 16.0)
 
 _SETTINGS: Any = {
     "svg.hashsalt": "rtfbench",  # ids that do not change from run to run
@@ -283,18 +286,32 @@ def direct_labels(
 
 def plain_log_ticks(axis: Any) -> None:
     """Label a log axis with plain numbers, three at least: at 1, 2 and 5, or at even steps."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import (
+        FixedLocator,
+        FuncFormatter,
+        LogLocator,
+        MaxNLocator,
+        NullFormatter,
+    )
 
     low, high = sorted(axis.get_view_interval())
     wide = [LogLocator(base=10, subs=(1.0, 2.0, 5.0))] if high / low >= NARROW else []
-    even = [MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]) for count in range(4, 12)]
+    even = [MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]) for count in range(3, 12)]
+    across = axis.axis_name == "x"
+    length_px = axis.axes.bbox.width if across else axis.axes.bbox.height
+    apart = math.log(high / low) * LABEL_PX[0 if across else 1] / length_px
 
-    def labelled(locator: Any) -> int:
-        return sum(low <= tick <= high for tick in locator.tick_values(low, high))
+    def labelled(locator: Any) -> list[float]:
+        """Return the ticks that have room for their labels."""
+        kept: list[float] = []
+        for tick in locator.tick_values(low, high):
+            if low <= tick <= high and (not kept or math.log(tick / kept[-1]) >= apart):
+                kept.append(float(tick))
+        return kept
 
-    locators = [*wide, *even]
-    enough = (each for each in locators if labelled(each) >= FEWEST_TICKS)
-    axis.set_major_locator(next(enough, locators[-1]))
+    found = [labelled(each) for each in [*wide, *even]]
+    enough = (ticks for ticks in found if len(ticks) >= FEWEST_TICKS)
+    axis.set_major_locator(FixedLocator(next(enough, max(found, key=len))))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
