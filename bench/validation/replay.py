@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from bench.gate.turns import take_turns
 from bench.gate.verdict import Answer, Ruling, Seen, judge, overall
+from bench.report import figures
 from bench.report.grid import grid
 from bench.results.moderated import SessionValues
 from bench.results.stats import hodges_lehmann
@@ -204,7 +205,7 @@ def replay_table(rows: Sequence[ReplayRow]) -> str:
                 rate(count, row.gates)
                 for count in (row.slower, row.passed, row.inconclusive, row.elsewhere)
             ),
-            rate(row.holds, row.intervals),
+            rate(row.holds, row.intervals) if row.intervals else figures.MISSING,
             f"{row.seconds:.0f}",
         ]
         for row in rows

@@ -17,7 +17,7 @@ from bench.validation.bank import (
     read_bank,
     read_banks,
 )
-from bench.validation.replay import Deck, replay_gate, replay_gates
+from bench.validation.replay import Deck, replay_gate, replay_gates, replay_table
 from bench.validation.replayed_intervals import replay_intervals
 
 BANKS = Path(__file__).parents[2] / "reports" / "bank"
@@ -89,6 +89,13 @@ def test_cells_share_the_budget() -> None:
     rng = np.random.default_rng(0)
     found = replay_gate([deck] * 3, ratio=1.05, budget_s=BUDGET_S, rng=rng)
     assert found.seconds <= BUDGET_S
+
+
+def test_a_gate_without_time_for_a_second_session_has_no_interval() -> None:
+    """Ten cells in twenty seconds: each is measured once, and the table shows a dash."""
+    row = replay_gates(Deck(bank()), ratio=1.0, cells=10, budget_s=20.0, gates=3, seed=0)
+    assert (row.intervals, row.inconclusive) == (0, 3)
+    assert "| - |" in " ".join(replay_table([row]).split())
 
 
 def test_a_damaged_bank_is_one_line(tmp_path: Path) -> None:
