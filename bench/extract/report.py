@@ -94,9 +94,10 @@ class Tally:
         audio_s, processing_s = self.audio_ns / NS_PER_S, self.processing_ns / NS_PER_S
         if self.done:
             yield (
-                f"{self.done} utterances: RTF {figures.rtf(processing_s / audio_s)} "
+                f"{figures.counted(self.done, 'utterance')}: "
+                f"RTF {figures.rtf(processing_s / audio_s)} "
                 f"({processing_s:.2f} s of processing for {audio_s:.2f} s of audio), "
-                f"{figures.number(audio_s / wall_s)} x real time on {jobs} job{'s' * (jobs > 1)}"
+                f"{figures.number(audio_s / wall_s)} x real time on {figures.counted(jobs, 'job')}"
             )
         if self.skipped:
             more = self.skipped - len(self.first_skipped)

@@ -68,6 +68,11 @@ def setting(chunk_samples: int, threads: int) -> str:
     return f"{size}, {threads} thread{'s' * (threads > 1)}"
 
 
+def counted(count: int, what: str) -> str:
+    """Write a count with its noun: 1 utterance, 2 utterances."""
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
 def params(count: int | None) -> str:
     """Write a parameter count as the published tables do: 6634336 -> 6.63 M."""
     return MISSING if count is None else f"{_cut_off(count, 10**6)} M"

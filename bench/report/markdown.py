@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.report import libraries
+from bench.report import figures, libraries
 from bench.report.columns import columns
 from bench.report.findings import findings
 from bench.report.footnotes import Footnotes
@@ -96,7 +96,8 @@ def about(summary: Summary) -> list[str]:
         "RTF is processing time (front end, chunking, inference) over true audio duration; the "
         "last chunk is filled up and costs a full one. Loading is its own column. "
         "It is of this host, this hour: compare hosts by ratios.",
-        f"Audio: {len(environment.audio)} utterances, {environment.audio_s:.1f} s.",
+        f"Audio: {figures.counted(len(environment.audio), 'utterance')}, "
+        f"{environment.audio_s:.1f} s.",
         " ".join([f"Weights: {environment.weights}", *denormals(summary.cells)]),
         f"Host: {host(environment)}",
         *(machine(environment.host) if environment.host else ()),

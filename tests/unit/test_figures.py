@@ -63,3 +63,10 @@ def test_ratios_are_written_to_a_hundredth() -> None:
         "10.0×",
         "12.3×",
     ]
+
+
+def test_counts_have_their_plural() -> None:
+    """One session, two sessions, and none of them."""
+    assert [figures.counted(n, "session") for n in (0, 1, 2)] == [
+        "0 sessions", "1 session", "2 sessions",
+    ]  # fmt: skip
