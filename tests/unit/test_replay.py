@@ -145,7 +145,7 @@ def test_what_is_much_slower_is_found(deck: Deck) -> None:
 
 def test_intervals_hold_where_gates_end(deck: Deck) -> None:
     """Nine of ten at least, though a gate ends when its interval happens to be narrow."""
-    found = replay_gates(deck, ratio=1.0, cells=1, budget_s=BUDGET_S, gates=200, seed=4)
+    found = replay_gates(deck, ratio=1.0, cells=1, budget_s=BUDGET_S, gates=100, seed=4)
     assert found.holds >= 0.9 * found.intervals > 0
 
 
@@ -154,5 +154,5 @@ def test_a_runs_intervals_hold(deck: Deck, sessions: int, least: float) -> None:
     """Of identical processes, wherever nothing else is busy: a run beside others says so."""
     if deck.bank.head.neighbour:
         pytest.skip("a run on a busy machine is called contaminated")
-    found = replay_intervals(deck.bank, sessions=sessions, trials=400, seed=1)
+    found = replay_intervals(deck.bank, sessions=sessions, trials=200, seed=1)
     assert found.hold >= least * found.intervals
