@@ -7,6 +7,7 @@ import pytest
 
 from bench.gate.measure import Found, Sides, run
 from bench.gate.verdict import criteria, overall
+from bench.measure.session import Silent
 from bench.results.cells import Cell
 from bench.results.lines import SLOTS
 from bench.results.store import RunFolder
@@ -146,3 +147,21 @@ def test_memory_that_grew_is_a_regression(tmp_path: Path) -> None:
     large = Script(luck=0.002, peak_rss_bytes=2 * Script().peak_rss_bytes)
     found = gate(ScriptedMachine(quiet(new=large)), tmp_path)
     assert regressions(found) == {(model, "peak RSS") for model in MODELS}
+
+
+def test_progress_grows_to_one_however_soon_the_answer_comes(tmp_path: Path) -> None:
+    """A gate that needs a fraction of its budget is done all the same when it answers."""
+    shares: list[float] = []
+
+    class Told(Silent):
+        def advance(self, done: float) -> None:
+            shares.append(done)
+
+    machine = ScriptedMachine(quiet())
+    folder = RunFolder.create(tmp_path, overwrite=False, resume=False)
+    context = machine.context(folder, progress=Told())
+    limits = criteria(margin=0.02, max_regression=0.05)
+    run([sides("small")], context, limits, budget_s=100 * AMPLE_S)
+    assert shares == sorted(shares)
+    assert shares[-2] < 0.5
+    assert shares[-1] == 1.0
