@@ -17,6 +17,7 @@ from bench.cli.options import (
     Resample,
     SeededWeights,
     Threads,
+    model_or_default,
 )
 
 
@@ -85,7 +86,7 @@ def extract(
     raise typer.Exit(
         command.extract(
             ModelOptions(
-                model=model or ("resnet34" if seeded_weights else ""),
+                model=model_or_default(model, seeded_weights=seeded_weights),
                 seeded_weights=seeded_weights,
                 engine=engine,
                 form=form.value if form else None,

@@ -95,3 +95,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Seed = Annotated[
     int | None, typer.Option(help="Seed of the order of turns. [default: drawn, and told]")
 ]
+
+
+def model_or_default(model: str | None, *, seeded_weights: bool) -> str:
+    """Return the model that is meant, empty where none is named and none may be assumed."""
+    return model or ("resnet34" if seeded_weights else "")

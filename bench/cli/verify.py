@@ -17,6 +17,7 @@ from bench.cli.options import (
     Resample,
     SeededWeights,
     Threads,
+    model_or_default,
 )
 
 
@@ -51,7 +52,7 @@ def verify(
     raise typer.Exit(
         command.verify(
             ModelOptions(
-                model=model or ("resnet34" if seeded_weights else ""),
+                model=model_or_default(model, seeded_weights=seeded_weights),
                 seeded_weights=seeded_weights,
                 engine=engine,
                 form=form.value if form else None,

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.machine.core import kernels
-from bench.machine.peak import Gemm
+from bench.machine.peak import ceiling
 from bench.results.host import Probes
 
 #: Larger than any cache that a core has to itself.
@@ -16,19 +16,13 @@ COPIES = 4
 
 def probe() -> Probes:
     """Measure this machine's core, in about a tenth of a second; the kernels are compiled once."""
-    found = kernels()
-    if found is None:
-        return Probes(
-            copy_gb_s=_copy_gb_s(),
-            peaks={Gemm.name: round(Gemm().gflops(1), 1)},
-            ceiling=Gemm.name,
-        )
-    widest = found.widest()
+    found, held = kernels(), ceiling()
+    peaks = {kernel.name: round(found.giga_ops(kernel), 1) for kernel in found.all} if found else {}
     return Probes(
-        clock_ghz=round(found.clock_ghz(), 3),
+        clock_ghz=round(found.clock_ghz(), 3) if found else None,
         copy_gb_s=_copy_gb_s(),
-        peaks={kernel.name: round(found.giga_ops(kernel), 1) for kernel in found.all},
-        ceiling=widest.name if widest else "",
+        peaks=peaks or {held.name: round(held.gflops(1), 1)},
+        ceiling=held.name,
     )
 
 
