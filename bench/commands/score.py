@@ -9,6 +9,8 @@ from bench.base.errors import InputError
 from bench.embed import embeddings
 from bench.embed.trials import Rates, Trial, names_of, rates, read_trials
 from bench.embed.trials import score as score_trials
+from bench.extract.options import SEEDED
+from bench.extract.result import read_card
 from bench.report import figures
 from engines.protocol import FloatArray
 
@@ -72,6 +74,10 @@ def _verdict(
     trials: Sequence[Trial], paths: Sequence[Path], scores: Sequence[Sequence[float | None]]
 ) -> Iterator[str]:
     """Say EER and minDCF of each file, and how far they are from the first one's."""
+    for path in paths:
+        card = read_card(path)
+        if card is not None and card.seeded_weights:
+            yield f"{path}: {SEEDED}"
     first: Rates | None = None
     for path, values in zip(paths, scores, strict=True):
         found = rates(trials, values)

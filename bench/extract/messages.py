@@ -14,7 +14,8 @@ from engines.protocol import FloatArray, ModelArtifact
 class ExtractionSetup(Value):
     """All that decides what an embedding is; equal settings give equal embeddings.
 
-    `chunk_samples` is the length of a chunk, -1 for the whole utterance.
+    `chunk_samples` is the length of a chunk, -1 for the whole utterance. Seeded weights are known
+    to tell no speakers apart.
     """
 
     artifact: ModelArtifact
@@ -23,6 +24,7 @@ class ExtractionSetup(Value):
     chunk_samples: int
     channel: int | None = None
     resample: bool = False
+    seeded_weights: bool = False
 
     def differences(self, other: "ExtractionSetup") -> list[str]:
         """Say in which respects two settings differ; where a model file lies is none."""

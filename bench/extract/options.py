@@ -92,6 +92,7 @@ def setup_for(
         chunk_samples=cell.chunk_samples,
         channel=options.channel,
         resample=options.resample,
+        seeded_weights=not options.knows_speakers,
     )
 
 

@@ -1,12 +1,14 @@
 """The result file: a part file grows beside it line by line, and becomes it at the end.
 
 The part is text with all digits for every format, so that it is a valid beginning whenever the
-program ends, and `--resume` can go on from it.
+program ends, and `--resume` can go on from it. A card beside it says what the embeddings were
+computed with; it stays beside the result.
 """
 
 import fcntl
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,7 +20,26 @@ from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
 from bench.extract.messages import ExtractionSetup
 from bench.extract.present import Present
 
+KALDI_ENDINGS = (".ark", ".scp")
 BINARY = {".npz": embeddings.write_npz, ".ark": embeddings.write_ark, ".scp": embeddings.write_ark}
+
+
+def read_card(path: Path) -> ExtractionSetup | None:
+    """Return what a finished result was computed with, None where nothing tells.
+
+    Of Kaldi's two files, either one may have been named for the result.
+    """
+    names = [path]
+    if path.suffix.lower() in KALDI_ENDINGS:
+        names += [path.with_suffix(ending) for ending in KALDI_ENDINGS]
+    for each in names:
+        with suppress(OSError, ValidationError):
+            return ExtractionSetup.model_validate_json(_card_path(each).read_bytes())
+    return None
+
+
+def _card_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
 
 
 class ResultFile:
@@ -27,7 +48,7 @@ class ResultFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
-        self._setup_path = path.with_name(f"{path.name}.part.json")
+        self._part_card = _card_path(self.part)
         self._writer = BINARY.get(path.suffix.lower())
         self._digits = EXACT_DIGITS if self._writer else TEXT_DIGITS
         self._fd = -1
@@ -77,12 +98,13 @@ class ResultFile:
             if not resume:
                 os.ftruncate(self._fd, 0)
             elif begun:
-                self._check_setup(setup)
+                self._check_same(self.part, read_card(self.part), setup)
                 _mend(self.part, self._fd)
             elif self.path.exists():
+                self._check_same(self.path, read_card(self.path), setup)
                 for named in embeddings.read_embeddings(self.path):
                     self.append(named)
-            with replacing(self._setup_path) as file:
+            with replacing(self._part_card) as file:
                 file.write_text(setup.model_dump_json(indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.path}: cannot write here ({error.strerror})") from error
@@ -126,6 +148,7 @@ class ResultFile:
                 self.part.replace(self.path)
             else:
                 self._writer(self.path, lambda: embeddings.read_embeddings(self.part))
+            self._part_card.replace(_card_path(self.path))
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot be written ({error.strerror}); {self.part} holds what is "
@@ -136,7 +159,7 @@ class ResultFile:
 
     def _remove_part(self) -> None:
         self.part.unlink(missing_ok=True)
-        self._setup_path.unlink(missing_ok=True)
+        self._part_card.unlink(missing_ok=True)
 
     def _lock(self) -> None:
         try:
@@ -147,16 +170,15 @@ class ResultFile:
                 "--result"
             ) from None
 
-    def _check_setup(self, setup: ExtractionSetup) -> None:
+    def _check_same(
+        self, path: Path, begun: ExtractionSetup | None, setup: ExtractionSetup
+    ) -> None:
         """Refuse to mix embeddings of different models or settings in one result."""
-        try:
-            content = self._setup_path.read_text(encoding="utf-8")
-            begun = ExtractionSetup.model_validate_json(content)
-        except (OSError, ValidationError):
+        if begun is None:
             return  # nothing is known of it; the length of its embeddings is checked all the same
         if different := begun.differences(setup):
             raise InputError(
-                f"{self.part}: was begun with {'; '.join(different)}; take the same, "
+                f"{path}: was begun with {'; '.join(different)}; take the same, "
                 "or start again with --overwrite"
             )
 

@@ -60,7 +60,8 @@ def test_binary_results_hold_the_same(
         assert got.name == want.name
         np.testing.assert_allclose(got.embedding_D, want.embedding_D, rtol=1e-5)
     left = {each.name for each in tmp_path.iterdir()} - {"e.txt"}
-    assert left == ({"e.ark", "e.scp"} if ending == "ark" else {"e.npz"})
+    card = f"{result.name}.json"  # what they were computed with
+    assert left == ({"e.ark", "e.scp", card} if ending == "ark" else {"e.npz", card})
 
 
 def test_without_result_it_is_printed(

@@ -15,6 +15,7 @@ from bench.embed.scoring import eer, similarity
 
 MODEL = ("--model", "xvec")
 SEEDED = (*MODEL, "--seeded-weights")
+SAID = "seeded weights, not trained"
 SPEECH = sorted(DEFAULT_SPEECH.glob("*.flac"))
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -106,6 +107,26 @@ def test_verify_fails_with_two(
     assert message in done.stderr
     assert not done.stdout
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("ending", ["txt", "npz", "ark", "scp"])
+def test_scores_of_seeded_weights_are_said_to_tell_nothing(
+    rtfbench: Command, trials: Path, tmp_path: Path, ending: str
+) -> None:
+    """A file of embeddings keeps word of its weights, whichever of Kaldi's files is named."""
+    result = tmp_path / f"embeddings.{ending}"
+    short = SPEECH[:3]
+    asked = ("--wav", *short, *SEEDED, "--engine", "onnxruntime", "--result", result)
+    assert rtfbench("extract", *asked).returncode == 0
+    named = tmp_path / "trials"
+    named.write_text("".join(f"{a.stem} {short[0].stem}\n" for a in short))
+    done = rtfbench("score", "--trials", named, "--embeddings", result)
+    assert done.returncode == 0, done.stderr
+    assert SAID in done.stderr
+    other = tmp_path / "moved" / result.name
+    other.parent.mkdir()
+    result.rename(other)
+    assert SAID not in rtfbench("score", "--trials", named, "--embeddings", other).stderr
 
 
 def test_scores_of_two_engines_agree(
