@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.base.errors import InputError
-from bench.commands.run import progress_on_stderr
+from bench.commands.progress import progress_on_stderr
 from bench.embed import audio_input
 from bench.embed.audio_input import Source, read_source
 from bench.embed.pipeline import Pipeline

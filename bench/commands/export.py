@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.base.asking import ask
 from bench.base.child import ChildError
 from bench.base.errors import InputError
-from bench.commands.run import progress_on_stderr
+from bench.commands.progress import progress_on_stderr
 from bench.models.make_export import ExportAnswer, Exported, ExportRequest
 from bench.models.model_files import FORMATS
 from bench.report import figures

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.commands.progress import progress_on_stderr
 from bench.commands.report import append_to_step_summary, read_summary
-from bench.commands.run import progress_on_stderr
 from bench.gate import baseline as baselines
 from bench.gate import report, stored
 from bench.gate.baseline import MARGIN, Baseline

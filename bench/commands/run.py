@@ -1,18 +1,13 @@
 """`rtfbench run`."""
 
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from bench.base.errors import InputError
+from bench.commands.progress import complain, progress_on_stderr, say
 from bench.commands.report import read_summary, to_json, write_page
 from bench.embed import audio_input, trial_check
 from bench.machine import environment
@@ -37,72 +32,6 @@ SEEDED_WEIGHTS = (
 )
 FILE_WEIGHTS = "those of the model files."
 MIXED_WEIGHTS = f"{FILE_WEIGHTS[:-1]}; models of the catalog: {SEEDED_WEIGHTS}"
-
-
-class RichProgress:
-    """Progress on standard error; silent when that is no terminal, but for notes."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("starting", total=1.0)
-
-    def phase(self, text: str) -> None:
-        """Show what is being done."""
-        self._progress.update(self._task, description=text)
-
-    def step(self, text: str) -> None:
-        """Show what is being done."""
-        self.phase(text)
-
-    def note(self, text: str) -> None:
-        """Say it above the bar."""
-        _complain(text)
-
-    def advance(self, done: float) -> None:
-        """Move the bar."""
-        self._progress.update(self._task, completed=done)
-
-
-class LineProgress:
-    """Progress on standard error where that is no terminal: a line for each phase."""
-
-    def __init__(self, expected_s: float) -> None:
-        self._expected_s, self._began_s = expected_s, time.monotonic()
-        _say(f"about {expected_s:.0f} s, model files that are made for the first time apart")
-
-    def phase(self, text: str) -> None:
-        """Say what begins, with the seconds so far and those that are expected in all."""
-        _say(f"{time.monotonic() - self._began_s:.0f} s of about {self._expected_s:.0f}: {text}")
-
-    def step(self, text: str) -> None:
-        """Say nothing: there are many."""
-
-    def note(self, text: str) -> None:
-        """Say it."""
-        _complain(text)
-
-    def advance(self, done: float) -> None:
-        """Say nothing: the next phase does."""
-
-
-@contextmanager
-def progress_on_stderr(
-    expected_s: float | None = None,
-) -> Iterator[RichProgress | LineProgress]:
-    """Show a bar with the present phase until the block ends.
-
-    Args:
-        expected_s: how long it will take; with that, lines are told where there is no terminal.
-    """
-    console = Console(stderr=True)
-    if expected_s is not None and not console.is_terminal:
-        yield LineProgress(expected_s)
-        return
-    columns = (BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        yield RichProgress(bar)
 
 
 @dataclass(frozen=True)
@@ -152,9 +81,9 @@ def run(
     )
     terminal.show(measured.summary, terminal.Output())
     for line in write_page(measured.folder, measured.summary):
-        _say(line)
+        say(line)
     interrupted = measured.status == INTERRUPTED
-    _say(f"results: {measured.folder.path}" + " (interrupted; go on with --resume)" * interrupted)
+    say(f"results: {measured.folder.path}" + " (interrupted; go on with --resume)" * interrupted)
     return measured.status
 
 
@@ -173,11 +102,11 @@ def measure(
     checked = audio_input.check_audio(plan.audio, channel=plan.channel, resample=plan.resample)
     *others, last = checked.errors or ("",)
     for error in others:
-        _complain(error)
+        complain(error)
     if not checked.sources:
         raise InputError(last)
     if last:
-        _complain(last)
+        complain(last)
     if plan.trials is not None:
         trial_check.check_covered(plan.trials, [source.name for source in checked.sources])
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
@@ -231,11 +160,3 @@ def _weights(resolved: Resolved) -> str:
     if models <= files:
         return FILE_WEIGHTS
     return MIXED_WEIGHTS if models & files else SEEDED_WEIGHTS
-
-
-def _complain(text: str) -> None:
-    print(f"rtfbench: {text}", file=sys.stderr)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

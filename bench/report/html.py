@@ -10,6 +10,7 @@ from bench.report import exports, figures, libraries, markdown
 from bench.report.columns import columns
 from bench.report.finding import Finding
 from bench.report.findings import findings
+from bench.report.matrix import EXPLAINED, FASTEST, matrices
 from bench.report.palette import VARIABLES
 from bench.report.tables import counts_line, sections
 from bench.report.views import Placed
@@ -74,6 +75,9 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
         choices=_choices(placed, summary.cells),
         lines=[_line(placed, row, best=id(row) in best) for row in summary.cells],
         notes=list(dict.fromkeys(row.note for row in summary.cells if row.note)),
+        matrices=list(matrices(summary)),
+        matrix_explained=EXPLAINED,
+        fastest=FASTEST,
         pictures=[(each, inline(each)) for each in pictures],
         about=[
             *markdown.about(summary),

@@ -7,7 +7,7 @@ from bench.report.columns import columns
 from bench.report.findings import findings
 from bench.report.footnotes import Footnotes
 from bench.report.grid import escape, grid
-from bench.report.matrix import matrices
+from bench.report.matrix import EXPLAINED, FASTEST, Matrix, matrices
 from bench.report.tables import Section, counts_line, denormals, reasons, sections
 from bench.report.views import Placed, View
 from bench.results.host import Host, Probes, facts, measured
@@ -15,10 +15,6 @@ from bench.results.rows import CellSummary, Environment, Summary
 
 #: The tables of a section, one below the other.
 SECTION_VIEWS: tuple[View, ...] = ("published", "precision", "latency", "parts", "machine")
-MATRIX = (
-    "How many times as long as the fastest, with 95 % intervals; rows that cannot be told from the "
-    "fastest are the fastest too."
-)
 #: What cores do in a cycle: one or two multiply-adds of 256 or 512 bits.
 FLOP_A_CYCLE = (16, 32, 64)
 #: A peak that is further from all of them is none, or the clock is not the core's.
@@ -33,10 +29,18 @@ def render(summary: Summary) -> str:
         part for section in sections(summary) for part in _section(section, summary, footnotes)
     ]
     parts += verification(summary)
-    parts += [part for title, table in matrices(summary) for part in (f"## {title}", MATRIX, table)]
+    for matrix in matrices(summary):
+        parts += [f"## {matrix.title}", EXPLAINED, _matrix(matrix)]
     parts += _findings(summary)
     parts.append(_about(summary))
     return "\n\n".join(parts) + "\n"
+
+
+def _matrix(matrix: Matrix) -> str:
+    lines = [
+        [f"**{text}**" if text == FASTEST else text for text in line] for line in matrix.models
+    ]
+    return grid([["Model", *matrix.engines], *lines], [False, *[True] * len(matrix.engines)])
 
 
 def _findings(summary: Summary) -> list[str]:

@@ -2,20 +2,32 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from bench.report import figures
 from bench.report.compare import conditions, engine_names, paired_ratio, rows_of, side
 from bench.report.engine_findings import MANY_MODELS
-from bench.report.grid import grid
 from bench.report.lead import lead
 from bench.results.cells import Condition
 from bench.results.rows import Summary
 
-FASTEST = "**fastest**"
+EXPLAINED = (
+    "How many times as long as the fastest, with 95 % intervals; rows that cannot be told from the "
+    "fastest are the fastest too."
+)
+FASTEST = "fastest"
 
 
-def matrices(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Yield a title and a table for each setting in which many models were measured."""
+class Matrix(NamedTuple):
+    """The models of one setting: the engines' names, and a line of texts for each model."""
+
+    title: str
+    engines: list[str]
+    models: list[list[str]]
+
+
+def matrices(summary: Summary) -> Iterator[Matrix]:
+    """Yield a matrix for each setting in which many models were measured."""
 
     def setting(where: Condition) -> tuple[str, int, int]:
         return (where.protocol, where.threads, where.chunk_samples)
@@ -26,12 +38,12 @@ def matrices(summary: Summary) -> Iterator[tuple[str, str]]:
         wheres = list(found)
         if len(wheres) >= MANY_MODELS:
             title = f"Who is ahead: {protocol} protocol, {figures.setting(size, threads)}"
-            yield title, _table(summary, wheres)
+            yield _matrix(title, summary, wheres)
 
 
-def _table(summary: Summary, wheres: Sequence[Condition]) -> str:
+def _matrix(title: str, summary: Summary, wheres: Sequence[Condition]) -> Matrix:
     named = engine_names([row for where in wheres for row in rows_of(summary, where)])
-    lines = [["Model", *named.values()]]
+    lines = []
     for where in wheres:
         rows = {side(row): row for row in rows_of(summary, where)}
         if not rows:
@@ -50,4 +62,4 @@ def _table(summary: Summary, wheres: Sequence[Condition]) -> str:
                 found = paired_ratio(summary, where, each, best)
                 texts.append(figures.ratio(found.ratio, found.ci95) if found else figures.MISSING)
         lines.append([next(iter(rows.values())).title, *texts])
-    return grid(lines, [False, *[True] * len(named)])
+    return Matrix(title, list(named.values()), lines)

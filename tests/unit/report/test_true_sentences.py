@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from bench.report import plots
+from bench.report import html, plots
 from bench.report.compare import EngineForm, paired_ratio, rows_of
 from bench.report.findings import findings
 from bench.report.lead import lead, listed
@@ -207,15 +207,27 @@ def test_many_models_are_one_matrix_and_one_sentence() -> None:
         engine = [each.text for each in findings(result) if each.kind == "engine"]
         assert len(engine) <= len({(c.protocol, c.threads) for c in result.cells})
         told += len(engine)
-        for title, table in matrices(result):
+        for title, engines, models in matrices(result):
             protocol: Protocol = "published" if "published" in title else "steady"
             size = int(re.findall(r"(\d+) samples", title)[0])
-            for line in table.splitlines()[2:]:
-                model, *texts = [each.strip() for each in line.strip("|").split("|")]
+            for model, *texts in models:
+                assert len(texts) == len(engines)
                 where = Condition(
                     model=model, threads=1, chunk_samples=size, protocol=protocol
                 )  # fmt: skip
                 found = lead(result, where)
                 expected = len(found.group) if found and found.behind else 0
-                assert texts.count("**fastest**") == expected
+                assert texts.count("fastest") == expected
     assert told
+
+
+def test_the_page_shows_the_matrix() -> None:
+    """Each model of a matrix is a line of the page's, with the fastest marked."""
+    result = next(r for r in map(made, range(300)) if len({c.model for c in r.cells}) == 5)
+    page = html.render(result, [])
+    found = list(matrices(result))
+    assert found
+    for matrix in found:
+        assert f">{matrix.title}</h2>" in page
+    named = sum(line.count("fastest") for matrix in found for line in matrix.models)
+    assert page.count('<td class="numeric fastest">fastest</td>') == named
