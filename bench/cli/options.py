@@ -16,12 +16,16 @@ class Form(StrEnum):
 
 # What computes.
 ModelName = Annotated[
-    str, typer.Option(help="Model name (`rtfbench models`), or an .onnx or .mnn file.")
+    str,
+    typer.Option(
+        help="Model name (`rtfbench models`), an .onnx or .mnn file, or an experiment's folder."
+    ),
 ]
 ModelFile = Annotated[
     str | None,
     typer.Option(
-        help="An .onnx or .mnn file; with --seeded-weights a model name (`rtfbench models`)."
+        help="An .onnx or .mnn file, or the folder of an experiment (config.yaml and its "
+        "checkpoint); with --seeded-weights a model name (`rtfbench models`)."
     ),
 ]
 SeededWeights = Annotated[
@@ -36,7 +40,7 @@ EngineName = Annotated[
     str | None,
     typer.Option(
         help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
-        "[default: mnn; onnxruntime for an .onnx file]"
+        "[default: mnn; onnxruntime for an .onnx file or an experiment]"
     ),
 ]
 MnnHome = Annotated[

@@ -71,6 +71,7 @@ def run(
             sizes=any("chunk_samples" in axes.model_fields_set for axes in plan.sweeps),
             forms=any(axes.forms for axes in plan.sweeps),
         ),
+        phase=say,
     )
     measured = measure(
         plan,

@@ -14,6 +14,7 @@ from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
 from bench.models import homes
 from bench.models.model_files import is_path
+from bench.models.model_folders import CONFIG
 from bench.models.names import default_form
 from bench.models.resolve import Asked, Resolved, resolve
 from bench.models.workload import prepare
@@ -25,9 +26,9 @@ from frontends.chunking import ChunkPolicy
 #: What every result of seeded weights is said to be.
 SEEDED = "seeded weights, not trained: the embeddings tell no speakers apart"
 NO_WEIGHTS = (
-    "--model {model}: name a model file, .onnx or .mnn (`rtfbench export` makes one of a "
-    "checkpoint); the catalog's models have seeded weights, which know no speakers, and need "
-    "--seeded-weights"
+    "--model {model}: name a model file, .onnx or .mnn, or the folder of an experiment "
+    "({config} and its checkpoint); the catalog's models have seeded weights, which know no "
+    "speakers, and need --seeded-weights"
 )
 
 
@@ -70,12 +71,12 @@ def setup_for(
         InputError: it cannot be had; the message names the option.
     """
     if not (options.knows_speakers or options.seeded_weights):
-        raise InputError(NO_WEIGHTS.format(model=options.model or "none"))
+        raise InputError(NO_WEIGHTS.format(model=options.model or "none", config=CONFIG))
     cores = len(usable_cores())
     if options.threads > cores:
         raise InputError(f"--threads {options.threads}: this process may use {cores} cores")
     (prepared,) = prepare(
-        _resolve(options), (), cores=cores, logs=cache_folder() / "logs", phase=phase
+        _resolve(options, phase), (), cores=cores, logs=cache_folder() / "logs", phase=phase
     )
     cell, artifact = prepared.cell, prepared.artifact
     if prepared.refusal is not None or artifact is None:
@@ -96,7 +97,7 @@ def setup_for(
     )
 
 
-def _resolve(options: ModelOptions) -> Resolved:
+def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     """Return the one cell that the options describe.
 
     Raises:
@@ -120,7 +121,7 @@ def _resolve(options: ModelOptions) -> Resolved:
         protocol="steady",
     )
     asked = Asked(sizes=options.chunk_samples is not None, forms=options.form is not None)
-    return resolve([cell], folders=folders, asked=asked)
+    return resolve([cell], folders=folders, asked=asked, phase=phase)
 
 
 @contextmanager
@@ -147,4 +148,4 @@ def workers(
 
 
 def _default_engine(model: str) -> str:
-    return "onnxruntime" if Path(model).suffix == ".onnx" else "mnn"
+    return "mnn" if Path(model).suffix == ".mnn" or not is_path(model) else "onnxruntime"

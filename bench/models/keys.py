@@ -28,6 +28,17 @@ EXPORT = (
     "bench/zoo/seeded.py",
 )
 EXPORT_PACKAGES = ("numpy", "torch", "onnx", "onnxscript")
+#: From an experiment's files to an exported one.
+EXPERIMENT = (
+    "bench/models/make_export.py",
+    "bench/zoo/__init__.py",
+    "bench/zoo/checkpoint.py",
+    "bench/zoo/experiment.py",
+    "bench/zoo/export.py",
+    "bench/zoo/layers.py",
+    "bench/zoo/pooling.py",
+    "bench/zoo/repvgg.py",
+)
 #: From a user's file to one in another form; whoever makes another format has a key of its own.
 CONVERSION = (
     "bench/models/file_maker.py",
@@ -54,6 +65,17 @@ def catalog_files(model: str) -> str:
 def catalog_reference(model: str) -> str:
     """Return the key of what a model of the catalog embeds, the recordings apart."""
     return fingerprint(REFERENCE, (), catalog_files(model))
+
+
+def experiment(*digests: str) -> str:
+    """Return the key of the file that an experiment is exported to.
+
+    Args:
+        digests: of its files' content.
+    """
+    families = sorted({catalog.get(name).family.partition(":")[0] for name in catalog.names()})
+    sources = (family.replace(".", "/") + ".py" for family in families)
+    return fingerprint((*EXPERIMENT, *sources), EXPORT_PACKAGES, *digests)
 
 
 def file_conversions(*names: str) -> str:

@@ -13,6 +13,7 @@ from bench.base.cache import sha256_of
 from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.base.values import Value
+from bench.zoo import catalog
 from engines.protocol import ONNX, PUBLISHED_NUM_FRAMES, Form, Format
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
@@ -73,8 +74,11 @@ class ModelFileAnswer(Value):
 
 
 def is_path(model: str) -> bool:
-    """Say whether a model is named by a file and not by the catalog."""
-    return Path(model).suffix in FORMATS or os.sep in model or Path(model).is_file()
+    """Say whether a model is named by a file or folder, and not by the catalog."""
+    path = Path(model)
+    if path.suffix in FORMATS or os.sep in model or path.is_file():
+        return True
+    return bool(model) and path.is_dir() and model not in catalog.names()
 
 
 def describe_model_file(request: FileRequest) -> ModelFile:

@@ -1,11 +1,12 @@
 """From the names that a user gave to cells that can be prepared: the one way, for every command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.models import homes, names, user_models
+from bench.models import homes, model_folders, names, user_models
 from bench.models.homes import Homes
+from bench.models.model_files import is_path
 from bench.models.user_models import UserModel
 from bench.plan.engine_spec import parse_engine
 from bench.results.cells import Cell
@@ -35,7 +36,11 @@ class Asked:
 
 
 def resolve(
-    cells: Sequence[Cell], *, folders: Homes | None = None, asked: Asked | None = None
+    cells: Sequence[Cell],
+    *,
+    folders: Homes | None = None,
+    asked: Asked | None = None,
+    phase: Callable[[str], None] = lambda _: None,
 ) -> Resolved:
     """Place libraries, check names, load model files, and fit the cells to them.
 
@@ -43,6 +48,7 @@ def resolve(
         cells: as they were asked for.
         folders: of the user's own libraries, by engine; None takes those of the environment.
         asked: what else was.
+        phase: is told what takes a while.
 
     Raises:
         InputError: one line that names what cannot be used, and the cure.
@@ -50,7 +56,7 @@ def resolve(
     asked = asked or Asked()
     if folders is None:
         folders = homes.named(cell.engine_label for cell in cells)
-    placed = place_libraries(cells, folders)
+    placed = place_libraries(_in_folders(cells, phase), folders)
     models = list(dict.fromkeys(cell.model for cell in placed))
     engines = list(dict.fromkeys(cell.engine_label for cell in placed))
     names.check_names(models, engines)
@@ -63,6 +69,13 @@ def resolve(
     homes.check_homes(engines)
     fitting = user_models.fit(placed, users, sizes_given=asked.sizes, forms_given=asked.forms)
     return Resolved(fitting, users)
+
+
+def _in_folders(cells: Sequence[Cell], phase: Callable[[str], None]) -> list[Cell]:
+    """Write the model files into the cells whose models are folders."""
+    named = {cell.model for cell in cells if is_path(cell.model) and Path(cell.model).is_dir()}
+    files = {each: str(model_folders.file_in(Path(each), phase=phase)) for each in named}
+    return [cell.model_copy(update={"model": files.get(cell.model, cell.model)}) for cell in cells]
 
 
 def place_libraries(cells: Sequence[Cell], folders: Homes) -> list[Cell]:

@@ -3,6 +3,7 @@
 Loading torch and its exporter takes longer than most exports, so all but a few share one process.
 """
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ import torch
 
 from bench import zoo
 from bench.commands import export
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.models import model_folders
 from bench.models.make_export import ExportAnswer, ExportRequest, export_here
 from bench.zoo.checkpoint import load_weights
 from bench.zoo.seeded import seed_weights, speech_like_features
@@ -45,7 +48,8 @@ def exported(rtfbench: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     def ask(_module: str, request: ExportRequest, *_: object, **__: object) -> ExportAnswer:
         return export_here(request)
 
-    monkeypatch.setattr(export, "ask", ask)
+    for module in (export, model_folders):
+        monkeypatch.setattr(module, "ask", ask)
     return rtfbench
 
 
@@ -348,3 +352,46 @@ def test_bad_requests_are_one_line(exported: Command, arguments: list[str], mess
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_experiments_folder_is_a_model(
+    exported: Command,
+    trained: torch.nn.Module,
+    experiment: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """It is exported once; what is wrong with a folder is one line, with the cure."""
+    speech = sorted(DEFAULT_SPEECH.glob("*.flac"))[0]
+    asked = ("extract", "--wav", speech, "--model", experiment, "--samples-per-chunk", 16000)
+    refused = exported(*asked)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "avg_model.pt" in refused.stderr
+    (experiment / "models").mkdir()
+    torch.save({"model": trained.state_dict()}, experiment / "models" / "avg_model.pt")
+    named = export_of_checkpoint(
+        exported, experiment, tmp_path_factory.mktemp("made") / "made.onnx"
+    )
+    want = exported(*asked[:4], named, *asked[5:]).stdout
+    for _ in range(2):
+        done = exported(*asked)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == want
+    (experiment / "config.yaml").unlink()
+    assert exported(*asked).returncode == 2
+    for name in ("a.onnx", "b.onnx"):
+        shutil.copy(named, experiment / name)
+    several = exported(*asked)
+    assert several.returncode == 2
+    assert "name one of: a.onnx, b.onnx" in several.stderr
+    (experiment / "b.onnx").unlink()
+    assert exported(*asked).stdout == want
+
+
+def export_of_checkpoint(command: Command, folder: Path, path: Path) -> Path:
+    """Export an experiment by hand."""
+    done = command(
+        *("export", "--config", folder / "config.yaml"),
+        *("--checkpoint", folder / "models" / "avg_model.pt", "--format", "onnx", "-o", path),
+    )
+    assert done.returncode == 0, done.stderr
+    return path
