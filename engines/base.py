@@ -7,6 +7,7 @@ same defaults from `completed`, `counted_ns` and `reported`.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from engines.protocol import (
     MEGA_MACS,
@@ -33,6 +34,8 @@ class EngineBase(ABC):
     format: Format = ONNX
     default_form: Form = "dynamic"
     choices: Mapping[str, tuple[str, ...]] = {}
+    #: Whether files of the format are made from ONNX, by `convert`; else from torch, by `export`.
+    from_onnx: bool = True
     #: The package whose versions `NAME@VERSION` pins, None where no single one is the runtime.
     distribution: str | None = None
     #: How a user asks for a library of their own; such an engine has the setting `HOME`, and `on`.
@@ -73,6 +76,22 @@ class EngineBase(ABC):
             f"{self.name} does not say how a .{self.format} file is made (EngineBase.convert)"
         )
 
+    def export(self, model: Any, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
+        """Write a file of a format that is not made from ONNX.
+
+        Args:
+            model: a torch module in eval mode, [B, T, feat_dim] -> [B, D].
+            path: what to write; whoever calls moves it to its place when it is whole.
+            feat_dim: M.
+            num_frames: fixes T, and B to 1; None leaves both open.
+
+        Raises:
+            ConversionError: it could not be written.
+        """
+        raise ConversionError(
+            f"{self.name} does not say how a .{self.format} file is made (EngineBase.export)"
+        )
+
 
 class SessionBase(ABC):
     """A session that counts nothing; see `engines.protocol.Session`."""
@@ -102,7 +121,8 @@ class SessionBase(ABC):
 #: What `completed` takes from an engine where it is there.
 MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
-    *("distribution", "library", "first_run", "fewer_operations", "on", "convert"),
+    *("distribution", "library", "first_run", "fewer_operations", "on"),
+    *("from_onnx", "convert", "export"),
 )
 
 

@@ -12,7 +12,10 @@ import psutil
 from bench.machine import host
 from bench.results.rows import Environment
 
-PACKAGES = ("numpy", "onnxruntime", "MNN", "torch", "onnx", "onnxscript", "soundfile")
+PACKAGES = (
+    *("numpy", "onnxruntime", "MNN", "openvino", "ncnn", "torch"),
+    *("onnx", "onnxscript", "pnnx", "nncf", "soundfile"),
+)
 
 
 def usable_cores() -> list[int]:

@@ -7,13 +7,13 @@ from typing import Any
 from bench.base.cache import sha256_of
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
-from bench.models import artifacts, keys
+from bench.models import artifacts, conversion, keys
 from bench.models.artifacts import ArtifactRequest
-from bench.models.conversion import convert
+from bench.models.conversion import convert, is_from_onnx
 from bench.zoo import catalog, counter, export
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.seeded import denormal_share, seeded_model
-from engines.protocol import ONNX, PUBLISHED_NUM_FRAMES, ModelArtifact, Session
+from engines.protocol import ONNX, PUBLISHED_NUM_FRAMES, Format, ModelArtifact, Session
 from frontends.audio import read_audio
 from frontends.chunking import natural_chunk_samples
 
@@ -53,12 +53,9 @@ class CatalogMaker:
             ConversionError: it cannot be converted.
         """
         frames = request.chunk_frames if request.form == "static" else None
-        onnx_path = self.folder / f"{frames or 'dynamic'}.onnx"
-        if not onnx_path.is_file():
-            export.to_onnx(self._model, onnx_path, feat_dim=self._card.feat_dim, num_frames=frames)
         path = self.folder / request.file_name
-        if request.format != ONNX and not path.is_file():
-            convert(onnx_path, path, request.format, static=request.form == "static")
+        if not path.is_file():
+            self._write(path, request.format, frames)
         counted_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
         counts = counter.count(self._model, counted_frames)
         return ModelArtifact(
@@ -75,6 +72,19 @@ class CatalogMaker:
             macs=counts.macs if request.chunk_frames else None,
             denormal_share=self.denormals_on_speech(counted_frames),
         )
+
+    def _write(self, path: Path, format: Format, frames: int | None) -> None:
+        """Write a file, through one in ONNX where its format is made from that."""
+        if not is_from_onnx(format):
+            conversion.export(
+                self._model, path, format, feat_dim=self._card.feat_dim, num_frames=frames
+            )
+            return
+        onnx_path = self.folder / f"{frames or 'dynamic'}.onnx"
+        if not onnx_path.is_file():
+            export.to_onnx(self._model, onnx_path, feat_dim=self._card.feat_dim, num_frames=frames)
+        if format != ONNX:
+            convert(onnx_path, path, format, static=frames is not None)
 
     def open_reference(self) -> Session:
         """Open the model in torch."""

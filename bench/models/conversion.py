@@ -2,10 +2,40 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench.base.cache import fingerprint, replacing, sha256_of
 from engines import registry
 from engines.protocol import ONNX, ConversionError, Format
+
+
+def is_from_onnx(format: Format) -> bool:
+    """Say whether files of a format are made from ONNX; the others are made from torch.
+
+    Raises:
+        EngineError: as `registry.maker_of`.
+    """
+    return format == ONNX or registry.get(registry.maker_of(format)).from_onnx
+
+
+def export(
+    model: Any, path: Path, format: Format, *, feat_dim: int, num_frames: int | None
+) -> None:
+    """Write a torch module in a format that is not made from ONNX.
+
+    Args:
+        model: in eval mode, [B, T, feat_dim] -> [B, D].
+        path: where the result appears, as a whole or not at all.
+        format: which format.
+        feat_dim: M.
+        num_frames: fixes T, and B to 1; None leaves both open.
+
+    Raises:
+        ConversionError: nothing was written.
+    """
+    with replacing(path.resolve()) as part:
+        engine = registry.get(registry.maker_of(format))
+        engine.export(model, part, feat_dim=feat_dim, num_frames=num_frames)
 
 
 def convert(onnx_path: Path, path: Path, format: Format, *, static: bool) -> None:

@@ -60,6 +60,11 @@ class UserModel(Value):
     def refusal(self, engine: str, form: Form) -> str:
         """Say why there is no file for an engine, empty if there is one."""
         wanted, path = registry.get(engine).format, self.file.path
+        if not registry.get(engine).from_onnx:
+            return (
+                f"{engine} runs .{wanted} files, which are made from models of the catalog and not "
+                f"from {path.name}"
+            )
         if self.file.format != wanted and self.file.format != ONNX:
             return (
                 f"{engine} reads {wanted} models, and an {self.file.format} file cannot be "

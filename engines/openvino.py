@@ -1,0 +1,147 @@
+"""OpenVINO on the CPU.
+
+Importing the package reports to a server through `openvino_telemetry` wherever that is installed,
+and it is installed with it. It is kept from being imported here.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engines.base import EngineBase, SessionBase
+from engines.protocol import (
+    Availability,
+    EngineError,
+    FloatArray,
+    ModelArtifact,
+    SessionOptions,
+    SettingMismatchError,
+    check_features,
+    chosen,
+)
+
+TELEMETRY = "openvino_telemetry"
+DEVICE = "CPU"
+#: By name: on processors that have bfloat16, the runtime would take that by itself.
+PRECISION = "f32"
+HINT = "LATENCY"
+
+
+def load() -> Any:
+    """Import openvino without its telemetry.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    # None keeps a package from being imported; openvino then takes a stand-in that sends nothing.
+    sys.modules.setdefault(TELEMETRY, None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+class OpenVinoEngine(EngineBase):
+    """OpenVINO's CPU plug-in in float32: one stream, the latency hint, an explicit thread count.
+
+    Settings: `pinning` of the threads to cores.
+    """
+
+    name = "openvino"
+    distribution = "openvino"
+    choices: Mapping[str, tuple[str, ...]] = {"pinning": ("off", "on")}
+
+    def probe(self) -> Availability:
+        """Import openvino and look for its CPU plug-in."""
+        try:
+            openvino = load()
+        except ImportError as error:
+            return Availability(
+                False, reason=f"{error}; install it with: pip install 'rtfbench[openvino]'"
+            )
+        if DEVICE not in openvino.Core().available_devices:
+            return Availability(False, reason=f"this build of openvino has no {DEVICE} plug-in")
+        version, _, build = openvino.get_version().partition("-")
+        return Availability(True, version=version, build=build)
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":
+        """Compile the model."""
+        return OpenVinoSession(artifact, options.threads, chosen(self, options))
+
+
+class OpenVinoSession(SessionBase):
+    """One compiled model with one request."""
+
+    def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
+        openvino = load()
+        wanted = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": HINT,
+            "INFERENCE_PRECISION_HINT": PRECISION,
+            "ENABLE_CPU_PINNING": settings["pinning"] == "on",
+        }
+        try:
+            compiled = openvino.Core().compile_model(str(artifact.path), DEVICE, wanted)
+            self._input: Any = _port(compiled.inputs, artifact.input_name)
+            self._output: Any = _port(compiled.outputs, artifact.output_name)
+        except Exception as error:  # the binding's exceptions share no public base class
+            raise EngineError(
+                f"{artifact.path}: openvino cannot load this model: {_last_line(error)}"
+            ) from error
+        self._artifact = artifact
+        self._request: Any = compiled.create_infer_request()
+        self._effective = _read_back(compiled)
+        _compare(self._effective, {"threads": threads, "streams": 1, "precision": PRECISION})
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """Settings as the compiled model reports them."""
+        return self._effective
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Compute embeddings [B, D]."""
+        if self._request is None:
+            raise EngineError(f"{self._artifact.name}: the session is closed")
+        check_features(self._artifact, features_BTM)
+        try:
+            found = self._request.infer({self._input: features_BTM}, share_inputs=True)
+        except Exception as error:  # as above
+            raise EngineError(f"openvino failed: {_last_line(error)}") from error
+        return np.array(found[self._output], np.float32)
+
+    def close(self) -> None:
+        """Drop the request and the model with it."""
+        self._request = self._input = self._output = None
+
+
+def _port(ports: list[Any], name: str | None) -> Any:
+    """Return the port of a name, the first without one."""
+    if name is None:
+        return ports[0]
+    return next(port for port in ports if name in port.names)
+
+
+def _read_back(compiled: Any) -> dict[str, str | int | float]:
+    """Return the settings that a compiled model says it has."""
+    precision = compiled.get_property("INFERENCE_PRECISION_HINT")
+    return {
+        "threads": int(compiled.get_property("INFERENCE_NUM_THREADS")),
+        "streams": int(compiled.get_property("NUM_STREAMS")),
+        "precision": precision if isinstance(precision, str) else precision.get_type_name(),
+        "hint": str(compiled.get_property("PERFORMANCE_HINT")).rpartition(".")[2],
+        "pinning": "on" if compiled.get_property("ENABLE_CPU_PINNING") else "off",
+    }
+
+
+def _compare(got: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    for name, value in wanted.items():
+        if got[name] != value:
+            raise SettingMismatchError(f"openvino: asked for {name}={value}, got {got[name]}")
+
+
+def _last_line(error: Exception) -> str:
+    """Return the line of a message that says what was wrong: the first ones name source files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
