@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
+PRECISION_OUT ?= runs/precision
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench bench-zoo validate validate-gate validate-whole-gates gate test test-deep lint type clean
+.PHONY: help install bench bench-zoo bench-precision validate validate-gate validate-whole-gates gate test test-deep lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +27,10 @@ bench: $(STAMP) ## measure the published table and RTF by chunk size into OUT (d
 # Status 1 says that a row is not ok: MNN's static CAM++ is wrong, and the table shows it.
 bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (default runs/zoo); goes on where it was stopped
 	$(BIN)/rtfbench run zoo --out $(ZOO_OUT) --resume || [ $$? -eq 1 ]
+
+# Status 1 says that a row loses more than is allowed, or that an engine lacks a model.
+bench-precision: $(STAMP) ## measure engines in float32, bf16 and int8, with their loss of EER, into PRECISION_OUT (default runs/precision); goes on where it was stopped
+	$(BIN)/rtfbench run precision --out $(PRECISION_OUT) --resume || [ $$? -eq 1 ]
 
 validate: $(STAMP) ## test the intervals on simulated machines and on this one (20 minutes), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation intervals --out reports

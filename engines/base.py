@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.protocol import (
+    FLOAT32,
     MEGA_MACS,
     ONNX,
     Availability,
@@ -20,6 +21,7 @@ from engines.protocol import (
     Format,
     Library,
     ModelArtifact,
+    Precision,
     Session,
     SessionOptions,
     Support,
@@ -36,8 +38,12 @@ class EngineBase(ABC):
     choices: Mapping[str, tuple[str, ...]] = {}
     #: Whether files of the format are made from ONNX, by `convert`; else from torch, by `export`.
     from_onnx: bool = True
+    #: What sessions compute in, each with the precision of the file that it is computed from.
+    precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32}
     #: The package whose versions `NAME@VERSION` pins, None where no single one is the runtime.
     distribution: str | None = None
+    #: Further packages whose versions matter to the files that `quantize` writes.
+    quantizers: tuple[str, ...] = ()
     #: How a user asks for a library of their own; such an engine has the setting `HOME`, and `on`.
     library: Library | None = None
     #: What a dynamic model's first run prepares, for a sentence; empty where nobody says.
@@ -50,8 +56,9 @@ class EngineBase(ABC):
         """As in the protocol."""
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
-        """Take models of the engine's format in either form."""
-        return check_model(self, artifact, options)
+        """Take models of the engine's format and precisions in either form."""
+        computes = check_precision(self, artifact, options)
+        return check_model(self, artifact, options) if computes.ok else computes
 
     @abstractmethod
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
@@ -92,6 +99,56 @@ class EngineBase(ABC):
             f"{self.name} does not say how a .{self.format} file is made (EngineBase.export)"
         )
 
+    def quantize(
+        self,
+        onnx_path: Path,
+        path: Path,
+        precision: Precision,
+        *,
+        static: bool,
+        calibration_NTM: FloatArray,
+    ) -> str:
+        """Write a file of another precision than float32.
+
+        Args:
+            onnx_path: the model as ONNX in float32; for `static`, with fixed input shapes.
+            path: what to write; whoever calls moves it to its place when it is whole.
+            precision: one that `precisions` names for a file.
+            static: whether the result is for a static model.
+            calibration_NTM: features of speech, float32 [N, T, M], to find ranges of values with.
+
+        Returns:
+            The recipe, for a reader of the results.
+
+        Raises:
+            ConversionError: it could not be written.
+        """
+        raise ConversionError(f"{self.name} does not say how a file in {precision} is made")
+
+
+def check_precision(
+    engine: EngineBase, artifact: ModelArtifact, options: SessionOptions
+) -> Support:
+    """Say whether an engine computes in a precision, from such a file."""
+    refused = refuse_precision(engine, options.precision)
+    if refused:
+        return Support(False, refused)
+    needed = engine.precisions[options.precision]
+    if artifact.precision != needed:
+        return Support(
+            False,
+            f"{engine.name} computes {options.precision} from a file in {needed}, not in "
+            f"{artifact.precision}",
+        )
+    return Support(True)
+
+
+def refuse_precision(engine: EngineBase, precision: Precision) -> str:
+    """Say that an engine does not compute in a precision, nothing where it does."""
+    if precision in engine.precisions:
+        return ""
+    return f"{engine.name} does not compute in {precision}; it has: {', '.join(engine.precisions)}"
+
 
 class SessionBase(ABC):
     """A session that counts nothing; see `engines.protocol.Session`."""
@@ -103,6 +160,13 @@ class SessionBase(ABC):
     def mega_macs(self) -> float | None:
         """Millions of multiply-accumulates of the last shape, as the runtime itself counts."""
         return None
+
+    def operators(self) -> Mapping[str, int]:
+        """Count what computes, after the runtime's own optimisations, by what it computes in.
+
+        Asked for once, outside of the clock. Nothing where the runtime does not tell.
+        """
+        return {}
 
     @property
     @abstractmethod
@@ -122,7 +186,7 @@ class SessionBase(ABC):
 MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
-    *("from_onnx", "convert", "export"),
+    *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers"),
 )
 
 
@@ -160,3 +224,9 @@ def reported(session: Session) -> dict[str, str | int | float]:
     mega_macs: float | None = getattr(session, "mega_macs", None)
     counted = {} if mega_macs is None else {MEGA_MACS: round(mega_macs, 3)}
     return {**session.effective, **counted}
+
+
+def computed_in(session: Session) -> dict[str, int]:
+    """Return a session's `operators`, nothing where it has none."""
+    tell = getattr(session, "operators", None)
+    return {} if tell is None else dict(tell())

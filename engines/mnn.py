@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from engines import mnn_convert
+from engines import mnn_convert, mnn_quantize
 from engines.base import EngineBase, SessionBase
 from engines.native import library
 from engines.native.engine import NativeMnnEngine
 from engines.protocol import (
+    FLOAT32,
     HOME,
     Availability,
     Engine,
@@ -26,6 +27,7 @@ from engines.protocol import (
     Format,
     Library,
     ModelArtifact,
+    Precision,
     Session,
     SessionOptions,
     SettingMismatchError,
@@ -37,6 +39,7 @@ from engines.protocol import (
 MEMORY_MB, MEGA_OPERATIONS, BACKENDS = 0, 1, 2
 CPU_BACKEND = 13  # MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension
 CPU_BACKENDS = (0, CPU_BACKEND)
+MULTIPLYING = ("Convolution", "ConvolutionDepthwise", "MatMul", "BatchMatMul", "Deconvolution")
 #: Asks for the wheel's library where another one is named.
 WHEEL = "wheel"
 #: The same choices for every engine on this library.
@@ -51,10 +54,30 @@ class MnnFileEngine(EngineBase):
     choices: Mapping[str, tuple[str, ...]] = CHOICES
     first_run = "weight preparation"
     fewer_operations = "Winograd convolutions"
+    precisions: Mapping[Precision, Precision] = {
+        FLOAT32: FLOAT32,
+        "fp16-weights": "fp16-weights",
+        "int8-weights": "int8-weights",
+        "int8": "int8",
+    }
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Use the wheel's converter."""
         mnn_convert.to_mnn(onnx_path, path, static=static)
+
+    def quantize(
+        self,
+        onnx_path: Path,
+        path: Path,
+        precision: Precision,
+        *,
+        static: bool,
+        calibration_NTM: FloatArray,
+    ) -> str:
+        """Use the wheel's converter for weights, its quantiser for all the rest."""
+        if precision != "int8":
+            return mnn_quantize.to_fewer_bits(onnx_path, path, precision, static=static)
+        return mnn_quantize.to_int8(onnx_path, path, calibration_NTM, static=static)
 
 
 class MnnEngine(MnnFileEngine):
@@ -166,6 +189,19 @@ class MnnSession(SessionBase):
     def mega_macs(self) -> float | None:
         """What MNN counts; nothing once the session is closed."""
         return None if self._interpreter is None else self._info(MEGA_OPERATIONS)
+
+    def operators(self) -> Mapping[str, int]:
+        """Count convolutions and products as a run's callbacks name them; a shape must be set."""
+        counts = {"int8": 0, "float32": 0}
+
+        def count(_tensors: Any, info: Any) -> bool:
+            name, _, computes = str(info.getType()).partition(" ")
+            if name in MULTIPLYING:
+                counts["int8" if "INT8" in computes else "float32"] += 1
+            return True
+
+        self._interpreter.runSessionWithCallBackInfo(self._session, lambda *_: True, count)
+        return {kind: number for kind, number in counts.items() if number}
 
     def _info(self, code: int) -> float:
         return float(self._interpreter.getSessionInfo(self._session, code))

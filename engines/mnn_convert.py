@@ -8,6 +8,7 @@ python -m engines.mnn_convert ONNX MNN [OPTION...]
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,13 +18,21 @@ from engines.protocol import ConversionError
 LIMIT_S = 600.0
 
 
-def to_mnn(onnx_path: Path, mnn_path: Path, *, static: bool, limit_s: float = LIMIT_S) -> None:
+def to_mnn(
+    onnx_path: Path,
+    mnn_path: Path,
+    *,
+    static: bool,
+    more: Sequence[str] = (),
+    limit_s: float = LIMIT_S,
+) -> None:
     """Convert a model.
 
     Args:
         onnx_path: the model; for `static`, one with fixed input shapes.
         mnn_path: where the result appears, as a whole or not at all.
         static: store all shapes, as the minimal library needs.
+        more: further options of the converter.
         limit_s: how long the converter may take.
 
     Raises:
@@ -37,7 +46,8 @@ def to_mnn(onnx_path: Path, mnn_path: Path, *, static: bool, limit_s: float = LI
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "engines.mnn_convert", *files]
-                + ["--saveStaticModel"] * static,
+                + ["--saveStaticModel"] * static
+                + list(more),
                 capture_output=True,
                 text=True,
                 errors="replace",

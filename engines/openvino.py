@@ -5,17 +5,22 @@ and it is installed with it. It is kept from being imported here.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engines import openvino_quantize
 from engines.base import EngineBase, SessionBase
 from engines.protocol import (
+    FLOAT32,
     Availability,
     EngineError,
     FloatArray,
     ModelArtifact,
+    Precision,
     SessionOptions,
     SettingMismatchError,
     check_features,
@@ -24,8 +29,12 @@ from engines.protocol import (
 
 TELEMETRY = "openvino_telemetry"
 DEVICE = "CPU"
-#: By name: on processors that have bfloat16, the runtime would take that by itself.
-PRECISION = "f32"
+#: By name: on processors that have bfloat16, the runtime would take that by itself. What a file in
+#: int8 leaves in float is float32. Asked for half precision, the runtime takes bf16 in its place.
+HINTS: Mapping[Precision, str] = {FLOAT32: "f32", "bf16": "bf16", "int8": "f32"}
+#: What it calls a layer's type -> what that is here.
+TYPES = {"f32": "float32", "bf16": "bf16", "f16": "fp16", "u8": "int8", "i8": "int8"}
+MULTIPLYING = ("Convolution", "FullyConnected", "MatMul", "GroupConvolution")
 HINT = "LATENCY"
 
 
@@ -51,6 +60,8 @@ class OpenVinoEngine(EngineBase):
     name = "openvino"
     distribution = "openvino"
     choices: Mapping[str, tuple[str, ...]] = {"pinning": ("off", "on")}
+    precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "bf16": FLOAT32, "int8": "int8"}
+    quantizers = ("nncf",)
 
     def probe(self) -> Availability:
         """Import openvino and look for its CPU plug-in."""
@@ -65,21 +76,36 @@ class OpenVinoEngine(EngineBase):
         version, _, build = openvino.get_version().partition("-")
         return Availability(True, version=version, build=build)
 
+    def quantize(
+        self,
+        onnx_path: Path,
+        path: Path,
+        precision: Precision,
+        *,
+        static: bool,
+        calibration_NTM: FloatArray,
+    ) -> str:
+        """Use nncf."""
+        return openvino_quantize.to_int8(onnx_path, path, calibration_NTM)
+
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":
         """Compile the model."""
-        return OpenVinoSession(artifact, options.threads, chosen(self, options))
+        return OpenVinoSession(artifact, options, chosen(self, options))
 
 
 class OpenVinoSession(SessionBase):
     """One compiled model with one request."""
 
-    def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> None:
         openvino = load()
+        threads, precision = options.threads, HINTS[options.precision]
         wanted = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": HINT,
-            "INFERENCE_PRECISION_HINT": PRECISION,
+            "INFERENCE_PRECISION_HINT": precision,
             "ENABLE_CPU_PINNING": settings["pinning"] == "on",
         }
         try:
@@ -93,12 +119,23 @@ class OpenVinoSession(SessionBase):
         self._artifact = artifact
         self._request: Any = compiled.create_infer_request()
         self._effective = _read_back(compiled)
-        _compare(self._effective, {"threads": threads, "streams": 1, "precision": PRECISION})
+        _compare(self._effective, {"threads": threads, "streams": 1, "precision": precision})
+        self._compiled: Any = compiled
 
     @property
     def effective(self) -> Mapping[str, str | int | float]:
         """Settings as the compiled model reports them."""
         return self._effective
+
+    def operators(self) -> Mapping[str, int]:
+        """Count what multiplies in the compiled graph."""
+        counts: Counter[str] = Counter()
+        for layer in self._compiled.get_runtime_model().get_ops():
+            info = layer.get_rt_info()
+            if _text(info["layerType"]) in MULTIPLYING:
+                found = _text(info["runtimePrecision"])
+                counts[TYPES.get(found, found)] += 1
+        return counts
 
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""
@@ -113,7 +150,12 @@ class OpenVinoSession(SessionBase):
 
     def close(self) -> None:
         """Drop the request and the model with it."""
-        self._request = self._input = self._output = None
+        self._request = self._input = self._output = self._compiled = None
+
+
+def _text(value: Any) -> str:
+    """Return a note of the runtime's graph, which some versions wrap."""
+    return value if isinstance(value, str) else str(value.astype(str))
 
 
 def _port(ports: list[Any], name: str | None) -> Any:

@@ -1,16 +1,20 @@
 """onnxruntime on the CPU."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engines import ort_quantize
 from engines.base import EngineBase, SessionBase
 from engines.protocol import (
+    FLOAT32,
     Availability,
     EngineError,
     FloatArray,
     ModelArtifact,
+    Precision,
     SessionOptions,
     SettingMismatchError,
     check_features,
@@ -42,6 +46,8 @@ class OnnxRuntimeEngine(EngineBase):
         "arena": ("on", "off"),
     }
 
+    precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "int8": "int8"}
+
     def probe(self) -> Availability:
         """Import onnxruntime and look for its CPU provider."""
         try:
@@ -53,6 +59,18 @@ class OnnxRuntimeEngine(EngineBase):
         if PROVIDER not in onnxruntime.get_available_providers():
             return Availability(False, reason=f"this build of onnxruntime has no {PROVIDER}")
         return Availability(True, version=onnxruntime.__version__, build=PROVIDER)
+
+    def quantize(
+        self,
+        onnx_path: Path,
+        path: Path,
+        precision: Precision,
+        *,
+        static: bool,
+        calibration_NTM: FloatArray,
+    ) -> str:
+        """Use the package's own quantiser."""
+        return ort_quantize.to_int8(onnx_path, path, calibration_NTM)
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""
@@ -83,6 +101,7 @@ class OnnxRuntimeSession(SessionBase):
                 f"{artifact.path}: onnxruntime cannot load this model: {_first_line(error)}"
             ) from error
         self._artifact = artifact
+        self._options = wanted
         self._session: Any = session
         self._input = artifact.input_name or session.get_inputs()[0].name
         self._outputs = [artifact.output_name or session.get_outputs()[0].name]
@@ -93,6 +112,10 @@ class OnnxRuntimeSession(SessionBase):
     def effective(self) -> Mapping[str, str | int | float]:
         """Settings as the session reports them."""
         return self._effective
+
+    def operators(self) -> Mapping[str, int]:
+        """Count what multiplies in the optimised graph."""
+        return ort_quantize.computed_in(self._artifact.path, self._options, PROVIDER)
 
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""

@@ -19,6 +19,10 @@ import numpy.typing as npt
 Format = str
 ONNX: Format = "onnx"
 Form = Literal["dynamic", "static"]
+#: What weights and activations are computed in; the forms with `-weights` store weights in fewer
+#: bits and compute in float32.
+Precision = Literal["float32", "bf16", "fp16", "fp16-weights", "int8", "int8-weights"]
+FLOAT32: Precision = "float32"
 #: The length at which the published tables give FLOPs.
 PUBLISHED_NUM_FRAMES = 200
 PUBLISHED_FLOPS_BASIS = f"by the published convention ({PUBLISHED_NUM_FRAMES} frames)"
@@ -75,7 +79,8 @@ class ModelArtifact:
     measured. Counts that are unknown are None. Input and output are the only ones where no name
     is given. `note` is for whoever reads a measurement of the model, `about` goes with its counts.
     `denormal_share` is the share of denormal values among all that the model computes on speech,
-    None where nobody has looked.
+    None where nobody has looked. `precision` is the file's own, and `recipe` says how one of fewer
+    bits was made.
     """
 
     name: str
@@ -95,6 +100,8 @@ class ModelArtifact:
     note: str = ""
     about: str = ""
     denormal_share: float | None = None
+    precision: Precision = FLOAT32
+    recipe: str = ""
 
     def __post_init__(self) -> None:
         if (self.form == "static") != (self.num_frames is not None):
@@ -103,10 +110,11 @@ class ModelArtifact:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How a session is opened: intra-op threads and the engine's own settings by name."""
+    """How a session is opened: intra-op threads, the engine's own settings by name, precision."""
 
     threads: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
+    precision: Precision = FLOAT32
 
     def __post_init__(self) -> None:
         if self.threads < 1:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 from engines.base import EngineBase, SessionBase
 from engines.protocol import (
+    FLOAT32,
     Availability,
     ConversionError,
     EngineError,
     FloatArray,
     Format,
     ModelArtifact,
+    Precision,
     SessionOptions,
     SettingMismatchError,
     check_features,
@@ -41,6 +44,7 @@ class TorchEngine(EngineBase):
     format: Format = "pt2"
     from_onnx = False
     distribution = "torch"
+    precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "bf16": FLOAT32}
     choices: Mapping[str, tuple[str, ...]] = {
         "mode": ("eager", "compiled"),
         "layout": ("contiguous", "channels_last"),
@@ -72,15 +76,18 @@ class TorchEngine(EngineBase):
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "TorchEngineSession":
         """Load the program."""
-        return TorchEngineSession(artifact, options.threads, chosen(self, options))
+        return TorchEngineSession(artifact, options, chosen(self, options))
 
 
 class TorchEngineSession(SessionBase):
     """One loaded program. Threads are the process's: one session a process."""
 
-    def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> None:
         import torch
 
+        threads = options.threads
         torch.set_num_threads(threads)
         self._torch = torch
         self._artifact = artifact
@@ -91,6 +98,8 @@ class TorchEngineSession(SessionBase):
             raise EngineError(
                 f"{artifact.path}: torch cannot load this model: {_last_line(error)}"
             ) from error
+        self._dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+        module.to(self._dtype)
         if settings["layout"] == "channels_last":
             for parameter in module.parameters():
                 if parameter.dim() == IMAGE_AXES:
@@ -113,6 +122,12 @@ class TorchEngineSession(SessionBase):
         """Settings, the threads as torch tells them."""
         return self._effective
 
+    def operators(self) -> Mapping[str, int]:
+        """Count kernels and matrices by type: torch multiplies in that, or refuses to."""
+        kinds = {"torch.float32": "float32", "torch.bfloat16": "bf16"}
+        weights = (each for each in self._module.parameters() if each.dim() > 1)
+        return Counter(kinds.get(str(each.dtype), str(each.dtype)) for each in weights)
+
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]; the first run of a compiled program compiles it."""
         if self._module is None:
@@ -131,7 +146,8 @@ class TorchEngineSession(SessionBase):
     def _compute(self, features_BTM: FloatArray) -> FloatArray:
         torch = self._torch
         with torch.inference_mode():
-            embedding_BD: FloatArray = self._module(torch.from_numpy(features_BTM)).numpy()
+            values_BTM = torch.from_numpy(features_BTM).to(self._dtype)
+            embedding_BD: FloatArray = self._module(values_BTM).float().numpy()
         return embedding_BD
 
     def close(self) -> None:

@@ -169,6 +169,7 @@ def cell(claim: Claim, row: Row, default_form: Form, control: Control | None = N
         model=row.model,
         engine=engine.name,
         settings=engine.settings,
+        precision=engine.computes,
         form=changed or row.form or default_form,
         threads=claim.threads,
         chunk_samples=claim.chunk_samples,

@@ -27,6 +27,24 @@ class Protocol(StrEnum):
     steady = "steady"
 
 
+class WeightsChoice(StrEnum):
+    """Which weights models of the catalog have."""
+
+    trained = "trained"
+    seeded = "seeded"
+
+
+class Precision(StrEnum):
+    """What weights and activations are computed in."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+    fp16_weights = "fp16-weights"
+    int8 = "int8"
+    int8_weights = "int8-weights"
+
+
 @app.command(
     short_help="Measure models on engines and print the table.",
     epilog=examples(
@@ -34,6 +52,7 @@ class Protocol(StrEnum):
         'rtfbench run --engine mnn --engine "mnn[precision=low]" --audio recordings/',
         "rtfbench run --model resnet34 --threads 1 --threads 2 --chunk-samples 80000 --budget 60",
         "rtfbench run --model my.onnx --engine onnxruntime --engine mnn --engine mnn-mini",
+        "rtfbench run --engine onnxruntime --engine openvino --precision float32 --precision int8",
         "rtfbench run --protocol steady --budget 60 --thorough",
         "rtfbench run --engine mnn --engine mnn-mini --mnn-home mnn-3.6/ --mnn-mini-home mini-3.6/",
         'rtfbench run --engine mnn --engine "mnn[home=/opt/mnn-2.8]"',
@@ -60,6 +79,13 @@ def run(
         typer.Option(
             help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
             "[default: onnxruntime, mnn, mnn-mini]"
+        ),
+    ] = None,
+    precision: Annotated[
+        list[Precision] | None,
+        typer.Option(
+            help="What engines compute in; one alone is written as name:precision, as in "
+            "openvino:int8. [default: float32]"
         ),
     ] = None,
     threads: Annotated[
@@ -99,7 +125,26 @@ def run(
     trials: Annotated[
         Path | None,
         typer.Option(
-            help="Trial list (`rtfbench score`): adds each cell's EER, and how far engines differ."
+            help="Trial list (`rtfbench score`), or `heldout` for the package's: adds each cell's "
+            "EER, and what a precision loses of it."
+        ),
+    ] = None,
+    trial_audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recordings of the trials, embedded once a cell and not timed."),
+    ] = None,
+    max_eer_loss: Annotated[
+        float | None,
+        typer.Option(
+            help="A row that surely loses more points of EER against float32 is wrong. "
+            "[default: 0.1]"
+        ),
+    ] = None,
+    weights: Annotated[
+        WeightsChoice | None,
+        typer.Option(
+            help="Of models of the catalog: trained on synthetic voices where a model has such, or "
+            "seeded. [default: trained]"
         ),
     ] = None,
     budget: PlanBudget = None,
@@ -110,7 +155,7 @@ def run(
             "fewer. [default: 6]"
         ),
     ] = None,
-    precision: Annotated[
+    half_width: Annotated[
         float | None,
         typer.Option(
             help="Stop when every ratio's 95 % interval is this narrow to either side, as a "
@@ -119,9 +164,7 @@ def run(
     ] = None,
     thorough: Annotated[
         bool,
-        typer.Option(
-            "--thorough", help="12 sessions, half the precision and three times the budget."
-        ),
+        typer.Option("--thorough", help="12 sessions, half the width and three times the budget."),
     ] = False,
     timeout: Annotated[
         float | None,
@@ -159,9 +202,13 @@ def run(
         "channel": channel,
         "resample": resample or None,
         "trials": trials,
+        "trial_audio": trial_audio,
+        "max_eer_loss": max_eer_loss,
+        "weights": weights,
         "budget_s": budget,
         "sessions": sessions,
-        "precision": precision,
+        "precisions": precision,
+        "half_width": half_width,
         "timeout_s": timeout,
         "seed": seed,
     }

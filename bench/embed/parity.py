@@ -4,16 +4,20 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.results.cells import MAX_REL_ERR, Parity
-from engines.protocol import FloatArray
+from bench.results.cells import LEAST_COSINE, MAX_REL_ERR, Parity
+from engines.protocol import FLOAT32, FloatArray, Precision
 
 
-def parity_of(embeddings_CD: FloatArray, reference_CD: FloatArray) -> Parity:
+def parity_of(
+    embeddings_CD: FloatArray, reference_CD: FloatArray, precision: Precision = FLOAT32
+) -> Parity:
     """Compare the embeddings of an utterance's chunks with the reference's.
 
     Args:
         embeddings_CD: float32 [C, D], one row a chunk.
         reference_CD: float32 [C, D].
+        precision: what the engine computed in; float32 is held to the error of each value, the
+            others to the cosine.
 
     Returns:
         The worst chunk's cosine score and relative error. An output of another shape, or one that
@@ -27,7 +31,22 @@ def parity_of(embeddings_CD: FloatArray, reference_CD: FloatArray) -> Parity:
     norms_C = np.linalg.norm(got_CD, axis=1) * np.linalg.norm(want_CD, axis=1)
     cosine_C = (got_CD * want_CD).sum(axis=1) / np.maximum(norms_C, np.finfo(float).tiny)
     worst = float(error_C.max())
-    return Parity(cosine=float(cosine_C.min()), max_rel_err=worst, ok=worst <= MAX_REL_ERR)
+    cosine = float(cosine_C.min())
+    ok = worst <= MAX_REL_ERR if precision == FLOAT32 else cosine >= LEAST_COSINE[precision]
+    return Parity(cosine=cosine, max_rel_err=worst, ok=ok)
+
+
+def why_wrong(found: Parity, precision: Precision) -> str:
+    """Say how far an embedding lies from the reference, and what would have been allowed."""
+    if precision == FLOAT32:
+        return (
+            f"largest error {found.max_rel_err:.1e} of the largest reference value, "
+            f"limit {MAX_REL_ERR:.0e}; cosine {found.cosine:.6f}"
+        )
+    return (
+        f"cosine {found.cosine:.4f} to the reference in float32, at least "
+        f"{LEAST_COSINE[precision]:g} is asked of {precision}"
+    )
 
 
 def worst(parities: Iterable[Parity]) -> Parity | None:

@@ -64,6 +64,12 @@ class Pipeline:
         """Return the features of an utterance's first chunk: float32 [1, T, M]."""
         return self.policy.cut(self._fbank(waveform.samples))[0].features[np.newaxis]
 
+    def all_chunks(self, waveform: Waveform) -> FloatArray:
+        """Return the features of an utterance's chunks of one length: float32 [N, T, M]."""
+        chunks = self.policy.cut(self._fbank(waveform.samples))
+        features_NTM: FloatArray = np.stack([chunk.features for chunk in chunks])
+        return features_NTM
+
     def embed(self, session: Session, waveform: Waveform) -> Embedded:
         """Compute an utterance's embedding; all of its fbank comes first, then every chunk.
 

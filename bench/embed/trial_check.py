@@ -2,12 +2,39 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
 
 from bench.base.errors import InputError
+from bench.base.values import Value
 from bench.embed import embeddings
+from bench.embed.eer_loss import EerLoss, eer_loss
 from bench.embed.trials import Trial, names_of, rates, read_trials, score
-from bench.results.rows import Summary
-from bench.results.store import TRIALS, RunFolder
+from bench.plan.sweep import Plan
+from bench.results.rows import CellSummary, Summary
+from bench.results.store import TRIAL_OPTIONS, TRIALS, RunFolder
+from engines.protocol import FLOAT32
+
+#: Trials of unseen synthetic speakers that come with the package, and their name for `--trials`.
+HELDOUT = Path(__file__).parent / "heldout"
+HELDOUT_NAME = "heldout"
+POINTS = 100
+
+
+class TrialOptions(Value):
+    """What a run was asked of its trials; `max_eer_loss` is in points, 0.1 for 0.1 % absolute."""
+
+    max_eer_loss: Annotated[float, Field(ge=0)] = 0.1
+
+
+def with_heldout(plan: Plan) -> Plan:
+    """Return a plan with the package's trials and their recordings where it names those."""
+    if plan.trials is None or str(plan.trials) != HELDOUT_NAME or plan.trials.exists():
+        return plan
+    return plan.model_copy(
+        update={"trials": HELDOUT / "trials", "trial_audio": (*plan.trial_audio, HELDOUT)}
+    )
 
 
 def check_covered(trials: Path, utterances: Collection[str]) -> None:
@@ -21,15 +48,17 @@ def check_covered(trials: Path, utterances: Collection[str]) -> None:
     missing = [name for name in names_of(read) if name not in utterances]
     if missing:
         raise InputError(
-            f"{trials}: names {missing[0]!r} ({len(missing)} in all), which --audio does not "
-            "hold; add its recording, or leave the trial out"
+            f"{trials}: names {missing[0]!r} ({len(missing)} in all), which neither --audio nor "
+            "--trial-audio holds; add its recording, or leave the trial out"
         )
     if len({trial.label for trial in read}) < 2:
         raise InputError(f"{trials}: an EER takes target and nontarget trials; add the other kind")
 
 
 def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Summary:
-    """Return a summary with the EER of every cell that is ok, when its run was given trials.
+    """Return a summary with the error rates of every cell that is ok, if its run had trials.
+
+    A cell that surely loses more than was allowed against float32 becomes wrong output.
 
     Args:
         summary: its cells are in the order of their ids.
@@ -39,18 +68,60 @@ def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Su
     path = folder.path / TRIALS
     if not path.exists():
         return summary
-    trials = read_trials(path)
-    cells = [
-        row.model_copy(update={"eer": _eer(trials, folder.embeddings / f"{cell_id}.npz")})
-        if row.status == "ok"
-        else row
+    trials, allowed = read_trials(path), _options(folder).max_eer_loss / POINTS
+    scores = [
+        _scores(trials, folder.embeddings / f"{cell_id}.npz") if row.status == "ok" else None
         for cell_id, row in zip(cell_ids, summary.cells, strict=True)
     ]
+    exact: dict[str, list[float]] = {}
+    for row, own in zip(summary.cells, scores, strict=True):
+        if row.precision == FLOAT32 and own is not None:
+            exact.setdefault(row.model, own)
+    # The same embeddings under another protocol or number of threads lose the same.
+    known: dict[tuple[str, str, str], EerLoss] = {}
+    cells = []
+    for row, own in zip(summary.cells, scores, strict=True):
+        if own is None:
+            cells.append(row)
+            continue
+        loss = None
+        if row.precision != FLOAT32 and row.model in exact:
+            key = (row.model, row.engine_label, row.form)
+            if key not in known:
+                known[key] = eer_loss(trials, exact[row.model], own)
+            loss = known[key]
+        found = rates(trials, own)
+        changed = {"eer": found.eer if found else None, "eer_loss": loss}
+        cells.append(_judged(row.model_copy(update=changed), allowed))
     return summary.model_copy(update={"cells": tuple(cells)})
 
 
-def _eer(trials: Sequence[Trial], path: Path) -> float | None:
+def _judged(row: CellSummary, allowed: float) -> CellSummary:
+    """Return a row, as wrong output where it surely loses more than is allowed."""
+    if row.eer_loss is None or row.eer_loss[1] <= allowed:
+        return row
+    loss, low, high = (POINTS * value for value in row.eer_loss)
+    reason = (
+        f"EER {loss:+.2f} points against float32 ({low:+.2f} to {high:+.2f}), and "
+        f"{POINTS * allowed:g} are allowed (--max-eer-loss)"
+    )
+    return row.model_copy(
+        update={"status": "wrong_output", "reason": reason, "rtf": None, "rtf_ci95": None}
+    )
+
+
+def _options(folder: RunFolder) -> TrialOptions:
+    try:
+        text = (folder.path / TRIAL_OPTIONS).read_text(encoding="utf-8")
+        return TrialOptions.model_validate_json(text)
+    except (OSError, ValidationError):
+        return TrialOptions()  # a run of before there were any
+
+
+def _scores(trials: Sequence[Trial], path: Path) -> list[float] | None:
+    """Return the score of every trial, None where the embeddings of one are missing."""
     if not path.exists():
         return None
-    found = rates(trials, score(trials, dict(embeddings.read_embeddings(path))))
-    return found.eer if found else None
+    found = score(trials, dict(embeddings.read_embeddings(path)))
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else None

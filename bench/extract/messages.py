@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from bench.base.values import Value
-from engines.protocol import FloatArray, ModelArtifact
+from engines.protocol import FLOAT32, FloatArray, ModelArtifact, Precision
 
 
 class ExtractionSetup(Value):
@@ -21,6 +21,7 @@ class ExtractionSetup(Value):
     artifact: ModelArtifact
     engine: str
     settings: dict[str, str] = Field(default_factory=dict)
+    precision: Precision = FLOAT32
     chunk_samples: int
     channel: int | None = None
     resample: bool = False
@@ -39,6 +40,7 @@ class ExtractionSetup(Value):
         return {
             "engine": self.engine,
             "settings": self.settings,
+            "precision": self.precision,
             "model file": f"{self.artifact.name} {self.artifact.sha256[:12]}",
             "samples per chunk": self.chunk_samples,
             "channel": self.channel,

@@ -33,7 +33,7 @@ class Embedder:
             EngineError: the runtime is missing or does not take the model.
         """
         artifact = spec.setup.artifact
-        options = SessionOptions(spec.threads, spec.setup.settings)
+        options = SessionOptions(spec.threads, spec.setup.settings, spec.setup.precision)
         engine = registry.on(spec.setup.engine, options.settings)
         found = engine.probe()
         if not found.ok:

@@ -152,6 +152,7 @@ def _prepared(cell: Cell, side: Side, context: RunContext) -> Prepared:
         spec = parse_engine(side.engine)
         form = names.default_form(spec.name)
         update |= {"engine": spec.name, "settings": spec.settings, "form": form}
+        update["precision"] = spec.computes
     # A pinned package is what the side is about: no library that the environment names replaces it.
     folders: homes.Homes | None = {} if side.packages else None
     cells = [cell.model_copy(update=update)]

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,16 +24,27 @@ from bench.embed import parity, reference
 from bench.embed.audio_input import read_source
 from bench.embed.pipeline import Embedded, Pipeline
 from bench.machine import threads
-from bench.measure.messages import COMMAND, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
+from bench.measure.messages import (
+    COMMAND,
+    Done,
+    Embed,
+    Loaded,
+    Measure,
+    Open,
+    Ready,
+    Stop,
+    WorkerSpec,
+)
 from bench.measure.protocol import PROTOCOL
 from bench.measure.slowed import Slowed
-from bench.results.cells import GHOST, MAX_REL_ERR, Effective, Parity, Status
+from bench.results.cells import GHOST, Effective, Parity, Status
 from bench.results.lines import Outcome, Record
 from engines import registry
-from engines.base import EngineBase, reported
+from engines.base import EngineBase, computed_in, reported
 from engines.protocol import (
     FEWER_OPERATIONS,
     FIRST_RUN,
+    FLOAT32,
     EngineError,
     FloatArray,
     Session,
@@ -72,7 +83,7 @@ class CellWorker:
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._spec = spec
-        self._options = SessionOptions(spec.cell.threads, spec.cell.settings)
+        self._options = SessionOptions(spec.cell.threads, spec.cell.settings, spec.cell.precision)
         self._pipeline = Pipeline.for_model(spec.artifact, spec.cell.chunk_samples)
         self._waveforms = {source.name: read_source(source) for source in spec.sources}
         self._reference_CD = reference.load_reference(spec.reference)
@@ -106,6 +117,7 @@ class CellWorker:
         notes = [found.note, self._spec.artifact.note]
         memory = None
         if self._spec.session == 0:
+            self._prove_precision()
             started = threads.count_threads() - before
             notes.append(self._prove_threads(started))
             if self._spec.cell.replica != GHOST:  # which is as large as what it replicates
@@ -139,6 +151,14 @@ class CellWorker:
                 finally:
                     opened.session.close()
 
+    def embed_scored(self, utterances: Collection[str]) -> None:
+        """Embed recordings of trials; nothing is timed or compared with the reference."""
+        assert self._kept is not None
+        for source in self._spec.scored:
+            if source.name in utterances:
+                embedded = self._pipeline.embed(self._kept.session, read_source(source))
+                self._embeddings[source.name] = embedded.embedding_D
+
     def finish(self) -> Outcome:
         """Write the embeddings where they are wanted, and say how the cell ended."""
         assert self._kept is not None
@@ -169,6 +189,22 @@ class CellWorker:
             "threads_at_work": busy.threads,
         }
         return threads.idle_note(busy, threads=self._options.threads)
+
+    def _prove_precision(self) -> None:
+        """Let the runtime tell what it computes in; a fallback to float32 is no result.
+
+        Raises:
+            CellEnd: it computes in something else.
+        """
+        assert self._kept is not None
+        asked = self._options.precision
+        if asked == FLOAT32 or asked.endswith("-weights"):
+            return  # float32 is compared value by value; weights of fewer bits are in the file
+        found = computed_in(self._kept.session)
+        told = ", ".join(f"{count} in {kind}" for kind, count in found.items()) or "nothing told"
+        if 2 * found.get(asked, 0) <= sum(found.values()):
+            raise CellEnd("failed", f"asked for {asked}, but of what computes: {told}")
+        self._effective["operators"] = told
 
     def _weigh(self) -> Memory:
         """Run every utterance once, for memory alone: nothing is timed."""
@@ -217,14 +253,14 @@ class CellWorker:
         )
 
     def _check(self, name: str, embedded: Embedded) -> None:
-        found = parity.parity_of(embedded.chunk_embeddings_CD, self._reference_CD[name])
+        precision = self._options.precision
+        found = parity.parity_of(embedded.chunk_embeddings_CD, self._reference_CD[name], precision)
         self._parities.append(found)
         self._embeddings[name] = embedded.embedding_D
         if not found.ok:
             raise CellEnd(
                 "wrong_output",
-                f"utterance {name}: largest error {found.max_rel_err:.1e} of the largest "
-                f"reference value, limit {MAX_REL_ERR:.0e}; cosine {found.cosine:.6f}",
+                f"utterance {name}: {parity.why_wrong(found, precision)}",
                 parity.worst(self._parities),
             )
 
@@ -264,6 +300,9 @@ def serve(spec: WorkerSpec, fd: int) -> None:
                 case Measure():
                     for record in worker.measure(command):
                         answer(fd, record)
+                    answer(fd, Done())
+                case Embed():
+                    worker.embed_scored(command.utterances)
                     answer(fd, Done())
                 case Stop():
                     answer(fd, worker.finish())

@@ -191,7 +191,7 @@ class Group:
             cell_id=self.running[0].cell_id,
             looks=course.looks,
             alpha=course.alpha,
-            precision=self._context.precision,
+            precision=self._context.half_width,
             blocks=course.blocks,
             portions=len(self._portions),
         )

@@ -36,6 +36,7 @@ class Job:
             flops=artifact.flops if artifact else None,
             flops_basis=artifact.flops_basis if artifact else "",
             about=artifact.about if artifact else "",
+            recipe=artifact.recipe if artifact else "",
             macs=artifact.macs if artifact else None,
             artifact_sha256=artifact.sha256 if artifact else "",
             denormal_share=artifact.denormal_share if artifact else None,

@@ -27,6 +27,7 @@ class WorkerSpec(Value):
     embeddings: Path | None
     cores: tuple[int, ...]
     session: int = 0
+    scored: tuple[Source, ...] = ()
 
 
 class Open(Value):
@@ -41,6 +42,13 @@ class Measure(Value):
     command: Literal["measure"] = "measure"
     block: int
     position: int
+    utterances: tuple[str, ...]
+
+
+class Embed(Value):
+    """Embed these of the recordings that are scored, untimed; answer `Done`."""
+
+    command: Literal["embed"] = "embed"
     utterances: tuple[str, ...]
 
 
@@ -81,7 +89,7 @@ class Done(Value):
     kind: Literal["done"] = "done"
 
 
-Command = Open | Measure | Stop
+Command = Open | Measure | Embed | Stop
 COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
 Reply = Loaded | Ready | Record | Done | Outcome
 REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])

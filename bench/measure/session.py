@@ -16,13 +16,26 @@ from bench.machine.environment import usable_cores
 from bench.machine.health import Counters, read_counters
 from bench.machine.peak import Ceiling, ceiling
 from bench.measure.job import Job
-from bench.measure.messages import Command, Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
+from bench.measure.messages import (
+    Command,
+    Done,
+    Embed,
+    Loaded,
+    Measure,
+    Open,
+    Ready,
+    Stop,
+    WorkerSpec,
+)
 from bench.measure.schedule import block_turns
 from bench.measure.workers import CellProcess, Worker
 from bench.models.resolve import Resolved
 from bench.models.workload import Prepared, prepare
 from bench.results.lines import PRECISION, Health, Outcome, Record
 from bench.results.store import RunFolder
+
+#: A process embeds so many recordings of trials within the time of one answer.
+SCORED_AT_ONCE = 50
 
 Spawn = Callable[[WorkerSpec, Path, Interpreter | None], CellProcess]
 ReadCounters = Callable[[Iterable[int]], Counters]
@@ -77,7 +90,9 @@ class RunContext:
     cores: Sequence[int] = field(default_factory=usable_cores)
     seed: int = 0
     timeout_s: float = 120.0
-    precision: float = PRECISION
+    half_width: float = PRECISION
+    #: Recordings that each cell embeds once, outside of the clock, for trials.
+    scored: tuple[Source, ...] = ()
     clock: Callable[[], float] = time.monotonic
     spawn: Spawn = Worker
     counters: ReadCounters = read_counters
@@ -143,7 +158,20 @@ class MeasuringSession:
         for slot in started:
             with self._awake(slot):
                 self._listen(slot, Open(), until=Ready)
+        for slot in started if self._number == 0 else ():
+            self._embed_scored(slot)
         self._slots += started
+
+    def _embed_scored(self, slot: _Slot) -> None:
+        """Have a process embed the recordings of the trials, some at a time: all take long."""
+        names = [source.name for source in self._context.scored]
+        if not names or slot.job.cell.replica or slot.job.failed:
+            return
+        self._context.progress.phase(f"embedding {len(names)} recordings of trials: {slot.job}")
+        with self._awake(slot):
+            for first in range(0, len(names), SCORED_AT_ONCE):
+                some = tuple(names[first : first + SCORED_AT_ONCE])
+                self._listen(slot, Embed(utterances=some), until=Done)
 
     def block(self, block: int, utterances: tuple[str, ...]) -> None:
         """Let the processes take their turns, and write down what else the machine did."""
@@ -192,6 +220,7 @@ class MeasuringSession:
             artifact=job.prepared.artifact,
             sources=context.sources,
             reference=job.prepared.reference,
+            scored=context.scored if self._number == 0 and not job.cell.replica else (),
             embeddings=embeddings if self._number == 0 and not job.cell.replica else None,
             cores=tuple(context.cores[: job.cell.threads]),
             session=self._number,

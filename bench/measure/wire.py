@@ -10,9 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.measure.messages import WorkerSpec
+from engines.protocol import FLOAT32
 
 #: Protocol -> the fields that came with it, by their path, and the value that may be left out.
-SINCE: Mapping[int, Mapping[str, Any]] = {}
+SINCE: Mapping[int, Mapping[str, Any]] = {
+    3: {
+        "cell.precision": FLOAT32,
+        "artifact.precision": FLOAT32,
+        "artifact.recipe": "",
+        "scored": [],
+    },
+}
 
 
 class IncomparableError(Exception):

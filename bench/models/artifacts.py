@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.base.cache import cache_folder, replacing
 from bench.base.values import Value
-from engines.protocol import Form, Format, ModelArtifact
+from engines.protocol import FLOAT32, Form, Format, ModelArtifact, Precision
 
 _ARTIFACT = TypeAdapter(ModelArtifact)
 
@@ -17,7 +17,8 @@ class ArtifactRequest(Value):
 
     `chunk_frames` is the length that a static model is fixed to and that multiply-accumulates are
     counted at; None for whole utterances, which only a dynamic model can take. `maker` changes
-    with what makes files of a format from ONNX.
+    with what makes files of a format from ONNX. A file in another precision than float32 is made by
+    the engine that runs it.
     """
 
     model: str
@@ -25,12 +26,20 @@ class ArtifactRequest(Value):
     form: Form
     chunk_frames: int | None
     maker: str = ""
+    precision: Precision = FLOAT32
+    quantizer: str = ""
 
     @property
     def file_name(self) -> str:
         """The model file's name; dynamic models of all chunk sizes share one."""
         shape = f"{self.chunk_frames}" if self.form == "static" else "dynamic"
-        return f"{'-'.join(filter(None, [shape, self.maker]))}.{self.format}"
+        return f"{'-'.join(filter(None, [shape, *self.made]))}.{self.format}"
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """What tells the file from others of its shape."""
+        precision = "" if self.precision == FLOAT32 else self.precision
+        return (self.quantizer, precision, self.maker)
 
 
 def folder_of(name: str, key: str) -> Path:
@@ -40,7 +49,7 @@ def folder_of(name: str, key: str) -> Path:
 
 def _card_path(request: ArtifactRequest, folder: Path) -> Path:
     frames = request.chunk_frames or "whole"
-    parts = (request.format, request.form, str(frames), request.maker)
+    parts = (request.format, request.form, str(frames), *request.made)
     return folder / f"{'-'.join(filter(None, parts))}.json"
 
 

@@ -10,10 +10,13 @@ from bench.embed.pipeline import Pipeline
 from bench.models import artifacts, conversion, keys
 from bench.models.artifacts import ArtifactRequest
 from bench.models.conversion import convert, is_from_onnx
+from bench.models.quantization import quantize
 from bench.zoo import catalog, counter, export
+from bench.zoo.catalog import Weights
 from bench.zoo.reference_session import TorchSession
 from bench.zoo.seeded import denormal_share, seeded_model
-from engines.protocol import ONNX, PUBLISHED_NUM_FRAMES, Format, ModelArtifact, Session
+from bench.zoo.weights import trained_model
+from engines.protocol import FLOAT32, ONNX, PUBLISHED_NUM_FRAMES, Format, ModelArtifact, Session
 from frontends.audio import read_audio
 from frontends.chunking import natural_chunk_samples
 
@@ -23,23 +26,25 @@ SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
 class CatalogMaker:
     """Makes the files of one model of the catalog."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, weights: Weights = "seeded") -> None:
         self._name = name
+        self._weights: Weights = weights
         self._card = catalog.get(name)
 
     @cached_property
     def _model(self) -> Any:
-        return seeded_model(self._name)
+        trained = catalog.weights_of(self._name, self._weights) == "trained"
+        return trained_model(self._name) if trained else seeded_model(self._name)
 
     @property
     def folder(self) -> Path:
         """Where its files are kept."""
-        return artifacts.folder_of(self._name, keys.catalog_files(self._name))
+        return artifacts.folder_of(self._name, keys.catalog_files(self._name, self._weights))
 
     @property
     def key(self) -> str:
         """A name that changes with all that its embeddings depend on, the recordings apart."""
-        return keys.catalog_reference(self._name)
+        return keys.catalog_reference(self._name, self._weights)
 
     @property
     def feat_dim(self) -> int:
@@ -54,7 +59,10 @@ class CatalogMaker:
         """
         frames = request.chunk_frames if request.form == "static" else None
         path = self.folder / request.file_name
-        if not path.is_file():
+        recipe = ""
+        if request.precision != FLOAT32:
+            recipe = self._quantize(path, request, frames)
+        elif not path.is_file():
             self._write(path, request.format, frames)
         counted_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
         counts = counter.count(self._model, counted_frames)
@@ -71,6 +79,20 @@ class CatalogMaker:
             flops=counts.published_flops,
             macs=counts.macs if request.chunk_frames else None,
             denormal_share=self.denormals_on_speech(counted_frames),
+            precision=request.precision,
+            recipe=recipe,
+        )
+
+    def _quantize(self, path: Path, request: ArtifactRequest, frames: int | None) -> str:
+        """Write a file in another precision, and return its recipe."""
+        return quantize(
+            self._onnx(frames),
+            path,
+            request.precision,
+            engine=request.quantizer,
+            feat_dim=self._card.feat_dim,
+            num_frames=request.chunk_frames or PUBLISHED_NUM_FRAMES,
+            static=frames is not None,
         )
 
     def _write(self, path: Path, format: Format, frames: int | None) -> None:
@@ -80,11 +102,16 @@ class CatalogMaker:
                 self._model, path, format, feat_dim=self._card.feat_dim, num_frames=frames
             )
             return
-        onnx_path = self.folder / f"{frames or 'dynamic'}.onnx"
-        if not onnx_path.is_file():
-            export.to_onnx(self._model, onnx_path, feat_dim=self._card.feat_dim, num_frames=frames)
+        onnx_path = self._onnx(frames)
         if format != ONNX:
             convert(onnx_path, path, format, static=frames is not None)
+
+    def _onnx(self, frames: int | None) -> Path:
+        """Return the model as ONNX, exported when it is not there."""
+        path = self.folder / f"{frames or 'dynamic'}.onnx"
+        if not path.is_file():
+            export.to_onnx(self._model, path, feat_dim=self._card.feat_dim, num_frames=frames)
+        return path
 
     def open_reference(self) -> Session:
         """Open the model in torch."""

@@ -5,15 +5,19 @@ python -m bench.models.prepare_file REQUEST.json
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.base.cache import replacing, sha256_of
 from bench.models.artifacts import ArtifactRequest
 from bench.models.conversion import convert
 from bench.models.model_files import ModelFile
+from bench.models.quantization import quantize
 from bench.models.user_models import UserModel
 from engines import registry
 from engines.protocol import (
+    FLOAT32,
     ONNX,
+    PUBLISHED_NUM_FRAMES,
     EngineError,
     Format,
     ModelArtifact,
@@ -51,7 +55,12 @@ class FileMaker:
         """
         file = self._user.file
         frames = request.chunk_frames if request.form == "static" else None
-        path = file.path if (file.format, file.form) == (request.format, request.form) else None
+        fits = (file.format, file.form) == (request.format, request.form)
+        path = file.path if fits and request.precision == FLOAT32 else None
+        recipe = ""
+        if request.precision != FLOAT32:
+            path = self.folder / request.file_name
+            recipe = self._quantize(path, request, frames)
         if path is None:
             path = self.folder / request.file_name
             if not path.is_file():
@@ -73,7 +82,25 @@ class FileMaker:
             output_name=file.output_name,
             note=self._user.note,
             about=file.about,
+            precision=request.precision,
+            recipe=recipe,
         )
+
+    def _quantize(self, path: Path, request: ArtifactRequest, frames: int | None) -> str:
+        """Write the model in another precision, and return its recipe."""
+        file = self._user.file
+        with TemporaryDirectory(prefix="rtfbench-") as folder:
+            source = Path(folder) / f"model.{ONNX}"
+            convert_file(file, source, ONNX, num_frames=frames)
+            return quantize(
+                source,
+                path,
+                request.precision,
+                engine=request.quantizer,
+                feat_dim=file.feat_dim,
+                num_frames=request.chunk_frames or PUBLISHED_NUM_FRAMES,
+                static=frames is not None,
+            )
 
     def open_reference(self) -> Session:
         """Open what embeddings are compared with.

@@ -12,8 +12,9 @@ from pathlib import Path
 from bench.base.errors import InputError
 from bench.models.probe import probe
 from bench.plan.engine_spec import parse_engine
+from bench.results.cells import engine_label
 from engines import registry
-from engines.protocol import HOME, EngineError, Library
+from engines.protocol import FLOAT32, HOME, EngineError, Library
 
 Homes = Mapping[str, Path]
 
@@ -67,7 +68,7 @@ def place(spec: str, homes: Homes) -> str:
         InputError: the path cannot be written among settings.
         ValueError: as `parse_engine`.
     """
-    name, settings = parse_engine(spec)
+    name, settings, precision = parse_engine(spec)
     home, library = settings.pop(HOME, "") or str(homes.get(name, "")), _library(name)
     if library is None or not home:
         return spec
@@ -78,8 +79,7 @@ def place(spec: str, homes: Homes) -> str:
                 f"{path}: a comma or bracket in the path of a library; rename the folder"
             )
         settings[HOME] = str(path)
-    text = ",".join(f"{key}={value}" for key, value in settings.items())
-    return f"{name}[{text}]" if text else name
+    return engine_label(name, settings, precision or FLOAT32)
 
 
 def check_homes(specs: Iterable[str]) -> None:
@@ -90,7 +90,7 @@ def check_homes(specs: Iterable[str]) -> None:
     """
     folders: dict[tuple[str, str], str] = {}
     for spec in specs:
-        name, settings = parse_engine(spec)
+        name, settings, _ = parse_engine(spec)
         if HOME in settings and _library(name) is not None:
             folders.setdefault((name, settings[HOME]), spec)
     for (_, folder), spec in folders.items():

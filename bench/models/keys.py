@@ -4,8 +4,9 @@ Sources are named one by one. An edit of any other module keeps what is in the c
 the imports and tells when one that matters is missing here.
 """
 
-from bench.base.cache import fingerprint
+from bench.base.cache import fingerprint, sha256_of
 from bench.zoo import catalog
+from bench.zoo.catalog import Weights
 
 #: From a recording to the features of its chunks.
 FEATURES = (
@@ -27,6 +28,10 @@ EXPORT = (
     "bench/zoo/repvgg.py",
     "bench/zoo/seeded.py",
 )
+#: Where trained weights are read, of the models that have them.
+TRAINED = "bench/zoo/weights.py"
+#: From recordings to a file in another precision; the engine that makes it comes to it.
+CALIBRATION = ("bench/models/quantization.py", *FEATURES)
 EXPORT_PACKAGES = ("numpy", "torch", "onnx", "onnxscript")
 #: From an experiment's files to an exported one.
 EXPERIMENT = (
@@ -51,7 +56,7 @@ FILE_REFERENCE = ("bench/models/prepare.py", "bench/models/file_maker.py", *FEAT
 FILE_REFERENCE_PACKAGES = ("numpy", "onnxruntime", "MNN")
 
 
-def catalog_files(model: str) -> str:
+def catalog_files(model: str, weights: Weights = "seeded") -> str:
     """Return the key of the files that a model of the catalog is exported to.
 
     The features are in it, since the share of denormals on speech is told of a file.
@@ -59,12 +64,15 @@ def catalog_files(model: str) -> str:
     card = catalog.get(model)
     family = card.family.partition(":")[0].replace(".", "/") + ".py"
     shape = f"{card.family} {dict(card.kwargs)} {card.feat_dim} {card.embed_dim}"
-    return fingerprint((*EXPORT, *FEATURES, family), EXPORT_PACKAGES, shape)
+    path = catalog.trained_weights(model) if weights == "trained" else None
+    trained = (TRAINED,) if path else ()
+    digests = (sha256_of(path),) if path else ()
+    return fingerprint((*EXPORT, *FEATURES, family, *trained), EXPORT_PACKAGES, shape, *digests)
 
 
-def catalog_reference(model: str) -> str:
+def catalog_reference(model: str, weights: Weights = "seeded") -> str:
     """Return the key of what a model of the catalog embeds, the recordings apart."""
-    return fingerprint(REFERENCE, (), catalog_files(model))
+    return fingerprint(REFERENCE, (), catalog_files(model, weights))
 
 
 def experiment(*digests: str) -> str:

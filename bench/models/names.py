@@ -7,7 +7,7 @@ from bench.models.model_files import is_path
 from bench.plan.engine_spec import parse_engine
 from bench.zoo import catalog
 from engines import registry
-from engines.protocol import EngineError, Form, SessionOptions, chosen
+from engines.protocol import EngineError, Form, Precision, SessionOptions, chosen
 
 
 def check_names(models: Iterable[str], engines: Iterable[str]) -> None:
@@ -38,5 +38,17 @@ def default_form(engine: str) -> Form:
     """
     try:
         return registry.get(engine).default_form
+    except EngineError as error:
+        raise InputError(str(error)) from error
+
+
+def precisions_of(engine: str) -> tuple[Precision, ...]:
+    """Return what an engine computes in.
+
+    Raises:
+        InputError: no such engine.
+    """
+    try:
+        return tuple(registry.get(engine).precisions)
     except EngineError as error:
         raise InputError(str(error)) from error

@@ -16,6 +16,7 @@ from bench.embed.reference import ReferenceRequest
 from bench.models import artifacts
 from bench.models.artifacts import ArtifactRequest
 from bench.models.user_models import UserModel
+from bench.zoo.catalog import Weights
 from engines.protocol import ConversionError, EngineError, ModelArtifact, Session
 
 
@@ -26,6 +27,7 @@ class PrepareRequest(Value):
     artifacts: tuple[ArtifactRequest, ...]
     references: tuple[ReferenceRequest, ...]
     user: UserModel | None = None
+    weights: Weights = "seeded"
 
 
 class PrepareAnswer(Value):
@@ -93,7 +95,7 @@ def _maker(request: PrepareRequest) -> Maker:
         return FileMaker(request.user)
     from bench.models.catalog_maker import CatalogMaker
 
-    return CatalogMaker(request.model)
+    return CatalogMaker(request.model, request.weights)
 
 
 def _make_reference(session: Session, request: ReferenceRequest, maker: Maker) -> None:

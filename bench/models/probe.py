@@ -34,7 +34,8 @@ def probe(spec: str) -> Availability:
 
 def _probe_here(request: ProbeRequest) -> Availability:
     try:
-        return registry.on(*parse_engine(request.spec)).probe()
+        spec = parse_engine(request.spec)
+        return registry.on(spec.name, spec.settings).probe()
     except EngineError as error:
         return Availability(False, reason=str(error))
 

@@ -10,6 +10,7 @@ from bench.models.model_files import is_path
 from bench.models.user_models import UserModel
 from bench.plan.engine_spec import parse_engine
 from bench.results.cells import Cell
+from bench.zoo.catalog import Weights
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Resolved:
 
     cells: tuple[Cell, ...]
     users: Mapping[str, UserModel] = field(default_factory=dict)
+    #: Those of models of the catalog.
+    weights: Weights = "seeded"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Asked:
     reference: Path | None = None
     sizes: bool = False
     forms: bool = False
+    weights: Weights = "seeded"
 
 
 def resolve(
@@ -68,7 +72,7 @@ def resolve(
     )
     homes.check_homes(engines)
     fitting = user_models.fit(placed, users, sizes_given=asked.sizes, forms_given=asked.forms)
-    return Resolved(fitting, users)
+    return Resolved(fitting, users, asked.weights)
 
 
 def _in_folders(cells: Sequence[Cell], phase: Callable[[str], None]) -> list[Cell]:

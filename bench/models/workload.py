@@ -16,11 +16,13 @@ from bench.models.artifacts import ArtifactRequest
 from bench.models.conversion import maker_key
 from bench.models.prepare import PrepareAnswer, PrepareRequest
 from bench.models.probe import probe
+from bench.models.quantization import quantizer_key
 from bench.models.resolve import Resolved
 from bench.results.cells import Cell, Status
 from bench.zoo import catalog
 from engines import registry
-from engines.protocol import ModelArtifact
+from engines.base import refuse_precision
+from engines.protocol import FLOAT32, ModelArtifact
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
 STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
@@ -99,6 +101,7 @@ def _missing(model: str, needs: "Sequence[_Need]") -> PrepareRequest | None:
         artifacts=tuple(files),
         references=tuple(references.values()),
         user=user,
+        weights=needs[0].weights,
     )
 
 
@@ -132,6 +135,23 @@ def _require_zoo(model: str) -> None:
             )
 
 
+def _file_of(cell: Cell, name: str) -> ArtifactRequest:
+    """Return the file that a cell runs; in a precision that is refused, that in float32."""
+    engine = registry.get(cell.engine)
+    request = ArtifactRequest(
+        model=name,
+        format=engine.format,
+        form=cell.form,
+        chunk_frames=ChunkPolicy(cell.chunk_samples).num_frames,
+        maker=maker_key(engine.format),
+    )
+    precision = engine.precisions.get(cell.precision, FLOAT32)
+    if precision == FLOAT32:
+        return request
+    made = {"precision": precision, "quantizer": cell.engine, "maker": quantizer_key(cell.engine)}
+    return request.model_copy(update=made)
+
+
 class _Need:
     """What one cell needs, and whether the cache has it."""
 
@@ -140,14 +160,9 @@ class _Need:
     ) -> None:
         self.cell = cell
         self.user = resolved.users.get(cell.model)
+        self.weights = resolved.weights
         name = self.user.slug if self.user else cell.model
-        self.file = ArtifactRequest(
-            model=name,
-            format=registry.get(cell.engine).format,
-            form=cell.form,
-            chunk_frames=ChunkPolicy(cell.chunk_samples).num_frames,
-            maker=maker_key(registry.get(cell.engine).format),
-        )
+        self.file = _file_of(cell, name)
         self.reference = ReferenceRequest(
             model=name, chunk_samples=cell.chunk_samples, sources=sources
         )
@@ -155,8 +170,8 @@ class _Need:
         if self.user:
             self._folder, key = self.user.folder, self.user.key
         else:
-            self._folder = artifacts.folder_of(name, keys.catalog_files(name))
-            key = keys.catalog_reference(name)
+            self._folder = artifacts.folder_of(name, keys.catalog_files(name, self.weights))
+            key = keys.catalog_reference(name, self.weights)
         self.reference_path = reference.path_of(self.reference, key) if sources else None
 
     @property
@@ -168,7 +183,9 @@ class _Need:
             return Refusal("unsupported", reason)
         if cell.form == "static" and cell.chunk_samples == WHOLE_UTTERANCE:
             return Refusal("unsupported", STATIC_NEEDS_CHUNKS)
-        reason = self.user.refusal(cell.engine, cell.form) if self.user else ""
+        reason = refuse_precision(registry.get(cell.engine), cell.precision)
+        if not reason and self.user:
+            reason = self.user.refusal(cell.engine, cell.form)
         return Refusal("unsupported", reason) if reason else None
 
     def artifact(self) -> ModelArtifact | None:

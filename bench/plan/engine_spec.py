@@ -1,16 +1,29 @@
 """An engine with its settings, as it is written on the command line (pure)."""
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-ENGINE_SPEC = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<settings>[^\]]*)\])?")
+from engines.protocol import FLOAT32, Precision
+
+ENGINE_SPEC = re.compile(
+    r"(?P<name>[\w.-]+)(?::(?P<precision>[\w.-]+))?(?:\[(?P<settings>[^\]]*)\])?"
+)
 
 
 class EngineSpec(NamedTuple):
-    """An engine and its settings, written `name[key=value,...]`."""
+    """An engine and its settings, written `name:precision[key=value,...]`.
+
+    Without a precision it is float32, or what else was asked for.
+    """
 
     name: str
     settings: dict[str, str]
+    precision: Precision | None = None
+
+    @property
+    def computes(self) -> Precision:
+        """The precision, float32 where none is named."""
+        return self.precision or FLOAT32
 
 
 def parse_engine(text: str) -> EngineSpec:
@@ -19,7 +32,10 @@ def parse_engine(text: str) -> EngineSpec:
     Raises:
         ValueError: with an example of what is right.
     """
-    example = "write name or name[key=value,...], for example mnn[precision=low]"
+    example = (
+        "write name or name[key=value,...], or name:precision, for example mnn[precision=low] or "
+        "openvino:int8"
+    )
     match = ENGINE_SPEC.fullmatch(text.strip())
     if not match:
         raise ValueError(f"engine {text!r}: {example}")
@@ -29,4 +45,10 @@ def parse_engine(text: str) -> EngineSpec:
         if not (key and equals and value) or key in settings:
             raise ValueError(f"engine {text!r}: {example}")
         settings[key] = value
-    return EngineSpec(match["name"], settings)
+    precision: Precision | None = next(
+        (each for each in get_args(Precision) if each == match["precision"]), None
+    )
+    if match["precision"] and precision is None:
+        known = ", ".join(get_args(Precision))
+        raise ValueError(f"engine {text!r}: precision {match['precision']!r} is none of: {known}")
+    return EngineSpec(match["name"], settings, precision)

@@ -1,18 +1,19 @@
 """What to measure: a TOML file or flags become a plan, a plan becomes cells (pure)."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field, field_validator
 
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
-from bench.plan.engine_spec import parse_engine
+from bench.plan.engine_spec import EngineSpec, parse_engine
 from bench.results.cells import Cell, Protocol
 from bench.results.lines import PRECISION
-from engines.protocol import Form
+from bench.zoo.catalog import Weights
+from engines.protocol import FLOAT32, Form, Precision
 from frontends.chunking import ChunkPolicy
 
 
@@ -21,6 +22,8 @@ class Axes(Value):
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("resnet34",)
     engines: Annotated[tuple[str, ...], Field(min_length=1)] = ("onnxruntime", "mnn", "mnn-mini")
+    #: What the engines compute in that name no precision themselves.
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] = (FLOAT32,)
     threads: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
     chunk_samples: Annotated[tuple[int, ...], Field(min_length=1)] = (PUBLISHED_CHUNK_SAMPLES,)
     forms: tuple[Form, ...] = ()
@@ -58,12 +61,18 @@ class Plan(Axes):
     #: Which channel of a recording with several, from 0; whether other sample rates are converted.
     channel: Annotated[int, Field(ge=0)] | None = None
     resample: bool = False
+    #: Of models of the catalog: trained on synthetic voices where a model has such, or seeded.
+    weights: Weights = "trained"
     #: Pairs of recordings that each cell's embeddings are to tell apart.
     trials: Path | None = None
+    #: Recordings of the trials that are embedded once a cell, and not timed.
+    trial_audio: tuple[Path, ...] = ()
+    #: A cell that surely loses more, in points of EER against float32, is wrong.
+    max_eer_loss: Annotated[float, Field(ge=0)] = 0.1
     budget_s: Annotated[float, Field(gt=0)] = 180.0
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     #: Measuring ends when every ratio's interval is this narrow, relative, to either side.
-    precision: Annotated[float, Field(gt=0, lt=1)] = PRECISION
+    half_width: Annotated[float, Field(gt=0, lt=1)] = PRECISION
     #: Of the order of turns; None draws one, so that what an order favours averages out.
     seed: int | None = None
     input: str | None = None
@@ -76,29 +85,38 @@ class Plan(Axes):
         return self.sweep or (self,)
 
     def thorough(self) -> "Plan":
-        """Return the same plan with twice the sessions and precision, and time to pay for them."""
+        """Return the same plan with twice the sessions at half the width, and time to pay."""
         return self.model_copy(
             update={
                 "sweep": tuple(
                     axes.model_copy(update={"sessions": 2 * axes.sessions}) for axes in self.sweep
                 ),
                 "sessions": 2 * self.sessions,
-                "precision": self.precision / 2,
+                "half_width": self.half_width / 2,
                 "budget_s": 3 * self.budget_s,
             }
         )
 
 
-def expand(plan: Plan, default_form: Callable[[str], Form]) -> tuple[Cell, ...]:
+#: Engine name -> the precisions that it computes in.
+PrecisionsOf = Callable[[str], Collection[Precision]]
+
+
+def expand(
+    plan: Plan,
+    default_form: Callable[[str], Form],
+    precisions_of: PrecisionsOf = lambda _: get_args(Precision),
+) -> tuple[Cell, ...]:
     """Return every cell of a plan once, those of a comparison group side by side.
 
     Args:
         plan: what to measure.
         default_form: engine name -> the model form it runs when the plan names none.
+        precisions_of: of those that a plan asks of all engines, each gets what it has.
     """
     cells: list[Cell] = []
     for axes in plan.sweeps:
-        cells += _cells(axes, default_form)
+        cells += _cells(axes, default_form, precisions_of)
     groups = list(dict.fromkeys(cell.condition for cell in cells))
     return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.condition)))
 
@@ -116,16 +134,34 @@ def axes_of(plan: Plan, cell: Cell) -> Axes:
     return plan
 
 
-def _cells(axes: Axes, default_form: Callable[[str], Form]) -> Iterator[Cell]:
+def precisions_for(
+    axes: Axes, engine: EngineSpec, precisions_of: PrecisionsOf
+) -> tuple[Precision, ...]:
+    """Return what an engine computes in: what it names itself, else what it has of the plan's.
+
+    One that has none of them gets all, and each becomes a row that says so.
+    """
+    if engine.precision:
+        return (engine.precision,)
+    known = precisions_of(engine.name)
+    return tuple(each for each in axes.precisions if each in known) or axes.precisions
+
+
+def _cells(
+    axes: Axes, default_form: Callable[[str], Form], precisions_of: PrecisionsOf
+) -> Iterator[Cell]:
     for model, protocol, threads, size in product(
         axes.models, axes.protocols, axes.threads, axes.chunk_samples
     ):
         for engine in map(parse_engine, axes.engines):
-            for form in axes.forms or (default_form(engine.name),):
+            precisions = precisions_for(axes, engine, precisions_of)
+            forms = axes.forms or (default_form(engine.name),)
+            for form, precision in product(forms, precisions):
                 yield Cell(
                     model=model,
                     engine=engine.name,
                     settings=engine.settings,
+                    precision=precision,
                     form=form,
                     threads=threads,
                     chunk_samples=size,

@@ -3,6 +3,7 @@
 from bench.report import compare, figures
 from bench.report.views import Context, View
 from bench.results.rows import CellSummary
+from engines.protocol import FLOAT32
 
 TERMINAL: tuple[View, ...] = ("wide", "narrow")
 PUBLISHED: tuple[View, ...] = ("published", "wide")
@@ -88,3 +89,16 @@ def eer_difference(row: CellSummary, context: Context) -> float:
     """Return the percentage points by which a row's error rate is over the first of its model."""
     first = next(each for each in context.rows if each.title == row.title)
     return 100 * ((row.eer or 0.0) - (first.eer or 0.0))
+
+
+def other_precisions(context: Context) -> bool:
+    """Say whether a table has rows in another precision than float32."""
+    return any(row.precision != FLOAT32 for row in context.rows)
+
+
+def eer_loss(row: CellSummary, _: Context) -> str:
+    """Return what a precision loses, in points, with its interval."""
+    if row.eer_loss is None:
+        return figures.MISSING
+    loss, low, high = (100 * value for value in row.eer_loss)
+    return f"{loss:+.2f} ({low:+.2f} to {high:+.2f})"

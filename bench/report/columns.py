@@ -223,14 +223,28 @@ COLUMNS = (
         "error", "max rel err",
         "the worst chunk against the reference (torch in float32; for model files onnxruntime "
         "without optimisations), relative to the reference's largest value; over "
-        f"{figures.error(MAX_REL_ERR)} no RTF is shown",
+        f"{figures.error(MAX_REL_ERR)} no RTF is shown of a row in float32",
         ("precision", "wide", "page"),
         lambda row, _: row.parity.max_rel_err if row.parity else None, write="{:.1e}".format,
+        present=lambda context: (
+            context.view != "precision" or not cell_texts.other_precisions(context)
+        ),
     ),
     Column(
-        "cosine", "cosine", "the cosine score of the worst chunk and the reference's",
-        ("page",), lambda row, _: row.parity.cosine if row.parity else None,
-        write="{:.6f}".format,
+        "cosine", "cosine",
+        "the cosine score of the worst chunk and the reference's; rows in other precisions than "
+        "float32 are held to it",
+        ("precision", "page"), lambda row, _: row.parity.cosine if row.parity else None,
+        write="{:.5f}".format,
+        present=lambda context: context.view == "page" or cell_texts.other_precisions(context),
+    ),
+    Column(
+        "eer_loss", "EER loss",
+        "how many points higher the equal error rate on the run's trials is than that of float32, "
+        "with the 95 % interval of resampled speakers",
+        ("precision", "page"), lambda row, _: row.eer_loss and 100 * row.eer_loss[0],
+        unit="percentage points", text=cell_texts.eer_loss,
+        present=lambda context: any(row.eer_loss for row in context.rows),
     ),
     Column(
         "eer", "EER %", "the equal error rate of the embeddings on the run's trials",

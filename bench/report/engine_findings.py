@@ -18,6 +18,7 @@ from bench.report.finding import Finding, stated_first
 from bench.report.lead import group_name, lead, listed, span
 from bench.results.cells import MAX_REL_ERR, Condition
 from bench.results.rows import CellSummary, Summary
+from engines.protocol import FLOAT32
 
 #: From so many models on, one sentence and a matrix tell what a sentence each would.
 MANY_MODELS = 4
@@ -27,7 +28,8 @@ def best_findings(summary: Summary) -> Iterator[Finding]:
     """Name the configuration with the smallest RTF of each model, in steady state if measured."""
     models = list(dict.fromkeys(row.model for row in summary.cells))
     for model in models if len(models) < MANY_MODELS else ():
-        ok = [row for row in summary.cells if row.model == model and row.rtf is not None]
+        every = [row for row in summary.cells if row.model == model and row.rtf is not None]
+        ok = [row for row in every if row.precision == FLOAT32]
         rows = [row for row in ok if row.protocol == "steady"] or ok
         certain = [row for row in rows if row.rtf_ci95 is not None]
         if len(rows) < 2 or not certain:
@@ -36,7 +38,7 @@ def best_findings(summary: Summary) -> Iterator[Finding]:
         if best.rtf != min(row.rtf for row in rows if row.rtf is not None) or not best.rtf_ci95:
             continue
         low, high = (figures.rtf(end) for end in best.rtf_ci95)
-        limit = figures.error(MAX_REL_ERR)
+        limit = figures.error(MAX_REL_ERR) + " in float32" * (len(ok) < len(every))
         where = figures.setting(best.chunk_samples, best.threads)
         text = (
             f"Best configuration for {best.title} on this machine within parity {limit} "

@@ -7,7 +7,16 @@ from typing import Literal
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 
 Kind = Literal[
-    "warning", "defect", "coverage", "protocol", "engine", "best", "threads", "ceiling", "padding"
+    "warning",
+    "defect",
+    "coverage",
+    "protocol",
+    "precision",
+    "engine",
+    "best",
+    "threads",
+    "ceiling",
+    "padding",
 ]
 
 

@@ -8,6 +8,7 @@ from bench.report.compare import ends, side
 from bench.report.defects import cause
 from bench.report.engine_findings import best_findings, engine_findings
 from bench.report.finding import Finding
+from bench.report.precision_findings import precision_findings
 from bench.report.protocol_findings import protocol_findings
 from bench.results.rows import CellSummary, Summary
 from engines.protocol import FEWER_OPERATIONS
@@ -21,6 +22,7 @@ def findings(summary: Summary) -> list[Finding]:
         *_defects(summary),
         *_coverage(summary),
         *protocol_findings(summary),
+        *precision_findings(summary),
         *best_findings(summary),
         *engine_findings(summary),
         *_threads(summary),

@@ -104,10 +104,20 @@ def about(summary: Summary) -> list[str]:
         f"{environment.audio_s:.1f} s.",
         " ".join([f"Weights: {environment.weights}", *denormals(summary.cells)]),
         f"Host: {host(environment)}",
+        *recipes(summary),
         *(machine(environment.host) if environment.host else ()),
         f"Software: rtfbench {environment.rtfbench}, Python {environment.python}, {packages}.",
         f"Started {environment.started_utc}.",
     ]
+
+
+def recipes(summary: Summary) -> list[str]:
+    """Say how the files of other precisions were made."""
+    made: dict[str, list[str]] = {}
+    for row in summary.cells:
+        if row.recipe:
+            made.setdefault(row.recipe, []).append(f"{row.engine} {row.precision}")
+    return [f"{', '.join(dict.fromkeys(rows))}: {recipe}." for recipe, rows in made.items()]
 
 
 def host(environment: Environment) -> str:

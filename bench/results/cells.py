@@ -2,18 +2,26 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bench.base.values import Value
-from engines.protocol import Form
+from engines.protocol import FLOAT32, Form, Precision
 
 Status = Literal["ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out"]
 Protocol = Literal["published", "steady"]
 Effective = dict[str, str | int | float]
 #: The replica of a group's reference, which tells what the machine cannot tell apart.
 GHOST = "ghost"
+
+
+def engine_label(name: str, settings: Mapping[str, str], precision: Precision) -> str:
+    """Write an engine as on the command line: `name:precision[key=value,...]`."""
+    inside = ",".join(f"{key}={value}" for key, value in settings.items())
+    computes = "" if precision == FLOAT32 else f":{precision}"
+    return f"{name}{computes}[{inside}]" if inside else f"{name}{computes}"
 
 
 class Condition(Value):
@@ -45,6 +53,7 @@ class Cell(Condition):
 
     engine: str
     settings: dict[str, str] = Field(default_factory=dict)
+    precision: Precision = FLOAT32
     form: Form
     replica: str = ""
     slowdown: float = 0.0
@@ -52,17 +61,28 @@ class Cell(Condition):
     @property
     def engine_label(self) -> str:
         """The engine with its settings, as it is written on the command line."""
-        settings = ",".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
-        return f"{self.engine}[{settings}]" if settings else self.engine
+        return engine_label(self.engine, dict(sorted(self.settings.items())), self.precision)
 
     def id(self, artifact_sha256: str) -> str:
         """Return a stable name for this cell on this very model file."""
-        text = json.dumps([self.model_dump(), artifact_sha256], sort_keys=True)
+        content = self.model_dump()
+        if self.precision == FLOAT32:
+            del content["precision"]  # cells of before there were others keep their names
+        text = json.dumps([content, artifact_sha256], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 #: An embedding that is further from the reference, relative to its largest value, is wrong.
 MAX_REL_ERR = 1e-3
+#: In other precisions an embedding of a lower cosine to the reference is wrong. What is above costs
+#: accuracy, and trials tell how much.
+LEAST_COSINE: Mapping[Precision, float] = {
+    "bf16": 0.999,
+    "fp16": 0.999,
+    "fp16-weights": 0.999,
+    "int8-weights": 0.99,
+    "int8": 0.9,
+}
 
 
 class Parity(Value):

@@ -21,6 +21,12 @@ class Probes(Value):
     peaks: dict[str, float] = Field(default_factory=dict)
     ceiling: str = ""
 
+    def times_the_ceiling(self, kind: str) -> float:
+        """Return how many times the ceiling's operations a core does of a type; 1 if unknown."""
+        own = [peak for name, peak in self.peaks.items() if name.split()[0] == kind]
+        ceiling = self.peaks.get(self.ceiling)
+        return max(own) / ceiling if own and ceiling else 1.0
+
     @property
     def flop_a_cycle(self) -> float | None:
         """Single-precision operations that a core does in a cycle."""

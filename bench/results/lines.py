@@ -35,6 +35,7 @@ class Declaration(Value):
     macs: int | None = None
     flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
+    recipe: str = ""
     artifact_sha256: str = ""
     artifact_bytes: int | None = None
     denormal_share: float | None = None

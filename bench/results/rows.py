@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from bench.base.values import Value
-from bench.results.cells import Cell, Condition, Effective, Parity, Status
+from bench.results.cells import Condition, Effective, Parity, Status, engine_label
 from bench.results.host import Host, kind
-from engines.protocol import PUBLISHED_FLOPS_BASIS, Form
+from engines.protocol import FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
 
 SCHEMA = 1
 #: So few sessions make a ratio provisional.
@@ -45,6 +45,7 @@ class CellSummary(Condition):
     title: str
     engine: str
     settings: dict[str, str]
+    precision: Precision = FLOAT32
     form: Form
     status: Status
     reason: str
@@ -84,21 +85,16 @@ class CellSummary(Condition):
     steady_rss_mb: float | None = None
     flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
+    recipe: str = ""
     eer: float | None = None
+    #: How much higher than the float32 row's of the same model, with its 95 % interval; shares.
+    eer_loss: tuple[float, float, float] | None = None
     denormal_share: float | None = None
 
     @property
     def engine_label(self) -> str:
         """The engine with its settings, as on the command line."""
-        return Cell(
-            model=self.model,
-            engine=self.engine,
-            settings=self.settings,
-            form=self.form,
-            threads=self.threads,
-            chunk_samples=self.chunk_samples,
-            protocol=self.protocol,
-        ).engine_label
+        return engine_label(self.engine, dict(sorted(self.settings.items())), self.precision)
 
 
 class Ratio(Condition):

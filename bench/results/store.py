@@ -17,6 +17,7 @@ ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
 TABLE = "table.md"
 TRIALS = "trials.txt"
+TRIAL_OPTIONS = "trials.json"
 PAGE = "report.html"
 PLOTS = "plots"
 
@@ -67,7 +68,7 @@ class RunFolder:
                         f"{path} holds a run already; choose another --out, "
                         "or add --resume or --overwrite"
                     )
-                for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE, TRIALS, PAGE):
+                for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE, TRIALS, TRIAL_OPTIONS, PAGE):
                     (path / name).unlink(missing_ok=True)
             folder.logs.mkdir(exist_ok=True)
             folder.embeddings.mkdir(exist_ok=True)

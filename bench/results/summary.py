@@ -2,19 +2,23 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.results.cells import Condition
 from bench.results.contrasts import complete_slots, run_ratios
+from bench.results.host import Probes
 from bench.results.lines import Outcome, Record
 from bench.results.noise import noise_of
 from bench.results.rows import SCHEMA, CellSummary, Environment, Summary
 from bench.results.stats import Interval, level_interval, median, median_interval, quantile
 from bench.results.store import CellData
+from engines.protocol import Precision
 
 NS_PER_MS = 1e6
 BYTES_PER_MB = 1e6
+#: Precision -> the type in which a core's peak is measured for it; elsewhere float32.
+PEAKS: Mapping[Precision, str] = {"bf16": "bfloat16", "int8": "int8"}
 
 
 def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
@@ -24,10 +28,11 @@ def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
         groups.setdefault(data.cell.condition, []).append(data)
     rows = [summarize_cell(data) for data in cells if not data.cell.replica]
     ratios = run_ratios(groups.values())
+    probes = environment.host.probes if environment.host else None
     return Summary(
         schema=SCHEMA,
         environment=environment,
-        cells=tuple(_with_scaling(_with_peak(row, groups), rows) for row in rows),
+        cells=tuple(_with_scaling(_with_peak(row, groups, probes), rows) for row in rows),
         ratios=tuple(ratios),
         noise=noise_of(list(groups.values()), ratios),
     )
@@ -58,6 +63,7 @@ def summarize_cell(data: CellData) -> CellSummary:
         macs=macs,
         flops_basis=data.declaration.flops_basis,
         about=data.declaration.about,
+        recipe=data.declaration.recipe,
         artifact_bytes=data.declaration.artifact_bytes,
         denormal_share=data.declaration.denormal_share,
         passes=_passes(measured),
@@ -174,13 +180,18 @@ def _passes(records: Sequence[Record]) -> int:
     return min(map(names.count, set(names)), default=0)
 
 
-def _with_peak(row: CellSummary, groups: dict[Condition, list[CellData]]) -> CellSummary:
+def _with_peak(
+    row: CellSummary, groups: dict[Condition, list[CellData]], probes: Probes | None
+) -> CellSummary:
     """Add which share of the cores' peak, in the same blocks, a row reached.
 
-    Runs of before the peak was measured have a matrix product's instead.
+    That of another type than float32 is as much higher as it was when the run began. Runs of
+    before the peak was measured have a matrix product's instead.
     """
     lines = [line for data in groups[row.condition] for line in data.health]
     peak = median([line.peak_gflops for line in lines if line.peak_gflops is not None])
+    if peak is not None and probes is not None and row.precision in PEAKS:
+        peak *= probes.times_the_ceiling(PEAKS[row.precision])
     gemm = median([line.gemm_gflops for line in lines if line.gemm_gflops is not None])
     return row.model_copy(
         update={

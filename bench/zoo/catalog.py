@@ -9,10 +9,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
+
+#: Weights that were trained on synthetic voices, of the models that have them; else seeded ones.
+Weights = Literal["trained", "seeded"]
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 XEON_PLATINUM_8160 = "Intel(R) Xeon(R) Platinum 8160 CPU @ 2.10GHz"
 XEON_E5_2630_V4 = "Intel(R) Xeon(R) CPU E5-2630 v4 @ 2.20GHz"
@@ -179,6 +184,17 @@ _BY_NAME = {card.name: card for card in _CARDS}
 def names() -> tuple[str, ...]:
     """Return every name, in the catalog's order."""
     return tuple(_BY_NAME)
+
+
+def trained_weights(name: str) -> Path | None:
+    """Return the file of a model's trained weights, None where it has none."""
+    path = WEIGHTS_FOLDER / f"{name}.npz"
+    return path if path.is_file() else None
+
+
+def weights_of(name: str, asked: Weights) -> Weights:
+    """Return which weights a model has of those that were asked for."""
+    return "trained" if asked == "trained" and trained_weights(name) else "seeded"
 
 
 def get(name: str) -> ModelCard:

@@ -40,7 +40,8 @@ def features(num_frames: int, *, batch: int = 1, seed: int = 0) -> FloatArray:
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Return each installed engine in turn."""
-    return registry.on(*parse_engine(request.param))
+    spec = parse_engine(request.param)
+    return registry.on(spec.name, spec.settings)
 
 
 @pytest.fixture(params=["dynamic", "static"])

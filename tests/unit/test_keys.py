@@ -127,8 +127,11 @@ def closure(name: str) -> set[str]:
 @pytest.mark.parametrize(
     ("makers", "sources"),
     [
-        (["bench.models.catalog_maker", "bench.zoo.xvec"], (*keys.EXPORT, *keys.FEATURES)),
-        (["bench.models.file_maker"], (*keys.CONVERSION, *keys.FEATURES)),
+        (
+            ["bench.models.catalog_maker", "bench.zoo.xvec"],
+            (*keys.EXPORT, *keys.CALIBRATION, keys.TRAINED),
+        ),
+        (["bench.models.file_maker"], (*keys.CONVERSION, *keys.CALIBRATION)),
     ],
 )
 def test_no_source_is_forgotten(makers: list[str], sources: tuple[str, ...]) -> None:

@@ -99,7 +99,7 @@ def test_the_groups_of_overlapping_sweeps_stay_together(tmp_path: Path) -> None:
 )
 def test_engines_with_settings(text: str, name: str, settings: dict[str, str]) -> None:
     """An engine is a name, or a name with settings in brackets."""
-    assert parse_engine(text) == (name, settings)
+    assert parse_engine(text) == (name, settings, None)
 
 
 @pytest.mark.parametrize(

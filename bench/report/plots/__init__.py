@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 
 from bench.report import libraries
 from bench.report.hosts import NamedRun
-from bench.report.plots import accuracy, chunk_size, hosts, models, thread_scaling, time_parts
+from bench.report.plots import (
+    accuracy,
+    chunk_size,
+    eer_loss,
+    hosts,
+    models,
+    thread_scaling,
+    time_parts,
+)
 from bench.report.plots.style import Picture
 from bench.results.rows import Summary
 
@@ -25,6 +33,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
     yield from thread_scaling.draw(summary)
     yield from time_parts.draw(summary)
     yield from accuracy.draw(summary)
+    yield from eer_loss.draw(summary)
 
 
 def draw_hosts(runs: Sequence[NamedRun]) -> Picture | None:

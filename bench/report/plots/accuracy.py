@@ -24,6 +24,7 @@ from bench.report.plots.style import (
 )
 from bench.results.cells import MAX_REL_ERR
 from bench.results.rows import CellSummary, Summary
+from engines.protocol import FLOAT32
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +40,12 @@ APART, ROUNDING = 2.0, MAX_REL_ERR / 100
 
 
 def draw(summary: Summary) -> Iterator[Picture]:
-    """Yield one picture, a panel a model; steady rows if there are any."""
-    ok = [row for row in summary.cells if row.rtf is not None and row.parity is not None]
+    """Yield one picture, a panel a model, of rows in float32; steady ones if there are any."""
+    ok = [
+        row
+        for row in summary.cells
+        if row.rtf is not None and row.parity is not None and row.precision == FLOAT32
+    ]
     rows = [row for row in ok if row.protocol == "steady"] or ok
     models = list(dict.fromkeys(row.model for row in rows))
     several = [m for m in models if len([r for r in rows if r.model == m]) > 1]

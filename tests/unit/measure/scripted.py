@@ -391,7 +391,7 @@ class ScriptedMachine:
             cores=range(8),
             seed=plan.seed or 0,
             timeout_s=plan.timeout_s,
-            precision=plan.precision,
+            half_width=plan.half_width,
             clock=self.clock,
             spawn=self.spawn,
             counters=self.counters,

@@ -25,7 +25,7 @@ def plan(blocks: float, *sweep: Axes, models: tuple[str, ...] = ("small", "large
         engines=("one", "two"),
         protocols=("steady",),
         budget_s=blocks * BLOCK_S,
-        precision=PRECISION,
+        half_width=PRECISION,
         sweep=sweep,
     )
 
@@ -92,7 +92,7 @@ def test_weights_share_the_budget(tmp_path: Path) -> None:
     few = {"sessions": 2}
     weighed = plan(134, axes("small", weight=1, **few), axes("large", weight=3, **few))
     # Everything is narrow enough, so that nothing is given out a second time.
-    machine.measure(weighed.model_copy(update={"precision": 1.0}), tmp_path)
+    machine.measure(weighed.model_copy(update={"half_width": 1.0}), tmp_path)
     assert slots(machine, "large") / slots(machine, "small") == pytest.approx(3, rel=0.1)
 
 

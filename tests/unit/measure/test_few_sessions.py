@@ -15,11 +15,11 @@ CELLS = 3
 BUDGET_S = 40 * SLOTS * CELLS * (1 + 10) * Script().chunk_s
 
 
-def plan(precision: float) -> Plan:
+def plan(half_width: float) -> Plan:
     """Return two comparisons of two sessions each; in one, an engine has much luck."""
     return Plan(
         models=("calm", "wild"),
-        precision=precision,
+        half_width=half_width,
         budget_s=BUDGET_S,
         sweep=(
             Axes(models=("calm",), engines=("one", "two"), sessions=2, protocols=("steady",)),
@@ -42,9 +42,9 @@ def test_the_widest_interval_gets_what_is_left(tmp_path: Path) -> None:
     assert machine.measured_s <= BUDGET_S * 1.05
 
 
-@pytest.mark.parametrize("precision", [0.9])
-def test_what_is_narrow_enough_is_left_alone(tmp_path: Path, precision: float) -> None:
+@pytest.mark.parametrize("half_width", [0.9])
+def test_what_is_narrow_enough_is_left_alone(tmp_path: Path, half_width: float) -> None:
     """Nobody gets more than was asked for where every interval is as narrow as was asked for."""
     machine = ScriptedMachine({"lucky": Script(luck=0.1)})
-    machine.measure(plan(precision), tmp_path)
+    machine.measure(plan(half_width), tmp_path)
     assert sessions(machine, "calm") == sessions(machine, "wild") == 2

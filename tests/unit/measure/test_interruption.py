@@ -17,7 +17,7 @@ PLAN = Plan(
     engines=("one", "two"),
     protocols=("steady",),
     sessions=2,
-    precision=0.5,
+    half_width=0.5,
     budget_s=134,
 )
 #: How often the parent listens in a run of this plan; a test says so.

@@ -1,0 +1,89 @@
+"""Files in another precision than float32: made by the engine that runs them, from speech.
+
+What ranges of values are found with comes through the front end from the package's own recordings:
+on random numbers a quantiser learns ranges that speech does not have.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from bench.base.cache import fingerprint, replacing, sha256_of
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.embed.pipeline import Pipeline
+from bench.models import keys
+from engines import registry
+from engines.protocol import ConversionError, FloatArray, Precision
+from frontends.audio import read_audio
+from frontends.chunking import natural_chunk_samples
+
+
+def speech() -> list[Path]:
+    """Return the recordings that ranges of values are found on."""
+    return sorted(DEFAULT_SPEECH.glob("*.flac"))
+
+
+def calibration_features(feat_dim: int, num_frames: int) -> FloatArray:
+    """Return chunks of speech as the model gets them, float32 [N, T, M]."""
+    pipeline = Pipeline.for_mel_bins(feat_dim, natural_chunk_samples(num_frames))
+    return np.concatenate([pipeline.all_chunks(read_audio(path)) for path in speech()])
+
+
+@cache
+def quantizer_key(engine: str) -> str:
+    """Return a name that changes with what makes an engine's files of other precisions.
+
+    Raises:
+        EngineError: no such engine.
+    """
+    found = registry.get(engine)
+    packages = [*filter(None, [found.distribution]), *found.quantizers]
+    sources = [sha256_of(path) for path in registry.sources(engine)]
+    return fingerprint(keys.CALIBRATION, packages, *sources, *map(sha256_of, speech()))[:8]
+
+
+def quantize(
+    onnx_path: Path,
+    path: Path,
+    precision: Precision,
+    *,
+    engine: str,
+    feat_dim: int,
+    num_frames: int,
+    static: bool,
+) -> str:
+    """Write an engine's file in another precision.
+
+    Args:
+        onnx_path: the model in float32.
+        path: where the result appears, as a whole or not at all.
+        precision: which one.
+        engine: who runs it.
+        feat_dim: M.
+        num_frames: the length of the chunks that ranges are found with.
+        static: whether the result is for that length alone.
+
+    Returns:
+        The recipe in words.
+
+    Raises:
+        ConversionError: nothing was written.
+    """
+    features_NTM = calibration_features(feat_dim, num_frames)
+    with replacing(path.resolve()) as part:
+        try:
+            recipe = registry.get(engine).quantize(
+                onnx_path.resolve(), part, precision, static=static, calibration_NTM=features_NTM
+            )
+        except ConversionError:
+            raise
+        except Exception as error:  # quantisers raise what they like; other files are still made
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ConversionError(
+                f"{onnx_path.name}: {engine} cannot write it in {precision}: {said}"
+            ) from error
+        if not part.is_file() or part.stat().st_size == 0:
+            raise ConversionError(f"{onnx_path.name}: writing it in {precision} wrote nothing")
+    digest = fingerprint((), (), *map(sha256_of, speech()))
+    return f"{recipe}; calibrated on {len(features_NTM)} chunks of speech ({digest})" * bool(recipe)

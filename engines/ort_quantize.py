@@ -1,0 +1,85 @@
+"""ONNX in int8 by onnxruntime's own quantiser, and what its optimised graphs compute in."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engines.protocol import FloatArray
+
+#: What is quantised. The statistics of the pooling stay in float32: they are a thousandth of the
+#: operations, and in int8 they cost more accuracy than all the rest.
+OPERATORS = ("Conv", "MatMul", "Gemm")
+#: Operators of optimised graphs that multiply, by what they compute in.
+COMPUTES: Mapping[str, tuple[str, ...]] = {
+    "int8": (
+        *("QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger"),
+        *("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "NhwcQLinearConv"),
+    ),
+    "float32": ("Conv", "FusedConv", "MatMul", "FusedMatMul", "Gemm", "FusedGemm", "NhwcFusedConv"),
+}
+
+
+class _Chunks:
+    """Calibration features, one chunk at a time."""
+
+    def __init__(self, name: str, features_NTM: FloatArray) -> None:
+        self._name, self._chunks = name, iter(features_NTM)
+
+    def get_next(self) -> dict[str, FloatArray] | None:
+        """Return the next input, None at the end."""
+        features_TM = next(self._chunks, None)
+        return None if features_TM is None else {self._name: features_TM[None]}
+
+
+def to_int8(onnx_path: Path, path: Path, features_NTM: FloatArray) -> str:
+    """Write a model with quantise and dequantise nodes around what multiplies.
+
+    Activations are unsigned and per tensor, weights signed and per channel; ranges are the least
+    and largest values on the features.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory(prefix="rtfbench-") as folder:
+        prepared = str(Path(folder) / "prepared.onnx")
+        quant_pre_process(str(onnx_path), prepared, skip_symbolic_shape=True)
+        name = onnx.load(prepared).graph.input[0].name
+        quantize_static(
+            prepared,
+            str(path),
+            _Chunks(name, features_NTM),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(OPERATORS),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+    return (
+        "onnxruntime's static quantiser: QDQ, u8 activations, s8 weights per channel, least and "
+        f"largest values, {', '.join(OPERATORS)}"
+    )
+
+
+def computed_in(model_path: Path, options: Any, provider: str) -> dict[str, int]:
+    """Count what multiplies in the graph that the runtime makes of a model, by type.
+
+    Args:
+        model_path: the model.
+        options: those of a session; where its graph is written is changed.
+        provider: the execution provider.
+    """
+    import onnx
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory(prefix="rtfbench-") as folder:
+        optimised = str(Path(folder) / "optimised.onnx")
+        options.optimized_model_filepath = optimised
+        options.log_severity_level = 3  # it warns that the file is for this machine
+        onnxruntime.InferenceSession(str(model_path), sess_options=options, providers=[provider])
+        counts = Counter(node.op_type for node in onnx.load(optimised).graph.node)
+    found = {kind: sum(counts[name] for name in names) for kind, names in COMPUTES.items()}
+    return {kind: count for kind, count in found.items() if count}
