@@ -1,6 +1,5 @@
 """torch on the CPU: the exported program of a model, run eagerly or compiled."""
 
-import importlib.metadata
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -51,12 +50,14 @@ class TorchEngine(EngineBase):
     }
 
     def probe(self) -> Availability:
-        """Ask the installed package for its version: importing torch takes a second."""
+        """Import torch."""
         try:
-            version = importlib.metadata.version("torch")
-        except importlib.metadata.PackageNotFoundError:
-            return Availability(False, reason="torch is not installed: pip install 'rtfbench[zoo]'")
-        return Availability(True, version=version, build="oneDNN")
+            import torch
+        except ImportError as error:
+            return Availability(
+                False, reason=f"{error}; install it with: pip install 'rtfbench[zoo]'"
+            )
+        return Availability(True, version=torch.__version__, build="oneDNN")
 
     def export(self, model: Any, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
         """Write the program of a torch module in eval mode, [B, T, feat_dim] -> [B, D]."""

@@ -53,7 +53,7 @@ def speakers(trials: Sequence[Trial]) -> list[int]:
 
 
 def eer_loss(
-    trials: Sequence[Trial], reference: Sequence[float], candidate: Sequence[float]
+    trials: Sequence[Trial], reference: npt.ArrayLike, candidate: npt.ArrayLike
 ) -> EerLoss:
     """Compare two systems' scores of the same labelled trials.
 

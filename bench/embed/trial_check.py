@@ -13,13 +13,19 @@ from bench.embed.eer_loss import EerLoss, eer_loss
 from bench.embed.trials import Trial, names_of, rates, read_trials, score
 from bench.plan.sweep import Plan
 from bench.results.rows import CellSummary, Summary
-from bench.results.store import TRIAL_OPTIONS, TRIALS, RunFolder
+from bench.results.store import SUMMARY, TRIAL_OPTIONS, TRIALS, RunFolder
 from engines.protocol import FLOAT32
 
 #: Trials of unseen synthetic speakers that come with the package, and their name for `--trials`.
 HELDOUT = Path(__file__).parent / "heldout"
 HELDOUT_NAME = "heldout"
 POINTS = 100
+#: What a row does not show whose output is wrong.
+TIMES = (
+    *("rtf", "rtf_ci95", "rtf_padded", "rtf_frontend", "rtf_engine", "rtf_copy", "rtf_pooling"),
+    *("load_ms", "first_chunk_ms", "chunk_ms", "chunk_ms_p90", "chunk_ms_p99", "gflops"),
+    *("peak_share", "gemm_share", "speedup", "efficiency", "cpu_per_wall"),
+)
 
 
 class TrialOptions(Value):
@@ -48,8 +54,8 @@ def check_covered(trials: Path, utterances: Collection[str]) -> None:
     missing = [name for name in names_of(read) if name not in utterances]
     if missing:
         raise InputError(
-            f"{trials}: names {missing[0]!r} ({len(missing)} in all), which neither --audio nor "
-            "--trial-audio holds; add its recording, or leave the trial out"
+            f"{trials}: names {missing[0]!r} ({len(missing)} in all), which --audio does not "
+            "hold, nor --trial-audio; add its recording, or leave the trial out"
         )
     if len({trial.label for trial in read}) < 2:
         raise InputError(f"{trials}: an EER takes target and nontarget trials; add the other kind")
@@ -69,6 +75,8 @@ def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Su
     if not path.exists():
         return summary
     trials, allowed = read_trials(path), _options(folder).max_eer_loss / POINTS
+    if not folder.embeddings.is_dir():
+        return _as_stored(summary, folder, allowed)
     scores = [
         _scores(trials, folder.embeddings / f"{cell_id}.npz") if row.status == "ok" else None
         for cell_id, row in zip(cell_ids, summary.cells, strict=True)
@@ -93,7 +101,23 @@ def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Su
         found = rates(trials, own)
         changed = {"eer": found.eer if found else None, "eer_loss": loss}
         cells.append(_judged(row.model_copy(update=changed), allowed))
-    return summary.model_copy(update={"cells": tuple(cells)})
+    return _of_right_rows(summary, cells)
+
+
+def _as_stored(summary: Summary, folder: RunFolder, allowed: float) -> Summary:
+    """Return a summary with the error rates of the stored one: its run's embeddings are gone."""
+    try:
+        text = (folder.path / SUMMARY).read_text(encoding="utf-8")
+        stored = Summary.model_validate_json(text).cells
+    except (OSError, ValidationError):
+        return summary
+    known = {(row.condition, row.engine_label, row.form): row for row in stored}
+    cells = []
+    for row in summary.cells:
+        found = known.get((row.condition, row.engine_label, row.form))
+        rates = {"eer": found.eer, "eer_loss": found.eer_loss} if found else {}
+        cells.append(_judged(row.model_copy(update=rates), allowed))
+    return _of_right_rows(summary, cells)
 
 
 def _judged(row: CellSummary, allowed: float) -> CellSummary:
@@ -105,9 +129,18 @@ def _judged(row: CellSummary, allowed: float) -> CellSummary:
         f"EER {loss:+.2f} points against float32 ({low:+.2f} to {high:+.2f}), and "
         f"{POINTS * allowed:g} are allowed (--max-eer-loss)"
     )
-    return row.model_copy(
-        update={"status": "wrong_output", "reason": reason, "rtf": None, "rtf_ci95": None}
+    times: dict[str, object] = dict.fromkeys(TIMES)
+    wrong = {"status": "wrong_output", "reason": reason}
+    return row.model_copy(update=times | wrong)
+
+
+def _of_right_rows(summary: Summary, cells: Sequence[CellSummary]) -> Summary:
+    """Return a summary of other rows, without the ratios of those that became wrong."""
+    wrong = {(row.condition, row.engine_label, row.form) for row in cells if row.status != "ok"}
+    ratios = tuple(
+        each for each in summary.ratios if (each.condition, each.engine, each.form) not in wrong
     )
+    return summary.model_copy(update={"cells": tuple(cells), "ratios": ratios})
 
 
 def _options(folder: RunFolder) -> TrialOptions:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -14,12 +14,14 @@ from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import Axes
 from bench.results.cells import Protocol
 from engines import registry
-from engines.protocol import EngineError
+from engines.protocol import EngineError, Precision
 
 #: A time may grow by this share unproved; an RTF's interval must stay under the other to pass.
 MARGIN, MAX_REGRESSION = 0.02, 0.05
+_PRECISIONS = "|".join(map(re.escape, get_args(Precision)))
 SPEC = re.compile(
-    r"(?P<engine>[\w.-]+(?:\[[^\]]*\])?)(?:@(?P<version>[\w.+!-]+))?(?::(?P<model>.+))?"
+    rf"(?P<engine>[\w.-]+(?::(?:{_PRECISIONS})(?=[\[@:]|$))?(?:\[[^\]]*\])?)"
+    r"(?:@(?P<version>[\w.+!-]+))?(?::(?P<model>.+))?"
 )
 
 
@@ -85,7 +87,7 @@ def load_baseline(path: Path) -> Baseline:
 
 
 def parse_side(text: str) -> Side:
-    """Read `mnn`, `mnn@3.6.0`, `mnn[precision=low]` or `mnn:model.mnn`.
+    """Read `mnn`, `mnn@3.6.0`, `mnn[precision=low]`, `openvino:int8` or `mnn:model.mnn`.
 
     Raises:
         InputError: with an example of what is right.

@@ -11,7 +11,7 @@ from bench.report.finding import Finding
 from bench.report.precision_findings import precision_findings
 from bench.report.protocol_findings import protocol_findings
 from bench.results.rows import CellSummary, Summary
-from engines.protocol import FEWER_OPERATIONS
+from engines.protocol import FEWER_OPERATIONS, FLOAT32
 from frontends.chunking import WHOLE_UTTERANCE
 
 
@@ -59,6 +59,9 @@ def _defects(summary: Summary) -> Iterator[Finding]:
         forms = " and ".join(dict.fromkeys(row.form for row in rows))
         text = f"{title}: {engine} ({forms}) computes another embedding than the reference"
         errors = [row.parity.max_rel_err for row in rows if row.parity]
+        if rows[0].precision != FLOAT32:
+            yield Finding("defect", f"{title}: {engine} ({forms}): {rows[0].reason}.")
+            continue
         if errors:
             text += f": largest error {max(errors):.1e} of the largest value"
         text += _right_forms(summary, rows[0])

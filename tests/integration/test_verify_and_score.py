@@ -232,6 +232,8 @@ def test_run_reports_the_eer_of_each_cell(
         1,
         "--sessions",
         1,
+        "--weights",
+        "seeded",  # as those of the embeddings
         "--out",
         out,
     )

@@ -14,6 +14,7 @@ from engines.protocol import (
     Form,
     Format,
     ModelArtifact,
+    Precision,
     Session,
     SessionOptions,
     Support,
@@ -147,3 +148,10 @@ class Missing(Faulty):
     def probe(self) -> Availability:
         """Say so."""
         return Availability(False, reason="no runtime here; install it with: pip install it")
+
+
+class FallsBack(OnnxRuntimeEngine):
+    """Says that it computes in bf16, and computes in float32."""
+
+    name = "faulty-falls-back"
+    precisions: Mapping[Precision, Precision] = {"float32": "float32", "bf16": "float32"}

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.embed.parity import parity_of, worst
-from bench.results.cells import MAX_REL_ERR
+from bench.embed.parity import parity_of, why_wrong, worst
+from bench.results.cells import LEAST_COSINE, MAX_REL_ERR
+from engines.protocol import Precision
 
 REFERENCE_CD = np.array([[1.0, -2.0, 0.5], [10.0, 0.0, 3.0]], np.float32)
 
@@ -57,3 +58,16 @@ def test_the_worst_of_several() -> None:
     assert not found.ok
     assert found.cosine == pytest.approx(-1)
     assert worst([]) is None
+
+
+@pytest.mark.parametrize("precision", LEAST_COSINE)
+def test_fewer_bits_are_held_to_the_cosine(precision: Precision) -> None:
+    """Each precision has its least cosine; an error that float32 may not have is no matter."""
+    least = LEAST_COSINE[precision]
+    for cosine, ok in ((least + 0.5 * (1 - least), True), (least - 0.01, False)):
+        across = np.sqrt(1 / cosine**2 - 1)
+        turned_CD = np.array([[1.0, across, 0.0]], np.float32)
+        found = parity_of(turned_CD, np.array([[1.0, 0.0, 0.0]], np.float32), precision)
+        assert found.cosine == pytest.approx(cosine, abs=1e-5)
+        assert found.ok is ok
+        assert f"{least:g} is asked of {precision}" in why_wrong(found, precision)

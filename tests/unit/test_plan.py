@@ -9,7 +9,7 @@ from bench.plan.engine_spec import parse_engine
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, axes_of, expand
 from bench.zoo import catalog
-from engines.protocol import Form
+from engines.protocol import Form, Precision
 
 
 def forms(engine: str) -> Form:
@@ -172,3 +172,44 @@ def test_a_file_hides_a_plan_of_the_package(
     assert load_plan(Path("zoo"), {}).models == ("xvec",)
     with pytest.raises(InputError, match="cannot read the plan"):
         load_plan(Path("zooo"), {})
+
+
+def test_an_engine_names_its_precision() -> None:
+    """It stands behind a colon, before settings; the label of a cell is written the same way."""
+    assert parse_engine("openvino:int8").precision == "int8"
+    spec = parse_engine("onnxruntime:int8[spinning=off]")
+    assert spec == ("onnxruntime", {"spinning": "off"}, "int8")
+    (cell,) = expand(
+        Plan(engines=("onnxruntime:int8[spinning=off]",), protocols=("steady",)), forms
+    )
+    assert cell.engine_label == "onnxruntime:int8[spinning=off]"
+    with pytest.raises(ValueError, match=r"precision 'int9' is none of: float32, bf16"):
+        parse_engine("openvino:int9")
+
+
+def test_each_engine_gets_the_precisions_that_it_has() -> None:
+    """Those that it lacks are left out, unless it lacks all or names one itself."""
+    known: dict[str, tuple[Precision, ...]] = {
+        "a": ("float32", "int8"),
+        "b": ("float32",),
+        "c": ("bf16",),
+    }
+    plan = Plan(
+        engines=("a", "b", "c", "b:int8"), precisions=("float32", "int8"), protocols=("steady",)
+    )
+    cells = expand(plan, forms, known.__getitem__)
+    assert [(cell.engine, cell.precision) for cell in cells] == [
+        ("a", "float32"),
+        ("a", "int8"),
+        ("b", "float32"),
+        ("c", "float32"),
+        ("c", "int8"),
+        ("b", "int8"),
+    ]
+
+
+def test_cells_in_float32_keep_their_names() -> None:
+    """A run of before there were precisions can be gone on with."""
+    (cell,) = expand(Plan(engines=("mnn",), protocols=("steady",)), forms)
+    assert cell.id("x") == "dd1b0b86b91a6c0e"
+    assert cell.model_copy(update={"precision": "int8"}).id("x") != cell.id("x")

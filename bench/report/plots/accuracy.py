@@ -9,15 +9,14 @@ from bench.report import figures
 from bench.report.compare import EngineForm, engine_names, side
 from bench.report.lead import listed
 from bench.report.palette import INK, MUTED
+from bench.report.plots.looks import Look, looks
 from bench.report.plots.style import (
-    Look,
     Picture,
     Sheet,
     caption,
     error_bar,
     failures,
     interval_remark,
-    looks,
     not_drawn,
     plain_log_ticks,
     rtf_limits,
@@ -51,7 +50,11 @@ def draw(summary: Summary) -> Iterator[Picture]:
     several = [m for m in models if len([r for r in rows if r.model == m]) > 1]
     if several:
         shown, left_out = several[:MOST_PANELS], several[MOST_PANELS:]
-        failed = failures(row for row in summary.cells if row.protocol == rows[0].protocol)
+        failed = failures(
+            row
+            for row in summary.cells
+            if row.protocol == rows[0].protocol and row.precision == FLOAT32
+        )
         titles = [row.title for row in rows if row.model in left_out]
         kept = [row for row in rows if row.model in shown]
         yield _picture(summary, kept, shown, not_drawn([*failed, *titles]), _wrong(summary, rows))
@@ -76,7 +79,10 @@ def pareto_front(rows: Sequence[CellSummary]) -> list[CellSummary]:
 def _wrong(summary: Summary, rows: Sequence[CellSummary]) -> int:
     """Count the rows that are over the parity limit, and so have no time to draw."""
     return sum(
-        row.status == "wrong_output" and row.protocol == rows[0].protocol for row in summary.cells
+        row.status == "wrong_output"
+        and row.protocol == rows[0].protocol
+        and row.precision == FLOAT32
+        for row in summary.cells
     )
 
 

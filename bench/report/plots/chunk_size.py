@@ -9,14 +9,13 @@ from bench.report import figures
 from bench.report.compare import EngineForm, engine_names, has_intervals, side
 from bench.report.lead import group_name, lead, span
 from bench.report.palette import INK, MUTED
+from bench.report.plots.looks import Look, looks
 from bench.report.plots.style import (
-    Look,
     Picture,
     Sheet,
     caption,
     direct_labels,
     interval_remark,
-    looks,
     plain_log_ticks,
     rtf_limits,
 )

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from bench.report import figures
 from bench.report.compare import EngineForm, side
 from bench.report.palette import INK, MUTED
+from bench.report.plots.looks import Look, looks
 from bench.report.plots.style import (
-    Look,
     Picture,
     Sheet,
     caption,
     error_bar,
     failures,
     interval_remark,
-    looks,
     not_drawn,
     plain_log_ticks,
     rtf_limits,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from bench.report import figures
 from bench.report.hosts import Line, NamedRun, against, conclusion, lines
 from bench.report.palette import MUTED, SERIES
-from bench.report.plots.style import MARKERS, Look, Picture, Sheet, plain_log_ticks
+from bench.report.plots.looks import MARKERS, Look
+from bench.report.plots.style import Picture, Sheet, plain_log_ticks
 
 #: A line of the picture is so high; hosts stand this far apart within it.
 LINE_IN, APART = 0.34, 0.2

@@ -11,8 +11,8 @@ from bench.report import figures
 from bench.report.compare import EngineForm, engine_names, has_intervals, side
 from bench.report.lead import group_name, lead, told
 from bench.report.palette import MUTED
+from bench.report.plots.looks import Look, looks
 from bench.report.plots.style import (
-    Look,
     Picture,
     Sheet,
     caption,
@@ -20,7 +20,6 @@ from bench.report.plots.style import (
     error_bar,
     failures,
     interval_remark,
-    looks,
     not_drawn,
     plain_log_ticks,
     rtf_limits,

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.report import figures
-from bench.report.compare import EngineForm, engine_names
-from bench.report.palette import GRID, INK, MUTED, PAPER, SERIES
+from bench.report.palette import GRID, INK, MUTED, PAPER
+from bench.report.plots.looks import Look
 from bench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 WIDTH_IN = 8.0
 DPI = 160
@@ -60,24 +58,6 @@ class Picture:
     caption: str
     svg: bytes
     png: bytes
-
-
-@dataclass(frozen=True)
-class Look:
-    """How an engine is drawn in every picture of a result."""
-
-    label: str
-    color: str
-    marker: str
-
-
-def looks(summary: Summary) -> dict[EngineForm, Look]:
-    """Give each engine and form its colour and marker, the same in every picture."""
-    rows = [row for row in summary.cells if row.rtf is not None]
-    return {
-        each: Look(label, SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
-        for index, (each, label) in enumerate(engine_names(rows).items())
-    }
 
 
 class Sheet:

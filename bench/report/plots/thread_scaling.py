@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from bench.report import figures
 from bench.report.compare import EngineForm, side
 from bench.report.palette import MUTED
+from bench.report.plots.looks import Look, looks
 from bench.report.plots.style import (
-    Look,
     Picture,
     Sheet,
     caption,
     chunk_size,
     direct_labels,
-    looks,
 )
 from bench.results.cells import Protocol
 from bench.results.rows import CellSummary, Summary

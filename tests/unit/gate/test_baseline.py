@@ -65,6 +65,12 @@ def test_sides_are_written_as_on_the_command_line() -> None:
     side = parse_side("mnn[precision=low]:some/model.mnn")
     assert (side.engine, side.model) == ("mnn[precision=low]", Path("some/model.mnn"))
     assert parse_side("null").label == "null"
+    side = parse_side("openvino:int8")
+    assert (side.engine, side.model) == ("openvino:int8", None)
+    side = parse_side("mnn:int8-weights[precision=low]@3.6.0:int8.onnx")
+    assert (side.engine, side.model) == ("mnn:int8-weights[precision=low]", Path("int8.onnx"))
+    assert side.packages == ("MNN==3.6.0",)
+    assert parse_side("mnn:int8.mnn").model == Path("int8.mnn")
 
 
 @pytest.mark.parametrize("text", ["", "mnn@", "null@1.0", "mnn[precision]", "mnm"])

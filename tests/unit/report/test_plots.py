@@ -6,7 +6,8 @@ import pytest
 
 from bench.report import plots
 from bench.report.plots.accuracy import pareto_front
-from bench.report.plots.style import Picture, looks, wrap
+from bench.report.plots.looks import looks
+from bench.report.plots.style import Picture, wrap
 from bench.results.cells import Parity
 from bench.results.rows import Summary
 from tests.unit.report.results import curve, failed, published_and_steady, row, summary

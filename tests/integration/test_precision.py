@@ -1,0 +1,121 @@
+"""Other precisions from end to end, on the real runtimes."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.embed.trial_check import HELDOUT
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+ENGINES = (
+    *("onnxruntime", "onnxruntime:int8", "openvino:bf16", "openvino:int8"),
+    *("mnn:int8-weights", "mnn:fp16-weights", "mnn:int8", "torch:bf16"),
+)
+FALLS_BACK = "faulty-falls-back:bf16"
+#: In bytes, against the same engine's in float32: weights are most of a file.
+SMALLER = {"onnxruntime:int8": 0.3, "mnn:int8-weights": 0.3, "mnn:fp16-weights": 0.6}
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a part of the package's trials, of few speakers."""
+    path = tmp_path_factory.mktemp("trials") / "trials"
+    lines = (HELDOUT / "trials").read_text().splitlines()
+    few = [line for line in lines if max(line.split()[:2]) < "s008"]
+    path.write_text("\n".join(few) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def measured(rtfbench: Command, trials: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run XVEC in every precision that an engine here has, with a plug-in that falls back."""
+    folder = tmp_path_factory.mktemp("precision") / "run"
+    engines = [part for name in (*ENGINES, FALLS_BACK) for part in ("--engine", name)]
+    recordings = tmp_path_factory.mktemp("recordings")
+    for name in sorted({n for line in trials.read_text().splitlines() for n in line.split()[:2]}):
+        (recordings / f"{name}.ogg").symlink_to(HELDOUT / f"{name}.ogg")
+    done = rtfbench(
+        *("run", "--model", "xvec", *engines, "--protocol", "steady", "--budget", 2),
+        *("--audio", sorted(DEFAULT_SPEECH.glob("*.flac"))[0], "--sessions", 1),
+        *("--trials", trials, "--trial-audio", recordings, "--max-eer-loss", 50),
+        *("--out", folder),
+    )
+    assert done.returncode == 1, done.stderr  # the plug-in's row
+    return folder
+
+
+def test_every_precision_is_measured_and_proved(measured: Path) -> None:
+    """Rows have a time, a loss of EER, and what the runtime says that it computed in."""
+    rows = {
+        f"{row['engine']}:{row['precision']}".removesuffix(":float32"): row
+        for row in json.loads((measured / "summary.json").read_text())["cells"]
+    }
+    assert rows.keys() == {*ENGINES, FALLS_BACK}
+    for name in ENGINES:
+        row = rows[name]
+        assert row["status"] == "ok", row["reason"]
+        assert row["rtf"] > 0
+        assert 0 <= row["eer"] < 0.2
+        assert (row["eer_loss"] is None) == (row["precision"] == "float32")
+        if row["precision"] in ("int8", "bf16"):
+            assert f"in {row['precision']}" in row["effective"]["operators"]
+    for name, most in SMALLER.items():
+        whole = rows["onnxruntime"]["artifact_bytes"]
+        assert rows[name]["artifact_bytes"] < most * whole, name
+
+
+def test_a_fallback_to_float32_is_no_result(measured: Path) -> None:
+    """An engine that says bf16 and computes in float32 ends as a row with the reason."""
+    table = (measured / "table.md").read_text()
+    reason = rf"{FALLS_BACK}, dynamic: failed: asked for bf16, but of what computes: \d+ in float32"
+    assert re.search(reason, table)
+
+
+def test_files_say_how_they_were_made(measured: Path) -> None:
+    """The recipe and the calibration stand in the report."""
+    table = (measured / "table.md").read_text()
+    assert "onnxruntime int8: onnxruntime's static quantiser" in table
+    assert "nncf: post-training" in table
+    assert "chunks of speech" in table
+
+
+def test_what_loses_too_much_is_wrong(rtfbench: Command, measured: Path) -> None:
+    """The limit of a run is kept with it, and a row that surely loses more has no time."""
+    options = measured / "trials.json"
+    assert json.loads(options.read_text()) == {"max_eer_loss": 50.0}
+    embeddings = sorted((measured / "embeddings").glob("*.npz"))
+    assert len(embeddings) >= len(ENGINES)
+    done = rtfbench("report", measured, "--format", "json")
+    assert done.returncode == 0
+    assert all(row["status"] in ("ok", "failed") for row in json.loads(done.stdout)["cells"])
+
+
+def test_a_precision_that_an_engine_lacks_is_a_row(
+    rtfbench: Command, tmp_path: Path, trials: Path
+) -> None:
+    """Asked for by name, it is refused with what the engine has."""
+    done = rtfbench(
+        *("run", "--model", "xvec", "--engine", "onnxruntime:bf16", "--budget", 1),
+        *("--protocol", "steady", "--out", tmp_path / "run"),
+    )
+    assert done.returncode == 1
+    assert "onnxruntime does not compute in bf16; it has: float32, int8" in done.stdout
+
+
+def test_extract_in_int8(rtfbench: Command, tmp_path: Path) -> None:
+    """One engine in one precision is named wherever an engine is."""
+    recording = sorted(DEFAULT_SPEECH.glob("*.flac"))[0]
+    found = {}
+    for engine in ("onnxruntime", "onnxruntime:int8"):
+        done = rtfbench(
+            *("extract", recording, "--model", "xvec", "--seeded-weights", "--engine", engine)
+        )
+        assert done.returncode == 0, done.stderr
+        found[engine] = done.stdout
+    assert len(set(found.values())) == 2

@@ -1,0 +1,83 @@
+"""What a candidate's scores lose: the interval is of speakers, and a tie loses nothing."""
+
+import numpy as np
+import pytest
+
+from bench.embed.eer_loss import EerLoss, eer_loss, speakers
+from bench.embed.scoring import eer
+from bench.embed.trials import Trial
+
+SPEAKERS, UTTERANCES = 30, 4
+
+
+def made(seed: int = 0) -> tuple[list[Trial], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """Return trials of every pair of utterances, and scores that err now and then."""
+    rng = np.random.default_rng(seed)
+    names = [(s, f"s{s}-{u}") for s in range(SPEAKERS) for u in range(UTTERANCES)]
+    trials = [
+        Trial(one, two, first == second)
+        for index, (first, one) in enumerate(names)
+        for second, two in names[index + 1 :]
+    ]
+    own = rng.normal(0, 0.1, SPEAKERS)
+    numbers = dict(zip((name for _, name in names), (s for s, _ in names), strict=True))
+    scores = [
+        rng.normal(0.6 if trial.label else 0.0, 0.2) + own[numbers[trial.enroll]]
+        for trial in trials
+    ]
+    return trials, np.array(scores)
+
+
+def test_target_trials_tell_the_speakers() -> None:
+    """Utterances that target trials join are of one speaker; one in none is its own."""
+    trials = [
+        Trial("a", "b", True),
+        Trial("c", "b", True),
+        Trial("d", "e", True),
+        Trial("a", "x", False),
+        Trial("e", "c", False),
+    ]
+    found = dict(
+        zip((name for trial in trials for name in trial[:2]), speakers(trials), strict=True)
+    )
+    assert found["a"] == found["b"] == found["c"]
+    assert found["d"] == found["e"]
+    assert len({found["a"], found["d"], found["x"]}) == 3
+
+
+def test_equal_scores_lose_nothing() -> None:
+    """The same scores, or the same in another unit, have a loss and an interval of zero."""
+    trials, scores = made()
+    assert eer_loss(trials, scores, scores) == EerLoss(0.0, 0.0, 0.0)
+    assert eer_loss(trials, scores, 3 * scores + 1) == EerLoss(0.0, 0.0, 0.0)
+
+
+def test_the_loss_is_the_difference_of_both_rates() -> None:
+    """It is that of the EERs as they are reported elsewhere, and its interval holds it."""
+    trials, scores = made()
+    worse = scores + np.random.default_rng(1).normal(0, 0.2, len(scores))
+    labels = [bool(trial.label) for trial in trials]
+    found = eer_loss(trials, scores, worse)
+    assert found.loss == pytest.approx(eer(worse.tolist(), labels) - eer(scores.tolist(), labels))
+    assert 0 < found.low < found.loss < found.high
+
+
+def test_pairing_makes_the_interval_narrow() -> None:
+    """A little noise on every score is told to cost little, however hard the speakers are."""
+    trials, scores = made()
+    close = scores + np.random.default_rng(1).normal(0, 0.005, len(scores))
+    other = made(seed=5)[1]
+    near, far = eer_loss(trials, scores, close), eer_loss(trials, scores, other)
+    assert near.high - near.low < 0.2 * (far.high - far.low)
+
+
+def test_the_interval_holds_as_often_as_it_says() -> None:
+    """Of candidates that are as good as the reference, 95 % have an interval that holds zero."""
+    held = 0
+    for seed in range(40):
+        trials, scores = made(seed)
+        rng = np.random.default_rng(seed + 1000)
+        noise = rng.normal(0, 0.08, (2, len(scores)))
+        found = eer_loss(trials, scores + noise[0], scores + noise[1])
+        held += found.low <= 0 <= found.high
+    assert held >= 34  # under 34 of 40 has a chance of a thousandth where 95 % hold
