@@ -9,12 +9,10 @@ from bench.report.footnotes import Footnotes
 from bench.report.grid import escape, grid
 from bench.report.matrix import EXPLAINED, FASTEST, Matrix, matrices
 from bench.report.tables import Section, counts_line, denormals, reasons, sections
-from bench.report.views import Placed, View
+from bench.report.views import MARKDOWN, Placed
 from bench.results.host import Host, Probes, facts, measured
 from bench.results.rows import CellSummary, Environment, Summary
 
-#: The tables of a section, one below the other.
-SECTION_VIEWS: tuple[View, ...] = ("published", "precision", "latency", "parts", "machine")
 #: What cores do in a cycle: one or two multiply-adds of 256 or 512 bits.
 FLOP_A_CYCLE = (16, 32, 64)
 #: A peak that is further from all of them is none, or the clock is not the core's.
@@ -53,7 +51,7 @@ def _findings(summary: Summary) -> list[str]:
 
 def _section(section: Section, summary: Summary, footnotes: Footnotes) -> list[str]:
     published, *others = (
-        table(columns(view, summary, section.rows), section.rows) for view in SECTION_VIEWS
+        table(columns(view, summary, section.rows), section.rows) for view in MARKDOWN
     )
     return [
         f"## {section.title[0].upper()}{section.title[1:]}",

@@ -57,6 +57,12 @@ class Context:
         return to_reference(self.summary, row)
 
 
+#: The tables of a section of the markdown, one below the other.
+MARKDOWN: tuple[View, ...] = ("published", "precision", "latency", "parts", "machine")
+#: What leaves such a table first where it would have more columns; the page keeps everything.
+GIVE_WAY = ("df", "efficiency", "library", "sessions", "utterances", "speedup", "copies")
+
+
 def _always(_: Context) -> bool:
     return True
 
@@ -147,6 +153,10 @@ def place(columns: Iterable[Column], context: Context) -> list[Placed]:
     for each in [each for each in found if view in each.behind]:
         found.remove(each)
         found.insert([other.key for other in found].index(each.behind[view]) + 1, each)
+    if view in MARKDOWN:
+        for key in GIVE_WAY:
+            if len(found) > MOST_COLUMNS:
+                found = [each for each in found if each.key != key]
     return [Placed(each, context) for each in found]
 
 

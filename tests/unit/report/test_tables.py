@@ -145,3 +145,19 @@ def test_a_report_tells_of_denormals(shares: tuple[float | None, float], sentenc
 def test_a_report_of_files_is_silent_about_denormals() -> None:
     """Where nobody looked for denormals, nothing is claimed."""
     assert "enormal" not in markdown.render(summary(row()))
+
+
+def test_no_table_of_the_markdown_is_wider_than_nine_columns() -> None:
+    """Not even where threads vary, a precision has a price, and libraries and coverage are told."""
+    loss = {"precision": "int8", "eer": 0.03, "eer_loss": (0.0, -0.001, 0.001)}
+    home = {"effective": {"library_bytes": 3_000_000}, "settings": {"home": "/full"}}
+    result = summary(
+        *(row(engine="onnxruntime", threads=threads, utterances=2) for threads in (1, 2)),
+        *(
+            row(threads=threads, utterances=1, speedup=1.8, efficiency=0.9, **loss, **home)
+            for threads in (1, 2)
+        ),
+    )
+    lines = [line for line in markdown.render(result).splitlines() if line.startswith("| ")]
+    assert any("EER loss" in line for line in lines)
+    assert max(line.count("|") - 1 for line in lines) == MOST_COLUMNS
