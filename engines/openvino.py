@@ -4,7 +4,6 @@ Importing the package reports to a server through `openvino_telemetry` wherever 
 and it is installed with it. It is kept from being imported here.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from engines import openvino_quantize
 from engines.base import EngineBase, SessionBase
+from engines.openvino_quiet import keep_telemetry_out
 from engines.protocol import (
     FLOAT32,
     Availability,
@@ -27,7 +27,6 @@ from engines.protocol import (
     chosen,
 )
 
-TELEMETRY = "openvino_telemetry"
 DEVICE = "CPU"
 #: By name: on processors that have bfloat16, the runtime would take that by itself. What a file in
 #: int8 leaves in float is float32. Asked for half precision, the runtime takes bf16 in its place.
@@ -44,8 +43,7 @@ def load() -> Any:
     Raises:
         ImportError: it is not installed.
     """
-    # None keeps a package from being imported; openvino then takes a stand-in that sends nothing.
-    sys.modules.setdefault(TELEMETRY, None)  # type: ignore[arg-type]
+    keep_telemetry_out()
     import openvino
 
     return openvino

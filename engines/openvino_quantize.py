@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+from engines.openvino_quiet import keep_telemetry_out
 from engines.protocol import ConversionError, FloatArray
-
-TELEMETRY = "openvino_telemetry"
 
 
 def to_int8(onnx_path: Path, path: Path, features_NTM: FloatArray) -> str:
@@ -13,10 +12,7 @@ def to_int8(onnx_path: Path, path: Path, features_NTM: FloatArray) -> str:
     Raises:
         ConversionError: nncf is not installed.
     """
-    import sys
-
-    # As in the engine: None keeps it from being imported, and nothing is reported to anybody.
-    sys.modules.setdefault(TELEMETRY, None)  # type: ignore[arg-type]
+    keep_telemetry_out()
     try:
         import nncf
     except ImportError as error:
