@@ -6,13 +6,12 @@ telemetry package when they run and report to a server.
 python -m engines.mnn_convert ONNX MNN [OPTION...]
 """
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from engines.protocol import ConversionError
+from engines.tools import run_tool
 
 #: The largest models of the catalog take some seconds.
 LIMIT_S = 600.0
@@ -43,30 +42,17 @@ def to_mnn(
     with TemporaryDirectory(prefix=".mnn-", dir=mnn_path.parent) as folder:
         part = Path(folder) / mnn_path.name
         files = [str(onnx_path.resolve()), str(part)]
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "engines.mnn_convert", *files]
-                + ["--saveStaticModel"] * static
-                + list(more),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                check=False,
-                timeout=limit_s,
-                # The converter keeps large tensors in a file of a fixed name in its working
-                # folder: two converters in one folder would write zeros into each other's models.
-                cwd=folder,
-            )
-        except subprocess.TimeoutExpired:
-            raise ConversionError(
-                f"{onnx_path}: cannot be converted to MNN: no end within {limit_s:g} s"
-            ) from None
-        # The converter reports success whatever happened: only the file tells.
-        if done.returncode != 0 or not part.is_file() or part.stat().st_size == 0:
-            said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-            reason = said[-1].strip() if said else f"exit status {done.returncode}"
-            raise ConversionError(f"{onnx_path}: cannot be converted to MNN: {reason}")
+        # The converter keeps large tensors in a file of a fixed name in its working folder: two
+        # converters in one folder would write zeros into each other's models.
+        run_tool(
+            [sys.executable, "-m", "engines.mnn_convert", *files]
+            + ["--saveStaticModel"] * static
+            + list(more),
+            folder=Path(folder),
+            made=[part],
+            failed=f"{onnx_path}: cannot be converted to MNN",
+            limit_s=limit_s,
+        )
         part.replace(mnn_path)
 
 

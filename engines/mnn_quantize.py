@@ -4,7 +4,6 @@ python -m engines.mnn_quantize MODEL.mnn RESULT.mnn CONFIG.json
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,8 @@ import numpy as np
 
 from engines import mnn_convert
 from engines.mnn_convert import LIMIT_S
-from engines.protocol import ConversionError, FloatArray
+from engines.protocol import FloatArray
+from engines.tools import run_tool
 
 #: How the converter stores weights in fewer bits.
 OF_WEIGHTS = {"int8-weights": ("--weightQuantBits", "8"), "fp16-weights": ("--fp16",)}
@@ -46,24 +46,13 @@ def to_int8(
         config = _write_config(folder, features_NTM, *_names(onnx_path))
         made = folder / "int8.mnn"
         files = [str(folder / "float.mnn"), str(made), str(config)]
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "engines.mnn_quantize", *files],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                check=False,
-                timeout=limit_s,
-                cwd=folder,
-            )
-        except subprocess.TimeoutExpired:
-            raise ConversionError(f"MNN's quantiser did not end within {limit_s:g} s") from None
-        if done.returncode != 0 or not made.is_file() or made.stat().st_size == 0:
-            said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-            raise ConversionError(
-                f"MNN's quantiser failed: {said[-1].strip() if said else done.returncode}"
-            )
+        run_tool(
+            [sys.executable, "-m", "engines.mnn_quantize", *files],
+            folder=folder,
+            made=[made],
+            failed="MNN's quantiser failed",
+            limit_s=limit_s,
+        )
         made.replace(path)
     return f"MNN's quantiser: {METHOD} for activations, largest values for weights"
 

@@ -3,7 +3,6 @@
 A `.ncnn` file is a zip archive, not compressed, of `model.param` and `model.bin`.
 """
 
-import subprocess
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engines.protocol import ConversionError, EngineError
+from engines.tools import run_tool
 
 PARAM, WEIGHTS = "model.param", "model.bin"
 LIMIT_S = 300.0
@@ -40,22 +40,8 @@ def to_ncnn(
         ]
         command += [f"ncnnparam={folder / PARAM}", f"ncnnbin={folder / WEIGHTS}"]
         command += [f"{other}={folder / other}" for other in OTHERS]
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                check=False,
-                timeout=limit_s,
-                cwd=folder,
-            )
-        except subprocess.TimeoutExpired:
-            raise ConversionError(f"pnnx did not end within {limit_s:g} s") from None
         made = [folder / PARAM, folder / WEIGHTS]
-        if done.returncode != 0 or not all(each.is_file() for each in made):
-            raise ConversionError(f"pnnx failed: {_last_said(done.stdout + done.stderr)}")
+        run_tool(command, folder=folder, made=made, failed="pnnx failed", limit_s=limit_s)
         _check_operators(folder / PARAM)
         with zipfile.ZipFile(path, "w") as archive:
             for each in made:
@@ -91,11 +77,6 @@ def _check_operators(param: Path) -> None:
     unknown = sorted({kind for kind in kinds if "." in kind})
     if unknown:
         raise ConversionError(f"unsupported: {', '.join(unknown)}")
-
-
-def _last_said(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
 
 
 def _trace(model: Any, path: Path, *, feat_dim: int, num_frames: int) -> None:

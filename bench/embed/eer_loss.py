@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.embed.scoring import crossing
 from bench.embed.trials import Trial
 
 Floats = npt.NDArray[np.float64]
@@ -90,9 +91,4 @@ class _Rates:
         ordered = weights[self._order]
         missed = np.concatenate([[0], np.cumsum(ordered * self._target)])
         passed = np.concatenate([[0], np.cumsum(ordered * ~self._target)])
-        miss, false_alarm = missed / missed[-1], 1 - passed / passed[-1]
-        after = int(np.argmax(miss >= false_alarm))
-        gap_before = false_alarm[after - 1] - miss[after - 1]
-        gap_after = miss[after] - false_alarm[after]
-        share = gap_before / max(gap_before + gap_after, np.finfo(float).tiny)
-        return float(miss[after - 1] + share * (miss[after] - miss[after - 1]))
+        return crossing(missed / missed[-1], 1 - passed / passed[-1])

@@ -10,6 +10,8 @@ from engines.protocol import FloatArray
 #: The operating point of the detection cost that is reported: NIST's, with equal costs.
 P_TARGET = 0.01
 
+Rates = npt.NDArray[np.float64]
+
 _TINY = float(np.finfo(np.float32).eps)
 
 
@@ -35,7 +37,11 @@ def eer(scores: Sequence[float], labels: Sequence[bool]) -> float:
         scores: of the trials, higher for more alike.
         labels: True for a target trial; there is at least one of either kind.
     """
-    miss, false_alarm = _error_rates(scores, labels)
+    return crossing(*_error_rates(scores, labels))
+
+
+def crossing(miss: Rates, false_alarm: Rates) -> float:
+    """Return where two rates, one rising and one falling from threshold to threshold, are equal."""
     after = int(np.argmax(miss >= false_alarm))  # not 0: the first accepts everything
     gap_before = false_alarm[after - 1] - miss[after - 1]
     gap_after = miss[after] - false_alarm[after]

@@ -36,7 +36,7 @@ def _fastest(
 ) -> Iterator[str]:
     """Say which row in fewer bits is fastest of those whose EER is not surely worse."""
     scored = [row for row in others if row.eer_loss is not None]
-    fit = [row for row in scored if row.eer_loss and row.eer_loss[1] <= 0]
+    fit = not_surely_worse(scored)
     candidates = fit if scored else list(others)
     if not candidates:
         yield "every row in fewer bits has a surely higher EER than float32"
@@ -53,6 +53,11 @@ def _fastest(
         f"{which} is {best.engine_label}, {figures.factor(found.ratio)} times as fast as the "
         f"fastest in float32, {against.engine_label} ({ends(found.ci95)}){_hint(found)}; {price}"
     )
+
+
+def not_surely_worse(rows: Sequence[CellSummary]) -> list[CellSummary]:
+    """Return the rows whose loss of EER is known, and whose interval does not exclude none."""
+    return [row for row in rows if row.eer_loss is not None and row.eer_loss[1] <= 0]
 
 
 def _hint(found: PairedRatio) -> str:

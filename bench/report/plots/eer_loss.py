@@ -20,7 +20,7 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
-from bench.report.precision_findings import POINTS
+from bench.report.precision_findings import POINTS, not_surely_worse
 from bench.results.rows import CellSummary, Summary
 from engines.protocol import FLOAT32
 
@@ -124,7 +124,7 @@ def _title(rows: Sequence[CellSummary], models: Sequence[str]) -> str:
     parts = []
     for model in models:
         own = [row for row in rows if row.model == model]
-        fit = [row for row in own if row.eer_loss is not None and row.eer_loss[1] <= 0]
+        fit = not_surely_worse(own)
         exact = [row for row in own if row.precision == FLOAT32]
         if not fit or not exact:
             continue
