@@ -6,9 +6,10 @@ STAMP := $(VENV)/.installed
 OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
 PRECISION_OUT ?= runs/precision
+ENGINES_OUT ?= runs/engines
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench bench-zoo bench-precision validate validate-gate validate-whole-gates gate test test-deep lint type clean
+.PHONY: help install bench bench-zoo bench-precision bench-engines validate validate-gate validate-whole-gates gate test test-deep lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (defau
 # Status 1 says that a row loses more than is allowed, or that an engine lacks a model.
 bench-precision: $(STAMP) ## measure engines in float32, bf16 and int8, with their loss of EER, into PRECISION_OUT (default runs/precision); goes on where it was stopped
 	$(BIN)/rtfbench run precision --out $(PRECISION_OUT) --resume || [ $$? -eq 1 ]
+
+bench-engines: $(STAMP) ## run every model of the catalog on every engine in float32, into ENGINES_OUT (default runs/engines): parity or the reason; goes on where it was stopped
+	$(BIN)/rtfbench run every-engine --out $(ENGINES_OUT) --resume || [ $$? -eq 1 ]
 
 validate: $(STAMP) ## test the intervals on simulated machines and on this one (20 minutes), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation intervals --out reports

@@ -12,6 +12,7 @@ from engines.protocol import (
     SessionOptions,
     Support,
     check_features,
+    chosen,
 )
 
 
@@ -28,13 +29,14 @@ class NullEngine(EngineBase):
         return Availability(True, version="1", note="null computes nothing: the harness's own cost")
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
-        """Take any model; there are no threads to start."""
+        """Take every model of the format; there are no threads to start."""
         if options.threads != 1:
             return Support(False, "null starts no threads; choose --threads 1")
-        return Support(True)
+        return super().supports(artifact, options)
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "NullSession":
         """Return a session that answers zeros."""
+        chosen(self, options)
         return NullSession(artifact)
 
 

@@ -56,7 +56,11 @@ def min_dcf(
 
     It is normalised by the cost of a decision that looks at no score: 1 means useless.
     """
-    miss, false_alarm = _error_rates(scores, labels)
+    return least_cost(*_error_rates(scores, labels), p_target=p_target)
+
+
+def least_cost(miss: Rates, false_alarm: Rates, *, p_target: float = P_TARGET) -> float:
+    """Return the normalised detection cost of the threshold, of those given, where it is least."""
     cost = p_target * miss + (1 - p_target) * false_alarm
     return float(cost.min()) / min(p_target, 1 - p_target)
 

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.embed import embeddings
-from bench.embed.eer_loss import EerLoss, eer_loss
+from bench.embed.losses import Losses, losses
 from bench.embed.trials import Trial, names_of, rates, read_trials, score
 from bench.plan.sweep import Plan
 from bench.results.rows import CellSummary, Summary
@@ -20,6 +20,8 @@ from engines.protocol import FLOAT32
 HELDOUT = Path(__file__).parent / "heldout"
 HELDOUT_NAME = "heldout"
 POINTS = 100
+#: What is known of a row by its embeddings on trials.
+RATES = ("eer", "eer_loss", "min_dcf_loss")
 #: What a row does not show whose output is wrong.
 TIMES = (
     *("rtf", "rtf_ci95", "rtf_padded", "rtf_frontend", "rtf_engine", "rtf_copy", "rtf_pooling"),
@@ -86,20 +88,24 @@ def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Su
         if row.precision == FLOAT32 and own is not None:
             exact.setdefault(row.model, own)
     # The same embeddings under another protocol or number of threads lose the same.
-    known: dict[tuple[str, str, str], EerLoss] = {}
+    known: dict[tuple[str, str, str], Losses] = {}
     cells = []
     for row, own in zip(summary.cells, scores, strict=True):
         if own is None:
             cells.append(row)
             continue
-        loss = None
+        lost = None
         if row.precision != FLOAT32 and row.model in exact:
             key = (row.model, row.engine_label, row.form)
             if key not in known:
-                known[key] = eer_loss(trials, exact[row.model], own)
-            loss = known[key]
+                known[key] = losses(trials, exact[row.model], own)
+            lost = known[key]
         found = rates(trials, own)
-        changed = {"eer": found.eer if found else None, "eer_loss": loss}
+        changed = {
+            "eer": found.eer if found else None,
+            "eer_loss": lost.eer if lost else None,
+            "min_dcf_loss": lost.min_dcf if lost else None,
+        }
         cells.append(_judged(row.model_copy(update=changed), allowed))
     return _of_right_rows(summary, cells)
 
@@ -115,7 +121,7 @@ def _as_stored(summary: Summary, folder: RunFolder, allowed: float) -> Summary:
     cells = []
     for row in summary.cells:
         found = known.get((row.condition, row.engine_label, row.form))
-        rates = {"eer": found.eer, "eer_loss": found.eer_loss} if found else {}
+        rates = {name: getattr(found, name) for name in RATES} if found else {}
         cells.append(_judged(row.model_copy(update=rates), allowed))
     return _of_right_rows(summary, cells)
 

@@ -1,5 +1,7 @@
 """A model file of another format than ONNX, made by the engine that reads it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,26 @@ from typing import Any
 from bench.base.cache import fingerprint, replacing, sha256_of
 from engines import registry
 from engines.protocol import ONNX, ConversionError, Format
+
+
+@contextmanager
+def writing(path: Path, what: str) -> Iterator[Path]:
+    """Yield a path for an engine to write to; it becomes `path` as a whole or not at all.
+
+    Raises:
+        ConversionError: nothing was written; the line begins with `what` where the engine, which
+            may be a plug-in and fail in any way, raises something else.
+    """
+    with replacing(path.resolve()) as part:
+        try:
+            yield part
+        except ConversionError:
+            raise
+        except Exception as error:
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ConversionError(f"{what}: {said}") from error
+        if not part.is_file() or part.stat().st_size == 0:
+            raise ConversionError(f"{what}: nothing was written")
 
 
 def is_from_onnx(format: Format) -> bool:
@@ -33,7 +55,7 @@ def export(
     Raises:
         ConversionError: nothing was written.
     """
-    with replacing(path.resolve()) as part:
+    with writing(path, f"the model cannot be exported to {format}") as part:
         engine = registry.get(registry.maker_of(format))
         engine.export(model, part, feat_dim=feat_dim, num_frames=num_frames)
 
@@ -50,19 +72,9 @@ def convert(onnx_path: Path, path: Path, format: Format, *, static: bool) -> Non
     Raises:
         ConversionError: nothing was written.
     """
-    with replacing(path.resolve()) as part:
-        try:
-            engine = registry.get(registry.maker_of(format))
-            engine.convert(onnx_path.resolve(), part, static=static)
-        except ConversionError:
-            raise
-        except Exception as error:  # a plug-in may fail in any way; other files are still made
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ConversionError(
-                f"{onnx_path}: cannot be converted to {format}: {said}"
-            ) from error
-        if not part.is_file() or part.stat().st_size == 0:
-            raise ConversionError(f"{onnx_path}: converting it to {format} wrote nothing")
+    with writing(path, f"{onnx_path}: cannot be converted to {format}") as part:
+        engine = registry.get(registry.maker_of(format))
+        engine.convert(onnx_path.resolve(), part, static=static)
 
 
 @cache

@@ -30,10 +30,17 @@ class PrepareRequest(Value):
     weights: Weights = "seeded"
 
 
-class PrepareAnswer(Value):
-    """What could not be made, a line each; the rest is in the cache."""
+class Failure(Value):
+    """Why something was not made: one file, or what the others need too where `file` is None."""
 
-    failures: tuple[str, ...]
+    reason: str
+    file: ArtifactRequest | None = None
+
+
+class PrepareAnswer(Value):
+    """What could not be made; the rest is in the cache."""
+
+    failures: tuple[Failure, ...]
 
 
 class Maker(Protocol):
@@ -70,20 +77,20 @@ class Maker(Protocol):
 def prepare_here(request: PrepareRequest) -> PrepareAnswer:
     """Make all that a request names; one failure does not keep the rest from being made."""
     maker = _maker(request)
-    failures: list[str] = []
+    failures: list[Failure] = []
     try:
         for wanted in request.artifacts:
             try:
                 artifacts.remember(wanted, maker.make_artifact(wanted), maker.folder)
             except ConversionError as error:
-                failures.append(str(error))
+                failures.append(Failure(reason=str(error), file=wanted))
         if request.references:
             session = maker.open_reference()
             for each in request.references:
                 _make_reference(session, each, maker)
             session.close()
     except (InputError, EngineError) as error:
-        failures.append(str(error))
+        failures.append(Failure(reason=str(error)))
     return PrepareAnswer(failures=tuple(failures))
 
 

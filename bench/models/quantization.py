@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.base.cache import fingerprint, replacing, sha256_of
+from bench.base.cache import fingerprint, sha256_of
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
 from bench.models import keys
+from bench.models.conversion import writing
 from engines import registry
-from engines.protocol import ConversionError, FloatArray, Precision
+from engines.protocol import FloatArray, Precision
 from frontends.audio import read_audio
 from frontends.chunking import natural_chunk_samples
 
@@ -71,19 +72,9 @@ def quantize(
         ConversionError: nothing was written.
     """
     features_NTM = calibration_features(feat_dim, num_frames)
-    with replacing(path.resolve()) as part:
-        try:
-            recipe = registry.get(engine).quantize(
-                onnx_path.resolve(), part, precision, static=static, calibration_NTM=features_NTM
-            )
-        except ConversionError:
-            raise
-        except Exception as error:  # quantisers raise what they like; other files are still made
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ConversionError(
-                f"{onnx_path.name}: {engine} cannot write it in {precision}: {said}"
-            ) from error
-        if not part.is_file() or part.stat().st_size == 0:
-            raise ConversionError(f"{onnx_path.name}: writing it in {precision} wrote nothing")
+    with writing(path, f"{onnx_path.name}: {engine} cannot write it in {precision}") as part:
+        recipe = registry.get(engine).quantize(
+            onnx_path.resolve(), part, precision, static=static, calibration_NTM=features_NTM
+        )
     digest = fingerprint((), (), *map(sha256_of, speech()))
     return f"{recipe}; calibrated on {len(features_NTM)} chunks of speech ({digest})" * bool(recipe)

@@ -1,6 +1,6 @@
 """What the cells of a run need before anything is timed: model files and reference embeddings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,8 +28,14 @@ from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
 #: What exporting a model of the catalog imports.
 ZOO_PACKAGES = ("torch", "onnx", "onnxscript")
-#: The largest model of the catalog, in every form, and the references of long recordings.
-TIMEOUT_S = 4 * 3600.0
+#: One file of the largest model of the catalog, on a slow machine.
+FILE_TIMEOUT_S = 1200.0
+#: The references of long recordings.
+REFERENCES_TIMEOUT_S = 4 * 3600.0
+
+
+#: Why a file was not made; under None, why something was not that others need too.
+Failures = Mapping[ArtifactRequest | None, str]
 
 
 @dataclass(frozen=True)
@@ -72,16 +78,14 @@ def prepare(
         InputError: models of the catalog cannot be made here; the message names the cure.
     """
     needs = [_Need(cell, resolved, sources, cores) for cell in resolved.cells]
-    failures: dict[str, str] = {}
+    failures: dict[str, Failures] = {}
     for model in dict.fromkeys(cell.model for cell in resolved.cells):
         possible = [need for need in needs if need.cell.model == model and need.refusal is None]
         request = _missing(model, possible)
         if request is not None:
             phase(f"preparing {model} (once, then cached)")
-            failure = _make(request, logs)
-            if failure:
-                failures[model] = f"preparing {model} failed: {failure}"
-    return [need.prepared(failures.get(need.cell.model)) for need in needs]
+            failures[model] = _make(request, logs)
+    return [need.prepared(failures.get(need.cell.model, {})) for need in needs]
 
 
 def _missing(model: str, needs: "Sequence[_Need]") -> PrepareRequest | None:
@@ -105,8 +109,11 @@ def _missing(model: str, needs: "Sequence[_Need]") -> PrepareRequest | None:
     )
 
 
-def _make(request: PrepareRequest, logs: Path) -> str:
-    """Run the process that prepares a model; return what failed, if anything did.
+def _make(request: PrepareRequest, logs: Path) -> Failures:
+    """Run the process that prepares a model, and return what failed.
+
+    When it crashes or hangs, which an engine's converter can make it do, each part is made again
+    in a process of its own, so that one engine costs the others nothing.
 
     Raises:
         InputError: a package is missing without which no model of the catalog can be made.
@@ -116,10 +123,46 @@ def _make(request: PrepareRequest, logs: Path) -> str:
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"prepare-{request.model}.log"
     try:
-        answer = ask("bench.models.prepare", request, PrepareAnswer, timeout_s=TIMEOUT_S, log=log)
+        return _ask(request, log)
     except ChildError as error:
-        return str(error)
-    return f"{answer.failures[0]} (log: {log})" if answer.failures else ""
+        parts = _parts(request)
+        if len(parts) == 1:
+            return {next(iter(request.artifacts), None): f"{error}"}
+    failures: dict[ArtifactRequest | None, str] = {}
+    for part in parts:
+        part_log = logs / f"prepare-{part.model}-{_file_name(part)}.log"
+        try:
+            failures |= _ask(part, part_log)
+        except ChildError as error:
+            failures[next(iter(part.artifacts), None)] = f"{error}"
+    return failures
+
+
+def _ask(request: PrepareRequest, log: Path) -> Failures:
+    """Ask a process of its own for what is missing.
+
+    Raises:
+        ChildError: it crashed, or did not end in time.
+    """
+    limit_s = FILE_TIMEOUT_S * len(request.artifacts)
+    limit_s += REFERENCES_TIMEOUT_S if request.references else 0
+    answer = ask("bench.models.prepare", request, PrepareAnswer, timeout_s=limit_s, log=log)
+    return {each.file: f"{each.reason} (log: {log})" for each in answer.failures}
+
+
+def _parts(request: PrepareRequest) -> list[PrepareRequest]:
+    """Split a request into one for each file, and one for the references."""
+    parts = [
+        request.model_copy(update={"artifacts": (file,), "references": ()})
+        for file in request.artifacts
+    ]
+    if request.references:
+        parts.append(request.model_copy(update={"artifacts": ()}))
+    return parts
+
+
+def _file_name(part: PrepareRequest) -> str:
+    return part.artifacts[0].file_name if part.artifacts else "references"
 
 
 def _require_zoo(model: str) -> None:
@@ -192,13 +235,14 @@ class _Need:
         """Return the model file that the cache has."""
         return artifacts.find(self.file, self._folder)
 
-    def prepared(self, failure: str | None) -> Prepared:
+    def prepared(self, failures: Failures) -> Prepared:
         """Return the cell with what was found or made for it."""
         title = self.user.title if self.user else catalog.get(self.cell.model).title
         refusal = self.refusal
         if refusal is not None:
             return Prepared(self.cell, title, refusal=refusal)
         artifact, path = self.artifact(), self.reference_path
+        failure = failures.get(self.file if artifact is None else None, failures.get(None))
         if artifact is None and failure is not None:
             engine = probe(self.cell.engine)
             if not engine.ok:
@@ -206,6 +250,8 @@ class _Need:
                 refusal = Refusal("unavailable", engine.reason)
                 return Prepared(self.cell, title, refusal=refusal)
         if artifact is None or (path is not None and not path.is_file()):
-            reason = failure or f"{self.cell.model}: its files vanished from the cache; run again"
+            reason = f"{self.cell.model}: its files vanished from the cache; run again"
+            if failure is not None:
+                reason = f"preparing {self.cell.model} failed: {failure}"
             return Prepared(self.cell, title, artifact, refusal=Refusal("failed", reason))
         return Prepared(self.cell, title, artifact, path)

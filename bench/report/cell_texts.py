@@ -3,7 +3,6 @@
 from bench.report import compare, figures
 from bench.report.views import Context, View
 from bench.results.rows import CellSummary
-from engines.protocol import FLOAT32
 
 TERMINAL: tuple[View, ...] = ("wide", "narrow")
 PUBLISHED: tuple[View, ...] = ("published", "wide")
@@ -91,14 +90,17 @@ def eer_difference(row: CellSummary, context: Context) -> float:
     return 100 * ((row.eer or 0.0) - (first.eer or 0.0))
 
 
-def other_precisions(context: Context) -> bool:
-    """Say whether a table has rows in another precision than float32."""
-    return any(row.precision != FLOAT32 for row in context.rows)
-
-
 def eer_loss(row: CellSummary, _: Context) -> str:
-    """Return what a precision loses, in points, with its interval."""
+    """Return what a precision loses of the EER, in points, with its interval."""
     if row.eer_loss is None:
         return figures.MISSING
     loss, low, high = (100 * value for value in row.eer_loss)
     return f"{loss:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def min_dcf_loss(row: CellSummary, _: Context) -> str:
+    """Return what a precision loses of the minDCF, with its interval."""
+    if row.min_dcf_loss is None:
+        return figures.MISSING
+    loss, low, high = row.min_dcf_loss
+    return f"{loss:+.3f} ({low:+.3f} to {high:+.3f})"

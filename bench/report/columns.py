@@ -42,7 +42,7 @@ COLUMNS = (
     ),
     Column(
         "form", "form", "a dynamic model takes any length, a static one a single length",
-        ("precision", "latency", "parts", "machine", "verification", "wide", "page"),
+        ("precision", "accuracy", "latency", "parts", "machine", "verification", "wide", "page"),
         lambda row, _: row.form,
         left=VIEWS, behind={"wide": "load", "page": "ratio"},
     ),
@@ -56,7 +56,7 @@ COLUMNS = (
     ),
     Column(
         "real_time", "× real time", "seconds of audio that a second of processing embeds: 1 / RTF",
-        ("precision", "page"), lambda row, _: 1 / row.rtf if row.rtf else None,
+        ("precision", "accuracy", "page"), lambda row, _: 1 / row.rtf if row.rtf else None,
         write=figures.number,
     ),
     Column(
@@ -210,10 +210,16 @@ COLUMNS = (
         present=cell_texts.several_threads,
     ),
     Column(
+        "file", "file MB", "the model file's size",
+        ("accuracy", "page"), lambda row, _: row.artifact_bytes and row.artifact_bytes / 1e6,
+        unit="MB", write=figures.number,
+    ),
+    Column(
         "steady", "steady MB",
         "the process's resident size after all utterances once; audio and interpreter included, "
         "measured before anything is timed",
-        ("machine", "page"), lambda row, _: row.steady_rss_mb, unit="MB", write=figures.number,
+        ("accuracy", "machine", "page"), lambda row, _: row.steady_rss_mb, unit="MB",
+        write=figures.number,
     ),
     Column(
         "rss", "peak MB", "the largest resident size of the process until then",
@@ -226,25 +232,28 @@ COLUMNS = (
         f"{figures.error(MAX_REL_ERR)} no RTF is shown of a row in float32",
         ("precision", "wide", "page"),
         lambda row, _: row.parity.max_rel_err if row.parity else None, write="{:.1e}".format,
-        present=lambda context: (
-            context.view != "precision" or not cell_texts.other_precisions(context)
-        ),
     ),
     Column(
         "cosine", "cosine",
         "the cosine score of the worst chunk and the reference's; rows in other precisions than "
         "float32 are held to it",
-        ("precision", "page"), lambda row, _: row.parity.cosine if row.parity else None,
+        ("accuracy", "page"), lambda row, _: row.parity.cosine if row.parity else None,
         write="{:.5f}".format,
-        present=lambda context: context.view == "page" or cell_texts.other_precisions(context),
     ),
     Column(
         "eer_loss", "EER loss",
         "how many points higher the equal error rate on the run's trials is than that of float32, "
         "with the 95 % interval of resampled speakers",
-        ("precision", "page"), lambda row, _: row.eer_loss and 100 * row.eer_loss[0],
+        ("accuracy", "page"), lambda row, _: row.eer_loss and 100 * row.eer_loss[0],
         unit="percentage points", text=cell_texts.eer_loss,
         present=lambda context: any(row.eer_loss for row in context.rows),
+    ),
+    Column(
+        "min_dcf_loss", "minDCF loss",
+        "the same of the least detection cost at a target prior of 0.01, normalised: 1 is useless",
+        ("accuracy", "page"), lambda row, _: row.min_dcf_loss and row.min_dcf_loss[0],
+        text=cell_texts.min_dcf_loss,
+        present=lambda context: any(row.min_dcf_loss for row in context.rows),
     ),
     Column(
         "eer", "EER %", "the equal error rate of the embeddings on the run's trials",

@@ -12,6 +12,7 @@ from bench.report.tables import Section, counts_line, denormals, reasons, sectio
 from bench.report.views import MARKDOWN, Placed
 from bench.results.host import Host, Probes, facts, measured
 from bench.results.rows import CellSummary, Environment, Summary
+from engines.protocol import FLOAT32
 
 #: What cores do in a cycle: one or two multiply-adds of 256 or 512 bits.
 FLOP_A_CYCLE = (16, 32, 64)
@@ -50,8 +51,11 @@ def _findings(summary: Summary) -> list[str]:
 
 
 def _section(section: Section, summary: Summary, footnotes: Footnotes) -> list[str]:
+    fewer_bits = any(row.precision != FLOAT32 for row in section.rows)
     published, *others = (
-        table(columns(view, summary, section.rows), section.rows) for view in MARKDOWN
+        table(columns(view, summary, section.rows), section.rows)
+        for view in MARKDOWN
+        if view != "accuracy" or fewer_bits
     )
     return [
         f"## {section.title[0].upper()}{section.title[1:]}",

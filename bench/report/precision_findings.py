@@ -41,10 +41,9 @@ def _fastest(
     if not candidates:
         yield "every row in fewer bits has a surely higher EER than float32"
         return
-    best = min(candidates, key=lambda row: row.rtf or 0.0)
-    against = min(exact, key=lambda row: row.rtf or 0.0)
-    found = paired_ratio(summary, where, side(against), side(best))
-    if found is None or not found.differs or found.ratio <= 1:
+    best, against = fastest(candidates), fastest(exact)
+    found = gain(summary, where, best, against)
+    if found is None:
         yield f"no row in fewer bits is surely faster than {against.engine_label} in float32"
         return
     price = loss(best) if best.eer_loss else f"cosine {_cosine(best)}, {NOT_TOLD}"
@@ -53,6 +52,19 @@ def _fastest(
         f"{which} is {best.engine_label}, {figures.factor(found.ratio)} times as fast as the "
         f"fastest in float32, {against.engine_label} ({ends(found.ci95)}){_hint(found)}; {price}"
     )
+
+
+def fastest(rows: Sequence[CellSummary]) -> CellSummary:
+    """Return the row with the smallest RTF."""
+    return min(rows, key=lambda row: row.rtf or 0.0)
+
+
+def gain(
+    summary: Summary, where: Condition, best: CellSummary, against: CellSummary
+) -> PairedRatio | None:
+    """Return how many times as fast as another a row is, None where it is not surely faster."""
+    found = paired_ratio(summary, where, side(against), side(best))
+    return found if found is not None and found.differs and found.ratio > 1 else None
 
 
 def not_surely_worse(rows: Sequence[CellSummary]) -> list[CellSummary]:

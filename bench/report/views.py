@@ -14,6 +14,7 @@ from bench.results.rows import CellSummary, Summary
 View = Literal[
     "published",
     "precision",
+    "accuracy",
     "latency",
     "parts",
     "machine",
@@ -58,7 +59,7 @@ class Context:
 
 
 #: The tables of a section of the markdown, one below the other.
-MARKDOWN: tuple[View, ...] = ("published", "precision", "latency", "parts", "machine")
+MARKDOWN: tuple[View, ...] = ("published", "precision", "accuracy", "latency", "parts", "machine")
 #: What leaves such a table first where it would have more columns; the page keeps everything.
 GIVE_WAY = ("df", "efficiency", "library", "sessions", "utterances", "speedup", "copies")
 

@@ -89,6 +89,7 @@ class CellSummary(Condition):
     eer: float | None = None
     #: How much higher than the float32 row's of the same model, with its 95 % interval; shares.
     eer_loss: tuple[float, float, float] | None = None
+    min_dcf_loss: tuple[float, float, float] | None = None
     denormal_share: float | None = None
 
     @property

@@ -18,6 +18,8 @@ ENGINES = (
     *("mnn:int8-weights", "mnn:fp16-weights", "mnn:int8", "torch:bf16"),
 )
 FALLS_BACK = "faulty-falls-back:bf16"
+#: Quantisers that take the process with them or raise anything, with what their rows say.
+HOSTILE = {"faulty-quantizer:int8": "SIGSEGV", "faulty-quantizer:fp16": "inside the quantiser"}
 #: In bytes, against the same engine's in float32: weights are most of a file.
 SMALLER = {"onnxruntime:int8": 0.3, "mnn:int8-weights": 0.3, "mnn:fp16-weights": 0.6}
 
@@ -34,9 +36,9 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def measured(rtfbench: Command, trials: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run XVEC in every precision that an engine here has, with a plug-in that falls back."""
+    """Run XVEC in every precision that an engine here has, beside plug-ins that fail."""
     folder = tmp_path_factory.mktemp("precision") / "run"
-    engines = [part for name in (*ENGINES, FALLS_BACK) for part in ("--engine", name)]
+    engines = [part for name in (*HOSTILE, *ENGINES, FALLS_BACK) for part in ("--engine", name)]
     recordings = tmp_path_factory.mktemp("recordings")
     for name in sorted({n for line in trials.read_text().splitlines() for n in line.split()[:2]}):
         (recordings / f"{name}.ogg").symlink_to(HELDOUT / f"{name}.ogg")
@@ -46,7 +48,7 @@ def measured(rtfbench: Command, trials: Path, tmp_path_factory: pytest.TempPathF
         *("--trials", trials, "--trial-audio", recordings, "--max-eer-loss", 50),
         *("--out", folder),
     )
-    assert done.returncode == 1, done.stderr  # the plug-in's row
+    assert done.returncode == 1, done.stderr  # the plug-ins' rows
     return folder
 
 
@@ -56,7 +58,10 @@ def test_every_precision_is_measured_and_proved(measured: Path) -> None:
         f"{row['engine']}:{row['precision']}".removesuffix(":float32"): row
         for row in json.loads((measured / "summary.json").read_text())["cells"]
     }
-    assert rows.keys() == {*ENGINES, FALLS_BACK}
+    assert rows.keys() == {*ENGINES, *HOSTILE, FALLS_BACK}
+    for name, reason in HOSTILE.items():
+        assert rows[name]["status"] == "failed"
+        assert reason in rows[name]["reason"]
     for name in ENGINES:
         row = rows[name]
         assert row["status"] == "ok", row["reason"]

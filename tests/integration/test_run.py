@@ -124,6 +124,8 @@ def test_failing_engines_end_as_rows(rtfbench: Command, short_speech: Path, tmp_
         "faulty-nan": ("wrong_output", "limit 1e-03"),
         "faulty-raise": ("failed", "KeyError"),
         "faulty-threads": ("failed", "asked for 1 threads, but 2 are at work"),
+        "faulty-exits": ("failed", "ended early"),
+        "faulty-prints": ("ok", ""),
         "faulty-missing": ("unavailable", "pip install it"),
         "null": ("wrong_output", "largest error 1.0e+00"),
         "onnxruntime": ("ok", ""),

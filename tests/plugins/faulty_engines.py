@@ -1,9 +1,11 @@
 """Engines that fail, installed as a plug-in would be: by a folder on the Python path."""
 
 import ctypes
+import os
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -155,3 +157,54 @@ class FallsBack(OnnxRuntimeEngine):
 
     name = "faulty-falls-back"
     precisions: Mapping[Precision, Precision] = {"float32": "float32", "bf16": "float32"}
+
+
+class Prints(Faulty):
+    """Writes to standard output wherever it is asked anything, by Python and past it."""
+
+    name = "faulty-prints"
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Print, and open."""
+        print('{"status": "ok"}', flush=True)
+        return super().open(artifact, options)
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Write below Python's own buffers."""
+        os.write(1, b'\x00{"status": "ok"}\n')
+        return embedding_BD
+
+
+class Exits(Faulty):
+    """Ends the process as if all were well."""
+
+    name = "faulty-exits"
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """End with status 0."""
+        os._exit(0)
+
+
+class BadQuantizer(OnnxRuntimeEngine):
+    """Its quantiser takes the process with it for int8, and raises anything for fp16."""
+
+    name = "faulty-quantizer"
+    precisions: Mapping[Precision, Precision] = {
+        "float32": "float32",
+        "int8": "int8",
+        "fp16": "fp16",
+    }
+
+    def quantize(
+        self,
+        onnx_path: Path,
+        path: Path,
+        precision: Precision,
+        *,
+        static: bool,
+        calibration_NTM: FloatArray,
+    ) -> str:
+        """Misbehave."""
+        if precision == "int8":
+            ctypes.string_at(0)
+        raise KeyError("something inside the quantiser")

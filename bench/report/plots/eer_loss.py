@@ -20,7 +20,7 @@ from bench.report.plots.style import (
     plain_log_ticks,
     rtf_limits,
 )
-from bench.report.precision_findings import POINTS, not_surely_worse
+from bench.report.precision_findings import POINTS, fastest, gain, not_surely_worse
 from bench.results.rows import CellSummary, Summary
 from engines.protocol import FLOAT32
 
@@ -58,7 +58,8 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str
         not_drawn(failures(row for row in summary.cells if row.model in models)),
     )
     keys = [look[each] for each in dict.fromkeys(map(side, rows))]
-    with Sheet(title=_title(rows, models), caption=text, height_in=3.1, keys=keys) as sheet:
+    title = _title(summary, rows, models)
+    with Sheet(title=title, caption=text, height_in=3.1, keys=keys) as sheet:
         panels = sheet.axes(len(models), 1, gap_in=0.35)
         ends = [POINTS * end for row in rows for end in _loss(row)]
         room = ROOM * max(max(ends) - min(ends), LEAST_SPAN)
@@ -119,7 +120,7 @@ def _loss(row: CellSummary) -> tuple[float, float, float]:
     return row.eer_loss or NOTHING
 
 
-def _title(rows: Sequence[CellSummary], models: Sequence[str]) -> str:
+def _title(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str]) -> str:
     """Say which row in fewer bits is fastest where its loss is not told from none."""
     parts = []
     for model in models:
@@ -128,8 +129,9 @@ def _title(rows: Sequence[CellSummary], models: Sequence[str]) -> str:
         exact = [row for row in own if row.precision == FLOAT32]
         if not fit or not exact:
             continue
-        best = min(fit, key=lambda row: row.rtf or 0.0)
-        against = min(exact, key=lambda row: row.rtf or 0.0)
-        factor = figures.factor((against.rtf or 0.0) / (best.rtf or 1.0))
-        parts.append(f"{best.title}: {best.engine_label}, {factor} times as fast as float32")
-    return "; ".join(parts) or "Every row in fewer bits surely loses accuracy"
+        best, against = fastest(fit), fastest(exact)
+        found = gain(summary, best.condition, best, against)
+        if found is not None:
+            factor = figures.factor(found.ratio)
+            parts.append(f"{best.title}: {best.engine_label}, {factor} times as fast as float32")
+    return "; ".join(parts) or "No row in fewer bits is surely faster without a sure loss"

@@ -80,8 +80,9 @@ def test_the_order_of_each_view() -> None:
         *("model", "engine", "rtf", "real_time", "ci", "sessions", "passes", "ratio", "form"),
         *("threads", "chunk", "protocol", "chunk_ms", "p90", "p99", "first", "load", "rate"),
         *("frontend", "inference", "copies", "pooling", "padded_rtf", "padding"),
-        *("gflops", "cpu", "steady", "rss", "error", "cosine"),
+        *("gflops", "cpu", "file", "steady", "rss", "error", "cosine"),
     ]
+    assert keys("accuracy") == ["model", "engine", "form", "real_time", "file", "steady", "cosine"]
     assert keys("precision") == [
         *("model", "engine", "form", "real_time", "ci", "sessions", "ratio", "df", "error"),
     ]

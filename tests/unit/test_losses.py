@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.embed.eer_loss import EerLoss, eer_loss, speakers
-from bench.embed.scoring import eer
+from bench.embed.losses import Loss, losses, speakers
+from bench.embed.scoring import eer, min_dcf
 from bench.embed.trials import Trial
 
 SPEAKERS, UTTERANCES = 30, 4
@@ -48,18 +48,20 @@ def test_target_trials_tell_the_speakers() -> None:
 def test_equal_scores_lose_nothing() -> None:
     """The same scores, or the same in another unit, have a loss and an interval of zero."""
     trials, scores = made()
-    assert eer_loss(trials, scores, scores) == EerLoss(0.0, 0.0, 0.0)
-    assert eer_loss(trials, scores, 3 * scores + 1) == EerLoss(0.0, 0.0, 0.0)
+    nothing = (Loss(0.0, 0.0, 0.0), Loss(0.0, 0.0, 0.0))
+    assert losses(trials, scores, scores) == nothing
+    assert losses(trials, scores, 3 * scores + 1) == nothing
 
 
 def test_the_loss_is_the_difference_of_both_rates() -> None:
-    """It is that of the EERs as they are reported elsewhere, and its interval holds it."""
+    """It is that of EER and minDCF as they are reported elsewhere, and its interval holds it."""
     trials, scores = made()
     worse = scores + np.random.default_rng(1).normal(0, 0.2, len(scores))
     labels = [bool(trial.label) for trial in trials]
-    found = eer_loss(trials, scores, worse)
-    assert found.loss == pytest.approx(eer(worse.tolist(), labels) - eer(scores.tolist(), labels))
-    assert 0 < found.low < found.loss < found.high
+    for rate, found in zip((eer, min_dcf), losses(trials, scores, worse), strict=True):
+        expected = rate(worse.tolist(), labels) - rate(scores.tolist(), labels)
+        assert found.loss == pytest.approx(expected)
+        assert 0 < found.low < found.loss < found.high
 
 
 def test_pairing_makes_the_interval_narrow() -> None:
@@ -67,8 +69,8 @@ def test_pairing_makes_the_interval_narrow() -> None:
     trials, scores = made()
     close = scores + np.random.default_rng(1).normal(0, 0.005, len(scores))
     other = made(seed=5)[1]
-    near, far = eer_loss(trials, scores, close), eer_loss(trials, scores, other)
-    assert near.high - near.low < 0.2 * (far.high - far.low)
+    near, far = losses(trials, scores, close), losses(trials, scores, other)
+    assert near.eer.high - near.eer.low < 0.2 * (far.eer.high - far.eer.low)
 
 
 def test_the_interval_holds_as_often_as_it_says() -> None:
@@ -78,6 +80,6 @@ def test_the_interval_holds_as_often_as_it_says() -> None:
         trials, scores = made(seed)
         rng = np.random.default_rng(seed + 1000)
         noise = rng.normal(0, 0.08, (2, len(scores)))
-        found = eer_loss(trials, scores + noise[0], scores + noise[1])
+        found = losses(trials, scores + noise[0], scores + noise[1]).eer
         held += found.low <= 0 <= found.high
     assert held >= 34  # under 34 of 40 has a chance of a thousandth where 95 % hold
