@@ -22,6 +22,7 @@ from engines.protocol import (
     Library,
     ModelArtifact,
     Precision,
+    Quantization,
     Session,
     SessionOptions,
     Support,
@@ -42,6 +43,8 @@ class EngineBase(ABC):
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32}
     #: The package whose versions `NAME@VERSION` pins, None where no single one is the runtime.
     distribution: str | None = None
+    #: Settings of how files in fewer bits are made: name -> values, the default first.
+    recipes: Mapping[str, tuple[str, ...]] = {}
     #: Further packages whose versions matter to the files that `quantize` writes.
     quantizers: tuple[str, ...] = ()
     #: How a user asks for a library of their own; such an engine has the setting `HOME`, and `on`.
@@ -99,23 +102,13 @@ class EngineBase(ABC):
             f"{self.name} does not say how a .{self.format} file is made (EngineBase.export)"
         )
 
-    def quantize(
-        self,
-        onnx_path: Path,
-        path: Path,
-        precision: Precision,
-        *,
-        static: bool,
-        calibration_NTM: FloatArray,
-    ) -> str:
+    def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Write a file of another precision than float32.
 
         Args:
-            onnx_path: the model as ONNX in float32; for `static`, with fixed input shapes.
+            onnx_path: the model as ONNX in float32; for a static result, with fixed input shapes.
             path: what to write; whoever calls moves it to its place when it is whole.
-            precision: one that `precisions` names for a file.
-            static: whether the result is for a static model.
-            calibration_NTM: features of speech, float32 [N, T, M], to find ranges of values with.
+            wanted: its precision is one that `precisions` names for a file.
 
         Returns:
             The recipe, for a reader of the results.
@@ -123,7 +116,7 @@ class EngineBase(ABC):
         Raises:
             ConversionError: it could not be written.
         """
-        raise ConversionError(f"{self.name} does not say how a file in {precision} is made")
+        raise ConversionError(f"{self.name} does not say how a file in {wanted.precision} is made")
 
 
 def check_precision(
@@ -186,7 +179,7 @@ class SessionBase(ABC):
 MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
-    *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers"),
+    *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
 )
 
 

@@ -28,6 +28,7 @@ from engines.protocol import (
     Library,
     ModelArtifact,
     Precision,
+    Quantization,
     Session,
     SessionOptions,
     SettingMismatchError,
@@ -65,19 +66,11 @@ class MnnFileEngine(EngineBase):
         """Use the wheel's converter."""
         mnn_convert.to_mnn(onnx_path, path, static=static)
 
-    def quantize(
-        self,
-        onnx_path: Path,
-        path: Path,
-        precision: Precision,
-        *,
-        static: bool,
-        calibration_NTM: FloatArray,
-    ) -> str:
+    def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use the wheel's converter for weights, its quantiser for all the rest."""
-        if precision != "int8":
-            return mnn_quantize.to_fewer_bits(onnx_path, path, precision, static=static)
-        return mnn_quantize.to_int8(onnx_path, path, calibration_NTM, static=static)
+        if wanted.precision != "int8":
+            return mnn_quantize.to_fewer_bits(onnx_path, path, wanted)
+        return mnn_quantize.to_int8(onnx_path, path, wanted)
 
 
 class MnnEngine(MnnFileEngine):

@@ -12,7 +12,7 @@ import numpy as np
 
 from engines import mnn_convert
 from engines.mnn_convert import LIMIT_S
-from engines.protocol import FloatArray
+from engines.protocol import FloatArray, Quantization
 from engines.tools import run_tool
 
 #: How the converter stores weights in fewer bits.
@@ -20,20 +20,14 @@ OF_WEIGHTS = {"int8-weights": ("--weightQuantBits", "8"), "fp16-weights": ("--fp
 METHOD = "KL"
 
 
-def to_fewer_bits(onnx_path: Path, path: Path, precision: str, *, static: bool) -> str:
+def to_fewer_bits(onnx_path: Path, path: Path, wanted: Quantization) -> str:
     """Write a model whose weights are stored in fewer bits, and computed with in float32."""
-    mnn_convert.to_mnn(onnx_path, path, static=static, more=OF_WEIGHTS[precision])
-    return f"MNN's converter with {' '.join(OF_WEIGHTS[precision])}"
+    options = OF_WEIGHTS[wanted.precision]
+    mnn_convert.to_mnn(onnx_path, path, static=wanted.static, more=options)
+    return f"MNN's converter with {' '.join(options)}"
 
 
-def to_int8(
-    onnx_path: Path,
-    path: Path,
-    features_NTM: FloatArray,
-    *,
-    static: bool,
-    limit_s: float = LIMIT_S,
-) -> str:
+def to_int8(onnx_path: Path, path: Path, wanted: Quantization, *, limit_s: float = LIMIT_S) -> str:
     """Write a model that computes in int8.
 
     Raises:
@@ -42,8 +36,8 @@ def to_int8(
     path = path.resolve()
     with TemporaryDirectory(prefix=".mnn-", dir=path.parent) as name:
         folder = Path(name)
-        mnn_convert.to_mnn(onnx_path, folder / "float.mnn", static=static)
-        config = _write_config(folder, features_NTM, *_names(onnx_path))
+        mnn_convert.to_mnn(onnx_path, folder / "float.mnn", static=wanted.static)
+        config = _write_config(folder, wanted.calibration_NTM, *_names(onnx_path))
         made = folder / "int8.mnn"
         files = [str(folder / "float.mnn"), str(made), str(config)]
         run_tool(
@@ -54,7 +48,10 @@ def to_int8(
             limit_s=limit_s,
         )
         made.replace(path)
-    return f"MNN's quantiser: {METHOD} for activations, largest values for weights"
+    return (
+        f"MNN's quantiser: {METHOD} for activations, largest values for weights; "
+        f"{wanted.calibrated}"
+    )
 
 
 def _names(onnx_path: Path) -> tuple[str, str]:

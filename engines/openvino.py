@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engines import openvino_quantize
+from engines import onnx_layers, openvino_quantize
 from engines.base import EngineBase, SessionBase
 from engines.openvino_quiet import keep_telemetry_out
 from engines.protocol import (
@@ -21,6 +21,7 @@ from engines.protocol import (
     FloatArray,
     ModelArtifact,
     Precision,
+    Quantization,
     SessionOptions,
     SettingMismatchError,
     check_features,
@@ -59,6 +60,7 @@ class OpenVinoEngine(EngineBase):
     distribution = "openvino"
     choices: Mapping[str, tuple[str, ...]] = {"pinning": ("off", "on")}
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "bf16": FLOAT32, "int8": "int8"}
+    recipes: Mapping[str, tuple[str, ...]] = {onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES}
     quantizers = ("nncf",)
 
     def probe(self) -> Availability:
@@ -74,17 +76,9 @@ class OpenVinoEngine(EngineBase):
         version, _, build = openvino.get_version().partition("-")
         return Availability(True, version=version, build=build)
 
-    def quantize(
-        self,
-        onnx_path: Path,
-        path: Path,
-        precision: Precision,
-        *,
-        static: bool,
-        calibration_NTM: FloatArray,
-    ) -> str:
+    def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use nncf."""
-        return openvino_quantize.to_int8(onnx_path, path, calibration_NTM)
+        return openvino_quantize.to_int8(onnx_path, path, wanted)
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":
         """Compile the model."""

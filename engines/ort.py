@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engines import ort_quantize
+from engines import onnx_layers, ort_quantize
 from engines.base import EngineBase, SessionBase
 from engines.protocol import (
     FLOAT32,
@@ -15,6 +15,7 @@ from engines.protocol import (
     FloatArray,
     ModelArtifact,
     Precision,
+    Quantization,
     SessionOptions,
     SettingMismatchError,
     check_features,
@@ -47,6 +48,10 @@ class OnnxRuntimeEngine(EngineBase):
     }
 
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "int8": "int8"}
+    recipes: Mapping[str, tuple[str, ...]] = {
+        onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES,
+        ort_quantize.RANGES: ("calibrated", "dynamic"),
+    }
 
     def probe(self) -> Availability:
         """Import onnxruntime and look for its CPU provider."""
@@ -60,17 +65,9 @@ class OnnxRuntimeEngine(EngineBase):
             return Availability(False, reason=f"this build of onnxruntime has no {PROVIDER}")
         return Availability(True, version=onnxruntime.__version__, build=PROVIDER)
 
-    def quantize(
-        self,
-        onnx_path: Path,
-        path: Path,
-        precision: Precision,
-        *,
-        static: bool,
-        calibration_NTM: FloatArray,
-    ) -> str:
+    def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use the package's own quantiser."""
-        return ort_quantize.to_int8(onnx_path, path, calibration_NTM)
+        return ort_quantize.to_int8(onnx_path, path, wanted)
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""

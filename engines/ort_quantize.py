@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.protocol import FloatArray
+from engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
+from engines.protocol import FloatArray, Quantization
 
 #: What is quantised. The statistics of the pooling stay in float32: they are a thousandth of the
 #: operations, and in int8 they cost more accuracy than all the rest.
 OPERATORS = ("Conv", "MatMul", "Gemm")
+#: The setting of where ranges of activations come from: from calibration, or from each run.
+RANGES = "ranges"
 #: Operators of optimised graphs that multiply, by what they compute in.
 COMPUTES: Mapping[str, tuple[str, ...]] = {
     "int8": (
@@ -33,35 +36,52 @@ class _Chunks:
         return None if features_TM is None else {self._name: features_TM[None]}
 
 
-def to_int8(onnx_path: Path, path: Path, features_NTM: FloatArray) -> str:
+def to_int8(onnx_path: Path, path: Path, wanted: Quantization) -> str:
     """Write a model with quantise and dequantise nodes around what multiplies.
 
     Activations are unsigned and per tensor, weights signed and per channel; ranges are the least
-    and largest values on the features.
+    and largest values on the features, or with `ranges=dynamic` those of each run.
     """
     import onnx
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_dynamic,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory(prefix="rtfbench-") as folder:
         prepared = str(Path(folder) / "prepared.onnx")
         quant_pre_process(str(onnx_path), prepared, skip_symbolic_shape=True)
-        name = onnx.load(prepared).graph.input[0].name
-        quantize_static(
-            prepared,
-            str(path),
-            _Chunks(name, features_NTM),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(OPERATORS),
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-        )
+        model = onnx.load(prepared)
+        kept = layers_in_float(model, OPERATORS, wanted.settings[FLOAT_LAYERS])
+        onnx.save(model, prepared)  # its layers have names now
+        common: dict[str, Any] = {
+            "op_types_to_quantize": list(OPERATORS),
+            "nodes_to_exclude": kept,
+            "per_channel": True,
+            "weight_type": QuantType.QInt8,
+        }
+        dynamic = wanted.settings[RANGES] == "dynamic"
+        if dynamic:
+            quantize_dynamic(prepared, str(path), **common)
+        else:
+            quantize_static(
+                prepared,
+                str(path),
+                _Chunks(model.graph.input[0].name, wanted.calibration_NTM),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+                **common,
+            )
+    how = "dynamic quantiser" if dynamic else "static quantiser: QDQ, least and largest values"
     return (
-        "onnxruntime's static quantiser: QDQ, u8 activations, s8 weights per channel, least and "
-        f"largest values, {', '.join(OPERATORS)}"
-    )
+        f"onnxruntime's {how}, u8 activations, s8 weights per channel, {', '.join(OPERATORS)}"
+        f"{told(kept)}"
+    ) + ("" if dynamic else f"; {wanted.calibrated}")
 
 
 def computed_in(model_path: Path, options: Any, provider: str) -> dict[str, int]:

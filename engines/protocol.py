@@ -122,6 +122,22 @@ class SessionOptions:
 
 
 @dataclass(frozen=True)
+class Quantization:
+    """What a file in another precision than float32 is to be.
+
+    `precision` is the file's; a `static` one is for a single length. Ranges of values are found on
+    `calibration_NTM`, features of speech, float32 [N, T, M]; who uses them adds `calibrated`, which
+    tells what they are, to the recipe. `settings` has every one of the engine's `recipes`.
+    """
+
+    precision: Precision
+    static: bool
+    calibration_NTM: FloatArray
+    calibrated: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Availability:
     """Whether a runtime can be used here, and which one it is; `note` becomes a footnote."""
 
@@ -202,16 +218,27 @@ def chosen(engine: Engine, options: SessionOptions) -> dict[str, str]:
     Raises:
         EngineError: a setting or a value that the engine does not have.
     """
+    recipes: Mapping[str, tuple[str, ...]] = getattr(engine, "recipes", {})
+    choices = {**recipes, **engine.choices}
     for name, value in options.settings.items():
-        if name not in engine.choices:
-            known = ", ".join(engine.choices) or "none"
+        if name not in choices:
+            known = ", ".join(choices) or "none"
             raise EngineError(f"{engine.name} has no setting {name!r}; it has: {known}")
-        if engine.choices[name] and value not in engine.choices[name]:
-            allowed = ", ".join(engine.choices[name])
+        if choices[name] and value not in choices[name]:
+            allowed = ", ".join(choices[name])
             raise EngineError(f"{engine.name}: {name}={value} is not one of: {allowed}")
+        if name in recipes and options.precision == FLOAT32:
+            cure = f"name a precision, as in {engine.name}:int8[{name}={value}]"
+            raise EngineError(f"{engine.name}: {name} is of files in fewer bits; {cure}")
+    return completed_settings(engine.choices, options.settings)
+
+
+def completed_settings(
+    choices: Mapping[str, tuple[str, ...]], settings: Mapping[str, str]
+) -> dict[str, str]:
+    """Return every choice: what the settings ask for, its default elsewhere."""
     return {
-        name: options.settings.get(name, values[0] if values else "")
-        for name, values in engine.choices.items()
+        name: settings.get(name, values[0] if values else "") for name, values in choices.items()
     }
 
 

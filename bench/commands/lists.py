@@ -1,5 +1,7 @@
 """`rtfbench engines` and `rtfbench models`."""
 
+from collections.abc import Iterator
+
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
@@ -12,6 +14,7 @@ from bench.report import figures
 from bench.report.terminal import Output, waiting
 from bench.zoo import catalog
 from engines import registry
+from engines.base import EngineBase
 from engines.protocol import EngineError
 from frontends.chunking import ChunkPolicy
 
@@ -38,13 +41,19 @@ def engines() -> int:
             name,
             found.version if found.ok else "[red]unavailable[/]",
             f"{engine.format}, {engine.default_form}",
-            "\n".join(
-                f"{key}={'|'.join(values) or '...'}" for key, values in engine.choices.items()
-            ),
+            "\n".join(_settings(engine)),
             escape(found.note if found.ok else found.reason),
         )
     Output().print(table)
     return 0
+
+
+def _settings(engine: EngineBase) -> Iterator[str]:
+    """Yield a line for each setting with its values, those of files in fewer bits last."""
+    for key, values in engine.choices.items():
+        yield f"{key}={'|'.join(values) or '...'}"
+    for key, values in engine.recipes.items():
+        yield f"{key}={'|'.join(values)} (fewer bits)"
 
 
 def models() -> int:

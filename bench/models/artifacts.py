@@ -28,6 +28,13 @@ class ArtifactRequest(Value):
     maker: str = ""
     precision: Precision = FLOAT32
     quantizer: str = ""
+    #: Settings of how it is made that are not the default, as `name=value`.
+    recipe: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The recipe by name."""
+        return dict(each.split("=", 1) for each in self.recipe)
 
     @property
     def file_name(self) -> str:
@@ -39,7 +46,7 @@ class ArtifactRequest(Value):
     def made(self) -> tuple[str, ...]:
         """What tells the file from others of its shape."""
         precision = "" if self.precision == FLOAT32 else self.precision
-        return (self.quantizer, precision, self.maker)
+        return (self.quantizer, precision, *self.recipe, self.maker)
 
 
 def folder_of(name: str, key: str) -> Path:

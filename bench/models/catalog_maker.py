@@ -61,7 +61,7 @@ class CatalogMaker:
         path = self.folder / request.file_name
         recipe = ""
         if request.precision != FLOAT32:
-            recipe = self._quantize(path, request, frames)
+            recipe = quantize(self._onnx(frames), path, request, self._card.feat_dim)
         elif not path.is_file():
             self._write(path, request.format, frames)
         counted_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
@@ -81,18 +81,6 @@ class CatalogMaker:
             denormal_share=self.denormals_on_speech(counted_frames),
             precision=request.precision,
             recipe=recipe,
-        )
-
-    def _quantize(self, path: Path, request: ArtifactRequest, frames: int | None) -> str:
-        """Write a file in another precision, and return its recipe."""
-        return quantize(
-            self._onnx(frames),
-            path,
-            request.precision,
-            engine=request.quantizer,
-            feat_dim=self._card.feat_dim,
-            num_frames=request.chunk_frames or PUBLISHED_NUM_FRAMES,
-            static=frames is not None,
         )
 
     def _write(self, path: Path, format: Format, frames: int | None) -> None:

@@ -17,7 +17,6 @@ from engines import registry
 from engines.protocol import (
     FLOAT32,
     ONNX,
-    PUBLISHED_NUM_FRAMES,
     EngineError,
     Format,
     ModelArtifact,
@@ -92,15 +91,7 @@ class FileMaker:
         with TemporaryDirectory(prefix="rtfbench-") as folder:
             source = Path(folder) / f"model.{ONNX}"
             convert_file(file, source, ONNX, num_frames=frames)
-            return quantize(
-                source,
-                path,
-                request.precision,
-                engine=request.quantizer,
-                feat_dim=file.feat_dim,
-                num_frames=request.chunk_frames or PUBLISHED_NUM_FRAMES,
-                static=frames is not None,
-            )
+            return quantize(source, path, request, file.feat_dim)
 
     def open_reference(self) -> Session:
         """Open what embeddings are compared with.

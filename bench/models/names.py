@@ -25,7 +25,10 @@ def check_names(models: Iterable[str], engines: Iterable[str]) -> None:
             if not is_path(model):
                 catalog.get(model)
         for spec in map(parse_engine, engines):
-            chosen(registry.get(spec.name), SessionOptions(settings=spec.settings))
+            chosen(
+                registry.get(spec.name),
+                SessionOptions(settings=spec.settings, precision=spec.computes),
+            )
     except (ValueError, EngineError) as error:
         raise InputError(str(error)) from error
 

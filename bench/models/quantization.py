@@ -13,9 +13,15 @@ from bench.base.cache import fingerprint, sha256_of
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
 from bench.models import keys
+from bench.models.artifacts import ArtifactRequest
 from bench.models.conversion import writing
 from engines import registry
-from engines.protocol import FloatArray, Precision
+from engines.protocol import (
+    PUBLISHED_NUM_FRAMES,
+    FloatArray,
+    Quantization,
+    completed_settings,
+)
 from frontends.audio import read_audio
 from frontends.chunking import natural_chunk_samples
 
@@ -44,26 +50,14 @@ def quantizer_key(engine: str) -> str:
     return fingerprint(keys.CALIBRATION, packages, *sources, *map(sha256_of, speech()))[:8]
 
 
-def quantize(
-    onnx_path: Path,
-    path: Path,
-    precision: Precision,
-    *,
-    engine: str,
-    feat_dim: int,
-    num_frames: int,
-    static: bool,
-) -> str:
+def quantize(onnx_path: Path, path: Path, request: ArtifactRequest, feat_dim: int) -> str:
     """Write an engine's file in another precision.
 
     Args:
-        onnx_path: the model in float32.
+        onnx_path: the model in float32, with fixed input shapes for a static result.
         path: where the result appears, as a whole or not at all.
-        precision: which one.
-        engine: who runs it.
+        request: which file; ranges are found with chunks of its length.
         feat_dim: M.
-        num_frames: the length of the chunks that ranges are found with.
-        static: whether the result is for that length alone.
 
     Returns:
         The recipe in words.
@@ -71,10 +65,17 @@ def quantize(
     Raises:
         ConversionError: nothing was written.
     """
+    engine = registry.get(request.quantizer)
+    num_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
     features_NTM = calibration_features(feat_dim, num_frames)
-    with writing(path, f"{onnx_path.name}: {engine} cannot write it in {precision}") as part:
-        recipe = registry.get(engine).quantize(
-            onnx_path.resolve(), part, precision, static=static, calibration_NTM=features_NTM
-        )
     digest = fingerprint((), (), *map(sha256_of, speech()))
-    return f"{recipe}; calibrated on {len(features_NTM)} chunks of speech ({digest})" * bool(recipe)
+    wanted = Quantization(
+        precision=request.precision,
+        static=request.form == "static",
+        calibration_NTM=features_NTM,
+        calibrated=f"calibrated on {len(features_NTM)} chunks of speech ({digest})",
+        settings=completed_settings(engine.recipes, request.settings),
+    )
+    what = f"{onnx_path.name}: {engine.name} cannot write it in {request.precision}"
+    with writing(path, what) as part:
+        return engine.quantize(onnx_path.resolve(), part, wanted)

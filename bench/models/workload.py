@@ -191,7 +191,17 @@ def _file_of(cell: Cell, name: str) -> ArtifactRequest:
     precision = engine.precisions.get(cell.precision, FLOAT32)
     if precision == FLOAT32:
         return request
-    made = {"precision": precision, "quantizer": cell.engine, "maker": quantizer_key(cell.engine)}
+    asked = (
+        f"{name}={cell.settings[name]}"
+        for name, values in engine.recipes.items()
+        if cell.settings.get(name, values[0]) != values[0]
+    )
+    made = {
+        "precision": precision,
+        "quantizer": cell.engine,
+        "recipe": tuple(asked),
+        "maker": quantizer_key(cell.engine),
+    }
     return request.model_copy(update=made)
 
 

@@ -118,7 +118,7 @@ def recipes(summary: Summary) -> list[str]:
     made: dict[str, list[str]] = {}
     for row in summary.cells:
         if row.recipe:
-            made.setdefault(row.recipe, []).append(f"{row.engine} {row.precision}")
+            made.setdefault(row.recipe, []).append(row.engine_label)
     return [f"{', '.join(dict.fromkeys(rows))}: {recipe}." for recipe, rows in made.items()]
 
 

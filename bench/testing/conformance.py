@@ -29,8 +29,10 @@ from engines.protocol import (
     Format,
     ModelArtifact,
     Precision,
+    Quantization,
     Session,
     SessionOptions,
+    completed_settings,
 )
 
 #: Runs of a session after which its memory must not have grown: a kept input alone would be 12 MB.
@@ -226,10 +228,13 @@ class EngineConformance:
                 onnx_path = tmp_path / f"float32.{ONNX}"
                 tiny_model.write_onnx(onnx_path, artifact.num_frames)
                 path = tmp_path / f"{precision}.{artifact.format}"
-                static = artifact.form == "static"
-                engine.quantize(
-                    onnx_path, path, needed, static=static, calibration_NTM=calibration_NTM
+                wanted = Quantization(
+                    precision=needed,
+                    static=artifact.form == "static",
+                    calibration_NTM=calibration_NTM,
+                    settings=completed_settings(engine.recipes, {}),
                 )
+                engine.quantize(onnx_path, path, wanted)
                 found = replace(artifact, path=path, precision=needed)
             session = engine.open(found, SessionOptions(precision=precision))
             output_BD = session.run(input_BTM)

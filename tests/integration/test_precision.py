@@ -85,7 +85,7 @@ def test_a_fallback_to_float32_is_no_result(measured: Path) -> None:
 def test_files_say_how_they_were_made(measured: Path) -> None:
     """The recipe and the calibration stand in the report."""
     table = (measured / "table.md").read_text()
-    assert "onnxruntime int8: onnxruntime's static quantiser" in table
+    assert "onnxruntime:int8: onnxruntime's static quantiser" in table
     assert "nncf: post-training" in table
     assert "chunks of speech" in table
 

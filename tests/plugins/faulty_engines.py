@@ -17,6 +17,7 @@ from engines.protocol import (
     Format,
     ModelArtifact,
     Precision,
+    Quantization,
     Session,
     SessionOptions,
     Support,
@@ -195,16 +196,8 @@ class BadQuantizer(OnnxRuntimeEngine):
         "fp16": "fp16",
     }
 
-    def quantize(
-        self,
-        onnx_path: Path,
-        path: Path,
-        precision: Precision,
-        *,
-        static: bool,
-        calibration_NTM: FloatArray,
-    ) -> str:
+    def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Misbehave."""
-        if precision == "int8":
+        if wanted.precision == "int8":
             ctypes.string_at(0)
         raise KeyError("something inside the quantiser")
