@@ -41,6 +41,8 @@ class EngineBase(ABC):
     from_onnx: bool = True
     #: What sessions compute in, each with the precision of the file that it is computed from.
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32}
+    #: Whether it computes anything: one that does not answers the same whatever it hears.
+    computes: bool = True
     #: The package whose versions `NAME@VERSION` pins, None where no single one is the runtime.
     distribution: str | None = None
     #: Settings of how files in fewer bits are made: name -> values, the default first.
@@ -180,6 +182,7 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
+    "computes",
 )
 
 

@@ -23,6 +23,7 @@ class NullEngine(EngineBase):
     """
 
     name = "null"
+    computes = False
 
     def probe(self) -> Availability:
         """Always available."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,13 @@ BLOCK_SAMPLES = 160_000
 #: Some headers of compressed files only estimate the length.
 LENGTH_TOLERANCE = 0.01
 
+#: Why a recording is refused whose name is no text.
+NOT_TEXT = "its name is not UTF-8; rename it"
+
 _PLACEHOLDER_BYTES = 0x7FFF_0000
+#: An Ogg page begins with these letters, and is at most so long; the last one of a stream says so.
+#: Source: RFC 3533, section 6.
+_OGG_PAGE, _OGG_PAGE_BYTES, _OGG_FLAGS, _OGG_LAST = b"OggS", 65307, 5, 0x04
 _INT16_SCALE = np.float32(32768)
 _NS_PER_S = 1_000_000_000
 
@@ -104,12 +111,24 @@ def read_blocks(
         AudioError: As `read_audio`, when the first block is taken or when the fault is met.
     """
     path = Path(path)
-    if path.is_dir():
+    if not is_text(path):
+        raise audio_error(Path(printable(path)), NOT_TEXT)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise audio_error(path, "does not exist; check the path") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise audio_error(path, f"cannot be read ({reason}); check the path") from error
+    if stat.S_ISDIR(mode):
         raise audio_error(path, "is a folder; name a file in it")
-    if not path.exists():
-        raise audio_error(path, "does not exist; check the path")
+    if not stat.S_ISREG(mode):
+        # To open a FIFO waits until someone writes to it, which may be never.
+        raise audio_error(path, "is no regular file; write the audio to one and name that")
     try:
         with soundfile.SoundFile(path) as file:
+            if file.format == "OGG" and not _ends(path):
+                raise audio_error(path, "is cut off: its last page is missing; copy it again")
             yield from _blocks(path, file, sample_rate_hz, channel, resample, block_samples)
     # A TypeError is soundfile's answer to headerless formats, which it guesses by the ending.
     except (soundfile.LibsndfileError, TypeError) as error:
@@ -155,6 +174,16 @@ def _blocks(
         )
 
 
+def is_text(path: Path) -> bool:
+    """Say whether a name is UTF-8, as results and messages between processes need it."""
+    return printable(path) == str(path)
+
+
+def printable(path: Path) -> str:
+    """Return a path whose bytes that are no UTF-8 are written as escapes."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
 def audio_error(path: Path, problem: str) -> AudioError:
     """Return an error about a file, in one line."""
     return AudioError(" ".join(f"{path}: {problem}".split()))
@@ -189,6 +218,16 @@ def _resampler(
         return converted
 
     return convert
+
+
+def _ends(path: Path) -> bool:
+    """Say whether an Ogg file has its last page: libsndfile counts those that are there."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
+        end = file.read()
+    flags = end.rfind(_OGG_PAGE) + _OGG_FLAGS
+    return flags < len(end) and bool(end[flags] & _OGG_LAST)
 
 
 def _promised_frames(file: soundfile.SoundFile) -> int:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from frontends.fbank import FbankConfig
 
 WHOLE_UTTERANCE = -1
+#: An hour; longer chunks are a slip of the hand, and no memory holds their features.
+MOST_SAMPLES = 16000 * 3600
 #: Chunk sizes that people choose: whole seconds, else halves, tenths, ..., hundredths.
 NATURAL_STEPS = (16000, 8000, 1600, 800, 160)
 
@@ -57,6 +59,11 @@ class ChunkPolicy:
             raise ValueError(
                 f"samples_per_chunk must be positive, or -1 for the whole utterance, "
                 f"not {self.samples_per_chunk}"
+            )
+        if self.samples_per_chunk > MOST_SAMPLES:
+            raise ValueError(
+                f"samples_per_chunk={self.samples_per_chunk} is more than an hour "
+                f"({MOST_SAMPLES} samples); -1 takes the whole utterance"
             )
         if not self.num_frames:
             raise self._too_short(f"samples_per_chunk={self.samples_per_chunk}")

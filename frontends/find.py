@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frontends.audio import audio_error
+from frontends.audio import audio_error, printable
 
 # File name endings that are taken from a folder. A file named by itself may have any.
 # fmt: off
@@ -67,7 +67,7 @@ def read_list(scp: Path) -> Iterator[Utterance]:
     for _, name, path in _entries(scp):
         beside = scp.parent / path
         # As in Kaldi first from here; a file in neither place keeps the path that was written.
-        yield Utterance(name, beside if not Path(path).exists() and beside.exists() else Path(path))
+        yield Utterance(name, beside if not _exists(Path(path)) and _exists(beside) else Path(path))
 
 
 def check_list(scp: Path) -> int:
@@ -96,13 +96,28 @@ def _expand(path: Path) -> Iterator[tuple[tuple[str, str, str], Path]]:
         if not files:
             raise audio_error(path, f"holds no audio; looked for {' '.join(sorted(AUDIO_ENDINGS))}")
         for file in files:
-            yield (file.stem, file.relative_to(path).as_posix(), file.as_posix()), file
+            yield _names(file.stem, file.relative_to(path).as_posix(), file.as_posix()), file
     elif path.suffix.lower() == ".scp":
         check_list(path)
         for entry in read_list(path):
             yield (entry.name, entry.name, entry.name), entry.path  # the list's names stay
     else:
-        yield (path.stem, path.name, path.as_posix()), path
+        yield _names(path.stem, path.name, path.as_posix()), path
+
+
+def _names(*names: str) -> tuple[str, str, str]:
+    """Return names as text: a file's may be none, and is told so when it is read."""
+    short, middle, long = (printable(Path(name)) for name in names)
+    return short, middle, long
+
+
+def _exists(path: Path) -> bool:
+    """Say whether a path can be found; one that cannot be asked for fails when it is read."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _looks_like_audio(path: Path) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from bench.base.outputs import is_special
+
 CACHE_VARIABLE = "RTFBENCH_CACHE"
 #: Where `bench`, `engines` and `frontends` are.
 ROOT = Path(__file__).parent.parent.parent
@@ -57,9 +59,35 @@ def _sha256_of(path: Path, *_: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def seal(path: Path) -> None:
+    """Write a file's SHA-256 beside it, so that `intact` can tell damage."""
+    with replacing(_seal_of(path)) as part:
+        part.write_text(sha256_of(path) + "\n", encoding="ascii")
+
+
+def intact(path: Path) -> bool:
+    """Say whether a sealed file is there, and is what it was when it was sealed."""
+    try:
+        return _seal_of(path).read_text(encoding="ascii").strip() == sha256_of(path)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; it becomes `path` at the end, or vanishes after an error."""
+    """Yield a path to write to; it becomes `path` at the end, or vanishes after an error.
+
+    A link is followed, and stays. A device or FIFO is written to as it is.
+    """
+    if path.is_symlink():
+        path = path.resolve()
+    if is_special(path):
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     # The ending stays: some writers append one, or choose the format by it.
     part = path.with_name(f".{os.getpid()}.{path.name}")

@@ -224,7 +224,10 @@ class Child(Generic[Reply]):
 
     def _died(self) -> ChildDied:
         returncode = self._process.wait()
-        said = last_line(self._log)
+        # Killed by a signal, it had no time to say why: what it said last is something else. One
+        # that aborts does so itself, and says why.
+        told = returncode > 0 or returncode == -signal.SIGABRT
+        said = last_line(self._log) if told else ""
         return ChildDied(
             f"worker ended early, {how_it_ended(returncode)}"
             + (f"; it said: {said}" if said else "")

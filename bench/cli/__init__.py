@@ -8,12 +8,15 @@ which does the work.
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from io import TextIOWrapper
 
 from bench.base.errors import InputError
 
 # Importing a command registers it.
 from bench.cli import doctor, export, extract, gate, lists, replay, report, run, score, verify  # noqa: F401
 from bench.cli.app import app
+from bench.cli.signals import as_interruption
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -22,15 +25,45 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: the arguments, those of the process by default.
     """
+    if sys.stdout is None or sys.stderr is None:
+        sys.exit("rtfbench: standard output or standard error is closed" if sys.stderr else 2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
+    with as_interruption() as interruption:
+        try:
+            _run(argv)
+        except SystemExit:
+            if interruption.number:
+                sys.exit(interruption.status)
+            raise
+        except KeyboardInterrupt:
+            sys.exit(interruption.status)
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    """Run a command; what went wrong becomes one line and a status."""
     try:
-        app(args=argv)
+        try:
+            app(args=argv)
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         print(f"rtfbench: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
-        # The reader, `head` for instance, has seen enough. Python would complain once more when
-        # it flushes standard output at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, `head` for instance, has seen enough.
+        _silence()
         sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except OSError as error:
+        # A full disk, a folder that may not be written, a limit of the system.
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"rtfbench: {where}{error.strerror or error}", file=sys.stderr)
+        _silence()
+        sys.exit(2)
+
+
+def _silence() -> None:
+    """Keep Python from complaining once more when it flushes standard output at its end."""
+    with suppress(OSError):  # one that has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

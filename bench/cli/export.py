@@ -46,7 +46,9 @@ def export(
     onnx: Annotated[Path | None, typer.Option(help="ONNX file to convert.")] = None,
     num_frames: Annotated[
         int | None,
-        typer.Option(min=1, help="Fix the number of frames. [default: any number will do]"),
+        typer.Option(
+            min=1, max=360_000, help="Fix the number of frames. [default: any number will do]"
+        ),
     ] = None,
 ) -> None:
     """Export a model of the catalog, a WeSpeaker experiment, or an ONNX file.

@@ -72,7 +72,8 @@ def extract(
         bool, typer.Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Throw an interrupted RESULT.part away.")
+        bool,
+        typer.Option("--overwrite", help="Replace RESULT; throw an interrupted RESULT.part away."),
     ] = False,
 ) -> None:
     """Compute an embedding for every recording, in the order of the list, and the RTF.

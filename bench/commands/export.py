@@ -6,6 +6,7 @@ from pathlib import Path
 from bench.base.asking import ask
 from bench.base.child import ChildError
 from bench.base.errors import InputError
+from bench.base.outputs import check_outputs
 from bench.commands.progress import progress_on_stderr
 from bench.models.make_export import ExportAnswer, Exported, ExportRequest
 from bench.models.model_files import FORMATS
@@ -72,8 +73,7 @@ def _check_output(request: ExportRequest) -> None:
         )
     if output.is_dir():
         raise InputError(f"{output}: is a folder; name a file")
-    if request.onnx is not None and output.resolve() == request.onnx.resolve():
-        raise InputError(f"{output}: is the source itself; choose another -o")
+    check_outputs([output], [request.onnx, request.config, request.checkpoint, request.mean_vec])
 
 
 def _lines(output: Path, made: Exported) -> list[str]:

@@ -2,11 +2,13 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 from bench.base.errors import InputError
+from bench.base.outputs import check_outputs, is_special
 from bench.embed.embeddings import Named, text_line
 from bench.extract import report
 from bench.extract.listing import Listing, Todo, from_list, from_paths
@@ -35,9 +37,15 @@ def extract(
     listing = _listing(wav_scp, wavs)
     if result is None and (resume or overwrite):
         raise InputError("--resume and --overwrite need --result: they are about a file")
+    special = result if result is not None and is_special(result) else None
+    if special is not None and (resume or overwrite):
+        raise InputError(f"{result}: is no regular file: there is nothing to resume or replace")
     setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
     with ExitStack() as stack:
-        file = stack.enter_context(ResultFile(result)) if result else None
+        lines = stack.enter_context(special.open("w", encoding="utf-8")) if special else sys.stdout
+        file = stack.enter_context(ResultFile(result)) if result and not special else None
+        if file is not None:
+            check_outputs(file.outputs, _inputs(listing, wav_scp, options))
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
         todo = Todo(listing, present)
         told = stack.enter_context(report.on_stderr(todo.count))
@@ -47,7 +55,7 @@ def extract(
         try:
             with workers(setup, options, jobs=jobs, timeout_s=timeout_s) as pool:
                 for finished in pool.embed(todo):
-                    _write(finished, file)
+                    _write(finished, file or lines)
                     told.line(tally.add(finished))
                     told.advance()
                     if strict and tally.skipped:
@@ -81,14 +89,21 @@ def _listing(wav_scp: Path | None, wavs: Sequence[Path]) -> Listing:
         raise InputError(str(error)) from error
 
 
-def _write(finished: Finished, file: ResultFile | None) -> None:
+def _inputs(listing: Listing, wav_scp: Path | None, options: ModelOptions) -> Iterator[Path]:
+    """Yield every file that is read; a million recordings are asked for one at a time."""
+    yield from [] if wav_scp is None else [wav_scp]
+    yield Path(options.model)
+    yield from (utterance.path for utterance in listing.utterances())
+
+
+def _write(finished: Finished, out: ResultFile | TextIO) -> None:
     if isinstance(finished.answer, Embedding):
         named = Named(finished.utterance.name, finished.answer.values_D)
-        if file is not None:
-            file.append(named)
+        if isinstance(out, ResultFile):
+            out.append(named)
         else:
-            sys.stdout.write(text_line(named))
-            sys.stdout.flush()
+            out.write(text_line(named))
+            out.flush()
 
 
 def _go_on(file: ResultFile | None) -> str:

@@ -22,9 +22,18 @@ from bench.models.resolve import Asked, Resolved, resolve
 from bench.plan.engine_spec import parse_engine
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, expand, precisions_for
-from bench.report import markdown, terminal
+from bench.report import figures, markdown, terminal
 from bench.results.rows import Summary
-from bench.results.store import ENVIRONMENT, SUMMARY, TABLE, TRIAL_OPTIONS, TRIALS, RunFolder
+from bench.results.store import (
+    DAMAGED,
+    ENVIRONMENT,
+    RECORDS,
+    SUMMARY,
+    TABLE,
+    TRIAL_OPTIONS,
+    TRIALS,
+    RunFolder,
+)
 from bench.zoo import catalog
 
 #: A worker takes about so long to start and to load.
@@ -123,6 +132,9 @@ def measure(
         covered = (*checked.sources, *scored)
         trial_check.check_covered(plan.trials, [source.name for source in covered])
     folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
+    if folder.set_aside:
+        lines = figures.counted(folder.set_aside, "damaged line")
+        complain(f"{folder.path / RECORDS}: {lines} set aside in {DAMAGED}; the rest is used")
     seed = draw_seed() if plan.seed is None else plan.seed
     host = environment.describe_host(
         audio=[source.name for source in checked.sources],

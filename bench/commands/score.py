@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.outputs import check_outputs
 from bench.embed import embeddings
 from bench.embed.trials import Rates, Trial, names_of, rates, read_trials
 from bench.embed.trials import score as score_trials
@@ -19,6 +20,8 @@ OK, SOME_MISSING = 0, 1
 
 def score(trials_path: Path, paths: Sequence[Path], *, labels: bool, out: Path | None) -> int:
     """Score every trial with every file of embeddings and return the exit status."""
+    if out is not None:
+        check_outputs([out], [trials_path, *paths])
     trials = read_trials(trials_path, labels=labels)
     wanted = frozenset(names_of(trials))
     missing = 0

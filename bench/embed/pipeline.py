@@ -11,12 +11,21 @@ from typing import NamedTuple
 import numpy as np
 
 from engines.base import counted_ns
-from engines.protocol import FloatArray, ModelArtifact, Session
+from engines.protocol import EngineError, FloatArray, ModelArtifact, Session
 from frontends.audio import Waveform
 from frontends.chunking import Chunk, ChunkPolicy
 from frontends.fbank import Fbank, FbankConfig
 
 Clock = Callable[[], int]
+
+#: Engines make finite numbers of features that are none.
+NOT_FINITE = "its features are not finite: the samples are too large; export it as 16-bit PCM"
+#: The length that a model is tried with that takes whole utterances.
+DEAF_FRAMES = 200
+DEAF = (
+    "noise and silence give the same embedding: the model or its file is damaged; export or "
+    "convert it again"
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Pipeline:
 
         Raises:
             ValueError: the waveform is too short for one frame.
-            EngineError: the session refused or failed.
+            EngineError: the session refused or failed, or features are not finite.
         """
         copied_ns = counted_ns(session)
         began = self._clock()
@@ -97,7 +106,7 @@ class Pipeline:
 
         Raises:
             ValueError: the waveform is too short for one frame.
-            EngineError: the session refused or failed.
+            EngineError: the session refused or failed, or features are not finite.
         """
         waited = _Waited(blocks, self._clock)
         began = self._clock()
@@ -107,12 +116,27 @@ class Pipeline:
             frontend_ns=processing_ns - sum(ran.chunk_ns), processing_ns=processing_ns
         )
 
+    def listens(self, session: Session, feat_dim: int) -> bool:
+        """Say whether the session tells noise from silence; one with a damaged model may not.
+
+        Args:
+            session: an open one.
+            feat_dim: M.
+        """
+        shape = (1, self.policy.num_frames or DEAF_FRAMES, feat_dim)
+        noise_BTM = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        silence_BTM = np.zeros(shape, np.float32)
+        return not np.array_equal(session.run(noise_BTM), session.run(silence_BTM), equal_nan=True)
+
     def _run(self, session: Session, chunks: Iterable[Chunk]) -> "_Ran":
         """Run every chunk and average; between two clock reads stands only the engine's call."""
         clock = self._clock
         embeddings_CBD: list[FloatArray] = []
         chunk_ns: list[int] = []
         for chunk in chunks:
+            # One pass that no NaN and no infinity survives, and cheaper than asking every value.
+            if not np.isfinite(chunk.features.sum()):
+                raise EngineError(NOT_FINITE)
             features_BTM = chunk.features[np.newaxis]
             before = clock()
             embedding_BD = session.run(features_BTM)
@@ -120,6 +144,19 @@ class Pipeline:
             embeddings_CBD.append(embedding_BD)
         chunk_embeddings_CD = np.concatenate(embeddings_CBD)
         return _Ran(chunk_embeddings_CD.mean(axis=0), chunk_embeddings_CD, tuple(chunk_ns))
+
+
+def check_embedding(embedding_D: FloatArray, embedding_dim: int) -> None:
+    """Refuse what is no embedding.
+
+    Raises:
+        EngineError: another shape, or a value that is not finite.
+    """
+    if embedding_D.shape != (embedding_dim,) or not np.isfinite(embedding_D).all():
+        raise EngineError(
+            f"the engine's output is not {embedding_dim} finite values "
+            f"(shape {list(embedding_D.shape)})"
+        )
 
 
 class _Ran(NamedTuple):

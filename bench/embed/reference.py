@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.base.cache import cache_folder, fingerprint, replacing, sha256_of
+from bench.base.cache import cache_folder, fingerprint, replacing, seal, sha256_of
 from bench.base.values import Value
 from bench.embed.audio_input import Source
 from engines.protocol import FloatArray
@@ -42,6 +42,7 @@ def save_reference(path: Path, chunk_embeddings_CD: dict[str, FloatArray]) -> No
             num_chunks=np.array([len(rows) for rows in chunk_embeddings_CD.values()]),
             embeddings=np.concatenate(list(chunk_embeddings_CD.values())),
         )
+    seal(path)
 
 
 def load_reference(path: Path) -> dict[str, FloatArray]:

@@ -25,6 +25,7 @@ from bench.extract.messages import (
     Task,
     Unusable,
 )
+from frontends.audio import NOT_TEXT, is_text, printable
 from frontends.find import Utterance
 
 #: A worker has the next task at hand when it is done with one.
@@ -149,6 +150,10 @@ class Pool:
                     if not self._again and len(waiting) < LOOK_AHEAD:
                         for index, utterance in islice(fresh, 1):
                             waiting.append(utterance)
+                            if not is_text(utterance.path):
+                                reason = f"{printable(utterance.path)}: {NOT_TEXT}"
+                                answers[index] = Unusable(index=index, reason=reason)
+                                continue
                             task = Task(index=index, name=utterance.name, path=utterance.path)
                             self._again.append(Try(task))
                     if not self._again:
@@ -156,7 +161,8 @@ class Pool:
                     self._hand_out(member, self._again.popleft())
             if not waiting:
                 return
-            self._wait(answers)
+            if given not in answers:
+                self._wait(answers)
 
     def _hand_out(self, member: Member, attempt: Try) -> None:
         if not member.tries:

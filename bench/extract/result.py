@@ -43,9 +43,13 @@ def _card_path(path: Path) -> Path:
 
 
 class ResultFile:
-    """One result on its way. Use it as a context: the part stays unless `finish` was called."""
+    """One result on its way. Use it as a context: the part stays unless `finish` was called.
+
+    A link is followed: what it names becomes the result, and the link stays.
+    """
 
     def __init__(self, path: Path) -> None:
+        path = path.resolve() if path.is_symlink() else path
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self._part_card = _card_path(self.part)
@@ -64,6 +68,13 @@ class ResultFile:
             self._fd = -1
 
     @property
+    def outputs(self) -> list[Path]:
+        """Every file that is written or deleted: the result, its card, and their parts."""
+        pair = KALDI_ENDINGS if self.path.suffix.lower() in KALDI_ENDINGS else ()
+        results = [self.path, *map(self.path.with_suffix, pair)]
+        return [*results, _card_path(self.path), self.part, self._part_card]
+
+    @property
     def is_empty(self) -> bool:
         """Whether the part file holds nothing that would be lost."""
         return os.fstat(self._fd).st_size == 0
@@ -74,14 +85,14 @@ class ResultFile:
         Args:
             setup: what the embeddings are computed with.
             resume: go on with a part file, or with a finished result that lacks utterances.
-            overwrite: throw a part file away.
+            overwrite: throw a part file away, and replace a finished result.
 
         Returns:
             What is there already, None for a fresh start.
 
         Raises:
-            InputError: there is a part file and neither was asked for, it was made with another
-                setup, or the place cannot be written.
+            InputError: there is a result or a part file and neither was asked for, it was made
+                with another setup, or the place cannot be written.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +105,11 @@ class ResultFile:
                 raise InputError(
                     f"{self.part}: left by a run that was interrupted; go on with --resume, "
                     "or start again with --overwrite"
+                )
+            if self.path.exists() and not (resume or overwrite):
+                raise InputError(
+                    f"{self.path}: is there already; compute what it lacks with --resume, or "
+                    "replace it with --overwrite"
                 )
             if not resume:
                 os.ftruncate(self._fd, 0)

@@ -11,10 +11,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from bench.base.child import answer
-from bench.embed.pipeline import Pipeline
+from bench.base.child import answer, die_with_parent
+from bench.embed.pipeline import DEAF, Pipeline, check_embedding
 from bench.extract.messages import EmbedderSpec, Embedding, Opened, Refused, Task, Unusable
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions
@@ -45,6 +43,8 @@ class Embedder:
         self._embedding_dim = artifact.embedding_dim
         self._pipeline = Pipeline.for_model(artifact, spec.setup.chunk_samples)
         self._session: Session = engine.open(artifact, options)
+        # Asked at the first recording: whoever crashes or hangs then is replaced, or given up.
+        self._is_proved = not engine.computes
 
     def embed(self, task: Task) -> Embedding | Unusable:
         """Compute an utterance's embedding, or say why there is none."""
@@ -68,6 +68,10 @@ class Embedder:
 
         try:
             embedded = self._pipeline.embed_blocks(self._session, counted())
+            check_embedding(embedded.embedding_D, self._embedding_dim)
+            self._prove()
+        except EngineError as error:
+            raise EngineError(f"{task.path}: {error}") from error
         except ValueError as error:
             if isinstance(error, AudioError) or config.num_frames(samples):
                 raise
@@ -75,18 +79,24 @@ class Embedder:
                 f"{task.path}: too short for one frame; it has {samples} samples and needs "
                 f"{config.frame_length}"
             ) from error
-        embedding_D = embedded.embedding_D
-        if embedding_D.shape != (self._embedding_dim,) or not np.isfinite(embedding_D).all():
-            raise EngineError(
-                f"{task.path}: the engine's output is not {self._embedding_dim} finite "
-                f"values (shape {list(embedding_D.shape)})"
-            )
         return Embedding.of(
-            embedding_D,
+            embedded.embedding_D,
             index=task.index,
             audio_ns=samples * NS_PER_S // config.sample_rate_hz,
             processing_ns=embedded.processing_ns,
         )
+
+    def _prove(self) -> None:
+        """Refuse a session that answers whatever it hears alike.
+
+        Raises:
+            EngineError: its model or the file of it is damaged.
+        """
+        artifact = self._setup.artifact
+        if not self._is_proved:
+            if not self._pipeline.listens(self._session, artifact.feat_dim):
+                raise EngineError(f"{artifact.path.name}: {DEAF}")
+            self._is_proved = True
 
 
 def serve(spec: EmbedderSpec, fd: int) -> None:
@@ -109,6 +119,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("spec", type=Path, help="what to open, and on which cores (JSON)")
     parser.add_argument("--answer-fd", type=int, default=3)
     arguments = parser.parse_args(argv)
+    die_with_parent()
     spec = EmbedderSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
     # Before a runtime is loaded: thread pools take over the affinity that they find.
     os.sched_setaffinity(0, spec.cores)

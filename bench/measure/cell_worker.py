@@ -22,7 +22,7 @@ import numpy as np
 from bench.base.child import answer, die_with_parent
 from bench.embed import parity, reference
 from bench.embed.audio_input import read_source
-from bench.embed.pipeline import Embedded, Pipeline
+from bench.embed.pipeline import DEAF, Embedded, Pipeline
 from bench.machine import threads
 from bench.measure.messages import (
     COMMAND,
@@ -109,6 +109,8 @@ class CellWorker:
         name, waveform = next(iter(self._waveforms.items()))
         embedded = self._pipeline.embed(self._kept.session, waveform)
         self._check(name, embedded)
+        if not self._pipeline.listens(self._kept.session, self._spec.artifact.feat_dim):
+            raise CellEnd("wrong_output", DEAF)
         self._first_chunk_ns = embedded.chunk_ns[0]
         self._effective = reported(self._kept.session)
         said = {FIRST_RUN: self._engine.first_run, FEWER_OPERATIONS: self._engine.fewer_operations}

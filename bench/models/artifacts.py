@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.base.cache import cache_folder, replacing
+from bench.base.cache import cache_folder, replacing, sha256_of
 from bench.base.values import Value
 from engines.protocol import FLOAT32, Form, Format, ModelArtifact, Precision
 
@@ -38,9 +38,14 @@ class ArtifactRequest(Value):
 
     @property
     def file_name(self) -> str:
-        """The model file's name; dynamic models of all chunk sizes share one."""
-        shape = f"{self.chunk_frames}" if self.form == "static" else "dynamic"
-        return f"{'-'.join(filter(None, [shape, *self.made]))}.{self.format}"
+        """The model file's name; dynamic models of all chunk sizes share one in float32.
+
+        In other precisions they do not: ranges of values are found with chunks of the size.
+        """
+        shape = [] if self.form == "static" else ["dynamic"]
+        if self.form == "static" or self.precision != FLOAT32:
+            shape.append(f"{self.chunk_frames or 'whole'}")
+        return f"{'-'.join(filter(None, [*shape, *self.made]))}.{self.format}"
 
     @property
     def made(self) -> tuple[str, ...]:
@@ -63,6 +68,8 @@ def _card_path(request: ArtifactRequest, folder: Path) -> Path:
 def find(request: ArtifactRequest, folder: Path) -> ModelArtifact | None:
     """Return a file that was made before, None when there is none or it is damaged.
 
+    A damaged one is deleted, so that it is made again.
+
     Args:
         request: which file.
         folder: where files of the model are kept.
@@ -73,7 +80,13 @@ def find(request: ArtifactRequest, folder: Path) -> ModelArtifact | None:
         return None
     # Kept as a name only, so that a cache folder can be moved; a user's own file has a full path.
     artifact = replace(artifact, path=folder / artifact.path)
-    return artifact if artifact.path.is_file() else None
+    if not artifact.path.is_file():
+        return None
+    # A user's own file is looked at whenever it is named.
+    if artifact.path.parent == folder and sha256_of(artifact.path) != artifact.sha256:
+        artifact.path.unlink()
+        return None
+    return artifact
 
 
 def remember(request: ArtifactRequest, artifact: ModelArtifact, folder: Path) -> None:

@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.base.cache import sha256_of
+from bench.base.cache import intact, seal, sha256_of
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
 from bench.models import artifacts, conversion, keys
@@ -62,8 +62,9 @@ class CatalogMaker:
         recipe = ""
         if request.precision != FLOAT32:
             recipe = quantize(self._onnx(frames), path, request, self._card.feat_dim)
-        elif not path.is_file():
+        elif not intact(path):
             self._write(path, request.format, frames)
+            seal(path)
         counted_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
         counts = counter.count(self._model, counted_frames)
         return ModelArtifact(
@@ -97,8 +98,9 @@ class CatalogMaker:
     def _onnx(self, frames: int | None) -> Path:
         """Return the model as ONNX, exported when it is not there."""
         path = self.folder / f"{frames or 'dynamic'}.onnx"
-        if not path.is_file():
+        if not intact(path):
             export.to_onnx(self._model, path, feat_dim=self._card.feat_dim, num_frames=frames)
+            seal(path)
         return path
 
     def open_reference(self) -> Session:

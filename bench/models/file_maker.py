@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.base.cache import replacing, sha256_of
+from bench.base.cache import intact, replacing, seal, sha256_of
 from bench.models.artifacts import ArtifactRequest
 from bench.models.conversion import convert
 from bench.models.model_files import ModelFile
@@ -62,8 +62,9 @@ class FileMaker:
             recipe = self._quantize(path, request, frames)
         if path is None:
             path = self.folder / request.file_name
-            if not path.is_file():
+            if not intact(path):
                 convert_file(file, path, request.format, num_frames=frames)
+                seal(path)
         return ModelArtifact(
             name=self._user.title,
             path=path,

@@ -131,6 +131,9 @@ def _read_onnx(request: FileRequest) -> ModelFile:
             "install it with: pip install 'rtfbench[onnxruntime]'"
         ) from error
     model = onnx_graph.load_graph(request.path)
+    spoiled = onnx_graph.not_numbers(model)
+    if spoiled is not None:
+        raise InputError(f"{request.path}: weight {spoiled!r} holds NaN; export the model again")
     shapes_in = {port.name: port.shape for port in onnx_graph.inputs(model)}
     shapes_out = {port.name: port.shape for port in onnx_graph.outputs(model)}
     input_name = _choose_input(request, shapes_in)

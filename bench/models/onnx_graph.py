@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import (
     GraphProto,
@@ -21,6 +22,7 @@ from onnx import (
     TensorProto,
     ValueInfoProto,
     helper,
+    numpy_helper,
     shape_inference,
 )
 
@@ -227,6 +229,21 @@ def _params(graph: GraphProto) -> int:
         for name, tensor in _constants(graph)
         if tensor.data_type in _FLOATS and tensor.dims and name not in statistics
     )
+
+
+def not_numbers(model: ModelProto) -> str | None:
+    """Return the name of a stored tensor that holds a NaN, None where there is none.
+
+    Some runtimes make finite values of it. Infinity may be meant: masks have it.
+    """
+    for name, tensor in _constants(model.graph):
+        if tensor.data_type in _FLOATS and np.isnan(_values(tensor)).any():
+            return name
+    return None
+
+
+def _values(tensor: TensorProto) -> npt.NDArray[np.float32]:
+    return np.asarray(numpy_helper.to_array(tensor), np.float32)
 
 
 def _constants(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:

@@ -11,7 +11,7 @@ from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.embed import reference
 from bench.embed.audio_input import read_source
-from bench.embed.pipeline import Pipeline
+from bench.embed.pipeline import DEAF, Pipeline, check_embedding
 from bench.embed.reference import ReferenceRequest
 from bench.models import artifacts
 from bench.models.artifacts import ArtifactRequest
@@ -108,10 +108,16 @@ def _maker(request: PrepareRequest) -> Maker:
 def _make_reference(session: Session, request: ReferenceRequest, maker: Maker) -> None:
     """Compute the embedding of every chunk and store it."""
     pipeline = Pipeline.for_mel_bins(maker.feat_dim, request.chunk_samples)
-    chunks_CD = {
-        source.name: pipeline.embed(session, read_source(source)).chunk_embeddings_CD
-        for source in request.sources
-    }
+    chunks_CD = {}
+    for source in request.sources:
+        embedded = pipeline.embed(session, read_source(source))
+        try:
+            check_embedding(embedded.embedding_D, embedded.embedding_D.size)
+        except EngineError as error:
+            raise EngineError(f"the reference of {source.name}: {error}") from error
+        chunks_CD[source.name] = embedded.chunk_embeddings_CD
+    if not pipeline.listens(session, maker.feat_dim):
+        raise EngineError(f"the reference: {DEAF}")
     reference.save_reference(reference.path_of(request, maker.key), chunks_CD)
 
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.base.asking import ask
+from bench.base.cache import intact
 from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.embed import reference
@@ -95,7 +96,7 @@ def _missing(model: str, needs: "Sequence[_Need]") -> PrepareRequest | None:
         path: need.reference
         for need in needs
         for path in [need.reference_path]
-        if path is not None and not path.is_file()
+        if path is not None and not intact(path)
     }
     if not (files or references):
         return None
@@ -259,7 +260,7 @@ class _Need:
                 # Without its runtime, there was nothing to convert the model with either.
                 refusal = Refusal("unavailable", engine.reason)
                 return Prepared(self.cell, title, refusal=refusal)
-        if artifact is None or (path is not None and not path.is_file()):
+        if artifact is None or (path is not None and not intact(path)):
             reason = f"{self.cell.model}: its files vanished from the cache; run again"
             if failure is not None:
                 reason = f"preparing {self.cell.model} failed: {failure}"

@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, get_args
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
@@ -19,6 +19,8 @@ from frontends.chunking import ChunkPolicy
 
 class Axes(Value):
     """What is combined with what. The defaults are WeSpeaker's published MNN table."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     models: Annotated[tuple[str, ...], Field(min_length=1)] = ("resnet34",)
     engines: Annotated[tuple[str, ...], Field(min_length=1)] = ("onnxruntime", "mnn", "mnn-mini")

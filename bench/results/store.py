@@ -1,5 +1,8 @@
 """The run folder: records are appended as they come, results are replaced as a whole."""
 
+import errno
+import fcntl
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +23,10 @@ TRIALS = "trials.txt"
 TRIAL_OPTIONS = "trials.json"
 PAGE = "report.html"
 PLOTS = "plots"
+#: Held by the process that writes here.
+LOCK = ".lock"
+#: Lines that could not be read, set aside by the run that goes on.
+DAMAGED = "damaged.jsonl"
 
 
 #: How a cell may end so that measuring it again would end alike.
@@ -51,6 +58,9 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock_fd = -1
+        #: Damaged lines that were set aside when the folder was taken up.
+        self.set_aside = 0
 
     @classmethod
     def create(cls, path: Path, *, overwrite: bool, resume: bool) -> "RunFolder":
@@ -62,14 +72,14 @@ class RunFolder:
         folder = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            folder._lock()
             if (path / RECORDS).exists() and not resume:
                 if not overwrite:
                     raise StoreError(
                         f"{path} holds a run already; choose another --out, "
                         "or add --resume or --overwrite"
                     )
-                for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE, TRIALS, TRIAL_OPTIONS, PAGE):
-                    (path / name).unlink(missing_ok=True)
+                folder._clear()
             folder.logs.mkdir(exist_ok=True)
             folder.embeddings.mkdir(exist_ok=True)
             folder._mend()
@@ -117,20 +127,22 @@ class RunFolder:
         """Yield the stored lines; a last line that was cut off by a crash is left out.
 
         Raises:
-            StoreError: another line is damaged.
+            StoreError: another line is damaged, or of a cell that was not declared before.
         """
         path = self.path / RECORDS
         if not path.exists():
             return
-        text = path.read_text(encoding="utf-8")
-        complete = text[: text.rfind("\n") + 1]
-        for number, line in enumerate(complete.splitlines(), start=1):
-            try:
-                yield LINE.validate_json(line)
-            except ValidationError as error:
+        # Bytes, and not splitlines: names may hold what that takes for ends of lines.
+        *complete, _ = path.read_bytes().split(b"\n")
+        declared: set[str] = set()
+        for number, text in enumerate(complete, start=1):
+            line = _read(text, declared)
+            if isinstance(line, str):
                 raise StoreError(
-                    f"{path}:{number}: damaged line ({error.errors()[0]['msg']})"
-                ) from None
+                    f"{path}:{number}: damaged line ({line}); `rtfbench run --resume` sets it "
+                    "aside and goes on"
+                )
+            yield line
 
     def cells(self) -> dict[str, CellData]:
         """Return all cells by id, replicas too, in the order of their declaration.
@@ -175,15 +187,63 @@ class RunFolder:
             cell_id for cell_id, data in cells.items() if data.cell.condition not in open_groups
         )
 
+    def _lock(self) -> None:
+        """Keep others from writing here for as long as this process lives.
+
+        Raises:
+            StoreError: another one does.
+        """
+        # A record lock is the process's: it goes with it, however it ends, and no child has it.
+        self._lock_fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.lockf(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise StoreError(
+                    f"{self.path}: another rtfbench is writing here; wait for it, or choose "
+                    "another --out"
+                ) from None
+            # Any other is of a file system that has no locks.
+
+    def _clear(self) -> None:
+        """Delete what an earlier run left; files of others in the folder stay."""
+        for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE, TRIALS, TRIAL_OPTIONS, PAGE, DAMAGED):
+            (self.path / name).unlink(missing_ok=True)
+        for pattern in (f"{PLOTS}/*.png", f"{PLOTS}/*.svg", "embeddings/*.npz", "logs/*"):
+            for path in self.path.glob(pattern):
+                path.unlink()
+
     def _mend(self) -> None:
-        """Cut off a last line that a crash left incomplete, so that appending is safe."""
+        """Set aside what cannot be read, and cut off a last line that a crash left incomplete."""
         path = self.path / RECORDS
-        if path.exists():
-            text = path.read_bytes()
-            complete = text[: text.rfind(b"\n") + 1]
-            if complete != text:
-                with replacing(path) as part:
-                    part.write_bytes(complete)
+        if not path.exists():
+            return
+        *complete, torn = path.read_bytes().split(b"\n")
+        declared: set[str] = set()
+        kept: list[bytes] = []
+        damaged: list[bytes] = []
+        for line in complete:
+            (damaged if isinstance(_read(line, declared), str) else kept).append(line + b"\n")
+        if damaged:
+            self.set_aside = len(damaged)
+            with (self.path / DAMAGED).open("ab") as file:
+                file.writelines(damaged)
+        if damaged or torn:
+            with replacing(path) as part:
+                part.write_bytes(b"".join(kept))
+
+
+def _read(text: bytes, declared: set[str]) -> Line | str:
+    """Return a line, or what is wrong with it; `declared` has the cells of the lines before."""
+    try:
+        line = LINE.validate_json(text)
+    except ValidationError as error:
+        return str(error.errors()[0]["msg"])
+    if isinstance(line, Declaration):
+        declared.add(line.cell_id)
+    elif line.cell_id not in declared:
+        return f"cell {line.cell_id} was not declared before it"
+    return line
 
 
 def _without_replicas(cells: dict[str, CellData], condition: Condition) -> dict[str, CellData]:

@@ -1,0 +1,230 @@
+"""Damaged models, caches, recordings and folders: a line that says so, and no embedding."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+from onnx import numpy_helper
+
+from bench.embed.embeddings import read_embeddings
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Tiny = Callable[..., Path]
+
+
+@pytest.fixture
+def with_weight(write_tiny_onnx: Tiny, tmp_path: Path) -> Callable[[float], Path]:
+    """Return a function that writes a model whose first weight is the given one."""
+
+    def write(value: float) -> Path:
+        path = write_tiny_onnx(tmp_path / "spoiled.onnx")
+        model = onnx.load(str(path))
+        for tensor in model.graph.initializer:
+            if tensor.name == "weight":
+                weight = numpy_helper.to_array(tensor).copy()
+                weight[0, 0] = value
+                tensor.CopyFrom(numpy_helper.from_array(weight, "weight"))
+        onnx.save(model, str(path))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "mnn"])
+def test_weights_that_are_no_numbers(
+    rtfbench: Command,
+    with_weight: Callable[[float], Path],
+    short_speech: Path,
+    tmp_path: Path,
+    engine: str,
+) -> None:
+    """The file is refused: MNN would make finite vectors of it."""
+    options = ("--model", with_weight(np.nan), "--engine", engine)
+    for command in (
+        ("extract", *options, "--wav", short_speech),
+        ("run", *options, "--audio", short_speech, "--out", tmp_path / "run"),
+    ):
+        done = rtfbench(*command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "spoiled.onnx: weight 'weight' holds NaN" in done.stderr
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "mnn"])
+def test_embeddings_that_are_not_finite(
+    rtfbench: Command,
+    with_weight: Callable[[float], Path],
+    short_speech: Path,
+    tmp_path: Path,
+    engine: str,
+) -> None:
+    """Weights that overflow give no vector and no time; the reference is looked at too."""
+    options, out = ("--model", with_weight(3e38), "--engine", engine), tmp_path / "run"
+    if engine == "onnxruntime":  # MNN makes finite values of these, which its row tells
+        done = rtfbench("extract", *options, "--wav", short_speech)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "not 16 finite values" in done.stderr
+    done = rtfbench(
+        *("run", *options, "--audio", short_speech, "--protocol", "steady"),
+        *("--budget", 1, "--sessions", 1, "--out", out),
+    )
+    assert done.returncode == 1
+    (row,) = json.loads((out / "summary.json").read_text())["cells"]
+    assert row["rtf"] is None
+    assert "the reference of short_en_us" in row["reason"]
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "mnn"])
+def test_a_model_that_hears_nothing_gives_nothing(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path, engine: str
+) -> None:
+    """Of weights that are all zero every recording would have the same embedding."""
+    path = write_tiny_onnx(tmp_path / "deaf.onnx")
+    model = onnx.load(str(path))
+    for tensor in model.graph.initializer:
+        if tensor.name == "weight":
+            zeros = np.zeros_like(numpy_helper.to_array(tensor))
+            tensor.CopyFrom(numpy_helper.from_array(zeros, "weight"))
+    onnx.save(model, str(path))
+    done = rtfbench("extract", "--model", path, "--engine", engine, "--wav", short_speech)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "noise and silence give the same embedding" in done.stderr
+
+
+def test_samples_that_are_too_large(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+) -> None:
+    """Their features are not finite: the recording is skipped, and the others are embedded."""
+    soundfile.write(tmp_path / "loud.wav", np.full(16000, 1e30), 16000, subtype="FLOAT")
+    result = tmp_path / "e.txt"
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    done = rtfbench(
+        *("extract", "--model", model, "--engine", "mnn", "--result", result),
+        *("--wav", tmp_path / "loud.wav", "--wav", short_speech),
+    )
+    assert done.returncode == 1
+    assert "features are not finite" in done.stderr
+    assert [name for name, _ in read_embeddings(result)] == [short_speech.stem]
+
+
+def test_half_an_ogg_file_is_none(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+) -> None:
+    """It is told from a short recording by its last page."""
+    samples, rate = soundfile.read(short_speech)
+    whole, half = tmp_path / "whole.ogg", tmp_path / "half.ogg"
+    soundfile.write(whole, np.tile(samples, 5), rate)
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    done = rtfbench("extract", "--model", model, "--wav", whole, "--wav", half)
+    assert done.returncode == 1
+    assert f"{half}: is cut off" in done.stderr
+    assert done.stdout.startswith("whole ")
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated"])
+def test_a_damaged_cache_is_made_again(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, cache: Path, tmp_path: Path,
+    damage: str,
+) -> None:  # fmt: skip
+    """Model files and references are held against their SHA-256 before they are used."""
+    model = write_tiny_onnx(tmp_path / f"cached_{damage}.onnx")
+    out = tmp_path / "run"
+    run = (
+        *("run", "--model", model, "--engine", "mnn", "--audio", short_speech),
+        *("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", out, "--overwrite"),
+    )
+    assert rtfbench(*run).returncode == 0
+    (made,) = (cache / "models").glob(f"cached_{damage}_onnx-*/*.mnn")
+    (reference,) = (cache / "references").glob(f"cached_{damage}_onnx-*.npz")
+    for path in (made, reference):
+        whole = path.read_bytes()
+        middle = len(whole) // 2
+        flipped = whole[:middle] + bytes(255 - byte for byte in whole[middle:])
+        path.write_bytes(flipped if damage == "flipped" else whole[:middle])
+        done = rtfbench(*run)
+        assert done.returncode == 0, done.stderr
+        assert path.stat().st_size == len(whole)
+
+
+def test_a_recording_that_never_comes(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+) -> None:
+    """A FIFO is refused without waiting for a writer; an impossible name costs itself only."""
+    fifo, scp = tmp_path / "fifo.wav", tmp_path / "wav.scp"
+    os.mkfifo(fifo)
+    scp.write_text(f"a {fifo}\nb /{'x' * 300}.wav\nc {short_speech}\n")
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    done = rtfbench("extract", "--model", model, "--wav-scp", scp)
+    assert done.returncode == 1
+    assert f"{fifo}: is no regular file" in done.stderr
+    assert "File name too long" in done.stderr
+    assert done.stdout.startswith("c ")
+
+
+def test_a_damaged_run_goes_on(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+) -> None:
+    """Garbage among the records is told in one line, set aside by --resume, and the rest used."""
+    out = tmp_path / "run"
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    run = (
+        *("run", "--model", model, "--engine", "onnxruntime", "--audio", short_speech),
+        *("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", out),
+    )
+    assert rtfbench(*run).returncode == 0
+    records = out / "records.jsonl"
+    whole = records.read_bytes()
+    first, rest = whole.split(b"\n", 1)
+    records.write_bytes(first + b"\n\xff\xfe garbage\n" + rest)
+    done = rtfbench("report", out)
+    assert done.returncode == 2
+    assert f"{records}:2: damaged line" in done.stderr
+    done = rtfbench(*run, "--resume")
+    assert done.returncode == 0
+    assert "1 damaged line set aside" in done.stderr
+    assert (out / "damaged.jsonl").read_bytes() == b"\xff\xfe garbage\n"
+    assert records.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["line\u2028separator", "next\u0085line", "new\nline"])
+def test_names_that_end_lines(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path, name: str
+) -> None:
+    """What some take for the end of a line may stand in a file's name."""
+    audio = Path(shutil.copy(short_speech, tmp_path / f"{name}.flac"))
+    model, out = write_tiny_onnx(tmp_path / "tiny.onnx"), tmp_path / "run"
+    done = rtfbench(
+        *("run", "--model", model, "--engine", "onnxruntime", "--audio", audio),
+        *("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", out),
+    )
+    assert done.returncode == 0, done.stderr
+    assert rtfbench("report", out).returncode == 0
+
+
+def test_names_that_are_no_text(
+    spawned: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+) -> None:
+    """A name that is not UTF-8 costs its own recording only."""
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    shutil.copy(short_speech, folder / "good.flac")
+    shutil.copy(short_speech, os.fsdecode(os.fsencode(folder) + b"/b\xffd.flac"))
+    model, out = write_tiny_onnx(tmp_path / "tiny.onnx"), tmp_path / "run"
+    done = spawned("extract", "--model", model, "--wav", folder)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert "not UTF-8" in done.stderr
+    assert done.stdout.startswith("good ")
+    done = spawned(
+        *("run", "--model", model, "--engine", "onnxruntime", "--audio", folder),
+        *("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", out),
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    (row,) = json.loads((out / "summary.json").read_text())["cells"]
+    assert row["status"] == "ok"
