@@ -5,6 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -55,19 +56,33 @@ def find_audio(paths: Iterable[str | os.PathLike[str]]) -> tuple[Utterance, ...]
     return tuple(utterances)
 
 
-def read_list(scp: Path) -> Iterator[Utterance]:
+def read_list(scp: Path, first: int = 0, stop: int | None = None) -> Iterator[Utterance]:
     """Yield the entries of a Kaldi list of `utterance path` lines, one at a time.
 
     A path may hold spaces and may lead from the present folder or, if nothing is there, from the
     list's. Blank lines, Windows line ends and a byte order mark are passed over.
 
+    Args:
+        scp: The list.
+        first: The place of the first entry that is wanted, from 0.
+        stop: The place behind the last one; None for all.
+
     Raises:
         AudioError: If the list cannot be read, or a line has no path or is a command.
     """
-    for _, name, path in _entries(scp):
+    for _, name, path in islice(_entries(scp), first, stop):
         beside = scp.parent / path
         # As in Kaldi first from here; a file in neither place keeps the path that was written.
         yield Utterance(name, beside if not Path(path).exists() and beside.exists() else Path(path))
+
+
+def list_names(scp: Path) -> Iterator[str]:
+    """Yield the names of a list, without a look at the files.
+
+    Raises:
+        AudioError: As `read_list`.
+    """
+    return (name for _, name, _ in _entries(scp))
 
 
 def check_list(scp: Path) -> int:

@@ -27,6 +27,7 @@ from bench.cli.options import (
         "rtfbench extract --wav-scp wav.scp --model model.onnx --engine mnn --result embedding.txt",
         "rtfbench extract --wav a.wav b.wav --seeded-weights    # no speakers, but the speed",
         "rtfbench extract --wav-scp wav.scp --model model.mnn --jobs 2 --result x.ark --resume",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
     )
     + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input, 130 interrupted.",
 )
@@ -57,6 +58,14 @@ def extract(
         typer.Option(
             help="Where the embeddings go: text, or by ending .npz or Kaldi's .ark with its .scp. "
             "[default: text on standard output]"
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Take the I-th of N parts of the list, and write it with its manifest to the "
+            "folder --result; `rtfbench merge` joins them.",
         ),
     ] = None,
     channel: Channel = None,
@@ -99,6 +108,7 @@ def extract(
             wav_scp=wav_scp,
             wavs=[*(wav or ()), *(recordings or ())],
             result=result,
+            shard=shard,
             jobs=jobs,
             timeout_s=timeout,
             strict=strict,

@@ -9,11 +9,15 @@ from pathlib import Path
 from bench.base.errors import InputError
 from bench.embed.embeddings import Named, text_line
 from bench.extract import report
-from bench.extract.listing import Listing, Todo, from_list, from_paths
+from bench.extract.listing import Todo
 from bench.extract.messages import Embedding
 from bench.extract.options import SEEDED, ModelOptions, setup_for, workers
 from bench.extract.pool import ExtractError, Finished
 from bench.extract.result import ResultFile
+from bench.extract.shards import Manifest, Unit
+from bench.inputs.kaldi import from_scp
+from bench.inputs.listing import Listing
+from bench.inputs.paths import from_paths
 from frontends.audio import AudioError
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
@@ -25,6 +29,7 @@ def extract(
     wav_scp: Path | None,
     wavs: Sequence[Path],
     result: Path | None,
+    shard: str | None,
     jobs: int,
     timeout_s: float | None,
     strict: bool,
@@ -33,9 +38,16 @@ def extract(
 ) -> int:
     """Embed every recording and return the exit status."""
     listing = _listing(wav_scp, wavs)
+    unit = Unit.of(shard, listing, result) if shard is not None else None
+    if unit is not None:
+        listing, result = unit.listing, unit.result
     if result is None and (resume or overwrite):
         raise InputError("--resume and --overwrite need --result: they are about a file")
     setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
+    if unit is not None and not overwrite:
+        earlier = unit.earlier(setup)
+        if earlier is not None and not (resume and earlier.failures):
+            return _finished_before(earlier)
     with ExitStack() as stack:
         file = stack.enter_context(ResultFile(result)) if result else None
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
@@ -48,6 +60,8 @@ def extract(
             with workers(setup, options, jobs=jobs, timeout_s=timeout_s) as pool:
                 for finished in pool.embed(todo):
                     _write(finished, file)
+                    if unit is not None:
+                        unit.add(finished)
                     told.line(tally.add(finished))
                     told.advance()
                     if strict and tally.skipped:
@@ -69,6 +83,8 @@ def extract(
         if file is not None:
             made = file.finish(None if todo.in_order else listing.names())
             told.line(f"results: {file.path}" if made else "no embedding: no result is written")
+            if unit is not None:
+                unit.finish(setup)
     return SOME_FAILED if tally.skipped else OK
 
 
@@ -76,9 +92,17 @@ def _listing(wav_scp: Path | None, wavs: Sequence[Path]) -> Listing:
     if (wav_scp is None) == (not wavs):
         raise InputError("name recordings with --wav-scp LIST or with --wav PATH, one of the two")
     try:
-        return from_list(wav_scp) if wav_scp is not None else from_paths(wavs)
+        return from_scp(wav_scp) if wav_scp is not None else from_paths(wavs)
     except AudioError as error:
         raise InputError(str(error)) from error
+
+
+def _finished_before(manifest: Manifest) -> int:
+    """Say that a shard needs no work, so that a job that is started again costs nothing."""
+    failed = len(manifest.failures)
+    again = f", {failed} skipped: --resume tries them again" if failed else ""
+    report.say(f"shard {manifest.shard} is finished: {manifest.done} embeddings{again}")
+    return SOME_FAILED if failed else OK
 
 
 def _write(finished: Finished, file: ResultFile | None) -> None:

@@ -68,6 +68,16 @@ def read_embeddings(path: Path) -> Iterator[Named]:
         raise InputError(f"{path}: holds no embeddings, or damaged ones ({reason})") from error
 
 
+def write_embeddings(path: Path, rows: Rows) -> None:
+    """Write a file, atomically; the ending tells the format."""
+    WRITERS.get(path.suffix.lower(), _write_text)(path, rows)
+
+
+def _write_text(path: Path, rows: Rows) -> None:
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(text_line(named) for named in rows())
+
+
 def write_npz(path: Path, rows: Rows) -> None:
     """Write arrays `names` [N] and `embeddings` float32 [N, D] without holding them in memory."""
     count = width = dim = 0
@@ -165,3 +175,6 @@ def _vector(file: IO[bytes]) -> FloatArray:
     if not content or len(content) != size * dtype.itemsize:
         raise ValueError("cut off")
     return np.array(np.frombuffer(content, dtype), np.float32)
+
+
+WRITERS = {".npz": write_npz, ".ark": write_ark, ".scp": write_ark}
