@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ import soundfile
 BLOCK_SAMPLES = 160_000
 #: Some headers of compressed files only estimate the length.
 LENGTH_TOLERANCE = 0.01
+#: So far may a segment reach behind the end of its recording, as in Kaldi.
+OVERSHOOT_S = 0.5
 
 _PLACEHOLDER_BYTES = 0x7FFF_0000
 _INT16_SCALE = np.float32(32768)
@@ -87,6 +90,9 @@ def read_blocks(
     channel: int | None = None,
     resample: bool = False,
     block_samples: int = BLOCK_SAMPLES,
+    file: IO[bytes] | None = None,
+    begin_s: float = 0.0,
+    end_s: float | None = None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Read what `read_audio` reads, a block at a time, so that any length fits into memory.
 
@@ -96,6 +102,9 @@ def read_blocks(
         channel: Which channel to take, from 0.
         resample: Convert a file of another rate.
         block_samples: How many samples of the file a block holds.
+        file: The file's content, where the path only names it.
+        begin_s: Where to begin, in seconds.
+        end_s: Where to end; None for the end of the file. It may be `OVERSHOOT_S` behind that.
 
     Yields:
         float32[N] in int16 scale, one block or more, none of them empty.
@@ -104,17 +113,33 @@ def read_blocks(
         AudioError: As `read_audio`, when the first block is taken or when the fault is met.
     """
     path = Path(path)
-    if path.is_dir():
+    if file is None and path.is_dir():
         raise audio_error(path, "is a folder; name a file in it")
-    if not path.exists():
+    if file is None and not path.exists():
         raise audio_error(path, "does not exist; check the path")
     try:
-        with soundfile.SoundFile(path) as file:
-            yield from _blocks(path, file, sample_rate_hz, channel, resample, block_samples)
+        with soundfile.SoundFile(path if file is None else file) as audio:
+            wanted = _cut(path, audio, begin_s, end_s)
+            yield from _blocks(
+                path, audio, sample_rate_hz, channel, resample, block_samples, wanted
+            )
     # A TypeError is soundfile's answer to headerless formats, which it guesses by the ending.
     except (soundfile.LibsndfileError, TypeError) as error:
         cure = "convert it, for example with: ffmpeg -i INPUT OUTPUT.wav"
         raise audio_error(path, f"cannot be read as audio ({error}); {cure}") from error
+
+
+def _cut(path: Path, file: soundfile.SoundFile, begin_s: float, end_s: float | None) -> int | None:
+    """Go to where a stretch begins; return how many samples it has, None for all that follow."""
+    first = round(begin_s * file.samplerate)
+    if first:
+        if first >= file.frames:
+            length_s = file.frames / file.samplerate
+            raise audio_error(
+                path, f"ends at {length_s:g} s, before the segment begins ({begin_s:g} s)"
+            )
+        file.seek(first)
+    return None if end_s is None else max(round(end_s * file.samplerate) - first, 1)
 
 
 def _blocks(
@@ -124,6 +149,7 @@ def _blocks(
     channel: int | None,
     resample: bool,
     block_samples: int,
+    wanted: int | None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     rate_hz, column = file.samplerate, _pick_channel(path, file.channels, channel)
     if rate_hz != sample_rate_hz and not resample:
@@ -131,11 +157,14 @@ def _blocks(
             path, f"has {rate_hz} Hz, not {sample_rate_hz}; convert it with --resample"
         )
     convert = _resampler(path, rate_hz, sample_rate_hz) if rate_hz != sample_rate_hz else None
-    promised, read, made = _promised_frames(file), 0, 0
+    promised, read, made = _promised_frames(file) - file.tell(), 0, 0
+    if wanted is not None:
+        promised = wanted - round(OVERSHOOT_S * rate_hz)
     while True:
-        samples = file.read(block_samples, dtype="float32", always_2d=True)[:, column]
-        last = len(samples) < block_samples
+        asked = block_samples if wanted is None else min(block_samples, wanted - read)
+        samples = file.read(asked, dtype="float32", always_2d=True)[:, column]
         read += len(samples)
+        last = len(samples) < asked or read == wanted
         if not np.isfinite(samples).all():
             raise audio_error(path, "holds NaN or infinite samples; export it again as 16-bit PCM")
         if last and not read:

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,9 +14,7 @@ from bench.extract.options import SEEDED, ModelOptions, setup_for, workers
 from bench.extract.pool import ExtractError, Finished
 from bench.extract.result import ResultFile
 from bench.extract.shards import Manifest, Unit
-from bench.inputs.kaldi import from_scp
-from bench.inputs.listing import Listing
-from bench.inputs.paths import from_paths
+from bench.inputs.formats import Inputs
 from frontends.audio import AudioError
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
@@ -25,9 +22,8 @@ OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
 
 def extract(
     options: ModelOptions,
+    inputs: Inputs,
     *,
-    wav_scp: Path | None,
-    wavs: Sequence[Path],
     result: Path | None,
     shard: str | None,
     jobs: int,
@@ -37,18 +33,18 @@ def extract(
     overwrite: bool,
 ) -> int:
     """Embed every recording and return the exit status."""
-    listing = _listing(wav_scp, wavs)
-    unit = Unit.of(shard, listing, result) if shard is not None else None
-    if unit is not None:
-        listing, result = unit.listing, unit.result
-    if result is None and (resume or overwrite):
-        raise InputError("--resume and --overwrite need --result: they are about a file")
-    setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
-    if unit is not None and not overwrite:
-        earlier = unit.earlier(setup)
-        if earlier is not None and not (resume and earlier.failures):
-            return _finished_before(earlier)
     with ExitStack() as stack:
+        listing = stack.enter_context(inputs.opened())
+        unit = Unit.of(shard, listing, result) if shard is not None else None
+        if unit is not None:
+            listing, result = unit.listing, unit.result
+        if result is None and (resume or overwrite):
+            raise InputError("--resume and --overwrite need --result: they are about a file")
+        setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
+        if unit is not None and not overwrite:
+            earlier = unit.earlier(setup)
+            if earlier is not None and not (resume and earlier.failures):
+                return _finished_before(earlier)
         file = stack.enter_context(ResultFile(result)) if result else None
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
         todo = Todo(listing, present)
@@ -86,15 +82,6 @@ def extract(
             if unit is not None:
                 unit.finish(setup)
     return SOME_FAILED if tally.skipped else OK
-
-
-def _listing(wav_scp: Path | None, wavs: Sequence[Path]) -> Listing:
-    if (wav_scp is None) == (not wavs):
-        raise InputError("name recordings with --wav-scp LIST or with --wav PATH, one of the two")
-    try:
-        return from_scp(wav_scp) if wav_scp is not None else from_paths(wavs)
-    except AudioError as error:
-        raise InputError(str(error)) from error
 
 
 def _finished_before(manifest: Manifest) -> int:

@@ -50,7 +50,8 @@ def enroll(
     for speaker, names in utterances.items():
         own = [embeddings[name] for name in names if name in embeddings]
         if own:
-            found[speaker] = np.mean(own, axis=0, dtype=np.float64).astype(np.float32)
+            mean_D = np.asarray(own, np.float64).mean(axis=0)
+            found[speaker] = np.asarray(mean_D, np.float32)
     return found
 
 

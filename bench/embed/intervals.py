@@ -49,10 +49,10 @@ def intervals(
     if count < LEAST_SPEAKERS:
         return None
     detection = Detection(scores, [bool(trial.label) for trial in trials])
-    drawn: list[tuple[float, ...]] = []
+    drawn: list[list[float]] = []
     for weights in weightings(trials, resamples):
         miss, false_alarm = detection.rates(weights)
-        values = (crossing(miss, false_alarm), least_cost(miss, false_alarm, p_target=p_target))
+        values = [crossing(miss, false_alarm), least_cost(miss, false_alarm, p_target=p_target)]
         if point is not None:
             values += detection.at(point.threshold, weights)[1:]
         drawn.append(values)

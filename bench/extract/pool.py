@@ -149,7 +149,7 @@ class Pool:
                     if not self._again and len(waiting) < LOOK_AHEAD:
                         for index, utterance in islice(fresh, 1):
                             waiting.append(utterance)
-                            task = Task(index=index, name=utterance.name, path=utterance.path)
+                            task = _task(index, utterance)
                             self._again.append(Try(task))
                     if not self._again:
                         break
@@ -230,3 +230,7 @@ class Pool:
         member.tries.clear()
         member.opened = False
         member.child = WorkerChild(member.spec, member.number, self._logs)
+
+
+def _task(index: int, utterance: Utterance) -> Task:
+    return Task(index=index, name=utterance.name, path=utterance.path, part=utterance.part)

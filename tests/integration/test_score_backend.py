@@ -83,7 +83,7 @@ def test_enrolment_of_several_utterances(
     assert done.returncode == 1
     assert "spk2utt: no speaker 'id7'" in done.stderr
     assert "no embedding of 'none'" in done.stderr
-    mean_D = (stored["id0/0.wav"] + stored["id0/1.wav"]) / 2
+    mean_D = np.asarray((stored["id0/0.wav"] + stored["id0/1.wav"]) / 2, np.float32)
     want = [cosine(mean_D, stored["id0/2.wav"]), cosine(stored["id1/0.wav"], stored["id0/2.wav"])]
     assert [float(line.split()[2]) for line in done.stdout.splitlines()] == pytest.approx(
         want, abs=1e-5

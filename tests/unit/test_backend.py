@@ -57,8 +57,8 @@ def test_normalised_scores_are_those_of_one_trial_at_a_time(top_n: int | None) -
         mean_D=mean_D,
         cohort=Cohort(units(members, mean_D), top_n),
     )
-    centred = {name: value - mean_D for name, value in EVALUATED.items()}
-    cohort_KD = np.array([value - mean_D for value in members])
+    centred = {name: (value - mean_D).astype(np.float32) for name, value in EVALUATED.items()}
+    cohort_KD = np.array([value - mean_D for value in members], np.float32)
     for trial, got in zip(TRIALS[::50], found, strict=True):
         sides = centred[trial.enroll], centred[trial.test]
         assert got == pytest.approx(one(*sides, cohort_KD, top_n or SPEAKERS), abs=1e-5)
@@ -134,7 +134,10 @@ def test_intervals_hold_what_other_speakers_give() -> None:
 
     def drawn() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         own = rng.normal(0, 0.6, len(names) // 4)[np.array([s for s, _ in names])]
-        return labels * 1.8 + own[ends].sum(axis=1) * 0.5 + rng.normal(0, 0.7, len(trials))
+        scores: np.ndarray[tuple[int], np.dtype[np.float64]] = (
+            labels * 1.8 + own[ends].sum(axis=1) * 0.5 + rng.normal(0, 0.7, len(trials))
+        )
+        return scores
 
     truth = np.mean([eer(drawn().tolist(), labels.tolist()) for _ in range(100)])
     hits = 0
@@ -144,7 +147,7 @@ def test_intervals_hold_what_other_speakers_give() -> None:
         assert found is not None
         assert found.speakers == 25
         assert found.eer[0] <= eer(scores, labels.tolist()) <= found.eer[1]
-        hits += found.eer[0] <= truth <= found.eer[1]
+        hits += bool(found.eer[0] <= truth <= found.eer[1])
     assert hits >= 33
 
 
