@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ class Part:
         begin_s: Where the utterance begins in the audio, in seconds.
         end_s: Where it ends; None for the end of the audio.
         command: Stages of programs and arguments whose output is the audio file.
+        column: The column of a Parquet file that holds audio files; the utterance's is in this
+            `row` of this `row_group`.
     """
 
     offset: int = 0
@@ -38,6 +41,9 @@ class Part:
     begin_s: float = 0.0
     end_s: float | None = None
     command: tuple[tuple[str, ...], ...] = ()
+    column: str = ""
+    row_group: int = 0
+    row: int = 0
 
     def open(self, path: Path) -> IO[bytes] | None:
         """Return the audio file as a stream that can be sought, None where the path is it.
@@ -47,6 +53,11 @@ class Part:
         """
         if self.command:
             return io.BytesIO(_output(path, self.command))
+        if self.column:
+            content = _column(path, self.row_group, self.column)[self.row].as_py()
+            if content is None:
+                raise audio_error(path, f"has no audio in row {self.row} of group {self.row_group}")
+            return io.BytesIO(content)
         if self.num_bytes is None:
             return None
         try:
@@ -99,6 +110,32 @@ def parse_command(text: str) -> tuple[tuple[str, ...], ...]:
     if behind or not before or not all(before):
         raise ValueError("need: COMMAND ARGUMENTS |")
     return tuple(map(tuple, before))
+
+
+def open_parquet(path: Path) -> Any:
+    """Return a Parquet file, a context.
+
+    Raises:
+        AudioError: It is missing or damaged, or pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        cure = "install it with: pip install 'rtfbench[parquet]'"
+        raise audio_error(path, f"reading it needs pyarrow; {cure}") from error
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise audio_error(path, f"cannot be read as Parquet ({error})") from error
+
+
+@lru_cache(maxsize=1)
+def _column(path: Path, row_group: int, column: str) -> Any:
+    """Return a column of a row group: neighbours in a list are, and are read together."""
+    with open_parquet(path) as file:
+        outer, _, inner = column.partition(".")
+        values = file.read_row_group(row_group, columns=[column]).column(outer).combine_chunks()
+        return values.field(inner) if inner else values
 
 
 def _output(name: Path, stages: tuple[tuple[str, ...], ...]) -> bytes:

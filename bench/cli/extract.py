@@ -57,7 +57,8 @@ def extract(
         Path | None,
         typer.Option(
             "--input",
-            help="WeSpeaker's raw.list or shard.list, a NeMo manifest, or a tar file (WebDataset).",
+            help="WeSpeaker's raw.list or shard.list, a NeMo manifest, a tar file (WebDataset), "
+            "or a Parquet file with a column of audio (Hugging Face).",
         ),
     ] = None,
     wav: Annotated[
@@ -78,8 +79,8 @@ def extract(
     result: Annotated[
         Path | None,
         typer.Option(
-            help="Where the embeddings go: text, or by ending .npz or Kaldi's .ark with its .scp. "
-            "[default: text on standard output]"
+            help="Where the embeddings go: text, or by ending .npz, .parquet or Kaldi's .ark with "
+            "its .scp. [default: text on standard output]"
         ),
     ] = None,
     shard: Annotated[

@@ -1,4 +1,4 @@
-"""Files of embeddings by ending: text, numpy's `.npz`, Kaldi's `.ark` with its `.scp`.
+"""Files of embeddings by ending: text, `.npz`, `.parquet`, Kaldi's `.ark` with its `.scp`.
 
 All are written and read an utterance at a time. Kaldi's binary vectors are written and read here:
 the packages that do it run commands and unpickle objects that a file names.
@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.embed import parquet
 from engines.protocol import FloatArray
 
 #: As many digits as a stream of the C++ library prints, and as many as give a float32 back.
@@ -58,7 +59,12 @@ def read_embeddings(path: Path) -> Iterator[Named]:
     Raises:
         InputError: the file is missing or damaged; the message names it.
     """
-    readers = {".npz": _read_npz, ".ark": _read_ark, ".scp": _read_scp}
+    readers = {
+        ".npz": _read_npz,
+        ".ark": _read_ark,
+        ".scp": _read_scp,
+        ".parquet": _read_parquet,
+    }
     try:
         yield from readers.get(path.suffix.lower(), _read_text)(path)
     except OSError as error:
@@ -177,4 +183,13 @@ def _vector(file: IO[bytes]) -> FloatArray:
     return np.array(np.frombuffer(content, dtype), np.float32)
 
 
-WRITERS = {".npz": write_npz, ".ark": write_ark, ".scp": write_ark}
+def _read_parquet(path: Path) -> Iterator[Named]:
+    return (Named(*row) for row in parquet.read_parquet(path))
+
+
+WRITERS = {
+    ".npz": write_npz,
+    ".ark": write_ark,
+    ".scp": write_ark,
+    ".parquet": parquet.write_parquet,
+}

@@ -12,6 +12,7 @@ from bench.base.errors import InputError
 from bench.inputs.json_lines import from_json_lines
 from bench.inputs.kaldi import from_scp, from_segments
 from bench.inputs.listing import Listing
+from bench.inputs.parquet import from_parquet
 from bench.inputs.paths import from_paths
 from bench.inputs.tars import from_tar, from_tar_list
 from frontends.audio import AudioError, audio_error
@@ -19,7 +20,7 @@ from frontends.find import numbered_lines
 
 KNOWN = (
     "JSON lines (WeSpeaker's raw.list, NeMo's manifest), a list of tar files (WeSpeaker's "
-    "shard.list) or a tar file (WebDataset)"
+    "shard.list), a tar file (WebDataset) or a .parquet file (Hugging Face)"
 )
 
 
@@ -31,6 +32,8 @@ def from_file(path: Path) -> Listing:
     """
     if path.suffix.lower() == ".tar":
         return from_tar(path)
+    if path.suffix.lower() == ".parquet":
+        return from_parquet(path)
     _, first = next(numbered_lines(path), (0, ""))
     if first.startswith("{"):
         return from_json_lines(path)

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import soundfile
 
-from bench.embed.embeddings import parse_line
+from bench.embed.embeddings import parse_line, read_embeddings
 from engines.protocol import FloatArray
 from frontends.parts import parse_command
 
@@ -125,6 +127,54 @@ def test_wespeaker_and_nemo_lists(
     shards.write_text(f"{tmp_path}/a.tar\nb.tar\n")
     assert_same(extract("--input", shards, "--jobs", 2), expected)
     assert_same(extract("--input", tmp_path / "a.tar"), expected[:2])
+
+
+@pytest.mark.parametrize("kind", ["dataset", "keyed", "bare"])
+def test_parquet(
+    extract: Extract, wavs: list[Path], tmp_path: Path, expected: list[tuple[str, FloatArray]],
+    kind: str,
+) -> None:  # fmt: skip
+    """Audio as Hugging Face stores it, with a key, or alone; in row groups of two."""
+    content = [each.read_bytes() for each in wavs]
+    columns: dict[str, object] = {
+        "dataset": {
+            "audio": [{"bytes": b, "path": w.name} for b, w in zip(content, wavs, strict=True)]
+        },
+        "keyed": {"key": [each.stem for each in wavs], "wav": content},
+        "bare": {"wav": content},
+    }
+    pyarrow.parquet.write_table(
+        pyarrow.table(columns[kind]), tmp_path / "a.parquet", row_group_size=2
+    )
+    found = extract("--input", tmp_path / "a.parquet", "--jobs", 2)
+    if kind == "bare":
+        assert [name for name, _ in found] == [f"row-{row:09}" for row in range(6)]
+        found = [(want, values) for (want, _), (_, values) in zip(expected, found, strict=True)]
+    assert_same(found, expected)
+
+
+def test_parquet_out(
+    rtfbench: Command, model: Path, wavs: list[Path], tmp_path: Path,
+    expected: list[tuple[str, FloatArray]],
+) -> None:  # fmt: skip
+    """A result in Parquet has keys and fixed-size lists, and is read again."""
+    result = tmp_path / "e.parquet"
+    done = rtfbench("extract", "--wav", *wavs, "--model", model, "--result", result)
+    assert done.returncode == 0, done.stderr
+    table = pyarrow.parquet.read_table(result)
+    assert table.column("key").to_pylist() == [name for name, _ in expected]
+    assert str(table.schema.field("embedding").type).startswith("fixed_size_list<")
+    for (name, got), (want, values) in zip(read_embeddings(result), expected, strict=True):
+        assert name == want
+        np.testing.assert_allclose(got, values, rtol=1e-5)
+    (tmp_path / "bad.parquet").write_text("none")
+    for command in (
+        ("extract", "--input", tmp_path / "bad.parquet", "--model", model),
+        ("score", "--trials", tmp_path / "bad.parquet", "--embeddings", tmp_path / "bad.parquet"),
+    ):
+        refused = rtfbench(*command)
+        assert refused.returncode == 2
+        assert len(refused.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("piped", [False, True])
