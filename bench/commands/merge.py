@@ -18,6 +18,8 @@ def merge(folder: Path, *, result: Path, overwrite: bool) -> int:
         raise InputError(f"{result}: is a folder; name a file for --result")
     if result.exists() and not overwrite:
         raise InputError(f"{result}: is there already; replace it with --overwrite")
+    if result.parent.resolve() == folder.resolve() and result.name.startswith("shard-"):
+        raise InputError(f"{result}: would replace a shard; choose another --result")
     shards = find_shards(folder)
     for name, why in shards.failures.items():
         say(f"rtfbench: utterance {name}: {why}")

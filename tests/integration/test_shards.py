@@ -128,6 +128,8 @@ def test_what_is_not_of_one_whole_is_refused(
     options = ("--model", model, "--shard", "1/5", "--result", shards)
     assert "list" in refusal("extract", "--wav-scp", tmp_path / "other.scp", *options)
 
+    own = ("--result", shards / "shard-00001-of-00005.ark", "--overwrite")
+    assert "would replace a shard" in refusal("merge", shards, *own)
     assert "holds no finished shard" in refusal("merge", tmp_path, *result)
     assert not (tmp_path / "e.txt").exists()
     for wrong in ("0/3", "4/3", "3", "a/b"):
