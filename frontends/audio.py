@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ import soundfile
 BLOCK_SAMPLES = 160_000
 #: Some headers of compressed files only estimate the length.
 LENGTH_TOLERANCE = 0.01
+#: So far may a segment reach behind the end of its recording, as in Kaldi.
+OVERSHOOT_S = 0.5
 
 #: Why a recording is refused whose name is no text.
 NOT_TEXT = "its name is not UTF-8; rename it"
@@ -94,6 +97,9 @@ def read_blocks(
     channel: int | None = None,
     resample: bool = False,
     block_samples: int = BLOCK_SAMPLES,
+    file: IO[bytes] | None = None,
+    begin_s: float = 0.0,
+    end_s: float | None = None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Read what `read_audio` reads, a block at a time, so that any length fits into memory.
 
@@ -103,6 +109,9 @@ def read_blocks(
         channel: Which channel to take, from 0.
         resample: Convert a file of another rate.
         block_samples: How many samples of the file a block holds.
+        file: The file's content, where the path only names it.
+        begin_s: Where to begin, in seconds.
+        end_s: Where to end; None for the end of the file. It may be `OVERSHOOT_S` behind that.
 
     Yields:
         float32[N] in int16 scale, one block or more, none of them empty.
@@ -113,27 +122,33 @@ def read_blocks(
     path = Path(path)
     if not is_text(path):
         raise audio_error(Path(printable(path)), NOT_TEXT)
+    if file is None:
+        _check_file(path)
     try:
-        mode = path.stat().st_mode
-    except FileNotFoundError as error:
-        raise audio_error(path, "does not exist; check the path") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise audio_error(path, f"cannot be read ({reason}); check the path") from error
-    if stat.S_ISDIR(mode):
-        raise audio_error(path, "is a folder; name a file in it")
-    if not stat.S_ISREG(mode):
-        # To open a FIFO waits until someone writes to it, which may be never.
-        raise audio_error(path, "is no regular file; write the audio to one and name that")
-    try:
-        with soundfile.SoundFile(path) as file:
-            if file.format == "OGG" and not _ends(path):
+        with soundfile.SoundFile(path if file is None else file) as audio:
+            if file is None and audio.format == "OGG" and not _ends(path):
                 raise audio_error(path, "is cut off: its last page is missing; copy it again")
-            yield from _blocks(path, file, sample_rate_hz, channel, resample, block_samples)
+            wanted = _cut(path, audio, begin_s, end_s)
+            yield from _blocks(
+                path, audio, sample_rate_hz, channel, resample, block_samples, wanted
+            )
     # A TypeError is soundfile's answer to headerless formats, which it guesses by the ending.
     except (soundfile.LibsndfileError, TypeError) as error:
         cure = "convert it, for example with: ffmpeg -i INPUT OUTPUT.wav"
         raise audio_error(path, f"cannot be read as audio ({error}); {cure}") from error
+
+
+def _cut(path: Path, file: soundfile.SoundFile, begin_s: float, end_s: float | None) -> int | None:
+    """Go to where a stretch begins; return how many samples it has, None for all that follow."""
+    first = round(begin_s * file.samplerate)
+    if first:
+        if first >= file.frames:
+            length_s = file.frames / file.samplerate
+            raise audio_error(
+                path, f"ends at {length_s:g} s, before the segment begins ({begin_s:g} s)"
+            )
+        file.seek(first)
+    return None if end_s is None else max(round(end_s * file.samplerate) - first, 1)
 
 
 def _blocks(
@@ -143,6 +158,7 @@ def _blocks(
     channel: int | None,
     resample: bool,
     block_samples: int,
+    wanted: int | None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     rate_hz, column = file.samplerate, _pick_channel(path, file.channels, channel)
     if rate_hz != sample_rate_hz and not resample:
@@ -150,11 +166,14 @@ def _blocks(
             path, f"has {rate_hz} Hz, not {sample_rate_hz}; convert it with --resample"
         )
     convert = _resampler(path, rate_hz, sample_rate_hz) if rate_hz != sample_rate_hz else None
-    promised, read, made = _promised_frames(file), 0, 0
+    promised, read, made = _promised_frames(file) - file.tell(), 0, 0
+    if wanted is not None:
+        promised = wanted - round(OVERSHOOT_S * rate_hz)
     while True:
-        samples = file.read(block_samples, dtype="float32", always_2d=True)[:, column]
-        last = len(samples) < block_samples
+        asked = block_samples if wanted is None else min(block_samples, wanted - read)
+        samples = file.read(asked, dtype="float32", always_2d=True)[:, column]
         read += len(samples)
+        last = len(samples) < asked or read == wanted
         if not np.isfinite(samples).all():
             raise audio_error(path, "holds NaN or infinite samples; export it again as 16-bit PCM")
         if last and not read:
@@ -172,6 +191,26 @@ def _blocks(
         raise audio_error(
             path, f"is too short to resample from {rate_hz} Hz; use a longer recording"
         )
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no regular file before it is opened.
+
+    Raises:
+        AudioError: if so, or if there is no such file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise audio_error(path, "does not exist; check the path") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise audio_error(path, f"cannot be read ({reason}); check the path") from error
+    if stat.S_ISDIR(mode):
+        raise audio_error(path, "is a folder; name a file in it")
+    if not stat.S_ISREG(mode):
+        # To open a FIFO waits until someone writes to it, which may be never.
+        raise audio_error(path, "is no regular file; write the audio to one and name that")
 
 
 def is_text(path: Path) -> bool:

@@ -1,15 +1,19 @@
 """What a user names, as utterances: files, folders and Kaldi lists of any length."""
 
+import gzip
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from frontends.audio import audio_error, printable
+from frontends.parts import Part, parse_command
 
 # File name endings that are taken from a folder. A file named by itself may have any.
 # fmt: off
@@ -22,10 +26,14 @@ AUDIO_ENDINGS = frozenset({
 
 @dataclass(frozen=True)
 class Utterance:
-    """A name, unique among those found together, and the file behind it."""
+    """A name, unique among those found together, and the file behind it.
+
+    Where it is not the whole file, the part says what it is of it.
+    """
 
     name: str
     path: Path
+    part: Part | None = None
 
 
 def find_audio(paths: Iterable[str | os.PathLike[str]]) -> tuple[Utterance, ...]:
@@ -55,37 +63,83 @@ def find_audio(paths: Iterable[str | os.PathLike[str]]) -> tuple[Utterance, ...]
     return tuple(utterances)
 
 
-def read_list(scp: Path) -> Iterator[Utterance]:
+def read_list(
+    scp: Path, first: int = 0, stop: int | None = None, *, allow_pipes: bool = False
+) -> Iterator[Utterance]:
     """Yield the entries of a Kaldi list of `utterance path` lines, one at a time.
 
     A path may hold spaces and may lead from the present folder or, if nothing is there, from the
-    list's. Blank lines, Windows line ends and a byte order mark are passed over.
+    list's. Blank lines, Windows line ends and a byte order mark are passed over, and a list that
+    ends in .gz is unpacked.
+
+    Args:
+        scp: The list.
+        first: The place of the first entry that is wanted, from 0.
+        stop: The place behind the last one; None for all.
+        allow_pipes: Whether an entry may be a command, `COMMAND |`.
 
     Raises:
-        AudioError: If the list cannot be read, or a line has no path or is a command.
+        AudioError: If the list cannot be read, a line has no path, or is a command that cannot be
+            run or is not allowed.
     """
-    for _, name, path in _entries(scp):
+    for number, name, path in islice(_entries(scp, allow_pipes), first, stop):
+        if path.endswith("|"):
+            yield Utterance(name, Path(path), Part(command=_command(scp, number, path)))
+            continue
         beside = scp.parent / path
         # As in Kaldi first from here; a file in neither place keeps the path that was written.
         yield Utterance(name, beside if not _exists(Path(path)) and _exists(beside) else Path(path))
 
 
-def check_list(scp: Path) -> int:
+def list_names(scp: Path, *, allow_pipes: bool = False) -> Iterator[str]:
+    """Yield the names of a list, without a look at the files.
+
+    Raises:
+        AudioError: As `read_list`.
+    """
+    return (name for _, name, _ in _entries(scp, allow_pipes))
+
+
+def check_list(scp: Path, *, allow_pipes: bool = False) -> int:
     """Look through a whole list and return its number of entries; keeps 8 bytes of each.
 
     Raises:
         AudioError: As `read_list`, or if it names an utterance twice or none at all.
     """
-    names = array("q", (hash(name) for _, name, _ in _entries(scp)))
+
+    def numbered() -> Iterator[tuple[int, str]]:
+        for number, name, path in _entries(scp, allow_pipes):
+            if path.endswith("|"):
+                _command(scp, number, path)
+            yield number, name
+
+    count = check_names(scp, numbered)
+    if not count:
+        raise audio_error(scp, "names no audio; write lines: UTTERANCE PATH")
+    return count
+
+
+def check_names(
+    where: Path, numbered: Callable[[], Iterable[tuple[int, str]]], what: str = "lines"
+) -> int:
+    """Return how many names there are; keeps 8 bytes of each.
+
+    Args:
+        where: They come from, for the message.
+        numbered: Yields each one's line and the name; called again where two may be alike.
+        what: Is numbered, for the message.
+
+    Raises:
+        AudioError: If two are alike.
+    """
+    names = array("q", (hash(name) for _, name in numbered()))
     ordered = np.sort(np.frombuffer(names, np.int64))
     suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
     first_line: dict[str, int] = {}
-    for number, name, _ in _entries(scp) if suspects else ():
+    for number, name in numbered() if suspects else ():
         if hash(name) in suspects and first_line.setdefault(name, number) != number:
-            lines = f"lines {first_line[name]} and {number}"
-            raise audio_error(scp, f"{lines} are both {name!r}; rename one")
-    if not names:
-        raise audio_error(scp, "names no audio; write lines: UTTERANCE PATH")
+            both = f"{what} {first_line[name]} and {number}"
+            raise audio_error(where, f"{both} are both {name!r}; rename one")
     return len(names)
 
 
@@ -125,28 +179,53 @@ def _looks_like_audio(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_ENDINGS and not path.name.startswith(".") and path.is_file()
 
 
-def _entries(scp: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield (line number, name, path) of every line that is not blank."""
+def open_list(path: Path) -> TextIO:
+    """Open a list, which may be packed by gzip, for reading line by line."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
+    return path.open(encoding="utf-8-sig", newline="\n")
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, line without its end) of every line that is not blank.
+
+    Raises:
+        AudioError: If the list cannot be read.
+    """
     try:
-        with scp.open(encoding="utf-8-sig", newline="\n") as lines:
+        with open_list(path) as lines:
             for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield number, *_entry(scp, number, line.strip())
+                if text := line.strip():
+                    yield number, text
     except UnicodeDecodeError as error:
-        raise audio_error(scp, "is not UTF-8 text; save it as UTF-8") from error
+        raise audio_error(path, "is not UTF-8 text; save it as UTF-8") from error
     except FileNotFoundError as error:
-        raise audio_error(scp, "does not exist; check the path") from error
-    except OSError as error:
-        raise audio_error(scp, f"cannot be read ({error.strerror})") from error
+        raise audio_error(path, "does not exist; check the path") from error
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise audio_error(path, f"cannot be read ({reason})") from error
 
 
-def _entry(scp: Path, number: int, line: str) -> tuple[str, str]:
+def _entries(scp: Path, allow_pipes: bool = False) -> Iterator[tuple[int, str, str]]:
+    """Yield (line number, name, path) of every line that is not blank."""
+    for number, line in numbered_lines(scp):
+        yield number, *_entry(scp, number, line, allow_pipes)
+
+
+def _entry(scp: Path, number: int, line: str, allow_pipes: bool) -> tuple[str, str]:
     name, *others = line.split(maxsplit=1)
     if not others:
         raise audio_error(scp, f"line {number} has no path; write: UTTERANCE PATH")
     (path,) = others
-    if path.endswith("|"):
-        reason = "is a command, and commands are not run here"
-        cure = "write its output to a file and name that"
+    if path.endswith("|") and not allow_pipes:
+        reason = "is a command, and commands are not run but by extract --allow-pipes"
+        cure = "use that if you trust the list, or write its output to a file and name that"
         raise audio_error(scp, f"line {number} {reason}; {cure}")
     return name, path
+
+
+def _command(scp: Path, number: int, text: str) -> tuple[tuple[str, ...], ...]:
+    try:
+        return parse_command(text)
+    except ValueError as error:
+        raise audio_error(scp, f"line {number} is no command that can be run: {error}") from error

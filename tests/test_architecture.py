@@ -16,6 +16,7 @@ ORDER = (
     "frontends",
     "engines",
     "bench.base",
+    "bench.inputs",
     "bench.results",
     "bench.zoo",
     "bench.plan",

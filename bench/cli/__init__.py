@@ -14,7 +14,19 @@ from io import TextIOWrapper
 from bench.base.errors import InputError
 
 # Importing a command registers it.
-from bench.cli import doctor, export, extract, gate, lists, replay, report, run, score, verify  # noqa: F401
+from bench.cli import (  # noqa: F401
+    doctor,
+    export,
+    extract,
+    gate,
+    lists,
+    merge,
+    replay,
+    report,
+    run,
+    score,
+    verify,
+)
 from bench.cli.app import app
 from bench.cli.signals import as_interruption
 

@@ -27,6 +27,9 @@ from bench.cli.options import (
         "rtfbench extract --wav-scp wav.scp --model model.onnx --engine mnn --result embedding.txt",
         "rtfbench extract --wav a.wav b.wav --seeded-weights    # no speakers, but the speed",
         "rtfbench extract --wav-scp wav.scp --model model.mnn --jobs 2 --result x.ark --resume",
+        "rtfbench extract --wav-scp wav.scp.gz --segments segments --model x.onnx --result x.ark",
+        "rtfbench extract --input shard.list --model model.onnx --jobs 4 --result x.ark",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
     )
     + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input, 130 interrupted.",
 )
@@ -35,7 +38,28 @@ def extract(
         list[Path] | None, typer.Argument(help="More recordings or folders, as with --wav.")
     ] = None,
     wav_scp: Annotated[
-        Path | None, typer.Option(help="Kaldi list: lines of UTTERANCE PATH. Commands are refused.")
+        Path | None,
+        typer.Option(help="Kaldi list: lines of UTTERANCE PATH; .gz too, - is standard input."),
+    ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(help="Kaldi's lines of UTTERANCE RECORDING BEGIN END, of recordings in it."),
+    ] = None,
+    allow_pipes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-pipes",
+            help="Run commands of the list (sox x.sph -t wav - |), without a shell: only for lists "
+            "that you trust.",
+        ),
+    ] = False,
+    input_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="WeSpeaker's raw.list or shard.list, a NeMo manifest, a tar file (WebDataset), "
+            "or a Parquet file with a column of audio (Hugging Face).",
+        ),
     ] = None,
     wav: Annotated[
         list[Path] | None,
@@ -55,8 +79,16 @@ def extract(
     result: Annotated[
         Path | None,
         typer.Option(
-            help="Where the embeddings go: text, or by ending .npz or Kaldi's .ark with its .scp. "
-            "[default: text on standard output]"
+            help="Where the embeddings go: text, or by ending .npz, .parquet or Kaldi's .ark with "
+            "its .scp. [default: text on standard output]"
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Take the I-th of N parts of the list, and write it with its manifest to the "
+            "folder --result; `rtfbench merge` joins them.",
         ),
     ] = None,
     channel: Channel = None,
@@ -83,6 +115,7 @@ def extract(
     """
     from bench.commands import extract as command
     from bench.extract.options import ModelOptions
+    from bench.inputs.formats import Inputs
 
     raise typer.Exit(
         command.extract(
@@ -97,9 +130,15 @@ def extract(
                 resample=resample,
                 libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
             ),
-            wav_scp=wav_scp,
-            wavs=[*(wav or ()), *(recordings or ())],
+            Inputs(
+                wav_scp=wav_scp,
+                segments=segments,
+                allow_pipes=allow_pipes,
+                file=input_file,
+                wavs=[*(wav or ()), *(recordings or ())],
+            ),
             result=result,
+            shard=shard,
             jobs=jobs,
             timeout_s=timeout,
             strict=strict,

@@ -1,5 +1,6 @@
 """`rtfbench score`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,17 +9,31 @@ import typer
 from bench.cli.app import app, examples
 
 
+class Norm(StrEnum):
+    """How scores are normalised by a cohort."""
+
+    s_norm = "s-norm"
+    as_norm = "as-norm"
+
+
 @app.command(
-    short_help="Score trials with embeddings; EER and minDCF.",
+    short_help="Score trials with embeddings; EER, minDCF, thresholds.",
     epilog=examples(
         "rtfbench score --trials trials.txt --embeddings embedding.txt --labels",
         "rtfbench score --trials trials.txt --embeddings ort.txt --embeddings mnn.txt --out scores",
+        "rtfbench score --trials vox1_o.txt --embeddings vox1.ark --subtract-mean vox2.ark "
+        "--cohort vox2.ark --cohort-spk2utt spk2utt --out scores --det det.png",
+        "rtfbench score --trials mine.txt --embeddings mine.ark --target-fpr 0.01 --out scores",
     )
     + "\n\nExit status: 0 all well, 1 an embedding is missing, 2 bad input.",
 )
 def score(
     trials: Annotated[
-        Path, typer.Option(help="Lines of ENROLL TEST [LABEL]: target or nontarget, 1 or 0.")
+        Path,
+        typer.Option(
+            help="Lines of ENROLL TEST [LABEL] (target or nontarget, 1 or 0), or VoxCeleb's LABEL "
+            "ENROLL TEST."
+        ),
     ],
     embeddings: Annotated[
         list[Path],
@@ -30,14 +45,71 @@ def score(
     labels: Annotated[
         bool, typer.Option("--labels", help="Insist on labels: a trial without one is an error.")
     ] = False,
+    spk2utt: Annotated[
+        Path | None,
+        typer.Option(
+            help="Enrolment: lines of SPEAKER UTT1 UTT2 ...; the trials' first names are these "
+            "speakers, each the mean of its embeddings."
+        ),
+    ] = None,
+    subtract_mean: Annotated[
+        list[Path] | None,
+        typer.Option(help="Subtract the mean of these embeddings; one for each --embeddings."),
+    ] = None,
+    cohort: Annotated[
+        list[Path] | None,
+        typer.Option(help="Normalise scores by these embeddings; one for each --embeddings."),
+    ] = None,
+    cohort_spk2utt: Annotated[
+        Path | None, typer.Option(help="The cohort's speakers, each the mean of its embeddings.")
+    ] = None,
+    norm: Annotated[
+        Norm, typer.Option(help="By the whole cohort, or adaptively by its most alike.")
+    ] = Norm.as_norm,
+    top_n: Annotated[
+        int | None,
+        typer.Option(min=2, help="How many of the cohort count in as-norm. [default: 300 at most]"),
+    ] = None,
+    p_target: Annotated[float, typer.Option(help="Prior of a target trial in minDCF.")] = 0.01,
+    target_fpr: Annotated[
+        float | None,
+        typer.Option(
+            help="Find the threshold with this share of false alarms on these trials, 0.01 for 1 %."
+        ),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Draws of speakers for the intervals; 0 for none.")
+    ] = 1000,
+    det: Annotated[
+        Path | None, typer.Option(help="Draw the DET curves here, .png or .svg.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="File for the scores. [default: standard output]")
     ] = None,
 ) -> None:
-    """Write the cosine of every trial and, where labels exist, say EER and minDCF (p = 0.01).
+    """Write the score of every trial and, where labels exist, say EER and minDCF with intervals.
 
-    A line is ENROLL TEST COSINE [LABEL], with one cosine for each file of embeddings.
+    A line is ENROLL TEST SCORE [LABEL], with one score for each file of embeddings: the cosine, or
+    with --cohort the normalised one. Intervals are bootstrapped over the speakers that the target
+    trials tell.
     """
+    from bench.base.errors import InputError
     from bench.commands import score as command
 
-    raise typer.Exit(command.score(trials, embeddings, labels=labels, out=out))
+    for name, share in (("--p-target", p_target), ("--target-fpr", target_fpr)):
+        if share is not None and not 0 < share < 1:
+            raise InputError(f"{name} {share:g}: need a share between 0 and 1, 0.01 for 1 %")
+    options = command.ScoreOptions(
+        labels=labels,
+        spk2utt=spk2utt,
+        means=subtract_mean or (),
+        cohorts=cohort or (),
+        cohort_spk2utt=cohort_spk2utt,
+        adaptive=norm is Norm.as_norm,
+        top_n=top_n,
+        p_target=p_target,
+        target_fpr=target_fpr,
+        resamples=resamples,
+        det=det,
+    )
+    raise typer.Exit(command.score(trials, embeddings, options, out=out))

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
@@ -11,11 +11,14 @@ from bench.base.errors import InputError
 from bench.base.outputs import check_outputs, is_special
 from bench.embed.embeddings import Named, text_line
 from bench.extract import report
-from bench.extract.listing import Listing, Todo, from_list, from_paths
+from bench.extract.listing import Todo
 from bench.extract.messages import Embedding
 from bench.extract.options import SEEDED, ModelOptions, setup_for, workers
 from bench.extract.pool import ExtractError, Finished
 from bench.extract.result import ResultFile
+from bench.extract.shards import Manifest, Unit
+from bench.inputs.formats import Inputs
+from bench.inputs.listing import Listing
 from frontends.audio import AudioError
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
@@ -23,10 +26,10 @@ OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
 
 def extract(
     options: ModelOptions,
+    inputs: Inputs,
     *,
-    wav_scp: Path | None,
-    wavs: Sequence[Path],
     result: Path | None,
+    shard: str | None,
     jobs: int,
     timeout_s: float | None,
     strict: bool,
@@ -34,18 +37,25 @@ def extract(
     overwrite: bool,
 ) -> int:
     """Embed every recording and return the exit status."""
-    listing = _listing(wav_scp, wavs)
-    if result is None and (resume or overwrite):
-        raise InputError("--resume and --overwrite need --result: they are about a file")
-    special = result if result is not None and is_special(result) else None
-    if special is not None and (resume or overwrite):
-        raise InputError(f"{result}: is no regular file: there is nothing to resume or replace")
-    setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
     with ExitStack() as stack:
+        listing = stack.enter_context(inputs.opened())
+        unit = Unit.of(shard, listing, result) if shard is not None else None
+        if unit is not None:
+            listing, result = unit.listing, unit.result
+        if result is None and (resume or overwrite):
+            raise InputError("--resume and --overwrite need --result: they are about a file")
+        special = result if result is not None and is_special(result) else None
+        if special is not None and (resume or overwrite):
+            raise InputError(f"{result}: is no regular file: there is nothing to resume or replace")
+        setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
+        if unit is not None and not overwrite:
+            earlier = unit.earlier(setup)
+            if earlier is not None and not (resume and earlier.failures):
+                return _finished_before(earlier)
         lines = stack.enter_context(special.open("w", encoding="utf-8")) if special else sys.stdout
         file = stack.enter_context(ResultFile(result)) if result and not special else None
         if file is not None:
-            check_outputs(file.outputs, _inputs(listing, wav_scp, options))
+            check_outputs(file.outputs, _read_files(listing, inputs, options))
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
         todo = Todo(listing, present)
         told = stack.enter_context(report.on_stderr(todo.count))
@@ -56,6 +66,8 @@ def extract(
             with workers(setup, options, jobs=jobs, timeout_s=timeout_s) as pool:
                 for finished in pool.embed(todo):
                     _write(finished, file or lines)
+                    if unit is not None:
+                        unit.add(finished)
                     told.line(tally.add(finished))
                     told.advance()
                     if strict and tally.skipped:
@@ -77,22 +89,23 @@ def extract(
         if file is not None:
             made = file.finish(None if todo.in_order else listing.names())
             told.line(f"results: {file.path}" if made else "no embedding: no result is written")
+            if unit is not None:
+                unit.finish(setup)
     return SOME_FAILED if tally.skipped else OK
 
 
-def _listing(wav_scp: Path | None, wavs: Sequence[Path]) -> Listing:
-    if (wav_scp is None) == (not wavs):
-        raise InputError("name recordings with --wav-scp LIST or with --wav PATH, one of the two")
-    try:
-        return from_list(wav_scp) if wav_scp is not None else from_paths(wavs)
-    except AudioError as error:
-        raise InputError(str(error)) from error
+def _finished_before(manifest: Manifest) -> int:
+    """Say that a shard needs no work, so that a job that is started again costs nothing."""
+    failed = len(manifest.failures)
+    again = f", {failed} skipped: --resume tries them again" if failed else ""
+    report.say(f"shard {manifest.shard} is finished: {manifest.done} embeddings{again}")
+    return SOME_FAILED if failed else OK
 
 
-def _inputs(listing: Listing, wav_scp: Path | None, options: ModelOptions) -> Iterator[Path]:
+def _read_files(listing: Listing, inputs: Inputs, options: ModelOptions) -> Iterator[Path]:
     """Yield every file that is read; a million recordings are asked for one at a time."""
-    yield from [] if wav_scp is None else [wav_scp]
-    yield Path(options.model)
+    named = (inputs.wav_scp, inputs.segments, inputs.file, Path(options.model))
+    yield from (path for path in named if path is not None)
     yield from (utterance.path for utterance in listing.utterances())
 
 

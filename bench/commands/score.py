@@ -1,67 +1,190 @@
 """`rtfbench score`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.base.outputs import check_outputs
-from bench.embed import embeddings
-from bench.embed.trials import Rates, Trial, names_of, rates, read_trials
-from bench.embed.trials import score as score_trials
-from bench.extract.options import SEEDED
-from bench.extract.result import read_card
-from bench.report import figures
+from bench.commands import scored
+from bench.commands.scored import System
+from bench.embed import backend
+from bench.embed.trials import Trial, names_of, read_spk2utt, read_trials
 from engines.protocol import FloatArray
 
 OK, SOME_MISSING = 0, 1
+#: Of a cohort in adaptive normalisation, where nothing else is asked for: WeSpeaker's.
+TOP_N = 300
+PICTURES = (".png", ".svg")
 
 
-def score(trials_path: Path, paths: Sequence[Path], *, labels: bool, out: Path | None) -> int:
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How trials become scores, and what is told of them.
+
+    Means and cohorts are files of embeddings, one for each file that is scored. `adaptive` takes of
+    a cohort the `top_n` most alike.
+    """
+
+    labels: bool = False
+    spk2utt: Path | None = None
+    means: Sequence[Path] = ()
+    cohorts: Sequence[Path] = ()
+    cohort_spk2utt: Path | None = None
+    adaptive: bool = True
+    top_n: int | None = None
+    p_target: float = 0.01
+    target_fpr: float | None = None
+    resamples: int = 1000
+    det: Path | None = None
+
+    @property
+    def inputs(self) -> list[Path | None]:
+        """Every file that is read besides trials and embeddings."""
+        return [self.spk2utt, self.cohort_spk2utt, *self.means, *self.cohorts]
+
+    def check(self, systems: int) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            InputError: which, and what would.
+        """
+        for name, paths in (("--subtract-mean", self.means), ("--cohort", self.cohorts)):
+            if len(paths) not in (0, systems):
+                raise InputError(
+                    f"{name}: named {len(paths)} times, --embeddings {systems} times; each file "
+                    "of embeddings needs its own, computed with the same model"
+                )
+        if not self.cohorts and (self.cohort_spk2utt or self.top_n or not self.adaptive):
+            raise InputError("--norm, --top-n and --cohort-spk2utt need --cohort")
+        if self.top_n and not self.adaptive:
+            raise InputError(
+                "--top-n: s-norm takes the whole cohort; leave it out, or --norm as-norm"
+            )
+        if self.det is not None and self.det.suffix.lower() not in PICTURES:
+            raise InputError(f"--det {self.det}: name a file that ends in {' or '.join(PICTURES)}")
+        if self.det is not None and find_spec("matplotlib") is None:
+            raise InputError(
+                "--det: matplotlib is not installed; install it with: pip install 'rtfbench[plot]'"
+            )
+
+
+def score(
+    trials_path: Path, paths: Sequence[Path], options: ScoreOptions, *, out: Path | None
+) -> int:
     """Score every trial with every file of embeddings and return the exit status."""
-    if out is not None:
-        check_outputs([out], [trials_path, *paths])
-    trials = read_trials(trials_path, labels=labels)
-    wanted = frozenset(names_of(trials))
-    missing = 0
-    scores: list[list[float | None]] = []
-    for path in paths:
-        found = _load(path, wanted)
-        for name in (name for name in names_of(trials) if name not in found):
-            print(f"rtfbench: {path}: no embedding of {name!r}", file=sys.stderr)
-            missing += 1
-        scores.append(score_trials(trials, found))
+    options.check(len(paths))
+    outputs = [path for path in (out, options.det) if path is not None]
+    check_outputs(outputs, [trials_path, *paths, *options.inputs])
+    wants_labels = options.labels or options.target_fpr is not None or options.det is not None
+    trials = read_trials(trials_path, labels=wants_labels)
+    spk2utt = read_spk2utt(options.spk2utt) if options.spk2utt else None
+    scores, missing = [], 0
+    for number, path in enumerate(paths):
+        found, lost = _scores(trials, path, spk2utt, number, options)
+        scores.append(found)
+        for line in lost:
+            print(f"rtfbench: {line}", file=sys.stderr)
+        missing += len(lost)
+    systems = [System(path, found) for path, found in zip(paths, scores, strict=True)]
+    told = list(
+        scored.verdict(
+            trials,
+            systems,
+            p_target=options.p_target,
+            target_fpr=options.target_fpr,
+            resamples=options.resamples,
+            cosines=not options.cohorts and not options.means and spk2utt is None,
+        )
+    )
     lines = _lines(trials, scores)
     if out is None:
         sys.stdout.writelines(lines)
     else:
-        try:
-            with replacing(out) as part, part.open("w", encoding="utf-8") as file:
-                file.writelines(lines)
-        except OSError as error:
-            raise InputError(f"{out}: cannot write here ({error.strerror})") from error
+        _write(out, "".join(lines).encode())
     # Beside scores on standard output, what they amount to would be in the way.
-    for line in _verdict(trials, paths, scores):
+    for line in told:
         print(line, file=sys.stderr if out is None else sys.stdout)
+    if options.det is not None:
+        picture = scored.det_picture(trials, systems)
+        _write(options.det, picture.svg if options.det.suffix.lower() == ".svg" else picture.png)
     return SOME_MISSING if missing else OK
 
 
-def _load(path: Path, wanted: frozenset[str]) -> dict[str, FloatArray]:
-    """Return the embeddings that are wanted; those of one file have one length."""
-    found: dict[str, FloatArray] = {}
-    dim = 0
-    for name, embedding_D in embeddings.read_embeddings(path):
-        dim = dim or len(embedding_D)
-        if len(embedding_D) != dim:
-            raise InputError(
-                f"{path}: {name!r} has {len(embedding_D)} values, those before it {dim}"
-            )
-        if name in found:
-            raise InputError(f"{path}: holds {name!r} twice; delete one of them")
-        if name in wanted:
-            found[name] = embedding_D
+def _scores(
+    trials: Sequence[Trial],
+    path: Path,
+    spk2utt: Mapping[str, Sequence[str]] | None,
+    number: int,
+    options: ScoreOptions,
+) -> tuple[list[float | None], list[str]]:
+    """Return a file's scores of the trials, and a line for each name that has no embedding."""
+    if spk2utt is None:
+        wanted = names_of(trials)
+        lost: list[str] = []
+    else:
+        speakers = dict.fromkeys(trial.enroll for trial in trials)
+        unknown = [name for name in speakers if name not in spk2utt]
+        lost = [f"{options.spk2utt}: no speaker {name!r}" for name in unknown]
+        enrolled = [name for speaker in speakers for name in spk2utt.get(speaker, ())]
+        wanted = list(dict.fromkeys([*enrolled, *(trial.test for trial in trials)]))
+    stored = scored.load(path, frozenset(wanted))
+    lost += [f"{path}: no embedding of {name!r}" for name in wanted if name not in stored]
+    dim = len(next(iter(stored.values()))) if stored else 0
+    mean_D = None
+    if options.means:
+        mean_D = backend.mean_of(_all_of(options.means[number], dim))
+    cohort = None
+    if options.cohorts:
+        members = _all_of(options.cohorts[number], dim)
+        if options.cohort_spk2utt:
+            members = backend.enroll(members, read_spk2utt(options.cohort_spk2utt))
+        top_n = _top_n(options, len(members))
+        cohort = backend.Cohort(backend.units(list(members.values()), mean_D), top_n)
+    enrolled_by_name = stored if spk2utt is None else backend.enroll(stored, spk2utt)
+    found = backend.score(trials, enrolled_by_name, stored, mean_D=mean_D, cohort=cohort)
+    return found, lost
+
+
+def _all_of(path: Path, dim: int) -> dict[str, FloatArray]:
+    """Return all embeddings of a file that serves those of another.
+
+    Raises:
+        InputError: there are none, or of another length.
+    """
+    found = scored.load(path)
+    if not found:
+        raise InputError(f"{path}: holds no embeddings")
+    length = len(next(iter(found.values())))
+    if dim not in (0, length):
+        raise InputError(f"{path}: has embeddings of {length} values, those to score have {dim}")
     return found
+
+
+def _top_n(options: ScoreOptions, members: int) -> int | None:
+    """Return how many of a cohort count, None for all.
+
+    Raises:
+        InputError: it has not so many.
+    """
+    if members < 2:
+        raise InputError("--cohort: needs two speakers or more, better some hundreds")
+    if not options.adaptive:
+        return None
+    if options.top_n is not None and options.top_n > members:
+        raise InputError(f"--top-n {options.top_n}: the cohort has {members}")
+    return min(options.top_n or TOP_N, members)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        with replacing(path) as part:
+            part.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot write here ({error.strerror})") from error
 
 
 def _lines(trials: Sequence[Trial], scores: Sequence[Sequence[float | None]]) -> Iterator[str]:
@@ -71,33 +194,3 @@ def _lines(trials: Sequence[Trial], scores: Sequence[Sequence[float | None]]) ->
             label = {True: " target", False: " nontarget", None: ""}[trial.label]
             text = " ".join(f"{value:.6f}" for value in known)
             yield f"{trial.enroll} {trial.test} {text}{label}\n"
-
-
-def _verdict(
-    trials: Sequence[Trial], paths: Sequence[Path], scores: Sequence[Sequence[float | None]]
-) -> Iterator[str]:
-    """Say EER and minDCF of each file, and how far they are from the first one's."""
-    for path in paths:
-        card = read_card(path)
-        if card is not None and card.seeded_weights:
-            yield f"{path}: {SEEDED}"
-    first: Rates | None = None
-    for path, values in zip(paths, scores, strict=True):
-        found = rates(trials, values)
-        if found is None:
-            yield f"{path}: no EER: it takes scored trials of both labels"
-            continue
-        line = (
-            f"{path}: EER {100 * found.eer:.4f} %, minDCF {found.min_dcf:.4f} (p_target 0.01), "
-            f"{found.targets} target and {found.nontargets} nontarget trials"
-        )
-        if first is not None:
-            line += f"; EER {100 * (found.eer - first.eer):+.4f} points against {paths[0]}"
-        yield line
-        if path == paths[0]:
-            first = found
-    for path, values in list(zip(paths, scores, strict=True))[1:]:
-        pairs = zip(scores[0], values, strict=True)
-        gaps = [abs(a - b) for a, b in pairs if a is not None and b is not None]
-        if gaps:
-            yield f"{path}: scores differ by at most {figures.number(max(gaps), 2)}"

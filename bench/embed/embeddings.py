@@ -1,4 +1,4 @@
-"""Files of embeddings by ending: text, numpy's `.npz`, Kaldi's `.ark` with its `.scp`.
+"""Files of embeddings by ending: text, `.npz`, `.parquet`, Kaldi's `.ark` with its `.scp`.
 
 All are written and read an utterance at a time. Kaldi's binary vectors are written and read here:
 the packages that do it run commands and unpickle objects that a file names.
@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.embed import parquet
 from engines.protocol import FloatArray
 
 #: As many digits as a stream of the C++ library prints, and as many as give a float32 back.
@@ -58,7 +59,12 @@ def read_embeddings(path: Path) -> Iterator[Named]:
     Raises:
         InputError: the file is missing or damaged; the message names it.
     """
-    readers = {".npz": _read_npz, ".ark": _read_ark, ".scp": _read_scp}
+    readers = {
+        ".npz": _read_npz,
+        ".ark": _read_ark,
+        ".scp": _read_scp,
+        ".parquet": _read_parquet,
+    }
     try:
         yield from readers.get(path.suffix.lower(), _read_text)(path)
     except OSError as error:
@@ -66,6 +72,16 @@ def read_embeddings(path: Path) -> Iterator[Named]:
     except (ValueError, KeyError, struct.error, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: holds no embeddings, or damaged ones ({reason})") from error
+
+
+def write_embeddings(path: Path, rows: Rows) -> None:
+    """Write a file, atomically; the ending tells the format."""
+    WRITERS.get(path.suffix.lower(), _write_text)(path, rows)
+
+
+def _write_text(path: Path, rows: Rows) -> None:
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(text_line(named) for named in rows())
 
 
 def write_npz(path: Path, rows: Rows) -> None:
@@ -165,3 +181,15 @@ def _vector(file: IO[bytes]) -> FloatArray:
     if not content or len(content) != size * dtype.itemsize:
         raise ValueError("cut off")
     return np.array(np.frombuffer(content, dtype), np.float32)
+
+
+def _read_parquet(path: Path) -> Iterator[Named]:
+    return (Named(*row) for row in parquet.read_parquet(path))
+
+
+WRITERS = {
+    ".npz": write_npz,
+    ".ark": write_ark,
+    ".scp": write_ark,
+    ".parquet": parquet.write_parquet,
+}

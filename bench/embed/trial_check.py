@@ -9,8 +9,9 @@ from pydantic import Field, ValidationError
 from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.embed import embeddings
+from bench.embed.backend import score
 from bench.embed.losses import Losses, losses
-from bench.embed.trials import Trial, names_of, rates, read_trials, score
+from bench.embed.trials import Trial, names_of, rates, read_trials
 from bench.plan.sweep import Plan
 from bench.results.rows import CellSummary, Summary
 from bench.results.store import SUMMARY, TRIAL_OPTIONS, TRIALS, RunFolder
@@ -161,6 +162,7 @@ def _scores(trials: Sequence[Trial], path: Path) -> list[float] | None:
     """Return the score of every trial, None where the embeddings of one are missing."""
     if not path.exists():
         return None
-    found = score(trials, dict(embeddings.read_embeddings(path)))
+    stored = dict(embeddings.read_embeddings(path))
+    found = score(trials, stored, stored)
     known = [value for value in found if value is not None]
     return known if len(known) == len(found) else None

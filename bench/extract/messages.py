@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from bench.base.values import Value
 from engines.protocol import FLOAT32, FloatArray, ModelArtifact, Precision
+from frontends.parts import Part
 
 
 class ExtractionSetup(Value):
@@ -62,6 +63,7 @@ class Task(Value):
     index: int
     name: str
     path: Path
+    part: Part | None = None
 
 
 class Opened(Value):

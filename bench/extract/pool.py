@@ -154,7 +154,7 @@ class Pool:
                                 reason = f"{printable(utterance.path)}: {NOT_TEXT}"
                                 answers[index] = Unusable(index=index, reason=reason)
                                 continue
-                            task = Task(index=index, name=utterance.name, path=utterance.path)
+                            task = _task(index, utterance)
                             self._again.append(Try(task))
                     if not self._again:
                         break
@@ -236,3 +236,7 @@ class Pool:
         member.tries.clear()
         member.opened = False
         member.child = WorkerChild(member.spec, member.number, self._logs)
+
+
+def _task(index: int, utterance: Utterance) -> Task:
+    return Task(index=index, name=utterance.name, path=utterance.path, part=utterance.part)

@@ -21,7 +21,6 @@ from bench.extract.messages import ExtractionSetup
 from bench.extract.present import Present
 
 KALDI_ENDINGS = (".ark", ".scp")
-BINARY = {".npz": embeddings.write_npz, ".ark": embeddings.write_ark, ".scp": embeddings.write_ark}
 
 
 def read_card(path: Path) -> ExtractionSetup | None:
@@ -36,6 +35,12 @@ def read_card(path: Path) -> ExtractionSetup | None:
         with suppress(OSError, ValidationError):
             return ExtractionSetup.model_validate_json(_card_path(each).read_bytes())
     return None
+
+
+def write_card(path: Path, setup: ExtractionSetup) -> None:
+    """Write down what a result was computed with, beside it."""
+    with replacing(_card_path(path)) as file:
+        file.write_text(setup.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _card_path(path: Path) -> Path:
@@ -53,7 +58,7 @@ class ResultFile:
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self._part_card = _card_path(self.part)
-        self._writer = BINARY.get(path.suffix.lower())
+        self._writer = embeddings.WRITERS.get(path.suffix.lower())
         self._digits = EXACT_DIGITS if self._writer else TEXT_DIGITS
         self._fd = -1
 
@@ -120,8 +125,7 @@ class ResultFile:
                 self._check_same(self.path, read_card(self.path), setup)
                 for named in embeddings.read_embeddings(self.path):
                     self.append(named)
-            with replacing(self._part_card) as file:
-                file.write_text(setup.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            write_card(self.part, setup)
         except OSError as error:
             raise InputError(f"{self.path}: cannot write here ({error.strerror})") from error
         return Present(self.part) if resume else None

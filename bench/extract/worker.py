@@ -16,7 +16,8 @@ from bench.embed.pipeline import DEAF, Pipeline, check_embedding
 from bench.extract.messages import EmbedderSpec, Embedding, Opened, Refused, Task, Unusable
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions
-from frontends.audio import AudioError, read_blocks
+from frontends.audio import AudioError
+from frontends.parts import read_part
 
 NS_PER_S = 1_000_000_000
 
@@ -62,7 +63,9 @@ class Embedder:
 
         def counted() -> Iterator[FloatArray]:
             nonlocal samples
-            for block in read_blocks(task.path, channel=setup.channel, resample=setup.resample):
+            for block in read_part(
+                task.path, task.part, channel=setup.channel, resample=setup.resample
+            ):
                 samples += len(block)
                 yield block
 

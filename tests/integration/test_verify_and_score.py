@@ -191,7 +191,8 @@ def test_unlabelled_trials_are_scored(
     [
         ("a b yes\n", "line 1: label 'yes' is none of target, nontarget, 1, 0"),
         ("a b 1\na\n", "line 2 is no trial"),
-        ("1 a b\n", "label 'b' is none of"),
+        ("1 a b\n0 a\n", "line 2 is no trial; write: 1|0 ENROLL TEST, as in line 1"),
+        ("1 a b\na b 1\n", "line 2: label 'a' is none of 1, 0"),
         ("\n", "names no trial"),
     ],
 )

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.embed.losses import Loss, losses, speakers
+from bench.embed.losses import Loss, losses
+from bench.embed.resampling import speakers
 from bench.embed.scoring import eer, min_dcf
 from bench.embed.trials import Trial
 

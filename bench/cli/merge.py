@@ -1,0 +1,34 @@
+"""`rtfbench merge`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.app import app, examples
+
+
+@app.command(
+    short_help="Join the shards of an extraction.",
+    epilog=examples(
+        "rtfbench merge shards/ --result embedding.txt",
+        "rtfbench merge shards/ --result embedding.ark --overwrite",
+    )
+    + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input.",
+)
+def merge(
+    folder: Annotated[Path, typer.Argument(help="Where `extract --shard` wrote them.")],
+    result: Annotated[
+        Path, typer.Option(help="Where the embeddings go, as for `extract`: the ending tells.")
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a result that is there.")
+    ] = False,
+) -> None:
+    """Join shards in the order of the list: the same bytes as one run without shards.
+
+    Every shard has to be there, unchanged, with one model, one list and one setting.
+    """
+    from bench.commands import merge as command
+
+    raise typer.Exit(command.merge(folder, result=result, overwrite=overwrite))

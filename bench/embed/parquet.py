@@ -1,0 +1,73 @@
+"""Embeddings in Parquet: columns `key` and `embedding`, a list of D float32."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.base.cache import replacing
+from bench.base.errors import InputError
+from engines.protocol import FloatArray
+
+#: Rows that are written and read at a time.
+ROWS = 4096
+
+
+def write_parquet(path: Path, rows: Callable[[], Iterator[tuple[str, FloatArray]]]) -> None:
+    """Write embeddings, a batch at a time.
+
+    Raises:
+        InputError: pyarrow is not installed.
+    """
+    pyarrow = _pyarrow(path)
+    dim = next((len(embedding_D) for _, embedding_D in rows()), 0)
+    kind = pyarrow.list_(pyarrow.float32(), dim)
+    schema = pyarrow.schema([("key", pyarrow.string()), ("embedding", kind)])
+    with replacing(path) as part, pyarrow.parquet.ParquetWriter(part, schema) as writer:
+        for names, embeddings_ND in _batches(rows()):
+            values = pyarrow.FixedSizeListArray.from_arrays(embeddings_ND.ravel(), dim)
+            columns = [pyarrow.array(names, pyarrow.string()), values]
+            writer.write_table(pyarrow.table(columns, schema=schema))
+
+
+def read_parquet(path: Path) -> Iterator[tuple[str, FloatArray]]:
+    """Yield what `write_parquet` wrote.
+
+    Raises:
+        InputError: pyarrow is not installed.
+        ValueError: the file is damaged, or has no such columns.
+        OSError: it cannot be read.
+    """
+    pyarrow = _pyarrow(path)
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(ROWS, columns=["key", "embedding"]):
+            names = batch.column("key").to_pylist()
+            for name, embedding in zip(names, batch.column("embedding"), strict=True):
+                yield name, np.asarray(embedding.values.to_numpy(), np.float32)
+
+
+def _batches(
+    rows: Iterator[tuple[str, FloatArray]],
+) -> Iterator[tuple[list[str], FloatArray]]:
+    names: list[str] = []
+    embeddings: list[FloatArray] = []
+    for name, embedding_D in rows:
+        names.append(name)
+        embeddings.append(embedding_D)
+        if len(names) == ROWS:
+            yield names, np.stack(embeddings)
+            names, embeddings = [], []
+    if names:
+        yield names, np.stack(embeddings)
+
+
+def _pyarrow(path: Path) -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InputError(
+            f"{path}: Parquet needs pyarrow; install it with: pip install 'rtfbench[parquet]'"
+        ) from error
+    return pyarrow

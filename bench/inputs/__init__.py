@@ -1,0 +1,1 @@
+"""What users name as input, one module a format: lists that are read anew and never held whole."""

@@ -1,0 +1,83 @@
+"""Parquet files with a column of audio, as Hugging Face's datasets are stored."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bench.base.cache import sha256_of
+from bench.inputs.listing import Listing
+from frontends.audio import audio_error
+from frontends.find import Utterance, check_names
+from frontends.parts import Part, open_parquet
+
+#: Columns that name an utterance, the first of them that is there.
+NAMES = ("key", "utt_id", "utterance", "id")
+#: Rows whose names are read at a time.
+ROWS = 4096
+
+
+def from_parquet(path: Path) -> Listing:
+    """Return the recordings in a file's column of audio.
+
+    That is the first column of `{bytes, path}`, or of bytes. Utterances are named by a column
+    `key`, `utt_id`, `utterance` or `id`, else by the path's stem, else by the row.
+
+    Raises:
+        AudioError: there is no such column, the file is damaged, or two have one name.
+    """
+    with open_parquet(path) as file:
+        column, namer = _columns(path, file)
+
+    def names() -> Iterator[str]:
+        with open_parquet(path) as file:
+            try:
+                yield from _names(file, namer)
+            except (OSError, ValueError) as error:  # pyarrow's own are of these kinds
+                raise audio_error(path, f"is damaged ({error}); copy it again") from error
+
+    def read(first: int, stop: int) -> Iterator[Utterance]:
+        with open_parquet(path) as file:
+            groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            places = ((group, row) for group, rows in enumerate(groups) for row in range(rows))
+            named = zip(_names(file, namer), places, strict=True)
+            for name, (group, row) in islice(named, first, stop):
+                yield Utterance(name, path, Part(column=column, row_group=group, row=row))
+
+    count = check_names(path, lambda: enumerate(names(), start=1), "rows")
+    if not count:
+        raise audio_error(path, "has no row; export it again")
+    return Listing(count=count, sha256=sha256_of(path), read=read, names=names)
+
+
+def _columns(path: Path, file: Any) -> tuple[str, str]:
+    """Return the column of audio bytes and the one of names, empty where rows have none."""
+    import pyarrow
+
+    schema = file.schema_arrow
+    names = next((name for name in NAMES if name in schema.names), "")
+    for field in schema:
+        if pyarrow.types.is_struct(field.type):
+            children = {child.name for child in field.type}
+            if "bytes" in children:
+                return f"{field.name}.bytes", names or f"{field.name}.path" * ("path" in children)
+        if pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type):
+            return field.name, names
+    raise audio_error(
+        path, f"has no column of audio bytes (columns: {', '.join(schema.names)}); embed the audio"
+    )
+
+
+def _names(file: Any, column: str) -> Iterator[str]:
+    """Yield each row's name."""
+    if not column:
+        yield from (f"row-{row:09}" for row in range(file.metadata.num_rows))
+        return
+    outer, _, inner = column.partition(".")
+    row = 0
+    for batch in file.iter_batches(ROWS, columns=[column]):
+        values = batch.column(outer)
+        for value in (values.field(inner) if inner else values).to_pylist():
+            text = str(value) if value is not None else f"row-{row:09}"
+            yield "_".join((Path(text).stem if inner and value else text).split())
+            row += 1

@@ -1,0 +1,38 @@
+"""Recordings and folders that are named one by one."""
+
+import hashlib
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from bench.base.errors import InputError
+from bench.inputs.listing import Listing
+from frontends.find import Utterance, find_audio
+
+
+def from_paths(paths: Sequence[Path]) -> Listing:
+    """Return files and folders as utterances; a blank in a name becomes `_`, as Kaldi needs.
+
+    Raises:
+        AudioError: a folder holds no audio, or two utterances have one name.
+        InputError: two have one name without the blanks.
+    """
+    found = [
+        Utterance("_".join(utterance.name.split()), utterance.path)
+        for utterance in find_audio(paths)
+    ]
+    first: dict[str, Utterance] = {}
+    digest = hashlib.sha256()
+    for utterance in found:
+        other = first.setdefault(utterance.name, utterance)
+        if other is not utterance:
+            raise InputError(
+                f"{other.path} and {utterance.path} would both be {utterance.name!r}; rename one"
+            )
+        digest.update(f"{utterance.name}\0{utterance.path}\n".encode())
+    return Listing(
+        count=len(found),
+        sha256=digest.hexdigest(),
+        read=lambda begin, stop: islice(found, begin, stop),
+        names=lambda: iter(first),
+    )

@@ -1,0 +1,178 @@
+"""Utterances that are no file of their own: a stretch of one, bytes in one, a command's output."""
+
+import io
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frontends.audio import audio_error, read_blocks
+
+#: What a command may take.
+COMMAND_TIMEOUT_S = 300.0
+_SHELL = "|&;<>()"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where an utterance is in what its path names.
+
+    Attributes:
+        offset: Where its audio file begins, in bytes, within an archive.
+        num_bytes: How long that file is; None where the path is the audio file.
+        begin_s: Where the utterance begins in the audio, in seconds.
+        end_s: Where it ends; None for the end of the audio.
+        command: Stages of programs and arguments whose output is the audio file.
+        column: The column of a Parquet file that holds audio files; the utterance's is in this
+            `row` of this `row_group`.
+    """
+
+    offset: int = 0
+    num_bytes: int | None = None
+    begin_s: float = 0.0
+    end_s: float | None = None
+    command: tuple[tuple[str, ...], ...] = ()
+    column: str = ""
+    row_group: int = 0
+    row: int = 0
+
+    def open(self, path: Path) -> IO[bytes] | None:
+        """Return the audio file as a stream that can be sought, None where the path is it.
+
+        Raises:
+            AudioError: The archive is cut off, or the command failed or took too long.
+        """
+        if self.command:
+            return io.BytesIO(_output(path, self.command))
+        if self.column:
+            content = _column(path, self.row_group, self.column)[self.row].as_py()
+            if content is None:
+                raise audio_error(path, f"has no audio in row {self.row} of group {self.row_group}")
+            return io.BytesIO(content)
+        if self.num_bytes is None:
+            return None
+        try:
+            with path.open("rb") as archive:
+                archive.seek(self.offset)
+                content = archive.read(self.num_bytes)
+        except OSError as error:
+            raise audio_error(path, f"cannot be read ({error.strerror})") from error
+        if len(content) < self.num_bytes:
+            raise audio_error(path, "is cut off; copy it again")
+        return io.BytesIO(content)
+
+
+def read_part(
+    path: Path, part: Part | None, *, channel: int | None = None, resample: bool = False
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield an utterance's blocks, float32[N] in int16 scale; without a part, a whole file's.
+
+    Raises:
+        AudioError: As `read_blocks` and `Part.open`.
+    """
+    part = part or Part()
+    yield from read_blocks(
+        path,
+        channel=channel,
+        resample=resample,
+        file=part.open(path),
+        begin_s=part.begin_s,
+        end_s=part.end_s,
+    )
+
+
+def parse_command(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the stages of `sox x.sph -t wav - |`, as no shell is asked to.
+
+    Raises:
+        ValueError: It is not a chain of plain commands.
+    """
+    words = shlex.shlex(text, posix=True, punctuation_chars=_SHELL)
+    words.whitespace_split, words.commenters = True, ""
+    stages: list[list[str]] = [[]]
+    for word in words:
+        if word == "|":
+            stages.append([])
+        elif set(word) <= set(_SHELL) or "`" in word or "$" in word:
+            raise ValueError(f"{word!r} needs a shell, and commands run without one")
+        else:
+            stages[-1].append(word)
+    *before, behind = stages
+    if behind or not before or not all(before):
+        raise ValueError("need: COMMAND ARGUMENTS |")
+    return tuple(map(tuple, before))
+
+
+def open_parquet(path: Path) -> Any:
+    """Return a Parquet file, a context.
+
+    Raises:
+        AudioError: It is missing or damaged, or pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        cure = "install it with: pip install 'rtfbench[parquet]'"
+        raise audio_error(path, f"reading it needs pyarrow; {cure}") from error
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise audio_error(path, f"cannot be read as Parquet ({error})") from error
+
+
+@lru_cache(maxsize=1)
+def _column(path: Path, row_group: int, column: str) -> Any:
+    """Return a column of a row group: neighbours in a list are, and are read together."""
+    with open_parquet(path) as file:
+        outer, _, inner = column.partition(".")
+        values = file.read_row_group(row_group, columns=[column]).column(outer).combine_chunks()
+        return values.field(inner) if inner else values
+
+
+def _output(name: Path, stages: tuple[tuple[str, ...], ...]) -> bytes:
+    """Run a chain of commands, each reading from the one before, and return what the last wrote.
+
+    Raises:
+        AudioError: One of them is missing, failed, or took too long; the message says which.
+    """
+    deadline = time.monotonic() + COMMAND_TIMEOUT_S
+    with ExitStack() as stack:
+        running: list[subprocess.Popen[bytes]] = []
+        logs: list[IO[bytes]] = []
+        for stage in stages:
+            before = running[-1].stdout if running else subprocess.DEVNULL
+            logs.append(stack.enter_context(TemporaryFile()))
+            try:
+                process = subprocess.Popen(
+                    stage, stdin=before, stdout=subprocess.PIPE, stderr=logs[-1]
+                )
+            except OSError as error:
+                reason = f"{stage[0]} cannot be run ({error.strerror}); install it"
+                raise audio_error(name, reason) from error
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            if running and running[-1].stdout is not None:
+                running[-1].stdout.close()  # it ends when its reader does
+            running.append(process)
+        try:
+            output, _ = running[-1].communicate(timeout=COMMAND_TIMEOUT_S)
+            for process in running:
+                process.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired as error:
+            raise audio_error(name, f"took more than {COMMAND_TIMEOUT_S:g} s") from error
+        for stage, process, log in zip(stages, running, logs, strict=True):
+            if process.returncode:
+                log.seek(0)
+                said = log.read().decode(errors="replace").strip().splitlines()
+                more = f": {said[-1]}" if said else ""
+                raise audio_error(name, f"{stage[0]} failed ({process.returncode}){more}")
+    return output

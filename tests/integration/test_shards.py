@@ -1,0 +1,186 @@
+"""Shards from end to end: joined they are one run, and what does not fit is refused by name."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from bench.embed.embeddings import read_embeddings
+from bench.extract.shards import Shard, bounds
+from bench.inputs.kaldi import from_scp
+
+from .extraction import Command, write_list
+
+SHARDS = 5
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, write_tiny_onnx: Callable[..., Path]) -> Path:
+    """Write a small model."""
+    return write_tiny_onnx(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="module")
+def scp(recordings: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a list of twenty recordings, one of which is not there."""
+    return write_list(
+        tmp_path_factory.mktemp("list") / "wav.scp", [*recordings[:12], Path("none"), *recordings]
+    )
+
+
+@pytest.fixture(scope="module")
+def shards(
+    rtfbench: Command, model: Path, scp: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a folder of five finished shards, made in another order than theirs."""
+    folder = tmp_path_factory.mktemp("shards")
+    for number in (4, 1, 5, 2, 3):
+        options = ("--model", model, "--shard", f"{number}/{SHARDS}", "--result", folder)
+        done = rtfbench("extract", "--wav-scp", scp, *options)
+        assert done.returncode == (number == 2), done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("ending", ["txt", "npz", "scp"])
+def test_shards_joined_are_one_run(
+    rtfbench: Command, model: Path, scp: Path, shards: Path, tmp_path: Path, ending: str
+) -> None:
+    """Every byte of the result and of its card is that of one run; failures are told again."""
+    once, joined = tmp_path / f"once/e.{ending}", tmp_path / f"joined/e.{ending}"
+    done = rtfbench("extract", "--wav-scp", scp, "--model", model, "--result", once)
+    assert done.returncode == 1
+    merged = rtfbench("merge", shards, "--result", joined)
+    assert merged.returncode == 1, merged.stderr
+    assert "utterance u12: none: does not exist" in merged.stderr
+    assert "52 utterances of 5 shards, 1 skipped" in merged.stderr
+    assert {each.name for each in joined.parent.iterdir()} == {
+        each.name for each in once.parent.iterdir()
+    }
+    for each in joined.parent.iterdir():
+        want = (once.parent / each.name).read_bytes()
+        assert each.read_bytes() == want.replace(bytes(once.parent), bytes(joined.parent))
+
+
+def test_a_finished_shard_costs_nothing(
+    rtfbench: Command, model: Path, scp: Path, shards: Path
+) -> None:
+    """A job that is started again computes nothing; with --resume only what failed is tried."""
+    for number, resume, told in ((3, True, "finished"), (2, False, "finished"), (2, True, "u12")):
+        before = (shards / f"shard-{number:05}-of-00005.ark").read_bytes()
+        options = ("--model", model, "--shard", f"{number}/{SHARDS}", "--result", shards)
+        done = rtfbench("extract", "--wav-scp", scp, *options, *["--resume"] * resume)
+        assert done.returncode == (number == 2)
+        assert told in done.stderr
+        assert "RTF" not in done.stderr
+        assert (shards / f"shard-{number:05}-of-00005.ark").read_bytes() == before
+
+
+def test_what_is_not_of_one_whole_is_refused(
+    rtfbench: Command, model: Path, scp: Path, shards: Path, tmp_path: Path
+) -> None:
+    """Missing, changed, doubled and foreign shards end with status 2 and one line that names them.
+
+    So does a shard of another list or setting that is to be written beside others.
+    """
+
+    def refusal(*arguments: object) -> str:
+        done = rtfbench(*arguments)
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        return line
+
+    def damaged(name: str) -> Path:
+        return Path(shutil.copytree(shards, tmp_path / name))
+
+    result = ("--result", tmp_path / "e.txt")
+    folder = damaged("missing")
+    for number in (2, 5):
+        (folder / f"shard-{number:05}-of-00005.json").unlink()
+    assert "2 of 5 shards are missing: 2/5, 5/5" in refusal("merge", folder, *result)
+
+    folder = damaged("changed")
+    ark = folder / "shard-00004-of-00005.ark"
+    ark.write_bytes(ark.read_bytes()[:-1])
+    assert "--shard 4/5 --overwrite" in refusal("merge", folder, *result)
+    ark.unlink()
+    assert "shard-00004-of-00005.ark" in refusal("merge", folder, *result)
+
+    folder = damaged("doubled")
+    shutil.copy(folder / "shard-00003-of-00005.json", folder / "shard-00004-of-00005.json")
+    assert "shard-00004-of-00005.json" in refusal("merge", folder, *result)
+
+    folder = damaged("overlapping")
+    manifest = folder / "shard-00003-of-00005.json"
+    manifest.write_text(manifest.read_text().replace('"first": 21', '"first": 19'))
+    assert "utterances 20 to 21 of the list are there twice" in refusal("merge", folder, *result)
+
+    folder = damaged("mixed")
+    options = ("--model", model, "--shard", "1/5", "--result", folder)
+    other = ("--samples-per-chunk", 4000)
+    beside = refusal("extract", "--wav-scp", scp, *options, *other)
+    assert "samples per chunk 32000, not 4000" in beside
+    assert rtfbench("extract", "--wav-scp", scp, *options, *other, "--overwrite").returncode == 0
+    assert "samples per chunk 32000, not 4000" in refusal("merge", folder, *result)
+
+    (tmp_path / "other.scp").write_text(scp.read_text() + f"more {tmp_path}\n")
+    options = ("--model", model, "--shard", "1/5", "--result", shards)
+    assert "list" in refusal("extract", "--wav-scp", tmp_path / "other.scp", *options)
+
+    own = ("--result", shards / "shard-00001-of-00005.ark", "--overwrite")
+    assert "would replace a shard" in refusal("merge", shards, *own)
+    assert "holds no finished shard" in refusal("merge", tmp_path, *result)
+    assert not (tmp_path / "e.txt").exists()
+    for wrong in ("0/3", "4/3", "3", "a/b"):
+        assert "need a part like 3/32" in refusal(
+            *("extract", "--wav-scp", scp, "--model", model, "--shard", wrong, *result)
+        )
+
+
+def test_more_shards_than_utterances(
+    rtfbench: Command, model: Path, recordings: list[Path], tmp_path: Path
+) -> None:
+    """Empty shards are finished shards."""
+    scp = write_list(tmp_path / "wav.scp", recordings[:2])
+    for number in range(1, 5):
+        options = ("--model", model, "--shard", f"{number}/4", "--result", tmp_path / "shards")
+        assert rtfbench("extract", "--wav-scp", scp, *options).returncode == 0
+    assert rtfbench("merge", tmp_path / "shards", "--result", tmp_path / "e.npz").returncode == 0
+    assert [name for name, _ in read_embeddings(tmp_path / "e.npz")] == ["u0", "u1"]
+    kept = rtfbench("merge", tmp_path / "shards", "--result", tmp_path / "e.npz")
+    assert kept.returncode == 2
+    assert "--overwrite" in kept.stderr
+
+
+@pytest.mark.parametrize("lengths", ["utt2dur", "utt2num_frames", ""])
+@pytest.mark.parametrize("of", [1, 3, 7, 60])
+def test_shards_part_the_list(
+    recordings: list[Path], tmp_path: Path, lengths: str, of: int
+) -> None:
+    """Every entry is in one shard; where lengths are known, shards are equally long but for one."""
+    scp = write_list(tmp_path / "wav.scp", recordings)
+    seconds = [soundfile.info(each).duration for each in recordings]
+    unit = 0.01 if lengths == "utt2num_frames" else 1.0
+    if lengths:
+        text = "".join(f"u{i} {each / unit:.2f}\n" for i, each in enumerate(seconds))
+        (tmp_path / lengths).write_text(text)
+    listing = from_scp(scp)
+    ends = [bounds(listing, Shard(number=n, of=of)) for n in range(1, of + 1)]
+    assert [first for first, _ in ends] == [0, *(stop for _, stop in ends[:-1])]
+    assert ends[-1][1] == 40
+    taken = [listing.part(*each) for each in ends]
+    assert [u.name for part in taken for u in part.utterances()] == [f"u{i}" for i in range(40)]
+    assert [n for part in taken for n in part.names()] == [f"u{i}" for i in range(40)]
+    if lengths:
+        sums = [sum(seconds[first:stop]) for first, stop in ends]
+        assert max(sums) - min(sums) <= 2 * max(seconds)
+    else:
+        assert max(stop - first for first, stop in ends) == -(-40 // of)
+
+
+def test_lengths_of_another_list_are_left_alone(recordings: list[Path], tmp_path: Path) -> None:
+    """Where the lengths do not follow the list, shards are equal in number."""
+    scp = write_list(tmp_path / "wav.scp", recordings)
+    (tmp_path / "utt2dur").write_text("".join(f"u{i} 1\n" for i in range(30)) + "u31 100\n")
+    assert bounds(from_scp(scp), Shard(number=1, of=2)) == (0, 20)
