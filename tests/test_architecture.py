@@ -27,6 +27,7 @@ ORDER = (
     "bench.claims",
     "bench.gate",
     "bench.extract",
+    "bench.api",
     "bench.validation",
     "bench.testing",
     "bench.commands",

@@ -12,7 +12,19 @@ from collections.abc import Sequence
 from bench.base.errors import InputError
 
 # Importing a command registers it.
-from bench.cli import doctor, export, extract, gate, lists, replay, report, run, score, verify  # noqa: F401
+from bench.cli import (  # noqa: F401
+    cache,
+    doctor,
+    export,
+    extract,
+    gate,
+    lists,
+    replay,
+    report,
+    run,
+    score,
+    verify,
+)
 from bench.cli.app import app
 
 

@@ -65,7 +65,7 @@ class CatalogMaker:
         elif not path.is_file():
             self._write(path, request.format, frames)
         counted_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
-        counts = counter.count(self._model, counted_frames)
+        counts = counter.count(self._model, counted_frames, self._card.feat_dim)
         return ModelArtifact(
             name=self._name,
             path=path,
