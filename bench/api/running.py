@@ -1,5 +1,6 @@
 """Measure, and load what was measured."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -65,7 +66,7 @@ def run(
     """Measure every combination of what is named, as `rtfbench run` does.
 
     Ctrl-C ends the measuring, not the program: the result is what was measured until then, and its
-    `interrupted` is true.
+    `interrupted` is true. A recording that cannot be used is left out, with a warning.
 
     Args:
         plan: a plan file, or the name of one of the package's; options override it.
@@ -87,7 +88,7 @@ def run(
     measured = run_plan(
         load_plan(None if plan is None else Path(plan), _as_lists(options)),
         default_folder() if out is None else Path(out),
-        Audience(say=told.note, complain=told.note, progress=watch),
+        Audience(say=told.note, complain=_warn, progress=watch),
         overwrite=overwrite,
         resume=resume,
     )
@@ -104,6 +105,11 @@ def load_run(path: StrPath) -> Result:
     if not (folder / RECORDS).is_file():
         raise InputError(f"{folder}: no {RECORDS} here; name a folder that a run was made in")
     return Result(folder, read_summary(RunFolder(folder)))
+
+
+def _warn(text: str) -> None:
+    """Warn of a part of the input that is left out: nobody need listen to progress."""
+    warnings.warn(text, stacklevel=2)
 
 
 def _as_lists(options: PlanOptions) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from html import escape
 from bench.report import libraries
 from bench.report.columns import columns
 from bench.report.findings import findings
+from bench.report.footnotes import Footnotes
 from bench.report.tables import Section, sections
 from bench.results.rows import Summary
 
@@ -14,14 +15,17 @@ RIGHT = ' style="text-align: right"'
 def render(summary: Summary) -> str:
     """Return the tables of every section, why rows have no RTF, and the findings."""
     summary = libraries.named(summary)
-    parts = [part for section in sections(summary) for part in _section(section, summary)]
+    footnotes = Footnotes(summary.cells)
+    parts = [
+        part for section in sections(summary) for part in _section(section, summary, footnotes)
+    ]
     told = "".join(f"<li>{escape(each.text)}</li>" for each in findings(summary))
     if summary.noise is not None:
         parts.append(f"<p>Noise: {escape(summary.noise.sentence)}</p>")
     return "".join([*parts, f"<ul>{told}</ul>" if told else ""])
 
 
-def _section(section: Section, summary: Summary) -> list[str]:
+def _section(section: Section, summary: Summary, footnotes: Footnotes) -> list[str]:
     placed = columns("narrow", summary, section.rows)
     styles = [RIGHT if column.numeric else "" for column in placed]
     heads = [
@@ -43,5 +47,6 @@ def _section(section: Section, summary: Summary) -> list[str]:
     return [
         f"<p><b>{escape(section.title)}</b><br>{escape(section.conditions)}</p>",
         f"<table><thead><tr>{''.join(heads)}</tr></thead><tbody>{body}</tbody></table>",
+        *(f"<p>{escape(line)}</p>" for line in footnotes.lines(section.rows)),
         f"<ul>{reasons}</ul>" if reasons else "",
     ]

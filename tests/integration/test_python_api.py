@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Literal, get_type_hints
 
@@ -205,7 +206,6 @@ def test_an_interrupted_run_is_a_result(place: Path, tmp_path: Path) -> None:
             models=place / "model.onnx",
             engines="onnxruntime",
             protocols="steady",
-            audio=place / "a.wav",
             budget_s=1,
             sessions=1,
             ghost=False,
@@ -213,11 +213,12 @@ def test_an_interrupted_run_is_a_result(place: Path, tmp_path: Path) -> None:
             **more,  # type: ignore[arg-type]
         )
 
-    partial = run(progress=interrupt)
+    with pytest.warns(UserWarning, match=r"missing\.wav"):
+        partial = run(progress=interrupt, audio=[place / "a.wav", place / "missing.wav"])
     assert partial.interrupted
     assert not partial.ok
     assert [cell.status for cell in partial.cells] == ["failed"]
-    complete = run(resume=True)
+    complete = run(resume=True, audio=place / "a.wav")
     assert complete.ok
     assert not complete.interrupted
 
@@ -232,6 +233,16 @@ def test_a_data_frame_has_a_row_a_cell(library: Literal["pandas", "polars"]) -> 
     assert list(frame["engine"]) == [cell.engine for cell in result.cells]
     assert list(frame["rtf"]) == [cell.rtf for cell in result.cells]
     assert {"rtf_low", "rtf_high", "max_rel_err", "engine_label"} <= set(frame.columns)
+
+
+def test_a_notebook_shows_tables_and_what_they_say() -> None:
+    """Every section is a table with its footnotes, followed by noise and findings."""
+    result = bench.load_run(ROOT / "reports" / "zen5" / "resnet34")
+    page = result._repr_html_()
+    sections = {(cell.protocol, cell.threads, cell.chunk_samples) for cell in result.cells}
+    assert page.count("<table>") == len(sections)
+    assert page.count("<p>¹ mnn-mini: ") == 1
+    assert all(escape(finding.text) in page for finding in result.findings)
 
 
 def test_pictures_have_names() -> None:
