@@ -1,1 +1,31 @@
-"""rtfbench: measure inference engines on speaker-embedding models."""
+"""rtfbench: measure inference engines on speaker-embedding models.
+
+The public names are loaded when they are first used, so that importing this package loads no
+runtime; `bench/__init__.pyi` has their types.
+"""
+
+from importlib import import_module
+
+_PUBLIC = {
+    "run": "bench.api.running",
+    "load_run": "bench.api.running",
+    "Result": "bench.api.result",
+    "compare": "bench.api.comparing",
+    "Verdict": "bench.api.comparing",
+    "Embedder": "bench.api.embedder",
+    "InputError": "bench.base.errors",
+}
+
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -69,7 +69,7 @@ class TorchEngine(EngineBase):
         shapes = (dynamic,) if num_frames is None else None
         try:
             with torch.no_grad():
-                program = torch.export.export(model, (features_BTM,), dynamic_shapes=shapes)
+                program = _traced(model, features_BTM, shapes)
             _forget_the_source(program)
             torch.export.save(program, path)
         except Exception as error:  # the exporter raises what it likes
@@ -78,6 +78,26 @@ class TorchEngine(EngineBase):
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "TorchEngineSession":
         """Load the program."""
         return TorchEngineSession(artifact, options, chosen(self, options))
+
+
+def _traced(model: Any, features_BTM: Any, shapes: Any) -> Any:
+    """Return the program of a module for any number of frames, if shapes say so.
+
+    Where torch cannot prove that what it takes of shapes holds for every length, as it cannot of
+    SimAM-ResNet, the program checks it when it runs.
+    """
+    import torch
+    from torch._dynamo.exc import UserError
+
+    try:
+        return torch.export.export(model, (features_BTM,), dynamic_shapes=shapes)
+    except UserError:
+        return torch.export.export(
+            model,
+            (features_BTM,),
+            dynamic_shapes=shapes,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
 
 
 class TorchEngineSession(SessionBase):

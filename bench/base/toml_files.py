@@ -57,5 +57,6 @@ def _table(model: type[BaseModel], at: Sequence[int | str]) -> type[BaseModel]:
     for name in at[:-1]:
         if isinstance(name, str):
             inner = get_args(model.model_fields[name].annotation)
-            model = next((each for each in inner if isinstance(each, type)), model)
+            tables = (each for each in inner if isinstance(each, type))
+            model = next((each for each in tables if issubclass(each, BaseModel)), model)
     return model

@@ -15,6 +15,7 @@ from bench.base.errors import InputError
 
 # Importing a command registers it.
 from bench.cli import (  # noqa: F401
+    cache,
     doctor,
     export,
     extract,

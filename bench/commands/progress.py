@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.measure.whole_run import Audience
+
 
 class RichProgress:
     """Progress on standard error; silent when that is no terminal, but for notes."""
@@ -94,3 +96,7 @@ def complain(text: str) -> None:
 def say(text: str) -> None:
     """Say on standard error."""
     print(text, file=sys.stderr)
+
+
+#: What a command that runs a plan tells a user.
+ON_STDERR = Audience(say, complain, progress_on_stderr)

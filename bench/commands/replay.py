@@ -1,13 +1,13 @@
 """`rtfbench replay`."""
 
 import sys
-from datetime import datetime
 from pathlib import Path
 
 from bench.base.errors import InputError
 from bench.claims import claim as claims
 from bench.claims import report as text
-from bench.commands import run as command
+from bench.commands.progress import ON_STDERR
+from bench.measure.whole_run import OK, default_folder, measure
 from bench.models import homes, names
 from bench.models.resolve import resolve
 from bench.plan.sweep import Plan
@@ -29,8 +29,8 @@ def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: P
         plan = Plan.model_validate({"audio": audio, **flags})
     except ValueError as error:
         raise InputError(f"--budget: must be greater than 0, not {budget_s:g}") from error
-    path = out or Path("runs") / f"{Path(name).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    measured = command.measure(plan, resolved, path)
+    path = out or default_folder(f"{Path(name).stem}-")
+    measured = measure(plan, resolved, path, ON_STDERR)
     summary = measured.summary
     page = text.render(
         claim,
@@ -50,4 +50,4 @@ def list_claims() -> int:
     for name in claims.claim_names():
         claim = claims.load_claim(name)
         print(f"{name}: {claim.title} ({claim.source})")
-    return command.OK
+    return OK

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.embed import trial_check
+from bench.measure.whole_run import read_summary, to_json
 from bench.report import exports, hosts, html, markdown, plots, terminal
 from bench.results.rows import Summary
 from bench.results.store import PAGE, PLOTS, RECORDS, RunFolder
-from bench.results.summary import summarize
 
 if TYPE_CHECKING:
     from bench.report.plots.style import Picture
@@ -72,17 +71,6 @@ def plot_hosts(paths: Sequence[Path], out: Path | None) -> int:
 def _named(paths: Sequence[Path]) -> list[hosts.NamedRun]:
     folders = [_existing(path) for path in paths]
     return hosts.named([(each.path.name, read_summary(each)) for each in folders])
-
-
-def read_summary(folder: RunFolder) -> Summary:
-    """Derive a run's result from its records."""
-    summary = summarize(folder.environment(), list(folder.cells().values()))
-    return trial_check.with_eer(summary, list(folder.originals()), folder)
-
-
-def to_json(summary: Summary) -> str:
-    """Return the content of `summary.json`."""
-    return summary.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
 def write_page(folder: RunFolder, summary: Summary) -> Iterator[str]:

@@ -1,62 +1,14 @@
 """`rtfbench run`."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.base.errors import InputError
-from bench.commands.progress import complain, progress_on_stderr, say
-from bench.commands.report import read_summary, to_json, write_page
-from bench.embed import audio_input, trial_check
-from bench.embed.audio_input import Source
-from bench.embed.trial_check import TrialOptions
-from bench.machine import environment
-from bench.measure.runner import Runner
-from bench.measure.schedule import draw_seed
-from bench.measure.session import RunContext
-from bench.models import homes
-from bench.models.names import default_form, precisions_of
-from bench.models.resolve import Asked, Resolved, resolve
-from bench.plan.engine_spec import parse_engine
+from bench.commands.progress import ON_STDERR, say
+from bench.commands.report import write_page
+from bench.measure.whole_run import INTERRUPTED, default_folder, run_plan
 from bench.plan.plan_files import load_plan
-from bench.plan.sweep import Plan, expand, precisions_for
-from bench.report import figures, markdown, terminal
-from bench.results.rows import Summary
-from bench.results.store import (
-    DAMAGED,
-    ENVIRONMENT,
-    RECORDS,
-    SUMMARY,
-    TABLE,
-    TRIAL_OPTIONS,
-    TRIALS,
-    RunFolder,
-)
-from bench.zoo import catalog
-
-#: A worker takes about so long to start and to load.
-START_S = 0.7
-OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-
-SEEDED_WEIGHTS = (
-    "seeded, not trained: speed and parity are real, the embeddings tell no speakers apart"
-)
-TRAINED_WEIGHTS = (
-    "trained on synthetic voices: what a precision costs is real, the error rate itself is not one "
-    "of real speech"
-)
-FILE_WEIGHTS = "those of the model files"
-
-
-@dataclass(frozen=True)
-class MeasuredRun:
-    """A run that ended: its folder, its result and the exit status that it calls for."""
-
-    folder: RunFolder
-    summary: Summary
-    status: int
+from bench.report import terminal
 
 
 def run(
@@ -73,31 +25,14 @@ def run(
 
     `libraries` are the folders that options name, by the engines that they are for.
     """
-    plan = trial_check.with_heldout(load_plan(plan_path, flags))
-    if thorough:
-        plan = plan.thorough()
-    engines = [spec for axes in plan.sweeps for spec in axes.engines]
-    for line in dict.fromkeys(_not_computed(plan)):
-        say(line)
-    resolved = resolve(
-        expand(plan, default_form, precisions_of),
-        folders=homes.named(engines, libraries),
-        asked=Asked(
-            input_name=plan.input,
-            output_name=plan.output,
-            reference=plan.reference,
-            sizes=any("chunk_samples" in axes.model_fields_set for axes in plan.sweeps),
-            forms=any(axes.forms for axes in plan.sweeps),
-            weights=plan.weights,
-        ),
-        phase=say,
-    )
-    measured = measure(
-        plan,
-        resolved,
-        out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}",
+    plan = load_plan(plan_path, flags)
+    measured = run_plan(
+        plan.thorough() if thorough else plan,
+        out or default_folder(),
+        ON_STDERR,
         overwrite=overwrite,
         resume=resume,
+        libraries=libraries,
     )
     terminal.show(measured.summary, terminal.Output())
     for line in write_page(measured.folder, measured.summary):
@@ -105,119 +40,3 @@ def run(
     interrupted = measured.status == INTERRUPTED
     say(f"results: {measured.folder.path}" + " (interrupted; go on with --resume)" * interrupted)
     return measured.status
-
-
-def measure(
-    plan: Plan, resolved: Resolved, path: Path, *, overwrite: bool = False, resume: bool = False
-) -> MeasuredRun:
-    """Measure cells into a folder and write their result.
-
-    Args:
-        plan: input, trials, budget, timeout and seed; its axes are not used.
-        resolved: what is measured.
-        path: the run folder.
-        overwrite: whether a run that the folder holds is replaced.
-        resume: whether it is gone on with.
-    """
-    checked = audio_input.check_audio(plan.audio, channel=plan.channel, resample=plan.resample)
-    *others, last = checked.errors or ("",)
-    for error in others:
-        complain(error)
-    if not checked.sources:
-        raise InputError(last)
-    if last:
-        complain(last)
-    scored = _scored(plan)
-    if plan.trials is not None:
-        covered = (*checked.sources, *scored)
-        trial_check.check_covered(plan.trials, [source.name for source in covered])
-    folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
-    if folder.set_aside:
-        lines = figures.counted(folder.set_aside, "damaged line")
-        complain(f"{folder.path / RECORDS}: {lines} set aside in {DAMAGED}; the rest is used")
-    seed = draw_seed() if plan.seed is None else plan.seed
-    host = environment.describe_host(
-        audio=[source.name for source in checked.sources],
-        audio_s=checked.audio_s,
-        weights=_weights(resolved),
-        seed=seed,
-    )
-    if plan.trials is not None:
-        folder.write(TRIALS, plan.trials.read_text(encoding="utf-8-sig"))
-        folder.write(TRIAL_OPTIONS, TrialOptions(max_eer_loss=plan.max_eer_loss).model_dump_json())
-    folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
-    status = BAD_INPUT if checked.errors else OK
-    try:
-        with progress_on_stderr(_expected_s(plan, resolved)) as progress:
-            context = RunContext(
-                folder=folder,
-                sources=tuple(checked.sources),
-                progress=progress,
-                seed=seed,
-                timeout_s=plan.timeout_s,
-                half_width=plan.half_width,
-                scored=scored,
-            )
-            Runner(plan, context).run(resolved)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    summary = write_results(folder)
-    if status == OK and any(cell.status != "ok" for cell in summary.cells):
-        status = SOME_FAILED
-    return MeasuredRun(folder, summary, status)
-
-
-def _not_computed(plan: Plan) -> Iterator[str]:
-    """Say of the precisions that a plan asks of all engines which ones an engine lacks."""
-    for axes in plan.sweeps:
-        for spec in map(parse_engine, axes.engines):
-            kept = precisions_for(axes, spec, precisions_of)
-            lacking = [each for each in axes.precisions if each not in kept]
-            if lacking and spec.precision is None:
-                yield f"{spec.name} does not compute in {', '.join(lacking)}"
-
-
-def _scored(plan: Plan) -> tuple[Source, ...]:
-    """Return the recordings that are embedded for the trials alone.
-
-    Raises:
-        InputError: one cannot be used: an error rate of the others would be another one.
-    """
-    if plan.trials is None or not plan.trial_audio:
-        return ()
-    found = audio_input.check_audio(plan.trial_audio, channel=plan.channel, resample=plan.resample)
-    if found.errors:
-        raise InputError(found.errors[0])
-    return found.sources
-
-
-def write_results(folder: RunFolder) -> Summary:
-    """Derive a run's result and write it beside its records."""
-    summary = read_summary(folder)
-    folder.write(SUMMARY, to_json(summary))
-    folder.write(TABLE, markdown.render(summary))
-    return summary
-
-
-def _expected_s(plan: Plan, resolved: Resolved) -> float:
-    """Return about how long a run takes: its budget, and starting processes session by session."""
-    most = max((axes.sessions for axes in plan.sweeps), default=1)
-    return plan.budget_s + START_S * most * len(resolved.cells)
-
-
-def _weights(resolved: Resolved) -> str:
-    """Say where the models' weights come from."""
-    models = list(dict.fromkeys(cell.model for cell in resolved.cells))
-    kinds: dict[str, list[str]] = {}
-    for model in models:
-        if model in resolved.users:
-            kind = FILE_WEIGHTS
-        elif catalog.weights_of(model, resolved.weights) == "trained":
-            kind = TRAINED_WEIGHTS
-        else:
-            kind = SEEDED_WEIGHTS
-        kinds.setdefault(kind, []).append(model)
-    if len(kinds) == 1:
-        return f"{next(iter(kinds))}."
-    parts = (f"{', '.join(found)}: {kind}" for kind, found in kinds.items())
-    return f"{'; '.join(parts)}."

@@ -66,7 +66,7 @@ class CatalogMaker:
             self._write(path, request.format, frames)
             seal(path)
         counted_frames = request.chunk_frames or PUBLISHED_NUM_FRAMES
-        counts = counter.count(self._model, counted_frames)
+        counts = counter.count(self._model, counted_frames, self._card.feat_dim)
         return ModelArtifact(
             name=self._name,
             path=path,

@@ -28,6 +28,12 @@ EXPORT = (
     "bench/zoo/repvgg.py",
     "bench/zoo/seeded.py",
 )
+#: Families whose modules take parts from those of others.
+BORROWED = {
+    "bench/zoo/res2net.py": ("bench/zoo/resnet.py",),
+    "bench/zoo/eres2net.py": ("bench/zoo/res2net.py", "bench/zoo/resnet.py"),
+    "bench/zoo/simam.py": ("bench/zoo/resnet.py",),
+}
 #: Where trained weights are read, of the models that have them.
 TRAINED = "bench/zoo/weights.py"
 #: From recordings to a file in another precision; the engine that makes it comes to it.
@@ -67,7 +73,8 @@ def catalog_files(model: str, weights: Weights = "seeded") -> str:
     path = catalog.trained_weights(model) if weights == "trained" else None
     trained = (TRAINED,) if path else ()
     digests = (sha256_of(path),) if path else ()
-    return fingerprint((*EXPORT, *FEATURES, family, *trained), EXPORT_PACKAGES, shape, *digests)
+    sources = (*EXPORT, *FEATURES, family, *BORROWED.get(family, ()), *trained)
+    return fingerprint(sources, EXPORT_PACKAGES, shape, *digests)
 
 
 def catalog_reference(model: str, weights: Weights = "seeded") -> str:

@@ -198,7 +198,10 @@ def _from_torch(request: ExportRequest) -> _Source:
         assert request.checkpoint is not None
         found = experiment.read_experiment(request.config)
         title, feat_dim = f"{found.card.title} in torch", found.feat_dim
-        trained = build(found.card.name, embed_dim=found.embed_dim, feat_dim=feat_dim)
+        try:
+            trained = build(found.card.name, embed_dim=found.embed_dim, feat_dim=feat_dim)
+        except ValueError as error:
+            raise InputError(f"{request.config}: model_args.feat_dim: {error}") from error
         ignored = checkpoint.load_weights(trained, request.checkpoint)
         model = reparameterize(trained)
         if request.mean_vec is not None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def build(name: str, *, embed_dim: int | None = None, feat_dim: int = 80) -> nn.Module:
+def build(name: str, *, embed_dim: int | None = None, feat_dim: int | None = None) -> nn.Module:
     """Build a model of the catalog in eval mode, with torch's own initial weights.
 
     State-dict names and shapes are WeSpeaker's, so its checkpoints load with `strict=True`.
@@ -19,17 +19,19 @@ def build(name: str, *, embed_dim: int | None = None, feat_dim: int = 80) -> nn.
     Args:
         name: a name of `bench.zoo.catalog`.
         embed_dim: D, the catalog's value if None.
-        feat_dim: M, mel bins a frame.
+        feat_dim: M, mel bins a frame, the catalog's value if None.
 
     Returns:
         A module that maps `features_BTM` float32 [B, T, M] to one Tensor float32 [B, D].
 
     Raises:
         UnknownModelError: the catalog has no such model.
+        ValueError: its family cannot take that many mel bins.
     """
     card = catalog.get(name)
     module_name, _, factory_name = card.family.partition(":")
     factory = getattr(import_module(module_name), factory_name)
     dim = card.embed_dim if embed_dim is None else embed_dim
-    model: nn.Module = factory(feat_dim=feat_dim, embed_dim=dim, **card.kwargs)
+    bins = card.feat_dim if feat_dim is None else feat_dim
+    model: nn.Module = factory(feat_dim=bins, embed_dim=dim, **card.kwargs)
     return model.eval()

@@ -1,4 +1,4 @@
-"""The fourteen models, with the figures that WeSpeaker has published for them.
+"""The models, with the figures that WeSpeaker has published for them.
 
 Params and FLOPs are from WeSpeaker's VoxCeleb recipe and runtime tables, RTFs from the tables
 of its runtimes. Importing this module needs no torch.
@@ -176,6 +176,37 @@ _CARDS = (
         kwargs=MappingProxyType({"depths": (3, 3, 27, 3)}),
         published_params="6.53 M",
         published_flops="5.42 G",
+    ),
+    ModelCard(
+        name="eres2net",
+        title="ERes2Net34_Base",
+        wespeaker_name="ERes2Net34_Base",
+        family="bench.zoo.eres2net:ERes2Net",
+        embed_dim=512,
+        kwargs=MappingProxyType({"depths": (3, 4, 6, 3)}),
+    ),
+    ModelCard(
+        name="simam_resnet34",
+        title="SimAM-ResNet-34",
+        wespeaker_name="SimAM_ResNet34_ASP",
+        family="bench.zoo.simam:simam_resnet",
+        embed_dim=256,
+        kwargs=MappingProxyType({"depths": (3, 4, 6, 3)}),
+    ),
+    ModelCard(
+        name="redimnet_b2",
+        title="ReDimNet-B2",
+        wespeaker_name="ReDimNetB2",
+        family="bench.zoo.redimnet:ReDimNet",
+        embed_dim=192,
+        kwargs=MappingProxyType(
+            {
+                "channels": 16,
+                # Of each stage its stride, its depth and by what it reduces channels over time.
+                "stages": ((1, 2, 12), (2, 2, 12), (1, 3, 12), (2, 4, 8), (1, 4, 8), (2, 4, 4)),
+            }
+        ),
+        feat_dim=72,
     ),
 )
 _BY_NAME = {card.name: card for card in _CARDS}

@@ -71,7 +71,7 @@ class Residual(nn.Module):
     """A module in which what a branch computed meets what was there before it."""
 
     def branch_weights(self) -> list[Tensor]:
-        """Return the BatchNorm weights, or views of them, that are the branch's strength."""
+        """Return the weights of the branch's last layer, or views of them: its strength."""
         raise NotImplementedError
 
 

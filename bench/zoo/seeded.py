@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.zoo import build
+from bench.zoo import build, catalog
 from bench.zoo.counter import MOVING
 from bench.zoo.layers import Residual
 from bench.zoo.repvgg import reparameterize
@@ -224,5 +224,5 @@ def denormal_share(model: nn.Module, features_BTM: npt.NDArray[np.float32]) -> f
 def seeded_model(name: str) -> nn.Module:
     """Build a model of the catalog with its seeded weights, in the form that is exported."""
     model = build(name)
-    seed_weights(model, seed=WEIGHT_SEED)
+    seed_weights(model, seed=WEIGHT_SEED, feat_dim=catalog.get(name).feat_dim)
     return reparameterize(model).eval()

@@ -12,9 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from bench.zoo.simam import simam_resnet
 from engines import ncnn_convert, registry
 from engines.ncnn_convert import PARAM
 from engines.protocol import ConversionError, EngineError, ModelArtifact, SessionOptions
+from engines.torch import TorchEngine
 from tests.tiny_onnx import write_tiny
 
 FRAMES, BINS = 40, 80
@@ -130,3 +132,14 @@ def test_a_users_file_is_refused_where_it_cannot_be_converted(
 def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a small ONNX model."""
     return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.onnx")
+
+
+def test_lengths_that_torch_cannot_prove_are_checked_when_it_runs(tmp_path: Path) -> None:
+    """SimAM-ResNet is exported for any number of frames, and computes the module's embeddings."""
+    model = simam_resnet(depths=(1, 1, 1, 1), feat_dim=16, embed_dim=8).eval()
+    path = tmp_path / "simam.pt2"
+    TorchEngine().export(model, path, feat_dim=16, num_frames=None)
+    program = torch.export.load(path).module()
+    features_BTM = torch.randn(1, 61, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(program(features_BTM), model(features_BTM))

@@ -124,12 +124,24 @@ def closure(name: str) -> set[str]:
     return found
 
 
+def family_file(card: catalog.ModelCard) -> str:
+    """Return the source of a model's family."""
+    return card.family.partition(":")[0].replace(".", "/") + ".py"
+
+
 @pytest.mark.parametrize(
     ("makers", "sources"),
     [
         (
             ["bench.models.catalog_maker", "bench.zoo.xvec"],
             (*keys.EXPORT, *keys.CALIBRATION, keys.TRAINED),
+        ),
+        *(
+            (
+                [card.family.partition(":")[0]],
+                (*keys.EXPORT, *keys.BORROWED.get(family_file(card), ())),
+            )
+            for card in map(catalog.get, catalog.names())
         ),
         (["bench.models.file_maker"], (*keys.CONVERSION, *keys.CALIBRATION)),
     ],

@@ -1,6 +1,8 @@
 """Seeded weights: the same everywhere, and sane in every layer."""
 
 import copy
+import functools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,20 +17,32 @@ from bench.zoo.repvgg import reparameterize
 from bench.zoo.seeded import denormal_share, round_to_bits, seed_weights, speech_like_features
 from engines.protocol import FloatArray
 
-# One chunk of 198 frames from each of three utterances that calibration has not seen.
-FEATURES_BTM = speech_like_features(3, 198, seed=1)
 # They take a minute together, and differ from the others of their family in depth alone.
 DEEP = {"resnet101", "resnet152", "resnet221", "resnet293"}
-# The first chunk of every recording in the package.
-SPEECH_BTM = np.concatenate(
-    [Pipeline(32000).first_chunk(read_source(source)) for source in check_audio([]).sources]
-)
+
+
+@functools.cache
+def made(feat_dim: int = 80) -> FloatArray:
+    """Return one chunk of 198 frames from each of three utterances unknown to calibration."""
+    return speech_like_features(3, 198, feat_dim, seed=1)
+
+
+@functools.cache
+def speech(feat_dim: int = 80) -> FloatArray:
+    """Return the first chunk of every recording in the package."""
+    pipeline = Pipeline.for_mel_bins(feat_dim, 32000)
+    return np.concatenate(
+        [pipeline.first_chunk(read_source(source)) for source in check_audio([]).sources]
+    )
+
+
+FEATURES_BTM = made()
 
 
 def seeded(name: str, seed: int = 0) -> nn.Module:
     """Build a model with seeded weights."""
     model = zoo.build(name)
-    seed_weights(model, seed=seed)
+    seed_weights(model, seed=seed, feat_dim=catalog.get(name).feat_dim)
     return model
 
 
@@ -39,10 +53,10 @@ def embed(model: nn.Module, features_BTM: FloatArray = FEATURES_BTM) -> torch.Te
     return embeddings_BD
 
 
-def assert_sane(model: nn.Module) -> None:
+def assert_sane(model: nn.Module, feat_dim: int = 80) -> None:
     """Embeddings are of ordinary size, differ between inputs and come without denormals."""
     # Recordings made by the same kind of machine have more in common than made-up features.
-    for features_BTM, highest_cosine in ((FEATURES_BTM, 0.9), (SPEECH_BTM, 0.98)):
+    for features_BTM, highest_cosine in ((made(feat_dim), 0.9), (speech(feat_dim), 0.98)):
         embeddings_BD = embed(model, features_BTM)
         assert 0.1 < float(embeddings_BD.std()) < 5
         unit_BD = nn.functional.normalize(embeddings_BD)
@@ -58,20 +72,28 @@ def assert_sane(model: nn.Module) -> None:
         for name in catalog.names()
     ],
 )
-def model(request: pytest.FixtureRequest) -> nn.Module:
+def name(request: pytest.FixtureRequest) -> str:
+    """Name each model in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(name: str) -> nn.Module:
     """Build each model in turn with seeded weights."""
-    return seeded(request.param)
+    return seeded(name)
 
 
-def test_every_model_is_sane(model: nn.Module) -> None:
+def test_every_model_is_sane(name: str, model: nn.Module) -> None:
     """In every model, activations survive to the embedding and the input decides on it."""
-    assert_sane(model)
+    assert_sane(model, catalog.get(name).feat_dim)
 
 
-@pytest.mark.parametrize("features_BTM", [FEATURES_BTM, SPEECH_BTM], ids=["made", "speech"])
-def test_rounding_errors_do_not_grow(model: nn.Module, features_BTM: FloatArray) -> None:
+@pytest.mark.parametrize("features", [made, speech])
+def test_rounding_errors_do_not_grow(
+    name: str, model: nn.Module, features: Callable[[int], FloatArray]
+) -> None:
     """Float32 agrees with float64 to 1e-4, so two correct engines cannot seem to disagree."""
-    chunk_BTM = torch.from_numpy(features_BTM[:1])
+    chunk_BTM = torch.from_numpy(features(catalog.get(name).feat_dim)[:1])
     with torch.no_grad():
         single_BD = model(chunk_BTM)
         double_BD = copy.deepcopy(model).double()(chunk_BTM.double())

@@ -59,6 +59,10 @@ class Picture:
     svg: bytes
     png: bytes
 
+    def _repr_png_(self) -> bytes:
+        """Show it in a notebook."""
+        return self.png
+
 
 class Sheet:
     """A figure with a title that says the finding and a caption that says the conditions."""

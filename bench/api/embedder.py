@@ -1,0 +1,169 @@
+"""Speaker embeddings in this process: a model opened once, recordings or arrays in."""
+
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.base.errors import InputError
+from bench.extract.options import SEEDED, ModelOptions, setup_for
+from bench.extract.session import Computed, EmbeddingSession
+from engines.protocol import EngineError, FloatArray, Form
+from frontends.audio import AudioError
+
+INT16_SCALE = np.float32(32768)
+#: A recording's file, or its samples.
+Audio = str | PathLike[str] | npt.NDArray[Any]
+
+
+class Embedder:
+    """A model on an engine, open until `close`, or to the end of its `with` block.
+
+    ```python
+    with bench.Embedder("model.onnx", engine="mnn") as embedder:
+        embedding_D = embedder.embed("a.wav")
+    ```
+
+    Not thread-safe. Models of the catalog have weights that know no speakers: they need
+    `seeded_weights=True`, as in `rtfbench extract`.
+    """
+
+    def __init__(
+        self,
+        model: str | PathLike[str],
+        *,
+        engine: str | None = None,
+        threads: int = 1,
+        chunk_samples: int | None = None,
+        form: Form | None = None,
+        channel: int | None = None,
+        resample: bool = False,
+        seeded_weights: bool = False,
+    ) -> None:
+        """Open a model; its file is converted first if the engine needs that, and kept.
+
+        Args:
+            model: an `.onnx` or `.mnn` file, the folder of a WeSpeaker experiment, or with
+                `seeded_weights` a name of the catalog.
+            engine: its name, with settings as `name[key=value]`; None takes MNN for its own files
+                and the catalog, else onnxruntime.
+            threads: intra-op threads.
+            chunk_samples: samples a chunk at 16 kHz, -1 for the whole recording; None takes 32000,
+                or what a static model is fixed to.
+            form: `dynamic` or `static`; None takes what the engine prefers.
+            channel: which channel of files with several, from 0.
+            resample: convert files of other sample rates.
+            seeded_weights: take a model of the catalog.
+
+        Raises:
+            InputError: the model or engine cannot be used; one line with the cure.
+        """
+        options = ModelOptions(
+            model=str(model),
+            engine=engine,
+            form=form,
+            chunk_samples=chunk_samples,
+            threads=threads,
+            channel=channel,
+            resample=resample,
+            seeded_weights=seeded_weights,
+        )
+        self.setup = setup_for(options, phase=_unheard, note=_unheard)
+        try:
+            self._session: EmbeddingSession | None = EmbeddingSession(self.setup, threads)
+        except EngineError as error:
+            raise InputError(str(error)) from error
+
+    @property
+    def embedding_dim(self) -> int:
+        """D, the values of an embedding."""
+        return self.setup.artifact.embedding_dim
+
+    def embed(self, audio: Audio, *, sample_rate_hz: int = 16000) -> FloatArray:
+        """Return the embedding of a recording: float32 [D].
+
+        Args:
+            audio: a file, or samples [N] of one channel: int16, or floating point from -1 to 1.
+            sample_rate_hz: of the samples; files say theirs.
+
+        Raises:
+            InputError: the recording cannot be used; one line with the reason and the cure.
+        """
+        if self._session is None:
+            raise InputError("this embedder is closed; open another")
+        try:
+            return self._computed(self._session, audio, sample_rate_hz).embedding_D
+        except (AudioError, EngineError) as error:
+            raise InputError(str(error)) from error
+
+    def embed_many(self, audios: Iterable[Audio]) -> Iterator[FloatArray]:
+        """Yield the embedding of each recording, in order, as it is computed.
+
+        Raises:
+            InputError: a recording cannot be used; those before it have been yielded.
+        """
+        for audio in audios:
+            yield self.embed(audio)
+
+    def close(self) -> None:
+        """Release the runtime; closing again does nothing."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __enter__(self) -> "Embedder":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        setup = self.setup
+        known = f" ({SEEDED})" if setup.seeded_weights else ""
+        return f"<Embedder {setup.artifact.name} on {setup.engine}{known}>"
+
+    def _computed(self, session: EmbeddingSession, audio: Audio, sample_rate_hz: int) -> Computed:
+        if isinstance(audio, str | PathLike):
+            return session.embed_file(Path(audio))
+        if sample_rate_hz != session.sample_rate_hz:
+            raise InputError(
+                f"the array has {sample_rate_hz} Hz, and {session.sample_rate_hz} are needed; "
+                "resample it first"
+            )
+        return session.embed_blocks([_samples(np.asarray(audio))], "the array")
+
+
+def _samples(array: npt.NDArray[Any]) -> FloatArray:
+    """Return samples as the front end takes them: float32 [N] in int16 scale.
+
+    Raises:
+        InputError: another shape, type or scale.
+    """
+    if array.ndim != 1 or not len(array):
+        raise InputError(f"the array has shape {list(array.shape)}; give one channel, [N]")
+    if array.dtype == np.int16:
+        return array.astype(np.float32)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"the array is of {array.dtype}; give int16, or floats from -1 to 1")
+    samples: FloatArray = array.astype(np.float32)
+    if not np.isfinite(samples).all():
+        raise InputError("the array holds NaN or infinite samples")
+    if np.abs(samples).max() > 2:
+        raise InputError(
+            f"the array reaches {np.abs(samples).max():g}; floats must lie between -1 and 1, "
+            "samples in int16 scale must be int16"
+        )
+    return samples * INT16_SCALE
+
+
+def _unheard(text: str) -> None:
+    """Say nothing: a library does not print."""

@@ -1,0 +1,142 @@
+"""A run's result, to look at and to compute with."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from bench.base.errors import InputError
+from bench.measure.whole_run import INTERRUPTED, OK, SOME_FAILED
+from bench.report import markdown, notebook, plots
+from bench.report.finding import Finding
+from bench.report.findings import findings
+from bench.report.plots.style import Picture
+from bench.results.rows import CellSummary, Environment, Ratio, Summary
+
+FrameLibrary = Literal["pandas", "polars"]
+#: Fields of a row that are no single value; they are columns of their own, or not in the frame.
+NESTED = {"settings", "parity", "effective", "rtf_ci95", "eer_loss"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run amounts to.
+
+    A notebook shows it as tables. `summary` has everything, as `summary.json` does.
+
+    Attributes:
+        path: the run folder, with every measurement in `records.jsonl`.
+        summary: rows, ratios and noise.
+        status: the exit status that `rtfbench run` would have.
+    """
+
+    path: Path
+    summary: Summary
+    status: int | None = None
+
+    @property
+    def cells(self) -> tuple[CellSummary, ...]:
+        """The rows: one for every cell, with its RTF or the reason why it has none."""
+        return self.summary.cells
+
+    @property
+    def ratios(self) -> tuple[Ratio, ...]:
+        """How many times as long each engine takes as its group's first, with 95 % intervals."""
+        return self.summary.ratios
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the numbers say, in sentences, the most important first."""
+        return tuple(findings(self.summary))
+
+    @property
+    def environment(self) -> Environment:
+        """Host, software and input."""
+        return self.summary.environment
+
+    @property
+    def ok(self) -> bool:
+        """Whether every cell was measured and computes the reference's embedding."""
+        complete = self.status in (None, OK, SOME_FAILED)
+        return complete and all(cell.status == "ok" for cell in self.cells)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the run; `bench.run(..., out=result.path, resume=True)` goes on."""
+        return self.status == INTERRUPTED
+
+    def to_dataframe(self, library: FrameLibrary | None = None) -> Any:
+        """Return a data frame with a row a cell; one that was not measured has nulls.
+
+        Args:
+            library: `pandas` or `polars`; None takes the one that is installed, pandas first.
+
+        Raises:
+            InputError: it is not installed.
+        """
+        wanted = (library,) if library else get_args(FrameLibrary)
+        found = [each for each in wanted if find_spec(each) is not None]
+        if not found:
+            names = " or ".join(wanted)
+            raise InputError(f"a data frame needs {names}; install it: pip install {wanted[0]}")
+        rows = [_flat(cell) for cell in self.cells]
+        if found[0] == "polars":
+            import polars
+
+            return polars.DataFrame(rows, infer_schema_length=None)
+        import pandas
+
+        return pandas.DataFrame(rows)
+
+    def plot(self, kind: str | None = None) -> Picture:
+        """Draw a picture, by its name; None draws the first that the result has figures for.
+
+        A notebook shows it. Its `svg` and `png` are the bytes of files.
+
+        Raises:
+            InputError: no such picture; the message lists those that there are.
+        """
+        if find_spec("matplotlib") is None:
+            raise InputError(
+                "matplotlib is not installed; install it with: pip install 'rtfbench[plot]'"
+            )
+        drawn = {picture.name: picture for picture in plots.draw(self.summary)}
+        if not drawn:
+            raise InputError(f"{self.path}: no cell of this run has an RTF: nothing to draw")
+        if kind is None:
+            return next(iter(drawn.values()))
+        if kind not in drawn:
+            raise InputError(f"no picture is called {kind!r}: this run has {', '.join(drawn)}")
+        return drawn[kind]
+
+    def to_markdown(self) -> str:
+        """Return the content of `table.md`."""
+        return markdown.render(self.summary)
+
+    def _repr_html_(self) -> str:
+        return notebook.render(self.summary)
+
+    def __repr__(self) -> str:
+        counts: dict[str, int] = {}
+        for cell in self.cells:
+            counts[cell.status] = counts.get(cell.status, 0) + 1
+        said = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"<Result {self.path}: {said or 'no cells'}{', interrupted' * self.interrupted}>"
+
+
+def _flat(cell: CellSummary) -> dict[str, Any]:
+    """Return a row whose values are single ones."""
+    low, high = cell.rtf_ci95 or (None, None)
+    loss = cell.eer_loss or (None, None, None)
+    parity = cell.parity
+    return {
+        **cell.model_dump(exclude=NESTED),
+        "engine_label": cell.engine_label,
+        "rtf_low": low,
+        "rtf_high": high,
+        "max_rel_err": parity.max_rel_err if parity else None,
+        "eer_loss": loss[0],
+        "eer_loss_low": loss[1],
+        "eer_loss_high": loss[2],
+    }

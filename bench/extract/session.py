@@ -1,0 +1,115 @@
+"""An open model behind a front end: from a recording to its embedding, in this process."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.embed.pipeline import DEAF, Pipeline, check_embedding
+from bench.extract.messages import ExtractionSetup
+from engines import registry
+from engines.protocol import EngineError, FloatArray, Session, SessionOptions
+from frontends.audio import AudioError
+from frontends.parts import Part, read_part
+
+NS_PER_S = 1_000_000_000
+
+
+class Computed(NamedTuple):
+    """An embedding, float32 [D], and what it took; reading the file is not in it."""
+
+    embedding_D: FloatArray
+    audio_ns: int
+    processing_ns: int
+
+
+class EmbeddingSession:
+    """A session of an engine with the front end that its model needs."""
+
+    def __init__(self, setup: ExtractionSetup, threads: int) -> None:
+        """Open the session.
+
+        Raises:
+            EngineError: the runtime is missing or does not take the model.
+        """
+        artifact = setup.artifact
+        options = SessionOptions(threads, setup.settings, setup.precision)
+        engine = registry.on(setup.engine, options.settings)
+        found = engine.probe()
+        if not found.ok:
+            raise EngineError(f"{engine.name}: {found.reason}")
+        support = engine.supports(artifact, options)
+        if not support.ok:
+            raise EngineError(support.reason)
+        self._setup = setup
+        self._embedding_dim = artifact.embedding_dim
+        self._pipeline = Pipeline.for_model(artifact, setup.chunk_samples)
+        self._session: Session = engine.open(artifact, options)
+        # Asked at the first recording: whoever crashes or hangs then is replaced, or given up.
+        self._is_proved = not engine.computes
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """The rate that samples must have."""
+        return self._pipeline.policy.fbank.sample_rate_hz
+
+    def embed_file(self, path: Path, part: Part | None = None) -> Computed:
+        """Embed a recording, or a part of a file.
+
+        Raises:
+            AudioError: the file cannot be used.
+            EngineError: the engine failed, or its output is no embedding.
+        """
+        setup = self._setup
+        blocks = read_part(path, part, channel=setup.channel, resample=setup.resample)
+        return self.embed_blocks(blocks, str(path))
+
+    def embed_blocks(self, blocks: Iterable[FloatArray], name: str) -> Computed:
+        """Embed samples that come in blocks: float32 [N] in int16 scale, at the model's rate.
+
+        Args:
+            blocks: the samples.
+            name: what they are called in an error.
+
+        Raises:
+            AudioError: they are too few for one frame.
+            EngineError: the engine failed, or its output is no embedding.
+        """
+        config, samples = self._pipeline.policy.fbank, 0
+
+        def counted() -> Iterator[FloatArray]:
+            nonlocal samples
+            for block in blocks:
+                samples += len(block)
+                yield block
+
+        try:
+            embedded = self._pipeline.embed_blocks(self._session, counted())
+            check_embedding(embedded.embedding_D, self._embedding_dim)
+            self._prove()
+        except EngineError as error:
+            raise EngineError(f"{name}: {error}") from error
+        except ValueError as error:
+            if isinstance(error, AudioError) or config.num_frames(samples):
+                raise
+            raise AudioError(
+                f"{name}: too short for one frame; it has {samples} samples and needs "
+                f"{config.frame_length}"
+            ) from error
+        audio_ns = samples * NS_PER_S // config.sample_rate_hz
+        return Computed(embedded.embedding_D, audio_ns, embedded.processing_ns)
+
+    def _prove(self) -> None:
+        """Refuse a session that answers whatever it hears alike.
+
+        Raises:
+            EngineError: its model or the file of it is damaged.
+        """
+        artifact = self._setup.artifact
+        if not self._is_proved:
+            if not self._pipeline.listens(self._session, artifact.feat_dim):
+                raise EngineError(f"{artifact.path.name}: {DEAF}")
+            self._is_proved = True
+
+    def close(self) -> None:
+        """Release the runtime."""
+        self._session.close()

@@ -1,0 +1,262 @@
+"""The Python interface: its names are light, its page and its notebook run as they stand."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Literal, get_type_hints
+
+import numpy as np
+import pytest
+
+import bench
+from bench.api.running import PlanOptions
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.plan.sweep import Plan
+
+ROOT = Path(bench.__file__).parent.parent
+TEXT = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")
+NOTEBOOK = ROOT / "examples" / "first_look.ipynb"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, write_tiny_onnx: Callable[..., Path]) -> Path:
+    """Return a folder with the files that the page and the notebook start from."""
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("api")
+    write_tiny_onnx(folder / "model.onnx")
+    speech = sorted(DEFAULT_SPEECH.glob("*.flac"))[:2]
+    for name, path in zip(("a.wav", "b.wav"), speech, strict=True):
+        soundfile.write(folder / name, *soundfile.read(path, dtype="int16"))
+    return folder
+
+
+def run_script(text: str, place: Path) -> str:
+    """Run a program in a process of its own and return what it printed."""
+    script = place / "script.py"
+    script.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        capture_output=True,
+        text=True,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_loads_no_runtime() -> None:
+    """`import bench` loads none of its modules, and its public names are there all the same."""
+    code = (
+        "import sys, bench; print([n for n in sys.modules if n.startswith('bench.')], dir(bench))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded, names = done.stdout.split("]", 1)
+    assert loaded == "["
+    assert all(f"'{name}'" in names for name in bench.__all__)
+
+
+@pytest.mark.measures
+def test_importing_is_as_light_as_a_module_of_the_library() -> None:
+    """`import bench` adds less to an interpreter's start than `import typing` and `json` do."""
+
+    def seconds(code: str) -> float:
+        program = (
+            f"import time; began = time.perf_counter(); {code}; print(time.perf_counter() - began)"
+        )
+        command = [sys.executable, "-c", program]
+        runs = [
+            subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+            for _ in range(5)
+        ]
+        return min(float(run.stdout) for run in runs)
+
+    assert seconds("import bench") < seconds("import typing, json, dataclasses")
+
+
+def test_the_stub_has_the_public_names() -> None:
+    """What is promised, what is loaded and what types are known of are the same names."""
+    stub = ast.parse((ROOT / "bench" / "__init__.pyi").read_text(encoding="utf-8"))
+    typed = {
+        alias.asname
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == set(bench.__all__)
+    assert all(getattr(bench, name).__doc__ for name in bench.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        bench.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_the_page_names_what_is_public() -> None:
+    """The table of the page lists every public name."""
+    assert set(re.findall(r"^\| `bench\.(\w+)", TEXT, re.MULTILINE)) == set(bench.__all__)
+
+
+def test_options_are_the_plans() -> None:
+    """Whatever a plan file may say of a run, `bench.run` takes, under the same name."""
+    assert set(get_type_hints(PlanOptions)) == set(Plan.model_fields) - {"sweep"}
+
+
+def test_the_pages_examples_run(place: Path) -> None:
+    """The examples run in their order, as one program."""
+    blocks = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    printed = run_script("\n".join(blocks), place)
+    assert "onnxruntime ok" in printed
+    assert "no picture is called 'no such picture'" in printed
+
+
+def test_the_notebook_runs(place: Path) -> None:
+    """Its cells run in their order, and each last expression can be shown."""
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    code = "".join(
+        f"exec(compile(ast.parse({text!r}), 'cell', 'exec'))\n" + shown(text)
+        for cell in cells
+        if cell["cell_type"] == "code"
+        for text in ["".join(cell["source"])]
+    )
+    printed = run_script(f"import ast\n{code}", place)
+    assert "<table><thead>" in printed
+    assert "(16,)" in printed
+
+
+def shown(text: str) -> str:
+    """Return code that shows a cell's last expression as a notebook would."""
+    last = ast.parse(text).body[-1]
+    if not isinstance(last, ast.Expr):
+        return ""
+    return (
+        f"value = {ast.unparse(last)}\n"
+        "print(next((getattr(value, name)() for name in ('_repr_html_', '_repr_png_') "
+        "if hasattr(value, name)), value))\n"
+    )
+
+
+def test_arrays_and_files_give_one_embedding(place: Path) -> None:
+    """A file, its int16 samples and its floats are the same recording; a closed one says so."""
+    import soundfile
+
+    with bench.Embedder(place / "model.onnx") as embedder:
+        of_file = embedder.embed(place / "a.wav")
+        for dtype in ("int16", "float32", "float64"):
+            samples, _ = soundfile.read(place / "a.wav", dtype=dtype)
+            np.testing.assert_array_equal(embedder.embed(samples), of_file)
+    with pytest.raises(bench.InputError, match="closed"):
+        embedder.embed(place / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("audio", "said"),
+    [
+        ("missing.wav", "does not exist"),
+        (np.zeros((2, 16000), np.float32), r"shape \[2, 16000\]; give one channel"),
+        (np.zeros(0, np.float32), "give one channel"),
+        (np.zeros(16000, np.int32), "int32; give int16"),
+        (np.full(16000, 3000.0), "must lie between -1 and 1"),
+        (np.full(16000, np.nan), "NaN"),
+        (np.zeros(10, np.int16), "too short for one frame"),
+    ],
+)
+def test_bad_audio_is_one_line(place: Path, audio: object, said: str) -> None:
+    """What cannot be embedded is refused with its reason."""
+    with (
+        bench.Embedder(place / "model.onnx") as embedder,
+        pytest.raises(bench.InputError, match=said),
+    ):
+        embedder.embed(audio)  # type: ignore[arg-type]
+
+
+def test_bad_input_is_one_line(place: Path, tmp_path: Path) -> None:
+    """Models, options and folders that cannot be used end in the command line's own sentences."""
+    for wrong, said in (
+        (lambda: bench.Embedder("resnet34"), "seeded weights"),
+        (lambda: bench.Embedder(place / "model.onnx", engine="mmn"), "mmn"),
+        (lambda: bench.load_run(tmp_path), "no records.jsonl"),
+        (lambda: bench.run(models="resnet43"), "resnet34"),
+        (lambda: bench.run(threads=0), "threads"),
+        (lambda: bench.run(models=["resnet34"], chunk_samples=1), "chunk_samples"),
+        (lambda: bench.run(speed="fast"), "speed"),  # type: ignore[call-arg]
+    ):
+        with pytest.raises(bench.InputError, match=said) as error:
+            wrong()
+        assert "\n" not in str(error.value)
+
+
+def test_an_interrupted_run_is_a_result(place: Path, tmp_path: Path) -> None:
+    """Ctrl-C while it measures leaves a partial result, and going on completes it."""
+
+    def interrupt(text: str, done: float) -> None:
+        if "session 1" in text:
+            raise KeyboardInterrupt
+
+    def run(**more: object) -> bench.Result:
+        return bench.run(
+            models=place / "model.onnx",
+            engines="onnxruntime",
+            protocols="steady",
+            budget_s=1,
+            sessions=1,
+            ghost=False,
+            out=tmp_path / "run",
+            **more,  # type: ignore[arg-type]
+        )
+
+    with pytest.warns(UserWarning, match=r"missing\.wav"):
+        partial = run(progress=interrupt, audio=[place / "a.wav", place / "missing.wav"])
+    assert partial.interrupted
+    assert not partial.ok
+    assert [cell.status for cell in partial.cells] == ["failed"]
+    complete = run(resume=True, audio=place / "a.wav")
+    assert complete.ok
+    assert not complete.interrupted
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_has_a_row_a_cell(library: Literal["pandas", "polars"]) -> None:
+    """Both libraries get the same columns; a cell that has no RTF has a null in its place."""
+    result = bench.load_run(ROOT / "reports" / "zen5" / "resnet34")
+    frame = result.to_dataframe(library)
+    assert type(frame).__module__.startswith(library)
+    assert len(frame) == len(result.cells)
+    assert list(frame["engine"]) == [cell.engine for cell in result.cells]
+    assert list(frame["rtf"]) == [cell.rtf for cell in result.cells]
+    assert {"rtf_low", "rtf_high", "max_rel_err", "engine_label"} <= set(frame.columns)
+
+
+def test_a_notebook_shows_tables_and_what_they_say() -> None:
+    """Every section is a table with its footnotes, followed by noise and findings."""
+    result = bench.load_run(ROOT / "reports" / "zen5" / "resnet34")
+    page = result._repr_html_()
+    sections = {(cell.protocol, cell.threads, cell.chunk_samples) for cell in result.cells}
+    assert page.count("<table>") == len(sections)
+    assert page.count("<p>¹ mnn-mini: ") == 1
+    assert all(escape(finding.text) in page for finding in result.findings)
+
+
+def test_pictures_have_names() -> None:
+    """Each picture is found by its name; a run of the reports has several."""
+    result = bench.load_run(ROOT / "reports" / "zen5" / "resnet34")
+    assert result.plot("where-the-time-goes").name == "where-the-time-goes"
+    assert result.plot().png.startswith(b"\x89PNG")
+
+
+def test_two_runs_are_compared_by_their_ratios() -> None:
+    """A finished run against itself is no regression, and the verdict tells so in every form."""
+    run = ROOT / "reports" / "zen5" / "resnet34"
+    verdict = bench.compare(run, run)
+    assert verdict.answer != "regression"
+    assert verdict.to_dict()["answer"] == verdict.answer
+    assert "Absolute times are not compared" in verdict.to_markdown()
+    assert verdict.seed is None
