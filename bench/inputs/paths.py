@@ -29,7 +29,7 @@ def from_paths(paths: Sequence[Path]) -> Listing:
             raise InputError(
                 f"{other.path} and {utterance.path} would both be {utterance.name!r}; rename one"
             )
-        digest.update(f"{utterance.name}\0{utterance.path}\n".encode())
+        digest.update(f"{utterance.name}\0{utterance.path}\n".encode(errors="surrogateescape"))
     return Listing(
         count=len(found),
         sha256=digest.hexdigest(),

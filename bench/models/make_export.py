@@ -116,7 +116,11 @@ def export(request: ExportRequest) -> Exported:
     source = _from_onnx(request) if request.onnx else _from_torch(request)
     with replacing(request.output) as part:
         source.write(part)
-        file = read_model_file(FileRequest(path=part))
+        try:
+            file = read_model_file(FileRequest(path=part))
+        except InputError as error:
+            said = str(error).replace(f"{part}: ", "")
+            raise WrongExportError(f"{request.output}: not kept: {said}") from error
         checks = _compare(source, file)
         wrong = next((check for check in checks if not check.ok), None)
         if wrong is not None:
