@@ -139,6 +139,15 @@ def test_engines_and_settings_are_those_there_are() -> None:
                 assert f"`{key}`: {', '.join(values)}" in line
 
 
+def test_every_extra_is_named() -> None:
+    """The table of extras has each that a user may install."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    text = (DOCS / "start.md").read_text("utf-8")
+    table = "".join(re.findall(r"^\|.*\|.*\|$", text, re.MULTILINE))
+    extras = set(declared["optional-dependencies"]) - {"dev"}
+    assert {each for each in extras if f"`{each}`" not in table} == set()
+
+
 def stored(name: str) -> Summary:
     """Return a stored result."""
     return Summary.model_validate_json((ROOT / "reports" / name / "summary.json").read_text())
