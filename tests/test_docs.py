@@ -1,26 +1,185 @@
-"""What the documents name is there."""
+"""The documentation: its links, its commands, its files and its figures."""
 
 import re
+import shlex
+import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import typer
 
-ROOT = Path(__file__).parent.parent
-PAGES = (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/*/*.md"))
-LINK = re.compile(r"\[[^\]]*\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+from bench.cli.app import app
+from bench.gate.baseline import Baseline
+from bench.plan.sweep import Plan
+from bench.report import figures
+from bench.results.cells import Status
+from bench.results.rows import Summary
+from engines import registry
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    page
+    for folder in (ROOT, DOCS, ROOT / "reports", *(ROOT / "examples").glob("*/"))
+    for page in folder.glob("*.md")
+)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page: Path) -> None:
-    """Every relative link names a file of the repository."""
-    for target in LINK.findall(page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+def name_of(page: Path) -> str:
+    """Return a page's path in the project."""
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return a page's code of one language."""
+    return [code for named, code in FENCE.findall(page.read_text("utf-8")) if named == language]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to a page's headings."""
+    text = FENCE.sub("", page.read_text("utf-8"))
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return a page's `rtfbench` commands as arguments, without comments and pipes."""
+    lines = (line for code in blocks(page, "sh") for line in code.splitlines())
+    words = (shlex.split(line, comments=True) for line in lines)
+    return [each[1:] for each in words if each and each[0].rsplit("/", 1)[-1] == "rtfbench"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Relative links name files of the project, and anchors headings of them."""
+    for link in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{name_of(page)}: {link}"
+        assert ROOT in target.parents, f"{name_of(page)}: {link} leaves the project"
+        assert not anchor or anchor in anchors(target), f"{name_of(page)}: {link}"
+
+
+def test_the_index_names_every_page() -> None:
+    """No page is without a link from `docs/README.md`."""
+    linked = set(LINK.findall((DOCS / "README.md").read_text("utf-8")))
+    assert {page.name for page in DOCS.glob("*.md")} - {"README.md"} <= linked
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [pytest.param(p, c, id=f"{name_of(p)}: {' '.join(c)}") for p in PAGES for c in commands(p)],
+)
+def test_every_command_is_understood(page: Path, command: list[str]) -> None:
+    """Commands have the names and options that there are, and values of the right kind."""
+    group = typer.main.get_command(app)
+    context = group.make_context("rtfbench", list(command), resilient_parsing=False)
+    name, found, rest = group.resolve_command(context, command)  # type: ignore[attr-defined]
+    assert found is not None, command
+    found.make_context(name, list(rest), parent=context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_toml_file_is_valid(page: Path) -> None:
+    """Plans are plans, baselines are baselines; entry points belong to a project's own file."""
+    for code in blocks(page, "toml"):
+        content = tomllib.loads(code)
+        if "project" in content:
+            continue
+        held = {"packages", "revision", "model_file"} & set(content)
+        (Baseline if held else Plan).model_validate(content)
+
+
+def test_every_status_is_explained() -> None:
+    """Troubleshooting has a line for each way in which a cell may end."""
+    text = (DOCS / "troubleshooting.md").read_text("utf-8")
+    assert [each for each in get_args(Status) if f"| `{each}` |" not in text] == []
 
 
 def test_faults_have_tests() -> None:
     """Every test that `docs/reliability.md` names is there."""
-    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text())
-    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", (DOCS / "reliability.md").read_text("utf-8"))
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(named) > 20
     for name in named:
         assert f"def {name}(" in sources, name
+
+
+def test_every_quoted_refusal_is_in_the_source() -> None:
+    """What troubleshooting quotes of a message is what a user sees."""
+    text = (DOCS / "troubleshooting.md").read_text("utf-8")
+    table = text.split("## What commands refuse")[1].split("\n## ")[0]
+    source = "\n".join(
+        re.sub(r'"\n\s*f?"', "", file.read_text("utf-8"))
+        for folder in ("bench", "engines", "frontends")
+        for file in (ROOT / folder).rglob("*.py")
+    )
+    source = re.sub(r"\{[^{}]*\}", "...", source)
+    quoted = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+    assert len(quoted) > 10
+    parts = [part.strip() for message in quoted for part in message.split("...") if part.strip()]
+    assert [part for part in parts if part not in source] == []
+
+
+def test_engines_and_settings_are_those_there_are() -> None:
+    """The table of engines has every one that ships, each setting and each value."""
+    text = (DOCS / "engines.md").read_text("utf-8")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for name in declared["entry-points"][registry.GROUP]:
+        engine = registry.get(name)
+        (line,) = re.findall(rf"^\| `{re.escape(name)}` \|.*$", text, re.MULTILINE)
+        assert f"| `.{engine.format}` | {engine.default_form} |" in line
+        for settings in (engine.choices, engine.recipes):
+            for key, values in settings.items():
+                assert f"`{key}`: {', '.join(values)}" in line
+
+
+def test_every_extra_is_named() -> None:
+    """The table of extras has each that a user may install."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    text = (DOCS / "start.md").read_text("utf-8")
+    table = "".join(re.findall(r"^\|.*\|.*\|$", text, re.MULTILINE))
+    extras = set(declared["optional-dependencies"]) - {"dev"}
+    assert {each for each in extras if f"`{each}`" not in table} == set()
+
+
+def stored(name: str) -> Summary:
+    """Return a stored result."""
+    return Summary.model_validate_json((ROOT / "reports" / name / "summary.json").read_text())
+
+
+def test_the_chunk_sizes_table_is_the_stored_one() -> None:
+    """What `choosing.md` shows of chunk sizes was measured."""
+    rows = stored("zen5/resnet34").cells
+    steady = {
+        (row.chunk_samples, row.engine): row
+        for row in rows
+        if row.protocol == "steady" and row.threads == 1
+    }
+    sizes = sorted({size for size, _ in steady})
+    text = (DOCS / "choosing.md").read_text("utf-8")
+    for size in sizes:
+        ort, mnn = steady[size, "onnxruntime"], steady[size, "mnn"]
+        assert ort.padded_share is not None
+        line = (
+            f"| {size} | {size // 16000} | {figures.rtf(ort.rtf)} | {figures.rtf(mnn.rtf)} | "
+            f"{ort.padded_share:.0%} |"
+        )
+        assert line.replace("%", " %") in text
+
+
+def test_the_precision_table_is_the_stored_one() -> None:
+    """Every figure of the table stands in the stored report."""
+    report = (ROOT / "reports" / "zen5" / "precision" / "table.md").read_text("utf-8")
+    page = (DOCS / "precision.md").read_text("utf-8").split("## ")[0]
+    shown = re.findall(r"\d+\.\d+ \(\d+\.\d+ to \d+\.\d+\)", page.split("\n\n")[2])
+    assert len(shown) > 5
+    assert [each for each in shown if each not in report] == []
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (quoted,) = re.findall(r"(\d\.\d\d) times \((\d\.\d\d to \d\.\d\d)\) as fast", readme)
+    assert "{} times ({}) as fast".format(*quoted) in report + page
