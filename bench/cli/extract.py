@@ -30,6 +30,7 @@ from bench.cli.options import (
         "rtfbench extract --wav-scp wav.scp.gz --segments segments --model x.onnx --result x.ark",
         "rtfbench extract --input shard.list --model model.onnx --jobs 4 --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --threads 2 --jobs 1 --batch 4",
     )
     + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input, 130 interrupted.",
 )
@@ -74,7 +75,18 @@ def extract(
     samples_per_chunk: ChunkSamples = None,
     threads: Threads = 1,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Worker processes, each on cores of its own if possible.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Worker processes, each on cores of its own if possible. "
+            "[default: the cores that may be used, over --threads]",
+        ),
+    ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Chunks that run together, of one recording or several; dynamic models."
+        ),
     ] = 1,
     result: Annotated[
         Path | None,
@@ -140,6 +152,7 @@ def extract(
             result=result,
             shard=shard,
             jobs=jobs,
+            batch=batch,
             timeout_s=timeout,
             strict=strict,
             resume=resume,

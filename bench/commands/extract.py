@@ -13,7 +13,7 @@ from bench.embed.embeddings import Named, text_line
 from bench.extract import report
 from bench.extract.listing import Todo
 from bench.extract.messages import Embedding
-from bench.extract.options import SEEDED, ModelOptions, setup_for, workers
+from bench.extract.options import SEEDED, ModelOptions, jobs_for, setup_for, workers
 from bench.extract.pool import ExtractError, Finished
 from bench.extract.result import ResultFile
 from bench.extract.shards import Manifest, Unit
@@ -30,13 +30,17 @@ def extract(
     *,
     result: Path | None,
     shard: str | None,
-    jobs: int,
+    jobs: int | None,
+    batch: int,
     timeout_s: float | None,
     strict: bool,
     resume: bool,
     overwrite: bool,
 ) -> int:
-    """Embed every recording and return the exit status."""
+    """Embed every recording and return the exit status.
+
+    Without a number of `jobs`, there are as many as the cores are enough for.
+    """
     with ExitStack() as stack:
         listing = stack.enter_context(inputs.opened())
         unit = Unit.of(shard, listing, result) if shard is not None else None
@@ -60,10 +64,10 @@ def extract(
         todo = Todo(listing, present)
         told = stack.enter_context(report.on_stderr(todo.count))
         tally, began_s = report.Tally(), time.monotonic()
-        jobs = min(jobs, todo.count)
+        jobs = min(jobs or jobs_for(options.threads), todo.count)
         stopped = failed = ""
         try:
-            with workers(setup, options, jobs=jobs, timeout_s=timeout_s) as pool:
+            with workers(setup, options, jobs=jobs, batch=batch, timeout_s=timeout_s) as pool:
                 for finished in pool.embed(todo):
                     _write(finished, file or lines)
                     if unit is not None:

@@ -4,19 +4,18 @@ The only module where the front end meets an engine.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from bench.embed.batches import Batches, Clock, Gathered
 from engines.base import counted_ns
 from engines.protocol import EngineError, FloatArray, ModelArtifact, Session
 from frontends.audio import Waveform
 from frontends.chunking import Chunk, ChunkPolicy
 from frontends.fbank import Fbank, FbankConfig
-
-Clock = Callable[[], int]
 
 #: Engines make finite numbers of features that are none.
 NOT_FINITE = "its features are not finite: the samples are too large; export it as 16-bit PCM"
@@ -116,6 +115,49 @@ class Pipeline:
             frontend_ns=processing_ns - sum(ran.chunk_ns), processing_ns=processing_ns
         )
 
+    def embed_together(
+        self, session: Session, utterances: Sequence[Iterable[FloatArray]], *, batch: int
+    ) -> list[Embedded | Exception]:
+        """Compute what `embed_blocks` computes, chunks of equal length `batch` at a time.
+
+        Args:
+            session: takes batches.
+            utterances: the samples of each, in blocks as they are read.
+            batch: how many chunks run together, of one utterance or of several.
+
+        Returns:
+            One an utterance, in their order; what its samples raised where they could not be read,
+            are too short for one frame, or have features that are not finite. An utterance's
+            `processing_ns` are its front end and its chunks' shares of the runs.
+
+        Raises:
+            EngineError: the session refused or failed.
+        """
+        batches = Batches(session, batch, self._clock)
+        gathered = [Gathered() for _ in utterances]
+        frontend_ns = [0] * len(utterances)
+        failed: dict[int, Exception] = {}
+        for index, blocks in enumerate(utterances):
+            waited = _Waited(blocks, self._clock)
+            began, ran_ns = self._clock(), batches.ran_ns
+            chunks = _finite(self.policy.chunks(self._fbank.blocks(waited)))
+            while True:
+                try:
+                    chunk = next(chunks, None)
+                except Exception as error:  # whatever reading raises is this utterance's alone
+                    failed[index] = error
+                    break
+                if chunk is None:
+                    break
+                batches.add(gathered[index], chunk)
+            in_runs_ns = batches.ran_ns - ran_ns
+            frontend_ns[index] = self._clock() - began - waited.ns - in_runs_ns
+        batches.flush()
+        return [
+            failed[index] if index in failed else _together(each, frontend_ns[index])
+            for index, each in enumerate(gathered)
+        ]
+
     def listens(self, session: Session, feat_dim: int) -> bool:
         """Say whether the session tells noise from silence; one with a damaged model may not.
 
@@ -133,10 +175,7 @@ class Pipeline:
         clock = self._clock
         embeddings_CBD: list[FloatArray] = []
         chunk_ns: list[int] = []
-        for chunk in chunks:
-            # One pass that no NaN and no infinity survives, and cheaper than asking every value.
-            if not np.isfinite(chunk.features.sum()):
-                raise EngineError(NOT_FINITE)
+        for chunk in _finite(chunks):
             features_BTM = chunk.features[np.newaxis]
             before = clock()
             embedding_BD = session.run(features_BTM)
@@ -178,6 +217,27 @@ class _Ran(NamedTuple):
             processing_ns=processing_ns,
             copy_ns=copy_ns,
         )
+
+
+def _finite(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield the chunks as they come, up to one whose features are not finite."""
+    for chunk in chunks:
+        # One pass that no NaN and no infinity survives, and cheaper than asking every value.
+        if not np.isfinite(chunk.features.sum()):
+            raise EngineError(NOT_FINITE)
+        yield chunk
+
+
+def _together(gathered: Gathered, frontend_ns: int) -> Embedded:
+    """Return an utterance whose chunks have all run."""
+    chunk_embeddings_CD = np.stack(gathered.embeddings_D)
+    return Embedded(
+        embedding_D=chunk_embeddings_CD.mean(axis=0),
+        chunk_embeddings_CD=chunk_embeddings_CD,
+        frontend_ns=frontend_ns,
+        chunk_ns=tuple(gathered.chunk_ns),
+        processing_ns=frontend_ns + sum(gathered.chunk_ns),
+    )
 
 
 class _Waited:

@@ -50,17 +50,22 @@ class ExtractionSetup(Value):
 
 
 class EmbedderSpec(Value):
-    """All that a worker needs to know."""
+    """All that a worker needs to know; `batch` chunks of equal length run together at most."""
 
     setup: ExtractionSetup
     threads: int
+    batch: int = 1
     cores: tuple[int, ...]
 
 
 class Task(Value):
-    """An utterance to embed; `index` is its place in the list."""
+    """An utterance to embed; `index` is its place in the list.
+
+    One that is to be `alone` shares no batch, so that what goes wrong is its own.
+    """
 
     index: int
+    alone: bool = False
     name: str
     path: Path
     part: Part | None = None

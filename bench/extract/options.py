@@ -57,6 +57,11 @@ class ModelOptions:
         return is_path(self.model)
 
 
+def jobs_for(threads: int) -> int:
+    """Return how many workers of so many threads the cores that may be used are enough for."""
+    return max(1, len(usable_cores()) // threads)
+
+
 def setup_for(
     options: ModelOptions, *, phase: Callable[[str], None], note: Callable[[str], None]
 ) -> ExtractionSetup:
@@ -132,9 +137,19 @@ def workers(
     options: ModelOptions,
     *,
     jobs: int = 1,
+    batch: int = 1,
     timeout_s: float | None = None,
 ) -> Iterator[Pool]:
-    """Run a pool for a setup until the block ends."""
+    """Run a pool for a setup until the block ends.
+
+    Raises:
+        InputError: batches of a static model.
+    """
+    if batch > 1 and setup.artifact.form == "static":
+        raise InputError(
+            f"--batch {batch}: a static model takes one chunk at a time; leave --batch out, or "
+            "choose --form dynamic"
+        )
     with (
         TemporaryDirectory(prefix="rtfbench-") as logs,
         Pool(
@@ -143,6 +158,7 @@ def workers(
             threads=options.threads,
             cores=usable_cores(),
             logs=Path(logs),
+            batch=batch,
             timeout_s=timeout_s,
         ) as pool,
     ):

@@ -28,8 +28,8 @@ from bench.extract.messages import (
 from frontends.audio import NOT_TEXT, is_text, printable
 from frontends.find import Utterance
 
-#: A worker has the next task at hand when it is done with one.
-TASKS_AT_HAND = 2
+#: A worker has the next tasks at hand when it is done with one batch.
+BATCHES_AT_HAND = 2
 #: How far, in utterances, the fastest worker may run ahead of the slowest.
 LOOK_AHEAD = 256
 #: For the rest of an answer that has begun to arrive.
@@ -98,6 +98,7 @@ class Pool:
         threads: int,
         cores: list[int],
         logs: Path,
+        batch: int = 1,
         timeout_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -109,17 +110,25 @@ class Pool:
             threads: of each.
             cores: those that may be used; if there are enough, each worker gets its own.
             logs: a folder for what the workers print.
-            timeout_s: how long an utterance may take; None sets no limit.
+            batch: how many chunks of equal length a worker runs together at most.
+            timeout_s: how long an utterance may take; None sets no limit. Of a batch that takes
+                longer, each utterance is tried again, alone.
             clock: monotonic seconds.
         """
         self._logs, self._timeout_s, self._clock = logs, timeout_s, clock
+        self._batch = batch
         self._again: deque[Try] = deque()
         self._failed_starts = 0
         self._members: list[Member] = []
         for number in range(jobs):
             own = cores[number * threads : (number + 1) * threads]
             pinned = jobs * threads <= len(cores)
-            spec = EmbedderSpec(setup=setup, threads=threads, cores=tuple(own if pinned else cores))
+            spec = EmbedderSpec(
+                setup=setup,
+                threads=threads,
+                batch=batch,
+                cores=tuple(own if pinned else cores),
+            )
             self._members.append(Member(spec, number, WorkerChild(spec, number, logs)))
 
     def __enter__(self) -> "Pool":
@@ -145,8 +154,9 @@ class Pool:
             while given in answers:
                 yield Finished(waiting.popleft(), answers.pop(given))
                 given += 1
-            for member in self._members:
-                while len(member.tries) < TASKS_AT_HAND:
+            # One at a time to each, so that a short list is shared out evenly.
+            for member in self._members * (BATCHES_AT_HAND * self._batch):
+                if len(member.tries) < BATCHES_AT_HAND * self._batch:
                     if not self._again and len(waiting) < LOOK_AHEAD:
                         for index, utterance in islice(fresh, 1):
                             waiting.append(utterance)
@@ -156,9 +166,8 @@ class Pool:
                                 continue
                             task = _task(index, utterance)
                             self._again.append(Try(task))
-                    if not self._again:
-                        break
-                    self._hand_out(member, self._again.popleft())
+                    if self._again:
+                        self._hand_out(member, self._again.popleft())
             if not waiting:
                 return
             if given not in answers:
@@ -219,9 +228,15 @@ class Pool:
     def _replace(
         self, member: Member, error: ChildError, answers: dict[int, Embedding | Unusable]
     ) -> None:
-        """Start a worker in a dead one's place; of its tasks, the running one is to blame."""
+        """Start a worker in a dead one's place; of its tasks, the running one is to blame.
+
+        Any of a batch may have been: each of them is tried again alone.
+        """
         member.child.close()
-        if member.opened and member.tries:
+        if member.opened and self._batch > 1 and member.tries and not member.tries[0].task.alone:
+            for attempt in member.tries:
+                attempt.task = attempt.task.model_copy(update={"alone": True})
+        elif member.opened and member.tries:
             blamed = member.tries[0]
             blamed.deaths += 1
             if blamed.deaths == TRIES:

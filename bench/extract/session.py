@@ -1,10 +1,11 @@
 """An open model behind a front end: from a recording to its embedding, in this process."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.embed.pipeline import DEAF, Pipeline, check_embedding
+from bench.embed.pipeline import DEAF, Embedded, Pipeline, check_embedding
 from bench.extract.messages import ExtractionSetup
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions
@@ -20,6 +21,18 @@ class Computed(NamedTuple):
     embedding_D: FloatArray
     audio_ns: int
     processing_ns: int
+
+
+class Counted:
+    """The blocks of a recording as they come, and how many samples came so far."""
+
+    def __init__(self, blocks: Iterable[FloatArray], name: str) -> None:
+        self._blocks, self.name, self.samples = blocks, name, 0
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        for block in self._blocks:
+            self.samples += len(block)
+            yield block
 
 
 class EmbeddingSession:
@@ -59,9 +72,7 @@ class EmbeddingSession:
             AudioError: the file cannot be used.
             EngineError: the engine failed, or its output is no embedding.
         """
-        setup = self._setup
-        blocks = read_part(path, part, channel=setup.channel, resample=setup.resample)
-        return self.embed_blocks(blocks, str(path))
+        return self._embed(self._read(path, part))
 
     def embed_blocks(self, blocks: Iterable[FloatArray], name: str) -> Computed:
         """Embed samples that come in blocks: float32 [N] in int16 scale, at the model's rate.
@@ -74,28 +85,43 @@ class EmbeddingSession:
             AudioError: they are too few for one frame.
             EngineError: the engine failed, or its output is no embedding.
         """
-        config, samples = self._pipeline.policy.fbank, 0
+        return self._embed(Counted(blocks, name))
 
-        def counted() -> Iterator[FloatArray]:
-            nonlocal samples
-            for block in blocks:
-                samples += len(block)
-                yield block
+    def _read(self, path: Path, part: Part | None) -> Counted:
+        """Return what is to be read; nothing is before its first block is asked for."""
+        setup = self._setup
+        blocks = read_part(path, part, channel=setup.channel, resample=setup.resample)
+        return Counted(blocks, str(path))
 
+    def _embed(self, counted: Counted) -> Computed:
+        with self._naming(counted):
+            return self._computed(counted, self._pipeline.embed_blocks(self._session, counted))
+
+    @contextmanager
+    def _naming(self, counted: Counted) -> Iterator[None]:
+        """Let errors say whose they are, and which of them mean that there is too little."""
+        config = self._pipeline.policy.fbank
         try:
-            embedded = self._pipeline.embed_blocks(self._session, counted())
-            check_embedding(embedded.embedding_D, self._embedding_dim)
-            self._prove()
+            yield
         except EngineError as error:
-            raise EngineError(f"{name}: {error}") from error
+            raise EngineError(f"{counted.name}: {error}") from error
         except ValueError as error:
-            if isinstance(error, AudioError) or config.num_frames(samples):
+            if isinstance(error, AudioError) or config.num_frames(counted.samples):
                 raise
             raise AudioError(
-                f"{name}: too short for one frame; it has {samples} samples and needs "
-                f"{config.frame_length}"
+                f"{counted.name}: too short for one frame; it has {counted.samples} samples and "
+                f"needs {config.frame_length}"
             ) from error
-        audio_ns = samples * NS_PER_S // config.sample_rate_hz
+
+    def _computed(self, counted: Counted, embedded: Embedded) -> Computed:
+        """Return an embedding, once it is one.
+
+        Raises:
+            EngineError: it is none, or the session gives it whatever it hears.
+        """
+        check_embedding(embedded.embedding_D, self._embedding_dim)
+        self._prove()
+        audio_ns = counted.samples * NS_PER_S // self.sample_rate_hz
         return Computed(embedded.embedding_D, audio_ns, embedded.processing_ns)
 
     def _prove(self) -> None:

@@ -8,45 +8,53 @@ import argparse
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.base.child import answer, die_with_parent
+from bench.extract.batch_session import BatchSession
 from bench.extract.messages import EmbedderSpec, Embedding, Opened, Refused, Task, Unusable
-from bench.extract.session import EmbeddingSession
+from bench.extract.session import Computed
+from bench.extract.task_batches import TaskBatches
 from engines.protocol import EngineError
 from frontends.audio import AudioError
 
 
-def embed(session: EmbeddingSession, task: Task) -> Embedding | Unusable:
-    """Compute an utterance's embedding, or say why there is none."""
-    try:
-        found = session.embed_file(task.path, task.part)
+def embed(session: BatchSession, tasks: list[Task]) -> Iterator[Embedding | Unusable]:
+    """Compute utterances' embeddings together, or say why there is none."""
+    many = session.embed_files([(task.path, task.part) for task in tasks])
+    for task, found in zip(tasks, many, strict=True):
+        yield _answer(task, found)
+
+
+def _answer(task: Task, found: Computed | Exception) -> Embedding | Unusable:
+    if isinstance(found, Computed):
         return Embedding.of(
             found.embedding_D,
             index=task.index,
             audio_ns=found.audio_ns,
             processing_ns=found.processing_ns,
         )
-    except (AudioError, EngineError) as error:
-        reason = str(error)
-    except Exception as error:  # whatever a runtime throws ends as this utterance's line
-        traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}"
+    reason = str(found)
+    if not isinstance(found, AudioError | EngineError):
+        traceback.print_exception(found)
+        reason = f"{type(found).__name__}: {found}"
     return Unusable(index=task.index, reason=" ".join(reason.split()))
 
 
 def serve(spec: EmbedderSpec, fd: int) -> None:
     """Answer tasks until the parent closes the pipe or is gone."""
     try:
-        session = EmbeddingSession(spec.setup, spec.threads)
+        session = BatchSession(spec.setup, spec.threads, spec.batch)
     except Exception as error:  # a plug-in may fail in any way
         traceback.print_exc()
         kind = "" if isinstance(error, EngineError) else f"{type(error).__name__}: "
         answer(fd, Refused(reason=kind + " ".join(str(error).split())))
         return
     answer(fd, Opened())
-    for line in sys.stdin:
-        answer(fd, embed(session, Task.model_validate_json(line)))
+    for tasks in TaskBatches(sys.stdin.fileno(), spec.batch):
+        for each in embed(session, tasks):
+            answer(fd, each)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -10,6 +10,7 @@ from bench.zoo.catalog import Weights
 
 #: From a recording to the features of its chunks.
 FEATURES = (
+    "bench/embed/batches.py",
     "bench/embed/pipeline.py",
     "frontends/audio.py",
     "frontends/chunking.py",

@@ -96,7 +96,7 @@ def test_benchmark_jobs(benchmark: Any, spawned: Command, tmp_path: Path, jobs: 
     scp.write_text("".join(f"u{i} {paths[i % len(paths)]}\n" for i in range(60)))
     result = tmp_path / "e.txt"
     arguments = (
-        *("extract", "--wav-scp", scp, "--model", "xvec", "--seeded-weights"),
+        *("extract", "--wav-scp", scp, "--model", "xvec", "--seeded-weights", "--overwrite"),
         *("--engine", "onnxruntime", "--jobs", jobs, "--result", result),
     )
     done = benchmark.pedantic(lambda: spawned(*arguments), rounds=2)

@@ -153,6 +153,36 @@ class Missing(Faulty):
         return Availability(False, reason="no runtime here; install it with: pip install it")
 
 
+class Short(Faulty):
+    """Dies of utterances of less than ten frames."""
+
+    name = "faulty-short"
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Wrap the real session."""
+        return ShortSession(OnnxRuntimeEngine().open(artifact, options), self)
+
+
+class ShortSession(FaultySession):
+    """A real session that dies of little."""
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Die, or run the real session."""
+        if features_BTM.shape[1] < 10:
+            ctypes.string_at(0)
+        return super().run(features_BTM)
+
+
+class FirstOnly(Faulty):
+    """Answers the first element's embedding for all of a batch."""
+
+    name = "faulty-first-only"
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Copy the first one."""
+        return np.repeat(embedding_BD[:1], len(embedding_BD), axis=0)
+
+
 class FallsBack(OnnxRuntimeEngine):
     """Says that it computes in bf16, and computes in float32."""
 

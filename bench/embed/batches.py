@@ -1,0 +1,111 @@
+"""Chunks of equal length, of one utterance or of several, go through an engine together."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engines.protocol import EngineError, FloatArray, Session
+from frontends.chunking import Chunk
+
+Clock = Callable[[], int]
+#: Two chunks of a batch are compared with each alone, with this tolerance of the largest value.
+ALIKE = 1e-3
+#: Where chunks have no fixed length, batches are tried with so many frames.
+TRIED_FRAMES = 198
+
+
+@dataclass
+class Gathered:
+    """What the chunks of an utterance gave so far, by their order in it.
+
+    `chunk_ns` are the chunks' shares of the runs that they were part of.
+    """
+
+    embeddings_D: list[FloatArray] = field(default_factory=list)
+    chunk_ns: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A chunk that waits for others of its length, and where its embedding goes."""
+
+    gathered: Gathered
+    place: int
+    features_TM: FloatArray
+
+
+class Batches:
+    """Collects chunks by their length, and runs as many at a time as a batch holds.
+
+    Nothing is padded to fill a batch: one that stays smaller runs as it is, at `flush`.
+    """
+
+    def __init__(self, session: Session, size: int, clock: Clock = time.perf_counter_ns) -> None:
+        if size < 1:
+            raise ValueError(f"a batch has 1 chunk or more, not {size}")
+        self._session, self._size, self._clock = session, size, clock
+        self._waiting: dict[int, list[_Waiting]] = {}
+        #: Nanoseconds that all runs took.
+        self.ran_ns = 0
+
+    def add(self, gathered: Gathered, chunk: Chunk) -> None:
+        """Take an utterance's next chunk; run its batch when that is full.
+
+        Raises:
+            EngineError: the session refused or failed.
+        """
+        place = len(gathered.embeddings_D)
+        gathered.embeddings_D.append(np.empty(0, np.float32))
+        gathered.chunk_ns.append(0)
+        same = self._waiting.setdefault(len(chunk.features), [])
+        same.append(_Waiting(gathered, place, chunk.features))
+        if len(same) == self._size:
+            self._run(self._waiting.pop(len(chunk.features)))
+
+    def flush(self) -> None:
+        """Run what waits.
+
+        Raises:
+            EngineError: the session refused or failed.
+        """
+        while self._waiting:
+            _, same = self._waiting.popitem()
+            self._run(same)
+
+    def _run(self, batch: list[_Waiting]) -> None:
+        features_BTM = np.stack([each.features_TM for each in batch])
+        before = self._clock()
+        embeddings_BD = self._session.run(features_BTM)
+        took_ns = self._clock() - before
+        self.ran_ns += took_ns
+        if len(embeddings_BD) != len(batch):
+            raise EngineError(
+                f"a batch of {len(batch)} chunks gave {len(embeddings_BD)} embeddings"
+            )
+        for each, embedding_D in zip(batch, embeddings_BD, strict=True):
+            each.gathered.embeddings_D[each.place] = embedding_D
+            each.gathered.chunk_ns[each.place] = took_ns // len(batch)
+
+
+def refusal(session: Session, *, num_frames: int | None, feat_dim: int) -> str:
+    """Say why a session cannot be given batches, nothing where it can; runs four chunks.
+
+    Some models compute the first element alone, or mix the elements: a batch of two has to give
+    what each of them gives.
+    """
+    rng = np.random.default_rng(0)
+    shape = (2, num_frames or TRIED_FRAMES, feat_dim)
+    features_BTM = rng.standard_normal(shape).astype(np.float32)
+    try:
+        together_BD = session.run(features_BTM)
+    except EngineError as error:
+        return f"it takes no batch ({error})"
+    alone_BD = np.concatenate([session.run(each[np.newaxis]) for each in features_BTM])
+    if together_BD.shape != alone_BD.shape:
+        return f"a batch of two gives {list(together_BD.shape)} in place of {list(alone_BD.shape)}"
+    off = float(np.abs(together_BD - alone_BD).max() / np.abs(alone_BD).max())
+    if not off <= ALIKE:
+        return f"in a batch it computes other embeddings (error {off:.1e} of the largest value)"
+    return ""
