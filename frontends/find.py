@@ -86,9 +86,7 @@ def read_list(
         if path.endswith("|"):
             yield Utterance(name, Path(path), Part(command=_command(scp, number, path)))
             continue
-        beside = scp.parent / path
-        # As in Kaldi first from here; a file in neither place keeps the path that was written.
-        yield Utterance(name, beside if not _exists(Path(path)) and _exists(beside) else Path(path))
+        yield Utterance(name, located(Path(path), scp))
 
 
 def list_names(scp: Path, *, allow_pipes: bool = False) -> Iterator[str]:
@@ -163,6 +161,20 @@ def _names(*names: str) -> tuple[str, str, str]:
     """Return names as text: a file's may be none, and is told so when it is read."""
     short, middle, long = (printable(Path(name)) for name in names)
     return short, middle, long
+
+
+def located(path: Path, list_path: Path) -> Path:
+    """Return where a file is that a list names: seen from here, as in Kaldi, else from the list.
+
+    One in neither place keeps the path that was written.
+    """
+    beside = list_path.parent / path
+    return beside if not _exists(path) and _exists(beside) else path
+
+
+def utterance_name(text: str) -> str:
+    """Return a text as an utterance's name, in which Kaldi's files allow no blanks."""
+    return "_".join(text.split())
 
 
 def _exists(path: Path) -> bool:

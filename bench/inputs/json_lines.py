@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bench.base.cache import sha256_of
 from bench.inputs.listing import Listing
 from frontends.audio import audio_error
-from frontends.find import Utterance, check_names, numbered_lines
+from frontends.find import Utterance, check_names, located, numbered_lines, utterance_name
 from frontends.parts import Part
 
 CURE = (
@@ -43,9 +43,7 @@ def from_json_lines(path: Path) -> Listing:
 
     def read(first: int, stop: int) -> Iterator[Utterance]:
         for entry in islice(entries(), first, stop):
-            beside = path.parent / entry.path
-            found = beside if not entry.path.exists() and beside.exists() else entry.path
-            yield Utterance(entry.name, found, _part(entry))
+            yield Utterance(entry.name, located(entry.path, path), _part(entry))
 
     def checked() -> Iterator[tuple[int, str]]:
         for number, line in numbered_lines(path):
@@ -88,4 +86,4 @@ def _entry(path: Path, number: int, line: str) -> Entry:
         raise audio_error(path, f"line {number} is no utterance; {CURE}") from None
     if not 0 <= offset_s < math.inf or not (duration_s is None or 0 < duration_s < math.inf):
         raise audio_error(path, f"line {number}: offset and duration are no stretch of audio")
-    return Entry("_".join(str(name).split()), audio, offset_s, duration_s)
+    return Entry(utterance_name(str(name)), audio, offset_s, duration_s)

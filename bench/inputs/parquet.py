@@ -8,7 +8,7 @@ from typing import Any
 from bench.base.cache import sha256_of
 from bench.inputs.listing import Listing
 from frontends.audio import audio_error
-from frontends.find import Utterance, check_names
+from frontends.find import Utterance, check_names, utterance_name
 from frontends.parts import Part, open_parquet
 
 #: Columns that name an utterance, the first of them that is there.
@@ -79,5 +79,5 @@ def _names(file: Any, column: str) -> Iterator[str]:
         values = batch.column(outer)
         for value in (values.field(inner) if inner else values).to_pylist():
             text = str(value) if value is not None else f"row-{row:09}"
-            yield "_".join((Path(text).stem if inner and value else text).split())
+            yield utterance_name(Path(text).stem if inner and value else text)
             row += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.base.errors import InputError
 from bench.inputs.listing import Listing
-from frontends.find import Utterance, find_audio
+from frontends.find import Utterance, find_audio, utterance_name
 
 
 def from_paths(paths: Sequence[Path]) -> Listing:
@@ -18,8 +18,7 @@ def from_paths(paths: Sequence[Path]) -> Listing:
         InputError: two have one name without the blanks.
     """
     found = [
-        Utterance("_".join(utterance.name.split()), utterance.path)
-        for utterance in find_audio(paths)
+        Utterance(utterance_name(utterance.name), utterance.path) for utterance in find_audio(paths)
     ]
     first: dict[str, Utterance] = {}
     digest = hashlib.sha256()

@@ -8,7 +8,14 @@ from pathlib import Path
 from bench.base.cache import fingerprint
 from bench.inputs.listing import Listing
 from frontends.audio import audio_error
-from frontends.find import AUDIO_ENDINGS, Utterance, check_names, numbered_lines
+from frontends.find import (
+    AUDIO_ENDINGS,
+    Utterance,
+    check_names,
+    located,
+    numbered_lines,
+    utterance_name,
+)
 from frontends.parts import Part
 
 
@@ -27,11 +34,7 @@ def from_tar_list(path: Path) -> Listing:
     Raises:
         AudioError: as `from_tars`, or the list cannot be read.
     """
-    tars = []
-    for _, line in numbered_lines(path):
-        beside = path.parent / line
-        tars.append(beside if not Path(line).exists() and beside.exists() else Path(line))
-    return _from_tars(path, tars)
+    return _from_tars(path, [located(Path(line), path) for _, line in numbered_lines(path)])
 
 
 def _from_tars(where: Path, tars: Sequence[Path]) -> Listing:
@@ -70,8 +73,7 @@ def _members(path: Path) -> Iterator[Utterance]:
                 name = Path(member.name)
                 if member.isfile() and name.suffix.lower() in AUDIO_ENDINGS:
                     part = Part(offset=member.offset_data, num_bytes=member.size)
-                    utterance = "_".join(name.with_suffix("").as_posix().split())
-                    yield Utterance(utterance, path, part)
+                    yield Utterance(utterance_name(name.with_suffix("").as_posix()), path, part)
     except FileNotFoundError as error:
         raise audio_error(path, "does not exist; check the path") from error
     except tarfile.TarError as error:

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+from bench.embed.scoring import cosine
 from bench.plan.engine_spec import parse_engine
 from bench.testing import tiny_model
 from bench.testing.tiny_model import STATIC_FRAMES, reference
@@ -238,7 +239,7 @@ class EngineConformance:
                 found = replace(artifact, path=path, precision=needed)
             session = engine.open(found, SessionOptions(precision=precision))
             output_BD = session.run(input_BTM)
-            assert _cosine(output_BD, expected_BD) >= LEAST_COSINE[precision], precision
+            assert cosine(output_BD[0], expected_BD[0]) >= LEAST_COSINE[precision], precision
             if not precision.endswith("-weights"):
                 assert computed_in(session).get(precision), f"{precision} does not show"
 
@@ -340,7 +341,3 @@ def _refusal(engine: EngineBase, artifact: ModelArtifact) -> str:
     support = engine.supports(artifact, SessionOptions())
     assert support.ok or "--form" in support.reason, "a refusal names its cure"
     return support.reason if not support.ok else ""
-
-
-def _cosine(a_BD: FloatArray, b_BD: FloatArray) -> float:
-    return float((a_BD * b_BD).sum() / (np.linalg.norm(a_BD) * np.linalg.norm(b_BD)))
