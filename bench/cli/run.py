@@ -25,6 +25,7 @@ class Protocol(StrEnum):
 
     published = "published"
     steady = "steady"
+    throughput = "throughput"
 
 
 class WeightsChoice(StrEnum):
@@ -54,6 +55,7 @@ class Precision(StrEnum):
         "rtfbench run --model my.onnx --engine onnxruntime --engine mnn --engine mnn-mini",
         "rtfbench run --engine onnxruntime --engine openvino --precision float32 --precision int8",
         "rtfbench run --protocol steady --budget 60 --thorough",
+        "rtfbench run --protocol throughput --jobs 1 --jobs 2 --batch 1 --batch 4",
         "rtfbench run --engine mnn --engine mnn-mini --mnn-home mnn-3.6/ --mnn-mini-home mini-3.6/",
         'rtfbench run --engine mnn --engine "mnn[home=/opt/mnn-2.8]"',
         "rtfbench run zoo --out runs/zoo --resume",
@@ -104,7 +106,19 @@ def run(
         list[Form] | None, typer.Option(help="Model form. [default: what the engine prefers]")
     ] = None,
     protocol: Annotated[
-        list[Protocol] | None, typer.Option(help="What the clock includes. [default: both]")
+        list[Protocol] | None,
+        typer.Option(help="What the clock includes. [default: published and steady]"),
+    ] = None,
+    jobs: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Processes at work at once, under --protocol throughput. [default: the cores that "
+            "may be used, over the threads]"
+        ),
+    ] = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Chunks of equal length that run together at most. [default: 1]"),
     ] = None,
     input: Annotated[
         str | None, typer.Option(help="Input of a model file, where its shape does not tell.")
@@ -195,6 +209,8 @@ def run(
         "chunk_samples": chunk_samples,
         "forms": form,
         "protocols": protocol,
+        "jobs": jobs,
+        "batches": batch,
         "input": input,
         "output": output,
         "reference": reference,

@@ -103,7 +103,7 @@ def run_plan(
     for line in dict.fromkeys(_not_computed(plan)):
         audience.say(line)
     resolved = resolve(
-        expand(plan, default_form, precisions_of),
+        expand(plan, default_form, precisions_of, cores=len(environment.usable_cores())),
         folders=homes.named([spec for axes in plan.sweeps for spec in axes.engines], libraries),
         asked=Asked(
             input_name=plan.input,

@@ -85,7 +85,7 @@ def _coverage(summary: Summary) -> Iterator[Finding]:
     partial: dict[str, list[int]] = {}
     for row in summary.cells:
         if row.rtf is not None and row.utterances is not None and row.utterances < asked:
-            where = f"{row.protocol}, {figures.setting(row.chunk_samples, row.threads)}"
+            where = f"{row.protocol}, {figures.setting(*row.setting)}"
             partial.setdefault(where, []).append(row.utterances)
     for where, counts in partial.items():
         yield Finding(
@@ -127,10 +127,7 @@ def _threads(summary: Summary) -> Iterator[Finding]:
         assert alone.rtf_ci95
         ratio = alone.rtf / row.rtf
         ci95 = (alone.rtf_ci95[0] / row.rtf_ci95[1], alone.rtf_ci95[1] / row.rtf_ci95[0])
-        head = (
-            f"{row.title}, {row.protocol}, {figures.setting(row.chunk_samples, row.threads)} "
-            "against one"
-        )
+        head = f"{row.title}, {row.protocol}, {figures.setting(*row.setting)} against one"
         told.setdefault(head, []).append(
             f"{row.engine_label} {row.form} {figures.factor(ratio)} times as fast "
             f"({ends(ci95)}), {figures.percent(ratio / row.threads)} efficiency"
@@ -141,7 +138,8 @@ def _threads(summary: Summary) -> Iterator[Finding]:
 
 def _with_one_thread(summary: Summary, row: CellSummary) -> CellSummary | None:
     def but_threads(each: CellSummary) -> tuple[object, ...]:
-        return (each.model, side(each), each.protocol, each.chunk_samples)
+        size, _, jobs, batch = each.setting
+        return (each.model, side(each), each.protocol, size, jobs, batch)
 
     if row.threads == 1:
         return None

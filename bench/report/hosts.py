@@ -162,7 +162,7 @@ def _rtf_table(runs: Sequence[NamedRun]) -> Iterator[list[str]]:
 
 def setting(where: Condition) -> str:
     """Say under which setting something was measured."""
-    return f"{where.protocol}, {figures.setting(where.chunk_samples, where.threads)}"
+    return f"{where.protocol}, {figures.setting(*where.setting)}"
 
 
 def against(line: Line) -> str:

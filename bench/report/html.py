@@ -143,6 +143,6 @@ def _line(placed: Sequence[Placed], row: CellSummary, *, best: bool) -> PageRow:
     items = [Item(column, column.text(row), column.sorted_by(row)) for column in placed]
     where = (
         f"{row.title}, {row.engine_label} {row.form}, {row.protocol}, "
-        f"{figures.setting(row.chunk_samples, row.threads)}"
+        f"{figures.setting(*row.setting)}"
     )
     return PageRow(where, items, row.status, row.reason, best)

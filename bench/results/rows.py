@@ -91,6 +91,9 @@ class CellSummary(Condition):
     eer_loss: tuple[float, float, float] | None = None
     min_dcf_loss: tuple[float, float, float] | None = None
     denormal_share: float | None = None
+    #: Of a queue: utterances a second, and what 95 of 100 of them stay under.
+    utterances_per_s: float | None = None
+    utterance_ms_p95: float | None = None
 
     @property
     def engine_label(self) -> str:

@@ -27,13 +27,19 @@ def draw(summary: Summary) -> Iterator[Picture]:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    summary = libraries.named(summary)
+    summary = _alone(libraries.named(summary))
     yield from models.draw(summary)
     yield from chunk_size.draw(summary)
     yield from thread_scaling.draw(summary)
     yield from time_parts.draw(summary)
     yield from accuracy.draw(summary)
     yield from eer_loss.draw(summary)
+
+
+def _alone(summary: Summary) -> Summary:
+    """Return the rows of one process and a chunk at a time: pictures have no axis for the rest."""
+    rows = [row for row in summary.cells if row.protocol != "throughput" and row.batch == 1]
+    return summary.model_copy(update={"cells": tuple(rows)})
 
 
 def draw_hosts(runs: Sequence[NamedRun]) -> Picture | None:
