@@ -80,9 +80,29 @@ class OpenVinoEngine(EngineBase):
         """Use nncf."""
         return openvino_quantize.to_int8(onnx_path, path, wanted)
 
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the properties that a model is compiled with."""
+        return f"""import openvino
+
+model = openvino.Core().compile_model(
+    {str(artifact.path)!r}, {DEVICE!r}, {properties(options, chosen(self, options))!r}
+)
+"""
+
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":
         """Compile the model."""
         return OpenVinoSession(artifact, options, chosen(self, options))
+
+
+def properties(options: SessionOptions, settings: Mapping[str, str]) -> dict[str, str | int | bool]:
+    """Return what a model is compiled with."""
+    return {
+        "INFERENCE_NUM_THREADS": options.threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": HINT,
+        "INFERENCE_PRECISION_HINT": HINTS[options.precision],
+        "ENABLE_CPU_PINNING": settings["pinning"] == "on",
+    }
 
 
 class OpenVinoSession(SessionBase):
@@ -93,13 +113,7 @@ class OpenVinoSession(SessionBase):
     ) -> None:
         openvino = load()
         threads, precision = options.threads, HINTS[options.precision]
-        wanted = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": HINT,
-            "INFERENCE_PRECISION_HINT": precision,
-            "ENABLE_CPU_PINNING": settings["pinning"] == "on",
-        }
+        wanted = properties(options, settings)
         try:
             compiled = openvino.Core().compile_model(str(artifact.path), DEVICE, wanted)
             self._input: Any = _port(compiled.inputs, artifact.input_name)

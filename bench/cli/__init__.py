@@ -26,6 +26,7 @@ from bench.cli import (  # noqa: F401
     report,
     run,
     score,
+    tune,
     verify,
 )
 from bench.cli.app import app

@@ -109,7 +109,7 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     Raises:
         InputError: a name or value that cannot be used.
     """
-    text = options.engine or _default_engine(options.model)
+    text = options.engine or default_engine(options.model)
     size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
     try:
         ChunkPolicy(size)
@@ -165,5 +165,6 @@ def workers(
         yield pool
 
 
-def _default_engine(model: str) -> str:
+def default_engine(model: str) -> str:
+    """Return the engine that embeds where none is named."""
     return "mnn" if Path(model).suffix == ".mnn" or not is_path(model) else "onnxruntime"

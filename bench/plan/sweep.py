@@ -63,6 +63,8 @@ class Plan(Axes):
     """
 
     sweep: tuple[Axes, ...] = ()
+    #: Pinned requirements with which a configuration was found; a gate holds against them.
+    packages: tuple[str, ...] = ()
     audio: tuple[Path, ...] = ()
     #: Which channel of a recording with several, from 0; whether other sample rates are converted.
     channel: Annotated[int, Field(ge=0)] | None = None
