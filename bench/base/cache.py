@@ -11,6 +11,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from bench.base.outputs import is_special
+from bench.base.scratch import held_folder
 
 CACHE_VARIABLE = "RTFBENCH_CACHE"
 #: Where `bench`, `engines` and `frontends` are.
@@ -89,10 +90,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The ending stays: some writers append one, or choose the format by it.
-    part = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with held_folder(path.parent) as folder:
+        # The name stays: some writers append an ending, or choose the format by it.
+        part = folder / path.name
         yield part
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -17,8 +17,12 @@ from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from bench.base.scratch import process_folder
+
 Reply = TypeVar("Reply")
 PR_SET_PDEATHSIG = 1
+#: Tells a child who started it.
+PARENT_VARIABLE = "RTFBENCH_PARENT"
 #: So many characters of an answer that cannot be understood are shown.
 MOST_QUOTED = 80
 
@@ -42,12 +46,21 @@ class ChildSilent(ChildError):
     """The process did not answer within its time limit."""
 
 
+def inherited() -> dict[str, str]:
+    """Return the environment variables of a child: ours, who its parent is, and our scratch."""
+    return {**os.environ, PARENT_VARIABLE: str(os.getpid()), "TMPDIR": str(process_folder())}
+
+
 def die_with_parent() -> None:
     """Have the kernel end this process when its parent is gone: a paused one would stay for ever.
 
     Source: prctl(2), PR_SET_PDEATHSIG.
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # Not in the environment where somebody runs a worker by hand.
+    parent = os.environ.pop(PARENT_VARIABLE, str(os.getppid()))
+    if os.getppid() != int(parent):
+        os._exit(1)  # it was gone before the kernel was asked
 
 
 def answer(fd: int, value: BaseModel) -> None:
@@ -113,7 +126,7 @@ class Interpreter:
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of a process."""
-        found = {**os.environ, **SINGLE_THREADED}
+        found = {**inherited(), **SINGLE_THREADED}
         if self.path:
             found["PYTHONPATH"] = os.pathsep.join(map(str, self.path))
         return found

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from bench.base.cache import cache_folder
 from bench.base.errors import InputError
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
+from bench.base.scratch import process_folder
 from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
@@ -151,7 +152,7 @@ def workers(
             "choose --form dynamic"
         )
     with (
-        TemporaryDirectory(prefix="rtfbench-") as logs,
+        TemporaryDirectory(dir=process_folder()) as logs,
         Pool(
             setup,
             jobs=jobs,

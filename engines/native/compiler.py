@@ -10,6 +10,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from engines import processes
 from engines.protocol import EngineError
 
 COMPILERS = ("c++", "g++", "clang++")
@@ -38,7 +39,7 @@ def shared_library(
         EngineError: there is none, or it does not answer.
     """
     compiler = find_compiler()
-    said = _run([*compiler, "--version"]).stdout
+    said = _run([*compiler, "--version"]).stdout.decode(errors="replace")
     facts = [*compiler, *FLAGS, *flags, said, *map(sha256, [source, *needs])]
     key = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
     target = _folder() / f"{source.stem.replace('_', '-')}-{key}.so"
@@ -85,22 +86,15 @@ def _compile(command: Sequence[str], target: Path) -> None:
     try:
         done = _run([*command, "-o", str(part)])
         if done.returncode != 0:
-            raise CompileError(_first_error(done.stderr))
+            raise CompileError(_first_error(done.stderr.decode(errors="replace")))
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
     try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        return processes.run(command, timeout_s=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise EngineError(f"{command[0]}: no answer within {TIMEOUT_S:g} s") from None
 
