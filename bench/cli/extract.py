@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.base.limits import LONGEST_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
     Channel,
@@ -107,7 +108,11 @@ def extract(
     resample: Resample = False,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Seconds that a recording may take. [default: no limit]"),
+        typer.Option(
+            min=0.001,
+            max=LONGEST_S,
+            help="Seconds that a recording may take. [default: no limit]",
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from bench.base.limits import LONGEST_S
+
 
 class Form(StrEnum):
     """Whether a model takes any number of frames."""
@@ -82,10 +84,16 @@ Channel = Annotated[
 Resample = Annotated[bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")]
 
 # How long, and where results go.
-Budget = Annotated[float, typer.Option(min=1, help="Seconds of measuring, loading apart.")]
+Budget = Annotated[
+    float, typer.Option(min=1, max=LONGEST_S, help="Seconds of measuring, loading apart.")
+]
 GateBudget = Annotated[
     float,
-    typer.Option(min=1, help="Seconds that measuring may take, the start of processes included."),
+    typer.Option(
+        min=1,
+        max=LONGEST_S,
+        help="Seconds that measuring may take, the start of processes included.",
+    ),
 ]
 PlanBudget = Annotated[
     float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")

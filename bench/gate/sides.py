@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 
 import bench
-from bench.base.cache import cache_folder
+from bench.base.cache import cache_folder, check_cache
 from bench.base.child import ChildError, Interpreter
 from bench.base.errors import InputError
 from bench.measure.wire import IncomparableError
@@ -51,6 +51,7 @@ def interpreter_for(
     key = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
     folder = cache_folder() / "environments" / key
     if not (folder / READY).is_file():
+        check_cache()
         phase(f"building the baseline's environment: {', '.join([*packages, revision or ''])}")
         shutil.rmtree(folder, ignore_errors=True)
         try:
