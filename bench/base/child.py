@@ -45,6 +45,11 @@ class ChildDied(ChildError):
 class ChildSilent(ChildError):
     """The process did not answer within its time limit."""
 
+    @classmethod
+    def after(cls, timeout_s: float) -> "ChildSilent":
+        """Return the error of a process that had so many seconds."""
+        return cls(f"no answer within {timeout_s:g} s; a larger --timeout gives it more time")
+
 
 def inherited() -> dict[str, str]:
     """Return the environment variables of a child: ours, who its parent is, and our scratch."""
@@ -105,6 +110,8 @@ def last_said(text: str) -> str:
 
 def how_it_ended(returncode: int) -> str:
     """Describe an exit status in words."""
+    if returncode == -signal.SIGKILL:
+        return "killed by SIGKILL, which the system sends where memory is short"
     if returncode < 0:
         return f"killed by {signal.Signals(-returncode).name}"
     return f"exit status {returncode}"
@@ -225,9 +232,7 @@ class Child(Generic[Reply]):
         while not self.has_answer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._answers], [], [], left)[0]:
-                raise ChildSilent(
-                    f"no answer within {timeout_s:g} s; a larger --timeout gives it more time"
-                )
+                raise ChildSilent.after(timeout_s)
             data = os.read(self._answers, 1 << 16)
             if not data:
                 raise self._died()

@@ -11,6 +11,7 @@ from bench.cli.options import (
     Channel,
     ChunkSamples,
     EngineName,
+    MaxRss,
     MnnHome,
     MnnMiniHome,
     ModelFile,
@@ -114,6 +115,7 @@ def extract(
             help="Seconds that a recording may take. [default: no limit]",
         ),
     ] = None,
+    max_rss: MaxRss = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
     ] = False,
@@ -159,6 +161,7 @@ def extract(
             jobs=jobs,
             batch=batch,
             timeout_s=timeout,
+            max_rss_mb=max_rss,
             strict=strict,
             resume=resume,
             overwrite=overwrite,

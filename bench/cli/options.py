@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.base.limits import LONGEST_S
+from bench.base.limits import LONGEST_S, MOST_MB
 
 
 class Form(StrEnum):
@@ -83,7 +83,16 @@ Channel = Annotated[
 ]
 Resample = Annotated[bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")]
 
-# How long, and where results go.
+# How much, how long, and where results go.
+MaxRss = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MB",
+        min=1,
+        max=MOST_MB,
+        help="Resident memory that a worker may take, in 10^6 bytes. [default: no limit]",
+    ),
+]
 Budget = Annotated[
     float, typer.Option(min=1, max=LONGEST_S, help="Seconds of measuring, loading apart.")
 ]

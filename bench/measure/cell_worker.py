@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.base.child import answer, die_with_parent
+from bench.base.memory import Memory, memory_of
 from bench.embed import parity, reference
 from bench.embed.audio_input import read_source
 from bench.embed.pipeline import DEAF, Embedded, Pipeline
@@ -69,13 +70,6 @@ class LoadedSession(NamedTuple):
 
     session: Session
     load_ns: int
-
-
-class Memory(NamedTuple):
-    """A process's resident size: the largest so far and the present one."""
-
-    peak_bytes: int
-    steady_bytes: int
 
 
 class CellWorker:
@@ -213,7 +207,7 @@ class CellWorker:
         assert self._kept is not None
         for name, waveform in self._waveforms.items():
             self._check(name, self._pipeline.embed(self._kept.session, waveform))
-        return memory_now()
+        return memory_of()
 
     def _open(self) -> LoadedSession:
         before = time.perf_counter_ns()
@@ -277,16 +271,6 @@ def _engine(spec: WorkerSpec, options: SessionOptions) -> EngineBase:
     if not support.ok:
         raise CellEnd("unsupported", support.reason)
     return engine
-
-
-def memory_now() -> Memory:
-    """Return this process's memory.
-
-    Read from the kernel's VmHWM: `getrusage` starts a child off with its parent's peak.
-    """
-    lines = Path("/proc/self/status").read_text().splitlines()
-    found = dict(line.split(":", 1) for line in lines)
-    return Memory(*(int(found[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")))
 
 
 def serve(spec: WorkerSpec, fd: int) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 from pydantic import ConfigDict, Field, field_validator
 
-from bench.base.limits import LONGEST_S
+from bench.base.limits import LONGEST_S, MOST_MB
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.plan.engine_spec import EngineSpec, parse_engine
@@ -74,6 +74,8 @@ class Plan(Axes):
     max_eer_loss: Annotated[float, Field(ge=0)] = 0.1
     budget_s: Annotated[float, Field(gt=0, le=LONGEST_S)] = 180.0
     timeout_s: Annotated[float, Field(gt=0, le=LONGEST_S)] = 120.0
+    #: What a cell's process may take, in 10^6 bytes.
+    max_rss_mb: Annotated[float, Field(gt=0, le=MOST_MB)] | None = None
     #: Measuring ends when every ratio's interval is this narrow, relative, to either side.
     half_width: Annotated[float, Field(gt=0, lt=1)] = PRECISION
     #: Of the order of turns; None draws one, so that what an order favours averages out.

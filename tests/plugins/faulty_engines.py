@@ -100,7 +100,7 @@ class Hang(Faulty):
 
 
 class Greedy(Faulty):
-    """Keeps a hundred megabytes more with every run."""
+    """Keeps a hundred megabytes more with every run, and takes its time."""
 
     name = "faulty-greedy"
     kept: ClassVar[list[FloatArray]] = []
@@ -108,6 +108,7 @@ class Greedy(Faulty):
     def spoil(self, embedding_BD: FloatArray) -> FloatArray:
         """Misbehave."""
         self.kept.append(np.ones(25_000_000, np.float32))
+        time.sleep(0.05)
         return embedding_BD
 
 
