@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from bench.base.limits import LONGEST_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
     Channel,
     ChunkSamples,
     EngineName,
+    MaxRss,
     MnnHome,
     MnnMiniHome,
     ModelFile,
@@ -118,8 +120,13 @@ def extract(
     resample: Resample = False,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Seconds that a recording may take. [default: no limit]"),
+        typer.Option(
+            min=0.001,
+            max=LONGEST_S,
+            help="Seconds that a recording may take. [default: no limit]",
+        ),
     ] = None,
+    max_rss: MaxRss = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
     ] = False,
@@ -169,6 +176,7 @@ def extract(
             jobs=jobs or (known.jobs if threads is None else None),
             batch=batch or known.batch or 1,
             timeout_s=timeout,
+            max_rss_mb=max_rss,
             strict=strict,
             resume=resume,
             overwrite=overwrite,
