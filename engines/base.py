@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     MEGA_MACS,
@@ -72,6 +73,14 @@ class EngineBase(ABC):
     def on(self, settings: Mapping[str, str]) -> Engine:
         """Return the engine on the library that these settings name; nothing is loaded yet."""
         return self
+
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
+        """Load a model with the runtime's own profiler on; None where it tells of no operators.
+
+        Raises:
+            EngineError: as `open`.
+        """
+        return None
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Write a file of the engine's format.
@@ -182,7 +191,7 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    "computes",
+    *("computes", "profiler"),
 )
 
 

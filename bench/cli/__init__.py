@@ -17,6 +17,7 @@ from bench.base.errors import InputError
 from bench.cli import (  # noqa: F401
     cache,
     doctor,
+    explain,
     export,
     extract,
     gate,
