@@ -25,8 +25,8 @@ from bench.explain.messages import (
     Turn,
     Turned,
 )
-from bench.explain.profile_means import mean_of
 from bench.explain.runs import FirstRuns, Opener, Runs, WarmRuns
+from bench.explain.typical import typical
 from engines import registry
 from engines.protocol import EngineError, FloatArray, SessionOptions
 
@@ -76,9 +76,9 @@ class ProfileWorker:
         return Turned(plain_ns=plain_ns, profiled_ns=self._runs.profiled(order.runs))
 
     def finish(self) -> Profile:
-        """Return the mean profile; it is empty without a profiler."""
+        """Return the typical run; it is empty without a profiler."""
         runs = self._runs.finish()
-        return mean_of(runs) if runs else Profile(wall_ns=0, runs=0, operators=())
+        return typical(runs) if runs else Profile(wall_ns=0, runs=0, operators=())
 
 
 def _first_chunk(spec: ProfileSpec) -> FloatArray:
