@@ -93,11 +93,24 @@ def _costs(engine: Profiled, reference: Profiled, graph: Graph) -> Costs:
             operators=whole.operators if whole else (),
             between_ms=whole.between_ms if whole else None,
         ),
-        tuple(
-            _session(each, level_ms * math.exp(centre), graph)
-            for each, centre in zip(engine.profiles, session_centres(contrasts), strict=True)
-        ),
+        _sessions(engine.profiles, level_ms, session_centres(contrasts), graph),
     )
+
+
+def _sessions(
+    profiles: Sequence[Profile], level_ms: float, centres: Sequence[float], graph: Graph
+) -> tuple[SessionCost, ...]:
+    """Return the cost of every session; none without a profiler.
+
+    Args:
+        profiles: one a session.
+        level_ms: the first engine's time.
+        centres: log ratios to it, one a session.
+        graph: the source graph.
+    """
+    times_ms = [level_ms * math.exp(centre) for centre in centres] if profiles else []
+    pairs = zip(profiles, times_ms, strict=True)
+    return tuple(_session(profile, ms, graph) for profile, ms in pairs)
 
 
 def _logs(

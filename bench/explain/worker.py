@@ -77,7 +77,8 @@ class ProfileWorker:
 
     def finish(self) -> Profile:
         """Return the typical run; it is empty without a profiler."""
-        runs = self._runs.finish()
+        # A runtime may tell of its operators, and have nothing to tell of a first run.
+        runs = [run for run in self._runs.finish() if sum(each.ns for each in run.operators)]
         return typical(runs) if runs else Profile(wall_ns=0, runs=0, operators=())
 
 

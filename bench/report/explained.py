@@ -23,8 +23,8 @@ def render(found: Explanation) -> str:
         parts += ["## By part of the model", _groups(found, "part", found.blocks)]
         parts += ["## Costliest operators", *_operators(found)]
         parts += [
-            "An operator that a runtime has fused counts whole with what multiplies in it. GFLOP/s "
-            "are the operations that the model asks for, two for each multiply-accumulate, over "
+            "An operator that a runtime has fused counts whole with what multiplies in it. ± is "
+            "half of a 95 % interval, from sessions of fresh processes. GFLOP/s are the operations that the model asks for, two for each multiply-accumulate, over "
             "the time: a runtime that needs fewer multiplications may exceed the core's peak."
         ]
     return "\n\n".join(parts) + "\n"
@@ -110,7 +110,7 @@ def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> str:
     names = [found.engines[index].engine for index in found.profiled]
     heading = [what, *(f"{name} ms" for name in names)]
     for index in others:
-        heading += [f"{found.engines[index].engine} more ms", "share"]
+        heading += [f"{found.engines[index].engine} more ms", *_share_of(found, index, "share")]
     heading += [f"{name} GFLOP/s" for name in names]
     lines = []
     for group in shown(found, groups):
@@ -121,8 +121,8 @@ def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> str:
         lines.append(line)
     totals = [found.engines[index].ms or 0.0 for index in found.profiled]
     last = ["all", *map(_ms, totals)]
-    for total in totals[1:]:
-        last += [_signed(total - totals[0]), ""]
+    for index, total in zip(others, totals[1:], strict=True):
+        last += [_signed(total - totals[0]), *_share_of(found, index, "100 %")]
     last += [_rate(found, 2 * found.macs / total / 1e6) for total in totals]
     return grid([heading, *lines, last], [False, *[True] * (len(heading) - 1)])
 
@@ -161,16 +161,14 @@ def _difference(found: Explanation, group: GroupCost, index: int) -> list[str]:
     """Return how much longer an engine takes than the first, and its share of the whole."""
     more, interval = group.more_ms[index] or 0.0, group.more_ci95[index]
     half = "" if interval is None else f" ± {(interval[1] - interval[0]) / 2:.2f}"
-    whole = _whole(found, index)
-    return [f"{_signed(more)}{half}", figures.percent(more / whole) if whole else figures.MISSING]
+    whole = (found.engines[index].ms or 0.0) - (found.engines[found.profiled[0]].ms or 0.0)
+    share = figures.percent(more / whole) if whole else figures.MISSING
+    return [f"{_signed(more)}{half}", *_share_of(found, index, share)]
 
 
-def _whole(found: Explanation, index: int) -> float | None:
-    """Return how much longer an engine takes in all, None where that cannot be told from 0."""
-    engine = found.engines[index]
-    if not engine.sure:
-        return None
-    return (engine.ms or 0.0) - (found.engines[found.profiled[0]].ms or 0.0)
+def _share_of(found: Explanation, index: int, text: str) -> list[str]:
+    """Return a share of an engine's difference, nothing where that cannot be told from 0."""
+    return [text] if found.engines[index].sure else []
 
 
 def _operators(found: Explanation) -> Iterator[str]:

@@ -99,8 +99,10 @@ def _main(found: Explanation, main: GroupCost, first: int, other: int) -> str:
     if b.sure and 0 <= more / whole <= 1:
         share = f"{figures.number(abs(more))} of the {figures.number(abs(whole))} ms"
         return f"{_upper(main.name)} account for {share}: {both}."
+    largest = max(abs(_more(group, other)) for group in found.kinds)
+    most = "differ most" if abs(more) == largest else "are what surely differs most"
     return (
-        f"{_upper(main.name)} differ most, and alone would make {b.engine} "
+        f"{_upper(main.name)} {most}, and alone would make {b.engine} "
         f"{figures.number(abs(more))} ms {'slower' if more > 0 else 'faster'}: {both}."
     )
 
