@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     MEGA_MACS,
@@ -81,6 +82,14 @@ class EngineBase(ABC):
         They are for who deploys what was measured here; empty where the engine does not say.
         """
         return ""
+
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
+        """Load a model with the runtime's own profiler on; None where it tells of no operators.
+
+        Raises:
+            EngineError: as `open`.
+        """
+        return None
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Write a file of the engine's format.
@@ -191,7 +200,7 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    *("computes", "in_python", "stands_in"),
+    *("computes", "in_python", "stands_in", "profiler"),
 )
 
 

@@ -15,8 +15,10 @@ import numpy as np
 
 from engines import mnn_convert, mnn_quantize
 from engines.base import EngineBase, SessionBase
+from engines.mnn_profile import MnnProfiler, Watch
 from engines.native import library
 from engines.native.engine import NativeMnnEngine
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     HOME,
@@ -72,6 +74,14 @@ class MnnFileEngine(EngineBase):
         if wanted.precision != "int8":
             return mnn_quantize.to_fewer_bits(onnx_path, path, wanted)
         return mnn_quantize.to_int8(onnx_path, path, wanted)
+
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
+        """Time operators between callbacks; the shim of a user's own library has none."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return None
+        precision = settings["precision"]
+        return MnnProfiler(lambda watch: MnnSession(artifact, options.threads, precision, watch))
 
 
 class MnnEngine(MnnFileEngine):
@@ -144,11 +154,15 @@ class MnnSession(SessionBase):
 
     copy_ns: int = 0
 
-    def __init__(self, artifact: ModelArtifact, threads: int, precision: str) -> None:
+    def __init__(
+        self, artifact: ModelArtifact, threads: int, precision: str, watch: Watch | None = None
+    ) -> None:
+        """Create a session; with a watch, its operators and its preparation are timed."""
         check_free()
         import MNN
 
         self._mnn = MNN
+        self._watch = watch
         self._artifact = artifact
         if not artifact.path.is_file() or artifact.path.stat().st_size == 0:
             raise EngineError(f"{artifact.path}: no such model file, or an empty one")
@@ -224,11 +238,10 @@ class MnnSession(SessionBase):
                 raise EngineError(
                     f"{self._artifact.name} takes {self._input.getShape()}, not {shape}"
                 )
-            self._interpreter.resizeTensor(self._input, shape)
-            self._interpreter.resizeSession(self._session)
+            self._resize(shape)
         self._input.copyFrom(self._host_tensor(features_BTM))
         copied = time.perf_counter_ns()
-        code = self._interpreter.runSession(self._session)
+        code = self._execute()
         if code != 0:
             raise EngineError(f"MNN failed with error code {code}")
         ran = time.perf_counter_ns()
@@ -239,6 +252,21 @@ class MnnSession(SessionBase):
         embeddings_BD = np.array(host.getNumpyData(), np.float32)
         self.copy_ns += copied - began + time.perf_counter_ns() - ran
         return embeddings_BD
+
+    def _resize(self, shape: tuple[int, ...]) -> None:
+        """Give a dynamic model its shape, which prepares it."""
+        began = time.perf_counter_ns()
+        self._interpreter.resizeTensor(self._input, shape)
+        self._interpreter.resizeSession(self._session)
+        if self._watch is not None:
+            self._watch.prepared_ns = time.perf_counter_ns() - began
+
+    def _execute(self) -> int:
+        """Run the operators, and return MNN's error code."""
+        if self._watch is None:
+            return int(self._interpreter.runSession(self._session))
+        before, after = self._watch.before, self._watch.after
+        return int(self._interpreter.runSessionWithCallBackInfo(self._session, before, after))
 
     def _host_tensor(self, array: FloatArray) -> Any:
         """Return a tensor with a copy of an array in plain (Caffe) layout."""

@@ -1,6 +1,6 @@
 """onnxruntime on the CPU."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import numpy as np
 
 from engines import onnx_layers, ort_quantize
 from engines.base import EngineBase, SessionBase
+from engines.ort_profile import OnnxRuntimeProfiler
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     Availability,
@@ -91,11 +93,24 @@ session = onnxruntime.InferenceSession(
         """Create an InferenceSession."""
         return OnnxRuntimeSession(artifact, options.threads, chosen(self, options))
 
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler:
+        """Create an InferenceSession that writes a profile."""
+        return OnnxRuntimeProfiler(
+            lambda also: OnnxRuntimeSession(artifact, options.threads, chosen(self, options), also),
+        )
+
 
 class OnnxRuntimeSession(SessionBase):
     """One InferenceSession."""
 
-    def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        artifact: ModelArtifact,
+        threads: int,
+        settings: Mapping[str, str],
+        also: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        """Load a model; `also` changes more of the runtime's options before."""
         import onnxruntime
 
         wanted = onnxruntime.SessionOptions()
@@ -107,6 +122,7 @@ class OnnxRuntimeSession(SessionBase):
         )
         wanted.enable_cpu_mem_arena = settings["arena"] == "on"
         wanted.add_session_config_entry(SPINNING_KEY, "1" if settings["spinning"] == "on" else "0")
+        also(wanted)
         try:
             session = onnxruntime.InferenceSession(
                 str(artifact.path), sess_options=wanted, providers=[PROVIDER]
@@ -142,6 +158,10 @@ class OnnxRuntimeSession(SessionBase):
         except Exception as error:  # as above
             raise EngineError(f"onnxruntime failed: {_first_line(error)}") from error
         return np.asarray(embedding_BD, np.float32)
+
+    def end_profiling(self) -> Path:
+        """Return the file of the profile, which ends here; only where the options ask for one."""
+        return Path(self._session.end_profiling())
 
     def close(self) -> None:
         """Drop the session; its threads end with it."""

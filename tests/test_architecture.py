@@ -29,6 +29,7 @@ ORDER = (
     "bench.gate",
     "bench.extract",
     "bench.tune",
+    "bench.explain",
     "bench.api",
     "bench.validation",
     "bench.testing",

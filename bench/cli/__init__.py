@@ -16,6 +16,7 @@ from bench.base.errors import InputError
 from bench.cli import (  # noqa: F401
     cache,
     doctor,
+    explain,
     export,
     extract,
     gate,
@@ -25,6 +26,7 @@ from bench.cli import (  # noqa: F401
     report,
     run,
     score,
+    streams,
     tune,
     verify,
 )

@@ -1,0 +1,129 @@
+"""One process, one engine: runs a chunk with the runtime's profiler and without it, in turns.
+
+Commands come as JSON lines on standard input, answers go to an inherited file descriptor, as in
+`bench.worker`.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from bench.base.child import answer, die_with_parent
+from bench.embed import parity, reference
+from bench.embed.audio_input import read_source
+from bench.embed.pipeline import Pipeline
+from bench.explain.messages import (
+    COMMAND,
+    Failed,
+    Finish,
+    Opened,
+    Profile,
+    ProfileSpec,
+    Turn,
+    Turned,
+)
+from bench.explain.runs import FirstRuns, Opener, Runs, WarmRuns
+from bench.explain.typical import typical
+from engines import registry
+from engines.protocol import EngineError, FloatArray, SessionOptions
+
+
+class ProfileWorker:
+    """An engine on one chunk, which is compared with the reference before anything is timed."""
+
+    def __init__(self, spec: ProfileSpec) -> None:
+        """Open a session.
+
+        Raises:
+            EngineError: the engine is not there, or does not take the model.
+        """
+        cell = spec.cell
+        options = SessionOptions(cell.threads, cell.settings, cell.precision)
+        engine = registry.on(cell.engine, cell.settings)
+        found, support = engine.probe(), engine.supports(spec.artifact, options)
+        if not found.ok or not support.ok:
+            raise EngineError(support.reason if found.ok else found.reason)
+        features_BTM = _first_chunk(spec)
+        opener = Opener(engine, spec.artifact, options)
+        before = time.perf_counter_ns()
+        session = opener.session()
+        load_ns = time.perf_counter_ns() - before
+        wrong = _wrong(spec, session.run(features_BTM))
+        session.close()
+        kind = FirstRuns if cell.protocol == "published" else WarmRuns
+        self._runs: Runs = kind(opener, features_BTM)
+        self.turn(Turn(runs=1))
+        before = time.perf_counter_ns()
+        turned = self.turn(Turn(runs=1))
+        self.opened = Opened(
+            version=found.version,
+            profiled=bool(turned.profiled_ns),
+            wrong=wrong,
+            fewer_operations=engine.fewer_operations,
+            load_ns=load_ns,
+            round_ns=time.perf_counter_ns() - before,
+        )
+
+    def turn(self, order: Turn) -> Turned:
+        """Run the chunk so often with the profiler and without."""
+        if order.profiled_first:
+            profiled_ns = self._runs.profiled(order.runs)
+            return Turned(plain_ns=self._runs.plain(order.runs), profiled_ns=profiled_ns)
+        plain_ns = self._runs.plain(order.runs)
+        return Turned(plain_ns=plain_ns, profiled_ns=self._runs.profiled(order.runs))
+
+    def finish(self) -> Profile:
+        """Return the typical run; it is empty without a profiler."""
+        # A runtime may tell of its operators, and have nothing to tell of a first run.
+        runs = [run for run in self._runs.finish() if sum(each.ns for each in run.operators)]
+        return typical(runs) if runs else Profile(wall_ns=0, runs=0, operators=())
+
+
+def _first_chunk(spec: ProfileSpec) -> FloatArray:
+    pipeline = Pipeline.for_model(spec.artifact, spec.cell.chunk_samples)
+    return pipeline.first_chunk(read_source(spec.speech))
+
+
+def _wrong(spec: ProfileSpec, embedding_BD: FloatArray) -> str:
+    """Say how far the chunk's embedding is from the reference's, nothing where that is allowed."""
+    reference_BD = reference.load_reference(spec.reference)[spec.speech.name][:1]
+    found = parity.parity_of(embedding_BD, reference_BD, spec.cell.precision)
+    return "" if found.ok else parity.why_wrong(found, spec.cell.precision)
+
+
+def serve(spec: ProfileSpec, fd: int) -> None:
+    """Answer commands until told to finish, or until the parent is gone."""
+    try:
+        worker = ProfileWorker(spec)
+        answer(fd, worker.opened)
+        for line in sys.stdin:
+            match COMMAND.validate_json(line):
+                case Turn() as order:
+                    answer(fd, worker.turn(order))
+                case Finish():
+                    answer(fd, worker.finish())
+                    return
+    except Exception as error:  # whatever a runtime throws ends this engine alone
+        traceback.print_exc()
+        kind = "" if isinstance(error, EngineError) else f"{type(error).__name__}: "
+        answer(fd, Failed(reason=kind + " ".join(str(error).split())))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a worker from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.explain.worker", description=__doc__)
+    parser.add_argument("spec", type=Path, help="what to profile, and on which cores (JSON)")
+    parser.add_argument("--answer-fd", type=int, default=3)
+    arguments = parser.parse_args(argv)
+    die_with_parent()
+    spec = ProfileSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
+    # Before a runtime is loaded: thread pools take over the affinity that they find.
+    os.sched_setaffinity(0, spec.cores)
+    serve(spec, arguments.answer_fd)
+
+
+if __name__ == "__main__":
+    main()
