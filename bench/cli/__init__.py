@@ -20,6 +20,7 @@ from bench.cli import (  # noqa: F401
     export,
     extract,
     gate,
+    history,
     lists,
     merge,
     replay,
