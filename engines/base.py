@@ -5,7 +5,7 @@ same defaults from `completed`, `counted_ns` and `reported`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,39 @@ class EngineBase(ABC):
 
         Raises:
             EngineError: as `open`.
+        """
+        return None
+
+    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
+        """Return lines of Python that run an ONNX file as `convert` and `open` would.
+
+        They use the runtime's own API and numpy (as `np`) alone, for who keeps the runtime; take
+        `inputs`, name -> float32 array, and leave the only output in `found`. Empty where the
+        engine does not say.
+        """
+        return ""
+
+    def inner_tensors(
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        features_BTM: FloatArray,
+        names: Collection[str],
+    ) -> Mapping[str, FloatArray] | None:
+        """Run a model once and return what it computes on the way.
+
+        Args:
+            artifact: the model.
+            options: as for `open`.
+            features_BTM: as for `Session.run`.
+            names: of tensors in the graph that the model came as.
+
+        Returns:
+            Those that the runtime still computes, which may be few; what it has fused may bear the
+            name of the first tensor and be the last one. None where it shows none.
+
+        Raises:
+            EngineError: as `open` and `Session.run`.
         """
         return None
 
@@ -200,7 +233,7 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    *("computes", "in_python", "stands_in", "profiler"),
+    *("computes", "in_python", "stands_in", "profiler", "run_in_python", "inner_tensors"),
 )
 
 

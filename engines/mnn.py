@@ -7,7 +7,7 @@ requests are silently capped. Hence one process a cell.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from engines import mnn_convert, mnn_quantize
 from engines.base import EngineBase, SessionBase
+from engines.mnn_inner import InnerTensors, run_in_python
 from engines.mnn_profile import MnnProfiler, Watch
 from engines.native import library
 from engines.native.engine import NativeMnnEngine
@@ -74,6 +75,35 @@ class MnnFileEngine(EngineBase):
         if wanted.precision != "int8":
             return mnn_quantize.to_fewer_bits(onnx_path, path, wanted)
         return mnn_quantize.to_int8(onnx_path, path, wanted)
+
+    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
+        """Convert and run with the wheel's own modules; nothing for a library of the user's own."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return ""
+        config: dict[str, str | int] = {
+            "backend": "CPU",
+            "numThread": options.threads,
+            "precision": settings["precision"],
+        }
+        return run_in_python(onnx, config, static=static)
+
+    def inner_tensors(
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        features_BTM: FloatArray,
+        names: Collection[str],
+    ) -> Mapping[str, FloatArray] | None:
+        """Take them in the callbacks of a run; the shim of a user's own library has none."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return None
+        inner = InnerTensors(names)
+        session = MnnSession(artifact, options.threads, settings["precision"], inner)
+        session.run(features_BTM)
+        session.close()
+        return inner.found
 
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
         """Time operators between callbacks; the shim of a user's own library has none."""

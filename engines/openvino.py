@@ -91,6 +91,19 @@ model = openvino.Core().compile_model(
 )
 """
 
+    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
+        """Compile with the session's properties."""
+        wanted = properties(options, chosen(self, options))
+        return f"""\
+import sys
+
+sys.modules["openvino_telemetry"] = None  # importing openvino would report to a server
+import openvino
+
+model = openvino.Core().compile_model({onnx!r}, {DEVICE!r}, {wanted!r})
+found = model(inputs)[0]
+"""
+
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":
         """Compile the model."""
         return OpenVinoSession(artifact, options, chosen(self, options))
