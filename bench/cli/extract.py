@@ -133,6 +133,17 @@ def extract(
     resume: Annotated[
         bool, typer.Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", help="Tell of nothing but failures."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="Tell of every utterance. [default: a bar; without a terminal a line a minute]",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace RESULT; throw an interrupted RESULT.part away."),
@@ -146,6 +157,7 @@ def extract(
     from bench.commands import extract as command
     from bench.extract.config import read_config
     from bench.extract.options import ModelOptions
+    from bench.extract.report import Wanted
     from bench.inputs.formats import Inputs
 
     known = read_config(config)
@@ -180,5 +192,6 @@ def extract(
             strict=strict,
             resume=resume,
             overwrite=overwrite,
+            wanted=Wanted(quiet=quiet, verbose=verbose),
         )
     )
