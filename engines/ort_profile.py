@@ -1,7 +1,7 @@
 """onnxruntime's own profile: a JSON file of events, one an operator and run."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -75,7 +75,7 @@ def made_by(graph_path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_runs(
-    events: Iterable[dict[str, Any]], made: dict[str, tuple[str, ...]]
+    events: Iterable[dict[str, Any]], made: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[OperatorTime, ...]]:
     """Yield each run's operators from the events of a profile, which are in microseconds.
 

@@ -11,9 +11,11 @@ from bench.explain.explanation import explanation_of
 from bench.explain.subject import subject_of
 from bench.measure.whole_run import default_folder
 from bench.report import explained
+from bench.report.plots import waterfall
+from bench.report.plots.style import Picture
 from bench.results.explanation import Explanation
 
-RESULT, TEXT = "explain.json", "explain.md"
+RESULT, TEXT, PICTURES = "explain.json", "explain.md", "waterfall"
 #: Opening engines and finishing their profiles takes about so long in all.
 AROUND_S = 20.0
 OK, SOME_FAILED = 0, 1
@@ -44,8 +46,25 @@ def explain(
 
 
 def _write(folder: Path, found: Explanation, text: str) -> None:
+    """Write the report, its pictures and the figures behind them."""
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {TEXT: text, RESULT: found.model_dump_json(indent=2) + "\n"}
+    for old in folder.glob(f"{PICTURES}*"):
+        old.unlink()
+    contents = {TEXT: text.encode()}
+    for picture in _pictures(found):
+        contents |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
+    # The figures last: where they are, all is.
+    contents[RESULT] = (found.model_dump_json(indent=2) + "\n").encode()
     for name, content in contents.items():
         with replacing(folder / name) as part:
-            part.write_text(content, encoding="utf-8")
+            part.write_bytes(content)
+
+
+def _pictures(found: Explanation) -> list[Picture]:
+    """Return a picture for each engine but the first; none where matplotlib is not installed."""
+    try:
+        drawn = [waterfall.draw(found, other) for other in found.profiled[1:]]
+    except ImportError as error:
+        say(f"no pictures: {error}; install matplotlib with: pip install 'rtfbench[plot]'")
+        return []
+    return [picture for picture in drawn if picture is not None]

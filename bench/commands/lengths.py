@@ -47,7 +47,7 @@ def lengths(
         drawn = picture.draw(found)
     except ImportError:
         drawn = None
-        say("no picture: matplotlib is not installed; pip install 'rtfbench[plots]'")
+        say("no picture: matplotlib is not installed; pip install 'rtfbench[plot]'")
     if drawn is not None:
         contents |= {f"{drawn.name}.png": drawn.png, f"{drawn.name}.svg": drawn.svg}
     write(folder, contents)

@@ -4,7 +4,7 @@ Names survive most conversions, of nodes, of the tensors that they compute or of
 operator was fused from has no name left; it is found along the graph's edges.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.explain import kinds
@@ -35,8 +35,9 @@ def align(graph: Graph, operators: Sequence[OperatorTime]) -> list[Aligned]:
             claim |= found.fused_before(claim)
     found.take_rest(operators, claims)
     counted = _counted(graph, operators, claims)
+    modules = _modules(graph)
     return [
-        _aligned(graph, operator, sorted(claim), counted.get(index, ()))
+        _aligned(graph, operator, sorted(claim), counted.get(index, ()), modules)
         for index, (operator, claim) in enumerate(zip(operators, claims, strict=True))
     ]
 
@@ -86,8 +87,11 @@ class _Alignment:
         for index, node in enumerate(self._nodes):
             if index in self._claimed or node.macs:
                 continue
-            before = (self._maker[name] for name in node.inputs if name in self._maker)
-            taker = next((owner[each] for each in before if each in owner), None)
+            # What was computed last is what it was fused with; the rest are shortcuts.
+            before = max(
+                (self._maker[name] for name in node.inputs if name in self._maker), default=-1
+            )
+            taker = owner.get(before)
             if taker is not None:
                 owner[index] = taker
                 claims[taker].add(index)
@@ -119,8 +123,38 @@ def _rank(operator: OperatorTime) -> tuple[bool, int]:
     return kinds.multiplies(operator.kind), operator.ns
 
 
+def _modules(graph: Graph) -> dict[str, str]:
+    """Return every module that has weights -> its block."""
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        for weight in node.weights:
+            found |= {module: found.get(module, node.block) for module in _around(weight)}
+    return found
+
+
+def _around(weight: str) -> Iterator[str]:
+    """Yield the modules that a weight is in, the innermost first."""
+    while "." in weight:
+        weight = weight.rpartition(".")[0]
+        yield weight
+
+
+def _neighbours(names: Iterable[str], modules: Mapping[str, str]) -> str:
+    """Return the block of the module that an operator's weights are in.
+
+    A normalisation that the exporter folded away has no node, and its module has others.
+    """
+    return next(
+        (modules[each] for name in names for each in _around(name) if each in modules), NOT_MAPPED
+    )
+
+
 def _aligned(
-    graph: Graph, operator: OperatorTime, claim: Sequence[int], counted: Sequence[int]
+    graph: Graph,
+    operator: OperatorTime,
+    claim: Sequence[int],
+    counted: Sequence[int],
+    modules: Mapping[str, str],
 ) -> Aligned:
     """Return an operator with its groups, those of what multiplies most in it."""
     nodes = tuple(graph.nodes[index] for index in claim)
@@ -129,10 +163,12 @@ def _aligned(
     own = kinds.kind_of(operator.kind)
     if own == kinds.PREPARATION:
         block = kinds.PREPARATION
-    elif main is None:
-        block = INPUT_AND_OUTPUT if own == kinds.COPIES and not operator.sources else NOT_MAPPED
-    else:
+    elif main is not None:
         block = main.block
+    elif operator.sources:
+        block = _neighbours(operator.sources, modules)
+    else:
+        block = INPUT_AND_OUTPUT
     return Aligned(
         operator=operator,
         nodes=nodes,

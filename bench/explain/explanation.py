@@ -43,7 +43,7 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
     measured = measure(
         subject, budget_s=budget_s, seed=subject.seed, progress=progress, ceiling=best
     )
-    engines = costs(measured.engines, graphs)
+    found = costs(measured.engines, graphs)
     return Explanation(
         model=subject.cells[0].title,
         threads=cell.threads,
@@ -56,7 +56,7 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
         macs=graphs[cell.form].macs,
         # A product of matrices is no ceiling.
         peak_gflops=median(measured.peak_gflops) if isinstance(best, FmaPeak) else None,
-        engines=engines,
-        kinds=groups(engines, lambda each: each.kind),
-        blocks=groups(engines, lambda each: each.block),
+        engines=tuple(each.engine for each in found),
+        kinds=groups(found, lambda each: each.kind),
+        blocks=groups(found, lambda each: each.block),
     )

@@ -13,28 +13,34 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     ACTIVATION: (
         *("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "Sigmoid", "HardSigmoid"),
         *("HardSwish", "Tanh", "Gelu", "Erf", "Softplus", "Softmax", "LogSoftmax", "Mish"),
-        *("Silu", "Swish", "ThresholdedRelu", "Softsign", "QuickGelu"),
+        *("Silu", "Swish", "ThresholdedRelu", "Softsign", "QuickGelu", "SoftPlus", "hardtanh"),
     ),
     ELEMENTWISE: (
         *("Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Exp", "Log", "Neg", "Abs", "Reciprocal"),
         *("Max", "Min", "Where", "Equal", "Greater", "Less", "Not", "And", "Or", "Sum", "Mod"),
-        *("BinaryOp", "UnaryOp", "Eltwise", "Sign", "Floor", "Ceil", "Round"),
+        *("BinaryOp", "UnaryOp", "Eltwise", "Sign", "Floor", "Ceil", "Round", "Add_", "mul_"),
+        *("Subtract", "Multiply", "Divide", "Power", "PowerStatic", "clamp", "clamp_min", "square"),
     ),
     NORMALISATION: (
         *("BatchNormalization", "LayerNormalization", "InstanceNormalization", "Scale"),
         *("GroupNormalization", "LpNormalization", "MeanVarianceNormalization", "LayerNorm"),
+        *("batch_norm", "layer_norm", "instance_norm", "group_norm", "MVN"),
     ),
     POOLING: (
         *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2"),
         *("ReduceSumSquare", "ReduceL1", "ReduceLogSumExp", "GlobalAveragePool", "AveragePool"),
-        *("MaxPool", "GlobalMaxPool", "Reduction", "Pooling", "CumSum", "TopK", "ArgMax"),
+        *("MaxPool", "GlobalMaxPool", "Reduction", "Pooling", "CumSum", "TopK", "ArgMax", "Reduce"),
+        *("mean", "var", "std", "amax", "amin", "prod", "avg_pool1d", "avg_pool2d", "max_pool2d"),
+        *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "AvgPool"),
     ),
     LINEAR: ("MatMul", "Gemm", "FullyConnected", "BatchMatMul", "InnerProduct"),
     COPIES: (
         *("Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather", "Pad"),
         *("Identity", "Range", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Tile"),
         *("Transpose", "Unsqueeze", "Dropout", "Raster", "ReorderInput", "ReorderOutput"),
-        *("Reorder", "Convert", "StridedSlice", "Subgraph", "MemoryInput", "Broadcast", PASSING),
+        *("cat", "chunk", "permute", "view", "select", "getitem", "contiguous", "clone", "to"),
+        *("VariadicSplit", "Interpolate", "unbind", "stack", "sym_size", "repeat"),
+        *("Reorder", "Convert", "StridedSlice", "MemoryInput", "Broadcast", PASSING),
     ),
     PREPARATION: (PREPARING,),
 }

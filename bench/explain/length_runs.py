@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from bench.base.child import Child, ChildError
 from bench.embed.audio_input import read_source
@@ -23,6 +24,7 @@ from bench.models.workload import Prepared
 from bench.results.lengths import EngineLengths, LengthReport
 from engines.protocol import EngineError
 
+Kind = TypeVar("Kind", SessionOpened, VisitedLength)
 #: One visit, or opening a session.
 TIMEOUT_S = 300.0
 
@@ -95,7 +97,7 @@ def _visit(child: Child[Reply], num_frames: int) -> Visited:
     return Visited(num_frames, reply.ns, reply.rss_bytes, reply.moved)
 
 
-def _expect[Kind: (SessionOpened, VisitedLength)](child: Child[Reply], kind: type[Kind]) -> Kind:
+def _expect(child: Child[Reply], kind: type[Kind]) -> Kind:
     """Wait for an answer.
 
     Raises:

@@ -29,7 +29,7 @@ from bench.measure.session import Progress
 from bench.models.workload import Prepared
 
 #: Sets of fresh processes: which memory a process gets is luck that only a new one redraws.
-SESSIONS = 3
+SESSIONS = 4
 #: A session has so many blocks at least, however short the budget is.
 FEWEST_BLOCKS = 2
 #: Runs of a turn, at most, of either kind.

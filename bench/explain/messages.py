@@ -62,7 +62,7 @@ class Turned(Value):
 
 
 class Profile(Value):
-    """The mean of the profiled runs that took least, `runs` of them, in nanoseconds."""
+    """The typical one of so many profiled runs, in nanoseconds."""
 
     kind: Literal["profile"] = "profile"
     wall_ns: int

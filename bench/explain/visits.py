@@ -1,5 +1,6 @@
 """Which lengths come when, and what their times and the memory after them tell (pure)."""
 
+import itertools
 import math
 import random
 import statistics
@@ -41,8 +42,7 @@ def schedule(seed: int) -> list[list[int]]:
     draw = random.Random(seed)
     steps = [SHORTEST * (LONGEST / SHORTEST) ** (i / LENGTHS) for i in range(LENGTHS + 1)]
     frames = [
-        draw.randrange(math.ceil(low), math.ceil(high))
-        for low, high in zip(steps, steps[1:], strict=False)
+        draw.randrange(math.ceil(low), math.ceil(high)) for low, high in itertools.pairwise(steps)
     ]
     return [draw.sample(frames, len(frames)) for _ in range(ROUNDS)]
 
@@ -68,7 +68,7 @@ def derive(
     runs = sum(len(visit.ns) for visit in rounds[0])
     growth_kb = [
         (after - before) / runs / BYTES_PER_KB
-        for before, after in zip(sizes[WARM_ROUNDS - 1 :], sizes[WARM_ROUNDS:], strict=False)
+        for before, after in itertools.pairwise(sizes[WARM_ROUNDS - 1 :])
     ]
     update = {
         "lengths": costs,

@@ -25,8 +25,8 @@ from bench.explain.messages import (
     Turn,
     Turned,
 )
-from bench.explain.profile_means import mean_of
 from bench.explain.runs import FirstRuns, Opener, Runs, WarmRuns
+from bench.explain.typical import typical
 from engines import registry
 from engines.protocol import EngineError, FloatArray, SessionOptions
 
@@ -76,9 +76,10 @@ class ProfileWorker:
         return Turned(plain_ns=plain_ns, profiled_ns=self._runs.profiled(order.runs))
 
     def finish(self) -> Profile:
-        """Return the mean profile; it is empty without a profiler."""
-        runs = self._runs.finish()
-        return mean_of(runs) if runs else Profile(wall_ns=0, runs=0, operators=())
+        """Return the typical run; it is empty without a profiler."""
+        # A runtime may tell of its operators, and have nothing to tell of a first run.
+        runs = [run for run in self._runs.finish() if sum(each.ns for each in run.operators)]
+        return typical(runs) if runs else Profile(wall_ns=0, runs=0, operators=())
 
 
 def _first_chunk(spec: ProfileSpec) -> FloatArray:

@@ -23,8 +23,8 @@ def render(found: Explanation) -> str:
         parts += ["## By part of the model", _groups(found, "part", found.blocks)]
         parts += ["## Costliest operators", *_operators(found)]
         parts += [
-            "An operator that a runtime has fused counts whole with what multiplies in it. GFLOP/s "
-            "are the operations that the model asks for, two for each multiply-accumulate, over "
+            "An operator that a runtime has fused counts whole with what multiplies in it. ± is "
+            "half of a 95 % interval, from sessions of fresh processes. GFLOP/s are the operations that the model asks for, two for each multiply-accumulate, over "
             "the time: a runtime that needs fewer multiplications may exceed the core's peak."
         ]
     return "\n\n".join(parts) + "\n"
@@ -106,23 +106,23 @@ def _remarks(found: Explanation) -> Iterator[str]:
 
 def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> str:
     """Return a table: times of every engine, differences to the first, and rates."""
-    first, *others = found.profiled
+    others = found.profiled[1:]
     names = [found.engines[index].engine for index in found.profiled]
     heading = [what, *(f"{name} ms" for name in names)]
     for index in others:
-        heading += [f"difference to {found.engines[index].engine}", "share"]
+        heading += [f"{found.engines[index].engine} more ms", *_share_of(found, index, "share")]
     heading += [f"{name} GFLOP/s" for name in names]
     lines = []
     for group in shown(found, groups):
         line = [group.name, *(_ms(group.ms[index]) for index in found.profiled)]
         for index in others:
-            line += _difference(found, group, first, index)
+            line += _difference(found, group, index)
         line += [_rate(found, group.gflops[index]) for index in found.profiled]
         lines.append(line)
     totals = [found.engines[index].ms or 0.0 for index in found.profiled]
     last = ["all", *map(_ms, totals)]
-    for total in totals[1:]:
-        last += [_signed(total - totals[0]), "100 %"]
+    for index, total in zip(others, totals[1:], strict=True):
+        last += [_signed(total - totals[0]), *_share_of(found, index, "100 %")]
     last += [_rate(found, 2 * found.macs / total / 1e6) for total in totals]
     return grid([heading, *lines, last], [False, *[True] * (len(heading) - 1)])
 
@@ -138,21 +138,37 @@ def shown(found: Explanation, groups: Sequence[GroupCost]) -> list[GroupCost]:
     little = [group for group in groups if small(group)]
     if len(little) < 2:
         return list(groups)
-    columns = zip(*(group.ms for group in little), strict=True)
     together = GroupCost(
         name=f"{len(little)} smaller ones",
         macs=None,
-        ms=tuple(None if None in column else sum(ms or 0.0 for ms in column) for column in columns),
-        gflops=(None,) * len(found.engines),
+        ms=_sums([group.ms for group in little]),
+        more_ms=_sums([group.more_ms for group in little]),
+        more_ci95=(None,) * len(totals),
+        gflops=(None,) * len(totals),
     )
     return [*(group for group in groups if group not in little), together]
 
 
-def _difference(found: Explanation, group: GroupCost, first: int, index: int) -> list[str]:
-    """Return how much longer the engine takes than the first, and its share of the whole."""
-    ms = (group.ms[index] or 0.0) - (group.ms[first] or 0.0)
-    whole = (found.engines[index].ms or 0.0) - (found.engines[first].ms or 0.0)
-    return [_signed(ms), figures.percent(ms / whole) if whole else figures.MISSING]
+def _sums(rows: Sequence[tuple[float | None, ...]]) -> tuple[float | None, ...]:
+    """Return the sum of each engine's values, None of one that has none."""
+    columns = zip(*rows, strict=True)
+    return tuple(
+        None if None in column else sum(value or 0.0 for value in column) for column in columns
+    )
+
+
+def _difference(found: Explanation, group: GroupCost, index: int) -> list[str]:
+    """Return how much longer an engine takes than the first, and its share of the whole."""
+    more, interval = group.more_ms[index] or 0.0, group.more_ci95[index]
+    half = "" if interval is None else f" ± {(interval[1] - interval[0]) / 2:.2f}"
+    whole = (found.engines[index].ms or 0.0) - (found.engines[found.profiled[0]].ms or 0.0)
+    share = figures.percent(more / whole) if whole else figures.MISSING
+    return [f"{_signed(more)}{half}", *_share_of(found, index, share)]
+
+
+def _share_of(found: Explanation, index: int, text: str) -> list[str]:
+    """Return a share of an engine's difference, nothing where that cannot be told from 0."""
+    return [text] if found.engines[index].sure else []
 
 
 def _operators(found: Explanation) -> Iterator[str]:

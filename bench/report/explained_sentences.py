@@ -8,8 +8,8 @@ from bench.results.explanation import EngineCost, Explanation, GroupCost
 MOST = 5
 #: A part that takes so much of an engine's time is named with it.
 DOMINANT = 1 / 3
-#: What goes the other way is named from this share of the largest difference on.
-OPPOSITE = 0.1
+#: So many parts of the model are named.
+NAMED = 3
 #: A rate that is so far above the peak is no error of measuring it.
 ABOVE_PEAK = 1.05
 
@@ -52,29 +52,29 @@ def _alone(found: Explanation, index: int) -> Iterator[str]:
 def _pair(found: Explanation, first: int, other: int) -> Iterator[str]:
     """Say what makes the difference between two engines."""
     a, b = found.engines[first], found.engines[other]
-    whole = (b.ms or 0.0) - (a.ms or 0.0)
     yield f"{_totals(a, b)}{_dominant(found, (first, other))}."
-    apart = sorted(found.kinds, key=lambda group: -abs(_apart(group, first, other)))
-    main = apart[0]
-    yield _main(found, main, first, other, whole)
-    inside = _inside(found, main.name, first, other)
-    if inside:
-        yield inside
-    against = next(
-        (each for each in apart if _apart(each, first, other) * _apart(main, first, other) < 0),
-        None,
-    )
-    if against and abs(_apart(against, first, other)) >= OPPOSITE * abs(_apart(main, first, other)):
+    apart = _surely_apart(found.kinds, other)
+    if not apart:
+        yield f"No kind of operator surely takes another time in {b.engine} than in {a.engine}."
+        return
+    main, *rest = apart
+    yield _main(found, main, first, other)
+    parts = _surely_apart(found.blocks, other)[:NAMED]
+    if len(parts) > 1:
+        told = ", ".join(f"{each.name} ({each.more_ms[other]:+.2f} ms)" for each in parts)
+        yield f"By part of the model, {b.engine} differs most in {told}."
+    if rest:
+        more = _more(rest[0], other) * _more(main, other) > 0
         yield (
-            f"The other way go {against.name}: {figures.number(against.ms[first])} ms in "
-            f"{a.engine} and {figures.number(against.ms[other])} ms in {b.engine}."
+            f"{'Next come' if more else 'The other way go'} {rest[0].name}: "
+            f"{_both(found, rest[0], first, other)}."
         )
-    elif len(apart) > 1:
-        second = apart[1]
-        yield (
-            f"Next come {second.name}: {figures.number(second.ms[first])} ms in {a.engine} and "
-            f"{figures.number(second.ms[other])} ms in {b.engine}."
-        )
+
+
+def _surely_apart(groups: Sequence[GroupCost], other: int) -> list[GroupCost]:
+    """Return groups whose time surely differs, the one that differs most first."""
+    sure = [group for group in groups if group.sure(other)]
+    return sorted(sure, key=lambda group: -abs(_more(group, other)))
 
 
 def _totals(a: EngineCost, b: EngineCost) -> str:
@@ -85,41 +85,35 @@ def _totals(a: EngineCost, b: EngineCost) -> str:
     if b.ratio is None:
         return times
     told = figures.ratio(b.ratio, b.ratio_ci95)
-    if b.ratio_ci95 and b.ratio_ci95[0] <= 1 <= b.ratio_ci95[1]:
-        return f"{times}, which cannot be told apart (ratio {told})"
-    return f"{times}: {told} times as long"
+    if b.sure:
+        return f"{times}: {told} times as long"
+    return f"{times}, which cannot be told apart (ratio {told})"
 
 
-def _main(found: Explanation, main: GroupCost, first: int, other: int, whole: float) -> str:
+def _main(found: Explanation, main: GroupCost, first: int, other: int) -> str:
     """Name the kind that differs most, with what it reaches in both."""
-    a, b = found.engines[first], found.engines[other]
-    apart = _apart(main, first, other)
-    times = (
-        f"{figures.number(main.ms[first])} ms in {a.engine}{_speed(found, main, first)}, "
-        f"{figures.number(main.ms[other])} ms in {b.engine}{_speed(found, main, other)}"
-    )
-    if apart * whole > 0 and abs(apart) <= abs(whole):
-        share = f"{figures.number(abs(apart))} of the {figures.number(abs(whole))} ms"
-        return f"{_upper(main.name)} account for {share}: {times}."
-    more = "slower" if apart > 0 else "faster"
+    b = found.engines[other]
+    more = _more(main, other)
+    whole = (b.ms or 0.0) - (found.engines[first].ms or 0.0)
+    both = _both(found, main, first, other)
+    if b.sure and 0 <= more / whole <= 1:
+        share = f"{figures.number(abs(more))} of the {figures.number(abs(whole))} ms"
+        return f"{_upper(main.name)} account for {share}: {both}."
+    largest = max(abs(_more(group, other)) for group in found.kinds)
+    most = "differ most" if abs(more) == largest else "are what surely differs most"
     return (
-        f"{_upper(main.name)} differ most, and alone would make {b.engine} "
-        f"{figures.number(abs(apart))} ms {more}: {times}."
+        f"{_upper(main.name)} {most}, and alone would make {b.engine} "
+        f"{figures.number(abs(more))} ms {'slower' if more > 0 else 'faster'}: {both}."
     )
 
 
-def _inside(found: Explanation, kind: str, first: int, other: int) -> str:
-    """Name the parts of the model in which a kind differs most, empty where there is one alone."""
-    ms: dict[str, float] = {}
-    for sign, index in ((-1, first), (1, other)):
-        for each in found.engines[index].operators:
-            if each.kind == kind:
-                ms[each.block] = ms.get(each.block, 0.0) + sign * each.ms
-    if len(ms) < 2:
-        return ""
-    ordered = sorted(ms.items(), key=lambda item: -abs(item[1]))[:3]
-    parts = ", ".join(f"{name} ({value:+.2f} ms)" for name, value in ordered)
-    return f"Among them, {found.engines[other].engine} differs most in {parts}."
+def _both(found: Explanation, group: GroupCost, first: int, other: int) -> str:
+    """Write a group's time in both engines, with what it reaches."""
+    return ", ".join(
+        f"{figures.number(group.ms[index])} ms in {found.engines[index].engine}"
+        f"{_speed(found, group, index)}"
+        for index in (first, other)
+    )
 
 
 def _dominant(found: Explanation, places: Sequence[int]) -> str:
@@ -152,8 +146,8 @@ def _speed(found: Explanation, group: GroupCost, index: int) -> str:
     )
 
 
-def _apart(group: GroupCost, first: int, other: int) -> float:
-    return (group.ms[other] or 0.0) - (group.ms[first] or 0.0)
+def _more(group: GroupCost, other: int) -> float:
+    return group.more_ms[other] or 0.0
 
 
 def _upper(text: str) -> str:

@@ -73,6 +73,12 @@ class EngineCost(Value):
     between_ms: float | None = None
 
     @property
+    def sure(self) -> bool:
+        """Whether the time surely differs from the first engine's."""
+        interval = self.ratio_ci95
+        return interval is not None and not interval[0] <= 1 <= interval[1]
+
+    @property
     def mapped(self) -> float | None:
         """The share of operators' time that belongs to nodes of the source graph."""
         whole = sum(each.ms for each in self.operators)
@@ -81,16 +87,28 @@ class EngineCost(Value):
 
 
 class GroupCost(Value):
-    """A kind or a block in every engine, in their order.
+    """A kind or a block in every engine, in their order; None for one without a profile.
 
-    `ms` is None for an engine without a profile; `macs` is what the model asks for, None where
-    that is nothing; `gflops` are 10^9 operations a second, two for each multiply-accumulate.
+    Attributes:
+        name: of the group.
+        macs: multiply-accumulates that the model asks for, None where it asks for none.
+        ms: milliseconds a run.
+        more_ms: what it takes more than in the first engine with a profile.
+        more_ci95: the interval of that, from sessions; None of a single one.
+        gflops: 10^9 operations a second, two for each multiply-accumulate.
     """
 
     name: str
     macs: int | None
     ms: tuple[float | None, ...]
+    more_ms: tuple[float | None, ...]
+    more_ci95: tuple[Interval | None, ...]
     gflops: tuple[float | None, ...]
+
+    def sure(self, place: int) -> bool:
+        """Say whether the time surely differs from the first engine's."""
+        interval = self.more_ci95[place]
+        return interval is not None and not interval[0] <= 0 <= interval[1]
 
 
 class Explanation(Value):

@@ -148,7 +148,7 @@ def test_a_crash_is_a_result(search: Any, tmp_path: Path) -> None:
     [
         (("--reference", "MODEL"), "--reference and --save-repro need --where-wrong"),
         (("--where-wrong", "--model", "made.mnn"), "add --reference FILE.onnx"),
-        (("--where-wrong", "--save-repro", "FULL"), "holds a result; name another --save-repro"),
+        (("--where-wrong", "--save-repro", "FULL"), "not empty; name another --save-repro"),
         (("--where-wrong", "--save-repro", "MODEL"), "not a folder; name another --save-repro"),
         (("--where-wrong", "--model", "xvec", "--reference", "MODEL"), "xvec is no model file"),
     ],
