@@ -1,6 +1,6 @@
 """Run engines on input of many lengths, one after the other, each in a process of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -11,9 +11,9 @@ from bench.explain.length_worker import (
     REPLY,
     LengthSpec,
     Reply,
+    Round,
+    RoundDone,
     SessionOpened,
-    Visit,
-    VisitedLength,
 )
 from bench.explain.messages import Failed
 from bench.explain.subject import Subject, artifact_of
@@ -24,8 +24,8 @@ from bench.models.workload import Prepared
 from bench.results.lengths import EngineLengths, LengthReport
 from engines.protocol import EngineError
 
-Kind = TypeVar("Kind", SessionOpened, VisitedLength)
-#: One visit, or opening a session.
+Kind = TypeVar("Kind", SessionOpened, RoundDone)
+#: A round, or opening a session.
 TIMEOUT_S = 300.0
 
 
@@ -63,7 +63,7 @@ def _run(prepared: Prepared, subject: Subject, advance: Callable[[float], None])
         cores=tuple(environment.usable_cores()[: cell.threads]),
     )
     rounds = schedule(subject.seed)
-    visited: list[list[Visited]] = []
+    visited: list[Sequence[Visited]] = []
     opened: SessionOpened | None = None
     failed, doing = "", "opening"
     with TemporaryDirectory(prefix="rtfbench-explain-") as logs:
@@ -78,23 +78,15 @@ def _run(prepared: Prepared, subject: Subject, advance: Callable[[float], None])
             try:
                 opened = _expect(child, SessionOpened)
                 for number, frames in enumerate(rounds):
-                    visited.append([])
-                    for num_frames in frames:
-                        doing = f"{num_frames} frames, round {number + 1}"
-                        visited[-1].append(_visit(child, num_frames))
+                    doing = f"round {number + 1} of {len(rounds)}"
+                    child.send(Round(num_frames=tuple(frames), runs=IN_A_ROW))
+                    visited.append(_expect(child, RoundDone).visits)
                     advance((number + 1) / len(rounds))
             except (ChildError, EngineError) as error:
                 failed = f"{doing}: {error}"
-    whole = [each for each in visited if len(each) == len(rounds[0])]
     version, size = (opened.version, opened.rss_bytes) if opened else ("", 0)
-    found = derive(cell.engine_label, version, size, whole)
+    found = derive(cell.engine_label, version, size, visited)
     return found.model_copy(update={"failed": failed})
-
-
-def _visit(child: Child[Reply], num_frames: int) -> Visited:
-    child.send(Visit(num_frames=num_frames, runs=IN_A_ROW))
-    reply = _expect(child, VisitedLength)
-    return Visited(num_frames, reply.ns, reply.rss_bytes, reply.moved)
 
 
 def _expect(child: Child[Reply], kind: type[Kind]) -> Kind:

@@ -19,7 +19,9 @@ from bench.base.child import answer, die_with_parent
 from bench.base.values import Value
 from bench.embed.audio_input import Source, read_source
 from bench.embed.pipeline import Pipeline
+from bench.explain.divergence import compare
 from bench.explain.messages import Failed
+from bench.explain.visits import Visited
 from bench.measure.cell_worker import memory_now
 from bench.results.cells import Cell
 from engines import registry
@@ -36,10 +38,10 @@ class LengthSpec(Value):
     cores: tuple[int, ...]
 
 
-class Visit(Value):
-    """Run input of a length so often in a row; answer `VisitedLength`."""
+class Round(Value):
+    """Run input of these lengths, each so often in a row; answer `RoundDone`."""
 
-    num_frames: int
+    num_frames: tuple[int, ...]
     runs: int
 
 
@@ -51,19 +53,14 @@ class SessionOpened(Value):
     rss_bytes: int
 
 
-class VisitedLength(Value):
-    """Nanoseconds and resident bytes of each run.
+class RoundDone(Value):
+    """What the visits of a round took, in their order."""
 
-    `moved` is how far an embedding is from that of the length's first run, over its largest value.
-    """
-
-    kind: Literal["visited"] = "visited"
-    ns: tuple[int, ...]
-    rss_bytes: tuple[int, ...]
-    moved: float
+    kind: Literal["done"] = "done"
+    visits: tuple[Visited, ...]
 
 
-Reply = SessionOpened | VisitedLength | Failed
+Reply = SessionOpened | RoundDone | Failed
 REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])
 
 
@@ -88,22 +85,35 @@ class LengthWorker:
         self._first: dict[int, FloatArray] = {}
         self.opened = SessionOpened(version=found.version, rss_bytes=memory_now().steady_bytes)
 
-    def visit(self, order: Visit) -> VisitedLength:
+    def round(self, order: Round) -> RoundDone:
+        """Run without a pause: after one, a processor is slower at first.
+
+        Raises:
+            EngineError: naming the length that could not be run.
+        """
+        try:
+            visits: list[Visited] = []
+            for num_frames in order.num_frames:
+                visits.append(self._visit(num_frames, order.runs))
+        except EngineError as error:
+            raise EngineError(f"{num_frames} frames: {error}") from error
+        return RoundDone(visits=tuple(visits))
+
+    def _visit(self, num_frames: int, runs: int) -> Visited:
         """Run, and look at the memory after each run."""
-        frames = np.arange(order.num_frames) % len(self._features_TM)
+        frames = np.arange(num_frames) % len(self._features_TM)
         features_BTM = np.ascontiguousarray(self._features_TM[frames][np.newaxis])
         ns: list[int] = []
         rss_bytes: list[int] = []
         moved = 0.0
-        for _ in range(order.runs):
+        for _ in range(runs):
             before = time.perf_counter_ns()
             embedding_BD = self._session.run(features_BTM)
             ns.append(time.perf_counter_ns() - before)
             rss_bytes.append(memory_now().steady_bytes)
-            first_BD = self._first.setdefault(order.num_frames, embedding_BD)
-            scale = max(float(np.abs(first_BD).max()), float(np.finfo(np.float32).tiny))
-            moved = max(moved, float(np.abs(embedding_BD - first_BD).max()) / scale)
-        return VisitedLength(ns=tuple(ns), rss_bytes=tuple(rss_bytes), moved=moved)
+            first_BD = self._first.setdefault(num_frames, embedding_BD)
+            moved = max(moved, compare(embedding_BD, first_BD).error or 0.0)
+        return Visited(num_frames=num_frames, ns=tuple(ns), rss_bytes=tuple(rss_bytes), moved=moved)
 
 
 def serve(spec: LengthSpec, fd: int) -> None:
@@ -112,7 +122,7 @@ def serve(spec: LengthSpec, fd: int) -> None:
         worker = LengthWorker(spec)
         answer(fd, worker.opened)
         for line in sys.stdin:
-            answer(fd, worker.visit(Visit.model_validate_json(line)))
+            answer(fd, worker.round(Round.model_validate_json(line)))
     except Exception as error:  # whatever a runtime throws ends this engine alone
         traceback.print_exc()
         kind = "" if isinstance(error, EngineError) else f"{type(error).__name__}: "

@@ -5,8 +5,8 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from bench.base.values import Value
 from bench.results.lengths import EngineLengths, LengthCost
 from bench.results.stats import (
     exponential,
@@ -19,21 +19,20 @@ from bench.results.stats import (
 SHORTEST, LONGEST = 100, 600
 #: So many lengths, each of which comes once a round, and is run so often in a row.
 LENGTHS, ROUNDS, IN_A_ROW = 10, 25, 2
-#: Growth of memory is looked at after so many rounds.
-WARM_ROUNDS = 2
-#: The end is the median of so many rounds.
-LAST_ROUNDS = 5
+#: Fewer rounds tell nothing of later ones.
+FEWEST_ROUNDS = 4
 BYTES_PER_MB, BYTES_PER_KB, NS_PER_MS = 1e6, 1e3, 1e6
 
 
-@dataclass(frozen=True)
-class Visited:
-    """A length that came: nanoseconds and resident bytes after each of its runs in a row."""
+class Visited(Value):
+    """A length that came: nanoseconds, and resident bytes after, of each of its runs in a row.
+
+    `moved` is the largest difference to the embedding of its first visit, over its largest value.
+    """
 
     num_frames: int
     ns: tuple[int, ...]
     rss_bytes: tuple[int, ...]
-    #: The largest difference to the embedding of its first visit, over its largest value.
     moved: float
 
 
@@ -59,23 +58,29 @@ def derive(
             size / BYTES_PER_MB for each in rounds for visit in each for size in visit.rss_bytes
         ),
     )
-    if len(rounds) < WARM_ROUNDS:
+    if len(rounds) < FEWEST_ROUNDS:
         return found
     costs = _costs(rounds)
-    first = [math.log(cost.first_ms / cost.back_ms) for cost in costs]
+    # The session's very first run is of no length in particular.
+    beginning = rounds[0][0].num_frames
+    first = [
+        math.log(cost.first_ms / cost.back_ms) for cost in costs if cost.num_frames != beginning
+    ]
     back = [math.log(cost.back_ms / cost.again_ms) for cost in costs]
-    sizes = [_memory(each) for each in rounds]
-    runs = sum(len(visit.ns) for visit in rounds[0])
+    # An arena fills in the first half; what leaks goes on.
+    late = rounds[len(rounds) // 2 :]
+    runs = sum(len(visit.ns) for visit in late[0])
     growth_kb = [
         (after - before) / runs / BYTES_PER_KB
-        for before, after in itertools.pairwise(sizes[WARM_ROUNDS - 1 :])
+        for before, after in itertools.pairwise(map(_memory, late))
     ]
+    settled_mb = _settled_mb(rounds[1], late)
     update = {
         "lengths": costs,
-        "growth_kb": statistics.fmean(growth_kb) if growth_kb else None,
+        "growth_kb": statistics.fmean(growth_kb),
         "growth_kb_ci95": student_interval(growth_kb),
-        "settled_mb": (statistics.median(sizes[-LAST_ROUNDS:]) - rounds[0][-1].rss_bytes[-1])
-        / BYTES_PER_MB,
+        "settled_mb": hodges_lehmann(settled_mb),
+        "settled_mb_ci95": signed_rank_interval(settled_mb),
         "first": math.exp(hodges_lehmann(first)),
         "first_ci95": exponential(signed_rank_interval(first)),
         "back": math.exp(hodges_lehmann(back)),
@@ -83,6 +88,21 @@ def derive(
         "moved": max(visit.moved for each in rounds for visit in each),
     }
     return found.model_copy(update=update)
+
+
+def _settled_mb(second: Sequence[Visited], late: Sequence[Sequence[Visited]]) -> list[float]:
+    """Return each length's memory in late rounds over that of its second visit.
+
+    At the second visit, every length has come, and with it the longest.
+    """
+    return [
+        (
+            _memory([v for each in late for v in each if v.num_frames == visit.num_frames])
+            - _memory([visit])
+        )
+        / BYTES_PER_MB
+        for visit in second
+    ]
 
 
 def _costs(rounds: Sequence[Sequence[Visited]]) -> tuple[LengthCost, ...]:

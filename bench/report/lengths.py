@@ -58,16 +58,18 @@ def growth(engine: EngineLengths) -> str:
     assert engine.growth_kb_ci95 is not None
     low, high = engine.growth_kb_ci95
     slope = f"{engine.growth_kb:+.1f} kB a run (95 % interval {low:+.1f} to {high:+.1f})"
-    runs = figures.counted(len(engine.memory_mb), "run")
+    count = len(engine.memory_mb)
+    runs = figures.counted(count, "run")
+    late = f"in the second half of {runs}"
     if engine.leaks:
-        grown = engine.growth_kb * len(engine.memory_mb) / 1000
+        grown = engine.growth_kb * count / 1000
         return f"a leak: the resident size grows by {slope}, {grown:.0f} MB in {runs}."
     if engine.arena_grows:
         return (
-            f"an arena that grows: {engine.settled_mb:+.0f} MB after every length had come once, "
-            f"and no sure growth in the end: {slope} over {runs}."
+            f"an arena that grows: {engine.settled_mb:+.0f} MB after every length had come, and "
+            f"then no more for sure: {slope} {late}."
         )
-    return f"the resident size does not grow: {slope} over {runs}."
+    return f"the resident size is steady: {slope} {late}."
 
 
 def _memory(engine: EngineLengths) -> str:
@@ -90,13 +92,13 @@ def _times(engine: EngineLengths) -> Iterator[str]:
         longest = engine.lengths[-1]
         yield (
             f"a change of length takes {_interval(engine.back, engine.back_ci95)} times as long "
-            f"as the same length again: {longest.back_ms:.0f} against {longest.again_ms:.0f} ms "
-            f"at {longest.num_frames} frames."
+            f"as the same length again: {figures.number(longest.back_ms)} against "
+            f"{figures.number(longest.again_ms)} ms at {longest.num_frames} frames."
         )
     if engine.first is not None and engine.first_ci95 and engine.first_ci95[0] > MATTERS:
         yield (
             f"the first visit of a length takes {_interval(engine.first, engine.first_ci95)} "
-            "times as long as later ones: something is kept of each length."
+            "times as long as later ones."
         )
 
 

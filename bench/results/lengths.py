@@ -32,10 +32,12 @@ class EngineLengths(Value):
         opened_mb: resident size of the process once the session was open.
         lengths: from short to long; none where not every length came back.
         memory_mb: resident size after each run, in their order.
-        growth_kb: mean growth of the resident size a run, once every length had come twice;
-            `growth_kb_ci95` its interval, of the growth from round to round.
-        settled_mb: by how much it had grown in the end since every length had come once.
-        first: first visits' time over that of later ones, `first_ci95` its interval over lengths.
+        growth_kb: mean growth of the resident size a run in the second half of the runs,
+            `growth_kb_ci95` its interval, from the growth from round to round.
+        settled_mb: how much more memory a length has in that half than at its second visit, when
+            every length had come; `settled_mb_ci95` its interval over lengths.
+        first: first visits' time over that of later ones, `first_ci95` its interval over lengths;
+            the session's very first run is left out.
         back: the same of coming back to a length over staying at it.
         moved: the largest difference of an embedding to that of the length's first visit, over
             its largest value.
@@ -50,6 +52,7 @@ class EngineLengths(Value):
     growth_kb: float | None = None
     growth_kb_ci95: Interval | None = None
     settled_mb: float | None = None
+    settled_mb_ci95: Interval | None = None
     first: float | None = None
     first_ci95: Interval | None = None
     back: float | None = None
@@ -65,8 +68,10 @@ class EngineLengths(Value):
 
     @property
     def arena_grows(self) -> bool:
-        """Whether it grew after every length had come, and then stood still."""
-        return not self.leaks and self.settled_mb is not None and self.settled_mb >= LEAST_MB
+        """Whether it grew after every length had come, and then surely no more."""
+        interval = self.settled_mb_ci95
+        more_mb = self.settled_mb or 0.0
+        return not self.leaks and interval is not None and interval[0] > 0 and more_mb >= LEAST_MB
 
 
 #: Less than this is no finding: allocators keep some pages for themselves.
