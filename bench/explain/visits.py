@@ -61,11 +61,7 @@ def derive(
     if len(rounds) < FEWEST_ROUNDS:
         return found
     costs = _costs(rounds)
-    # The session's very first run is of no length in particular.
-    beginning = rounds[0][0].num_frames
-    first = [
-        math.log(cost.first_ms / cost.back_ms) for cost in costs if cost.num_frames != beginning
-    ]
+    first = [math.log(cost.first_ms / cost.back_ms) for cost in costs if cost.first_ms is not None]
     back = [math.log(cost.back_ms / cost.again_ms) for cost in costs]
     # An arena fills in the first half; what leaks goes on.
     late = rounds[len(rounds) // 2 :]
@@ -114,7 +110,8 @@ def _costs(rounds: Sequence[Sequence[Visited]]) -> tuple[LengthCost, ...]:
     return tuple(
         LengthCost(
             num_frames=frames,
-            first_ms=first.ns[0] / NS_PER_MS,
+            # The session's very first run is of no length in particular.
+            first_ms=None if first is rounds[0][0] else first.ns[0] / NS_PER_MS,
             back_ms=statistics.median(visit.ns[0] for visit in later) / NS_PER_MS,
             again_ms=statistics.median(ns for visit in later for ns in visit.ns[1:]) / NS_PER_MS,
             memory_mb=_memory(later) / BYTES_PER_MB,

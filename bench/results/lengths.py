@@ -9,14 +9,14 @@ class LengthCost(Value):
 
     Attributes:
         num_frames: the length.
-        first_ms: its very first run.
+        first_ms: its first run; None where that is the session's very first one.
         back_ms: the median run of this length after one of another.
         again_ms: the median run after one of the same.
         memory_mb: the median resident size of the process after its runs, the first one apart.
     """
 
     num_frames: int
-    first_ms: float
+    first_ms: float | None
     back_ms: float
     again_ms: float
     memory_mb: float
@@ -36,8 +36,7 @@ class EngineLengths(Value):
             `growth_kb_ci95` its interval, from the growth from round to round.
         settled_mb: how much more memory a length has in that half than at its second visit, when
             every length had come; `settled_mb_ci95` its interval over lengths.
-        first: first visits' time over that of later ones, `first_ci95` its interval over lengths;
-            the session's very first run is left out.
+        first: first visits' time over that of later ones, `first_ci95` its interval over lengths.
         back: the same of coming back to a length over staying at it.
         moved: the largest difference of an embedding to that of the length's first visit, over
             its largest value.

@@ -49,11 +49,15 @@ def draw(found: LengthReport) -> Picture | None:
 
 
 def _times(axes: Axes, engine: EngineLengths, look: Look) -> None:
-    frames = [each.num_frames for each in engine.lengths]
     for field, style in LINES:
+        points = [
+            (each.num_frames, ms)
+            for each in engine.lengths
+            for ms in [getattr(each, field)]
+            if ms is not None
+        ]
         axes.plot(
-            frames,
-            [getattr(each, field) for each in engine.lengths],
+            *zip(*points, strict=True),
             color=look.color,
             linestyle=style,
             marker=look.marker,
