@@ -5,7 +5,7 @@ same defaults from `completed`, `counted_ns` and `reported`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class EngineBase(ABC):
     quantizers: tuple[str, ...] = ()
     #: How a user asks for a library of their own; such an engine has the setting `HOME`, and `on`.
     library: Library | None = None
+    #: Whether it is another engine's library until the user names one of its own.
+    stands_in: bool = False
     #: What a dynamic model's first run prepares, for a sentence; empty where nobody says.
     first_run: str = ""
     #: By what it computes the same with fewer operations, for a sentence; empty where it does not.
@@ -74,11 +76,51 @@ class EngineBase(ABC):
         """Return the engine on the library that these settings name; nothing is loaded yet."""
         return self
 
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return lines of Python that open a model as `open` does, with the runtime's own API.
+
+        They are for who deploys what was measured here; empty where the engine does not say.
+        """
+        return ""
+
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
         """Load a model with the runtime's own profiler on; None where it tells of no operators.
 
         Raises:
             EngineError: as `open`.
+        """
+        return None
+
+    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
+        """Return lines of Python that run an ONNX file as `convert` and `open` would.
+
+        They use the runtime's own API and numpy (as `np`) alone, for who keeps the runtime; take
+        `inputs`, name -> float32 array, and leave the only output in `found`. Empty where the
+        engine does not say.
+        """
+        return ""
+
+    def inner_tensors(
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        features_BTM: FloatArray,
+        names: Collection[str],
+    ) -> Mapping[str, FloatArray] | None:
+        """Run a model once and return what it computes on the way.
+
+        Args:
+            artifact: the model.
+            options: as for `open`.
+            features_BTM: as for `Session.run`.
+            names: of tensors in the graph that the model came as.
+
+        Returns:
+            Those that the runtime still computes, which may be few; what it has fused may bear the
+            name of the first tensor and be the last one. None where it shows none.
+
+        Raises:
+            EngineError: as `open` and `Session.run`.
         """
         return None
 
@@ -191,7 +233,7 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    *("computes", "profiler"),
+    *("computes", "in_python", "stands_in", "profiler", "run_in_python", "inner_tensors"),
 )
 
 

@@ -7,7 +7,7 @@ requests are silently capped. Hence one process a cell.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from engines import mnn_convert, mnn_quantize
 from engines.base import EngineBase, SessionBase
+from engines.mnn_inner import InnerTensors, run_in_python
 from engines.mnn_profile import MnnProfiler, Watch
 from engines.native import library
 from engines.native.engine import NativeMnnEngine
@@ -43,6 +44,7 @@ MEMORY_MB, MEGA_OPERATIONS, BACKENDS = 0, 1, 2
 CPU_BACKEND = 13  # MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension
 CPU_BACKENDS = (0, CPU_BACKEND)
 MULTIPLYING = ("Convolution", "ConvolutionDepthwise", "MatMul", "BatchMatMul", "Deconvolution")
+CPU = {"backend": "CPU"}
 #: Asks for the wheel's library where another one is named.
 WHEEL = "wheel"
 #: The same choices for every engine on this library.
@@ -74,6 +76,35 @@ class MnnFileEngine(EngineBase):
             return mnn_quantize.to_fewer_bits(onnx_path, path, wanted)
         return mnn_quantize.to_int8(onnx_path, path, wanted)
 
+    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
+        """Convert and run with the wheel's own modules; nothing for a library of the user's own."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return ""
+        config: dict[str, str | int] = {
+            "backend": "CPU",
+            "numThread": options.threads,
+            "precision": settings["precision"],
+        }
+        return run_in_python(onnx, config, static=static)
+
+    def inner_tensors(
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        features_BTM: FloatArray,
+        names: Collection[str],
+    ) -> Mapping[str, FloatArray] | None:
+        """Take them in the callbacks of a run; the shim of a user's own library has none."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return None
+        inner = InnerTensors(names)
+        session = MnnSession(artifact, options.threads, settings["precision"], inner)
+        session.run(features_BTM)
+        session.close()
+        return inner.found
+
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
         """Time operators between callbacks; the shim of a user's own library has none."""
         settings = chosen(self, options)
@@ -101,6 +132,18 @@ class MnnEngine(MnnFileEngine):
         """Return the engine on the library that the setting `home` names."""
         home = settings.get(HOME)
         return NativeMnnEngine(self, "full", home) if home else self
+
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the session's configuration; nothing where the library is the user's own."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return ""
+        config = {**CPU, "numThread": options.threads, "precision": settings["precision"]}
+        return f"""import MNN
+
+interpreter = MNN.Interpreter({str(artifact.path)!r})
+session = interpreter.createSession({config!r})
+"""
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
         """Create a session; a dynamic model gets its shape at the first run."""
@@ -156,7 +199,7 @@ class MnnSession(SessionBase):
         try:
             self._interpreter: Any = MNN.Interpreter(str(artifact.path))
             self._session: Any = self._interpreter.createSession(
-                {"backend": "CPU", "numThread": threads, "precision": precision}
+                {**CPU, "numThread": threads, "precision": precision}
             )
         except Exception as error:  # the binding raises bare Exception; details go to stdout
             raise EngineError(

@@ -82,6 +82,28 @@ class OpenVinoEngine(EngineBase):
         """Use nncf."""
         return openvino_quantize.to_int8(onnx_path, path, wanted)
 
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the properties that a model is compiled with."""
+        return f"""import openvino
+
+model = openvino.Core().compile_model(
+    {str(artifact.path)!r}, {DEVICE!r}, {properties(options, chosen(self, options))!r}
+)
+"""
+
+    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
+        """Compile with the session's properties."""
+        wanted = properties(options, chosen(self, options))
+        return f"""\
+import sys
+
+sys.modules["openvino_telemetry"] = None  # importing openvino would report to a server
+import openvino
+
+model = openvino.Core().compile_model({onnx!r}, {DEVICE!r}, {wanted!r})
+found = model(inputs)[0]
+"""
+
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":
         """Compile the model."""
         return OpenVinoSession(artifact, options, chosen(self, options))
@@ -90,6 +112,17 @@ class OpenVinoEngine(EngineBase):
         """Compile the model with counters."""
         session = OpenVinoSession(artifact, options, chosen(self, options), {"PERF_COUNT": True})
         return OpenVinoProfiler(session)
+
+
+def properties(options: SessionOptions, settings: Mapping[str, str]) -> dict[str, str | int | bool]:
+    """Return what a model is compiled with."""
+    return {
+        "INFERENCE_NUM_THREADS": options.threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": HINT,
+        "INFERENCE_PRECISION_HINT": HINTS[options.precision],
+        "ENABLE_CPU_PINNING": settings["pinning"] == "on",
+    }
 
 
 class OpenVinoSession(SessionBase):
@@ -105,14 +138,7 @@ class OpenVinoSession(SessionBase):
         """Compile a model; `also` are further properties of the runtime."""
         openvino = load()
         threads, precision = options.threads, HINTS[options.precision]
-        wanted = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": HINT,
-            "INFERENCE_PRECISION_HINT": precision,
-            "ENABLE_CPU_PINNING": settings["pinning"] == "on",
-            **(also or {}),
-        }
+        wanted = {**properties(options, settings), **(also or {})}
         try:
             compiled = openvino.Core().compile_model(str(artifact.path), DEVICE, wanted)
             self._input: Any = _port(compiled.inputs, artifact.input_name)

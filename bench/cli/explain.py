@@ -25,6 +25,8 @@ class ExplainedProtocol(StrEnum):
         'rtfbench explain --engine onnxruntime --engine "onnxruntime[graph_optimization=off]"',
         "rtfbench explain --model my.onnx --engine openvino",
         "rtfbench explain --protocol published --engine mnn --engine onnxruntime",
+        "rtfbench explain --where-wrong --model campplus --engine mnn-mini --save-repro pooling",
+        "rtfbench explain --where-wrong --model my.mnn --reference my.onnx --engine mnn",
     ),
 )
 def explain(
@@ -57,6 +59,26 @@ def explain(
     mnn_home: MnnHome = None,
     mnn_mini_home: MnnMiniHome = None,
     budget: Budget = 30,
+    where_wrong: Annotated[
+        bool,
+        typer.Option(
+            "--where-wrong",
+            help="Name the first operator whose output is wrong, in place of times.",
+        ),
+    ] = False,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --where-wrong: the ONNX file that --model, a file of yours, was made from."
+        ),
+    ] = None,
+    save_repro: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --where-wrong: folder for the smallest model that is wrong, its input and "
+            "a script."
+        ),
+    ] = None,
     seed: Seed = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results. [default: runs/explain-DATE-TIME]")
@@ -81,10 +103,25 @@ def explain(
         "protocols": (protocol.value,),
         "seed": seed,
     }
+    libraries = {"mnn": mnn_home, "mnn-mini": mnn_mini_home}
+    if where_wrong:
+        from bench.commands import where_wrong as divergence
+
+        raise typer.Exit(
+            divergence.where_wrong(
+                {**flags, "reference": reference},
+                libraries=libraries,
+                save_to=save_repro,
+                out=out,
+                overwrite=overwrite,
+            )
+        )
+    if reference is not None or save_repro is not None:
+        raise typer.BadParameter("--reference and --save-repro need --where-wrong")
     raise typer.Exit(
         command.explain(
             flags,
-            libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+            libraries=libraries,
             budget_s=budget,
             out=out,
             overwrite=overwrite,

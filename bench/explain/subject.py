@@ -81,7 +81,7 @@ def subject_of(
         phase=phase,
     )
     sources = [_source(resolved.cells[0], form) for form in _forms(resolved.cells)]
-    speech = audio_input.shortest(SHORT_ONES)[-1]
+    speech = chosen_speech()
     found = prepare(
         replace(resolved, cells=(*resolved.cells, *sources)),
         (speech,),
@@ -96,6 +96,11 @@ def subject_of(
         raise InputError(f"{model}: none of the engines can run it; see: rtfbench engines")
     seed = draw_seed() if plan.seed is None else plan.seed
     return Subject(tuple(cells), graphs, speech, seed)
+
+
+def chosen_speech() -> Source:
+    """Return the utterance whose first chunk is computed."""
+    return audio_input.shortest(SHORT_ONES)[-1]
 
 
 def artifact_of(prepared: Prepared) -> ModelArtifact:
