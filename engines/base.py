@@ -52,6 +52,8 @@ class EngineBase(ABC):
     quantizers: tuple[str, ...] = ()
     #: How a user asks for a library of their own; such an engine has the setting `HOME`, and `on`.
     library: Library | None = None
+    #: Whether it is another engine's library until the user names one of its own.
+    stands_in: bool = False
     #: What a dynamic model's first run prepares, for a sentence; empty where nobody says.
     first_run: str = ""
     #: By what it computes the same with fewer operations, for a sentence; empty where it does not.
@@ -73,6 +75,13 @@ class EngineBase(ABC):
     def on(self, settings: Mapping[str, str]) -> Engine:
         """Return the engine on the library that these settings name; nothing is loaded yet."""
         return self
+
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return lines of Python that open a model as `open` does, with the runtime's own API.
+
+        They are for who deploys what was measured here; empty where the engine does not say.
+        """
+        return ""
 
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
         """Load a model with the runtime's own profiler on; None where it tells of no operators.
@@ -224,7 +233,7 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    *("computes", "profiler", "run_in_python", "inner_tensors"),
+    *("computes", "in_python", "stands_in", "profiler", "run_in_python", "inner_tensors"),
 )
 
 

@@ -44,6 +44,7 @@ MEMORY_MB, MEGA_OPERATIONS, BACKENDS = 0, 1, 2
 CPU_BACKEND = 13  # MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension
 CPU_BACKENDS = (0, CPU_BACKEND)
 MULTIPLYING = ("Convolution", "ConvolutionDepthwise", "MatMul", "BatchMatMul", "Deconvolution")
+CPU = {"backend": "CPU"}
 #: Asks for the wheel's library where another one is named.
 WHEEL = "wheel"
 #: The same choices for every engine on this library.
@@ -132,6 +133,18 @@ class MnnEngine(MnnFileEngine):
         home = settings.get(HOME)
         return NativeMnnEngine(self, "full", home) if home else self
 
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the session's configuration; nothing where the library is the user's own."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return ""
+        config = {**CPU, "numThread": options.threads, "precision": settings["precision"]}
+        return f"""import MNN
+
+interpreter = MNN.Interpreter({str(artifact.path)!r})
+session = interpreter.createSession({config!r})
+"""
+
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
         """Create a session; a dynamic model gets its shape at the first run."""
         settings = chosen(self, options)
@@ -186,7 +199,7 @@ class MnnSession(SessionBase):
         try:
             self._interpreter: Any = MNN.Interpreter(str(artifact.path))
             self._session: Any = self._interpreter.createSession(
-                {"backend": "CPU", "numThread": threads, "precision": precision}
+                {**CPU, "numThread": threads, "precision": precision}
             )
         except Exception as error:  # the binding raises bare Exception; details go to stdout
             raise EngineError(

@@ -82,6 +82,15 @@ class OpenVinoEngine(EngineBase):
         """Use nncf."""
         return openvino_quantize.to_int8(onnx_path, path, wanted)
 
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the properties that a model is compiled with."""
+        return f"""import openvino
+
+model = openvino.Core().compile_model(
+    {str(artifact.path)!r}, {DEVICE!r}, {properties(options, chosen(self, options))!r}
+)
+"""
+
     def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
         """Compile with the session's properties."""
         wanted = properties(options, chosen(self, options))

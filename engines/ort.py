@@ -69,6 +69,24 @@ class OnnxRuntimeEngine(EngineBase):
             return Availability(False, reason=f"this build of onnxruntime has no {PROVIDER}")
         return Availability(True, version=onnxruntime.__version__, build=PROVIDER)
 
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the options that a session is opened with."""
+        settings = chosen(self, options)
+        level = GRAPH_OPTIMIZATION[settings["graph_optimization"]]
+        spinning = "1" if settings["spinning"] == "on" else "0"
+        return f"""import onnxruntime
+
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = {options.threads}
+options.inter_op_num_threads = 1
+options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.{level}
+options.enable_cpu_mem_arena = {settings["arena"] == "on"}
+options.add_session_config_entry({SPINNING_KEY!r}, {spinning!r})
+session = onnxruntime.InferenceSession(
+    {str(artifact.path)!r}, sess_options=options, providers=[{PROVIDER!r}]
+)
+"""
+
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use the package's own quantiser."""
         return ort_quantize.to_int8(onnx_path, path, wanted)

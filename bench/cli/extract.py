@@ -5,18 +5,19 @@ from typing import Annotated
 
 import typer
 
+from bench.base.limits import LONGEST_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
     Channel,
     ChunkSamples,
     EngineName,
+    MaxRss,
     MnnHome,
     MnnMiniHome,
     ModelFile,
     ModelForm,
     Resample,
     SeededWeights,
-    Threads,
     model_or_default,
 )
 
@@ -31,6 +32,7 @@ from bench.cli.options import (
         "rtfbench extract --input shard.list --model model.onnx --jobs 4 --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --threads 2 --jobs 1 --batch 4",
+        "rtfbench extract --wav-scp wav.scp --config best.toml --result x.ark",
     )
     + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input, 130 interrupted.",
 )
@@ -73,7 +75,9 @@ def extract(
     mnn_mini_home: MnnMiniHome = None,
     form: ModelForm = None,
     samples_per_chunk: ChunkSamples = None,
-    threads: Threads = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Intra-op threads. [default: 1]")
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -83,11 +87,20 @@ def extract(
         ),
     ] = None,
     batch: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, help="Chunks that run together, of one recording or several; dynamic models."
+            min=1,
+            help="Chunks that run together, of one recording or several; dynamic models. "
+            "[default: 1]",
         ),
-    ] = 1,
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `rtfbench tune --save` wrote: model, engine, form, chunk size, threads, "
+            "jobs and batch; other options come first."
+        ),
+    ] = None,
     result: Annotated[
         Path | None,
         typer.Option(
@@ -107,8 +120,13 @@ def extract(
     resample: Resample = False,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Seconds that a recording may take. [default: no limit]"),
+        typer.Option(
+            min=0.001,
+            max=LONGEST_S,
+            help="Seconds that a recording may take. [default: no limit]",
+        ),
     ] = None,
+    max_rss: MaxRss = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
     ] = False,
@@ -126,18 +144,22 @@ def extract(
     in RESULT.part, which becomes RESULT at the end, so that nothing is lost by an interruption.
     """
     from bench.commands import extract as command
+    from bench.extract.config import read_config
     from bench.extract.options import ModelOptions
     from bench.inputs.formats import Inputs
 
+    known = read_config(config)
     raise typer.Exit(
         command.extract(
             ModelOptions(
-                model=model_or_default(model, seeded_weights=seeded_weights),
+                model=model or known.model or model_or_default(None, seeded_weights=seeded_weights),
                 seeded_weights=seeded_weights,
-                engine=engine,
-                form=form.value if form else None,
-                chunk_samples=samples_per_chunk,
-                threads=threads,
+                engine=engine or known.engine,
+                form=form.value if form else known.form,
+                chunk_samples=known.chunk_samples
+                if samples_per_chunk is None
+                else samples_per_chunk,
+                threads=threads or known.threads or 1,
                 channel=channel,
                 resample=resample,
                 libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
@@ -151,9 +173,10 @@ def extract(
             ),
             result=result,
             shard=shard,
-            jobs=jobs,
-            batch=batch,
+            jobs=jobs or (known.jobs if threads is None else None),
+            batch=batch or known.batch or 1,
             timeout_s=timeout,
+            max_rss_mb=max_rss,
             strict=strict,
             resume=resume,
             overwrite=overwrite,

@@ -33,6 +33,7 @@ def extract(
     jobs: int | None,
     batch: int,
     timeout_s: float | None,
+    max_rss_mb: float | None,
     strict: bool,
     resume: bool,
     overwrite: bool,
@@ -67,7 +68,8 @@ def extract(
         jobs = min(jobs or jobs_for(options.threads), todo.count)
         stopped = failed = ""
         try:
-            with workers(setup, options, jobs=jobs, batch=batch, timeout_s=timeout_s) as pool:
+            limits = {"timeout_s": timeout_s, "max_rss_mb": max_rss_mb}
+            with workers(setup, options, jobs=jobs, batch=batch, **limits) as pool:
                 for finished in pool.embed(todo):
                     _write(finished, file or lines)
                     if unit is not None:

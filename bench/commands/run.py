@@ -34,8 +34,10 @@ def run(
         resume=resume,
         libraries=libraries,
     )
+    # Before anything is printed: a reader may leave early.
+    left_out = list(write_page(measured.folder, measured.summary))
     terminal.show(measured.summary, terminal.Output())
-    for line in write_page(measured.folder, measured.summary):
+    for line in left_out:
         say(line)
     interrupted = measured.status == INTERRUPTED
     say(f"results: {measured.folder.path}" + " (interrupted; go on with --resume)" * interrupted)

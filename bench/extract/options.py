@@ -8,7 +8,9 @@ from tempfile import TemporaryDirectory
 
 from bench.base.cache import cache_folder
 from bench.base.errors import InputError
+from bench.base.memory import MemoryLimit
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
+from bench.base.scratch import process_folder
 from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
@@ -109,7 +111,7 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     Raises:
         InputError: a name or value that cannot be used.
     """
-    text = options.engine or _default_engine(options.model)
+    text = options.engine or default_engine(options.model)
     size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
     try:
         ChunkPolicy(size)
@@ -139,6 +141,7 @@ def workers(
     jobs: int = 1,
     batch: int = 1,
     timeout_s: float | None = None,
+    max_rss_mb: float | None = None,
 ) -> Iterator[Pool]:
     """Run a pool for a setup until the block ends.
 
@@ -151,7 +154,7 @@ def workers(
             "choose --form dynamic"
         )
     with (
-        TemporaryDirectory(prefix="rtfbench-") as logs,
+        TemporaryDirectory(dir=process_folder()) as logs,
         Pool(
             setup,
             jobs=jobs,
@@ -160,10 +163,12 @@ def workers(
             logs=Path(logs),
             batch=batch,
             timeout_s=timeout_s,
+            memory=MemoryLimit.of_megabytes(max_rss_mb),
         ) as pool,
     ):
         yield pool
 
 
-def _default_engine(model: str) -> str:
+def default_engine(model: str) -> str:
+    """Return the engine that embeds where none is named."""
     return "mnn" if Path(model).suffix == ".mnn" or not is_path(model) else "onnxruntime"

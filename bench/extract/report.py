@@ -50,8 +50,8 @@ def on_stderr(total: int) -> Iterator[Report]:
 
 
 def say(text: str) -> None:
-    """Write a line to standard error."""
-    print(text, file=sys.stderr)
+    """Write a line to standard error, one whatever stands in a file's name."""
+    print(" ".join(text.splitlines()), file=sys.stderr)
 
 
 def say_on_terminal(text: str) -> None:

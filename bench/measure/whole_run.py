@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bench.base.errors import InputError
+from bench.base.memory import MemoryLimit
 from bench.embed import audio_input, trial_check
 from bench.embed.audio_input import Source
 from bench.embed.trial_check import TrialOptions
@@ -174,6 +175,7 @@ def measure(
                 progress=progress,
                 seed=seed,
                 timeout_s=plan.timeout_s,
+                memory=MemoryLimit.of_megabytes(plan.max_rss_mb),
                 half_width=plan.half_width,
                 scored=scored,
             )

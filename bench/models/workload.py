@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.base.asking import ask
-from bench.base.cache import intact
+from bench.base.cache import check_cache, intact
 from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.embed import reference
@@ -77,7 +77,8 @@ def prepare(
         phase: is told what begins.
 
     Raises:
-        InputError: models of the catalog cannot be made here; the message names the cure.
+        InputError: models of the catalog cannot be made here, or nothing can be kept; the message
+            names the cure.
     """
     needs = [_Need(cell, resolved, sources, cores) for cell in resolved.cells]
     failures: dict[str, Failures] = {}
@@ -85,6 +86,7 @@ def prepare(
         possible = [need for need in needs if need.cell.model == model and need.refusal is None]
         request = _missing(model, possible)
         if request is not None:
+            check_cache()
             phase(f"preparing {model} (once, then cached)")
             failures[model] = _make(request, logs)
     return [need.prepared(failures.get(need.cell.model, {})) for need in needs]

@@ -32,6 +32,8 @@ class Environment(Value):
     seed: int | None = None
     #: None in runs of before it was told.
     host: Host | None = None
+    #: Of the repository that the run was started in; empty outside of one.
+    commit: str = ""
 
     @property
     def cpu_kind(self) -> str:
@@ -86,6 +88,8 @@ class CellSummary(Condition):
     flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
     recipe: str = ""
+    #: Of the model file; empty in runs of before it was told.
+    artifact_sha256: str = ""
     eer: float | None = None
     #: How much higher than the float32 row's of the same model, with its 95 % interval; shares.
     eer_loss: tuple[float, float, float] | None = None

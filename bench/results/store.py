@@ -121,7 +121,10 @@ class RunFolder:
                 f"{self.path}: no {ENVIRONMENT} here; name a folder that `rtfbench run --out` made"
             ) from None
         except ValidationError as error:
-            raise StoreError(f"{path}: damaged ({error.error_count()} errors)") from None
+            raise StoreError(
+                f"{path}: damaged ({error.error_count()} errors); `rtfbench run --resume` writes "
+                "it anew"
+            ) from None
 
     def lines(self) -> Iterator[Line]:
         """Yield the stored lines; a last line that was cut off by a crash is left out.

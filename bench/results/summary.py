@@ -65,6 +65,7 @@ def summarize_cell(data: CellData) -> CellSummary:
         about=data.declaration.about,
         recipe=data.declaration.recipe,
         artifact_bytes=data.declaration.artifact_bytes,
+        artifact_sha256=data.declaration.artifact_sha256,
         denormal_share=data.declaration.denormal_share,
         passes=_passes(measured),
         sessions=len({record.session for record in measured}),

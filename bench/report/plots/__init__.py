@@ -7,11 +7,13 @@ marker, so that a print in grey can be read too. The same summary gives the same
 from collections.abc import Iterator, Sequence
 
 from bench.report import libraries
+from bench.report.history import HostHistory
 from bench.report.hosts import NamedRun
 from bench.report.plots import (
     accuracy,
     chunk_size,
     eer_loss,
+    history,
     hosts,
     models,
     thread_scaling,
@@ -49,3 +51,12 @@ def draw_hosts(runs: Sequence[NamedRun]) -> Picture | None:
         ImportError: matplotlib is not installed.
     """
     return hosts.draw(runs)
+
+
+def draw_history(host: HostHistory, number: int) -> Iterator[Picture]:
+    """Yield a picture of one host's ratios over time for each model and setting.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    return history.draw(host, number)

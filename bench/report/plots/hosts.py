@@ -62,4 +62,4 @@ def draw(runs: Sequence[NamedRun]) -> Picture | None:
 def _name(line: Line) -> str:
     where = figures.setting(*line.where.setting)
     turn = " ⇄" if line.verdict == "turns" else ""
-    return f"{line.title}, {against(line)}{turn}\n{line.where.protocol}, {where}"
+    return f"{line.title}, {against(line.left, line.right)}{turn}\n{line.where.protocol}, {where}"
