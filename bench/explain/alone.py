@@ -13,6 +13,7 @@ from bench.explain.parts import Array, Shape
 from bench.explain.repro import Example
 from bench.models.onnx_graph import inputs
 from engines import registry
+from engines.protocol import ONNX
 
 #: A second input is longer by so many frames: what its sizes change is open in a dynamic model.
 FRAMES_MORE = 37
@@ -24,8 +25,13 @@ class Alone:
     def __init__(self, suspect: Suspect) -> None:
         self._suspect = suspect
         engine = registry.on(suspect.cell.engine, suspect.cell.settings)
+        file = Path(repro.MODEL).with_suffix(f".{engine.format}")
+        opened = engine.in_python(replace(suspect.artifact, path=file), suspect.options)
         static = suspect.artifact.form == "static"
-        self._lines = engine.run_in_python(repro.MODEL, suspect.options, static=static)
+        converted = engine.convert_in_python(repro.MODEL, str(file), static=static)
+        parts = (converted, opened, engine.run_in_python)
+        needed = parts if engine.format != ONNX else parts[1:]
+        self._lines = "".join(parts) if all(needed) else ""
         package = engine.distribution or suspect.cell.engine
         self._runtime = f"{package} {suspect.version}"
         self._packages = f"numpy {package}=={suspect.version}"

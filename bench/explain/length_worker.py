@@ -16,13 +16,13 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from bench.base.child import answer, die_with_parent
+from bench.base.memory import memory_of
 from bench.base.values import Value
 from bench.embed.audio_input import Source, read_source
 from bench.embed.pipeline import Pipeline
 from bench.explain.divergence import compare
 from bench.explain.messages import Failed
 from bench.explain.visits import Visited
-from bench.measure.cell_worker import memory_now
 from bench.results.cells import Cell
 from engines import registry
 from engines.protocol import EngineError, FloatArray, ModelArtifact, SessionOptions
@@ -83,7 +83,7 @@ class LengthWorker:
         self._features_TM = pipeline.first_chunk(read_source(spec.speech))[0]
         self._session = engine.open(spec.artifact, options)
         self._first: dict[int, FloatArray] = {}
-        self.opened = SessionOpened(version=found.version, rss_bytes=memory_now().steady_bytes)
+        self.opened = SessionOpened(version=found.version, rss_bytes=memory_of().steady_bytes)
 
     def round(self, order: Round) -> RoundDone:
         """Run without a pause: after one, a processor is slower at first.
@@ -110,7 +110,7 @@ class LengthWorker:
             before = time.perf_counter_ns()
             embedding_BD = self._session.run(features_BTM)
             ns.append(time.perf_counter_ns() - before)
-            rss_bytes.append(memory_now().steady_bytes)
+            rss_bytes.append(memory_of().steady_bytes)
             first_BD = self._first.setdefault(num_frames, embedding_BD)
             moved = max(moved, compare(embedding_BD, first_BD).error or 0.0)
         return Visited(num_frames=num_frames, ns=tuple(ns), rss_bytes=tuple(rss_bytes), moved=moved)

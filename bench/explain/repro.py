@@ -39,7 +39,7 @@ def write(folder: Path, example: Example, *, runtime: str, packages: str, lines:
         example: what is computed.
         runtime: its name and version.
         packages: what pip has to install.
-        lines: `EngineBase.run_in_python` of `MODEL`.
+        lines: convert and open `MODEL`, and run `inputs`; see `EngineBase.run_in_python`.
     """
     save_graph(example.model, folder / MODEL)
     names = list(example.inputs)

@@ -1,15 +1,12 @@
-"""Engines that are wrong in a part of a model, or after many runs; installed as plug-ins are."""
+"""Engines that are wrong in a part of a model; installed as a plug-in would be."""
 
 import ctypes
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from faulty_engines import Faulty, FaultySession
-
 from engines.ort import OnnxRuntimeEngine, OnnxRuntimeSession
-from engines.protocol import FloatArray, ModelArtifact, Session, SessionOptions
+from engines.protocol import ModelArtifact, SessionOptions
 
 
 def fused(path: Path) -> bytes:
@@ -30,14 +27,15 @@ class WrongFusion(OnnxRuntimeEngine):
 
     name = "faulty-fusion"
 
-    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
-        """Run it as this engine would."""
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Open it as this engine would."""
         return f"""\
 import onnxruntime
 from wrong_engines import fused
 
-session = onnxruntime.InferenceSession(fused({onnx!r}), providers=["CPUExecutionProvider"])
-found = session.run(None, inputs)[0]
+session = onnxruntime.InferenceSession(
+    fused({str(artifact.path)!r}), providers=["CPUExecutionProvider"]
+)
 """
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> OnnxRuntimeSession:
@@ -53,60 +51,10 @@ class CrashingPool(OnnxRuntimeEngine):
 
     name = "faulty-pool"
 
-    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
-        """Say nothing."""
-        return ""
+    run_in_python = ""
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> OnnxRuntimeSession:
         """Die, or open."""
         if b"AveragePool" in artifact.path.read_bytes():
             ctypes.string_at(0)
         return super().open(artifact, options)
-
-
-class Leak(Faulty):
-    """Keeps 64 kB of every run."""
-
-    name = "faulty-leak"
-
-    def __init__(self) -> None:
-        self._kept: list[FloatArray] = []
-
-    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
-        """Keep memory that was written to: the rest is none."""
-        self._kept.append(np.ones(16_000, np.float32))
-        return embedding_BD
-
-
-class Stale(Faulty):
-    """Answers what the run before gave."""
-
-    name = "faulty-stale"
-
-    def __init__(self) -> None:
-        self._last: FloatArray | None = None
-
-    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
-        """Answer the last embedding, and keep this one."""
-        last, self._last = self._last, embedding_BD
-        return embedding_BD if last is None else last
-
-
-class Long(Faulty):
-    """Dies of input of four seconds and more."""
-
-    name = "faulty-long"
-
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
-        """Wrap the real session."""
-        return LongSession(OnnxRuntimeEngine().open(artifact, options), self)
-
-
-class LongSession(FaultySession):
-    """A real session that dies of much."""
-
-    def run(self, features_BTM: FloatArray) -> FloatArray:
-        """Die, or run the real session."""
-        if features_BTM.shape[1] >= 400:
-            ctypes.string_at(0)
-        return super().run(features_BTM)
