@@ -60,9 +60,7 @@ def derive(
     )
     if len(rounds) < FEWEST_ROUNDS:
         return found
-    costs = _costs(rounds)
-    first = [math.log(cost.first_ms / cost.back_ms) for cost in costs if cost.first_ms is not None]
-    back = [math.log(cost.back_ms / cost.again_ms) for cost in costs]
+    first, back = _changes(rounds)
     # An arena fills in the first half; what leaks goes on.
     late = rounds[len(rounds) // 2 :]
     runs = sum(len(visit.ns) for visit in late[0])
@@ -72,7 +70,7 @@ def derive(
     ]
     settled_mb = _settled_mb(rounds[1], late)
     update = {
-        "lengths": costs,
+        "lengths": _costs(rounds),
         "growth_kb": statistics.fmean(growth_kb),
         "growth_kb_ci95": student_interval(growth_kb),
         "settled_mb": hodges_lehmann(settled_mb),
@@ -84,6 +82,22 @@ def derive(
         "moved": max(visit.moved for each in rounds for visit in each),
     }
     return found.model_copy(update=update)
+
+
+def _changes(rounds: Sequence[Sequence[Visited]]) -> tuple[list[float], list[float]]:
+    """Return what a change of length costs, at first visits and at later ones.
+
+    A visit's first run over its second, as a logarithm: the machine is the same for both, and it
+    is another one a second later.
+    """
+    first: list[float] = []
+    back: list[float] = []
+    for visits in _by_length(rounds).values():
+        costs = [math.log(visit.ns[0] / visit.ns[1]) for visit in visits]
+        # The session's very first run is of no length in particular.
+        first += [costs[0]] if visits[0] is not rounds[0][0] else []
+        back.append(statistics.median(costs[1:]))
+    return first, back
 
 
 def _settled_mb(second: Sequence[Visited], late: Sequence[Sequence[Visited]]) -> list[float]:
@@ -103,21 +117,24 @@ def _settled_mb(second: Sequence[Visited], late: Sequence[Sequence[Visited]]) ->
 
 def _costs(rounds: Sequence[Sequence[Visited]]) -> tuple[LengthCost, ...]:
     """Return every length's times, from short to long."""
-    visits: dict[int, list[Visited]] = {}
-    for each in rounds:
-        for visit in each:
-            visits.setdefault(visit.num_frames, []).append(visit)
     return tuple(
         LengthCost(
             num_frames=frames,
-            # The session's very first run is of no length in particular.
             first_ms=None if first is rounds[0][0] else first.ns[0] / NS_PER_MS,
             back_ms=statistics.median(visit.ns[0] for visit in later) / NS_PER_MS,
             again_ms=statistics.median(ns for visit in later for ns in visit.ns[1:]) / NS_PER_MS,
             memory_mb=_memory(later) / BYTES_PER_MB,
         )
-        for frames, (first, *later) in sorted(visits.items())
+        for frames, (first, *later) in sorted(_by_length(rounds).items())
     )
+
+
+def _by_length(rounds: Sequence[Sequence[Visited]]) -> dict[int, list[Visited]]:
+    visits: dict[int, list[Visited]] = {}
+    for each in rounds:
+        for visit in each:
+            visits.setdefault(visit.num_frames, []).append(visit)
+    return visits
 
 
 def _memory(visits: Sequence[Visited]) -> float:

@@ -6,8 +6,9 @@ from bench.report import figures
 from bench.report.grid import escape, grid
 from bench.results.cells import MAX_REL_ERR
 from bench.results.lengths import EngineLengths, LengthReport
+from bench.results.stats import Interval
 
-#: Coming back to a length, or to one for the first time, is told of from this ratio on.
+#: Coming to a length, for the first time or later, is told of from this ratio on.
 MATTERS = 1.05
 #: Memory follows the length where it differs by this share.
 FOLLOWS = 0.05
@@ -87,23 +88,27 @@ def _memory(engine: EngineLengths) -> str:
 
 
 def _times(engine: EngineLengths) -> Iterator[str]:
-    """Say what a change of length costs."""
-    if engine.back is not None and engine.back_ci95 and engine.back_ci95[0] > MATTERS:
+    """Say what a change of length costs, where it surely does."""
+    if _matters(engine.first_ci95) and engine.first is not None:
+        yield (
+            f"the first run of a length takes {_interval(engine.first, engine.first_ci95)} times "
+            "as long as the next one."
+        )
+    if _matters(engine.back_ci95) and engine.back is not None:
         longest = engine.lengths[-1]
         yield (
-            f"a change of length takes {_interval(engine.back, engine.back_ci95)} times as long "
-            f"as the same length again: {figures.number(longest.back_ms)} against "
+            f"coming back to a length takes {_interval(engine.back, engine.back_ci95)} times as "
+            f"long as staying at it: {figures.number(longest.back_ms)} against "
             f"{figures.number(longest.again_ms)} ms at {longest.num_frames} frames."
         )
-    if engine.first is not None and engine.first_ci95 and engine.first_ci95[0] > MATTERS:
-        yield (
-            f"the first visit of a length takes {_interval(engine.first, engine.first_ci95)} "
-            "times as long as later ones."
-        )
 
 
-def _interval(value: float, interval: tuple[float, float]) -> str:
-    low, high = map(figures.factor, interval)
+def _matters(interval: Interval | None) -> bool:
+    return interval is not None and interval[0] > MATTERS
+
+
+def _interval(value: float, interval: Interval | None) -> str:
+    low, high = map(figures.factor, interval or (value, value))
     return f"{figures.factor(value)} ({low} to {high})"
 
 

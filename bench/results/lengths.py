@@ -36,8 +36,8 @@ class EngineLengths(Value):
             `growth_kb_ci95` its interval, from the growth from round to round.
         settled_mb: how much more memory a length has in that half than at its second visit, when
             every length had come; `settled_mb_ci95` its interval over lengths.
-        first: first visits' time over that of later ones, `first_ci95` its interval over lengths.
-        back: the same of coming back to a length over staying at it.
+        first: the first run of a length over the one after it, `first_ci95` its interval over
+            lengths; `back` the same when a length comes back.
         moved: the largest difference of an embedding to that of the length's first visit, over
             its largest value.
     """
