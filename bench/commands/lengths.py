@@ -11,6 +11,8 @@ from bench.explain.length_runs import lengths_of
 from bench.explain.subject import subject_of
 from bench.report import lengths as report
 from bench.report.plots import lengths as picture
+from bench.report.plots.style import Picture
+from bench.results.lengths import LengthReport
 
 RESULT, TEXT = "lengths.json", "lengths.md"
 OK, FOUND = 0, 1
@@ -39,18 +41,17 @@ def lengths(
     with progress_on_stderr(AROUND_S * len(subject.cells)) as progress:
         found = lengths_of(subject, progress=progress)
     text = report.render(found)
-    contents: dict[str, str | bytes] = {
-        TEXT: text,
-        RESULT: found.model_dump_json(indent=2) + "\n",
-    }
-    try:
-        drawn = picture.draw(found)
-    except ImportError:
-        drawn = None
-        say("no picture: matplotlib is not installed; pip install 'rtfbench[plot]'")
-    if drawn is not None:
-        contents |= {f"{drawn.name}.png": drawn.png, f"{drawn.name}.svg": drawn.svg}
-    write(folder, contents)
+    write(folder, text=(TEXT, text), figures=(RESULT, found), pictures=_pictures(found))
     print(text, end="")
     say(f"results: {folder}")
     return FOUND if any(each.failed or each.leaks for each in found.engines) else OK
+
+
+def _pictures(found: LengthReport) -> list[Picture]:
+    """Return the picture; none where matplotlib is not installed, or nobody came to an end."""
+    try:
+        drawn = picture.draw(found)
+    except ImportError as error:
+        say(f"no picture: {error}; install matplotlib with: pip install 'rtfbench[plot]'")
+        return []
+    return [] if drawn is None else [drawn]

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from bench.base.errors import InputError
 from bench.commands.explained_folder import folder_for, write
 from bench.commands.progress import complain, progress_on_stderr, say
-from bench.explain.finding import Finding, in_words
+from bench.explain.finding import Finding, Findings, in_words
 
 RESULT, TEXT = "where-wrong.json", "where-wrong.md"
 ALL_RIGHT, NOT_RIGHT = 0, 1
@@ -56,8 +54,9 @@ def where_wrong(
             findings.append(inspector.inspect(suspect))
             progress.advance(len(findings) / len(suspects))
     text = "\n\n".join(map(in_words, findings)) + "\n"
-    figures = TypeAdapter(list[Finding]).dump_json(findings, indent=2) + b"\n"
-    write(folder, {TEXT: text, RESULT: figures})
+    cell = suspects[0].cell
+    found = Findings(model=cell.model, chunk_samples=cell.chunk_samples, cells=tuple(findings))
+    write(folder, text=(TEXT, text), figures=(RESULT, found))
     print(text, end="")
     say(f"results: {folder}")
     right = all(finding.error is not None and not finding.wrong for finding in findings)

@@ -1,41 +1,27 @@
-"""One process, one dynamic session: runs input of the lengths that it is told.
+"""One process, one dynamic session: runs input of the lengths that it is told."""
 
-Commands come as JSON lines on standard input, answers go to an inherited file descriptor, as in
-`bench.worker`.
-"""
-
-import argparse
-import os
-import sys
 import time
-import traceback
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, TypeAdapter
 
-from bench.base.child import answer, die_with_parent
 from bench.base.memory import memory_of
 from bench.base.values import Value
 from bench.embed.audio_input import Source, read_source
 from bench.embed.pipeline import Pipeline
 from bench.explain.divergence import compare
-from bench.explain.messages import Failed
+from bench.explain.messages import EngineSpec, Failed
+from bench.explain.process import run_worker, usable_engine
 from bench.explain.visits import Visited
-from bench.results.cells import Cell
-from engines import registry
-from engines.protocol import EngineError, FloatArray, ModelArtifact, SessionOptions
+from engines.protocol import EngineError, FloatArray
 from frontends.chunking import WHOLE_UTTERANCE
 
 
-class LengthSpec(Value):
-    """What a process opens; features of other lengths are made of this recording's."""
+class LengthSpec(EngineSpec):
+    """What a process opens; features of all lengths are made of this recording's."""
 
-    cell: Cell
-    artifact: ModelArtifact
     speech: Source
-    cores: tuple[int, ...]
 
 
 class Round(Value):
@@ -73,24 +59,20 @@ class LengthWorker:
         Raises:
             EngineError: the engine is not there, or does not take the model.
         """
-        cell = spec.cell
-        options = SessionOptions(cell.threads, cell.settings, cell.precision)
-        engine = registry.on(cell.engine, cell.settings)
-        found, support = engine.probe(), engine.supports(spec.artifact, options)
-        if not found.ok or not support.ok:
-            raise EngineError(support.reason if found.ok else found.reason)
+        engine, version = usable_engine(spec)
         pipeline = Pipeline.for_model(spec.artifact, WHOLE_UTTERANCE)
         self._features_TM = pipeline.first_chunk(read_source(spec.speech))[0]
-        self._session = engine.open(spec.artifact, options)
+        self._session = engine.open(spec.artifact, spec.options)
         self._first: dict[int, FloatArray] = {}
-        self.opened = SessionOpened(version=found.version, rss_bytes=memory_of().steady_bytes)
+        self.opened = SessionOpened(version=version, rss_bytes=memory_of().steady_bytes)
 
-    def round(self, order: Round) -> RoundDone:
-        """Run without a pause: after one, a processor is slower at first.
+    def obey(self, line: str) -> RoundDone:
+        """Run a round without a pause: after one, a processor is slower at first.
 
         Raises:
             EngineError: naming the length that could not be run.
         """
+        order = Round.model_validate_json(line)
         try:
             visits: list[Visited] = []
             for num_frames in order.num_frames:
@@ -116,30 +98,9 @@ class LengthWorker:
         return Visited(num_frames=num_frames, ns=tuple(ns), rss_bytes=tuple(rss_bytes), moved=moved)
 
 
-def serve(spec: LengthSpec, fd: int) -> None:
-    """Answer orders until the parent is gone."""
-    try:
-        worker = LengthWorker(spec)
-        answer(fd, worker.opened)
-        for line in sys.stdin:
-            answer(fd, worker.round(Round.model_validate_json(line)))
-    except Exception as error:  # whatever a runtime throws ends this engine alone
-        traceback.print_exc()
-        kind = "" if isinstance(error, EngineError) else f"{type(error).__name__}: "
-        answer(fd, Failed(reason=kind + " ".join(str(error).split())))
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run a worker from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.explain.length_worker")
-    parser.add_argument("spec", type=Path, help="what to open, and on which cores (JSON)")
-    parser.add_argument("--answer-fd", type=int, default=3)
-    arguments = parser.parse_args(argv)
-    die_with_parent()
-    spec = LengthSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
-    # Before a runtime is loaded: thread pools take over the affinity that they find.
-    os.sched_setaffinity(0, spec.cores)
-    serve(spec, arguments.answer_fd)
+    run_worker("bench.explain.length_worker", LengthSpec, LengthWorker, argv)
 
 
 if __name__ == "__main__":

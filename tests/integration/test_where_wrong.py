@@ -29,7 +29,7 @@ def search(
         out = tmp_path / "out"
         done = rtfbench("explain", "--where-wrong", "--out", out, "--overwrite", *arguments)
         assert "results:" in done.stderr, done.stderr
-        (finding,) = json.loads((out / "where-wrong.json").read_text())
+        (finding,) = json.loads((out / "where-wrong.json").read_text())["cells"]
         assert (out / "where-wrong.md").read_text() == done.stdout
         return finding, done
 
