@@ -30,10 +30,14 @@ found = np.array(host.getNumpyData())
 
 def convert_in_python(onnx: str, path: str, *, static: bool) -> str:
     """Return lines that convert a file with the wheel's converter."""
-    words = ["mnnconvert", "-f", "ONNX", "--modelFile", onnx, "--MNNModel", path]
-    words += ["--bizCode", "MNN", *["--saveStaticModel"] * static]
-    imported = "import _tools  # what MNN's program mnnconvert calls"
-    return f"{imported}\n\n_tools.mnnconvert({words!r})\n"
+    words = f"mnnconvert -f ONNX --modelFile {onnx} --MNNModel {path}"
+    more = f"--bizCode MNN{' --saveStaticModel' * static}"
+    return f"""\
+import _tools  # what MNN's program mnnconvert calls
+
+command = {words!r}
+_tools.mnnconvert([*command.split(), *{more!r}.split()])
+"""
 
 
 class InnerTensors(Watch):

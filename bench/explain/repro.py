@@ -19,7 +19,7 @@ from bench.explain.parts import Array
 from bench.models.onnx_graph import save_graph
 from bench.results.cells import MAX_REL_ERR
 
-MODEL, EXAMPLE, SCRIPT = "operator.onnx", "example.npz", "reproduce.py"
+FILES = MODEL, EXAMPLE, SCRIPT = "operator.onnx", "example.npz", "reproduce.py"
 TIMEOUT_S = 300.0
 #: What the script prints.
 SHAPES = re.compile(r"^shape (\[.*\]), expected (\[.*\])$", re.MULTILINE)

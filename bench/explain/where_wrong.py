@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.explain import repro
 from bench.explain.alone import Alone
 from bench.explain.cuts import Cuts, Suspect
 from bench.explain.divergence import Hit, Search, Seen, smallest
@@ -136,7 +137,9 @@ class Inspector:
         if self._save_to is None:
             return ""
         target = self._save_to / file_name(cell)
-        shutil.copytree(folder, target, dirs_exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in repro.FILES:
+            shutil.copyfile(folder / name, target / name)
         return str(target)
 
 
