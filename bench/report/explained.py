@@ -24,8 +24,9 @@ def render(found: Explanation) -> str:
         parts += ["## Costliest operators", *_operators(found)]
         parts += [
             "An operator that a runtime has fused counts whole with what multiplies in it. ± is "
-            "half of a 95 % interval, from sessions of fresh processes. GFLOP/s are the operations that the model asks for, two for each multiply-accumulate, over "
-            "the time: a runtime that needs fewer multiplications may exceed the core's peak."
+            "half of a 95 % interval, from sessions of fresh processes. GFLOP/s are the operations "
+            "that the model asks for, two for each multiply-accumulate, over the time: a runtime "
+            "that needs fewer multiplications may exceed the core's peak."
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -43,9 +44,9 @@ def _conditions(found: Explanation) -> str:
     }[found.protocol]
     setting = figures.setting(found.chunk_samples, found.threads)
     peak = (
-        "no compiler, so the core's peak is unknown"
+        "no compiler, so its peak is unknown"
         if found.peak_gflops is None
-        else f"the core's peak {figures.number(found.peak_gflops)} GFLOP/s"
+        else f"a peak of {figures.number(found.peak_gflops)} GFLOP/s"
     )
     return (
         f"{what[0].upper()}{what[1:]}: {found.num_frames} frames ({setting}), "
