@@ -132,6 +132,8 @@ class Gate:
             found = asked.run(Silent())
         except InputError as error:
             pytest.fail(str(error), pytrace=False)
+        if found.interrupted:
+            raise KeyboardInterrupt  # the tests behind this one are not wanted either
         self._store(found)
         table = markdown(found.rulings, title=asked.title)
         match overall(found.rulings):
