@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
+from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.outputs import check_outputs, is_special
 from bench.embed.embeddings import Named, text_line
@@ -64,6 +65,10 @@ def extract(
             check_outputs(file.outputs, _read_files(listing, inputs, options))
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
         todo = Todo(listing, present)
+        if file is not None:
+            room_bytes = file.room_bytes(todo.count, setup.artifact.embedding_dim)
+            what = f"a result of {todo.count} embeddings"
+            check_room(file.path, room_bytes, what=what, named_by="--result")
         told = stack.enter_context(report.on_stderr(todo.count, wanted))
         tally, began_s = report.Tally(), time.monotonic()
         jobs = min(jobs or jobs_for(options.threads), todo.count)

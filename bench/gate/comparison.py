@@ -109,9 +109,12 @@ class Comparison:
             InputError: a side cannot be prepared.
         """
         sources = audio_input.shortest(UTTERANCES)
-        with TemporaryDirectory(dir=process_folder()) as scratch:
+        with (
+            TemporaryDirectory(dir=process_folder()) as scratch,
+            RunFolder.create(Path(scratch), overwrite=False, resume=False) as folder,
+        ):
             context = RunContext(
-                folder=RunFolder.create(Path(scratch), overwrite=False, resume=False),
+                folder=folder,
                 sources=sources,
                 progress=progress,
                 seed=draw_seed() if self.seed is None else self.seed,
