@@ -22,6 +22,7 @@ from bench.cluster.executor import Answered, ClusterError, Died, Event, Raised
 try:
     import dask
     from distributed import Client, Future, Nanny, Scheduler, SpecCluster, get_worker
+    from distributed.core import Status
     from distributed.scheduler import KilledWorker
     from distributed.security import Security
 except ImportError as error:
@@ -61,8 +62,8 @@ def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
         InputError: there is nobody at the address, or it has no worker.
     """
     if address == LOCAL:
-        with _local(workers) as client:
-            yield Cluster(client)
+        with _local(workers) as cluster:
+            yield cluster
         return
     if "://" not in address:
         raise InputError(
@@ -86,7 +87,7 @@ def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
 
 
 @contextmanager
-def _local(workers: int) -> Iterator[Client]:
+def _local(workers: int) -> Iterator["Cluster"]:
     """Start a cluster of this machine, encrypted: other users may reach the loopback too."""
     with TemporaryDirectory(dir=process_folder()) as folder, dask.config.set(SETTINGS), _quiet():
         security = Security.temporary()
@@ -117,7 +118,19 @@ def _local(workers: int) -> Iterator[Client]:
             Client(cluster, set_as_default=False) as client,
         ):
             client.wait_for_workers(workers, timeout=60)
-            yield client
+            yield Cluster(client, lambda: _mend(cluster, workers))
+
+
+def _mend(cluster: SpecCluster, workers: int) -> None:
+    """Start those anew that are gone for good.
+
+    A nanny starts its worker again, but ends itself when that one dies before it is ready.
+    """
+    for name, nanny in list(cluster.workers.items()):
+        if nanny.status in (Status.closed, Status.failed):
+            cluster.workers.pop(name, None)
+    if len(cluster.workers) < workers:
+        cluster.scale(workers)
 
 
 @contextmanager
@@ -135,8 +148,9 @@ def _quiet() -> Iterator[None]:
 class Cluster:
     """A cluster that somebody is connected with."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, mend: Callable[[], None] = lambda: None) -> None:
+        """Take up a connection; `mend` is called before the workers are counted."""
+        self._client, self._mend = client, mend
 
     def everywhere(self, task: TASK, job: dict[str, Any]) -> dict[str, Any]:
         """Call a function on every worker at once.
@@ -152,7 +166,7 @@ class Cluster:
 
     def executor(self, task: TASK) -> "DaskExecutor":
         """Return what runs a function on the workers."""
-        return DaskExecutor(self._client, task)
+        return DaskExecutor(self._client, task, self._mend)
 
 
 def _cure(error: BaseException) -> str:
@@ -175,9 +189,9 @@ def _named(task: TASK, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 class DaskExecutor:
     """Runs one function on the workers of a cluster."""
 
-    def __init__(self, client: Client, task: TASK) -> None:
-        self._client, self._task = client, task
-        self._futures: dict[str, tuple[str, "Future[Any]"]] = {}
+    def __init__(self, client: Client, task: TASK, mend: Callable[[], None]) -> None:
+        self._client, self._task, self._mend = client, task, mend
+        self._futures: dict[str, tuple[str, Future[Any]]] = {}
         self._ended: SimpleQueue[str] = SimpleQueue()
         self._numbers = count(1)
 
@@ -187,6 +201,7 @@ class DaskExecutor:
         Raises:
             ClusterError: the scheduler is gone.
         """
+        self._mend()
         try:
             found: dict[str, int] = self._client.nthreads()
         except Exception as error:

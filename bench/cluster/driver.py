@@ -136,8 +136,11 @@ class Driver:
         unfit = set(workers) & set(self._unfit)
         if workers and unfit == set(workers):
             raise ClusterError("; ".join(f"{name}: {self._unfit[name]}" for name in sorted(unfit)))
-        failing = {name for name, count in self._failing.items() if count >= FAILURES_IN_A_ROW}
+        failing = set(filter(self._is_failing, workers))
         return unfit if unfit | failing >= set(workers) else unfit | failing
+
+    def _is_failing(self, worker: str) -> bool:
+        return self._failing.get(worker, 0) >= FAILURES_IN_A_ROW
 
     def _take(self, event: Event) -> Iterator[Ended | Lost | Note]:
         attempt = self._out.pop(event.key)
@@ -148,8 +151,11 @@ class Driver:
                 yield from self._fail(attempt, event.reason)
             case Answered() if event.answer["kind"] == "failed":
                 yield from self._blame(event.worker, event.answer["reason"])
-                attempt.avoid.add(event.worker)
-                yield from self._fail(attempt, event.answer["reason"])
+                if event.worker in attempt.avoid and not self._is_failing(event.worker):
+                    self._ready.append(attempt)  # the others were busy: they were not asked
+                else:
+                    attempt.avoid.add(event.worker)
+                    yield from self._fail(attempt, event.answer["reason"])
             case Answered() if event.answer["kind"] == "busy":
                 due_s = self._executor.clock_s() + BUSY_PAUSE_S
                 self._later.append((due_s, attempt))
