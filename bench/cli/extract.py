@@ -132,6 +132,15 @@ def extract(
             min=1, help="Of --cluster. [default: as many as take a worker two minutes each]"
         ),
     ] = None,
+    vad: Annotated[
+        str,
+        typer.Option(
+            help="Leave out frames that are no speech: energy[threshold=5,mean_scale=0.5,context=0,"
+            "proportion=0.6] is Kaldi's rule; others by entry point (rtfbench.vads). "
+            "[default: none]",
+            show_default=False,
+        ),
+    ] = "",
     channel: Channel = None,
     resample: Resample = False,
     timeout: Annotated[
@@ -187,6 +196,7 @@ def extract(
         channel=channel,
         resample=resample,
         libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+        vad=vad,
     )
     inputs = Inputs(
         wav_scp=wav_scp,

@@ -23,6 +23,7 @@ from bench.models.workload import prepare
 from bench.plan.engine_spec import parse_engine
 from bench.results.cells import Cell
 from engines.protocol import Form
+from frontends import vad
 from frontends.chunking import ChunkPolicy
 
 #: What every result of seeded weights is said to be.
@@ -52,6 +53,8 @@ class ModelOptions:
     resample: bool = False
     libraries: Mapping[str, Path | None] = field(default_factory=dict)
     seeded_weights: bool = False
+    #: What decides which frames are speech, empty for all: `energy[threshold=6]`.
+    vad: str = ""
 
     @property
     def knows_speakers(self) -> bool:
@@ -79,6 +82,11 @@ def setup_for(
     """
     if not (options.knows_speakers or options.seeded_weights):
         raise InputError(NO_WEIGHTS.format(model=options.model or "none", config=CONFIG))
+    try:
+        if options.vad:
+            vad.get(options.vad)
+    except vad.VadError as error:
+        raise InputError(f"--vad {error}") from error
     cores = len(usable_cores())
     if options.threads > cores:
         raise InputError(f"--threads {options.threads}: this process may use {cores} cores")
@@ -102,6 +110,7 @@ def setup_for(
         channel=options.channel,
         resample=options.resample,
         seeded_weights=not options.knows_speakers,
+        vad=options.vad,
     )
 
 
