@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from onnx import ModelProto
 
+from bench.base.scratch import process_folder
 from bench.explain.divergence import NOTHING_RIGHT, Seen, compare
 from bench.explain.part_run import PartRequest, run_part
 from bench.explain.parts import Array, SourceGraph, compute
@@ -61,7 +62,7 @@ class Cuts:
         """Compare the embedding that the cell's own file gives."""
         suspect = self._suspect
         (expected,) = suspect.references([suspect.graph.output_name]).values()
-        with TemporaryDirectory(prefix="rtfbench-") as folder:
+        with TemporaryDirectory(dir=process_folder()) as folder:
             return self._compare(suspect.artifact, None, expected, Path(folder))
 
     def look(self, tensor: str) -> Seen:
@@ -70,7 +71,7 @@ class Cuts:
         self._step(f"{suspect.cell.engine_label}: converting up to {tensor}")
         part = suspect.graph.part([tensor])
         expected = compute(part, {suspect.graph.input_name: suspect.features_BTM})[tensor]
-        with TemporaryDirectory(prefix="rtfbench-") as name:
+        with TemporaryDirectory(dir=process_folder()) as name:
             folder = Path(name)
             artifact, source = to_convert(suspect, part, tensor, folder)
             return self._compare(artifact, source, expected, folder)

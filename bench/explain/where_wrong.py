@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.base.scratch import process_folder
 from bench.explain import repro
 from bench.explain.alone import Alone
 from bench.explain.cuts import Cuts, Suspect
@@ -110,7 +111,7 @@ class Inspector:
         levels = [hit.given]
         while set(levels[-1]) != {graph.input_name}:
             levels.append(_wider(graph, levels[-1]))
-        with TemporaryDirectory(prefix="rtfbench-") as name:
+        with TemporaryDirectory(dir=process_folder()) as name:
             folders = [Path(name) / str(level) for level in range(len(levels))]
             tried: dict[int, Seen] = {}
 
