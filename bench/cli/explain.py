@@ -26,6 +26,7 @@ class ExplainedProtocol(StrEnum):
         "rtfbench explain --model my.onnx --engine openvino",
         "rtfbench explain --protocol published --engine mnn --engine onnxruntime",
         "rtfbench explain --where-wrong --model campplus --engine mnn-mini --save-repro pooling",
+        "rtfbench explain --lengths --model ecapa512 --engine onnxruntime --engine mnn",
         "rtfbench explain --where-wrong --model my.mnn --reference my.onnx --engine mnn",
     ),
 )
@@ -66,6 +67,14 @@ def explain(
             help="Name the first operator whose output is wrong, in place of times.",
         ),
     ] = False,
+    lengths: Annotated[
+        bool,
+        typer.Option(
+            "--lengths",
+            help="Run dynamic sessions on input of many lengths: time and memory by length, and "
+            "whether memory grows over 500 runs.",
+        ),
+    ] = False,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -104,6 +113,8 @@ def explain(
         "seed": seed,
     }
     libraries = {"mnn": mnn_home, "mnn-mini": mnn_mini_home}
+    if where_wrong and lengths:
+        raise typer.BadParameter("choose one of --where-wrong and --lengths")
     if where_wrong:
         from bench.commands import where_wrong as divergence
 
@@ -115,6 +126,12 @@ def explain(
                 out=out,
                 overwrite=overwrite,
             )
+        )
+    if lengths:
+        from bench.commands import lengths as by_length
+
+        raise typer.Exit(
+            by_length.lengths(flags, libraries=libraries, out=out, overwrite=overwrite)
         )
     if reference is not None or save_repro is not None:
         raise typer.BadParameter("--reference and --save-repro need --where-wrong")

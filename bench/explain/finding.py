@@ -67,6 +67,14 @@ class Finding(Value):
     note: str = ""
 
 
+class Findings(Value):
+    """What was found of one model's cells."""
+
+    model: str
+    chunk_samples: int
+    cells: tuple[Finding, ...]
+
+
 def in_words(finding: Finding) -> str:
     """Return a finding as a paragraph."""
     who = f"{finding.engine} ({finding.form})"

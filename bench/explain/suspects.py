@@ -41,6 +41,10 @@ def suspects_of(
     """
     if flags.get("reference") is not None:
         return _made_elsewhere(flags, libraries, phase, note)
+    (model,) = flags["models"]
+    if Path(model).suffix == ".mnn":
+        cure = "add --reference FILE.onnx, what it was made from"
+        raise InputError(f"{model}: an MNN file alone has nothing to be compared with; {cure}")
     subject = subject_of(flags, libraries=libraries, phase=phase, note=note)
     graphs = {
         form: _graph(source.path, source.input_name, source.output_name, None)

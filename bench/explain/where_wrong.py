@@ -5,10 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.explain.cuts import Alone, Cuts, Suspect, inner_tensors
+from bench.explain import repro
+from bench.explain.alone import Alone
+from bench.explain.cuts import Cuts, Suspect
 from bench.explain.divergence import Hit, Search, Seen, smallest
 from bench.explain.finding import Finding, Operator, Tensor
 from bench.explain.parts import SourceGraph
+from bench.explain.shown import compare_shown
 from bench.results.cells import Cell
 from engines import registry
 from engines.protocol import FLOAT32
@@ -87,12 +90,9 @@ class Inspector:
     def _in_file(self, found: Finding, suspect: Suspect) -> Finding:
         """Compare what the user's file and one that is right compute on the way."""
         self._step(f"{suspect.cell.engine_label}: comparing inner tensors")
-        shown = inner_tensors(suspect, anew=False)
-        right = inner_tensors(suspect, anew=True)
-        if shown is None or right is None:
+        known = compare_shown(suspect)
+        if known is None:
             return _noted(found, SHOWS_NONE.format(engine=suspect.cell.engine))
-        # What a right file has under that name and is not the same tensor cannot be compared.
-        known = {n: seen for n, seen in shown.items() if n in right and not right[n].wrong}
         graph = suspect.graph
         first = next((n for n in graph.tensors if n in known and known[n].wrong), None)
         if first is None:
@@ -137,7 +137,9 @@ class Inspector:
         if self._save_to is None:
             return ""
         target = self._save_to / file_name(cell)
-        shutil.copytree(folder, target, dirs_exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in repro.FILES:
+            shutil.copyfile(folder / name, target / name)
         return str(target)
 
 
