@@ -28,6 +28,7 @@ ORDER = (
     "bench.claims",
     "bench.gate",
     "bench.extract",
+    "bench.cluster",
     "bench.tune",
     "bench.explain",
     "bench.api",

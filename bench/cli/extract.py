@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.base.errors import InputError
 from bench.base.limits import LONGEST_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
@@ -31,6 +32,7 @@ from bench.cli.options import (
         "rtfbench extract --wav-scp wav.scp.gz --segments segments --model x.onnx --result x.ark",
         "rtfbench extract --input shard.list --model model.onnx --jobs 4 --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
+        "rtfbench extract --wav-scp wav.scp --model x.onnx --cluster tcp://h:8786 --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --threads 2 --jobs 1 --batch 4",
         "rtfbench extract --wav-scp wav.scp --config best.toml --result x.ark",
     )
@@ -116,6 +118,20 @@ def extract(
             "folder --result; `rtfbench merge` joins them.",
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Part the list into shards for the workers of a Dask cluster, tcp://HOST:8786, or "
+            "of this machine, local; they are joined into --result. All hosts share the folders.",
+        ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of --cluster. [default: as many as take a worker two minutes each]"
+        ),
+    ] = None,
     channel: Channel = None,
     resample: Resample = False,
     timeout: Annotated[
@@ -133,6 +149,17 @@ def extract(
     resume: Annotated[
         bool, typer.Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", help="Tell of nothing but failures."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="Tell of every utterance. [default: a bar; without a terminal a line a minute]",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace RESULT; throw an interrupted RESULT.part away."),
@@ -146,31 +173,54 @@ def extract(
     from bench.commands import extract as command
     from bench.extract.config import read_config
     from bench.extract.options import ModelOptions
+    from bench.extract.report import Wanted
     from bench.inputs.formats import Inputs
 
     known = read_config(config)
+    options = ModelOptions(
+        model=model or known.model or model_or_default(None, seeded_weights=seeded_weights),
+        seeded_weights=seeded_weights,
+        engine=engine or known.engine,
+        form=form.value if form else known.form,
+        chunk_samples=known.chunk_samples if samples_per_chunk is None else samples_per_chunk,
+        threads=threads or known.threads or 1,
+        channel=channel,
+        resample=resample,
+        libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+    )
+    inputs = Inputs(
+        wav_scp=wav_scp,
+        segments=segments,
+        allow_pipes=allow_pipes,
+        file=input_file,
+        wavs=[*(wav or ()), *(recordings or ())],
+    )
+    if cluster is None and shards is not None:
+        raise InputError("--shards is about --cluster; one part of a list is --shard I/N")
+    if cluster is not None:
+        if shard is not None or strict:
+            raise InputError("--cluster parts the list itself: leave --shard and --strict out")
+        from bench.commands.extract_on_cluster import extract_on_cluster
+
+        raise typer.Exit(
+            extract_on_cluster(
+                cluster,
+                options,
+                inputs,
+                result=result,
+                shards=shards,
+                jobs=jobs,
+                batch=batch or known.batch or 1,
+                timeout_s=timeout,
+                max_rss_mb=max_rss,
+                resume=resume,
+                overwrite=overwrite,
+            )
+        )
     raise typer.Exit(
         command.extract(
-            ModelOptions(
-                model=model or known.model or model_or_default(None, seeded_weights=seeded_weights),
-                seeded_weights=seeded_weights,
-                engine=engine or known.engine,
-                form=form.value if form else known.form,
-                chunk_samples=known.chunk_samples
-                if samples_per_chunk is None
-                else samples_per_chunk,
-                threads=threads or known.threads or 1,
-                channel=channel,
-                resample=resample,
-                libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
-            ),
-            Inputs(
-                wav_scp=wav_scp,
-                segments=segments,
-                allow_pipes=allow_pipes,
-                file=input_file,
-                wavs=[*(wav or ()), *(recordings or ())],
-            ),
+            options,
+            inputs,
             result=result,
             shard=shard,
             jobs=jobs or (known.jobs if threads is None else None),
@@ -180,5 +230,6 @@ def extract(
             strict=strict,
             resume=resume,
             overwrite=overwrite,
+            wanted=Wanted(quiet=quiet, verbose=verbose),
         )
     )

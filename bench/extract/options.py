@@ -133,6 +133,19 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     return resolve([cell], folders=folders, asked=asked, phase=phase)
 
 
+def check_batch(setup: ExtractionSetup, batch: int) -> None:
+    """Refuse what no worker could do.
+
+    Raises:
+        InputError: batches of a static model.
+    """
+    if batch > 1 and setup.artifact.form == "static":
+        raise InputError(
+            f"--batch {batch}: a static model takes one chunk at a time; leave --batch out, or "
+            "choose --form dynamic"
+        )
+
+
 @contextmanager
 def workers(
     setup: ExtractionSetup,
@@ -148,11 +161,7 @@ def workers(
     Raises:
         InputError: batches of a static model.
     """
-    if batch > 1 and setup.artifact.form == "static":
-        raise InputError(
-            f"--batch {batch}: a static model takes one chunk at a time; leave --batch out, or "
-            "choose --form dynamic"
-        )
+    check_batch(setup, batch)
     with (
         TemporaryDirectory(dir=process_folder()) as logs,
         Pool(

@@ -118,6 +118,9 @@ def test_fewer_multiplications_are_told_where_they_are_proved() -> None:
     ]
     unknown = found.model_copy(update={"peak_gflops": None})
     assert not [each for each in sentences(unknown) if "multipl" in each]
+    int8 = found.engines[1].model_copy(update={"precision": "int8"})
+    other = found.model_copy(update={"engines": (found.engines[0], int8)})
+    assert not [each for each in sentences(other) if "multipl" in each]
 
 
 def test_totals_within_the_noise_are_told_to_be() -> None:
