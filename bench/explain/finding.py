@@ -21,10 +21,15 @@ class Tensor(Value):
 
 
 class Operator(Value):
-    """A node of the source graph."""
+    """A node of the source graph, and the weights that it takes."""
 
     kind: str
     name: str
+    weights: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        weights = f" ({self.weights[0]})" if self.weights else ""
+        return f"{self.kind} `{self.name}`{weights}"
 
 
 class Finding(Value):
@@ -126,7 +131,7 @@ def _alone(finding: Finding, needed: int) -> str:
 
 
 def _names(operators: Sequence[Operator]) -> str:
-    named = ", ".join(f"{each.kind} `{each.name}`" for each in operators[:MOST_NAMED])
+    named = ", ".join(map(str, operators[:MOST_NAMED]))
     more = len(operators) - MOST_NAMED
     return f"{named} and {more} more" if more > 0 else named
 

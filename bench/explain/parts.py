@@ -28,6 +28,7 @@ class SourceGraph:
         self.model, self.input_name, self.output_name = model, input_name, output_name
         self._nodes = list(model.graph.node)
         self._makers = {name: i for i, node in enumerate(self._nodes) for name in node.output}
+        self._stored = {tensor.name for tensor in model.graph.initializer}
         self._users: dict[str, list[int]] = {}
         for place, node in enumerate(self._nodes):
             for name in set(_taken(node)):
@@ -72,6 +73,10 @@ class SourceGraph:
     def operators(self, tensor: str, given: Collection[str]) -> tuple[NodeProto, ...]:
         """Return the nodes that compute a tensor from `given` and the input."""
         return tuple(self._nodes[place] for place in self.needed(tensor, given))
+
+    def weights(self, node: NodeProto) -> tuple[str, ...]:
+        """Return the stored tensors that a node takes."""
+        return tuple(name for name in node.input if name in self._stored)
 
     def sources(self, tensor: str, lost: Collection[str] = ()) -> tuple[str, ...]:
         """Return the nearest tensors that one is computed from, the lost ones passed over."""

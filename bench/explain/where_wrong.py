@@ -180,7 +180,7 @@ def _told(found: Finding, suspect: Suspect, hit: Hit, looked_at: int) -> Finding
         "tensor_error": hit.seen.error,
         "tensor_reason": hit.seen.reason,
         "operators": tuple(
-            Operator(kind=node.op_type, name=node.name)
+            Operator(kind=node.op_type, name=node.name, weights=graph.weights(node))
             for node in graph.operators(hit.tensor, hit.given)
         ),
         "given": tuple(named),

@@ -95,6 +95,7 @@ def test_one_weight_changed_in_a_converted_file(
     finding, done = search("--model", made, "--reference", model, "--engine", "mnn")
     assert done.returncode == 1
     assert names(finding) == ["conv2"]
+    assert "Conv `conv2` (w2)" in done.stdout
     assert finding["given"] == [{"name": "rectified", "shape": [1, 8, 198]}]
     assert "converted anew from the reference, it is right" in done.stdout.lower()
 
