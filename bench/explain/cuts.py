@@ -22,7 +22,7 @@ AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Suspect:
-    """A cell that may be wrong.
+    """A cell that may be wrong, of the model `title`.
 
     `artifact` is the file that the engine reads, `graph` the one that it was made from, and
     `features_BTM` one chunk of speech.
@@ -32,6 +32,7 @@ class Suspect:
     artifact: ModelArtifact
     graph: SourceGraph
     features_BTM: FloatArray
+    title: str
     #: Of the engine's runtime.
     version: str = ""
     #: Whether the file was converted by someone else, from a graph that may be another one.

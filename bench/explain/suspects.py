@@ -114,6 +114,7 @@ def _suspect(
         artifact=artifact,
         graph=graph,
         features_BTM=pipeline.first_chunk(read_source(speech)),
+        title=prepared.title,
         version=probe(prepared.cell.engine_label).version,
         made_elsewhere=made_elsewhere,
     )
