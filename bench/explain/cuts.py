@@ -33,8 +33,9 @@ class Suspect:
     graph: SourceGraph
     features_BTM: FloatArray
     title: str
-    #: Of the engine's runtime.
+    #: Of the engine's runtime; why that cannot be used, empty where it can.
     version: str = ""
+    unavailable: str = ""
     #: Whether the file was converted by someone else, from a graph that may be another one.
     made_elsewhere: bool = False
 

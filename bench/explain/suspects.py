@@ -108,6 +108,7 @@ def _suspect(
     prepared: Prepared, graph: SourceGraph, speech: Source, *, made_elsewhere: bool
 ) -> Suspect:
     artifact = artifact_of(prepared)
+    runtime = probe(prepared.cell.engine_label)
     pipeline = Pipeline.for_model(artifact, prepared.cell.chunk_samples)
     return Suspect(
         cell=prepared.cell,
@@ -115,6 +116,7 @@ def _suspect(
         graph=graph,
         features_BTM=pipeline.first_chunk(read_source(speech)),
         title=prepared.title,
-        version=probe(prepared.cell.engine_label).version,
+        version=runtime.version,
+        unavailable="" if runtime.ok else runtime.reason,
         made_elsewhere=made_elsewhere,
     )

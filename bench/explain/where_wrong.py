@@ -44,12 +44,7 @@ SAME_BY_NAME = "no tensor that the runtime shows by its name is wrong"
 class Inspector:
     """Searches one cell after the other."""
 
-    def __init__(
-        self,
-        *,
-        step: Callable[[str], None],
-        save_to: Path | None = None,
-    ) -> None:
+    def __init__(self, *, step: Callable[[str], None], save_to: Path | None = None) -> None:
         """Prepare; nothing runs yet.
 
         Args:
@@ -62,7 +57,7 @@ class Inspector:
         """Search one cell."""
         cell = suspect.cell
         found = Finding(engine=cell.engine_label, form=cell.form, version=suspect.version)
-        refused = refusal(cell)
+        refused = refusal(suspect)
         if refused:
             return _noted(found, refused)
         self._step(f"{cell.engine_label}: comparing the embedding")
@@ -144,16 +139,20 @@ class Inspector:
         return str(target)
 
 
-def refusal(cell: Cell) -> str:
+def refusal(suspect: Suspect) -> str:
     """Say why a cell cannot be searched, empty where it can."""
-    engine = registry.get(cell.engine)
+    cell = suspect.cell
+    engine = registry.on(cell.engine, cell.settings)
     if not engine.computes:
         return f"{cell.engine} computes nothing"
     if not engine.from_onnx:
         return NOT_FROM_ONNX.format(engine=cell.engine)
     if cell.precision != FLOAT32:
         return NOT_FLOAT32.format(engine=cell.engine, precision=cell.precision)
-    return ""
+    if suspect.unavailable:
+        return suspect.unavailable
+    support = engine.supports(suspect.artifact, suspect.options)
+    return "" if support.ok else support.reason
 
 
 def file_name(cell: Cell) -> str:

@@ -147,6 +147,23 @@ def test_a_crash_is_a_result(search: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("--engine", "faulty-missing"), "not searched; no runtime here"),
+        (("--engine", "null"), "not searched; null computes nothing"),
+        (("--engine", "mnn-mini", "--form", "dynamic"), "not searched; mnn-mini needs a static"),
+    ],
+)
+def test_what_cannot_be_searched_is_said(
+    search: Any, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """It is not called wrong, and not right either."""
+    finding, done = search("--model", write_conv(tmp_path / "conv.onnx"), *arguments)
+    assert said in done.stdout
+    assert (finding["wrong"], finding["error"], done.returncode) == (False, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (("--reference", "MODEL"), "--reference and --save-repro need --where-wrong"),
         (("--where-wrong", "--model", "made.mnn"), "add --reference FILE.onnx"),
         (("--where-wrong", "--save-repro", "FULL"), "not empty; name another --save-repro"),
