@@ -4,6 +4,7 @@ from pydantic import Field
 
 from bench.base.values import Value
 from bench.results.cells import Condition, Effective, Parity, Status, engine_label
+from bench.results.explanation import Explanation
 from bench.results.host import Host, kind
 from engines.protocol import FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
 
@@ -162,3 +163,5 @@ class Summary(Value):
     cells: tuple[CellSummary, ...]
     ratios: tuple[Ratio, ...] = ()
     noise: Noise | None = None
+    #: What `rtfbench explain` found of engines of this run.
+    explanations: tuple[Explanation, ...] = ()

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.results.cells import Cell, Condition
+from bench.results.explanation import Explanation
 from bench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
 from bench.results.rows import Environment
 
@@ -24,6 +25,8 @@ TRIALS = "trials.txt"
 TRIAL_OPTIONS = "trials.json"
 PAGE = "report.html"
 PLOTS = "plots"
+#: Folders of explanations within a run's folder, and the file that each has.
+EXPLAINED, EXPLANATION = "explain", "explain.json"
 #: Held by the process that writes here.
 LOCK = ".lock"
 #: Lines that could not be read, set aside by the run that goes on.
@@ -189,6 +192,14 @@ class RunFolder:
         """Return the cells that were asked for, without replicas."""
         return {cell_id: data for cell_id, data in self.cells().items() if not data.cell.replica}
 
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Return what `rtfbench explain` left in the folder, in the order of the names.
+
+        Raises:
+            StoreError: one is damaged.
+        """
+        return tuple(map(read_explanation, sorted(self.path.glob(f"{EXPLAINED}/*/{EXPLANATION}"))))
+
     def finished(self) -> frozenset[str]:
         """Return the ids of the cells whose comparison is complete: measuring again adds nothing.
 
@@ -276,3 +287,18 @@ def _without_replicas(cells: dict[str, CellData], condition: Condition) -> dict[
         for cell_id, data in cells.items()
         if not data.cell.replica or data.cell.condition != condition
     }
+
+
+def read_explanation(path: Path) -> Explanation:
+    """Return an explanation that was written.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        return Explanation.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise StoreError(
+            f"{path}: not an explanation, or a damaged one; delete it, or write it anew with: "
+            "rtfbench explain --overwrite"
+        ) from None

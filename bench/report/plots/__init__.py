@@ -5,6 +5,7 @@ marker, so that a print in grey can be read too. The same summary gives the same
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bench.report import libraries
 from bench.report.history import HostHistory
@@ -18,6 +19,7 @@ from bench.report.plots import (
     models,
     thread_scaling,
     time_parts,
+    waterfall,
 )
 from bench.report.plots.style import Picture
 from bench.results.rows import Summary
@@ -36,6 +38,16 @@ def draw(summary: Summary) -> Iterator[Picture]:
     yield from time_parts.draw(summary)
     yield from accuracy.draw(summary)
     yield from eer_loss.draw(summary)
+    yield from _explained(summary)
+
+
+def _explained(summary: Summary) -> Iterator[Picture]:
+    """Yield the way from one engine's time to another's, of every pair that was explained."""
+    for number, found in enumerate(summary.explanations):
+        for other in found.profiled[1:]:
+            picture = waterfall.draw(found, other)
+            if picture is not None:
+                yield replace(picture, name=f"{picture.name}-{number + 1}")
 
 
 def _alone(summary: Summary) -> Summary:
