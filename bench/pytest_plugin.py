@@ -140,6 +140,8 @@ class Gate:
         if refused:  # out of the handler, or pytest would show the error's whole chain
             self._store_nothing()
             pytest.fail(refused, pytrace=False)
+        if found.interrupted:
+            raise KeyboardInterrupt  # the tests behind this one are not wanted either
         self._store(found)
         table = markdown(found.rulings, title=asked.title)
         match overall(found.rulings):

@@ -1,10 +1,13 @@
 """Utterances that are no file of their own: a stretch of one, bytes in one, a command's output."""
 
+import ctypes
 import io
+import os
 import shlex
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +23,9 @@ from frontends.audio import audio_error, read_blocks
 #: What a command may take.
 COMMAND_TIMEOUT_S = 300.0
 _SHELL = "|&;<>()"
+_PR_SET_PDEATHSIG = 1
+# Loaded before any fork: between fork and exec a child may do next to nothing.
+_prctl = ctypes.CDLL(None).prctl
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,21 @@ def _column(path: Path, row_group: int, column: str) -> Any:
         return values.field(inner) if inner else values
 
 
+def _ending_with_parent() -> Callable[[], None]:
+    """Return what has the kernel end a command when we end: one that waits would stay for ever.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    parent = os.getpid()
+
+    def ask_the_kernel() -> None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask_the_kernel
+
+
 def _output(name: Path, stages: tuple[tuple[str, ...], ...]) -> bytes:
     """Run a chain of commands, each reading from the one before, and return what the last wrote.
 
@@ -153,7 +174,11 @@ def _output(name: Path, stages: tuple[tuple[str, ...], ...]) -> bytes:
             logs.append(stack.enter_context(TemporaryFile()))
             try:
                 process = subprocess.Popen(
-                    stage, stdin=before, stdout=subprocess.PIPE, stderr=logs[-1]
+                    stage,
+                    stdin=before,
+                    stdout=subprocess.PIPE,
+                    stderr=logs[-1],
+                    preexec_fn=_ending_with_parent(),
                 )
             except OSError as error:
                 reason = f"{stage[0]} cannot be run ({error.strerror}); install it"

@@ -46,6 +46,7 @@ class PlanOptions(TypedDict, total=False):
     sessions: int
     half_width: float
     timeout_s: float
+    max_rss_mb: float
     seed: int
     ghost: bool
     weight: float

@@ -21,6 +21,7 @@ from bench.base.child import (
     ChildError,
     die_with_parent,
     how_it_ended,
+    inherited,
     last_said,
     write_all,
 )
@@ -56,7 +57,7 @@ def ask(
             [sys.executable, "-m", module],
             request.model_dump_json().encode(),
             said,
-            env={**os.environ, **(SINGLE_THREADED if single_threaded else {})},
+            env={**inherited(), **(SINGLE_THREADED if single_threaded else {})},
             timeout_s=timeout_s,
         )
         try:

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from platformdirs import user_cache_path
 
+from bench.base.errors import InputError
 from bench.base.outputs import is_special
+from bench.base.scratch import held_folder
 
 CACHE_VARIABLE = "RTFBENCH_CACHE"
 #: Where `bench`, `engines` and `frontends` are.
@@ -21,6 +24,27 @@ def cache_folder() -> Path:
     """Return the cache folder: `RTFBENCH_CACHE`, or the platform's place for caches."""
     named = os.environ.get(CACHE_VARIABLE)
     return Path(named) if named else user_cache_path("rtfbench")
+
+
+def check_cache() -> None:
+    """Refuse a cache folder that nothing can be written to.
+
+    Raises:
+        InputError: it cannot be made, or not be written to, or its name is no text.
+    """
+    folder = cache_folder()
+    try:
+        str(folder).encode()
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except (OSError, UnicodeEncodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8"
+        shown = str(folder).encode(errors="backslashreplace").decode()
+        raise InputError(
+            f"{shown}: what is made once is kept here, and cannot be ({reason}); name another "
+            f"folder in {CACHE_VARIABLE}"
+        ) from error
 
 
 def fingerprint(sources: Iterable[str], packages: Iterable[str], *values: str) -> str:
@@ -89,10 +113,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The ending stays: some writers append one, or choose the format by it.
-    part = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with held_folder(path.parent) as folder:
+        # The name stays: some writers append an ending, or choose the format by it.
+        part = folder / path.name
         yield part
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

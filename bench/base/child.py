@@ -17,8 +17,12 @@ from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from bench.base.scratch import process_folder
+
 Reply = TypeVar("Reply")
 PR_SET_PDEATHSIG = 1
+#: Tells a child who started it.
+PARENT_VARIABLE = "RTFBENCH_PARENT"
 #: So many characters of an answer that cannot be understood are shown.
 MOST_QUOTED = 80
 
@@ -41,6 +45,16 @@ class ChildDied(ChildError):
 class ChildSilent(ChildError):
     """The process did not answer within its time limit."""
 
+    @classmethod
+    def after(cls, timeout_s: float) -> "ChildSilent":
+        """Return the error of a process that had so many seconds."""
+        return cls(f"no answer within {timeout_s:g} s; a larger --timeout gives it more time")
+
+
+def inherited() -> dict[str, str]:
+    """Return the environment variables of a child: ours, who its parent is, and our scratch."""
+    return {**os.environ, PARENT_VARIABLE: str(os.getpid()), "TMPDIR": str(process_folder())}
+
 
 def die_with_parent() -> None:
     """Have the kernel end this process when its parent is gone: a paused one would stay for ever.
@@ -48,6 +62,10 @@ def die_with_parent() -> None:
     Source: prctl(2), PR_SET_PDEATHSIG.
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # Not in the environment where somebody runs a worker by hand.
+    parent = os.environ.pop(PARENT_VARIABLE, str(os.getppid()))
+    if os.getppid() != int(parent):
+        os._exit(1)  # it was gone before the kernel was asked
 
 
 def answer(fd: int, value: BaseModel) -> None:
@@ -92,6 +110,8 @@ def last_said(text: str) -> str:
 
 def how_it_ended(returncode: int) -> str:
     """Describe an exit status in words."""
+    if returncode == -signal.SIGKILL:
+        return "killed by SIGKILL, which the system sends where memory is short"
     if returncode < 0:
         return f"killed by {signal.Signals(-returncode).name}"
     return f"exit status {returncode}"
@@ -113,7 +133,7 @@ class Interpreter:
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of a process."""
-        found = {**os.environ, **SINGLE_THREADED}
+        found = {**inherited(), **SINGLE_THREADED}
         if self.path:
             found["PYTHONPATH"] = os.pathsep.join(map(str, self.path))
         return found
@@ -212,9 +232,7 @@ class Child(Generic[Reply]):
         while not self.has_answer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._answers], [], [], left)[0]:
-                raise ChildSilent(
-                    f"no answer within {timeout_s:g} s; a larger --timeout gives it more time"
-                )
+                raise ChildSilent.after(timeout_s)
             data = os.read(self._answers, 1 << 16)
             if not data:
                 raise self._died()

@@ -5,11 +5,10 @@ A command is a module here, which registers with the application, and one in `be
 which does the work.
 """
 
-import os
+import errno
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from io import TextIOWrapper
+from collections.abc import Mapping, Sequence
 
 from bench.base.errors import InputError
 
@@ -17,6 +16,7 @@ from bench.base.errors import InputError
 from bench.cli import (  # noqa: F401
     cache,
     doctor,
+    explain,
     export,
     extract,
     gate,
@@ -27,10 +27,23 @@ from bench.cli import (  # noqa: F401
     report,
     run,
     score,
+    streams,
+    tune,
     verify,
 )
 from bench.cli.app import app
-from bench.cli.signals import as_interruption
+from bench.cli.signals import STATUS_BASE, as_interruption
+from bench.cli.streams import silence_output
+
+#: What helps against errors of the system, by their number.
+CURES: Mapping[int, str] = {
+    errno.EMFILE: "; allow more with: ulimit -n 1024",
+    errno.ENOSPC: "; make room, and try again",
+    errno.EDQUOT: "; make room, and try again",
+    errno.ENOMEM: "; free memory, and try again",
+    errno.EROFS: "; name a place that can be written to",
+    errno.EACCES: "; name a place that you may write to",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,11 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: the arguments, those of the process by default.
     """
-    if sys.stdout is None or sys.stderr is None:
-        sys.exit("rtfbench: standard output or standard error is closed" if sys.stderr else 2)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
+    streams.prepare()
     with as_interruption() as interruption:
         try:
             _run(argv)
@@ -59,25 +68,39 @@ def _run(argv: Sequence[str] | None) -> None:
     """Run a command; what went wrong becomes one line and a status."""
     try:
         try:
-            app(args=argv)
+            _parse_and_run(argv)
         finally:
             sys.stdout.flush()
     except InputError as error:
-        print(f"rtfbench: {error}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(2)
     except BrokenPipeError:
-        # The reader, `head` for instance, has seen enough.
-        _silence()
-        sys.exit(0)
+        # The reader, `head` for instance, has seen enough. Nobody may take the rest for done.
+        silence_output()
+        sys.exit(STATUS_BASE + signal.SIGPIPE)
     except OSError as error:
         # A full disk, a folder that may not be written, a limit of the system.
         where = f"{error.filename}: " if error.filename else ""
-        print(f"rtfbench: {where}{error.strerror or error}", file=sys.stderr)
-        _silence()
+        cure = CURES.get(error.errno or 0, "")
+        _complain(f"{where}{error.strerror or error}{cure}")
+        silence_output()
         sys.exit(2)
 
 
-def _silence() -> None:
-    """Keep Python from complaining once more when it flushes standard output at its end."""
-    with suppress(OSError):  # one that has no descriptor
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _parse_and_run(argv: Sequence[str] | None) -> None:
+    """Run a command.
+
+    Raises:
+        BrokenPipeError: nobody reads what it prints; the parser makes a status of its own of that.
+    """
+    try:
+        app(args=argv)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
+        raise
+
+
+def _complain(text: str) -> None:
+    """Say in one line what is wrong, whatever stands in a file's name."""
+    print(f"rtfbench: {' '.join(text.splitlines())}", file=sys.stderr)

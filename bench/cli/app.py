@@ -14,8 +14,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Compare inference engines on speaker-embedding models: real-time factor (RTF), with "
     "proof that all engines compute the same embedding.",
-    epilog="Exit status: 0 all well, 1 something measured is not ok, 2 bad input; 130, 143 or 129 "
-    "after Ctrl-C, SIGTERM or SIGHUP.",
+    epilog="Exit status: 0 all well, 1 something measured is not ok, 2 bad input; 130, 143, "
+    "129 or 141 after Ctrl-C, SIGTERM, SIGHUP, or a reader that left early.",
 )
 
 

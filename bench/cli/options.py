@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from bench.base.limits import LONGEST_S, MOST_MB
+
 
 class Form(StrEnum):
     """Whether a model takes any number of frames."""
@@ -81,11 +83,26 @@ Channel = Annotated[
 ]
 Resample = Annotated[bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")]
 
-# How long, and where results go.
-Budget = Annotated[float, typer.Option(min=1, help="Seconds of measuring, loading apart.")]
+# How much, how long, and where results go.
+MaxRss = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MB",
+        min=1,
+        max=MOST_MB,
+        help="Resident memory that a worker may take, in 10^6 bytes. [default: no limit]",
+    ),
+]
+Budget = Annotated[
+    float, typer.Option(min=1, max=LONGEST_S, help="Seconds of measuring, loading apart.")
+]
 GateBudget = Annotated[
     float,
-    typer.Option(min=1, help="Seconds that measuring may take, the start of processes included."),
+    typer.Option(
+        min=1,
+        max=LONGEST_S,
+        help="Seconds that measuring may take, the start of processes included.",
+    ),
 ]
 PlanBudget = Annotated[
     float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")

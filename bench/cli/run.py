@@ -12,6 +12,7 @@ from bench.cli.options import (
     Audio,
     Channel,
     Form,
+    MaxRss,
     MnnHome,
     MnnMiniHome,
     PlanBudget,
@@ -184,6 +185,7 @@ def run(
         float | None,
         typer.Option(help="Seconds that a worker may take for one answer. [default: 120]"),
     ] = None,
+    max_rss: MaxRss = None,
     seed: Seed = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results. [default: runs/DATE-TIME]")
@@ -226,6 +228,7 @@ def run(
         "precisions": precision,
         "half_width": half_width,
         "timeout_s": timeout,
+        "max_rss_mb": max_rss,
         "seed": seed,
     }
     raise typer.Exit(

@@ -3,12 +3,13 @@
 import math
 import os
 import statistics
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.base.errors import InputError
+from bench.base.scratch import process_folder
 from bench.commands.progress import progress_on_stderr
 from bench.embed import audio_input
 from bench.embed.audio_input import Source, read_source
@@ -53,8 +54,10 @@ def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
     resolved = resolve(expand(plan, default_form))
     sources = tuple(audio_input.check_audio(()).sources)
     host = environment.describe_host(audio=[s.name for s in sources], audio_s=0.0, weights="")
-    with tempfile.TemporaryDirectory(prefix="rtfbench-doctor-") as scratch:
-        folder = RunFolder.create(Path(scratch), overwrite=False, resume=False)
+    with (
+        TemporaryDirectory(dir=process_folder()) as scratch,
+        RunFolder.create(Path(scratch), overwrite=False, resume=False) as folder,
+    ):
         with progress_on_stderr() as progress:
             context = RunContext(folder=folder, sources=sources, progress=progress)
             prepared = context.prepare_one(resolved)

@@ -90,12 +90,12 @@ def progress_on_stderr(
 
 def complain(text: str) -> None:
     """Say on standard error what is wrong."""
-    print(f"rtfbench: {text}", file=sys.stderr)
+    say(f"rtfbench: {text}")
 
 
 def say(text: str) -> None:
-    """Say on standard error."""
-    print(text, file=sys.stderr)
+    """Say on standard error, in one line whatever stands in a file's name."""
+    print(" ".join(text.splitlines()), file=sys.stderr)
 
 
 #: What a command that runs a plan tells a user.

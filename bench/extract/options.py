@@ -8,7 +8,9 @@ from tempfile import TemporaryDirectory
 
 from bench.base.cache import cache_folder
 from bench.base.errors import InputError
+from bench.base.memory import MemoryLimit
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
+from bench.base.scratch import process_folder
 from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
 from bench.machine.environment import usable_cores
@@ -109,7 +111,7 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     Raises:
         InputError: a name or value that cannot be used.
     """
-    text = options.engine or _default_engine(options.model)
+    text = options.engine or default_engine(options.model)
     size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
     try:
         ChunkPolicy(size)
@@ -131,16 +133,8 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     return resolve([cell], folders=folders, asked=asked, phase=phase)
 
 
-@contextmanager
-def workers(
-    setup: ExtractionSetup,
-    options: ModelOptions,
-    *,
-    jobs: int = 1,
-    batch: int = 1,
-    timeout_s: float | None = None,
-) -> Iterator[Pool]:
-    """Run a pool for a setup until the block ends.
+def check_batch(setup: ExtractionSetup, batch: int) -> None:
+    """Refuse what no worker could do.
 
     Raises:
         InputError: batches of a static model.
@@ -150,8 +144,26 @@ def workers(
             f"--batch {batch}: a static model takes one chunk at a time; leave --batch out, or "
             "choose --form dynamic"
         )
+
+
+@contextmanager
+def workers(
+    setup: ExtractionSetup,
+    options: ModelOptions,
+    *,
+    jobs: int = 1,
+    batch: int = 1,
+    timeout_s: float | None = None,
+    max_rss_mb: float | None = None,
+) -> Iterator[Pool]:
+    """Run a pool for a setup until the block ends.
+
+    Raises:
+        InputError: batches of a static model.
+    """
+    check_batch(setup, batch)
     with (
-        TemporaryDirectory(prefix="rtfbench-") as logs,
+        TemporaryDirectory(dir=process_folder()) as logs,
         Pool(
             setup,
             jobs=jobs,
@@ -160,10 +172,12 @@ def workers(
             logs=Path(logs),
             batch=batch,
             timeout_s=timeout_s,
+            memory=MemoryLimit.of_megabytes(max_rss_mb),
         ) as pool,
     ):
         yield pool
 
 
-def _default_engine(model: str) -> str:
+def default_engine(model: str) -> str:
+    """Return the engine that embeds where none is named."""
     return "mnn" if Path(model).suffix == ".mnn" or not is_path(model) else "onnxruntime"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.base.child import Child, ChildDied, ChildError, ChildSilent
+from bench.base.memory import LOOK_S, MemoryLimit
 from bench.extract.messages import (
     ANSWER,
     EmbedderSpec,
@@ -100,6 +101,7 @@ class Pool:
         logs: Path,
         batch: int = 1,
         timeout_s: float | None = None,
+        memory: MemoryLimit | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the workers.
@@ -113,10 +115,11 @@ class Pool:
             batch: how many chunks of equal length a worker runs together at most.
             timeout_s: how long an utterance may take; None sets no limit. Of a batch that takes
                 longer, each utterance is tried again, alone.
+            memory: what a worker may take; one that takes more is replaced, as one that dies.
             clock: monotonic seconds.
         """
         self._logs, self._timeout_s, self._clock = logs, timeout_s, clock
-        self._batch = batch
+        self._batch, self._memory = batch, memory or MemoryLimit()
         self._again: deque[Try] = deque()
         self._failed_starts = 0
         self._members: list[Member] = []
@@ -194,6 +197,7 @@ class Pool:
                         f"no embedding within {self._timeout_s:g} s; a larger --timeout gives it "
                         "more time"
                     )
+                self._memory.check(member.child.pid)
             except ChildError as error:
                 self._replace(member, error, answers)
 
@@ -213,11 +217,13 @@ class Pool:
                 return
 
     def _patience_s(self, members: list[Member]) -> float | None:
-        """Return after how many seconds the next utterance is late, None for never."""
+        """Return after how many seconds to look: the next utterance is late; None for never."""
         running = [member.since for member in members if member.opened]
+        look_s = None if self._memory.max_bytes is None else LOOK_S
         if self._timeout_s is None or not running:
-            return None
-        return max(0.0, min(running) + self._timeout_s - self._clock())
+            return look_s
+        late_s = max(0.0, min(running) + self._timeout_s - self._clock())
+        return late_s if look_s is None else min(late_s, look_s)
 
     def _is_late(self, member: Member) -> bool:
         # Loading a model is no utterance's fault.

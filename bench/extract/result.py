@@ -23,6 +23,10 @@ from bench.extract.present import Present
 KALDI_ENDINGS = (".ark", ".scp")
 
 
+class ResultBusyError(InputError):
+    """Another process is writing the result."""
+
+
 def read_card(path: Path) -> ExtractionSetup | None:
     """Return what a finished result was computed with, None where nothing tells.
 
@@ -83,6 +87,11 @@ class ResultFile:
     def is_empty(self) -> bool:
         """Whether the part file holds nothing that would be lost."""
         return os.fstat(self._fd).st_size == 0
+
+    def room_bytes(self, count: int, embedding_dim: int) -> int:
+        """Return what so many more embeddings take at least: as text, and as what it becomes."""
+        text, binary = self._digits + 1, 4 if self._writer else 0
+        return count * embedding_dim * (text + binary)
 
     def begin(self, setup: ExtractionSetup, *, resume: bool, overwrite: bool) -> Present | None:
         """Make the part file, or take up the one that is there.
@@ -185,7 +194,7 @@ class ResultFile:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
+            raise ResultBusyError(
                 f"{self.part}: another rtfbench is writing it; wait for it, or choose another "
                 "--result"
             ) from None

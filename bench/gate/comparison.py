@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.base.scratch import process_folder
 from bench.embed import audio_input
 from bench.gate import baseline as baselines
 from bench.gate import measure, sides
@@ -108,9 +109,12 @@ class Comparison:
             InputError: a side cannot be prepared.
         """
         sources = audio_input.shortest(UTTERANCES)
-        with TemporaryDirectory(prefix="rtfbench-gate-") as scratch:
+        with (
+            TemporaryDirectory(dir=process_folder()) as scratch,
+            RunFolder.create(Path(scratch), overwrite=False, resume=False) as folder,
+        ):
             context = RunContext(
-                folder=RunFolder.create(Path(scratch), overwrite=False, resume=False),
+                folder=folder,
                 sources=sources,
                 progress=progress,
                 seed=draw_seed() if self.seed is None else self.seed,

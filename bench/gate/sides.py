@@ -16,11 +16,12 @@ from io import BytesIO
 from pathlib import Path
 
 import bench
-from bench.base.cache import cache_folder
+from bench.base.cache import cache_folder, check_cache
 from bench.base.child import ChildError, Interpreter
 from bench.base.errors import InputError
 from bench.measure.wire import IncomparableError
 from bench.measure.workers import protocol_of
+from engines import processes
 
 ROOT = Path(bench.__file__).parent.parent
 READY = "ready"
@@ -50,6 +51,7 @@ def interpreter_for(
     key = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
     folder = cache_folder() / "environments" / key
     if not (folder / READY).is_file():
+        check_cache()
         phase(f"building the baseline's environment: {', '.join([*packages, revision or ''])}")
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -85,22 +87,16 @@ def _install(python: Path, packages: Sequence[str]) -> None:
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps"]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
     try:
-        done = subprocess.run(
-            [*command, *quiet, *packages],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=INSTALL_TIMEOUT_S,
-            check=False,
-        )
+        done = processes.run([*command, *quiet, *packages], timeout_s=INSTALL_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise InputError(
             f"{', '.join(packages)}: not installed within {INSTALL_TIMEOUT_S:g} s; "
             "does pip reach its index?"
         ) from None
     if done.returncode != 0:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        said = (errors or done.stderr.splitlines() or ["pip said nothing"])[-1]
+        lines = done.stderr.decode(errors="replace").splitlines()
+        errors = [line for line in lines if line.startswith("ERROR")]
+        said = (errors or lines or ["pip said nothing"])[-1]
         raise InputError(
             f"{', '.join(packages)}: cannot be installed ({said.removeprefix('ERROR: ')}); "
             "is there such a version for this Python, and does pip reach its index?"
@@ -109,13 +105,7 @@ def _install(python: Path, packages: Sequence[str]) -> None:
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(
-            ["git", "-C", str(ROOT), *arguments],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=GIT_TIMEOUT_S,
-            check=False,
-        )
+        return processes.run(["git", "-C", ROOT, *arguments], timeout_s=GIT_TIMEOUT_S)
     except FileNotFoundError:
         raise InputError("--against-rev needs git; install it") from None
     except subprocess.TimeoutExpired:

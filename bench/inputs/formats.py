@@ -9,6 +9,7 @@ from shutil import copyfileobj
 from tempfile import TemporaryDirectory
 
 from bench.base.errors import InputError
+from bench.base.scratch import process_folder
 from bench.inputs.json_lines import from_json_lines
 from bench.inputs.kaldi import from_scp, from_segments
 from bench.inputs.listing import Listing
@@ -91,7 +92,7 @@ def _readable(path: Path | None) -> Iterator[Path | None]:
     if path != Path("-"):
         yield path
         return
-    with TemporaryDirectory(prefix="rtfbench-") as folder:
+    with TemporaryDirectory(dir=process_folder()) as folder:
         copy = Path(folder) / "standard-input"
         with copy.open("wb") as file:
             copyfileobj(sys.stdin.buffer, file)

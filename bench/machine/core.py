@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import engines.native
+from bench.base.scratch import process_folder
 from engines.native import compiler
 from engines.protocol import EngineError
 
@@ -91,7 +92,7 @@ class Kernels:
 def kernels() -> Kernels | None:
     """Return this processor's kernels, None where no compiler makes them."""
     try:
-        library = compiler.shared_library(SOURCE, flags=("-std=c++11",))
+        library = compiler.shared_library(SOURCE, flags=("-std=c++11",), scratch=process_folder())
     except (EngineError, OSError):
         return None
     return Kernels(ctypes.CDLL(str(library)))

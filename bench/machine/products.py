@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from bench.base.scratch import process_folder
 from engines import registry
 from engines.protocol import EngineError, ModelArtifact, Session, SessionOptions
 
@@ -75,7 +76,7 @@ class RuntimeProduct:
             if not found.ok:
                 raise EngineError(found.reason)
             options = SessionOptions(threads, RUNTIMES[self.name])
-            with TemporaryDirectory(prefix="rtfbench-") as folder:
+            with TemporaryDirectory(dir=process_folder()) as folder:
                 artifact = _one_node(Path(folder))
                 self._sessions[threads] = registry.get(self.name).open(artifact, options)
         session = self._sessions[threads]

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from bench.base.memory import Memory, memory_of
 from bench.embed import parity, reference
 from bench.embed.audio_input import read_source
 from bench.embed.pipeline import DEAF, Embedded, Pipeline
@@ -49,13 +49,6 @@ class LoadedSession(NamedTuple):
 
     session: Session
     load_ns: int
-
-
-class Memory(NamedTuple):
-    """A process's resident size: the largest so far and the present one."""
-
-    peak_bytes: int
-    steady_bytes: int
 
 
 class CellWorker:
@@ -231,7 +224,7 @@ class CellWorker:
             some = names[first : first + at_once]
             for name, embedded in zip(some, self._embed(self._kept.session, some), strict=True):
                 self._check(name, embedded)
-        return memory_now()
+        return memory_of()
 
     def _embed(self, session: Session, names: Sequence[str]) -> list[Embedded]:
         """Embed utterances, in batches where the cell has such."""
@@ -308,13 +301,3 @@ def _engine(spec: WorkerSpec, options: SessionOptions) -> EngineBase:
     if not support.ok:
         raise CellEnd("unsupported", support.reason)
     return engine
-
-
-def memory_now() -> Memory:
-    """Return this process's memory.
-
-    Read from the kernel's VmHWM: `getrusage` starts a child off with its parent's peak.
-    """
-    lines = Path("/proc/self/status").read_text().splitlines()
-    found = dict(line.split(":", 1) for line in lines)
-    return Memory(*(int(found[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")))

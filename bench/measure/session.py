@@ -10,6 +10,7 @@ from typing import Protocol
 
 from bench.base.child import ChildError, ChildSilent, Interpreter
 from bench.base.errors import InputError
+from bench.base.memory import ChildTooLarge, MemoryLimit
 from bench.embed.audio_input import Source
 from bench.machine import health
 from bench.machine.environment import usable_cores
@@ -24,6 +25,7 @@ from bench.measure.messages import (
     Measure,
     Open,
     Ready,
+    Reply,
     Stop,
     WorkerSpec,
 )
@@ -91,6 +93,7 @@ class RunContext:
     cores: Sequence[int] = field(default_factory=usable_cores)
     seed: int = 0
     timeout_s: float = 120.0
+    memory: MemoryLimit = field(default_factory=MemoryLimit)
     half_width: float = PRECISION
     #: Recordings that each cell embeds once, outside of the clock, for trials.
     scored: tuple[Source, ...] = ()
@@ -260,11 +263,19 @@ class MeasuringSession:
         job, worker, context = slot.job, slot.worker, self._context
         if job.failed:
             return
+
+        def receive(timeout_s: float) -> Reply:
+            # While the clock runs nobody looks: the peak is known when it has stopped. A team is
+            # asked for all of an answer, or its members would be out of step.
+            if isinstance(command, Measure) or job.cell.protocol == "throughput":
+                return worker.receive(timeout_s)
+            return context.memory.wait(worker.pids[0], worker.receive, timeout_s)
+
         try:
             if command is not None:
                 worker.send(command)
             while not job.failed:
-                reply = worker.receive(context.timeout_s)
+                reply = receive(context.timeout_s)
                 match reply:
                     case Loaded():
                         self.chunks = reply.chunks
@@ -277,7 +288,11 @@ class MeasuringSession:
                         if reply.status != "ok":
                             job.end(context.folder, reply.status, reply.reason)
                 if isinstance(reply, until):
-                    return
+                    break
+            context.memory.check(*worker.pids)
+        except ChildTooLarge as error:
+            worker.close()
+            job.end(context.folder, "out_of_memory", str(error))
         except ChildSilent as error:
             self.waited_s += context.timeout_s
             worker.close()

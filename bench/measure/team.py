@@ -168,9 +168,7 @@ class Team:
         while busy := [member for member, own in at_hand.items() if own]:
             readable, _, _ = select.select(busy, [], [], timeout_s)
             if not readable:
-                raise ChildSilent(
-                    f"no answer within {timeout_s:g} s; a larger --timeout gives it more time"
-                )
+                raise ChildSilent.after(timeout_s)
             for member in readable:
                 while True:
                     reply = member.receive(timeout_s)

@@ -9,6 +9,7 @@ from bench.base.child import Child, ChildError, Interpreter
 from bench.measure import wire
 from bench.measure.messages import REPLY, Command, Reply, WorkerSpec
 from bench.measure.protocol import PROTOCOL
+from engines import processes
 
 #: The door answers before it imports anything.
 PROTOCOL_TIMEOUT_S = 60.0
@@ -92,18 +93,14 @@ def protocol_of(interpreter: Interpreter) -> int:
         ChildError: they do not answer.
     """
     try:
-        done = subprocess.run(
+        done = processes.run(
             [*interpreter.command("bench.worker"), "--protocol"],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
+            timeout_s=PROTOCOL_TIMEOUT_S,
             env=interpreter.environment(),
-            timeout=PROTOCOL_TIMEOUT_S,
-            check=False,
         )
     except subprocess.TimeoutExpired:
         raise ChildError(f"its worker said nothing within {PROTOCOL_TIMEOUT_S:g} s") from None
-    if "No module named" in done.stderr and "bench.worker" in done.stderr:
+    if b"No module named" in done.stderr and b"bench.worker" in done.stderr:
         raise wire.IncomparableError("it has no bench/worker.py, so it cannot measure a cell")
     # Workers of before the question refuse the option.
     theirs = int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else 1

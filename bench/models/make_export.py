@@ -16,7 +16,7 @@ from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.embed import parity
 from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.pipeline import Pipeline
+from bench.embed.pipeline import Pipeline, check_embedding
 from bench.models.conversion import convert
 from bench.models.file_maker import convert_file, open_session
 from bench.models.model_files import FileRequest, ModelFile, read_model_file
@@ -93,6 +93,7 @@ class _Source:
     title: str
     session: Session
     write: Callable[[Path], None]
+    feat_dim: int
     num_frames: int | None
     params: int | None
     flops: int | None
@@ -114,6 +115,8 @@ def export(request: ExportRequest) -> Exported:
         EngineError: nothing could be written or run.
     """
     source = _from_onnx(request) if request.onnx else _from_torch(request)
+    if source.num_frames is not None:
+        _check_length(source, source.num_frames)
     with replacing(request.output) as part:
         source.write(part)
         try:
@@ -170,6 +173,7 @@ def _from_onnx(request: ExportRequest) -> _Source:
         title=f"{request.onnx.name} in onnxruntime without optimisations",
         session=open_session(file, "onnxruntime", {"graph_optimization": "off"}),
         write=write,
+        feat_dim=file.feat_dim,
         num_frames=frames,
         params=file.params,
         flops=file.flops,
@@ -224,6 +228,7 @@ def _from_torch(request: ExportRequest) -> _Source:
         title=title,
         session=TorchSession(model),
         write=write,
+        feat_dim=feat_dim,
         num_frames=request.num_frames,
         params=counts.params,
         flops=counts.published_flops,
@@ -255,6 +260,25 @@ def _compare(source: _Source, file: ModelFile) -> list[Check]:
             )
     session.close()
     return checks
+
+
+def _check_length(source: _Source, num_frames: int) -> None:
+    """Refuse a length at which a model computes nothing: a deviation over one frame is none, say.
+
+    Raises:
+        InputError: with what it said.
+    """
+    rng = np.random.default_rng(num_frames)
+    features_BTM = rng.standard_normal((1, num_frames, source.feat_dim)).astype(np.float32)
+    try:
+        (embedding_D,) = source.session.run(features_BTM)
+        check_embedding(embedding_D, embedding_D.size)
+    except Exception as error:  # torch and the runtimes raise what they like
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"--num-frames {num_frames}: {source.title} computes no embedding of so many frames "
+            f"({said}); choose another number"
+        ) from error
 
 
 def export_here(request: ExportRequest) -> ExportAnswer:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.base.asking import ask
-from bench.base.cache import cache_folder, sha256_of
+from bench.base.cache import cache_folder, check_cache, intact, seal, sha256_of
 from bench.base.child import ChildError
 from bench.base.errors import InputError
 from bench.models import keys
@@ -54,8 +54,9 @@ def _exported(folder: Path, config: Path, checkpoint: Path, phase: Callable[[str
     name = folder.resolve().name
     key = keys.experiment(sha256_of(config), sha256_of(checkpoint))
     path = cache_folder() / "models" / f"{name}-{key}" / f"{name}.{ONNX}"
-    if path.is_file():
+    if intact(path):
         return path
+    check_cache()
     phase(f"exporting {folder} (once, then cached)")
     request = ExportRequest(output=path, format=ONNX, config=config, checkpoint=checkpoint)
     try:
@@ -64,4 +65,5 @@ def _exported(folder: Path, config: Path, checkpoint: Path, phase: Callable[[str
         raise InputError(f"{folder}: exporting it failed: {error}") from error
     if answer.error:
         raise InputError(answer.error)
+    seal(path)
     return path

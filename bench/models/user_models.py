@@ -27,8 +27,8 @@ class UserModel(Value):
 
     @property
     def title(self) -> str:
-        """The name in tables."""
-        return self.file.path.name
+        """The name in tables, in one line."""
+        return " ".join(self.file.path.name.split())
 
     @property
     def slug(self) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 
 from pydantic import ConfigDict, Field, field_validator
 
+from bench.base.limits import LONGEST_S, MOST_MB
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
 from bench.plan.engine_spec import EngineSpec, parse_engine
@@ -35,9 +36,9 @@ class Axes(Value):
     #: How many chunks of equal length run together at most.
     batches: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
     #: How much of the budget each comparison gets, against those of the other sweeps.
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     #: Sets of fresh processes before intervals are looked at; fewer where the budget is short.
-    sessions: Annotated[int, Field(ge=1)] = 6
+    sessions: Annotated[int, Field(ge=1, le=10_000)] = 6
     #: Whether each comparison's reference takes turns with itself too, for the noise floor.
     ghost: bool = True
 
@@ -63,6 +64,8 @@ class Plan(Axes):
     """
 
     sweep: tuple[Axes, ...] = ()
+    #: Pinned requirements with which a configuration was found; a gate holds against them.
+    packages: tuple[str, ...] = ()
     audio: tuple[Path, ...] = ()
     #: Which channel of a recording with several, from 0; whether other sample rates are converted.
     channel: Annotated[int, Field(ge=0)] | None = None
@@ -75,8 +78,10 @@ class Plan(Axes):
     trial_audio: tuple[Path, ...] = ()
     #: A cell that surely loses more, in points of EER against float32, is wrong.
     max_eer_loss: Annotated[float, Field(ge=0)] = 0.1
-    budget_s: Annotated[float, Field(gt=0)] = 180.0
-    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    budget_s: Annotated[float, Field(gt=0, le=LONGEST_S)] = 180.0
+    timeout_s: Annotated[float, Field(gt=0, le=LONGEST_S)] = 120.0
+    #: What a cell's process may take, in 10^6 bytes.
+    max_rss_mb: Annotated[float, Field(gt=0, le=MOST_MB)] | None = None
     #: Measuring ends when every ratio's interval is this narrow, relative, to either side.
     half_width: Annotated[float, Field(gt=0, lt=1)] = PRECISION
     #: Of the order of turns; None draws one, so that what an order favours averages out.

@@ -10,7 +10,9 @@ from pydantic import Field
 from bench.base.values import Value
 from engines.protocol import FLOAT32, Form, Precision
 
-Status = Literal["ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out"]
+Status = Literal[
+    "ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out", "out_of_memory"
+]
 Protocol = Literal["published", "steady", "throughput"]
 Effective = dict[str, str | int | float]
 #: The replica of a group's reference, which tells what the machine cannot tell apart.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from pydantic import ValidationError
 
@@ -64,7 +65,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, *, overwrite: bool, resume: bool) -> "RunFolder":
-        """Return a folder that may be appended to.
+        """Return a folder that may be appended to, a context that lets others in at its end.
 
         Raises:
             StoreError: it holds a run already and neither flag says what to do with it.
@@ -73,19 +74,33 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             folder._lock()
-            if (path / RECORDS).exists() and not resume:
-                if not overwrite:
-                    raise StoreError(
-                        f"{path} holds a run already; choose another --out, "
-                        "or add --resume or --overwrite"
-                    )
-                folder._clear()
-            folder.logs.mkdir(exist_ok=True)
-            folder.embeddings.mkdir(exist_ok=True)
-            folder._mend()
+            folder._begin(overwrite=overwrite, resume=resume)
         except OSError as error:
+            folder.close()
             raise StoreError(f"{path}: cannot write here ({error.strerror})") from error
+        except StoreError:
+            folder.close()
+            raise
         return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, *, overwrite: bool, resume: bool) -> None:
+        """Make what is missing, of a run that is there already what the flags say."""
+        if (self.path / RECORDS).exists() and not resume:
+            if not overwrite:
+                raise StoreError(
+                    f"{self.path} holds a run already; choose another --out, "
+                    "or add --resume or --overwrite"
+                )
+            self._clear()
+        self.logs.mkdir(exist_ok=True)
+        self.embeddings.mkdir(exist_ok=True)
+        self._mend()
 
     @property
     def logs(self) -> Path:
@@ -121,7 +136,10 @@ class RunFolder:
                 f"{self.path}: no {ENVIRONMENT} here; name a folder that `rtfbench run --out` made"
             ) from None
         except ValidationError as error:
-            raise StoreError(f"{path}: damaged ({error.error_count()} errors)") from None
+            raise StoreError(
+                f"{path}: damaged ({error.error_count()} errors); `rtfbench run --resume` writes "
+                "it anew"
+            ) from None
 
     def lines(self) -> Iterator[Line]:
         """Yield the stored lines; a last line that was cut off by a crash is left out.
@@ -187,8 +205,14 @@ class RunFolder:
             cell_id for cell_id, data in cells.items() if data.cell.condition not in open_groups
         )
 
+    def close(self) -> None:
+        """Let others write here; a second call does nothing."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
     def _lock(self) -> None:
-        """Keep others from writing here for as long as this process lives.
+        """Keep others from writing here until `close`, or for as long as this process lives.
 
         Raises:
             StoreError: another one does.

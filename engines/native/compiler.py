@@ -4,12 +4,15 @@ import hashlib
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from platformdirs import user_cache_path
 
+from engines import processes
 from engines.protocol import EngineError
 
 COMPILERS = ("c++", "g++", "clang++")
@@ -23,28 +26,46 @@ class CompileError(EngineError):
 
 
 def shared_library(
-    source: Path, *, flags: Sequence[str] = (), needs: Sequence[Path] = (), include: str = ""
+    source: Path,
+    *,
+    flags: Sequence[str] = (),
+    needs: Sequence[Path] = (),
+    include: str = "",
+    scratch: Path | None = None,
 ) -> Path:
     """Return a compiled source; it is made when the cache lacks it.
+
+    What is loaded runs as code, so it has to be a file of our own in a folder of our own, and to
+    have the SHA-256 that its name ends in.
 
     Args:
         source: what is compiled.
         flags: for the compiler, besides `FLAGS`.
         needs: other files on which the result depends.
         include: a folder of headers.
+        scratch: where the folder lies in which it is compiled; the system's place by default.
 
     Raises:
         CompileError: the compiler refused.
-        EngineError: there is none, or it does not answer.
+        EngineError: there is none, or it does not answer, or others may write into the cache.
     """
     compiler = find_compiler()
-    said = _run([*compiler, "--version"]).stdout
+    said = _run([*compiler, "--version"]).stdout.decode(errors="replace")
     facts = [*compiler, *FLAGS, *flags, said, *map(sha256, [source, *needs])]
     key = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
-    target = _folder() / f"{source.stem.replace('_', '-')}-{key}.so"
-    if not target.is_file():
-        includes = [f"-I{include}"] if include else []
-        _compile([*compiler, *FLAGS, *flags, *includes, str(source)], target)
+    name = f"{source.stem.replace('_', '-')}-{key}"
+    folder = _own_folder()
+    for made in folder.glob(f"{name}-*.so"):
+        if _is_intact(made):
+            return made
+    includes = [f"-I{include}"] if include else []
+    # Nobody else may touch it between the compiler and its digest.
+    with TemporaryDirectory(dir=scratch) as private:
+        part = Path(private) / source.stem
+        _compile([*compiler, *FLAGS, *flags, *includes, str(source), "-o", str(part)])
+        target = folder / f"{name}-{sha256(part)}.so"
+        part.chmod(0o600)
+        _place(part, target)
     return target
 
 
@@ -73,34 +94,63 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _folder() -> Path:
+def _own_folder() -> Path:
+    """Return the cache's folder for what is compiled.
+
+    Raises:
+        EngineError: it cannot be made, or others may write here.
+    """
     # The variable is that of the harness's own cache.
     named = os.environ.get("RTFBENCH_CACHE")
-    return (Path(named) if named else user_cache_path("rtfbench")) / "native"
+    folder = (Path(named) if named else user_cache_path("rtfbench")) / "native"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise EngineError(
+            f"{folder}: cannot be made ({error.strerror}); name another cache in RTFBENCH_CACHE"
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or not _is_own(found):
+        raise EngineError(
+            f"{folder}: others may write here, and what lies here is run; delete it, or name a "
+            "cache of your own in RTFBENCH_CACHE"
+        )
+    return folder
 
 
-def _compile(command: Sequence[str], target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _is_own(found: os.stat_result) -> bool:
+    """Say whether something belongs to us, and nobody else may write to it."""
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+def _is_intact(path: Path) -> bool:
+    """Say whether a file is our own, and has the SHA-256 that its name ends in."""
+    found = path.lstat()
+    own = stat.S_ISREG(found.st_mode) and _is_own(found)
+    return own and sha256(path) == path.stem.rpartition("-")[2]
+
+
+def _place(made: Path, target: Path) -> None:
+    """Move a file to its place, which may be on another disk, as a whole."""
     part = target.with_name(f".{os.getpid()}.{target.name}")
     try:
-        done = _run([*command, "-o", str(part)])
-        if done.returncode != 0:
-            raise CompileError(_first_error(done.stderr))
+        shutil.copy(made, part)
         part.replace(target)
+    except OSError as error:
+        raise EngineError(f"{target.parent}: cannot write here ({error.strerror})") from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def _compile(command: Sequence[str]) -> None:
+    done = _run(command)
+    if done.returncode != 0:
+        raise CompileError(_first_error(done.stderr.decode(errors="replace")))
+
+
+def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
     try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        return processes.run(command, timeout_s=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise EngineError(f"{command[0]}: no answer within {TIMEOUT_S:g} s") from None
 

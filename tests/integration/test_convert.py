@@ -1,5 +1,6 @@
 """Conversion to MNN."""
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from bench.zoo.xvec import xvec
 from engines import registry
 from engines.mnn_convert import to_mnn
 from engines.protocol import ConversionError
+from engines.tools import run_tool
 
 FEATURES_BTM = np.random.default_rng(0).standard_normal((1, 98, 80)).astype(np.float32)
 
@@ -55,6 +57,24 @@ def test_what_the_converter_says_is_told(tmp_path: Path) -> None:
     ) as told:
         to_mnn(source, tmp_path / "model.mnn", static=False)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("last_words", "told"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
+        ("os.abort()", "killed by SIGABRT; it said: Start to convert"),
+        ("sys.exit('no such operator')", "no such operator"),
+        ("sys.exit(3)", "Start to convert"),
+    ],
+)
+def test_a_greeting_is_no_reason(tmp_path: Path, last_words: str, told: str) -> None:
+    """A converter that is killed did not say why: what it said before is something else."""
+    code = f"import os, signal, sys; print('Start to convert', flush=True); {last_words}"
+    command = [sys.executable, "-c", code]
+    with pytest.raises(ConversionError) as raised:
+        run_tool(command, folder=tmp_path, made=[], failed="a.onnx: failed", limit_s=60)
+    assert str(raised.value) == f"a.onnx: failed: {told}"
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,69 @@ def test_names_that_end_lines(
     assert rtfbench("report", out).returncode == 0
 
 
+def test_a_models_name_is_one_line_of_the_table(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+) -> None:
+    """Whatever stands in it, the rows stay rows, and what is said stays a line."""
+    model, out = write_tiny_onnx(tmp_path / "new\nline | bar.onnx"), tmp_path / "run"
+    done = rtfbench(
+        *("run", "--model", model, "--engine", "onnxruntime", "--audio", short_speech),
+        *("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", out),
+    )
+    assert done.returncode == 0, done.stderr
+    table = (out / "table.md").read_text()
+    assert "| new line \\| bar.onnx |" in table
+    assert "\nline" not in done.stderr + table
+
+
+@pytest.mark.parametrize("folder", ["/proc/nowhere", "/dev/null", "b\udcffd", "x" * 300])
+def test_a_cache_that_cannot_be(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, folder: str,
+) -> None:  # fmt: skip
+    """One line that names the folder, the reason and the cure."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RTFBENCH_CACHE", folder)
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    for command in (
+        ("extract", "--model", model, "--engine", "mnn", "--wav", short_speech),
+        ("run", "--model", model, "--audio", short_speech, "--out", tmp_path / "run"),
+    ):
+        done = rtfbench(*command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines()[-1].endswith("name another folder in RTFBENCH_CACHE")
+    assert "\udcff" not in done.stderr
+
+
+def test_a_damaged_environment_is_written_anew(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+) -> None:
+    """And a cell whose declaration is missing is measured again."""
+    out = tmp_path / "run"
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    run = (
+        *("run", "--model", model, "--engine", "onnxruntime", "--audio", short_speech),
+        *("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", out),
+    )
+    assert rtfbench(*run).returncode == 0
+    environment = out / "environment.json"
+    whole = environment.read_text()
+    environment.write_text("{")
+    done = rtfbench("report", out)
+    assert done.returncode == 2
+    assert "environment.json: damaged" in done.stderr
+    assert "--resume" in done.stderr
+    environment.write_text(whole)
+    records = out / "records.jsonl"
+    records.write_bytes(records.read_bytes().split(b"\n", 1)[1])
+    done = rtfbench("report", out)
+    assert done.returncode == 2
+    assert "was not declared before it" in done.stderr
+    environment.write_text("{")
+    assert rtfbench(*run, "--resume").returncode == 0
+    assert rtfbench("report", out).returncode == 0
+
+
 def test_names_that_are_no_text(
     spawned: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
 ) -> None:

@@ -93,6 +93,17 @@ def export_experiment(
     )
 
 
+@pytest.mark.parametrize("model", ["xvec", "resnet34"])
+def test_too_few_frames(exported: Command, tmp_path: Path, model: str) -> None:
+    """A model that computes nothing of so few is told before anything is written."""
+    path = tmp_path / "new" / "model.onnx"
+    done = exported("export", "--model", model, "--num-frames", 1, "--format", "onnx", "-o", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("rtfbench: --num-frames 1: ")
+    assert done.stderr.endswith("; choose another number\n")
+    assert not path.parent.exists()
+
+
 @pytest.mark.parametrize("format_name", ["onnx", "mnn"])
 def test_a_catalog_model_in_both_forms(
     spawned: Command, exported: Command, tmp_path: Path, format_name: str

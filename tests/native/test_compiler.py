@@ -1,5 +1,7 @@
 """The shim is compiled when it has to be, and what is wrong with a folder is said in one line."""
 
+import os
+import stat
 import struct
 import sys
 from collections.abc import Callable
@@ -72,6 +74,53 @@ def test_compiled_again_when_something_changed(
     monkeypatch.setenv("CXX", f"{compiler.find_compiler()[0]} -g")
     made.add(shim.build(home.find(folder)))
     assert len(made) == 5
+
+
+@pytest.mark.parametrize(
+    "how", ["flipped", "cut off", "writable by others", "somebody's", "a link"]
+)
+def test_what_is_not_ours_is_not_loaded(standin: Standin, tmp_path: Path, how: str) -> None:
+    """A file that is not what was compiled here is compiled again."""
+    folder = home.find(standin())
+    made = shim.build(folder)
+    content = made.read_bytes()
+    match how:
+        case "flipped":
+            made.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        case "cut off":
+            made.write_bytes(content[:-1])
+        case "writable by others":
+            made.chmod(0o666)
+        case "somebody's":
+            if os.geteuid() != 0:
+                pytest.skip("only root gives files away")
+            os.chown(made, 12345, -1)
+        case _:
+            made.unlink()
+            (tmp_path / "theirs.so").write_bytes(content)
+            made.symlink_to(tmp_path / "theirs.so")
+    again = shim.build(folder)
+    assert again.read_bytes() == content
+    assert again.stat().st_uid == os.geteuid()
+    assert stat.S_IMODE(again.lstat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("how", ["writable by others", "a link"])
+def test_a_folder_of_others_is_refused(
+    standin: Standin, cache_folder: Path, tmp_path: Path, how: str
+) -> None:
+    """Whoever may write there could have us run what they like."""
+    native = cache_folder / "native"
+    cache_folder.mkdir()
+    if how == "a link":
+        (tmp_path / "theirs").mkdir()
+        native.symlink_to(tmp_path / "theirs")
+    else:
+        native.mkdir()
+        native.chmod(0o770)
+    message = refusal(standin())
+    assert message.startswith(f"{native}: others may write here")
+    assert "RTFBENCH_CACHE" in message
 
 
 def test_no_warnings(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,12 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import numpy as np
 
+from engines.base import EngineBase
 from engines.ort import OnnxRuntimeEngine
 from engines.protocol import (
     Availability,
@@ -22,6 +25,10 @@ from engines.protocol import (
     SessionOptions,
     Support,
 )
+from engines.tools import run_tool
+
+#: Told from other programs that wait by its number.
+WAITS_S = "3607"
 
 
 class Faulty:
@@ -90,6 +97,19 @@ class Hang(Faulty):
         """Wait for ever."""
         while True:
             time.sleep(3600)
+
+
+class Greedy(Faulty):
+    """Keeps a hundred megabytes more with every run, and takes its time."""
+
+    name = "faulty-greedy"
+    kept: ClassVar[list[FloatArray]] = []
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Misbehave."""
+        self.kept.append(np.ones(25_000_000, np.float32))
+        time.sleep(0.05)
+        return embedding_BD
 
 
 class Wrong(Faulty):
@@ -231,3 +251,77 @@ class BadQuantizer(OnnxRuntimeEngine):
         if wanted.precision == "int8":
             ctypes.string_at(0)
         raise KeyError("something inside the quantiser")
+
+
+class WaitingConverter(EngineBase):
+    """Its converter is a program that never ends, and leaves a file in its working folder."""
+
+    name = "faulty-converter"
+    format = "waiting"
+
+    def probe(self) -> Availability:
+        """Be there."""
+        return Availability(True, version="1.0", build="waits")
+
+    def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
+        """Misbehave."""
+        with TemporaryDirectory() as folder:
+            run_tool(
+                ["sleep", WAITS_S],
+                folder=Path(folder),
+                made=[path],
+                failed="waiting",
+                limit_s=float(WAITS_S),
+            )
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Never come here."""
+        raise NotImplementedError
+
+
+class Leak(Faulty):
+    """Keeps 64 kB of every run."""
+
+    name = "faulty-leak"
+
+    def __init__(self) -> None:
+        self._kept: list[FloatArray] = []
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Keep memory that was written to: the rest is none."""
+        self._kept.append(np.ones(16_000, np.float32))
+        return embedding_BD
+
+
+class Stale(Faulty):
+    """Answers what the run before gave."""
+
+    name = "faulty-stale"
+
+    def __init__(self) -> None:
+        self._last: FloatArray | None = None
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Answer the last embedding, and keep this one."""
+        last, self._last = self._last, embedding_BD
+        return embedding_BD if last is None else last
+
+
+class Long(Faulty):
+    """Dies of input of four seconds and more."""
+
+    name = "faulty-long"
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Wrap the real session."""
+        return LongSession(OnnxRuntimeEngine().open(artifact, options), self)
+
+
+class LongSession(FaultySession):
+    """A real session that dies of much."""
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Die, or run the real session."""
+        if features_BTM.shape[1] >= 400:
+            ctypes.string_at(0)
+        return super().run(features_BTM)

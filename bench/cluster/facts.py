@@ -1,0 +1,71 @@
+"""What must be the same on every host, so that it does not matter which one computes."""
+
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+
+from bench.base.cache import ROOT, fingerprint
+from bench.base.values import Value
+from bench.extract.messages import ExtractionSetup
+from engines import registry
+
+#: An embedding depends on the features, and they on numpy's transforms.
+PACKAGES = ("rtfbench", "numpy")
+SOURCES = ("bench", "engines", "frontends")
+
+
+class Facts(Value):
+    """The versions that a process has: of packages, of a runtime of one's own, and of this code."""
+
+    packages: dict[str, str]
+    libraries: dict[str, str]
+    source: str
+
+    def differences(self, wanted: "Facts") -> list[str]:
+        """Say what is not as wanted, each with its cure."""
+        found = [
+            f"{name} is {self.packages.get(name) or 'not installed'}, not {want}; install it there "
+            f"with: pip install {name}=={want}"
+            for name, want in wanted.packages.items()
+            if self.packages.get(name) != want
+        ]
+        found += [
+            f"{name} is {self.libraries.get(name) or 'not to be had'}, not {want}; put the same "
+            "library there"
+            for name, want in wanted.libraries.items()
+            if self.libraries.get(name) != want
+        ]
+        if not found and self.source != wanted.source:
+            found.append(
+                f"the code of rtfbench is {self.source}, not {wanted.source}; install the same "
+                "revision there, and restart the worker"
+            )
+        return found
+
+
+def facts_of(setup: ExtractionSetup) -> Facts:
+    """Return what this process has of what embeddings depend on.
+
+    Raises:
+        EngineError: there is no engine of this name here.
+    """
+    engine = registry.on(setup.engine, setup.settings)
+    packages, libraries = {name: _version(name) for name in PACKAGES}, {}
+    if engine.distribution and not setup.settings.get("home"):
+        packages[engine.distribution] = _version(engine.distribution)
+    else:
+        libraries[setup.engine] = engine.probe().version
+    return Facts(packages=packages, libraries=libraries, source=source())
+
+
+@lru_cache(maxsize=1)
+def source() -> str:
+    """Return what tells this code from that of any other revision."""
+    paths = (path for name in SOURCES for path in (ROOT / name).rglob("*.py"))
+    return fingerprint((str(path.relative_to(ROOT)) for path in paths), ())
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
