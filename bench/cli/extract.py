@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.base.errors import InputError
-from bench.base.limits import LONGEST_S
+from bench.base.limits import LONGEST_S, RECORDING_TIMEOUT_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
     Channel,
@@ -144,13 +144,8 @@ def extract(
     channel: Channel = None,
     resample: Resample = False,
     timeout: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001,
-            max=LONGEST_S,
-            help="Seconds that a recording may take. [default: no limit]",
-        ),
-    ] = None,
+        float, typer.Option(min=0.001, max=LONGEST_S, help="Seconds that a recording may take.")
+    ] = RECORDING_TIMEOUT_S,
     max_rss: MaxRss = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")

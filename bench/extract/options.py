@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from bench.base.cache import cache_folder
 from bench.base.errors import InputError
+from bench.base.limits import RECORDING_TIMEOUT_S
 from bench.base.memory import MemoryLimit
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.scratch import process_folder
@@ -162,7 +163,7 @@ def workers(
     *,
     jobs: int = 1,
     batch: int = 1,
-    timeout_s: float | None = None,
+    timeout_s: float = RECORDING_TIMEOUT_S,
     max_rss_mb: float | None = None,
 ) -> Iterator[Pool]:
     """Run a pool for a setup until the block ends.
