@@ -7,6 +7,7 @@ are touched.
 import logging
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -25,6 +26,7 @@ try:
     from distributed.core import Status
     from distributed.scheduler import KilledWorker
     from distributed.security import Security
+    from distributed.versions import VersionMismatchWarning
 except ImportError as error:
     raise InputError(
         f"--cluster needs Dask, and {error.name} is not installed; install it with: "
@@ -35,6 +37,7 @@ LOCAL = "local"
 #: Where the cluster of this machine listens: nobody else can reach it.
 LOOPBACK = "127.0.0.1"
 CONNECT_S = 10
+LOGGERS = ("distributed", "tornado")
 TASK = Callable[[dict[str, Any]], Any]
 
 #: Of a cluster on this machine. Memory is no worker's business: sessions are processes of their
@@ -136,13 +139,18 @@ def _mend(cluster: SpecCluster, workers: int) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's own log off standard error: what matters is told in the driver's words."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    known = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
+    loud = [each for each in known if each.name.startswith(LOGGERS) and not each.disabled]
+    for each in loud:
+        each.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            # Which versions matter is this package's own check.
+            warnings.simplefilter("ignore", VersionMismatchWarning)
+            yield
     finally:
-        logger.setLevel(level)
+        for each in loud:
+            each.disabled = False
 
 
 class Cluster:
@@ -254,7 +262,7 @@ class DaskExecutor:
         return time.monotonic()
 
     def _gone(self, error: BaseException) -> ClusterError:
-        return ClusterError(f"the scheduler is gone ({_line(error)})")
+        return ClusterError(f"the scheduler is gone ({type(error).__name__})")
 
 
 def _line(error: BaseException) -> str:

@@ -8,8 +8,9 @@ from bench.base.values import Value
 from bench.extract.messages import ExtractionSetup
 from engines import registry
 
-#: An embedding depends on the features, and they on numpy's transforms.
-PACKAGES = ("rtfbench", "numpy")
+#: An embedding depends on the features, and they on numpy's transforms; Dask's own versions do not
+#: all understand each other.
+PACKAGES = ("rtfbench", "numpy", "distributed")
 SOURCES = ("bench", "engines", "frontends")
 
 
