@@ -19,7 +19,7 @@ from .extraction import Command, write_list
 from .processes import start
 
 #: Enough for some seconds.
-COUNT = 800
+COUNT = 480
 PATIENCE_S = 60
 LOOPBACK = "127.0.0.1"
 
@@ -161,10 +161,13 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, int]]:
 
 
 def worker(
-    address: str, folder: Path, environment: dict[str, str] | None = None
+    address: str,
+    folder: Path,
+    environment: dict[str, str] | None = None,
+    host: str = LOOPBACK,
 ) -> AbstractContextManager[int]:
     """Start a worker of Dask's, as a user would on a host."""
-    options = ("--nthreads", 1, "--no-dashboard", "--local-directory", folder, "--host", LOOPBACK)
+    options = ("--nthreads", 1, "--no-dashboard", "--local-directory", folder, "--host", host)
     return dask("distributed.cli.dask_worker", address, *options, environment=environment)
 
 
@@ -237,3 +240,41 @@ def test_a_worker_of_another_version_is_refused_with_the_cure(
     assert "numpy is 1.26.0, not " in line
     assert "pip install numpy==" in line
     assert not list((tmp_path / "e.txt.shards").glob("shard*"))
+
+
+def test_a_comparison_is_made_on_every_host(
+    cluster: tuple[str, int], spawned: Command, model: Path, tmp_path: Path
+) -> None:
+    """Each host's run comes back as a folder, and they are shown side by side.
+
+    Two addresses stand for two hosts, each with its own place for locks.
+    """
+    address, _ = cluster
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'engines = ["onnxruntime", "onnxruntime[graph_optimization=off]"]\n'
+        f'protocols = ["steady"]\nmodels = ["{os.path.relpath(model)}"]\n'
+        "budget_s = 1\nsessions = 1\nghost = false\n"
+    )
+    asked = ("run", plan, "--cluster", address, "--out")
+    with ExitStack() as stack:
+        for number in (1, 2):
+            place = tmp_path / f"host-{number}"
+            place.mkdir()
+            environment = {"TMPDIR": str(place)}
+            stack.enter_context(worker(address, place, environment, host=f"127.0.0.{number}"))
+        wait_for_workers(address, 2)
+        done = spawned(*asked, tmp_path / "runs")
+        folders = sorted((tmp_path / "runs").iterdir())
+        assert len(folders) == 2, done.stderr
+        again = spawned(*asked, tmp_path / "runs")
+    for folder in folders:
+        assert f"results: {folder}" in done.stderr
+        assert {"records.jsonl", "summary.json", "environment.json"} <= {
+            each.name for each in folder.iterdir()
+        }
+        assert folder.name in done.stdout
+    shown = spawned("report", *folders)
+    assert done.stdout == shown.stdout
+    assert again.returncode == 2
+    assert "holds a run already" in again.stderr
