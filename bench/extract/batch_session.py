@@ -44,7 +44,7 @@ class BatchSession(EmbeddingSession):
                     self._session,
                     many,
                     batch=self._batch,
-                    find_voiced=[counted.find_voiced for counted in many],
+                    keep=[counted.keep for counted in many],
                 )
             except Exception:  # some of them may yet do alone
                 many = [self._read(path, part) for path, part in recordings]

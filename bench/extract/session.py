@@ -1,11 +1,11 @@
 """An open model behind a front end: from a recording to its embedding, in this process."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.embed.pipeline import DEAF, Embedded, FindVoiced, Pipeline, check_embedding
+from bench.embed.pipeline import DEAF, Embedded, KeepFrames, Pipeline, check_embedding
 from bench.extract.messages import ExtractionSetup
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions
@@ -37,24 +37,28 @@ class Counted:
     """
 
     def __init__(
-        self, blocks: Iterable[FloatArray], name: str, find_voiced: FindVoiced | None = None
+        self,
+        blocks: Iterable[FloatArray],
+        name: str,
+        find_voiced: Callable[[], Voiced] | None = None,
     ) -> None:
         self._blocks, self.name, self.samples = blocks, name, 0
         self._find_voiced = find_voiced
         self.kept_frames = self.frames = 0
 
     @property
-    def find_voiced(self) -> FindVoiced | None:
-        """Says which frames are speech, and remembers how many; None where all are."""
-        return None if self._find_voiced is None else self._voiced
+    def keep(self) -> KeepFrames | None:
+        """Leaves out frames that are no speech, and remembers how many; None where all are."""
+        return None if self._find_voiced is None else self._keep
 
-    def _voiced(self) -> Voiced:
+    def _keep(self, blocks_TM: Iterable[FloatArray]) -> Iterator[FloatArray]:
+        # Not before features are asked for: what it raises is this recording's alone.
         assert self._find_voiced is not None
         voiced_T = self._find_voiced()
         self.kept_frames, self.frames = int(voiced_T.sum()), len(voiced_T)
         if self.frames and not self.kept_frames:
             raise AudioError(f"{self.name}: no frame is speech, says --vad; leave it out for this")
-        return voiced_T
+        yield from vad.select(blocks_TM, voiced_T)
 
     def __iter__(self) -> Iterator[FloatArray]:
         for block in self._blocks:
@@ -129,7 +133,7 @@ class EmbeddingSession:
 
     def _embed(self, counted: Counted) -> Computed:
         with self._naming(counted):
-            found = self._pipeline.embed_blocks(self._session, counted, counted.find_voiced)
+            found = self._pipeline.embed_blocks(self._session, counted, counted.keep)
             return self._computed(counted, found)
 
     @contextmanager
