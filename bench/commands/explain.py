@@ -12,8 +12,9 @@ from bench.report import explained
 from bench.report.plots import waterfall
 from bench.report.plots.style import Picture
 from bench.results.explanation import Explanation
+from bench.results.store import EXPLANATION
 
-RESULT, TEXT, PICTURES = "explain.json", "explain.md", "waterfall"
+TEXT, PICTURES = "explain.md", "waterfall"
 #: Opening engines and finishing their profiles takes about so long in all.
 AROUND_S = 20.0
 OK, SOME_FAILED = 0, 1
@@ -28,7 +29,7 @@ def explain(
     overwrite: bool,
 ) -> int:
     """Explain engines on a model, print the report, and return the exit status."""
-    folder = folder_for(out, RESULT, overwrite=overwrite)
+    folder = folder_for(out, EXPLANATION, overwrite=overwrite)
     subject = subject_of(flags, libraries=libraries, phase=say, note=complain)
     with progress_on_stderr(budget_s + AROUND_S) as progress:
         found = explanation_of(subject, budget_s=budget_s, progress=progress)
@@ -43,7 +44,7 @@ def _write(folder: Path, found: Explanation, text: str) -> None:
     """Write the report, its pictures and the figures behind them."""
     for old in folder.glob(f"{PICTURES}*"):
         old.unlink()
-    write(folder, text=(TEXT, text), figures=(RESULT, found), pictures=_pictures(found))
+    write(folder, text=(TEXT, text), figures=(EXPLANATION, found), pictures=_pictures(found))
 
 
 def _pictures(found: Explanation) -> list[Picture]:

@@ -105,10 +105,10 @@ def _main(found: Explanation, main: GroupCost, first: int, other: int) -> str:
     more = _more(main, other)
     whole = (b.ms or 0.0) - (found.engines[first].ms or 0.0)
     both = _both(found, main, first, other)
-    if b.sure and 0 <= more / whole <= 1:
+    largest = max(abs(_more(group, other)) for group in found.kinds)
+    if b.sure and abs(more) == largest and 0 <= more / whole <= 1:
         share = f"{figures.number(abs(more))} of the {figures.number(abs(whole))} ms"
         return f"{share} are in {main.name}: {both}."
-    largest = max(abs(_more(group, other)) for group in found.kinds)
     most = "largest" if abs(more) == largest else "largest sure"
     return (
         f"The {most} difference is in {main.name}, which alone would make {b.engine} "
@@ -137,10 +137,10 @@ def _dominant(found: Explanation, places: Sequence[int]) -> str:
 
 def _fewer_multiplications(found: Explanation, index: int) -> Iterator[str]:
     """Say where an engine is faster than the core can multiply; no runtime tells how."""
-    peak, engine = found.peak_gflops, found.engines[index]
-    if peak is None:
-        return
-    rates = [2 * each.macs / each.ms / 1e6 / peak for each in engine.operators if each.macs]
+    engine = found.engines[index]
+    asked = [(each, each.macs) for each in engine.operators if each.macs and each.ms]
+    shares = [found.share_of_peak(2 * macs / each.ms / 1e6, index) for each, macs in asked]
+    rates = [share for share in shares if share is not None]
     above = [rate for rate in rates if rate > ABOVE_PEAK]
     if above:
         how = f", as {engine.fewer_operations} do" if engine.fewer_operations else ""
@@ -153,13 +153,12 @@ def _fewer_multiplications(found: Explanation, index: int) -> Iterator[str]:
 
 def _speed(found: Explanation, group: GroupCost, index: int) -> str:
     """Say what a group reaches."""
-    rate, peak = group.gflops[index], found.peak_gflops
+    rate = group.gflops[index]
     if rate is None:
         return ""
-    if peak is None:
-        return f" ({figures.number(rate)} GFLOP/s)"
-    share = figures.percent(rate / peak)
-    return f" ({figures.number(rate)} GFLOP/s, {share} of {_cores(found)} peak)"
+    share = found.share_of_peak(rate, index)
+    told = "" if share is None else f", {figures.percent(share)} of {_cores(found)} peak"
+    return f" ({figures.number(rate)} GFLOP/s{told})"
 
 
 def _chunk(found: Explanation) -> str:

@@ -1,14 +1,17 @@
 """The report of an explanation says what its numbers say, and no more than is sure."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.report import explained
+from bench.report import explained, html, plots
 from bench.report.explained_sentences import MOST, sentences
 from bench.report.plots import waterfall
 from bench.results.explanation import EngineCost, Explanation, GroupCost, OperatorCost
+from bench.results.store import EXPLAINED, EXPLANATION, RunFolder, StoreError
+from tests.unit.report.results import row, summary
 
 CONV, ADD = "3×3 convolutions, stride 1", "elementwise operators"
 MACS = 10**9
@@ -118,6 +121,9 @@ def test_fewer_multiplications_are_told_where_they_are_proved() -> None:
     ]
     unknown = found.model_copy(update={"peak_gflops": None})
     assert not [each for each in sentences(unknown) if "multipl" in each]
+    int8 = found.engines[1].model_copy(update={"precision": "int8"})
+    other = found.model_copy(update={"engines": (found.engines[0], int8)})
+    assert not [each for each in sentences(other) if "multipl" in each]
 
 
 def test_totals_within_the_noise_are_told_to_be() -> None:
@@ -213,3 +219,23 @@ def test_the_picture_names_both_times() -> None:
         == "M: from 80.0 ms in a to 45.0 ms in b; 3×3 convolutions, stride 1 make -32.0 ms"
     )
     assert picture.png.startswith(b"\x89PNG")
+
+
+def test_a_runs_page_has_what_was_explained_of_it(tmp_path: Path) -> None:
+    """What lies in the run's folder is in its summary, its pictures and its page."""
+    found = explanation(
+        [engine("a", 80.0), engine("b", 45.0, 0.5625)],
+        group(CONV, 70.0, 38.0, macs=MACS),
+        group(ADD, 10.0, 7.0),
+    )
+    folder = RunFolder(tmp_path)
+    folder.write(f"{EXPLAINED}/m/{EXPLANATION}", found.model_dump_json())
+    assert folder.explanations() == (found,)
+    explained_run = summary(row()).model_copy(update={"explanations": folder.explanations()})
+    pictures = list(plots.draw(explained_run))
+    assert [each.name for each in pictures][-1] == "waterfall-1"
+    page = html.render(explained_run, [], pictures)
+    assert "M: from 80.0 ms in a to 45.0 ms in b" in page
+    folder.write(f"{EXPLAINED}/m/{EXPLANATION}", "{")
+    with pytest.raises(StoreError, match="not an explanation, or a damaged one"):
+        folder.explanations()
