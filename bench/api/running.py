@@ -35,6 +35,8 @@ class PlanOptions(TypedDict, total=False):
     chunk_samples: int | Sequence[int]
     forms: Form | Sequence[Form]
     protocols: Protocol | Sequence[Protocol]
+    jobs: int | Sequence[int]
+    batches: int | Sequence[int]
     audio: StrPath | Sequence[StrPath]
     channel: int
     resample: bool
@@ -53,6 +55,7 @@ class PlanOptions(TypedDict, total=False):
     input: str
     output: str
     reference: StrPath
+    packages: str | Sequence[str]
 
 
 def run(
