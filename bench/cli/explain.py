@@ -28,7 +28,9 @@ class ExplainedProtocol(StrEnum):
         "rtfbench explain --where-wrong --model campplus --engine mnn-mini --save-repro pooling",
         "rtfbench explain --lengths --model ecapa512 --engine onnxruntime --engine mnn",
         "rtfbench explain --where-wrong --model my.mnn --reference my.onnx --engine mnn",
-    ),
+    )
+    + "\n\nExit status: 0 all well; 1 an engine failed, is wrong (--where-wrong) or leaks "
+    "(--lengths); 2 bad input; 130 interrupted.",
 )
 def explain(
     model: ModelName = "resnet34",
@@ -99,7 +101,8 @@ def explain(
     """Profile engines on the same chunk, in turns, and lay their operators side by side.
 
     Every operator is mapped to the nodes of the ONNX graph that it computes. Times are those of
-    runs without a profiler; what the profiler itself costs is told.
+    runs without a profiler; what the profiler itself costs is told. With --where-wrong, the
+    operator is named whose output is wrong; with --lengths, engines run input of many lengths.
     """
     from bench.commands import explain as command
 
@@ -115,6 +118,8 @@ def explain(
     libraries = {"mnn": mnn_home, "mnn-mini": mnn_mini_home}
     if where_wrong and lengths:
         raise typer.BadParameter("choose one of --where-wrong and --lengths")
+    if not where_wrong and (reference is not None or save_repro is not None):
+        raise typer.BadParameter("--reference and --save-repro need --where-wrong")
     if where_wrong:
         from bench.commands import where_wrong as divergence
 
@@ -133,8 +138,6 @@ def explain(
         raise typer.Exit(
             by_length.lengths(flags, libraries=libraries, out=out, overwrite=overwrite)
         )
-    if reference is not None or save_repro is not None:
-        raise typer.BadParameter("--reference and --save-repro need --where-wrong")
     raise typer.Exit(
         command.explain(
             flags,

@@ -33,7 +33,7 @@ def extract(
     shard: str | None,
     jobs: int | None,
     batch: int,
-    timeout_s: float | None,
+    timeout_s: float,
     max_rss_mb: float | None,
     strict: bool,
     resume: bool,
@@ -74,8 +74,14 @@ def extract(
         jobs = min(jobs or jobs_for(options.threads), todo.count)
         stopped = failed = ""
         try:
-            limits = {"timeout_s": timeout_s, "max_rss_mb": max_rss_mb}
-            with workers(setup, options, jobs=jobs, batch=batch, **limits) as pool:
+            with workers(
+                setup,
+                options,
+                jobs=jobs,
+                batch=batch,
+                timeout_s=timeout_s,
+                max_rss_mb=max_rss_mb,
+            ) as pool:
                 for finished in pool.embed(todo):
                     _write(finished, file or lines)
                     if unit is not None:

@@ -13,8 +13,9 @@ from bench.report import lengths as report
 from bench.report.plots import lengths as picture
 from bench.report.plots.style import Picture
 from bench.results.lengths import LengthReport
+from bench.results.store import LENGTHS
 
-RESULT, TEXT = "lengths.json", "lengths.md"
+TEXT = "lengths.md"
 OK, FOUND = 0, 1
 #: 500 runs of one engine, of a model of some GFLOP.
 AROUND_S = 60.0
@@ -35,13 +36,13 @@ def lengths(
     """
     if "static" in (flags.get("forms") or ()):
         raise InputError(ONE_LENGTH)
-    folder = folder_for(out, RESULT, overwrite=overwrite)
+    folder = folder_for(out, LENGTHS, overwrite=overwrite)
     flags = {**flags, "forms": ("dynamic",), "protocols": ("steady",)}
     subject = subject_of(flags, libraries=libraries, phase=say, note=complain)
     with progress_on_stderr(AROUND_S * len(subject.cells)) as progress:
         found = lengths_of(subject, progress=progress)
     text = report.render(found)
-    write(folder, text=(TEXT, text), figures=(RESULT, found), pictures=_pictures(found))
+    write(folder, text=(TEXT, text), figures=(LENGTHS, found), pictures=_pictures(found))
     print(text, end="")
     say(f"results: {folder}")
     return FOUND if any(each.failed or each.leaks for each in found.engines) else OK

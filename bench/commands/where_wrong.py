@@ -7,7 +7,8 @@ from typing import Any
 from bench.base.errors import InputError
 from bench.commands.explained_folder import folder_for, write
 from bench.commands.progress import complain, progress_on_stderr, say
-from bench.explain.finding import Finding, Findings, in_words
+from bench.explain.finding import Finding, Findings, render
+from bench.machine.environment import describe_host
 
 RESULT, TEXT = "where-wrong.json", "where-wrong.md"
 ALL_RIGHT, NOT_RIGHT = 0, 1
@@ -53,9 +54,17 @@ def where_wrong(
         for suspect in suspects:
             findings.append(inspector.inspect(suspect))
             progress.advance(len(findings) / len(suspects))
-    text = "\n\n".join(map(in_words, findings)) + "\n"
-    cell = suspects[0].cell
-    found = Findings(model=cell.model, chunk_samples=cell.chunk_samples, cells=tuple(findings))
+    first = suspects[0]
+    host = describe_host(audio=(), audio_s=0.0, weights="")
+    found = Findings(
+        model=first.title,
+        num_frames=first.features_BTM.shape[1],
+        threads=first.cell.threads,
+        cpu=host.cpu_kind,
+        rtfbench=host.rtfbench,
+        cells=tuple(findings),
+    )
+    text = render(found)
     write(folder, text=(TEXT, text), figures=(RESULT, found))
     print(text, end="")
     say(f"results: {folder}")

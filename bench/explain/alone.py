@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.base.errors import InputError
 from bench.explain import repro
 from bench.explain.cuts import Suspect
 from bench.explain.divergence import Hit, Seen
@@ -71,7 +72,10 @@ class Alone:
         batch = 1 if port.shape and port.shape[0] else 2
         more = ((0, batch - 1), (0, FRAMES_MORE), (0, 0))
         other_BTM = np.pad(suspect.features_BTM, more, mode="wrap")
-        others = replace(suspect, features_BTM=other_BTM).references(names)
+        try:
+            others = replace(suspect, features_BTM=other_BTM).references(names)
+        except InputError:  # the model's input is less free than it says
+            return shapes
         return {
             name: tuple(
                 size if size == other else f"{name}_{axis}"

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from onnx import ModelProto
 
+from bench.base.scratch import process_folder
 from bench.explain.divergence import NOTHING_RIGHT, Seen, compare
 from bench.explain.part_run import PartRequest, run_part
 from bench.explain.parts import Array, SourceGraph, compute
@@ -21,7 +22,7 @@ AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Suspect:
-    """A cell that may be wrong.
+    """A cell that may be wrong, of the model `title`.
 
     `artifact` is the file that the engine reads, `graph` the one that it was made from, and
     `features_BTM` one chunk of speech.
@@ -31,8 +32,10 @@ class Suspect:
     artifact: ModelArtifact
     graph: SourceGraph
     features_BTM: FloatArray
-    #: Of the engine's runtime.
+    title: str
+    #: Of the engine's runtime; why that cannot be used, empty where it can.
     version: str = ""
+    unavailable: str = ""
     #: Whether the file was converted by someone else, from a graph that may be another one.
     made_elsewhere: bool = False
 
@@ -61,7 +64,7 @@ class Cuts:
         """Compare the embedding that the cell's own file gives."""
         suspect = self._suspect
         (expected,) = suspect.references([suspect.graph.output_name]).values()
-        with TemporaryDirectory(prefix="rtfbench-") as folder:
+        with TemporaryDirectory(dir=process_folder()) as folder:
             return self._compare(suspect.artifact, None, expected, Path(folder))
 
     def look(self, tensor: str) -> Seen:
@@ -70,7 +73,7 @@ class Cuts:
         self._step(f"{suspect.cell.engine_label}: converting up to {tensor}")
         part = suspect.graph.part([tensor])
         expected = compute(part, {suspect.graph.input_name: suspect.features_BTM})[tensor]
-        with TemporaryDirectory(prefix="rtfbench-") as name:
+        with TemporaryDirectory(dir=process_folder()) as name:
             folder = Path(name)
             artifact, source = to_convert(suspect, part, tensor, folder)
             return self._compare(artifact, source, expected, folder)

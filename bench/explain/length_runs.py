@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from bench.base.child import Child, ChildError
+from bench.base.scratch import process_folder
 from bench.embed.audio_input import read_source
 from bench.explain.length_worker import (
     REPLY,
@@ -66,7 +67,7 @@ def _run(prepared: Prepared, subject: Subject, advance: Callable[[float], None])
     visited: list[Sequence[Visited]] = []
     opened: SessionOpened | None = None
     failed, doing = "", "opening"
-    with TemporaryDirectory(prefix="rtfbench-explain-") as logs:
+    with TemporaryDirectory(dir=process_folder()) as logs:
         child: Child[Reply] = Child(
             "bench.explain.length_worker",
             spec.model_dump_json(),

@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from bench.base.scratch import process_folder
 from bench.explain.cuts import Suspect, to_convert
 from bench.explain.divergence import Seen, compare
 from bench.explain.part_run import PartRequest, run_part
@@ -38,7 +39,7 @@ def compare_shown(suspect: Suspect) -> dict[str, Seen] | None:
 def _shown(suspect: Suspect, *, anew: bool) -> dict[str, Array] | None:
     """Run a file, or one that is made of the graph now, and return its inner tensors."""
     graph = suspect.graph
-    with TemporaryDirectory(prefix="rtfbench-") as name:
+    with TemporaryDirectory(dir=process_folder()) as name:
         folder = Path(name)
         features, found = folder / "features.npy", folder / "found.npz"
         np.save(features, suspect.features_BTM)

@@ -108,12 +108,15 @@ def _suspect(
     prepared: Prepared, graph: SourceGraph, speech: Source, *, made_elsewhere: bool
 ) -> Suspect:
     artifact = artifact_of(prepared)
+    runtime = probe(prepared.cell.engine_label)
     pipeline = Pipeline.for_model(artifact, prepared.cell.chunk_samples)
     return Suspect(
         cell=prepared.cell,
         artifact=artifact,
         graph=graph,
         features_BTM=pipeline.first_chunk(read_source(speech)),
-        version=probe(prepared.cell.engine_label).version,
+        title=prepared.title,
+        version=runtime.version,
+        unavailable="" if runtime.ok else runtime.reason,
         made_elsewhere=made_elsewhere,
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.base.scratch import process_folder
 from bench.explain import repro
 from bench.explain.alone import Alone
 from bench.explain.cuts import Cuts, Suspect
@@ -43,12 +44,7 @@ SAME_BY_NAME = "no tensor that the runtime shows by its name is wrong"
 class Inspector:
     """Searches one cell after the other."""
 
-    def __init__(
-        self,
-        *,
-        step: Callable[[str], None],
-        save_to: Path | None = None,
-    ) -> None:
+    def __init__(self, *, step: Callable[[str], None], save_to: Path | None = None) -> None:
         """Prepare; nothing runs yet.
 
         Args:
@@ -61,7 +57,7 @@ class Inspector:
         """Search one cell."""
         cell = suspect.cell
         found = Finding(engine=cell.engine_label, form=cell.form, version=suspect.version)
-        refused = refusal(cell)
+        refused = refusal(suspect)
         if refused:
             return _noted(found, refused)
         self._step(f"{cell.engine_label}: comparing the embedding")
@@ -110,7 +106,7 @@ class Inspector:
         levels = [hit.given]
         while set(levels[-1]) != {graph.input_name}:
             levels.append(_wider(graph, levels[-1]))
-        with TemporaryDirectory(prefix="rtfbench-") as name:
+        with TemporaryDirectory(dir=process_folder()) as name:
             folders = [Path(name) / str(level) for level in range(len(levels))]
             tried: dict[int, Seen] = {}
 
@@ -143,16 +139,20 @@ class Inspector:
         return str(target)
 
 
-def refusal(cell: Cell) -> str:
+def refusal(suspect: Suspect) -> str:
     """Say why a cell cannot be searched, empty where it can."""
-    engine = registry.get(cell.engine)
+    cell = suspect.cell
+    engine = registry.on(cell.engine, cell.settings)
     if not engine.computes:
         return f"{cell.engine} computes nothing"
     if not engine.from_onnx:
         return NOT_FROM_ONNX.format(engine=cell.engine)
     if cell.precision != FLOAT32:
         return NOT_FLOAT32.format(engine=cell.engine, precision=cell.precision)
-    return ""
+    if suspect.unavailable:
+        return suspect.unavailable
+    support = engine.supports(suspect.artifact, suspect.options)
+    return "" if support.ok else support.reason
 
 
 def file_name(cell: Cell) -> str:
@@ -179,7 +179,7 @@ def _told(found: Finding, suspect: Suspect, hit: Hit, looked_at: int) -> Finding
         "tensor_error": hit.seen.error,
         "tensor_reason": hit.seen.reason,
         "operators": tuple(
-            Operator(kind=node.op_type, name=node.name)
+            Operator(kind=node.op_type, name=node.name, weights=graph.weights(node))
             for node in graph.operators(hit.tensor, hit.given)
         ),
         "given": tuple(named),

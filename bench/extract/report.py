@@ -129,6 +129,8 @@ class Tally:
     audio_ns: int = 0
     processing_ns: int = 0
     skipped: int = 0
+    kept_frames: int = 0
+    frames: int = 0
     first_skipped: list[str] = field(default_factory=list)
 
     def add(self, finished: Finished) -> str:
@@ -139,7 +141,10 @@ class Tally:
             self.audio_ns += answer.audio_ns
             self.processing_ns += answer.processing_ns
             rtf = figures.rtf(answer.processing_ns / answer.audio_ns)
-            return f"{name}: RTF {rtf} ({answer.audio_ns / NS_PER_S:.2f} s)"
+            self.kept_frames += answer.kept_frames
+            self.frames += answer.frames
+            kept = _kept(answer.kept_frames, answer.frames)
+            return f"{name}: RTF {rtf} ({answer.audio_ns / NS_PER_S:.2f} s){kept}"
         self.skipped += 1
         if len(self.first_skipped) < NAMES_SHOWN:
             self.first_skipped.append(name)
@@ -159,8 +164,14 @@ class Tally:
                 f"RTF {figures.rtf(processing_s / audio_s)} "
                 f"({processing_s:.2f} s of processing for {audio_s:.2f} s of audio), "
                 f"{figures.number(audio_s / wall_s)} x real time on {figures.counted(jobs, 'job')}"
+                f"{_kept(self.kept_frames, self.frames)}"
             )
         if self.skipped:
             more = self.skipped - len(self.first_skipped)
             names = ", ".join(self.first_skipped) + (f" and {more} more" if more else "")
             yield f"{self.skipped} of {self.done + self.skipped} skipped: {names}"
+
+
+def _kept(kept_frames: int, frames: int) -> str:
+    """Say which share of the frames is speech, nothing where nobody looked."""
+    return f", {figures.percent(kept_frames / frames)} of the frames are speech" if frames else ""

@@ -258,7 +258,8 @@ def _write(folder: RunFolder, summary: Summary) -> None:
 def read_summary(folder: RunFolder) -> Summary:
     """Derive a run's result from its records."""
     summary = summarize(folder.environment(), list(folder.cells().values()))
-    summary = summary.model_copy(update={"explanations": folder.explanations()})
+    explained = {"explanations": folder.explanations(), "lengths": folder.lengths()}
+    summary = summary.model_copy(update=explained)
     return trial_check.with_eer(summary, list(folder.originals()), folder)
 
 

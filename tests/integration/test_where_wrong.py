@@ -95,6 +95,7 @@ def test_one_weight_changed_in_a_converted_file(
     finding, done = search("--model", made, "--reference", model, "--engine", "mnn")
     assert done.returncode == 1
     assert names(finding) == ["conv2"]
+    assert "Conv `conv2` (w2)" in done.stdout
     assert finding["given"] == [{"name": "rectified", "shape": [1, 8, 198]}]
     assert "converted anew from the reference, it is right" in done.stdout.lower()
 
@@ -141,6 +142,23 @@ def test_a_crash_is_a_result(search: Any, tmp_path: Path) -> None:
     assert names(finding) == ["pool1"]
     assert "SIGSEGV" in finding["tensor_reason"]
     assert "does not say how a script runs a model" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--engine", "faulty-missing"), "not searched; no runtime here"),
+        (("--engine", "null"), "not searched; null computes nothing"),
+        (("--engine", "mnn-mini", "--form", "dynamic"), "not searched; mnn-mini needs a static"),
+    ],
+)
+def test_what_cannot_be_searched_is_said(
+    search: Any, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """It is not called wrong, and not right either."""
+    finding, done = search("--model", write_conv(tmp_path / "conv.onnx"), *arguments)
+    assert said in done.stdout
+    assert (finding["wrong"], finding["error"], done.returncode) == (False, None, 1)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,17 @@ class Hang(Faulty):
             time.sleep(3600)
 
 
+class NeverOpens(Faulty):
+    """Waits for ever while it opens a model."""
+
+    name = "faulty-never-opens"
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Misbehave."""
+        time.sleep(3600)
+        return super().open(artifact, options)
+
+
 class Greedy(Faulty):
     """Keeps a hundred megabytes more with every run, and takes its time."""
 

@@ -2,12 +2,16 @@
 
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from bench.explain.visits import LONGEST, SHORTEST, Visited, derive, schedule
+from bench.report import plots
 from bench.report.lengths import growth, render
 from bench.results.lengths import EngineLengths, LengthReport
+from bench.results.store import EXPLAINED, LENGTHS, RunFolder
+from tests.unit.report.results import row, summary
 
 OPENED = 100_000_000
 MB, KB, MS = 1_000_000, 1000, 1_000_000
@@ -114,6 +118,24 @@ def test_an_engine_that_ended_early_keeps_its_row() -> None:
     nothing = derive("gone", "", 0, []).model_copy(update={"failed": "round 1 of 25: crashed"})
     assert "gone failed (round 1 of 25: crashed)" in report([nothing])
     assert derive("once", "1.0", OPENED, [[]]).lengths == ()
+
+
+def test_a_runs_page_has_the_lengths_that_were_run_for_it(tmp_path: Path) -> None:
+    """What lies in the run's folder is in its summary's pictures."""
+    found = LengthReport(
+        model="M",
+        threads=1,
+        cpu="CPU",
+        rtfbench="0",
+        seed=0,
+        engines=(simulated(lambda run, _: 40 * KB * run),),
+    )
+    folder = RunFolder(tmp_path)
+    folder.write(f"{EXPLAINED}/m/{LENGTHS}", found.model_dump_json())
+    assert folder.lengths() == (found,)
+    *_, picture = plots.draw(summary(row()).model_copy(update={"lengths": folder.lengths()}))
+    assert picture.name == "lengths-1"
+    assert picture.title.startswith("M: engine, a leak")
 
 
 def report(engines: Sequence[EngineLengths]) -> str:

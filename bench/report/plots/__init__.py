@@ -16,6 +16,7 @@ from bench.report.plots import (
     eer_loss,
     history,
     hosts,
+    lengths,
     models,
     thread_scaling,
     time_parts,
@@ -42,12 +43,16 @@ def draw(summary: Summary) -> Iterator[Picture]:
 
 
 def _explained(summary: Summary) -> Iterator[Picture]:
-    """Yield the way from one engine's time to another's, of every pair that was explained."""
+    """Yield what was explained: the way from one engine's time to another's, many lengths."""
     for number, found in enumerate(summary.explanations):
         for other in found.profiled[1:]:
             picture = waterfall.draw(found, other)
             if picture is not None:
                 yield replace(picture, name=f"{picture.name}-{number + 1}")
+    for number, report in enumerate(summary.lengths):
+        picture = lengths.draw(report)
+        if picture is not None:
+            yield replace(picture, name=f"{picture.name}-{number + 1}")
 
 
 def _alone(summary: Summary) -> Summary:
