@@ -44,11 +44,12 @@ def costs(engines: Sequence[Profiled], graphs: Mapping[Form, Graph]) -> list[Cos
     """Return every engine's time, and its operators where the runtime tells of them.
 
     Args:
-        engines: as they were measured; the first that did not fail is what the others are paired
-            with.
+        engines: as they were measured; the first with a profile is what the others are paired with,
+            or the first with times where no runtime tells of operators.
         graphs: the source graph of each form.
     """
-    reference = next((engine for engine in engines if not engine.failed), None)
+    alive = [engine for engine in engines if not engine.failed]
+    reference = next(iter([*(engine for engine in alive if engine.profiles), *alive]), None)
     return [
         _failed(engine)
         if reference is None or engine.failed

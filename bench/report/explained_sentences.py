@@ -19,13 +19,24 @@ def sentences(found: Explanation) -> list[str]:
 
     Of several pairs of engines, each has its first sentence before any has its second.
     """
+    silent = list(_silent(found))
     if not found.profiled:
-        return []
+        return silent[:MOST]
     first, *others = found.profiled
     if not others:
-        return list(_alone(found, first))[:MOST]
+        total, *parts = _alone(found, first)
+        return [total, *silent, *parts][:MOST]
     told = [list(_pair(found, first, other)) for other in others]
-    return [each for column in _columns(told) for each in column][:MOST]
+    return [*(each for column in _columns(told) for each in column), *silent][:MOST]
+
+
+def _silent(found: Explanation) -> Iterator[str]:
+    """Compare the totals of engines without a profile with the reference."""
+    timed = [engine for engine in found.engines if engine.ms is not None]
+    reference = next((engine for engine in timed if engine.ratio is None), None)
+    for engine in timed:
+        if reference is not None and engine is not reference and not engine.operators:
+            yield f"{_totals(found, reference, engine)}; its runtime tells of no operators."
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:

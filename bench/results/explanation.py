@@ -45,8 +45,9 @@ class EngineCost(Value):
         wrong: how far its embedding is from the reference, empty where that is allowed.
         fewer_operations: by what the runtime computes the same with fewer operations.
         load_ms: opening a session.
-        ms: one run without a profiler; of all engines but the first, the first's times the ratio.
-        ratio: to the first engine that has times, None of that itself.
+        ms: one run without a profiler; of all engines but the reference, its time times the ratio.
+        ratio: to the reference, None of that itself: the first engine with a profile, or the first
+            with times where none has one.
         ratio_ci95: its interval, from paired blocks.
         sessions: sets of fresh processes.
         blocks: of paired turns, in all sessions.

@@ -105,7 +105,10 @@ def test_an_engine_without_a_profile_has_its_total() -> None:
     """Nothing is told of operators that the runtime does not tell of."""
     plain = engine("b", 3.0, {"a": 1.0}, {"a": 1.0})
     plain.profiles, plain.profiled_ns = [], [[], []]
-    found = costs([engine("a", 1.01, *[{"a": 1.0}] * 2), plain], {"dynamic": GRAPH})
-    assert found[1].engine.ms == pytest.approx(3.0)
-    assert (found[1].engine.operators, found[1].engine.overhead) == ((), None)
-    assert by_kind(found)[CONV] == pytest.approx((1.0, None))
+    found = costs([plain, engine("a", 1.01, *[{"a": 1.0}] * 2)], {"dynamic": GRAPH})
+    assert found[0].engine.ms == pytest.approx(3.0)
+    assert (found[0].engine.operators, found[0].engine.overhead) == ((), None)
+    assert by_kind(found)[CONV] == pytest.approx((None, 1.0))
+    # Differences are to the first with a profile, and so are ratios.
+    assert found[0].engine.ratio == pytest.approx(3.0 / 1.01)
+    assert found[1].engine.ratio is None

@@ -173,6 +173,10 @@ def test_a_runtime_that_tells_nothing_and_one_that_fails_have_their_lines() -> N
         group(CONV, 40.0, None, None, macs=MACS),
     )
     text = explained.render(found)
+    assert sentences(found)[1] == (
+        "silent takes 30.0 ms a chunk and a 40.0: 0.750 (0.735 to 0.765) times as long; its "
+        "runtime tells of no operators."
+    )
     assert "- silent tells of no operators: its total is all there is" in text
     assert "- broken failed: it broke" in text
     assert waterfall.draw(found, 1) is None
