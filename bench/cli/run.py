@@ -61,6 +61,7 @@ class Precision(StrEnum):
         'rtfbench run --engine mnn --engine "mnn[home=/opt/mnn-2.8]"',
         "rtfbench run zoo --out runs/zoo --resume",
         "rtfbench run sweep.toml --out runs/sweep --resume",
+        "rtfbench run sweep.toml --out runs/hosts --cluster tcp://head:8786",
     ),
 )
 def run(
@@ -193,6 +194,14 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a run that --out holds.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Measure on every host of a Dask cluster, tcp://HOST:8786, each the whole plan at "
+            "once and nothing else; OUT gets a folder a host.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run that --out holds.")
     ] = False,
@@ -231,6 +240,21 @@ def run(
         "max_rss_mb": max_rss,
         "seed": seed,
     }
+    if cluster is not None:
+        from bench.commands.run_on_cluster import run_on_cluster
+
+        raise typer.Exit(
+            run_on_cluster(
+                cluster,
+                plan,
+                flags,
+                out=out,
+                overwrite=overwrite,
+                resume=resume,
+                thorough=thorough,
+                libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+            )
+        )
     raise typer.Exit(
         command.run(
             plan,

@@ -7,6 +7,7 @@ are touched.
 import logging
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -20,11 +21,13 @@ from bench.base.scratch import process_folder
 from bench.cluster.executor import Answered, ClusterError, Died, Event, Raised
 
 try:
+    import cryptography  # noqa: F401  for the certificates of a cluster on this machine
     import dask
     from distributed import Client, Future, Nanny, Scheduler, SpecCluster, get_worker
     from distributed.core import Status
     from distributed.scheduler import KilledWorker
     from distributed.security import Security
+    from distributed.versions import VersionMismatchWarning
 except ImportError as error:
     raise InputError(
         f"--cluster needs Dask, and {error.name} is not installed; install it with: "
@@ -35,6 +38,9 @@ LOCAL = "local"
 #: Where the cluster of this machine listens: nobody else can reach it.
 LOOPBACK = "127.0.0.1"
 CONNECT_S = 10
+#: Of the names of our tasks; the client's id follows.
+PREFIX = "rtfbench-"
+LOGGERS = ("distributed", "tornado")
 TASK = Callable[[dict[str, Any]], Any]
 
 #: Of a cluster on this machine. Memory is no worker's business: sessions are processes of their
@@ -136,13 +142,18 @@ def _mend(cluster: SpecCluster, workers: int) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's own log off standard error: what matters is told in the driver's words."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    known = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
+    loud = [each for each in known if each.name.startswith(LOGGERS) and not each.disabled]
+    for each in loud:
+        each.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            # Which versions matter is this package's own check.
+            warnings.simplefilter("ignore", VersionMismatchWarning)
+            yield
     finally:
-        logger.setLevel(level)
+        for each in loud:
+            each.disabled = False
 
 
 class Cluster:
@@ -163,6 +174,23 @@ class Cluster:
             worker: _cure(each) if isinstance(each, BaseException) else each
             for worker, each in found.items()
         }
+
+    def strangers(self) -> Collection[str]:
+        """Return the workers that run tasks of others.
+
+        Raises:
+            ClusterError: the scheduler is gone.
+        """
+        own = f"{PREFIX}{self._client.id}-"
+        try:
+            running: dict[str, list[str]] = self._client.processing()
+        except Exception as error:
+            raise _gone(error) from error
+        return [
+            worker
+            for worker, keys in running.items()
+            if any(not str(key).startswith(own) for key in keys)
+        ]
 
     def executor(self, task: TASK) -> "DaskExecutor":
         """Return what runs a function on the workers."""
@@ -205,7 +233,7 @@ class DaskExecutor:
         try:
             found: dict[str, int] = self._client.nthreads()
         except Exception as error:
-            raise self._gone(error) from error
+            raise _gone(error) from error
         return found
 
     def submit(self, key: str, job: dict[str, Any], *, avoid: Collection[str]) -> None:
@@ -215,7 +243,20 @@ class DaskExecutor:
             ClusterError: the scheduler is gone.
         """
         others = [name for name in self.workers() if name not in avoid] if avoid else []
-        name = f"rtfbench-{self._client.id}-{next(self._numbers)}"
+        self._submit(key, job, others, bound=False)
+
+    def submit_on(self, key: str, job: dict[str, Any], workers: Collection[str]) -> None:
+        """Have a task run once, on one of these workers.
+
+        Raises:
+            ClusterError: the scheduler is gone.
+        """
+        self._submit(key, job, workers, bound=True)
+
+    def _submit(
+        self, key: str, job: dict[str, Any], workers: Collection[str], *, bound: bool
+    ) -> None:
+        name = f"{PREFIX}{self._client.id}-{next(self._numbers)}"
         try:
             future = self._client.submit(
                 _named,
@@ -223,12 +264,12 @@ class DaskExecutor:
                 job,
                 key=name,
                 pure=False,
-                workers=others or None,
-                # If all of these are lost, the task is better there than nowhere.
-                allow_other_workers=bool(others),
+                workers=list(workers) or None,
+                # If all of these are lost, an unbound task is better elsewhere than nowhere.
+                allow_other_workers=bool(workers) and not bound,
             )
         except Exception as error:
-            raise self._gone(error) from error
+            raise _gone(error) from error
         self._futures[name] = (key, future)
         future.add_done_callback(lambda _: self._ended.put(name))
 
@@ -238,6 +279,8 @@ class DaskExecutor:
             name = self._ended.get(timeout=timeout_s)
         except Empty:
             return None
+        if name not in self._futures:
+            return None  # forgotten
         key, future = self._futures.pop(name)
         try:
             worker, answer = future.result()
@@ -245,16 +288,24 @@ class DaskExecutor:
             return Died(key, killed.allowed_failures + 1)
         except Exception as error:
             if future.cancelled() or self._client.status != "running":
-                raise self._gone(error) from error
+                raise _gone(error) from error
             return Raised(key, _line(error))
         return Answered(key, worker, answer)
+
+    def forget(self, key: str) -> None:
+        """Cancel a task; no event tells of it."""
+        for name, (own, future) in list(self._futures.items()):
+            if own == key:
+                del self._futures[name]
+                future.cancel()
 
     def clock_s(self) -> float:
         """Return monotonic seconds."""
         return time.monotonic()
 
-    def _gone(self, error: BaseException) -> ClusterError:
-        return ClusterError(f"the scheduler is gone ({_line(error)})")
+
+def _gone(error: BaseException) -> ClusterError:
+    return ClusterError(f"the scheduler is gone ({type(error).__name__})")
 
 
 def _line(error: BaseException) -> str:

@@ -66,7 +66,7 @@ def extract_on(cluster: Cluster, wanted: Wanted, listing: Listing, watch: Watch)
     """
     with _token(wanted.folder) as token:
         extraction = Extraction(
-            facts=facts_of(wanted.setup),
+            facts=facts_of((wanted.setup.engine, wanted.setup.settings)),
             setup=wanted.setup,
             inputs=wanted.inputs,
             list_sha256=listing.sha256,

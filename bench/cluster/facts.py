@@ -1,15 +1,17 @@
 """What must be the same on every host, so that it does not matter which one computes."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from bench.base.cache import ROOT, fingerprint
 from bench.base.values import Value
-from bench.extract.messages import ExtractionSetup
 from engines import registry
+from engines.protocol import HOME
 
-#: An embedding depends on the features, and they on numpy's transforms.
-PACKAGES = ("rtfbench", "numpy")
+#: An embedding depends on the features, and they on numpy's transforms; Dask's own versions do not
+#: all understand each other.
+PACKAGES = ("rtfbench", "numpy", "distributed")
 SOURCES = ("bench", "engines", "frontends")
 
 
@@ -42,18 +44,22 @@ class Facts(Value):
         return found
 
 
-def facts_of(setup: ExtractionSetup) -> Facts:
-    """Return what this process has of what embeddings depend on.
+def facts_of(*engines: tuple[str, Mapping[str, str]]) -> Facts:
+    """Return what this process has of what results depend on.
+
+    Args:
+        engines: those that are used, each with its settings.
 
     Raises:
         EngineError: there is no engine of this name here.
     """
-    engine = registry.on(setup.engine, setup.settings)
     packages, libraries = {name: _version(name) for name in PACKAGES}, {}
-    if engine.distribution and not setup.settings.get("home"):
-        packages[engine.distribution] = _version(engine.distribution)
-    else:
-        libraries[setup.engine] = engine.probe().version
+    for name, settings in engines:
+        engine = registry.on(name, settings)
+        if engine.distribution and not settings.get(HOME):
+            packages[engine.distribution] = _version(engine.distribution)
+        else:
+            libraries[name] = engine.probe().version
     return Facts(packages=packages, libraries=libraries, source=source())
 
 

@@ -76,10 +76,11 @@ def _answer(
 def _unfit(extraction: Extraction) -> list[str]:
     """Say what keeps this worker from being of use, each with its cure."""
     try:
-        found = facts_of(extraction.setup).differences(extraction.facts)
+        setup = extraction.setup
+        found = facts_of((setup.engine, setup.settings)).differences(extraction.facts)
     except EngineError as error:
         return [str(error)]
-    artifact, folder = extraction.setup.artifact, extraction.folder
+    artifact, folder = setup.artifact, extraction.folder
     try:
         if sha256_of(artifact.path) != artifact.sha256:
             found.append(

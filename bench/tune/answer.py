@@ -9,6 +9,7 @@ from bench.embed.trial_check import POINTS
 from bench.measure.job import Job
 from bench.results.cells import Cell
 from bench.results.contrasts import estimate_ratio
+from bench.results.sequential import LOOKS
 from bench.results.stats import Interval
 from bench.tune.course import LAST, Course, Heat
 from bench.tune.limits import memory_mb, p95_ms, times_real_time
@@ -18,10 +19,12 @@ from bench.tune.standings import Standing
 
 #: Who is this near to the leader, and not surely slower, may be named in its place.
 NEAR = 0.01
+#: The last heat takes about so many sessions, where nothing is known of it yet.
+SESSIONS_USUAL = 5
 #: How often an interval of the answer may miss.
 ALPHA = 0.05
 
-Fate = Literal["named", "tied", "open", "out"]
+Fate = Literal["named", "leads", "tied", "open", "out"]
 
 
 class Entry(Value):
@@ -149,7 +152,7 @@ def _entries(course: Course, named: str | None) -> Iterator[Entry]:
         yield from sorted(rows, key=lambda row: (_RANK[row.fate], row.ratio or math.inf))
 
 
-_RANK = {"named": 0, "tied": 1, "open": 2, "out": 3}
+_RANK: dict[Fate, int] = {"named": 0, "leads": 1, "tied": 2, "open": 3, "out": 4}
 
 
 def _entry(course: Course, heat: Heat, job: Job, named: str | None) -> Entry:
@@ -161,6 +164,8 @@ def _entry(course: Course, heat: Heat, job: Job, named: str | None) -> Entry:
         fate = "named"
     elif race is course.last.race and not why:
         fate, why = _left(standing, course.wanted.margin)
+        if standing is not None and standing.fate == "leads":
+            fate = "leads"
     elif not why:
         why = "raced on in the next heat"
     loss = course.losses.get(job.cell_id)
@@ -206,6 +211,8 @@ def _needed_s(course: Course, found: Sequence[Standing]) -> float | None:
     race = course.last.race
     if course.last.title != LAST or not found:
         return 2 * course.wanted.budget_s
+    if race.sessions < LOOKS[0]:
+        return math.ceil(course.spent_s + SESSIONS_USUAL * race.session_s)
     needed = [each.needed for each in found if each.fate == "open"]
     if not needed or None in needed:
         return None

@@ -13,7 +13,13 @@ from bench.tune.report import headline
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLORS: dict[Fate, str] = {"named": GREEN, "tied": BLUE, "open": BLUE, "out": PALE_GREY}
+COLORS: dict[Fate, str] = {
+    "named": GREEN,
+    "leads": BLUE,
+    "tied": BLUE,
+    "open": BLUE,
+    "out": PALE_GREY,
+}
 ROW_IN, HEAT_IN = 0.2, 0.35
 #: Where the names of configurations stand.
 LEFT_IN = 3.5

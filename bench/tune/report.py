@@ -54,7 +54,7 @@ def sentences(found: Answer) -> Iterator[str]:
         yield from _of_named(found, named)
     elif found.needed_s is not None:
         yield f"About --budget {found.needed_s:.0f} would tell; this one was {found.budget_s:.0f}."
-    tied = [entry.configuration for entry in found.entries if entry.fate == "tied"]
+    tied = [entry.configuration for entry in found.entries if entry.fate in ("tied", "leads")]
     if named is not None and tied:
         share = figures.percent(found.margin)
         yield (
@@ -116,7 +116,7 @@ def _times(gain: Gain | None) -> str:
 
 
 def _why_none(found: Answer) -> str:
-    left = [entry for entry in found.entries if entry.fate in ("open", "tied")]
+    left = [entry for entry in found.entries if entry.fate in ("leads", "open", "tied")]
     if not left:
         return "no configuration is left that keeps all limits"
     if len(left) == 1:
