@@ -40,6 +40,8 @@ class Part:
         command: Stages of programs and arguments whose output is the audio file.
         column: The column of a Parquet file that holds audio files; the utterance's is in this
             `row` of this `row_group`.
+        channel: The channel of the audio file, from 0, where the list tells; it goes before
+            what the reader would choose.
     """
 
     offset: int = 0
@@ -50,6 +52,7 @@ class Part:
     column: str = ""
     row_group: int = 0
     row: int = 0
+    channel: int | None = None
 
     def open(self, path: Path) -> IO[bytes] | None:
         """Return the audio file as a stream that can be sought, None where the path is it.
@@ -88,7 +91,7 @@ def read_part(
     part = part or Part()
     yield from read_blocks(
         path,
-        channel=channel,
+        channel=channel if part.channel is None else part.channel,
         resample=resample,
         file=part.open(path),
         begin_s=part.begin_s,

@@ -62,8 +62,8 @@ def extract(
         Path | None,
         typer.Option(
             "--input",
-            help="WeSpeaker's raw.list or shard.list, a NeMo manifest, a tar file (WebDataset), "
-            "or a Parquet file with a column of audio (Hugging Face).",
+            help="WeSpeaker's raw.list or shard.list, a NeMo manifest, lhotse's cuts, a tar file "
+            "(WebDataset), or a Parquet file with a column of audio (Hugging Face).",
         ),
     ] = None,
     wav: Annotated[

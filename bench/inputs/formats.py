@@ -20,8 +20,8 @@ from frontends.audio import AudioError, audio_error
 from frontends.find import numbered_lines
 
 KNOWN = (
-    "JSON lines (WeSpeaker's raw.list, NeMo's manifest), a list of tar files (WeSpeaker's "
-    "shard.list), a tar file (WebDataset) or a .parquet file (Hugging Face)"
+    "JSON lines (WeSpeaker's raw.list, NeMo's manifest, lhotse's cuts.jsonl.gz), a list of tar "
+    "files (WeSpeaker's shard.list), a tar file (WebDataset) or a .parquet file (Hugging Face)"
 )
 
 

@@ -1,13 +1,14 @@
-"""Lists of JSON objects, one a line: WeSpeaker's `raw.list` and NeMo's manifests."""
+"""Lists of JSON objects, one a line: WeSpeaker's `raw.list`, NeMo's manifests, lhotse's cuts."""
 
 import json
 import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.base.cache import sha256_of
+from bench.inputs import cuts
 from bench.inputs.listing import Listing
 from frontends.audio import audio_error
 from frontends.find import Utterance, check_names, located, numbered_lines, utterance_name
@@ -24,7 +25,7 @@ class Entry(NamedTuple):
 
     name: str
     path: Path
-    offset_s: float
+    part: Part | None
     duration_s: float | None
 
 
@@ -32,7 +33,7 @@ def from_json_lines(path: Path) -> Listing:
     """Return the utterances of a list.
 
     WeSpeaker's have a name; NeMo's are named by `utt_id` or `id` if there is one, else by the
-    file's stem, and by where they begin if `offset` is told.
+    file's stem, and by where they begin if `offset` is told. Lhotse's cuts are named by `id`.
 
     Raises:
         AudioError: a line tells of no utterance, or two have one name.
@@ -43,7 +44,7 @@ def from_json_lines(path: Path) -> Listing:
 
     def read(first: int, stop: int) -> Iterator[Utterance]:
         for entry in islice(entries(), first, stop):
-            yield Utterance(entry.name, located(entry.path, path), _part(entry))
+            yield Utterance(entry.name, located(entry.path, path), entry.part)
 
     def checked() -> Iterator[tuple[int, str]]:
         for number, line in numbered_lines(path):
@@ -61,29 +62,44 @@ def from_json_lines(path: Path) -> Listing:
     )
 
 
-def _part(entry: Entry) -> Part | None:
-    """Return the stretch that is meant; without an offset a NeMo duration is that of the file."""
-    if not entry.offset_s:
-        return None
-    end_s = None if entry.duration_s is None else entry.offset_s + entry.duration_s
-    return Part(begin_s=entry.offset_s, end_s=end_s)
-
-
 def _entry(path: Path, number: int, line: str) -> Entry:
     try:
         fields = json.loads(line)
-        wespeaker = "wav" in fields
-        audio = Path(fields["wav" if wespeaker else "audio_filepath"])
-        offset_s = 0.0 if wespeaker else float(fields.get("offset") or 0)
-        duration = fields.get("duration")
-        duration_s = None if duration is None else float(duration)
-        if wespeaker:
-            name = fields["key"]
+        if cuts.is_cut(fields):
+            entry = _lhotse(fields)
+        elif "wav" in fields:
+            entry = _wespeaker(fields)
         else:
-            begin = f"-{round(1000 * offset_s):08}" if offset_s else ""
-            name = fields.get("utt_id") or fields.get("id") or audio.stem + begin
-    except (ValueError, KeyError, TypeError, AttributeError):
+            entry = _nemo(fields)
+    except cuts.CutError as error:
+        raise audio_error(path, f"line {number} {error}; {cuts.CURE}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise audio_error(path, f"line {number} is no utterance; {CURE}") from None
-    if not 0 <= offset_s < math.inf or not (duration_s is None or 0 < duration_s < math.inf):
+    begin_s = entry.part.begin_s if entry.part else 0.0
+    duration_s = entry.duration_s
+    if not 0 <= begin_s < math.inf or not (duration_s is None or 0 < duration_s < math.inf):
         raise audio_error(path, f"line {number}: offset and duration are no stretch of audio")
-    return Entry(utterance_name(str(name)), audio, offset_s, duration_s)
+    return entry
+
+
+def _lhotse(fields: dict[str, Any]) -> Entry:
+    audio, part = cuts.file_and_part(fields)
+    return Entry(utterance_name(str(fields["id"])), audio, part, float(fields["duration"]))
+
+
+def _wespeaker(fields: dict[str, Any]) -> Entry:
+    return Entry(utterance_name(str(fields["key"])), Path(fields["wav"]), None, _duration_s(fields))
+
+
+def _nemo(fields: dict[str, Any]) -> Entry:
+    audio, duration_s = Path(fields["audio_filepath"]), _duration_s(fields)
+    part, begin = None, ""
+    if offset_s := float(fields.get("offset") or 0):  # without one the duration is the file's
+        part = Part(begin_s=offset_s, end_s=None if duration_s is None else offset_s + duration_s)
+        begin = f"-{round(1000 * offset_s):08}"
+    name = fields.get("utt_id") or fields.get("id") or audio.stem + begin
+    return Entry(utterance_name(str(name)), audio, part, duration_s)
+
+
+def _duration_s(fields: dict[str, Any]) -> float | None:
+    return None if fields.get("duration") is None else float(fields["duration"])
