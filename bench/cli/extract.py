@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.base.limits import LONGEST_S, RECORDING_TIMEOUT_S
+from bench.base.limits import LONGEST_S, MOST_TOGETHER, RECORDING_TIMEOUT_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
     Channel,
@@ -87,7 +87,9 @@ def extract(
     batch: Annotated[
         int,
         typer.Option(
-            min=1, help="Chunks that run together, of one recording or several; dynamic models."
+            min=1,
+            max=MOST_TOGETHER,
+            help="Chunks that run together, of one recording or several; dynamic models.",
         ),
     ] = 1,
     result: Annotated[

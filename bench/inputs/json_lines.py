@@ -82,7 +82,7 @@ def _entry(path: Path, number: int, line: str) -> Entry:
         else:
             begin = f"-{round(1000 * offset_s):08}" if offset_s else ""
             name = fields.get("utt_id") or fields.get("id") or audio.stem + begin
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise audio_error(path, f"line {number} is no utterance; {CURE}") from None
     if not 0 <= offset_s < math.inf or not (duration_s is None or 0 < duration_s < math.inf):
         raise audio_error(path, f"line {number}: offset and duration are no stretch of audio")
