@@ -11,7 +11,7 @@ PRECISION_OUT ?= runs/precision
 ENGINES_OUT ?= runs/engines
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines validate validate-gate validate-whole-gates gate test test-deep lint type clean
+.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-deep lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ bench-precision: $(STAMP) ## measure engines in float32, bf16 and int8, with the
 
 bench-engines: $(STAMP) ## run every model of the catalog on every engine in float32, into ENGINES_OUT (default runs/engines): parity or the reason; goes on where it was stopped
 	$(BIN)/rtfbench run every-engine --out $(ENGINES_OUT) --resume || [ $$? -eq 1 ]
+
+# AGAINST="PROGRAM ... {result}" EXTRACT="--wav-scp wav.scp --model model.onnx --threads 1"
+bench-extract: $(STAMP) ## run an extraction (EXTRACT, its options) and any other command (AGAINST) in turns, and compare times and embeddings
+	$(BIN)/python -m bench.extract.side_by_side --against '$(AGAINST)' -- $(EXTRACT)
 
 validate: $(STAMP) ## test the intervals on simulated machines and on this one (20 minutes), into reports/validation.md; goes on where it was stopped
 	$(BIN)/python -m bench.validation intervals --out reports

@@ -17,7 +17,7 @@ def main() -> None:
     if sys.argv[1:] == ["--protocol"]:
         print(PROTOCOL)
         return
-    from bench.measure.cell_worker import main as measure
+    from bench.measure.serve import main as measure
 
     measure()
 

@@ -5,10 +5,11 @@ same defaults from `completed`, `counted_ns` and `reported`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     MEGA_MACS,
@@ -51,8 +52,13 @@ class EngineBase(ABC):
     quantizers: tuple[str, ...] = ()
     #: How a user asks for a library of their own; such an engine has the setting `HOME`, and `on`.
     library: Library | None = None
+    #: Whether it is another engine's library until the user names one of its own.
+    stands_in: bool = False
     #: What a dynamic model's first run prepares, for a sentence; empty where nobody says.
     first_run: str = ""
+    #: Lines of Python after those of `in_python`: they feed `inputs`, name -> float32 array, and
+    #: leave the only output in `found`, with numpy as `np`. Empty where the engine does not say.
+    run_in_python: str = ""
     #: By what it computes the same with fewer operations, for a sentence; empty where it does not.
     fewer_operations: str = ""
 
@@ -72,6 +78,49 @@ class EngineBase(ABC):
     def on(self, settings: Mapping[str, str]) -> Engine:
         """Return the engine on the library that these settings name; nothing is loaded yet."""
         return self
+
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return lines of Python that open a model as `open` does, with the runtime's own API.
+
+        They are for who deploys what was measured here; empty where the engine does not say.
+        """
+        return ""
+
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
+        """Load a model with the runtime's own profiler on; None where it tells of no operators.
+
+        Raises:
+            EngineError: as `open`.
+        """
+        return None
+
+    def convert_in_python(self, onnx: str, path: str, *, static: bool) -> str:
+        """Return lines of Python that do what `convert` does, with the runtime's own API."""
+        return ""
+
+    def inner_tensors(
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        features_BTM: FloatArray,
+        names: Collection[str],
+    ) -> Mapping[str, FloatArray] | None:
+        """Run a model once and return what it computes on the way.
+
+        Args:
+            artifact: the model.
+            options: as for `open`.
+            features_BTM: as for `Session.run`.
+            names: of tensors in the graph that the model came as.
+
+        Returns:
+            Those that the runtime still computes, which may be few; what it has fused may bear the
+            name of the first tensor and be the last one. None where it shows none.
+
+        Raises:
+            EngineError: as `open` and `Session.run`.
+        """
+        return None
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Write a file of the engine's format.
@@ -182,7 +231,8 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    "computes",
+    *("computes", "in_python", "stands_in", "profiler", "inner_tensors"),
+    *("run_in_python", "convert_in_python"),
 )
 
 

@@ -7,7 +7,7 @@ requests are silently capped. Hence one process a cell.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,11 @@ import numpy as np
 
 from engines import mnn_convert, mnn_quantize
 from engines.base import EngineBase, SessionBase
+from engines.mnn_inner import RUN_IN_PYTHON, InnerTensors, convert_in_python
+from engines.mnn_profile import MnnProfiler, Watch
 from engines.native import library
 from engines.native.engine import NativeMnnEngine
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     HOME,
@@ -41,6 +44,7 @@ MEMORY_MB, MEGA_OPERATIONS, BACKENDS = 0, 1, 2
 CPU_BACKEND = 13  # MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension
 CPU_BACKENDS = (0, CPU_BACKEND)
 MULTIPLYING = ("Convolution", "ConvolutionDepthwise", "MatMul", "BatchMatMul", "Deconvolution")
+CPU = {"backend": "CPU"}
 #: Asks for the wheel's library where another one is named.
 WHEEL = "wheel"
 #: The same choices for every engine on this library.
@@ -55,6 +59,7 @@ class MnnFileEngine(EngineBase):
     choices: Mapping[str, tuple[str, ...]] = CHOICES
     first_run = "weight preparation"
     fewer_operations = "Winograd convolutions"
+    run_in_python = RUN_IN_PYTHON
     precisions: Mapping[Precision, Precision] = {
         FLOAT32: FLOAT32,
         "fp16-weights": "fp16-weights",
@@ -71,6 +76,47 @@ class MnnFileEngine(EngineBase):
         if wanted.precision != "int8":
             return mnn_quantize.to_fewer_bits(onnx_path, path, wanted)
         return mnn_quantize.to_int8(onnx_path, path, wanted)
+
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the session's configuration; nothing where the library is the user's own."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return ""
+        config = {**CPU, "numThread": options.threads, "precision": settings["precision"]}
+        return f"""import MNN
+
+interpreter = MNN.Interpreter({str(artifact.path)!r})
+session = interpreter.createSession({config!r})
+"""
+
+    def convert_in_python(self, onnx: str, path: str, *, static: bool) -> str:
+        """Use the wheel's converter."""
+        return convert_in_python(onnx, path, static=static)
+
+    def inner_tensors(
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        features_BTM: FloatArray,
+        names: Collection[str],
+    ) -> Mapping[str, FloatArray] | None:
+        """Take them in the callbacks of a run; the shim of a user's own library has none."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return None
+        inner = InnerTensors(names)
+        session = MnnSession(artifact, options.threads, settings["precision"], inner)
+        session.run(features_BTM)
+        session.close()
+        return inner.found
+
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
+        """Time operators between callbacks; the shim of a user's own library has none."""
+        settings = chosen(self, options)
+        if settings[HOME]:
+            return None
+        precision = settings["precision"]
+        return MnnProfiler(lambda watch: MnnSession(artifact, options.threads, precision, watch))
 
 
 class MnnEngine(MnnFileEngine):
@@ -131,18 +177,22 @@ class MnnSession(SessionBase):
 
     copy_ns: int = 0
 
-    def __init__(self, artifact: ModelArtifact, threads: int, precision: str) -> None:
+    def __init__(
+        self, artifact: ModelArtifact, threads: int, precision: str, watch: Watch | None = None
+    ) -> None:
+        """Create a session; with a watch, its operators and its preparation are timed."""
         check_free()
         import MNN
 
         self._mnn = MNN
+        self._watch = watch
         self._artifact = artifact
         if not artifact.path.is_file() or artifact.path.stat().st_size == 0:
             raise EngineError(f"{artifact.path}: no such model file, or an empty one")
         try:
             self._interpreter: Any = MNN.Interpreter(str(artifact.path))
             self._session: Any = self._interpreter.createSession(
-                {"backend": "CPU", "numThread": threads, "precision": precision}
+                {**CPU, "numThread": threads, "precision": precision}
             )
         except Exception as error:  # the binding raises bare Exception; details go to stdout
             raise EngineError(
@@ -211,11 +261,10 @@ class MnnSession(SessionBase):
                 raise EngineError(
                     f"{self._artifact.name} takes {self._input.getShape()}, not {shape}"
                 )
-            self._interpreter.resizeTensor(self._input, shape)
-            self._interpreter.resizeSession(self._session)
+            self._resize(shape)
         self._input.copyFrom(self._host_tensor(features_BTM))
         copied = time.perf_counter_ns()
-        code = self._interpreter.runSession(self._session)
+        code = self._execute()
         if code != 0:
             raise EngineError(f"MNN failed with error code {code}")
         ran = time.perf_counter_ns()
@@ -226,6 +275,21 @@ class MnnSession(SessionBase):
         embeddings_BD = np.array(host.getNumpyData(), np.float32)
         self.copy_ns += copied - began + time.perf_counter_ns() - ran
         return embeddings_BD
+
+    def _resize(self, shape: tuple[int, ...]) -> None:
+        """Give a dynamic model its shape, which prepares it."""
+        began = time.perf_counter_ns()
+        self._interpreter.resizeTensor(self._input, shape)
+        self._interpreter.resizeSession(self._session)
+        if self._watch is not None:
+            self._watch.prepared_ns = time.perf_counter_ns() - began
+
+    def _execute(self) -> int:
+        """Run the operators, and return MNN's error code."""
+        if self._watch is None:
+            return int(self._interpreter.runSession(self._session))
+        before, after = self._watch.before, self._watch.after
+        return int(self._interpreter.runSessionWithCallBackInfo(self._session, before, after))
 
     def _host_tensor(self, array: FloatArray) -> Any:
         """Return a tensor with a copy of an array in plain (Caffe) layout."""

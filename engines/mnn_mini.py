@@ -39,6 +39,7 @@ class MnnMiniEngine(MnnFileEngine):
 
     name = "mnn-mini"
     default_form: Form = "static"
+    stands_in = True
     library: Library | None = Library("RTFBENCH_MNN_MINI_HOME", "--mnn-mini-home", own=WHEEL)
 
     def probe(self) -> Availability:

@@ -5,7 +5,7 @@ and it is installed with it. It is kept from being imported here.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 
 from engines import onnx_layers, openvino_quantize
 from engines.base import EngineBase, SessionBase
-from engines.openvino_quiet import keep_telemetry_out
+from engines.openvino_profile import OpenVinoProfiler
+from engines.openvino_quiet import TELEMETRY, keep_telemetry_out
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     Availability,
@@ -58,6 +60,7 @@ class OpenVinoEngine(EngineBase):
 
     name = "openvino"
     distribution = "openvino"
+    run_in_python = "found = model(inputs)[0]\n"
     choices: Mapping[str, tuple[str, ...]] = {"pinning": ("off", "on")}
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "bf16": FLOAT32, "int8": "int8"}
     recipes: Mapping[str, tuple[str, ...]] = {onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES}
@@ -80,26 +83,53 @@ class OpenVinoEngine(EngineBase):
         """Use nncf."""
         return openvino_quantize.to_int8(onnx_path, path, wanted)
 
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the properties that a model is compiled with; nothing is reported to a server."""
+        return f"""import sys
+
+sys.modules[{TELEMETRY!r}] = None  # importing openvino would report to a server
+import openvino
+
+model = openvino.Core().compile_model(
+    {str(artifact.path)!r}, {DEVICE!r}, {properties(options, chosen(self, options))!r}
+)
+"""
+
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":
         """Compile the model."""
         return OpenVinoSession(artifact, options, chosen(self, options))
+
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler:
+        """Compile the model with counters."""
+        session = OpenVinoSession(artifact, options, chosen(self, options), {"PERF_COUNT": True})
+        return OpenVinoProfiler(session)
+
+
+def properties(options: SessionOptions, settings: Mapping[str, str]) -> dict[str, str | int | bool]:
+    """Return what a model is compiled with."""
+    return {
+        "INFERENCE_NUM_THREADS": options.threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": HINT,
+        "INFERENCE_PRECISION_HINT": HINTS[options.precision],
+        "ENABLE_CPU_PINNING": settings["pinning"] == "on",
+    }
 
 
 class OpenVinoSession(SessionBase):
     """One compiled model with one request."""
 
     def __init__(
-        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        settings: Mapping[str, str],
+        also: Mapping[str, object] | None = None,
     ) -> None:
+        """Compile a model; `also` are further properties of the runtime."""
         openvino = load()
         threads, precision = options.threads, HINTS[options.precision]
-        wanted = {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": HINT,
-            "INFERENCE_PRECISION_HINT": precision,
-            "ENABLE_CPU_PINNING": settings["pinning"] == "on",
-        }
+        wanted = {**properties(options, settings), **(also or {})}
         try:
             compiled = openvino.Core().compile_model(str(artifact.path), DEVICE, wanted)
             self._input: Any = _port(compiled.inputs, artifact.input_name)
@@ -122,12 +152,21 @@ class OpenVinoSession(SessionBase):
     def operators(self) -> Mapping[str, int]:
         """Count what multiplies in the compiled graph."""
         counts: Counter[str] = Counter()
-        for layer in self._compiled.get_runtime_model().get_ops():
-            info = layer.get_rt_info()
-            if _text(info["layerType"]) in MULTIPLYING:
-                found = _text(info["runtimePrecision"])
+        for _, notes in self._layers():
+            if _text(notes["layerType"]) in MULTIPLYING:
+                found = _text(notes["runtimePrecision"])
                 counts[TYPES.get(found, found)] += 1
         return counts
+
+    def counters(self) -> tuple[Sequence[Any], Mapping[str, str]]:
+        """Return the times of layers; only of a model that is compiled to count them."""
+        fused = {name: _text(notes["originalLayersNames"]) for name, notes in self._layers()}
+        return self._request.profiling_info, fused
+
+    def _layers(self) -> Iterator[tuple[str, Any]]:
+        """Yield the name and the notes of every layer of the compiled graph."""
+        for layer in self._compiled.get_runtime_model().get_ops():
+            yield layer.get_friendly_name(), layer.get_rt_info()
 
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""

@@ -1,13 +1,17 @@
 """onnxruntime on the CPU."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from engines import onnx_layers, ort_quantize
 from engines.base import EngineBase, SessionBase
+from engines.ort_profile import OnnxRuntimeProfiler
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     Availability,
@@ -41,6 +45,7 @@ class OnnxRuntimeEngine(EngineBase):
 
     name = "onnxruntime"
     distribution = "onnxruntime"
+    run_in_python = "found = session.run(None, inputs)[0]\n"
     choices: Mapping[str, tuple[str, ...]] = {
         "graph_optimization": tuple(GRAPH_OPTIMIZATION),
         "spinning": ("on", "off"),
@@ -65,6 +70,24 @@ class OnnxRuntimeEngine(EngineBase):
             return Availability(False, reason=f"this build of onnxruntime has no {PROVIDER}")
         return Availability(True, version=onnxruntime.__version__, build=PROVIDER)
 
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the options that a session is opened with."""
+        settings = chosen(self, options)
+        level = GRAPH_OPTIMIZATION[settings["graph_optimization"]]
+        spinning = "1" if settings["spinning"] == "on" else "0"
+        return f"""import onnxruntime
+
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = {options.threads}
+options.inter_op_num_threads = 1
+options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.{level}
+options.enable_cpu_mem_arena = {settings["arena"] == "on"}
+options.add_session_config_entry({SPINNING_KEY!r}, {spinning!r})
+session = onnxruntime.InferenceSession(
+    {str(artifact.path)!r}, sess_options=options, providers=[{PROVIDER!r}]
+)
+"""
+
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use the package's own quantiser."""
         return ort_quantize.to_int8(onnx_path, path, wanted)
@@ -73,11 +96,45 @@ class OnnxRuntimeEngine(EngineBase):
         """Create an InferenceSession."""
         return OnnxRuntimeSession(artifact, options.threads, chosen(self, options))
 
+    def inner_tensors(
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        features_BTM: FloatArray,
+        names: Collection[str],
+    ) -> Mapping[str, FloatArray]:
+        """Run a copy of the model that has them as outputs, which nothing is fused across."""
+        import onnx
+
+        model = onnx.load(str(artifact.path))
+        known = {name for node in model.graph.node for name in node.output}
+        shown = [name for name in names if name in known]
+        for name in set(shown) - {value.name for value in model.graph.output}:
+            model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+        with TemporaryDirectory(prefix="rtfbench-") as folder:
+            path = Path(folder) / "shown.onnx"
+            onnx.save(model, str(path), save_as_external_data=True, location="shown.data")
+            session = self.open(replace(artifact, path=path), options)
+            return dict(zip(shown, session.run_for(shown, features_BTM), strict=True))
+
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler:
+        """Create an InferenceSession that writes a profile."""
+        return OnnxRuntimeProfiler(
+            lambda also: OnnxRuntimeSession(artifact, options.threads, chosen(self, options), also),
+        )
+
 
 class OnnxRuntimeSession(SessionBase):
     """One InferenceSession."""
 
-    def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        artifact: ModelArtifact,
+        threads: int,
+        settings: Mapping[str, str],
+        also: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        """Load a model; `also` changes more of the runtime's options before."""
         import onnxruntime
 
         wanted = onnxruntime.SessionOptions()
@@ -89,6 +146,7 @@ class OnnxRuntimeSession(SessionBase):
         )
         wanted.enable_cpu_mem_arena = settings["arena"] == "on"
         wanted.add_session_config_entry(SPINNING_KEY, "1" if settings["spinning"] == "on" else "0")
+        also(wanted)
         try:
             session = onnxruntime.InferenceSession(
                 str(artifact.path), sess_options=wanted, providers=[PROVIDER]
@@ -118,12 +176,21 @@ class OnnxRuntimeSession(SessionBase):
         """Compute embeddings [B, D]."""
         if self._session is None:
             raise EngineError(f"{self._artifact.name}: the session is closed")
+        (embedding_BD,) = self.run_for(self._outputs, features_BTM)
+        return embedding_BD
+
+    def run_for(self, outputs: Sequence[str], features_BTM: FloatArray) -> list[FloatArray]:
+        """Compute outputs of any names."""
         check_features(self._artifact, features_BTM)
         try:
-            (embedding_BD,) = self._session.run(self._outputs, {self._input: features_BTM})
+            found = self._session.run(outputs, {self._input: features_BTM})
         except Exception as error:  # as above
             raise EngineError(f"onnxruntime failed: {_first_line(error)}") from error
-        return np.asarray(embedding_BD, np.float32)
+        return [np.asarray(each, np.float32) for each in found]
+
+    def end_profiling(self) -> Path:
+        """Return the file of the profile, which ends here; only where the options ask for one."""
+        return Path(self._session.end_profiling())
 
     def close(self) -> None:
         """Drop the session; its threads end with it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.base import EngineBase, SessionBase
+from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
     Availability,
@@ -22,6 +23,7 @@ from engines.protocol import (
     check_features,
     chosen,
 )
+from engines.torch_profile import Interpreted, TorchProfiler
 
 #: A length to trace with; the exported program must not depend on it.
 EXAMPLE_FRAMES = 200
@@ -78,6 +80,13 @@ class TorchEngine(EngineBase):
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "TorchEngineSession":
         """Load the program."""
         return TorchEngineSession(artifact, options, chosen(self, options))
+
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
+        """Interpret the program; a compiled one has no operators of the model any more."""
+        settings = chosen(self, options)
+        if settings["mode"] == "compiled":
+            return None
+        return TorchProfiler(TorchEngineSession(artifact, options, settings))
 
 
 def _traced(model: Any, features_BTM: Any, shapes: Any) -> Any:
@@ -170,6 +179,12 @@ class TorchEngineSession(SessionBase):
             values_BTM = torch.from_numpy(features_BTM).to(self._dtype)
             embedding_BD: FloatArray = self._module(values_BTM).float().numpy()
         return embedding_BD
+
+    def interpret(self) -> Interpreted:
+        """Compute node by node from now on."""
+        program = Interpreted(self._torch.fx.Interpreter(self._module))
+        self._module = program
+        return program
 
     def close(self) -> None:
         """Drop the program."""

@@ -54,16 +54,16 @@ class MemoryLimit:
         """Return the limit that an option names, in 10^6 bytes."""
         return cls(None if number is None else round(number * MB))
 
-    def check(self, pid: int) -> None:
-        """Look once; a peak that is over counts too.
+    def check(self, *pids: int) -> None:
+        """Look once at processes that share the limit; a peak that is over counts too.
 
         Raises:
-            ChildTooLarge: the process is, or was, larger.
+            ChildTooLarge: they are, or were, larger together.
         """
         if self.max_bytes is None:
             return
         with suppress(OSError, KeyError):  # it is gone, which its answers will tell
-            peak_bytes = memory_of(pid).peak_bytes
+            peak_bytes = sum(memory_of(pid).peak_bytes for pid in pids)
             if peak_bytes > self.max_bytes:
                 raise ChildTooLarge(
                     f"took {peak_bytes / MB:.0f} MB of memory, and --max-rss allows "

@@ -59,7 +59,7 @@ def process_folder() -> Path:
 @cache
 def _process_folder(pid: int) -> Path:
     stack = ExitStack()
-    folder = stack.enter_context(held_folder(_place()))
+    folder = stack.enter_context(held_folder(user_folder()))
     atexit.register(_close, stack, pid)
     return folder
 
@@ -69,8 +69,8 @@ def _close(stack: ExitStack, pid: int) -> None:
         stack.close()
 
 
-def _place() -> Path:
-    """Return the folder for all processes of this user.
+def user_folder() -> Path:
+    """Return the folder for all processes of this user on this host.
 
     Raises:
         InputError: it is somebody else's: what lies in it could be replaced.

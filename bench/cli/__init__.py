@@ -16,9 +16,11 @@ from bench.base.errors import InputError
 from bench.cli import (  # noqa: F401
     cache,
     doctor,
+    explain,
     export,
     extract,
     gate,
+    history,
     lists,
     merge,
     replay,
@@ -26,6 +28,7 @@ from bench.cli import (  # noqa: F401
     run,
     score,
     streams,
+    tune,
     verify,
 )
 from bench.cli.app import app

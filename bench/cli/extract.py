@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.base.errors import InputError
 from bench.base.limits import LONGEST_S, MOST_TOGETHER, RECORDING_TIMEOUT_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
@@ -18,7 +19,6 @@ from bench.cli.options import (
     ModelForm,
     Resample,
     SeededWeights,
-    Threads,
     model_or_default,
 )
 
@@ -32,7 +32,9 @@ from bench.cli.options import (
         "rtfbench extract --wav-scp wav.scp.gz --segments segments --model x.onnx --result x.ark",
         "rtfbench extract --input shard.list --model model.onnx --jobs 4 --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
+        "rtfbench extract --wav-scp wav.scp --model x.onnx --cluster tcp://h:8786 --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --threads 2 --jobs 1 --batch 4",
+        "rtfbench extract --wav-scp wav.scp --config best.toml --result x.ark",
     )
     + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input, 130 interrupted.",
 )
@@ -75,7 +77,9 @@ def extract(
     mnn_mini_home: MnnMiniHome = None,
     form: ModelForm = None,
     samples_per_chunk: ChunkSamples = None,
-    threads: Threads = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Intra-op threads. [default: 1]")
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -85,13 +89,21 @@ def extract(
         ),
     ] = None,
     batch: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             max=MOST_TOGETHER,
-            help="Chunks that run together, of one recording or several; dynamic models.",
+            help="Chunks that run together, of one recording or several; dynamic models. "
+            "[default: 1]",
         ),
-    ] = 1,
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `rtfbench tune --save` wrote: model, engine, form, chunk size, threads, "
+            "jobs and batch; other options come first."
+        ),
+    ] = None,
     result: Annotated[
         Path | None,
         typer.Option(
@@ -107,6 +119,29 @@ def extract(
             "folder --result; `rtfbench merge` joins them.",
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Part the list into shards for the workers of a Dask cluster, tcp://HOST:8786, or "
+            "of this machine, local; they are joined into --result. All hosts share the folders.",
+        ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of --cluster. [default: as many as take a worker two minutes each]"
+        ),
+    ] = None,
+    vad: Annotated[
+        str,
+        typer.Option(
+            help="Leave out frames that are no speech: energy[threshold=5,mean_scale=0.5,context=0,"
+            "proportion=0.6] is Kaldi's rule; others by entry point (rtfbench.vads). "
+            "[default: none]",
+            show_default=False,
+        ),
+    ] = "",
     channel: Channel = None,
     resample: Resample = False,
     timeout: Annotated[
@@ -119,6 +154,17 @@ def extract(
     resume: Annotated[
         bool, typer.Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", help="Tell of nothing but failures."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="Tell of every utterance. [default: a bar; without a terminal a line a minute]",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace RESULT; throw an interrupted RESULT.part away."),
@@ -130,37 +176,66 @@ def extract(
     in RESULT.part, which becomes RESULT at the end, so that nothing is lost by an interruption.
     """
     from bench.commands import extract as command
+    from bench.extract.config import read_config
     from bench.extract.options import ModelOptions
+    from bench.extract.report import Wanted
     from bench.inputs.formats import Inputs
 
+    known = read_config(config)
+    options = ModelOptions(
+        model=model or known.model or model_or_default(None, seeded_weights=seeded_weights),
+        seeded_weights=seeded_weights,
+        engine=engine or known.engine,
+        form=form.value if form else known.form,
+        chunk_samples=known.chunk_samples if samples_per_chunk is None else samples_per_chunk,
+        threads=threads or known.threads or 1,
+        channel=channel,
+        resample=resample,
+        libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+        vad=vad,
+    )
+    inputs = Inputs(
+        wav_scp=wav_scp,
+        segments=segments,
+        allow_pipes=allow_pipes,
+        file=input_file,
+        wavs=[*(wav or ()), *(recordings or ())],
+    )
+    if cluster is None and shards is not None:
+        raise InputError("--shards is about --cluster; one part of a list is --shard I/N")
+    if cluster is not None:
+        if shard is not None or strict:
+            raise InputError("--cluster parts the list itself: leave --shard and --strict out")
+        from bench.commands.extract_on_cluster import extract_on_cluster
+
+        raise typer.Exit(
+            extract_on_cluster(
+                cluster,
+                options,
+                inputs,
+                result=result,
+                shards=shards,
+                jobs=jobs,
+                batch=batch or known.batch or 1,
+                timeout_s=timeout,
+                max_rss_mb=max_rss,
+                resume=resume,
+                overwrite=overwrite,
+            )
+        )
     raise typer.Exit(
         command.extract(
-            ModelOptions(
-                model=model_or_default(model, seeded_weights=seeded_weights),
-                seeded_weights=seeded_weights,
-                engine=engine,
-                form=form.value if form else None,
-                chunk_samples=samples_per_chunk,
-                threads=threads,
-                channel=channel,
-                resample=resample,
-                libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
-            ),
-            Inputs(
-                wav_scp=wav_scp,
-                segments=segments,
-                allow_pipes=allow_pipes,
-                file=input_file,
-                wavs=[*(wav or ()), *(recordings or ())],
-            ),
+            options,
+            inputs,
             result=result,
             shard=shard,
-            jobs=jobs,
-            batch=batch,
+            jobs=jobs or (known.jobs if threads is None else None),
+            batch=batch or known.batch or 1,
             timeout_s=timeout,
             max_rss_mb=max_rss,
             strict=strict,
             resume=resume,
             overwrite=overwrite,
+            wanted=Wanted(quiet=quiet, verbose=verbose),
         )
     )

@@ -17,6 +17,7 @@ class ReportFormat(StrEnum):
     csv = "csv"
     pytest_benchmark = "pytest-benchmark"
     github_action_benchmark = "github-action-benchmark"
+    bencher = "bencher"
     html = "html"
 
 
@@ -55,8 +56,9 @@ def report(
     """Derive a run's result from its records and print it to standard output.
 
     csv has a line a measurement; pytest-benchmark is for `pytest-benchmark compare`;
-    github-action-benchmark is for its tool customSmallerIsBetter. Several runs are set side by
-    side, ratio by ratio: which conclusions hold on all their hosts, and which turn.
+    github-action-benchmark is for its tool customSmallerIsBetter, bencher for its adapter json.
+    Several runs are set side by side, ratio by ratio: which conclusions hold on all their hosts,
+    and which turn. `rtfbench history` shows many runs over time.
     """
     from bench.commands import report as command
 

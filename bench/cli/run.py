@@ -26,6 +26,7 @@ class Protocol(StrEnum):
 
     published = "published"
     steady = "steady"
+    throughput = "throughput"
 
 
 class WeightsChoice(StrEnum):
@@ -55,10 +56,12 @@ class Precision(StrEnum):
         "rtfbench run --model my.onnx --engine onnxruntime --engine mnn --engine mnn-mini",
         "rtfbench run --engine onnxruntime --engine openvino --precision float32 --precision int8",
         "rtfbench run --protocol steady --budget 60 --thorough",
+        "rtfbench run --protocol throughput --jobs 1 --jobs 2 --batch 1 --batch 4",
         "rtfbench run --engine mnn --engine mnn-mini --mnn-home mnn-3.6/ --mnn-mini-home mini-3.6/",
         'rtfbench run --engine mnn --engine "mnn[home=/opt/mnn-2.8]"',
         "rtfbench run zoo --out runs/zoo --resume",
         "rtfbench run sweep.toml --out runs/sweep --resume",
+        "rtfbench run sweep.toml --out runs/hosts --cluster tcp://head:8786",
     ),
 )
 def run(
@@ -105,7 +108,19 @@ def run(
         list[Form] | None, typer.Option(help="Model form. [default: what the engine prefers]")
     ] = None,
     protocol: Annotated[
-        list[Protocol] | None, typer.Option(help="What the clock includes. [default: both]")
+        list[Protocol] | None,
+        typer.Option(help="What the clock includes. [default: published and steady]"),
+    ] = None,
+    jobs: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Processes at work at once, under --protocol throughput. [default: the cores that "
+            "may be used, over the threads]"
+        ),
+    ] = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Chunks of equal length that run together at most. [default: 1]"),
     ] = None,
     input: Annotated[
         str | None, typer.Option(help="Input of a model file, where its shape does not tell.")
@@ -179,6 +194,14 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a run that --out holds.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Measure on every host of a Dask cluster, tcp://HOST:8786, each the whole plan at "
+            "once and nothing else; OUT gets a folder a host.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run that --out holds.")
     ] = False,
@@ -197,6 +220,8 @@ def run(
         "chunk_samples": chunk_samples,
         "forms": form,
         "protocols": protocol,
+        "jobs": jobs,
+        "batches": batch,
         "input": input,
         "output": output,
         "reference": reference,
@@ -215,6 +240,21 @@ def run(
         "max_rss_mb": max_rss,
         "seed": seed,
     }
+    if cluster is not None:
+        from bench.commands.run_on_cluster import run_on_cluster
+
+        raise typer.Exit(
+            run_on_cluster(
+                cluster,
+                plan,
+                flags,
+                out=out,
+                overwrite=overwrite,
+                resume=resume,
+                thorough=thorough,
+                libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+            )
+        )
     raise typer.Exit(
         command.run(
             plan,

@@ -40,6 +40,7 @@ def extract(
     strict: bool,
     resume: bool,
     overwrite: bool,
+    wanted: report.Wanted,
 ) -> int:
     """Embed every recording and return the exit status.
 
@@ -76,7 +77,7 @@ def extract(
             room_bytes = file.room_bytes(todo.count, setup.artifact.embedding_dim)
             what = f"a result of {todo.count} embeddings"
             check_room(file.path, room_bytes, what=what, named_by="--result")
-        told = stack.enter_context(report.on_stderr(todo.count))
+        told = stack.enter_context(report.on_stderr(todo.count, wanted))
         tally, began_s = report.Tally(), time.monotonic()
         jobs = min(jobs or jobs_for(options.threads), todo.count)
         stopped = failed = ""
@@ -93,8 +94,7 @@ def extract(
                     _write(finished, file or lines)
                     if unit is not None:
                         unit.add(finished)
-                    told.line(tally.add(finished))
-                    told.advance()
+                    told.finished(finished, tally)
                     if strict and tally.skipped:
                         stopped = "stopped at the first failure (--strict)"
                         break
@@ -103,9 +103,9 @@ def extract(
         except (ExtractError, AudioError) as error:
             failed = str(error)
         for line in tally.lines(time.monotonic() - began_s, jobs):
-            told.line(line)
+            told.note(line)
         if tally.done and not options.knows_speakers:
-            told.line(SEEDED)
+            told.note(SEEDED)
         if failed:
             raise InputError(failed + _go_on(file))
         if stopped:
@@ -113,7 +113,10 @@ def extract(
             return INTERRUPTED if stopped == "interrupted" else SOME_FAILED
         if file is not None:
             made = file.finish(None if todo.in_order else listing.names())
-            told.line(f"results: {file.path}" if made else "no embedding: no result is written")
+            if made:
+                told.note(f"results: {file.path}")
+            else:
+                told.line("no embedding: no result is written")
             if unit is not None:
                 unit.finish(setup)
     return SOME_FAILED if tally.skipped else OK

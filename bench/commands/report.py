@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OK = 0
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 #: What each extra of the package brings.
-EXTRAS = {"matplotlib": "plot", "jinja2": "report"}
+EXTRAS = {"matplotlib": "plot", "jinja2": "report", "ruptures": "history"}
 
 
 def report(path: Path, format_name: str | None, *, github_summary: bool) -> int:
@@ -38,7 +38,7 @@ def report(path: Path, format_name: str | None, *, github_summary: bool) -> int:
 def plot(path: Path, out: Path | None) -> int:
     """Draw a finished run's pictures and print the files' names."""
     summary = read_summary(_existing(path))
-    _require("matplotlib")
+    require("matplotlib")
     pictures = list(plots.draw(summary))
     if not pictures:
         raise InputError(f"{path}: no cell of this run has an RTF, so there is nothing to draw")
@@ -59,7 +59,7 @@ def report_hosts(paths: Sequence[Path], *, github_summary: bool) -> int:
 
 def plot_hosts(paths: Sequence[Path], out: Path | None) -> int:
     """Draw several runs' ratios side by side, and print the files' names."""
-    _require("matplotlib")
+    require("matplotlib")
     picture = plots.draw_hosts(_named(paths))
     if picture is None:
         raise InputError(f"{', '.join(map(str, paths))}: no ratio was measured in two of them")
@@ -76,13 +76,13 @@ def _named(paths: Sequence[Path]) -> list[hosts.NamedRun]:
 def write_page(folder: RunFolder, summary: Summary) -> Iterator[str]:
     """Write the pictures and the page of a run; yield a line for each part that is left out."""
     pictures: list[Picture] = []
-    if _missing("matplotlib"):
-        yield f"no pictures: {_cure('matplotlib')}"
+    if missing("matplotlib"):
+        yield f"no pictures: {cure('matplotlib')}"
     else:
         pictures = list(plots.draw(summary))
         write_pictures(folder.path / PLOTS, pictures)
-    if _missing("jinja2"):
-        yield f"no {PAGE}: {_cure('jinja2')}"
+    if missing("jinja2"):
+        yield f"no {PAGE}: {cure('jinja2')}"
     else:
         folder.write(PAGE, html.render(summary, list(folder.originals().values()), pictures))
 
@@ -120,9 +120,11 @@ def _formatted(folder: RunFolder, summary: Summary, format_name: str) -> str:
             return exports.pytest_benchmark(summary, cells)
         case "github-action-benchmark":
             return exports.github_action_benchmark(summary)
+        case "bencher":
+            return exports.bencher(summary)
         case "html":
-            _require("jinja2")
-            pictures = [] if _missing("matplotlib") else list(plots.draw(summary))
+            require("jinja2")
+            pictures = [] if missing("matplotlib") else list(plots.draw(summary))
             return html.render(summary, cells, pictures)
         case _:
             return markdown.render(summary)
@@ -143,14 +145,17 @@ def append_to_step_summary(text: str) -> None:
         raise InputError(f"{SUMMARY_VARIABLE}: {path}: {error.strerror}") from error
 
 
-def _missing(package: str) -> bool:
+def missing(package: str) -> bool:
+    """Say whether a package is not installed."""
     return find_spec(package) is None
 
 
-def _require(package: str) -> None:
-    if _missing(package):
-        raise InputError(_cure(package))
+def require(package: str) -> None:
+    """Refuse to go on without a package, with the cure."""
+    if missing(package):
+        raise InputError(cure(package))
 
 
-def _cure(package: str) -> str:
+def cure(package: str) -> str:
+    """Say that a package is not installed, and which extra brings it."""
     return f"{package} is not installed; install it with: pip install 'rtfbench[{EXTRAS[package]}]'"

@@ -81,7 +81,7 @@ def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Su
     if not folder.embeddings.is_dir():
         return _as_stored(summary, folder, allowed)
     scores = [
-        _scores(trials, folder.embeddings / f"{cell_id}.npz") if row.status == "ok" else None
+        scores_of(trials, folder.embeddings / f"{cell_id}.npz") if row.status == "ok" else None
         for cell_id, row in zip(cell_ids, summary.cells, strict=True)
     ]
     exact: dict[str, list[float]] = {}
@@ -158,7 +158,7 @@ def _options(folder: RunFolder) -> TrialOptions:
         return TrialOptions()  # a run of before there were any
 
 
-def _scores(trials: Sequence[Trial], path: Path) -> list[float] | None:
+def scores_of(trials: Sequence[Trial], path: Path) -> list[float] | None:
     """Return the score of every trial, None where the embeddings of one are missing."""
     if not path.exists():
         return None

@@ -24,6 +24,7 @@ from bench.models.workload import prepare
 from bench.plan.engine_spec import parse_engine
 from bench.results.cells import Cell
 from engines.protocol import Form
+from frontends import vad
 from frontends.chunking import ChunkPolicy
 
 #: What every result of seeded weights is said to be.
@@ -53,6 +54,8 @@ class ModelOptions:
     resample: bool = False
     libraries: Mapping[str, Path | None] = field(default_factory=dict)
     seeded_weights: bool = False
+    #: What decides which frames are speech, empty for all: `energy[threshold=6]`.
+    vad: str = ""
 
     @property
     def knows_speakers(self) -> bool:
@@ -80,6 +83,11 @@ def setup_for(
     """
     if not (options.knows_speakers or options.seeded_weights):
         raise InputError(NO_WEIGHTS.format(model=options.model or "none", config=CONFIG))
+    try:
+        if options.vad:
+            vad.get(options.vad)
+    except vad.VadError as error:
+        raise InputError(f"--vad {error}") from error
     cores = len(usable_cores())
     if options.threads > cores:
         raise InputError(f"--threads {options.threads}: this process may use {cores} cores")
@@ -103,6 +111,7 @@ def setup_for(
         channel=options.channel,
         resample=options.resample,
         seeded_weights=not options.knows_speakers,
+        vad=options.vad,
     )
 
 
@@ -112,7 +121,7 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     Raises:
         InputError: a name or value that cannot be used.
     """
-    text = options.engine or _default_engine(options.model)
+    text = options.engine or default_engine(options.model)
     size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
     try:
         ChunkPolicy(size)
@@ -134,6 +143,19 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     return resolve([cell], folders=folders, asked=asked, phase=phase)
 
 
+def check_batch(setup: ExtractionSetup, batch: int) -> None:
+    """Refuse what no worker could do.
+
+    Raises:
+        InputError: batches of a static model.
+    """
+    if batch > 1 and setup.artifact.form == "static":
+        raise InputError(
+            f"--batch {batch}: a static model takes one chunk at a time; leave --batch out, or "
+            "choose --form dynamic"
+        )
+
+
 @contextmanager
 def workers(
     setup: ExtractionSetup,
@@ -149,11 +171,7 @@ def workers(
     Raises:
         InputError: batches of a static model.
     """
-    if batch > 1 and setup.artifact.form == "static":
-        raise InputError(
-            f"--batch {batch}: a static model takes one chunk at a time; leave --batch out, or "
-            "choose --form dynamic"
-        )
+    check_batch(setup, batch)
     with (
         TemporaryDirectory(dir=process_folder()) as logs,
         Pool(
@@ -170,5 +188,6 @@ def workers(
         yield pool
 
 
-def _default_engine(model: str) -> str:
+def default_engine(model: str) -> str:
+    """Return the engine that embeds where none is named."""
     return "mnn" if Path(model).suffix == ".mnn" or not is_path(model) else "onnxruntime"

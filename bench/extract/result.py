@@ -23,6 +23,10 @@ from bench.extract.present import Present
 KALDI_ENDINGS = (".ark", ".scp")
 
 
+class ResultBusyError(InputError):
+    """Another process is writing the result."""
+
+
 def read_card(path: Path) -> ExtractionSetup | None:
     """Return what a finished result was computed with, None where nothing tells.
 
@@ -190,7 +194,7 @@ class ResultFile:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
+            raise ResultBusyError(
                 f"{self.part}: another rtfbench is writing it; wait for it, or choose another "
                 "--result"
             ) from None

@@ -5,6 +5,7 @@ Shards are runs of neighbours, so that joining them in their order gives the lis
 
 import re
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,20 +96,23 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def bounds(listing: Listing, shard: Shard) -> tuple[int, int]:
-    """Return the places, from 0, of a shard's first entry and behind its last.
+    """Return the places, from 0, of a shard's first entry and behind its last."""
+    first, stop = edges(listing, shard.of, (shard.number - 1, shard.number))
+    return first, stop
+
+
+def edges(listing: Listing, of: int, numbers: Iterable[int]) -> list[int]:
+    """Return the places, from 0, where shards end; 0 is where the first begins.
 
     Where the list tells every length, shards are equally long within one utterance, else they have
     equally many entries. An entry belongs where its middle falls.
     """
-    edges = (shard.number - 1, shard.number)
     ends_ms = _ends_ms(listing)
     if ends_ms is None:
-        first, stop = (listing.count * edge // shard.of for edge in edges)
-        return first, stop
+        return [listing.count * number // of for number in numbers]
     middles = ends_ms - np.diff(ends_ms, prepend=0) / 2
-    limits = [int(ends_ms[-1]) * edge / shard.of for edge in edges]
-    first, stop = np.searchsorted(middles, limits)
-    return int(first), int(stop)
+    limits = [int(ends_ms[-1]) * number / of for number in numbers]
+    return [int(each) for each in np.searchsorted(middles, limits)]
 
 
 def _ends_ms(listing: Listing) -> "np.typing.NDArray[np.int64] | None":

@@ -130,8 +130,7 @@ class Comparison:
         """Prepare both sides of a cell."""
         phase = context.progress.phase
         base, candidate = self.baseline, self.candidate
-        file = candidate.model or base.model
-        model = file.name if file else cell.model
+        model = (candidate.model or Path(cell.model)).name
         name = f"{model}, {candidate.engine or cell.engine_label}, {cell.threads} thr"
         # What is refused for its revision should not have waited for a model file.
         pythons = [

@@ -11,6 +11,7 @@ from bench.gate.comparison import Comparison
 from bench.gate.verdict import Ruling
 from bench.measure.session import Progress
 from bench.measure.whole_run import read_summary
+from bench.results.same_host import differences
 from bench.results.store import RECORDS, RunFolder
 
 
@@ -80,6 +81,6 @@ def hold_stored(base: Path, candidate: Path, *, max_regression: float) -> Held:
     rulings = stored.compare_runs(before, after, margin=MARGIN, max_regression=max_regression)
     if not rulings:
         raise InputError(f"{base} and {candidate}: no ratio was measured in both")
-    other = stored.differences(before.environment, after.environment)
+    other = differences(before.environment, after.environment)
     notes = [report.other_host(other)] if other else [stored.WHY_NO_ABSOLUTE]
     return Held(rulings, f"{candidate} against {base}", notes)

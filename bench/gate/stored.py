@@ -12,51 +12,16 @@ from collections.abc import Iterator, Sequence
 from scipy import special
 
 from bench.gate.verdict import Answer, Ruling
-from bench.results import host
-from bench.results.rows import Environment, Ratio, Summary
+from bench.results.rows import Ratio, Summary
+from bench.results.same_host import BETWEEN_HOURS, differences
 
-#: How much an hour moves a ratio of one host, one standard deviation of its logarithm: what runs
-#: that were repeated over an hour let it be at most; see "Hours" in `reports/validation.md`.
-BETWEEN_HOURS = 0.0075
 #: How often any of the ratios may be called slower or passed wrongly.
 ALPHA = 0.05
-GIB = 2**30
 
 WHY_NO_ABSOLUTE = (
     "Absolute times are not compared: two hours of one host differ by more than engines do. "
     "Compared are the ratios to the reference engine."
 )
-
-
-def differences(first: Environment, second: Environment) -> list[tuple[str, str, str]]:
-    """Return what tells two hosts apart: its name, and what it is here and there.
-
-    Memory is rounded, and the kernel is none of it: neither changes which engine is faster. A run
-    that has no fingerprint cannot be shown to be of the same host as another.
-    """
-    ours, theirs = _facts(first), _facts(second)
-    found = [
-        (name, ours.get(name, "not told"), theirs.get(name, "not told"))
-        for name in dict.fromkeys([*ours, *theirs])
-        if ours.get(name) != theirs.get(name)
-    ]
-    if not found and (first.host is None or second.host is None):
-        texts = ["told" if each.host else "none" for each in (first, second)]
-        found.append(("fingerprint", texts[0], texts[1]))
-    probes = [each.host.probes if each.host else None for each in (first, second)]
-    if probes[0] and probes[1]:
-        found += host.differing_probes(probes[0], probes[1])
-    return found
-
-
-def _facts(environment: Environment) -> dict[str, str]:
-    return {
-        "CPU": environment.cpu,
-        "cores": str(environment.cores),
-        "usable cores": str(environment.usable_cores),
-        "memory": f"{environment.memory_bytes / GIB:.0f} GiB",
-        **(host.facts(environment.host) if environment.host else {}),
-    }
 
 
 def compare_runs(

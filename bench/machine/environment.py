@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +17,8 @@ PACKAGES = (
     *("numpy", "onnxruntime", "MNN", "openvino", "ncnn", "torch"),
     *("onnx", "onnxscript", "pnnx", "nncf", "soundfile"),
 )
+#: A large repository may take a while to say whether something was changed.
+GIT_TIMEOUT_S = 5.0
 
 
 def usable_cores() -> list[int]:
@@ -50,7 +53,26 @@ def describe_host(
         weights=weights,
         seed=seed,
         host=host.describe(),
+        commit=commit(),
     )
+
+
+def commit() -> str:
+    """Return the commit that is checked out here, `-dirty` behind it where files were changed."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            # Others may use the repository at the same time.
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=GIT_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ""
+    return done.stdout.strip()
 
 
 def _cpu_name() -> str:

@@ -1,42 +1,24 @@
-r"""One process, one cell: opens the model, proves it right, and measures when it is told to.
+"""One cell in its own process: opens the model, proves it right, measures when told to."""
 
-Commands come as JSON lines on standard input, answers go as JSON lines to an inherited file
-descriptor and never to standard output, where runtimes print. By hand, with a specification that
-a run left in its `logs` folder:
-
-    echo '{"command": "open"}' | python -m bench.worker logs/CELL.json 3>&1
-"""
-
-import argparse
-import json
-import os
-import sys
 import time
-import traceback
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from bench.base.child import answer, die_with_parent
 from bench.base.memory import Memory, memory_of
 from bench.embed import parity, reference
 from bench.embed.audio_input import read_source
 from bench.embed.pipeline import DEAF, Embedded, Pipeline
 from bench.machine import threads
 from bench.measure.messages import (
-    COMMAND,
-    Done,
-    Embed,
     Loaded,
     Measure,
-    Open,
     Ready,
-    Stop,
+    Work,
+    Worked,
     WorkerSpec,
 )
-from bench.measure.protocol import PROTOCOL
 from bench.measure.slowed import Slowed
 from bench.results.cells import GHOST, Effective, Parity, Status
 from bench.results.lines import Outcome, Record
@@ -46,14 +28,11 @@ from engines.protocol import (
     FEWER_OPERATIONS,
     FIRST_RUN,
     FLOAT32,
-    EngineError,
     FloatArray,
     Session,
     SessionOptions,
 )
 from frontends.audio import Waveform
-
-ANSWER_FD = 3
 
 
 class CellEnd(Exception):
@@ -83,10 +62,12 @@ class CellWorker:
         self._reference_CD = reference.load_reference(spec.reference)
         self._engine = _engine(spec, self._options)
         self._parities: list[Parity] = []
+        self._unchecked: list[tuple[str, Embedded]] = []
         self._embeddings: dict[str, FloatArray] = {}
         self._effective: Effective = {}
         self._kept: LoadedSession | None = None
         self._first_chunk_ns = 0
+        self._proves = spec.session == 0 if spec.proves is None else spec.proves
 
     def loaded(self) -> Loaded:
         """Say how many chunks each utterance has."""
@@ -101,7 +82,7 @@ class CellWorker:
         before = threads.count_threads()
         self._kept = self._open()
         name, waveform = next(iter(self._waveforms.items()))
-        embedded = self._pipeline.embed(self._kept.session, waveform)
+        (embedded,) = self._embed(self._kept.session, [name])
         self._check(name, embedded)
         if not self._pipeline.listens(self._kept.session, self._spec.artifact.feat_dim):
             raise CellEnd("wrong_output", DEAF)
@@ -112,7 +93,7 @@ class CellWorker:
         found = self._engine.probe()
         notes = [found.note, self._spec.artifact.note]
         memory = None
-        if self._spec.session == 0:
+        if self._proves:
             self._prove_precision()
             started = threads.count_threads() - before
             notes.append(self._prove_threads(started))
@@ -146,6 +127,38 @@ class CellWorker:
                     yield self._timed(order, name, waveform, opened, None)
                 finally:
                     opened.session.close()
+
+    def warm(self) -> None:
+        """Run one untimed chunk, which wakes caches and thread pools."""
+        assert self._kept is not None
+        first = next(iter(self._waveforms.values()))
+        self._kept.session.run(self._pipeline.first_chunk(first))
+
+    def work(self, order: Work) -> Worked:
+        """Run a task of a queue; its embeddings are checked when the queue is empty."""
+        assert self._kept is not None
+        waveforms = [self._waveforms[name] for name in order.utterances]
+        cpu, began = time.process_time_ns(), time.perf_counter_ns()
+        found = self._embed(self._kept.session, order.utterances)
+        processing_ns = time.perf_counter_ns() - began
+        cpu_ns = time.process_time_ns() - cpu
+        self._unchecked += zip(order.utterances, found, strict=True)
+        padded_ns = self._pipeline.policy.padded_audio_ns
+        return Worked(
+            audio_ns=sum(waveform.duration_ns for waveform in waveforms),
+            padded_audio_ns=sum(padded_ns(len(waveform.samples)) for waveform in waveforms),
+            frontend_ns=sum(each.frontend_ns for each in found),
+            chunk_ns=tuple(ns for each in found for ns in each.chunk_ns),
+            processing_ns=processing_ns,
+            cpu_ns=cpu_ns,
+            load_ns=self._kept.load_ns,
+            first_chunk_ns=self._first_chunk_ns,
+        )
+
+    def check(self) -> None:
+        """Compare what tasks gave with the reference."""
+        while self._unchecked:
+            self._check(*self._unchecked.pop())
 
     def embed_scored(self, utterances: Collection[str]) -> None:
         """Embed recordings of trials; nothing is timed or compared with the reference."""
@@ -205,9 +218,26 @@ class CellWorker:
     def _weigh(self) -> Memory:
         """Run every utterance once, for memory alone: nothing is timed."""
         assert self._kept is not None
-        for name, waveform in self._waveforms.items():
-            self._check(name, self._pipeline.embed(self._kept.session, waveform))
+        names = list(self._waveforms)
+        at_once = self._spec.cell.batch
+        for first in range(0, len(names), at_once):
+            some = names[first : first + at_once]
+            for name, embedded in zip(some, self._embed(self._kept.session, some), strict=True):
+                self._check(name, embedded)
         return memory_of()
+
+    def _embed(self, session: Session, names: Sequence[str]) -> list[Embedded]:
+        """Embed utterances, in batches where the cell has such."""
+        waveforms = [self._waveforms[name] for name in names]
+        if self._spec.cell.batch == 1:
+            return [self._pipeline.embed(session, waveform) for waveform in waveforms]
+        found = self._pipeline.embed_together(
+            session, [[waveform.samples] for waveform in waveforms], batch=self._spec.cell.batch
+        )
+        for each in found:
+            if isinstance(each, Exception):
+                raise each
+        return [each for each in found if isinstance(each, Embedded)]
 
     def _open(self) -> LoadedSession:
         before = time.perf_counter_ns()
@@ -227,7 +257,7 @@ class CellWorker:
     ) -> Record:
         """Measure one utterance; its embedding is checked after the clock stopped."""
         cpu = time.process_time_ns()
-        embedded = self._pipeline.embed(opened.session, waveform)
+        (embedded,) = self._embed(opened.session, [name])
         cpu_ns = time.process_time_ns() - cpu
         self._check(name, embedded)
         return Record(
@@ -271,52 +301,3 @@ def _engine(spec: WorkerSpec, options: SessionOptions) -> EngineBase:
     if not support.ok:
         raise CellEnd("unsupported", support.reason)
     return engine
-
-
-def serve(spec: WorkerSpec, fd: int) -> None:
-    """Answer commands until told to stop, or until the parent is gone."""
-    try:
-        worker = CellWorker(spec)
-        answer(fd, worker.loaded())
-        for line in sys.stdin:
-            command = COMMAND.validate_json(line)
-            match command:
-                case Open():
-                    answer(fd, worker.open())
-                case Measure():
-                    for record in worker.measure(command):
-                        answer(fd, record)
-                    answer(fd, Done())
-                case Embed():
-                    worker.embed_scored(command.utterances)
-                    answer(fd, Done())
-                case Stop():
-                    answer(fd, worker.finish())
-                    return
-    except Exception as error:  # whatever a runtime throws ends as this cell's row
-        traceback.print_exc()
-        answer(fd, _failure(spec, error))
-
-
-def _failure(spec: WorkerSpec, error: Exception) -> Outcome:
-    text = (str(error).strip().splitlines() or [""])[0]
-    if isinstance(error, CellEnd):
-        return Outcome(cell_id=spec.cell_id, status=error.status, reason=text, parity=error.parity)
-    reason = text if isinstance(error, EngineError) else f"{type(error).__name__}: {text}"
-    return Outcome(cell_id=spec.cell_id, status="failed", reason=reason)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run a worker from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.worker", description=__doc__)
-    parser.add_argument("spec", type=Path, help="the cell's specification (JSON)")
-    parser.add_argument("--answer-fd", type=int, default=ANSWER_FD)
-    arguments = parser.parse_args(argv)
-    die_with_parent()
-    text = arguments.spec.read_text(encoding="utf-8")
-    if (sent := json.loads(text).get("protocol", 1)) > PROTOCOL:
-        sys.exit(f"this worker speaks protocol {PROTOCOL}, and was sent {sent}")
-    spec = WorkerSpec.model_validate_json(text)
-    # Before a runtime is loaded: thread pools take over the affinity that they find.
-    os.sched_setaffinity(0, spec.cores)
-    serve(spec, arguments.answer_fd)

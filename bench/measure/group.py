@@ -205,10 +205,14 @@ class Group:
         """Say before measuring that the time will not reach all utterances, if it will not."""
         planned, needed = course.blocks * course.looks[0], len(self._portions)
         if planned < needed:
-            cell, reached = self.jobs[0].cell, sum(map(len, self._portions[:planned]))
+            cell = self.jobs[0].cell
+            reached, in_all = (
+                len({name for portion in some for name in portion})
+                for some in (self._portions[:planned], self._portions)
+            )
             self._context.progress.note(
                 f"{cell.model}, {cell.protocol}, {cell.chunk_samples} samples: the budget reaches "
-                f"{reached} of {sum(map(len, self._portions))} utterances; about "
+                f"{reached} of {in_all} utterances; about "
                 f"{needed / planned:.1f} times as much reaches all"
             )
 
@@ -216,12 +220,18 @@ class Group:
         """Split the utterances into slots by how long a chunk takes in the slowest cell."""
         known = [job.ready for job in self.running if job.ready is not None]
         slowest_s = max(ready.chunk_ns for ready in known) / 1e9
-        self._portions = schedule.portions(session.chunks, wanted=chunks_of(slowest_s))
+        wanted, cell = chunks_of(slowest_s), self.jobs[0].cell
+        self._portions = (
+            schedule.queues(session.chunks, wanted=wanted, jobs=cell.jobs, batch=cell.batch)
+            if cell.protocol == "throughput"
+            else schedule.portions(session.chunks, wanted=wanted)
+        )
         self._block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
 
     def _slot_s(self, ready: Ready, chunks: Mapping[str, int]) -> float:
         """Return how long a slot takes about."""
-        slot_chunks = sum(chunks.values()) / len(self._portions) + 1
+        queued = sum(chunks[name] for portion in self._portions for name in portion)
+        slot_chunks = queued / len(self._portions) / self.jobs[0].cell.jobs + 1
         took_s = slot_chunks * ready.chunk_ns / 1e9
         if not self._published:
             return took_s

@@ -21,6 +21,8 @@ class Job:
     parities: list[Parity] = field(default_factory=list)
     effective: Effective = field(default_factory=dict)
     failed: bool = False
+    #: Whether the recordings of the trials are embedded.
+    embedded: bool = False
     #: The Python that its workers run in, None for this one.
     interpreter: Interpreter | None = None
 

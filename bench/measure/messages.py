@@ -28,6 +28,8 @@ class WorkerSpec(Value):
     cores: tuple[int, ...]
     session: int = 0
     scored: tuple[Source, ...] = ()
+    #: Whether threads, precision and memory are looked at; None does so in the first session.
+    proves: bool | None = None
 
 
 class Open(Value):
@@ -43,6 +45,25 @@ class Measure(Value):
     block: int
     position: int
     utterances: tuple[str, ...]
+
+
+class Warm(Value):
+    """Run one chunk untimed; answer `Done`."""
+
+    command: Literal["warm"] = "warm"
+
+
+class Work(Value):
+    """Run these utterances together, as one task of a queue; answer `Worked`."""
+
+    command: Literal["work"] = "work"
+    utterances: tuple[str, ...]
+
+
+class Check(Value):
+    """Compare with the reference what tasks gave since the last check; answer `Done`."""
+
+    command: Literal["check"] = "check"
 
 
 class Embed(Value):
@@ -83,13 +104,27 @@ class Ready(Value):
     steady_rss_bytes: int | None = None
 
 
+class Worked(Value):
+    """A task of a queue is done; `processing_ns` is from its beginning to its last embedding."""
+
+    kind: Literal["worked"] = "worked"
+    audio_ns: int
+    padded_audio_ns: int
+    frontend_ns: int
+    chunk_ns: tuple[int, ...]
+    processing_ns: int
+    cpu_ns: int
+    load_ns: int
+    first_chunk_ns: int
+
+
 class Done(Value):
     """The pass that was asked for is complete."""
 
     kind: Literal["done"] = "done"
 
 
-Command = Open | Measure | Embed | Stop
+Command = Open | Measure | Warm | Work | Check | Embed | Stop
 COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
-Reply = Loaded | Ready | Record | Done | Outcome
+Reply = Loaded | Ready | Record | Worked | Done | Outcome
 REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])

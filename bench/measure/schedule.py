@@ -20,6 +20,9 @@ SLOT_S = 0.3
 CHUNKS_PER_SLOT = 10
 #: Chunks of this many seconds are large; of those, a short slot has this many.
 LARGE_CHUNK_S, SHORT_SLOT = 0.03, 4.0
+#: A queue has at least so many chunks for each process that works on it, so that those who find it
+#: empty while others still work do not weigh much.
+QUEUED_CHUNKS = 12
 #: A session that takes long to start has this many cycles of blocks at most.
 MOST_CYCLES = 8
 #: Looks come at the first number of sessions and at its doublings, this many in all at most.
@@ -88,6 +91,27 @@ def portions(chunks: Mapping[str, int], *, wanted: float) -> list[tuple[str, ...
     for name in sorted(chunks, key=lambda name: (-chunks[name], name)):
         min(filled, key=lambda part: sum(chunks[each] for each in part)).append(name)
     return [tuple(part) for part in filled]
+
+
+def queues(
+    chunks: Mapping[str, int], *, wanted: float, jobs: int, batch: int = 1
+) -> list[tuple[str, ...]]:
+    """Split utterances into portions that keep several processes busy for a slot each.
+
+    Where there are too few of them, a portion has each of its utterances several times.
+
+    Args:
+        chunks: utterance -> number of chunks.
+        wanted: how many chunks a slot should have for each process.
+        jobs: how many processes there are.
+        batch: how many chunks each of them runs together.
+    """
+    least = jobs * max(QUEUED_CHUNKS, 2 * batch)
+    found = []
+    for portion in portions(chunks, wanted=max(jobs * wanted, least)):
+        times = -(-least // sum(chunks[name] for name in portion))
+        found.append(portion * times)
+    return found
 
 
 @dataclass(frozen=True)

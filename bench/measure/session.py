@@ -30,7 +30,8 @@ from bench.measure.messages import (
     WorkerSpec,
 )
 from bench.measure.schedule import block_turns
-from bench.measure.workers import CellProcess, Worker
+from bench.measure.team import start
+from bench.measure.workers import CellProcess
 from bench.models.resolve import Resolved
 from bench.models.workload import Prepared, prepare
 from bench.results.lines import PRECISION, Health, Outcome, Record
@@ -97,7 +98,7 @@ class RunContext:
     #: Recordings that each cell embeds once, outside of the clock, for trials.
     scored: tuple[Source, ...] = ()
     clock: Callable[[], float] = time.monotonic
-    spawn: Spawn = Worker
+    spawn: Spawn = start
     counters: ReadCounters = read_counters
     ceiling: Ceiling = field(default_factory=ceiling)
 
@@ -161,20 +162,21 @@ class MeasuringSession:
         for slot in started:
             with self._awake(slot):
                 self._listen(slot, Open(), until=Ready)
-        for slot in started if self._number == 0 else ():
+        for slot in started:
             self._embed_scored(slot)
         self._slots += started
 
     def _embed_scored(self, slot: _Slot) -> None:
         """Have a process embed the recordings of the trials, some at a time: all take long."""
         names = [source.name for source in self._context.scored]
-        if not names or slot.job.cell.replica or slot.job.failed:
+        if not names or slot.job.cell.replica or slot.job.failed or slot.job.embedded:
             return
         self._context.progress.phase(f"embedding {len(names)} recordings of trials: {slot.job}")
         with self._awake(slot):
             for first in range(0, len(names), SCORED_AT_ONCE):
                 some = tuple(names[first : first + SCORED_AT_ONCE])
                 self._listen(slot, Embed(utterances=some), until=Done)
+        slot.job.embedded = True
 
     def block(self, block: int, utterances: tuple[str, ...]) -> None:
         """Let the processes take their turns, and write down what else the machine did."""
@@ -182,13 +184,13 @@ class MeasuringSession:
         if not slots:
             return
         context = self._context
-        before = context.counters(slot.worker.pid for slot in slots.values())
+        before = context.counters(self._pids())
         for turn in block_turns(list(slots), block=block, seed=context.seed, session=self._number):
             slot = slots[turn.cell_id]
             order = Measure(block=block, position=turn.position, utterances=utterances)
             with self._awake(slot):
                 self._listen(slot, order, until=Done)
-        after = context.counters(slot.worker.pid for slot in self._running())
+        after = context.counters(self._pids())
         first = next(iter(slots.values())).job
         self._keep(
             first,
@@ -208,6 +210,9 @@ class MeasuringSession:
             slot.worker.resume()
             self._listen(slot, Stop(), until=Outcome)
 
+    def _pids(self) -> Iterator[int]:
+        return (pid for slot in self._running() for pid in slot.worker.pids)
+
     def _running(self) -> list[_Slot]:
         return [slot for slot in self._slots if not slot.job.failed]
 
@@ -217,16 +222,19 @@ class MeasuringSession:
         assert job.prepared.artifact is not None
         assert job.prepared.reference is not None
         embeddings = context.folder.embeddings.resolve() / f"{job.cell_id}.npz"
+        first = job.ready is None
         spec = WorkerSpec(
             cell_id=job.cell_id,
             cell=job.cell,
             artifact=job.prepared.artifact,
             sources=context.sources,
             reference=job.prepared.reference,
-            scored=context.scored if self._number == 0 and not job.cell.replica else (),
-            embeddings=embeddings if self._number == 0 and not job.cell.replica else None,
-            cores=tuple(context.cores[: job.cell.threads]),
+            scored=context.scored if first and not job.cell.replica else (),
+            embeddings=embeddings if first and not job.cell.replica else None,
+            cores=tuple(context.cores[: job.cell.cores]),
             session=self._number,
+            # A job may come later than the first session: its own first one tells.
+            proves=None if first == (self._number == 0) else first,
         )
         try:
             worker = context.spawn(spec, context.folder.logs, job.interpreter)
@@ -257,10 +265,11 @@ class MeasuringSession:
             return
 
         def receive(timeout_s: float) -> Reply:
-            # While the clock runs nobody looks: the peak is known when it has stopped.
-            if isinstance(command, Measure):
+            # While the clock runs nobody looks: the peak is known when it has stopped. A team is
+            # asked for all of an answer, or its members would be out of step.
+            if isinstance(command, Measure) or job.cell.protocol == "throughput":
                 return worker.receive(timeout_s)
-            return context.memory.wait(worker.pid, worker.receive, timeout_s)
+            return context.memory.wait(worker.pids[0], worker.receive, timeout_s)
 
         try:
             if command is not None:
@@ -280,7 +289,7 @@ class MeasuringSession:
                             job.end(context.folder, reply.status, reply.reason)
                 if isinstance(reply, until):
                     break
-            context.memory.check(worker.pid)
+            context.memory.check(*worker.pids)
         except ChildTooLarge as error:
             worker.close()
             job.end(context.folder, "out_of_memory", str(error))

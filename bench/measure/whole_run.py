@@ -107,7 +107,7 @@ def run_plan(
     for line in dict.fromkeys(_not_computed(plan)):
         audience.say(line)
     resolved = resolve(
-        expand(plan, default_form, precisions_of),
+        expand(plan, default_form, precisions_of, cores=len(environment.usable_cores())),
         folders=homes.named([spec for axes in plan.sweeps for spec in axes.engines], libraries),
         asked=Asked(
             input_name=plan.input,
@@ -258,6 +258,8 @@ def _write(folder: RunFolder, summary: Summary) -> None:
 def read_summary(folder: RunFolder) -> Summary:
     """Derive a run's result from its records."""
     summary = summarize(folder.environment(), list(folder.cells().values()))
+    explained = {"explanations": folder.explanations(), "lengths": folder.lengths()}
+    summary = summary.model_copy(update=explained)
     return trial_check.with_eer(summary, list(folder.originals()), folder)
 
 

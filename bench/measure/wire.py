@@ -20,6 +20,7 @@ SINCE: Mapping[int, Mapping[str, Any]] = {
         "artifact.recipe": "",
         "scored": [],
     },
+    4: {"cell.jobs": 1, "cell.batch": 1, "proves": None},
 }
 
 

@@ -23,8 +23,8 @@ class CellProcess(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     @property
-    def pid(self) -> int:
-        """The process's id."""
+    def pids(self) -> tuple[int, ...]:
+        """The ids of its processes."""
         ...
 
     def send(self, command: Command, /) -> None:
@@ -61,18 +61,28 @@ class Worker(Child[Reply]):
     """A process that measures one cell."""
 
     def __init__(
-        self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None
+        self,
+        spec: WorkerSpec,
+        logs: Path,
+        interpreter: Interpreter | None = None,
+        *,
+        member: int = 0,
     ) -> None:
         theirs = interpreter.protocol if interpreter else None
         content = wire.written(spec, PROTOCOL if theirs is None else theirs)
         super().__init__(
             "bench.worker",
             json.dumps(content, indent=2),
-            f"{spec.cell_id}-{spec.session}",
+            f"{spec.cell_id}-{spec.session}" + (f"-{member}" if member else ""),
             logs=logs,
             replies=REPLY,
             interpreter=interpreter,
         )
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process's id."""
+        return (self.pid,)
 
 
 def protocol_of(interpreter: Interpreter) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,14 @@ class GraphCounts:
     macs: int
     flops: int
     uncounted: tuple[str, ...]
+
+
+class NodeCost(NamedTuple):
+    """A node, the shape of its first output, and its multiply-accumulates, None where unknown."""
+
+    node: NodeProto
+    shape: Shape | None
+    macs: int | None
 
 
 def load_graph(path: Path) -> ModelProto:
@@ -138,23 +146,33 @@ def fix_frames(model: ModelProto, input_name: str, num_frames: int) -> ModelProt
     return shape_inference.infer_shapes(fixed, data_prop=True)
 
 
-def count(model: ModelProto, input_name: str, num_frames: int) -> GraphCounts:
-    """Count one chunk of `num_frames` through a graph."""
+def costs(model: ModelProto, input_name: str, num_frames: int) -> Iterator[NodeCost]:
+    """Yield every node with what one chunk of `num_frames` costs in it."""
     fixed = fix_frames(model, input_name, num_frames)
     shapes = _shapes(fixed.graph)
     if not shapes.keys() >= _needed(fixed.graph):
         shapes |= _measured_shapes(fixed, input_name, _needed(fixed.graph) - shapes.keys())
+    for node in _nodes(fixed.graph):
+        shape = shapes.get(node.output[0])
+        elements, inputs_per_output = _size(shape), _inputs_per_output(node, shapes)
+        products = None
+        if elements is not None and inputs_per_output is not None:
+            products = elements * inputs_per_output
+        yield NodeCost(node, shape, products)
+
+
+def count(model: ModelProto, input_name: str, num_frames: int) -> GraphCounts:
+    """Count one chunk of `num_frames` through a graph."""
     macs = batchnorm_flops = 0
     uncounted: Counter[str] = Counter()
-    for node in _nodes(fixed.graph):
+    for node, shape, products in costs(model, input_name, num_frames):
+        elements = _size(shape)
         if node.op_type in _MOVING:
             continue
-        elements = _size(shapes.get(node.output[0]))
-        inputs_per_output = _inputs_per_output(node, shapes)
         if node.op_type == "BatchNormalization" and elements is not None:
             batchnorm_flops += 4 * elements
-        elif inputs_per_output is not None and elements is not None:
-            macs += elements * inputs_per_output
+        elif products is not None:
+            macs += products
         else:
             uncounted[node.op_type] += 1
     return GraphCounts(

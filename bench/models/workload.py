@@ -28,6 +28,7 @@ from engines.protocol import FLOAT32, ModelArtifact
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
 STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
+STATIC_TAKES_ONE = "a static model takes one chunk at a time; choose --batch 1 or --form dynamic"
 #: What exporting a model of the catalog imports.
 ZOO_PACKAGES = ("torch", "onnx", "onnxscript")
 #: One file of the largest model of the catalog, on a slow machine.
@@ -248,6 +249,11 @@ class _Need:
     def refusal(self) -> Refusal | None:
         """Refuse what no preparation could make possible."""
         cell = self.cell
+        if cell.batch > 1 and cell.form == "static":
+            return Refusal("unsupported", STATIC_TAKES_ONE)
+        if cell.jobs > 1 and cell.cores > self._cores:
+            reason = f"{cell.jobs} jobs of {cell.threads} threads, but this process may use "
+            return Refusal("unsupported", f"{reason}{self._cores} cores")
         if cell.threads > self._cores:
             reason = f"{cell.threads} threads, but this process may use {self._cores} cores"
             return Refusal("unsupported", reason)

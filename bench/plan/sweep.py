@@ -31,6 +31,10 @@ class Axes(Value):
     chunk_samples: Annotated[tuple[int, ...], Field(min_length=1)] = (PUBLISHED_CHUNK_SAMPLES,)
     forms: tuple[Form, ...] = ()
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published", "steady")
+    #: Of the throughput protocol: processes at work at once; none is as many as the cores allow.
+    jobs: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    #: How many chunks of equal length run together at most.
+    batches: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
     #: How much of the budget each comparison gets, against those of the other sweeps.
     weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     #: Sets of fresh processes before intervals are looked at; fewer where the budget is short.
@@ -60,6 +64,8 @@ class Plan(Axes):
     """
 
     sweep: tuple[Axes, ...] = ()
+    #: Pinned requirements with which a configuration was found; a gate holds against them.
+    packages: tuple[str, ...] = ()
     audio: tuple[Path, ...] = ()
     #: Which channel of a recording with several, from 0; whether other sample rates are converted.
     channel: Annotated[int, Field(ge=0)] | None = None
@@ -111,6 +117,8 @@ def expand(
     plan: Plan,
     default_form: Callable[[str], Form],
     precisions_of: PrecisionsOf = lambda _: get_args(Precision),
+    *,
+    cores: int = 1,
 ) -> tuple[Cell, ...]:
     """Return every cell of a plan once, those of a comparison group side by side.
 
@@ -118,10 +126,11 @@ def expand(
         plan: what to measure.
         default_form: engine name -> the model form it runs when the plan names none.
         precisions_of: of those that a plan asks of all engines, each gets what it has.
+        cores: those that may be used; they decide how many jobs there are where a plan does not.
     """
     cells: list[Cell] = []
     for axes in plan.sweeps:
-        cells += _cells(axes, default_form, precisions_of)
+        cells += _cells(axes, default_form, precisions_of, cores)
     groups = list(dict.fromkeys(cell.condition for cell in cells))
     return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.condition)))
 
@@ -134,6 +143,7 @@ def axes_of(plan: Plan, cell: Cell) -> Axes:
             and cell.threads in axes.threads
             and cell.chunk_samples in axes.chunk_samples
             and cell.protocol in axes.protocols
+            and cell.batch in axes.batches
         ):
             return axes
     return plan
@@ -153,15 +163,16 @@ def precisions_for(
 
 
 def _cells(
-    axes: Axes, default_form: Callable[[str], Form], precisions_of: PrecisionsOf
+    axes: Axes, default_form: Callable[[str], Form], precisions_of: PrecisionsOf, cores: int
 ) -> Iterator[Cell]:
-    for model, protocol, threads, size in product(
-        axes.models, axes.protocols, axes.threads, axes.chunk_samples
+    for model, protocol, threads, size, batch in product(
+        axes.models, axes.protocols, axes.threads, axes.chunk_samples, axes.batches
     ):
+        jobs = (1,) if protocol != "throughput" else axes.jobs or (max(cores // threads, 1),)
         for engine in map(parse_engine, axes.engines):
             precisions = precisions_for(axes, engine, precisions_of)
             forms = axes.forms or (default_form(engine.name),)
-            for form, precision in product(forms, precisions):
+            for form, precision, count in product(forms, precisions, jobs):
                 yield Cell(
                     model=model,
                     engine=engine.name,
@@ -171,6 +182,8 @@ def _cells(
                     threads=threads,
                     chunk_samples=size,
                     protocol=protocol,
+                    jobs=count,
+                    batch=batch,
                 )
 
 

@@ -33,6 +33,16 @@ def ratio(row: CellSummary, context: Context) -> str:
     return f"{figures.times(found.ratio)} {figures.plus_minus(found.ci95)}"
 
 
+def any_queue(context: Context) -> bool:
+    """Say whether any row is of the throughput protocol."""
+    return any(row.protocol == "throughput" for row in context.rows)
+
+
+def any_batch(context: Context) -> bool:
+    """Say whether any row ran chunks together."""
+    return any(row.batch > 1 for row in context.rows)
+
+
 def freedom(row: CellSummary, context: Context) -> float | None:
     """Return the degrees of freedom behind the ratio's interval."""
     found = context.to_reference(row)

@@ -60,6 +60,19 @@ COLUMNS = (
         write=figures.number,
     ),
     Column(
+        "utterance_rate", "utterances/s",
+        "under the throughput protocol: recordings that all jobs together embed in a second",
+        ("published", "wide", "narrow", "page"), lambda row, _: row.utterances_per_s,
+        write=figures.number, present=cell_texts.any_queue,
+    ),
+    Column(
+        "utterance_p95", "utterance p95 ms",
+        "under the throughput protocol: what 95 of 100 recordings stay under, from when a process "
+        "begins with one, and with those of its batch, to its embedding",
+        ("latency", "page"), lambda row, _: row.utterance_ms_p95, unit="ms",
+        write=figures.number, present=cell_texts.any_queue,
+    ),
+    Column(
         "ci", "RTF 95 %",
         "half the width of the RTF's interval over sessions (over slots where there is one "
         "session); for this host and this hour",
@@ -104,6 +117,15 @@ COLUMNS = (
         ("verification", "page"), lambda row, _: row.threads, filtered=True,
     ),
     Column(
+        "jobs", "jobs", "processes at work at once, each with so many threads",
+        ("page",), lambda row, _: row.jobs, filtered=True, present=cell_texts.any_queue,
+    ),
+    Column(
+        "batch", "batch", "chunks of equal length that run together at most",
+        ("verification", "page"), lambda row, _: row.batch, filtered=True,
+        present=cell_texts.any_batch,
+    ),
+    Column(
         "chunk", "samples a chunk", "how the audio is cut; whole: it is not",
         ("verification", "page"), lambda row, _: row.chunk_samples, unit="samples",
         text=cell_texts.chunk, headings={"verification": "chunk samples"}, filtered=True,
@@ -111,7 +133,7 @@ COLUMNS = (
     Column(
         "protocol", "protocol",
         "published: a fresh session for every utterance, its first run timed; steady: one "
-        "session, warmed",
+        "session, warmed; throughput: several at work on one queue, by the clock on the wall",
         ("verification", "page"), lambda row, _: row.protocol,
         left=VIEWS, filtered=True, behind={"verification": "form"},
     ),

@@ -39,7 +39,7 @@ def best_findings(summary: Summary) -> Iterator[Finding]:
             continue
         low, high = (figures.rtf(end) for end in best.rtf_ci95)
         limit = figures.error(MAX_REL_ERR) + " in float32" * (len(ok) < len(every))
-        where = figures.setting(best.chunk_samples, best.threads)
+        where = figures.setting(*best.setting)
         text = (
             f"Best configuration for {best.title} on this machine within parity {limit} "
             f"({best.protocol}): {best.engine_label}, {best.form}, {where}: "
@@ -71,10 +71,7 @@ def _rivals(best: CellSummary, rows: Sequence[CellSummary]) -> str:
     ]
     if not near:
         return ""
-    texts = [
-        f"{row.engine_label} {row.form}, {figures.setting(row.chunk_samples, row.threads)}"
-        for row in near[:2]
-    ]
+    texts = [f"{row.engine_label} {row.form}, {figures.setting(*row.setting)}" for row in near[:2]]
     more = f" and {len(near) - 2} more" if len(near) > 2 else ""
     return f". Its interval does not exclude {'; '.join(texts)}{more}"
 
@@ -84,9 +81,10 @@ def engine_findings(summary: Summary) -> Iterator[Finding]:
 
     Where there are many models, `report.matrix` has their figures.
     """
-    groups: dict[tuple[str, int], dict[str, list[Condition]]] = {}
+    groups: dict[tuple[str, int, int, int], dict[str, list[Condition]]] = {}
     for where in conditions(summary):
-        by_model = groups.setdefault((where.protocol, where.threads), {})
+        same = (where.protocol, where.threads, where.jobs, where.batch)
+        by_model = groups.setdefault(same, {})
         by_model.setdefault(where.model, []).append(where)
     for by_model in groups.values():
         if len(by_model) >= MANY_MODELS:
@@ -105,8 +103,7 @@ def _of_model(summary: Summary, wheres: Sequence[Condition]) -> Iterator[Finding
             row = rows[0]
             yield Finding(
                 "engine",
-                f"{row.title}, {row.protocol}, {figures.setting(size, row.threads)}: "
-                f"{'; '.join(told)}.",
+                f"{row.title}, {row.protocol}, {figures.setting(*row.setting)}: {'; '.join(told)}.",
             )
             return
 
@@ -141,7 +138,7 @@ def _many(summary: Summary, by_model: dict[str, list[Condition]]) -> Iterator[Fi
     where = wheres[0]
     yield Finding(
         "engine",
-        f"{known} models, {where.protocol}, {figures.setting(where.chunk_samples, where.threads)}: "
+        f"{known} models, {where.protocol}, {figures.setting(*where.setting)}: "
         f"{listed(told) if len(told) < 3 else '; '.join(told)}.",
     )
 

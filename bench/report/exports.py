@@ -1,16 +1,17 @@
-"""A result for other programs: tidy CSV, pytest-benchmark's and github-action-benchmark's JSON."""
+"""A result for other programs: tidy CSV, and the JSON of tools that keep histories."""
 
 import csv
 import io
 import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.report import figures, record_columns
+from bench.report.compare import EngineForm, Interval, side
 from bench.results.contrasts import complete_slots
-from bench.results.rows import CellSummary, Summary
+from bench.results.rows import CellSummary, Ratio, Summary
 from bench.results.store import CellData
 from bench.results.summary import levels
 
@@ -58,26 +59,75 @@ def pytest_benchmark(summary: Summary, cells: Sequence[CellData]) -> str:
 
 
 def github_action_benchmark(summary: Summary) -> str:
-    """Return the entries that github-action-benchmark's `customSmallerIsBetter` reads."""
+    """Return the entries that github-action-benchmark's `customSmallerIsBetter` reads.
+
+    They are every RTF and every ratio: RTFs of runners are those of many hosts, and only ratios
+    may be looked at over time.
+    """
+    host = summary.environment.cpu_kind
     entries = [
         {
             "name": _name(row),
             "unit": "RTF",
             "value": row.rtf,
-            "range": figures.plus_minus(row.rtf_ci95).lstrip("± ") if row.rtf_ci95 else "",
-            "extra": f"{row.engine} {row.version}\n{summary.environment.cpu}\n{row.passes} passes",
+            "range": _range(row.rtf_ci95),
+            "extra": f"{row.engine} {row.version}\n{host}\n{row.passes} passes",
         }
         for row in summary.cells
         if row.rtf is not None
     ]
+    entries += [
+        {
+            "name": f"{_name(row)} × {each.reference} {each.reference_form}",
+            "unit": "times as long",
+            "value": each.ratio,
+            "range": _range(each.ci95),
+            "extra": f"in turns with {each.reference}\n{host}\n{each.sessions} sessions",
+        }
+        for row, each in _ratios(summary)
+    ]
     return json.dumps(entries, indent=2) + "\n"
+
+
+def bencher(summary: Summary) -> str:
+    """Return a result in the Bencher Metric Format: a benchmark has the measures rtf and ratio.
+
+    Their lower and upper values are the ends of the 95 % intervals.
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {
+        _name(row): {"rtf": _metric(row.rtf, row.rtf_ci95)}
+        for row in summary.cells
+        if row.rtf is not None
+    }
+    for row, each in _ratios(summary):
+        found.setdefault(_name(row), {})["ratio"] = _metric(each.ratio, each.ci95)
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _ratios(summary: Summary) -> Iterator[tuple[CellSummary, Ratio]]:
+    """Yield every ratio with the row that it is of."""
+    rows = {(row.condition, side(row)): row for row in summary.cells}
+    for each in summary.ratios:
+        row = rows.get((each.condition, EngineForm(each.engine, each.form)))
+        if row is not None:
+            yield row, each
+
+
+def _range(interval: Interval | None) -> str:
+    return figures.plus_minus(interval).lstrip("± ") if interval else ""
+
+
+def _metric(value: float, interval: Interval | None) -> dict[str, float]:
+    ends = {} if interval is None else {"lower_value": interval[0], "upper_value": interval[1]}
+    return {"value": value, **ends}
 
 
 def _name(row: CellSummary) -> str:
     size = "whole" if row.chunk_samples < 0 else str(row.chunk_samples)
-    return (
-        f"{row.title} / {row.engine_label} {row.form} / {row.threads} thr / {size} / {row.protocol}"
-    )
+    parts = [row.title, f"{row.engine_label} {row.form}", f"{row.threads} thr", size, row.protocol]
+    parts += [f"{row.jobs} jobs"] if row.jobs > 1 else []
+    parts += [f"batches of {row.batch}"] if row.batch > 1 else []
+    return " / ".join(parts)
 
 
 def _benchmark(data: CellData, seconds: Sequence[float]) -> dict[str, Any]:

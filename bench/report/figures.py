@@ -62,10 +62,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def setting(chunk_samples: int, threads: int) -> str:
+def setting(chunk_samples: int, threads: int, jobs: int = 1, batch: int = 1) -> str:
     """Write under which setting something was measured: 32000 samples, 1 thread."""
-    size = "whole utterances" if chunk_samples < 0 else f"{chunk_samples} samples"
-    return f"{size}, {threads} thread{'s' * (threads > 1)}"
+    parts = ["whole utterances" if chunk_samples < 0 else f"{chunk_samples} samples"]
+    parts += [f"batches of {batch}"] if batch > 1 else []
+    each = counted(threads, "thread")
+    return ", ".join([*parts, f"{jobs} jobs of {each}" if jobs > 1 else each])
 
 
 def counted(count: int, what: str) -> str:

@@ -144,7 +144,13 @@ def _ratio_table(runs: Sequence[NamedRun], found: Sequence[Line]) -> Iterator[li
             figures.MISSING if each is None else figures.ratio(each.ratio, each.ci95)
             for each in line.ratios
         ]
-        yield [line.title, setting(line.where), against(line), *texts, line.verdict]
+        yield [
+            line.title,
+            setting(line.where),
+            against(line.left, line.right),
+            *texts,
+            line.verdict,
+        ]
 
 
 def _rtf_table(runs: Sequence[NamedRun]) -> Iterator[list[str]]:
@@ -162,12 +168,11 @@ def _rtf_table(runs: Sequence[NamedRun]) -> Iterator[list[str]]:
 
 def setting(where: Condition) -> str:
     """Say under which setting something was measured."""
-    return f"{where.protocol}, {figures.setting(where.chunk_samples, where.threads)}"
+    return f"{where.protocol}, {figures.setting(*where.setting)}"
 
 
-def against(line: Line) -> str:
+def against(left: EngineForm, right: EngineForm) -> str:
     """Name both sides of a ratio."""
-    left, right = line.left, line.right
     forms = (f" {left.form}", f" {right.form}") if left.form != right.form else ("", "")
     return f"{left.engine}{forms[0]} / {right.engine}{forms[1]}"
 

@@ -19,6 +19,8 @@ from bench.results.rows import CellSummary, Summary
 from bench.results.store import CellData
 
 if TYPE_CHECKING:
+    import jinja2
+
     from bench.report.plots.style import Picture
 
 TEMPLATES = files("bench.report") / "templates"
@@ -53,19 +55,10 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
     Raises:
         ImportError: jinja2 is not installed.
     """
-    import jinja2
-
     stored, summary = summary, libraries.named(summary)
-
-    def read(name: str) -> str:
-        return (TEMPLATES / name).read_text(encoding="utf-8")
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(read), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     placed = columns("page", summary, summary.cells)
     best = {id(r) for section in sections(summary) for r in section.rows if section.is_fastest(r)}
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         title=_title(summary),
         limit=figures.error(MAX_REL_ERR),
         started=summary.environment.started_utc,
@@ -91,6 +84,25 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
             "measurements.csv": script_json(exports.tidy_csv(cells)),
         },
     )
+
+
+def read(name: str) -> str:
+    """Return a file that pages are made of."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def template(name: str) -> "jinja2.Template":
+    """Return a page's template.
+
+    Raises:
+        ImportError: jinja2 is not installed.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(read), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)
 
 
 def inline(picture: "Picture") -> str:
@@ -143,6 +155,6 @@ def _line(placed: Sequence[Placed], row: CellSummary, *, best: bool) -> PageRow:
     items = [Item(column, column.text(row), column.sorted_by(row)) for column in placed]
     where = (
         f"{row.title}, {row.engine_label} {row.form}, {row.protocol}, "
-        f"{figures.setting(row.chunk_samples, row.threads)}"
+        f"{figures.setting(*row.setting)}"
     )
     return PageRow(where, items, row.status, row.reason, best)

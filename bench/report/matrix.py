@@ -29,15 +29,16 @@ class Matrix(NamedTuple):
 def matrices(summary: Summary) -> Iterator[Matrix]:
     """Yield a matrix for each setting in which many models were measured."""
 
-    def setting(where: Condition) -> tuple[str, int, int]:
-        return (where.protocol, where.threads, where.chunk_samples)
+    def setting(where: Condition) -> tuple[str, int, int, int, int]:
+        return (where.protocol, where.threads, where.chunk_samples, where.jobs, where.batch)
 
     # Sorting keeps the models' order within a setting.
     ordered = sorted(conditions(summary), key=setting)
-    for (protocol, threads, size), found in groupby(ordered, key=setting):
+    for (protocol, *_), found in groupby(ordered, key=setting):
         wheres = list(found)
         if len(wheres) >= MANY_MODELS:
-            title = f"Who is ahead: {protocol} protocol, {figures.setting(size, threads)}"
+            where = figures.setting(*wheres[0].setting)
+            title = f"Who is ahead: {protocol} protocol, {where}"
             yield _matrix(title, summary, wheres)
 
 

@@ -24,7 +24,7 @@ def precision_findings(summary: Summary) -> Iterator[Finding]:
         texts = [*_fastest(summary, where, exact, others), *_slower(summary, where, rows)]
         if texts:
             place = f"{rows[0].title}, {where.protocol}"
-            setting = figures.setting(where.chunk_samples, where.threads)
+            setting = figures.setting(*where.setting)
             yield Finding("precision", f"{place}, {setting}: {'; '.join(texts)}.")
 
 

@@ -60,7 +60,7 @@ def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
         slow, fast = (first, second) if before.left == side(first) else (second, first)
         left, right = named[before.left], named[before.right]
         text = (
-            f"{slow.title}, {figures.setting(slow.chunk_samples, slow.threads)}: under the "
+            f"{slow.title}, {figures.setting(*slow.setting)}: under the "
             f"published protocol {left} takes {as_long(before.ratio, before.ci95)} as {right}; "
             f"{_steady(after, left, right)}"
         )

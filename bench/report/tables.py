@@ -13,6 +13,7 @@ from frontends.chunking import WHOLE_UTTERANCE
 PROTOCOL_TITLES: dict[Protocol, str] = {
     "published": "published protocol: a fresh session for every utterance, its first run timed",
     "steady": "steady protocol: one session, warmed",
+    "throughput": "throughput protocol: processes at work on one queue of utterances",
 }
 
 
@@ -32,37 +33,37 @@ class Section:
 
 def sections(summary: Summary) -> list[Section]:
     """Group the rows of a result, one section a protocol, thread count and chunk size."""
-
-    def key(row: CellSummary) -> tuple[Protocol, int, int]:
-        return (row.protocol, row.threads, row.chunk_samples)
-
-    ordered = sorted(summary.cells, key=lambda row: [*map(_rank(summary).index, [key(row)])])
+    ranks = _rank(summary)
+    ordered = sorted(summary.cells, key=lambda row: ranks.index(_key(row)))
     return [
         Section(
             title=PROTOCOL_TITLES[protocol],
-            conditions=conditions(summary.environment, list(rows), threads, chunk_samples),
+            conditions=conditions(summary.environment, rows),
             rows=tuple(rows),
         )
-        for (protocol, threads, chunk_samples), grouped in groupby(ordered, key=key)
+        for (protocol, *_), grouped in groupby(ordered, key=_key)
         for rows in [list(grouped)]
     ]
 
 
-def _rank(summary: Summary) -> list[tuple[Protocol, int, int]]:
+def _key(row: CellSummary) -> tuple[Protocol, int, int, int, int]:
+    return (row.protocol, row.threads, row.chunk_samples, row.jobs, row.batch)
+
+
+def _rank(summary: Summary) -> list[tuple[Protocol, int, int, int, int]]:
     """Return the sections' keys in the order in which the run met them."""
-    return list(
-        dict.fromkeys((row.protocol, row.threads, row.chunk_samples) for row in summary.cells)
-    )
+    return list(dict.fromkeys(map(_key, summary.cells)))
 
 
-def conditions(
-    environment: Environment, rows: Sequence[CellSummary], threads: int, chunk_samples: int
-) -> str:
-    """Say under which conditions the rows were measured, in one line."""
+def conditions(environment: Environment, rows: Sequence[CellSummary]) -> str:
+    """Say under which conditions the rows of a section were measured, in one line."""
+    chunk_samples, threads, jobs, batch = rows[0].setting
     versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
     samples = "whole utterance" if chunk_samples == WHOLE_UTTERANCE else str(chunk_samples)
     parts = [environment.cpu_kind, *versions]
     parts += [f"num_threads = {threads}", f"samples_per_chunk = {samples}"]
+    parts += [f"jobs = {jobs}"] if rows[0].protocol == "throughput" else []
+    parts += [f"batch = {batch}"] if batch > 1 else []
     return " · ".join(parts)
 
 

@@ -13,7 +13,7 @@ from engines.protocol import FLOAT32, Form, Precision
 Status = Literal[
     "ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out", "out_of_memory"
 ]
-Protocol = Literal["published", "steady"]
+Protocol = Literal["published", "steady", "throughput"]
 Effective = dict[str, str | int | float]
 #: The replica of a group's reference, which tells what the machine cannot tell apart.
 GHOST = "ghost"
@@ -27,12 +27,18 @@ def engine_label(name: str, settings: Mapping[str, str], precision: Precision) -
 
 
 class Condition(Value):
-    """What cells that are compared have in common: they take turns under one condition."""
+    """What cells that are compared have in common: they take turns under one condition.
+
+    `jobs` is how many processes work at once, each with so many `threads`; `batch` is how many
+    chunks of equal length run together at most.
+    """
 
     model: str
     threads: Annotated[int, Field(ge=1)]
     chunk_samples: int
     protocol: Protocol
+    jobs: Annotated[int, Field(ge=1)] = 1
+    batch: Annotated[int, Field(ge=1)] = 1
 
     @property
     def condition(self) -> "Condition":
@@ -42,7 +48,19 @@ class Condition(Value):
             threads=self.threads,
             chunk_samples=self.chunk_samples,
             protocol=self.protocol,
+            jobs=self.jobs,
+            batch=self.batch,
         )
+
+    @property
+    def setting(self) -> tuple[int, int, int, int]:
+        """Chunk size, threads, jobs and batch."""
+        return self.chunk_samples, self.threads, self.jobs, self.batch
+
+    @property
+    def cores(self) -> int:
+        """How many cores it keeps at work."""
+        return self.jobs * self.threads
 
 
 class Cell(Condition):
@@ -68,8 +86,10 @@ class Cell(Condition):
     def id(self, artifact_sha256: str) -> str:
         """Return a stable name for this cell on this very model file."""
         content = self.model_dump()
-        if self.precision == FLOAT32:
-            del content["precision"]  # cells of before there were others keep their names
+        # Cells of before there were others keep their names.
+        for name, neutral in {"precision": FLOAT32, "jobs": 1, "batch": 1}.items():
+            if content[name] == neutral:
+                del content[name]
         text = json.dumps([content, artifact_sha256], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -101,6 +101,8 @@ def ratio_of(pair: Compared, estimate: RatioEstimate, precision: float) -> Ratio
         threads=cell.threads,
         chunk_samples=cell.chunk_samples,
         protocol=cell.protocol,
+        jobs=cell.jobs,
+        batch=cell.batch,
         engine=cell.engine_label,
         form=cell.form,
         reference=reference.engine_label,

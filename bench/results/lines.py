@@ -64,6 +64,11 @@ class Record(Value):
     chunking included, loading excluded; `chunk_ns` are the engine's calls, the first of which is
     the session's first ever under the published protocol. `copy_ns` is the part of them that a
     session spent on shapes and copies, None where its runtime does not tell.
+
+    Under the throughput protocol it is one pass over a queue: `queued` are its utterances,
+    `utterance_ns` what each took from when a process began with it (and with those of its batch) to
+    its embedding. `processing_ns` is the wall time of the pass; the times of parts are those of all
+    processes, divided by their number, so that what is left of it is waiting.
     """
 
     kind: Literal["record"] = "record"
@@ -83,6 +88,8 @@ class Record(Value):
     cpu_ns: int
     peak_rss_bytes: int = 0
     copy_ns: int | None = None
+    queued: tuple[str, ...] = ()
+    utterance_ns: tuple[int, ...] = ()
 
 
 class Health(Value):

@@ -4,7 +4,9 @@ from pydantic import Field
 
 from bench.base.values import Value
 from bench.results.cells import Condition, Effective, Parity, Status, engine_label
+from bench.results.explanation import Explanation
 from bench.results.host import Host, kind
+from bench.results.lengths import LengthReport
 from engines.protocol import FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
 
 SCHEMA = 1
@@ -32,6 +34,8 @@ class Environment(Value):
     seed: int | None = None
     #: None in runs of before it was told.
     host: Host | None = None
+    #: Of the repository that the run was started in; empty outside of one.
+    commit: str = ""
 
     @property
     def cpu_kind(self) -> str:
@@ -86,11 +90,16 @@ class CellSummary(Condition):
     flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
     recipe: str = ""
+    #: Of the model file; empty in runs of before it was told.
+    artifact_sha256: str = ""
     eer: float | None = None
     #: How much higher than the float32 row's of the same model, with its 95 % interval; shares.
     eer_loss: tuple[float, float, float] | None = None
     min_dcf_loss: tuple[float, float, float] | None = None
     denormal_share: float | None = None
+    #: Of a queue: utterances a second, and what 95 of 100 of them stay under.
+    utterances_per_s: float | None = None
+    utterance_ms_p95: float | None = None
 
     @property
     def engine_label(self) -> str:
@@ -155,3 +164,7 @@ class Summary(Value):
     cells: tuple[CellSummary, ...]
     ratios: tuple[Ratio, ...] = ()
     noise: Noise | None = None
+    #: What `rtfbench explain` found of engines of this run.
+    explanations: tuple[Explanation, ...] = ()
+    #: What it found of input of many lengths.
+    lengths: tuple[LengthReport, ...] = ()

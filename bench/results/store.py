@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.results.cells import Cell, Condition
+from bench.results.explanation import Explanation
+from bench.results.lengths import LengthReport
 from bench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
 from bench.results.rows import Environment
 
@@ -24,6 +26,9 @@ TRIALS = "trials.txt"
 TRIAL_OPTIONS = "trials.json"
 PAGE = "report.html"
 PLOTS = "plots"
+Found = TypeVar("Found", Explanation, LengthReport)
+#: Folders of explanations within a run's folder, and the files that they may have.
+EXPLAINED, EXPLANATION, LENGTHS = "explain", "explain.json", "lengths.json"
 #: Held by the process that writes here.
 LOCK = ".lock"
 #: Lines that could not be read, set aside by the run that goes on.
@@ -189,6 +194,26 @@ class RunFolder:
         """Return the cells that were asked for, without replicas."""
         return {cell_id: data for cell_id, data in self.cells().items() if not data.cell.replica}
 
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Return what `rtfbench explain` left in the folder, in the order of the names.
+
+        Raises:
+            StoreError: one is damaged.
+        """
+        return tuple(self._explained(EXPLANATION, Explanation))
+
+    def lengths(self) -> tuple[LengthReport, ...]:
+        """Return what `rtfbench explain --lengths` left in the folder, in the order of the names.
+
+        Raises:
+            StoreError: one is damaged.
+        """
+        return tuple(self._explained(LENGTHS, LengthReport))
+
+    def _explained(self, name: str, kind: type[Found]) -> Iterator[Found]:
+        for path in sorted(self.path.glob(f"{EXPLAINED}/*/{name}")):
+            yield read_explanation(path, kind)
+
     def finished(self) -> frozenset[str]:
         """Return the ids of the cells whose comparison is complete: measuring again adds nothing.
 
@@ -276,3 +301,18 @@ def _without_replicas(cells: dict[str, CellData], condition: Condition) -> dict[
         for cell_id, data in cells.items()
         if not data.cell.replica or data.cell.condition != condition
     }
+
+
+def read_explanation(path: Path, kind: type[Found]) -> Found:
+    """Return an explanation of a kind that was written.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise StoreError(
+            f"{path}: not an explanation, or a damaged one; delete it, or write it anew with: "
+            "rtfbench explain --overwrite"
+        ) from None

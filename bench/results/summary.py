@@ -65,10 +65,15 @@ def summarize_cell(data: CellData) -> CellSummary:
         about=data.declaration.about,
         recipe=data.declaration.recipe,
         artifact_bytes=data.declaration.artifact_bytes,
+        artifact_sha256=data.declaration.artifact_sha256,
         denormal_share=data.declaration.denormal_share,
         passes=_passes(measured),
         sessions=len({record.session for record in measured}),
-        utterances=len({record.utterance for record in measured}) or None,
+        utterances=len({name for record in measured for name in _names(record)}) or None,
+        utterances_per_s=_per_second(level, measured),
+        utterance_ms_p95=_scaled(
+            quantile([ns for record in measured for ns in record.utterance_ns], 0.95), NS_PER_MS
+        ),
         rtf=level and level.rtf,
         rtf_ci95=level and level.ci95,
         rtf_padded=level and level.rtf * (1 - _padded_share(measured)),
@@ -91,6 +96,20 @@ def summarize_cell(data: CellData) -> CellSummary:
         parity=outcome.parity,
         effective=outcome.effective,
     )
+
+
+def _names(record: Record) -> tuple[str, ...]:
+    """Return the utterances of a record."""
+    return record.queued or (record.utterance,)
+
+
+def _per_second(level: "Level | None", records: Sequence[Record]) -> float | None:
+    """Return how many utterances of a queue are embedded in a second, None where there is none."""
+    queued = sum(len(record.queued) for record in records)
+    if level is None or not queued:
+        return None
+    audio_s = sum(record.audio_ns for record in records) / 1e9
+    return queued / audio_s / level.rtf
 
 
 class Level(NamedTuple):
@@ -203,7 +222,10 @@ def _with_peak(
 
 def _with_scaling(row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary:
     """Add how many times as fast as with one thread a row is, and that over its threads."""
-    fields = {"model", "engine", "settings", "form", "chunk_samples", "protocol"}
+    fields = {
+        *("model", "engine", "settings", "precision", "form"),
+        *("chunk_samples", "protocol", "jobs", "batch"),
+    }
     same = row.model_dump(include=fields)
     alone = next((r for r in rows if r.threads == 1 and r.model_dump(include=fields) == same), None)
     if alone is None or not alone.rtf or not row.rtf:

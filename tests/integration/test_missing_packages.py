@@ -95,3 +95,14 @@ def test_extract_without_its_runtime_is_one_line(
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("rtfbench: mnn: No module named 'MNN'; install")
+
+
+@pytest.mark.parametrize("package", ["distributed", "cryptography"])
+def test_a_missing_cluster_is_one_line(without: Without, tmp_path: Path, package: str) -> None:
+    """Without Dask nothing is begun, and the extra to install is named."""
+    options = ("--model", "any.onnx", "--result", tmp_path / "e.txt", "--cluster", "local")
+    done = without((package,), "extract", "--wav", tmp_path, *options)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"{package} is not installed" in line
+    assert "pip install 'rtfbench[cluster]'" in line

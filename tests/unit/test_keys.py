@@ -19,7 +19,8 @@ WITHOUT_EFFECT = (
     *("bench.models.artifacts", "bench.models.keys", "bench.models.conversion"),
     *("bench.models.user_models", "bench.models.model_files", "bench.models.probe"),
     *("bench.models.names", "bench.models.homes", "bench.zoo.catalog", "engines.protocol"),
-    *("engines.registry", "engines.base", "bench.embed.audio_input", "frontends.parts"),
+    *("engines.registry", "engines.base", "engines.profiling", "bench.embed.audio_input"),
+    "frontends.parts",
 )
 #: Packages themselves, whose modules are named one by one.
 FACES = {"bench", "bench.zoo", "bench.embed", "bench.models", "bench.base", "engines", "frontends"}

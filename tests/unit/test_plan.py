@@ -127,7 +127,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ("colour = 1", "known keys: .*models"),
         ("threads = []", "at least 1 item"),
         ("threads = ['two']", "valid integer"),
-        ("protocols = ['fast']", "'published' or 'steady'"),
+        ("protocols = ['fast']", "'published', 'steady' or 'throughput'"),
         ("[[sweep]]\nthreads = [0]", r"sweep.0.threads"),
         ("[[sweep]]\ncolour = 1", "known keys: .*models"),
         ("[[sweep]]\nbudget_s = 1", "sweep.0.budget_s"),

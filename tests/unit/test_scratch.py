@@ -59,4 +59,4 @@ def test_a_place_of_others_is_refused(
         place.mkdir()
         place.chmod(0o777)
     with pytest.raises((InputError, FileExistsError), match=place.name):
-        scratch._place()
+        scratch.user_folder()

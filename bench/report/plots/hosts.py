@@ -60,6 +60,6 @@ def draw(runs: Sequence[NamedRun]) -> Picture | None:
 
 
 def _name(line: Line) -> str:
-    where = figures.setting(line.where.chunk_samples, line.where.threads)
+    where = figures.setting(*line.where.setting)
     turn = " ⇄" if line.verdict == "turns" else ""
-    return f"{line.title}, {against(line)}{turn}\n{line.where.protocol}, {where}"
+    return f"{line.title}, {against(line.left, line.right)}{turn}\n{line.where.protocol}, {where}"

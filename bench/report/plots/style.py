@@ -120,22 +120,24 @@ class Sheet:
             squeeze=False,
             sharey=sharey,
             gridspec_kw={
-                "left": left_in / WIDTH_IN,
-                "right": 1 - right_in / WIDTH_IN,
-                "top": 1 - self._top_in / self._height_in,
-                "bottom": self._bottom_in / self._height_in,
+                **self.margins(left_in=left_in, right_in=right_in),
                 "wspace": gap_in / wide,
                 "hspace": row_gap_in / tall,
             },
         )
         panels: list[Axes] = list(found.flat)
         for panel in panels:
-            panel.set_facecolor("none")
-            panel.spines[["top", "right"]].set_visible(False)
-            panel.set_axisbelow(True)
-            panel.grid(True, color=GRID, linewidth=0.7)
-            panel.tick_params(length=3)
+            dress(panel)
         return panels
+
+    def margins(self, *, left_in: float = 0.78, right_in: float = 0.2) -> dict[str, float]:
+        """Return the sides of what title and caption leave, as shares of the figure."""
+        return {
+            "left": left_in / WIDTH_IN,
+            "right": 1 - right_in / WIDTH_IN,
+            "top": 1 - self._top_in / self._height_in,
+            "bottom": self._bottom_in / self._height_in,
+        }
 
     def finish(self, name: str) -> Picture:
         """Write title, key and caption and return the picture."""
@@ -189,6 +191,15 @@ class Sheet:
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         self.figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
         return buffer.getvalue()
+
+
+def dress(panel: Axes) -> None:
+    """Give a panel the looks of all."""
+    panel.set_facecolor("none")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.set_axisbelow(True)
+    panel.grid(True, color=GRID, linewidth=0.7)
+    panel.tick_params(length=3)
 
 
 def wrap(text: str, chars: int) -> list[str]:

@@ -147,6 +147,7 @@ class ScriptedWorker:
     def __init__(self, machine: "ScriptedMachine", spec: WorkerSpec) -> None:
         self.spec = spec
         self.pid = len(machine.workers) + 1
+        self.pids = (self.pid,)
         self.awake = True
         self.closed = False
         self._machine = machine

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.report import exports
-from tests.unit.report.results import failed, measured, row, summary
+from tests.unit.report.results import failed, measured, ratio, row, summary
 
 
 def test_tidy_csv_has_a_line_a_measurement() -> None:
@@ -66,3 +66,49 @@ def test_github_action_benchmark_entries() -> None:
     (entry,) = json.loads(text)
     assert (entry["unit"], entry["value"], entry["range"]) == ("RTF", 0.02, "5.0 %")
     assert entry["name"] == "ResNet-34 / mnn dynamic / 1 thr / 32000 / steady"
+
+
+def test_ratios_are_exported_with_their_intervals() -> None:
+    """RTFs of CI's hosts jump from one to the next; what can be followed over time is a ratio."""
+    result = summary(
+        row(engine="onnxruntime", rtf=0.04), row(), failed(engine="other"), ratios=(ratio(),)
+    )
+    entries = json.loads(exports.github_action_benchmark(result))
+    assert [entry["unit"] for entry in entries] == ["RTF", "RTF", "times as long"]
+    assert entries[-1]["name"] == (
+        "ResNet-34 / mnn dynamic / 1 thr / 32000 / steady × onnxruntime dynamic"
+    )
+    assert (entries[-1]["value"], entries[-1]["range"]) == (0.5, "2.0 %")
+    metrics = json.loads(exports.bencher(result))
+    assert metrics["ResNet-34 / mnn dynamic / 1 thr / 32000 / steady"] == {
+        "rtf": {"value": 0.02, "lower_value": 0.019, "upper_value": 0.021},
+        "ratio": {"value": 0.5, "lower_value": 0.49, "upper_value": 0.51},
+    }
+    assert len(metrics) == 2
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    """Rows that differ in the number of jobs alone would otherwise be one benchmark."""
+    rows = (row(protocol="throughput", jobs=1), row(protocol="throughput", jobs=2), row(batch=4))
+    assert len(json.loads(exports.bencher(summary(*rows)))) == 3
+
+
+def test_metrics_of_bencher_fit_its_schema() -> None:
+    """What Bencher publishes of its format: measures with a value and two ends, all numbers."""
+    schema = {
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    name: {"type": "number"} for name in ("value", "lower_value", "upper_value")
+                },
+                "required": ["value"],
+                "additionalProperties": False,
+            },
+        },
+    }
+    jsonschema = pytest.importorskip("jsonschema")
+    result = summary(row(), row(engine="other", rtf_ci95=None), ratios=(ratio(ci95=None),))
+    jsonschema.validate(json.loads(exports.bencher(result)), schema)

@@ -1,0 +1,166 @@
+"""`rtfbench tune`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.app import app, examples
+from bench.cli.options import Audio, Channel, MnnHome, MnnMiniHome, ModelName, Resample, Seed
+from bench.cli.run import Precision, WeightsChoice
+
+
+class Goal(StrEnum):
+    """What the best configuration is best at."""
+
+    throughput = "throughput"
+    latency = "latency"
+    streams = "streams"
+
+
+@app.command(
+    short_help="Name the fastest engine, threads, jobs, batch and chunk size of this machine.",
+    epilog=examples(
+        "rtfbench tune --model resnet34",
+        "rtfbench tune --model my.onnx --audio recordings/ --save best.toml",
+        "rtfbench tune --model my.onnx --lengths utt2dur --trials trials --trial-audio wavs/",
+        "rtfbench tune --model ecapa512 --goal latency --cores 4",
+        "rtfbench tune --model my.onnx --goal streams --latency-ms 200 --max-rss 2000",
+    )
+    + "\n\nExit status: 0 a configuration is named, 1 none keeps the limits, 3 it cannot be told "
+    "within the budget, 2 bad input, 130 interrupted.",
+)
+def tune(
+    model: ModelName = "resnet34",
+    goal: Annotated[
+        Goal,
+        typer.Option(
+            help="throughput: most audio a second, on all cores; latency: one recording at a time, "
+            "soonest; streams: most audio a second within --latency-ms."
+        ),
+    ] = Goal.throughput,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Engine to race, as name:precision[key=value]; may be repeated. "
+            "[default: all that are installed]"
+        ),
+    ] = None,
+    precision: Annotated[
+        list[Precision] | None,
+        typer.Option(
+            help="Precision to race; may be repeated. [default: all with trials, else float32]"
+        ),
+    ] = None,
+    chunk_samples: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Chunk size to race, the default one first; may be repeated. [default: 32000, and "
+            "what fits the lengths]"
+        ),
+    ] = None,
+    audio: Audio = None,
+    lengths: Annotated[
+        Path | None,
+        typer.Option(
+            help="Lengths of your recordings in seconds, one a line (or Kaldi's utt2dur), in place "
+            "of --audio."
+        ),
+    ] = None,
+    channel: Channel = None,
+    resample: Resample = False,
+    latency_ms: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="95 of 100 recordings have to take less than this."),
+    ] = None,
+    max_rss: Annotated[
+        float | None,
+        typer.Option(min=1, help="Megabytes that all processes together may hold."),
+    ] = None,
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trial list (`rtfbench score`) that tells what fewer bits lose. [default: the "
+            "package's, for models of the catalog with trained weights]"
+        ),
+    ] = None,
+    trial_audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recordings of the trials. [default: those of --audio]"),
+    ] = None,
+    max_eer_loss: Annotated[
+        float,
+        typer.Option(min=0, help="Who surely loses more points of EER against float32 is out."),
+    ] = 0.1,
+    weights: Annotated[
+        WeightsChoice, typer.Option(help="Of models of the catalog.")
+    ] = WeightsChoice.trained,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use. [default: those that may be used]")
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0.001, max=0.5, help="Differences below this share make no difference to you."
+        ),
+    ] = 0.02,
+    budget: Annotated[
+        float, typer.Option(min=1, help="Seconds to race, model files that are made apart.")
+    ] = 240,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that a worker may take for one answer.")
+    ] = 120,
+    mnn_home: MnnHome = None,
+    mnn_mini_home: MnnMiniHome = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the configuration here, for `run`, `extract` and `gate`."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: runs/tune-DATE-TIME]")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what --out and --save hold.")
+    ] = False,
+    seed: Seed = None,
+) -> None:
+    """Race engines, precisions, chunk sizes, threads, jobs and batches against each other.
+
+    All candidates get a cheap look on one core; those that are surely slower are dropped, the rest
+    get more sessions on all cores, until one is named, or those that are left make no difference.
+    """
+    from bench.commands import tune as command
+
+    if lengths is not None and audio:
+        raise typer.BadParameter("name one of --audio and --lengths")
+    raise typer.Exit(
+        command.tune(
+            command.TuneOptions(
+                model=model,
+                goal=goal.value,
+                engines=engine or (),
+                precisions=[each.value for each in precision or ()],
+                chunk_samples=chunk_samples or (),
+                audio=audio or (),
+                lengths=lengths,
+                channel=channel,
+                resample=resample,
+                latency_ms=latency_ms,
+                max_rss_mb=max_rss,
+                trials=trials,
+                trial_audio=trial_audio or (),
+                max_eer_loss=max_eer_loss,
+                weights=weights.value,
+                cores=cores,
+                margin=margin,
+                budget_s=budget,
+                timeout_s=timeout,
+                seed=seed,
+                libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+            ),
+            out=out,
+            save=save,
+            overwrite=overwrite,
+        )
+    )

@@ -1,0 +1,217 @@
+"""From what was measured to where the time goes (pure)."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.explain import kinds
+from bench.explain.align import align
+from bench.explain.graph import Graph
+from bench.explain.measure import Profiled
+from bench.explain.messages import Profile
+from bench.explain.typical import mean_of
+from bench.results.contrasts import prior_of
+from bench.results.estimate import ratio_estimate, session_centres
+from bench.results.explanation import EngineCost, GroupCost, OperatorCost
+from bench.results.stats import hodges_lehmann, student_interval
+from engines.protocol import Form
+
+NS_PER_MS = 1e6
+#: Times of blocks, a list a session.
+Blocks = Sequence[Sequence[float]]
+#: Of what an operator is grouped by.
+NameOf = Callable[[OperatorCost], str]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """An engine's time, and its operators session by session, which tell how sure that is."""
+
+    engine: EngineCost
+    sessions: tuple["SessionCost", ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionCost:
+    """The time of one session, in milliseconds a run: operators, and what is between them."""
+
+    operators: tuple[OperatorCost, ...]
+    between_ms: float
+
+
+def costs(engines: Sequence[Profiled], graphs: Mapping[Form, Graph]) -> list[Costs]:
+    """Return every engine's time, and its operators where the runtime tells of them.
+
+    Args:
+        engines: as they were measured; the first that did not fail is what the others are paired
+            with.
+        graphs: the source graph of each form.
+    """
+    reference = next((engine for engine in engines if not engine.failed), None)
+    return [
+        _failed(engine)
+        if reference is None or engine.failed
+        else _costs(engine, reference, graphs[engine.prepared.cell.form])
+        for engine in engines
+    ]
+
+
+def _failed(engine: Profiled) -> Costs:
+    cell = engine.prepared.cell
+    return Costs(
+        EngineCost(
+            engine=engine.label, form=cell.form, precision=cell.precision, failed=engine.failed
+        )
+    )
+
+
+def _costs(engine: Profiled, reference: Profiled, graph: Graph) -> Costs:
+    assert engine.opened is not None
+    cell = engine.prepared.cell
+    level_ms = statistics.median(ns for blocks in reference.plain_ns for ns in blocks) / NS_PER_MS
+    contrasts = _logs(engine.plain_ns, reference.plain_ns)
+    ratio = None
+    if engine is not reference:
+        ratio = ratio_estimate(contrasts, prior=prior_of(cell, reference.prepared.cell))
+    ms = level_ms * (ratio.ratio if ratio else 1.0)
+    profile = mean_of(engine.profiles) if engine.profiles else None
+    whole = _session(profile, ms, graph) if profile else None
+    overhead = _overhead(engine)
+    told = _told(profile) * overhead if profile and overhead else None
+    return Costs(
+        EngineCost(
+            engine=engine.label,
+            form=cell.form,
+            precision=cell.precision,
+            version=engine.opened.version,
+            wrong=engine.opened.wrong,
+            fewer_operations=engine.opened.fewer_operations,
+            load_ms=engine.opened.load_ns / NS_PER_MS,
+            ms=ms,
+            ratio=ratio.ratio if ratio else None,
+            ratio_ci95=ratio.interval if ratio else None,
+            sessions=len(contrasts),
+            blocks=sum(map(len, contrasts)),
+            overhead=overhead,
+            told=told,
+            operators=whole.operators if whole else (),
+            between_ms=whole.between_ms if whole else None,
+        ),
+        _sessions(engine.profiles, level_ms, session_centres(contrasts), graph),
+    )
+
+
+def _sessions(
+    profiles: Sequence[Profile], level_ms: float, centres: Sequence[float], graph: Graph
+) -> tuple[SessionCost, ...]:
+    """Return the cost of every session; none without a profiler.
+
+    Args:
+        profiles: one a session.
+        level_ms: the first engine's time.
+        centres: log ratios to it, one a session.
+        graph: the source graph.
+    """
+    times_ms = [level_ms * math.exp(centre) for centre in centres] if profiles else []
+    pairs = zip(profiles, times_ms, strict=True)
+    return tuple(_session(profile, ms, graph) for profile, ms in pairs)
+
+
+def _logs(
+    ours_ns: Sequence[Sequence[float]], theirs_ns: Sequence[Sequence[float]]
+) -> list[list[float]]:
+    """Return log(ours / theirs) block by block, a list a session; both have the same blocks."""
+    return [
+        [math.log(ours / theirs) for ours, theirs in zip(*blocks, strict=True)]
+        for blocks in zip(ours_ns, theirs_ns, strict=True)
+    ]
+
+
+def _overhead(engine: Profiled) -> float | None:
+    """Return a profiled run's time over that of one without, None without a profiler."""
+    if not engine.profiles:
+        return None
+    logs = _logs(engine.profiled_ns, engine.plain_ns)
+    return math.exp(hodges_lehmann([each for session in logs for each in session]))
+
+
+def _told(profile: Profile) -> float:
+    """Return the share of a profiled run that is in operators."""
+    return sum(each.ns for each in profile.operators) / profile.wall_ns
+
+
+def _session(profile: Profile, ms: float, graph: Graph) -> SessionCost:
+    """Return a profile's operators, scaled so that the whole run takes as long as without it."""
+    scale = ms / profile.wall_ns
+    operators = tuple(
+        OperatorCost(
+            name=each.operator.name,
+            operator=each.operator.kind,
+            implementation=each.operator.implementation,
+            ms=each.operator.ns * scale,
+            nodes=tuple(node.name for node in each.nodes),
+            kind=each.kind,
+            block=each.block,
+            macs=each.macs,
+        )
+        for each in align(graph, profile.operators)
+    )
+    return SessionCost(operators, ms - sum(each.ms for each in operators))
+
+
+def groups(engines: Sequence[Costs], name_of: NameOf) -> tuple[GroupCost, ...]:
+    """Return the time of every group in every engine, the costliest first.
+
+    Args:
+        engines: with their operators; those without take no part.
+        name_of: the group of an operator.
+    """
+    spent = [_spent(each.engine.operators, each.engine.between_ms, name_of) for each in engines]
+    sessions = [
+        [_spent(session.operators, session.between_ms, name_of) for session in each.sessions]
+        for each in engines
+    ]
+    first = next((place for place, each in enumerate(spent) if each), 0)
+    found = []
+    for name in dict.fromkeys(name for each in spent for name in each):
+        ms = [each.get(name, 0.0) if each else None for each in spent]
+        macs = [_macs(each.engine, name_of, name) for each in engines]
+        found.append(
+            GroupCost(
+                name=name,
+                macs=max(macs, default=0) or None,
+                ms=tuple(ms),
+                more_ms=tuple(None if each is None else each - (ms[first] or 0.0) for each in ms),
+                more_ci95=tuple(_interval(each, sessions[first], name) for each in sessions),
+                gflops=tuple(
+                    2 * count / took / 1e6 if count and took else None
+                    for count, took in zip(macs, ms, strict=True)
+                ),
+            )
+        )
+    return tuple(sorted(found, key=lambda group: -max(each or 0.0 for each in group.ms)))
+
+
+def _spent(
+    operators: Sequence[OperatorCost], between_ms: float | None, name_of: NameOf
+) -> dict[str, float]:
+    """Return milliseconds by group; nothing of an engine without a profile."""
+    found: dict[str, float] = {}
+    for each in operators:
+        found[name_of(each)] = found.get(name_of(each), 0.0) + each.ms
+    return found if between_ms is None else {**found, kinds.FRAMEWORK: between_ms}
+
+
+def _interval(
+    ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]], name: str
+) -> tuple[float, float] | None:
+    """Return the interval of how much more a group takes, from sessions that both were in."""
+    if ours is theirs:
+        return None
+    pairs = zip(ours, theirs, strict=False)
+    return student_interval([a.get(name, 0.0) - b.get(name, 0.0) for a, b in pairs])
+
+
+def _macs(engine: EngineCost, name_of: NameOf, name: str) -> int:
+    return sum(each.macs or 0 for each in engine.operators if name_of(each) == name)

@@ -1,0 +1,104 @@
+"""The smallest model that shows a wrong output, as files that need the runtime and numpy alone."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto
+
+from bench.base.child import last_said
+from bench.explain.divergence import NOT_FINITE, NOTHING_RIGHT, Seen, other_shape
+from bench.explain.parts import Array
+from bench.models.onnx_graph import save_graph
+from bench.results.cells import MAX_REL_ERR
+
+FILES = MODEL, EXAMPLE, SCRIPT = "operator.onnx", "example.npz", "reproduce.py"
+TIMEOUT_S = 300.0
+#: What the script prints.
+SHAPES = re.compile(r"^shape (\[.*\]), expected (\[.*\])$", re.MULTILINE)
+SAID = re.compile(r"^largest error (\S+) of the largest value$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A model, an input for it, and what it has to compute."""
+
+    model: ModelProto
+    inputs: Mapping[str, Array]
+    expected: Array
+
+
+def write(folder: Path, example: Example, *, runtime: str, packages: str, lines: str) -> None:
+    """Write a model, its example and a script that compares.
+
+    Args:
+        folder: where to; it exists.
+        example: what is computed.
+        runtime: its name and version.
+        packages: what pip has to install.
+        lines: convert and open `MODEL`, and run `inputs`; see `EngineBase.run_in_python`.
+    """
+    save_graph(example.model, folder / MODEL)
+    names = list(example.inputs)
+    arrays: dict[str, Any] = {f"input_{i}": example.inputs[name] for i, name in enumerate(names)}
+    np.savez(folder / EXAMPLE, output=example.expected, **arrays)
+    fed = ", ".join(f'{name!r}: data["input_{i}"]' for i, name in enumerate(names))
+    script = f'''\
+"""{runtime}: {MODEL} gives another output than onnxruntime gives without optimisations.
+
+    pip install {packages}
+    python {SCRIPT}
+
+Exit status 1 where an error is over {MAX_REL_ERR:g} of the largest value in {EXAMPLE}.
+"""
+
+import numpy as np
+
+data = np.load("{EXAMPLE}")
+inputs = {{{fed}}}
+expected = data["output"]
+
+{lines}
+print(f"shape {{list(found.shape)}}, expected {{list(expected.shape)}}")
+error = np.inf
+if found.size == expected.size:
+    error = np.abs(found.ravel() - expected.ravel()).max() / np.abs(expected).max()
+print(f"largest error {{error:.3g}} of the largest value")
+raise SystemExit(int(not error <= {MAX_REL_ERR:g}))
+'''
+    (folder / SCRIPT).write_text(script, encoding="utf-8")
+
+
+def run(folder: Path) -> Seen:
+    """Run the script in its folder; a crash is wrong, and a failed conversion tells nothing."""
+    try:
+        done = subprocess.run(
+            [sys.executable, SCRIPT],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return Seen(NOTHING_RIGHT, f"no end within {TIMEOUT_S:g} s")
+    told = SAID.search(done.stdout)
+    if told is not None:
+        error = float(told[1])
+        if np.isfinite(error):
+            return Seen(min(error, NOTHING_RIGHT))
+        found, expected = map(json.loads, SHAPES.findall(done.stdout)[-1])
+        same = math.prod(found) == math.prod(expected)
+        return Seen(NOTHING_RIGHT, NOT_FINITE if same else other_shape(found, expected))
+    if done.returncode < 0:
+        return Seen(NOTHING_RIGHT, "the process crashed")
+    return Seen(None, last_said(done.stderr))

@@ -1,0 +1,248 @@
+"""A history: each host's ratios in the order of time, where they moved, and what changed (pure).
+
+Never across hosts: which engine is faster depends on the core, so a step between two hosts would
+say nothing of the engines.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from bench.report.compare import EngineForm, Interval
+from bench.report.hosts import against, setting
+from bench.results import change_points
+from bench.results.cells import Condition
+from bench.results.change_points import FEWEST_RUNS, Level, Measured
+from bench.results.rows import CellSummary, Environment, Ratio, Summary
+from bench.results.same_host import differences, one_host
+
+#: So many digits of a file's SHA-256 tell it from others.
+DIGEST_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A finished run, and the folder that it is in."""
+
+    folder: str
+    summary: Summary
+
+    @property
+    def environment(self) -> Environment:
+        """Host, software and input of the run."""
+        return self.summary.environment
+
+    @property
+    def day(self) -> str:
+        """The day that it began: 2026-03-04."""
+        return self.environment.started_utc[:10]
+
+    @property
+    def name(self) -> str:
+        """Its day, and its commit or else its folder."""
+        return f"{self.day} {self.environment.commit or self.folder}"
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether its own noise floor says that something else was running."""
+        return self.summary.noise is not None and self.summary.noise.contaminated
+
+
+@dataclass(frozen=True)
+class Point:
+    """A ratio in a run."""
+
+    run: StoredRun
+    ratio: Ratio
+
+
+@dataclass(frozen=True)
+class Change:
+    """A step of a ratio: the levels before and after, and between which runs it lies for sure.
+
+    It was found at `first_after`, and is `exact` where the runs leave no other place. `changed` is
+    what those two runs record otherwise.
+    """
+
+    before: float
+    after: float
+    factor: float
+    ci95: Interval
+    first_after: StoredRun
+    surely_before: StoredRun
+    surely_after: StoredRun
+    exact: bool
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One ratio of one host over time.
+
+    `levels` are of the points that have an interval; empty where none were looked for. Those that
+    stand `alone` are of no level; `newest_is_off` is how many times the last level the newest run
+    is, where it stands alone.
+    """
+
+    where: Condition
+    title: str
+    left: EngineForm
+    right: EngineForm
+    points: tuple[Point, ...]
+    levels: tuple[Level, ...] = ()
+    changes: tuple[Change, ...] = ()
+    alone: tuple[Point, ...] = ()
+    newest_is_off: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What is measured, in words."""
+        return f"{self.title}, {against(self.left, self.right)}, {setting(self.where)}"
+
+    @property
+    def searched(self) -> tuple[Point, ...]:
+        """The points that have an interval, without which a run says nothing of a change."""
+        return tuple(point for point in self.points if point.ratio.ci95 is not None)
+
+
+@dataclass(frozen=True)
+class HostHistory:
+    """The runs of one host, oldest first, and its ratios.
+
+    `differs` tells it from an earlier host of the same name, as facts with their values there and
+    here.
+    """
+
+    name: str
+    runs: tuple[StoredRun, ...]
+    series: tuple[Series, ...]
+    differs: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def changes(self) -> list[tuple[Series, Change]]:
+        """Every change with its ratio, the newest first."""
+        found = [(each, change) for each in self.series for change in each.changes]
+        return sorted(found, key=lambda pair: pair[1].first_after.environment.started_utc)[::-1]
+
+
+def histories(runs: Iterable[StoredRun], *, search: bool = True) -> list[HostHistory]:
+    """Return the history of each host; a run that is there twice counts once.
+
+    Args:
+        runs: in any order.
+        search: whether change points are looked for, which takes ruptures.
+
+    Raises:
+        ImportError: they are, and it is not installed.
+    """
+    once: dict[str, StoredRun] = {}
+    for run in sorted(runs, key=lambda run: run.environment.started_utc):
+        once.setdefault(run.summary.model_dump_json(), run)
+    groups: list[list[StoredRun]] = []
+    for run in once.values():
+        own = (g for g in groups if one_host([each.environment for each in g], run.environment))
+        group = next(own, None)
+        if group is None:
+            groups.append([run])
+        else:
+            group.append(run)
+    found = []
+    for index, group in enumerate(groups):
+        kind = group[0].environment.cpu_kind
+        alike = [each for each in groups[:index] if each[0].environment.cpu_kind == kind]
+        name = f"Host {index + 1}: {kind}"
+        earlier = [differences(each[0].environment, group[0].environment) for each in alike]
+        differs = tuple(earlier[0]) if earlier else ()
+        series = list(_series(group))
+        if search:
+            count = sum(len(each.searched) >= FEWEST_RUNS for each in series)
+            series = [_searched(each, count) for each in series]
+        found.append(HostHistory(name, tuple(group), tuple(series), differs))
+    return found
+
+
+def _series(runs: Sequence[StoredRun]) -> Iterator[Series]:
+    """Yield every ratio in the order in which the runs met them."""
+    points: dict[tuple[Condition, EngineForm, EngineForm], list[Point]] = {}
+    for run in runs:
+        for ratio in run.summary.ratios:
+            points.setdefault(_key(ratio), []).append(Point(run, ratio))
+    for (where, left, right), found in points.items():
+        row = _row(found[-1].run, where, left)
+        yield Series(where, row.title if row else where.model, left, right, tuple(found))
+
+
+def _key(ratio: Ratio) -> tuple[Condition, EngineForm, EngineForm]:
+    left = EngineForm(ratio.engine, ratio.form)
+    return ratio.condition, left, EngineForm(ratio.reference, ratio.reference_form)
+
+
+def _searched(series: Series, count: int) -> Series:
+    """Return a ratio with its levels; as it is where there are too few runs."""
+    points = series.searched
+    if len(points) < FEWEST_RUNS:
+        return series
+    measured = [Measured(each.ratio.ratio, each.ratio.ci95 or (1.0, 1.0)) for each in points]
+    found = change_points.search(measured, series=count)
+    newest, last = measured[-1], found.levels[-1] if found.levels else None
+    off = newest.ratio / last.ratio if last and len(points) - 1 in found.alone else None
+    return replace(
+        series,
+        levels=found.levels,
+        changes=tuple(_change(series, measured, *pair) for pair in pairwise(found.levels)),
+        alone=tuple(points[place] for place in found.alone),
+        newest_is_off=off,
+    )
+
+
+def _change(series: Series, measured: Sequence[Measured], before: Level, after: Level) -> Change:
+    factor, ci95 = change_points.step(before, after)
+    runs = [point.run for point in series.searched]
+    around = change_points.around(measured, before, after)
+    last, first = (runs[place] for place in around)
+    # An engine's version is told by its row and by its package.
+    changed = tuple({text.lower(): text for text in _changed(last, first, series)}.values())
+    found, exact = runs[after.runs[0]], around == (before.runs[-1], after.runs[0])
+    return Change(before.ratio, after.ratio, factor, ci95, found, last, first, exact, changed)
+
+
+def _changed(before: StoredRun, after: StoredRun, series: Series) -> Iterator[str]:
+    """Say what two runs record otherwise: engines, the model file, the harness, then the rest."""
+    sides = (series.left, series.right)
+    for side in dict.fromkeys(sides):
+        old, new = (_row(run, series.where, side) for run in (before, after))
+        if old is None or new is None:
+            continue
+        yield from _step(side.engine, old.version, new.version)
+        yield from _step(f"build of {side.engine}", old.build, new.build)
+        yield from _step(f"{side.engine}'s model file", _file(old, new), _file(new, old))
+        yield from _step(f"{side.engine}'s recipe", old.recipe, new.recipe)
+    old_host, new_host = before.environment, after.environment
+    yield from _step("commit", old_host.commit, new_host.commit)
+    yield from _step("rtfbench", old_host.rtfbench, new_host.rtfbench)
+    yield from _step("Python", old_host.python, new_host.python)
+    yield from _step("system", old_host.os, new_host.os)
+    for name in dict.fromkeys([*old_host.packages, *new_host.packages]):
+        yield from _step(name, old_host.packages.get(name, ""), new_host.packages.get(name, ""))
+    yield from _step("audio", _audio(old_host), _audio(new_host))
+
+
+def _step(name: str, old: str, new: str) -> Iterator[str]:
+    if old != new:
+        yield f"{name} {old or 'not told'} → {new or 'not told'}"
+
+
+def _row(run: StoredRun, where: Condition, side: EngineForm) -> CellSummary | None:
+    rows = (row for row in run.summary.cells if row.condition == where)
+    return next((r for r in rows if (r.engine_label, r.form) == (side.engine, side.form)), None)
+
+
+def _file(row: CellSummary, other: CellSummary) -> str:
+    """Name a model file as well as both runs can: by its digest, else by its size."""
+    if row.artifact_sha256 and other.artifact_sha256:
+        return row.artifact_sha256[:DIGEST_DIGITS]
+    return "" if row.artifact_bytes is None else f"of {row.artifact_bytes:,} bytes"
+
+
+def _audio(environment: Environment) -> str:
+    return f"of {len(environment.audio)} utterances and {environment.audio_s:.1f} s"

@@ -1,0 +1,133 @@
+"""One host's ratios over its runs: what each run measured, the levels, and where they moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.report import figures
+from bench.report.history import HostHistory, Series, StoredRun
+from bench.report.hosts import setting
+from bench.report.palette import MUTED, SERIES
+from bench.report.plots.looks import MARKERS, Look
+from bench.report.plots.style import Picture, Sheet, plain_log_ticks
+from bench.results.cells import Condition
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: The axis has room for so many runs' names.
+MOST_TICKS = 7
+#: A name on the axis has so many characters a line.
+TICK_CHARS = 14
+#: Series stand this far apart within a run.
+APART = 0.12
+
+
+def draw(host: HostHistory, number: int) -> Iterator[Picture]:
+    """Yield a picture of each model and setting of several runs; `number` tells hosts apart."""
+    for where in dict.fromkeys(s.where for s in host.series if len(s.points) > 1):
+        yield _picture(host, number, [each for each in host.series if each.where == where])
+
+
+def _picture(host: HostHistory, number: int, series: Sequence[Series]) -> Picture:
+    where, title = series[0].where, series[0].title
+    looks = [
+        Look(_label(each, series), SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
+        for index, each in enumerate(series)
+    ]
+    words = [host.name, setting(where), "95 % intervals"]
+    if any(each.levels for each in series):
+        words += ["lines: levels; dashed: a change"]
+    if any(run.disturbed for run in host.runs):
+        words += ["hollow: a disturbed run"]
+    with Sheet(
+        title=f"{title}: {_finding(series, len(host.runs))}",
+        caption=" · ".join(words),
+        height_in=3.0,
+        keys=looks,
+    ) as sheet:
+        (axes,) = sheet.axes(left_in=0.85)
+        axes.set_yscale("log")
+        ends: list[float] = []
+        for index, (each, look) in enumerate(zip(series, looks, strict=True)):
+            ends += _line(axes, host, each, look, APART * (index - (len(series) - 1) / 2))
+        axes.set_ylim(min(ends) / 1.04, max(ends) * 1.04)
+        axes.set_xlim(-0.5, len(host.runs) - 0.5)
+        plain_log_ticks(axes.yaxis)
+        axes.set_ylabel("times as long (log)")
+        shown = range(0, len(host.runs), -(-len(host.runs) // MOST_TICKS))
+        axes.set_xticks(list(shown), [_tick(host.runs[place]) for place in shown], fontsize=8)
+        return sheet.finish(f"history-{number}-{_name(where)}")
+
+
+def _line(axes: Axes, host: HostHistory, series: Series, look: Look, shift: float) -> list[float]:
+    """Draw a ratio and return what the axis has to show."""
+    place = {id(run): index for index, run in enumerate(host.runs)}
+    ends: list[float] = []
+    for point in series.points:
+        middle = point.ratio.ratio
+        low, high = point.ratio.ci95 or (middle, middle)
+        ends += [low, high]
+        axes.errorbar(
+            [place[id(point.run)] + shift], [middle], yerr=[[middle - low], [high - middle]],
+            color=look.color, marker=look.marker, markersize=5.5, capsize=2.5, linewidth=1.3,
+            markerfacecolor="none" if point.run.disturbed else look.color,
+        )  # fmt: skip
+    places = [place[id(point.run)] for point in series.searched]
+    for level in series.levels:
+        reach = [places[level.runs[0]] - 0.4, places[level.runs[-1]] + 0.4]
+        axes.plot(reach, [level.ratio] * 2, color=look.color, linewidth=1.6, alpha=0.6)
+    for change in series.changes:
+        at = place[id(change.first_after)] - 0.5
+        axes.axvline(at, color=MUTED, linewidth=1.2, linestyle="--")
+        axes.annotate(
+            figures.times(change.factor),
+            (at, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+            color=look.color,
+            fontsize=9,
+            weight="bold",
+        )
+    return ends
+
+
+def _finding(series: Sequence[Series], runs: int) -> str:
+    """Say the newest change, or that there is none."""
+    found = [(each, change) for each in series for change in each.changes]
+    if found:
+        each, change = max(found, key=lambda pair: pair[1].first_after.environment.started_utc)
+        times, day = figures.factor(change.factor), change.first_after.day
+        return f"{_label(each, series)} is {times} times what it was since {day}"
+    off = [each for each in series if each.newest_is_off is not None]
+    if off:
+        times = figures.factor(off[0].newest_is_off or 1.0)
+        return f"the newest run of {_label(off[0], series)} is {times} times its level"
+    searched = any(each.levels for each in series)
+    counted = figures.counted(runs, "run")
+    return f"no change in {counted}" if searched else f"{counted}, no change looked for"
+
+
+def _label(series: Series, others: Sequence[Series]) -> str:
+    """Name a ratio; forms are named where an engine is there in both."""
+    sides = (series.left, series.right)
+    engines = [side.engine for each in others for side in {each.left, each.right}]
+    forms = {(s.engine, s.form) for each in others for s in (each.left, each.right)}
+    both = {engine for engine in engines if len({f for e, f in forms if e == engine}) > 1}
+    names = [f"{s.engine} {s.form}" if s.engine in both else s.engine for s in sides]
+    return " / ".join(names)
+
+
+def _tick(run: StoredRun) -> str:
+    name = run.environment.commit or run.folder.rsplit("/", 1)[-1]
+    return f"{run.day}\n{name[:TICK_CHARS]}"
+
+
+def _name(where: Condition) -> str:
+    """Return a condition as part of a file's name."""
+    model = "".join(c if c.isalnum() or c in "-_." else "-" for c in where.model)
+    more = f"-j{where.jobs}" * (where.jobs > 1) + f"-b{where.batch}" * (where.batch > 1)
+    return f"{model}-{where.protocol}-{where.chunk_samples}-t{where.threads}{more}"

@@ -1,0 +1,114 @@
+"""From one engine's time to another's, step by step: what each kind and each part adds or saves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.report import figures
+from bench.report.palette import BLUE, INK, PALE_GREY, PAPER, RED
+from bench.report.plots.style import Picture, Sheet
+from bench.results.explanation import Explanation, GroupCost
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: So many steps of a panel have names; the others are one.
+STEPS = 8
+#: Where all times are above this share of the longest, the axis begins near the shortest.
+COMMON = 0.5
+
+
+class Step(NamedTuple):
+    """What a group adds to the first engine's time, in milliseconds."""
+
+    name: str
+    ms: float
+
+
+def draw(found: Explanation, other: int) -> Picture | None:
+    """Return the picture of an engine against the first with a profile, None without either.
+
+    Args:
+        found: the explanation.
+        other: the place of the engine.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    if other not in found.profiled[1:]:
+        return None
+    first = found.profiled[0]
+    panels = [
+        ("by kind of operator", steps(found.kinds, other)),
+        ("by part of the model", steps(found.blocks, other)),
+    ]
+    a, b = found.engines[first], found.engines[other]
+    longest = max(len(step.name) for _, found_steps in panels for step in found_steps)
+    labels_in = 0.4 + 0.075 * max(longest, len(a.engine), len(b.engine))
+    height_in = 0.27 * (2 * (STEPS + 3)) + 0.9
+    title, caption = _title(found, first, other), _caption(found)
+    with Sheet(title=title, caption=caption, height_in=height_in) as sheet:
+        axes = sheet.axes(rows=2, left_in=labels_in, right_in=0.6, sharey=False)
+        for panel, (what, taken) in zip(axes, panels, strict=True):
+            _panel(panel, what, taken, (a.engine, a.ms or 0.0), (b.engine, b.ms or 0.0))
+        axes[-1].set_xlabel("milliseconds a chunk")
+        return sheet.finish(f"waterfall-{other}" if len(found.profiled) > 2 else "waterfall")
+
+
+def steps(groups: Sequence[GroupCost], other: int) -> list[Step]:
+    """Return the largest differences, the largest first, and what all others come to together."""
+    found = [Step(group.name, group.more_ms[other] or 0.0) for group in groups]
+    found.sort(key=lambda step: -abs(step.ms))
+    rest = found[STEPS:]
+    if len(rest) > 1:
+        rest = [Step(f"{len(rest)} others", sum(step.ms for step in rest))]
+    return [*found[:STEPS], *rest]
+
+
+def _panel(
+    axes: Axes, title: str, taken: Sequence[Step], begin: tuple[str, float], end: tuple[str, float]
+) -> None:
+    """Draw one way from the first engine's time to the other's."""
+    at, edges = begin[1], [begin[1], end[1]]
+    axes.plot([at, at], [-0.34, 1.34], color=INK, linewidth=0.6)
+    for line, step in enumerate(taken, start=1):
+        axes.barh(
+            line, step.ms, left=at, height=0.68, color=RED if step.ms > 0 else BLUE, edgecolor=PAPER
+        )
+        at += step.ms
+        edges.append(at)
+        axes.plot([at, at], [line - 0.34, line + 1.34], color=INK, linewidth=0.6)
+        axes.annotate(
+            f"{step.ms:+.2f}", (max(at, at - step.ms), line), xytext=(4, 0),
+            textcoords="offset points", va="center", fontsize=8.5, color=INK,
+        )  # fmt: skip
+    low, high = min(edges), max(edges)
+    left = 0.0 if low < COMMON * high else low - 0.15 * (high - low) - 0.02 * high
+    for line, (_, ms) in ((0, begin), (len(taken) + 1, end)):
+        axes.barh(line, ms - left, left=left, height=0.68, color=PALE_GREY, edgecolor=PAPER)
+        axes.annotate(
+            f"{figures.number(ms)} ms", (ms, line), xytext=(4, 0), textcoords="offset points",
+            va="center", fontsize=9, weight="bold", color=INK,
+        )  # fmt: skip
+    axes.set_xlim(left, high + 0.12 * (high - left))
+    axes.set_yticks(range(len(taken) + 2), [begin[0], *(step.name for step in taken), end[0]])
+    axes.set_ylim(len(taken) + 1.6, -0.6)
+    axes.grid(False, axis="y")
+    axes.set_title(title, fontsize=10, loc="left")
+
+
+def _title(found: Explanation, first: int, other: int) -> str:
+    a, b = found.engines[first], found.engines[other]
+    main = steps(found.kinds, other)[0]
+    return (
+        f"{found.model}: from {figures.number(a.ms)} ms in {a.engine} to {figures.number(b.ms)} ms "
+        f"in {b.engine}; {main.name} make {main.ms:+.1f} ms"
+    )
+
+
+def _caption(found: Explanation) -> str:
+    versions = (f"{each.engine} {each.version}" for each in found.engines if each.version)
+    setting = figures.setting(found.chunk_samples, found.threads)
+    words = [found.cpu, ", ".join(versions), found.protocol, setting, f"rtfbench {found.rtfbench}"]
+    return " · ".join([*words, "axes begin where the times begin to differ"])

@@ -1,0 +1,203 @@
+"""The course of a tuning: heats on one core, then on all of them, until one is named."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.embed.losses import Loss
+from bench.measure.job import Job
+from bench.measure.session import RunContext
+from bench.models.workload import Prepared
+from bench.results.cells import Cell
+from bench.tune import space
+from bench.tune.accuracy import TrialSet, eer_losses, too_much
+from bench.tune.limits import Limits
+from bench.tune.racing import Race, is_decided
+from bench.tune.recordings import Recordings
+from bench.tune.space import Choice, Goal
+from bench.tune.standings import Standing
+from engines.protocol import FLOAT32
+
+#: A heat looks so many times, and drops those that are surely slower by more than its slack: what
+#: later heats vary may make up for that much.
+LOOKS_A_HEAT = 2
+ENGINES_SLACK, SIZES_SLACK = 0.15, 0.05
+#: Who is further behind by the heat's estimate is not raced on.
+ENGINES_BEHIND, SIZES_BEHIND = 0.3, 0.1
+#: So much of the budget the heats on one core may take, by their end.
+ENGINES_SHARE, SIZES_SHARE = 0.4, 0.65
+LAST = "all cores"
+#: With more sessions a race is not decided by more of the same.
+MOST_SESSIONS = 24
+
+Prepare = Callable[[Sequence[Cell]], list[Prepared]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for.
+
+    `choices` are the engines that are thought of, the first the default; `sizes` the chunk sizes,
+    the first the default. `margin` is how much faster another may be than the one that is named.
+    """
+
+    goal: Goal
+    model: str
+    choices: Sequence[Choice]
+    sizes: Sequence[int]
+    cores: int
+    budget_s: float
+    margin: float
+    limits: Limits
+    trials: TrialSet | None = None
+
+
+@dataclass
+class Heat:
+    """One part of the course, and how all stood at its end."""
+
+    title: str
+    race: Race
+    entered: list[str]
+    standings: list[Standing]
+
+
+@dataclass
+class Course:
+    """A tuning on its way; after an interruption, it says how far it came."""
+
+    wanted: Wanted
+    context: RunContext
+    prepare: Prepare
+    recordings: Recordings
+    heats: list[Heat] = field(default_factory=list)
+    losses: dict[str, Loss] = field(default_factory=dict)
+    #: What would run untuned, once the last heat is on.
+    default: Cell | None = None
+    spent_s: float = 0.0
+
+    def run(self) -> None:
+        """Race all heats until all that are left are tied, or the time is over."""
+        wanted = self.wanted
+        cells = [self._alone(choice) for choice in wanted.choices]
+        race = self._race(cells)
+        self._heat("engines", race, cells, slack=ENGINES_SLACK, share=ENGINES_SHARE)
+        self._check_losses(race)
+        race.leave_behind(
+            space.MOST_ENGINES, within=ENGINES_BEHIND, why="behind with the default chunk size"
+        )
+        others = space.with_sizes(self._cells(race), wanted.sizes)
+        self._heat("chunk sizes", race, others, slack=SIZES_SLACK, share=SIZES_SHARE)
+        race.leave_behind(space.MOST_FINALISTS, within=SIZES_BEHIND, why="behind on one core")
+        finalists = self._cells(race)
+        if not finalists:
+            return
+        vary = space.with_threads if wanted.goal == "latency" else space.shared
+        last = vary(finalists, cores=wanted.cores)
+        # The leader is the reference from here on: the default may be several times slower.
+        race = self._race(last, earlier=race)
+        race.limits, race.settles = wanted.limits, True
+        entered = self._heat(LAST, race, [*last, self._untuned()], slack=0.0, share=1.0)
+        self.default = entered[-1]
+        while not is_decided(race.standings()) and race.sessions < MOST_SESSIONS:
+            if not race.running or not self._has_time(race, 1.0):
+                break
+            self._session(race, slack=0.0)
+
+    @property
+    def last(self) -> Heat:
+        """The heat that is on, or was the last."""
+        return self.heats[-1]
+
+    def _alone(self, choice: Choice) -> Cell:
+        wanted = self.wanted
+        return space.alone(
+            wanted.goal,
+            choice,
+            model=wanted.model,
+            cores=wanted.cores,
+            chunk_samples=wanted.sizes[0],
+        )
+
+    def _untuned(self) -> Cell:
+        wanted = self.wanted
+        return space.untuned(
+            wanted.goal,
+            wanted.choices[0],
+            model=wanted.model,
+            cores=wanted.cores,
+            chunk_samples=wanted.sizes[0],
+        )
+
+    def _race(self, cells: Sequence[Cell], earlier: Race | None = None) -> Race:
+        """Begin a race in which the first of these cells that can be measured is the reference."""
+        prepared = self.prepare(cells)
+        return Race(
+            next((each for each in prepared if each.refusal is None), prepared[0]),
+            self.context,
+            num_samples=self.recordings.num_samples,
+            margin=self.wanted.margin,
+            earlier=earlier,
+        )
+
+    def _heat(
+        self, title: str, race: Race, cells: Sequence[Cell], *, slack: float, share: float
+    ) -> list[Cell]:
+        """Let cells into a race, look a few times, and return them as their models want them."""
+        known = {job.cell_id for job in race.jobs}
+        prepared = self.prepare(cells)
+        race.enter(prepared)
+        entered = [job.cell_id for job in race.jobs if job.cell_id not in known]
+        self.heats.append(Heat(title, race, entered, []))
+        self.context.progress.note(f"{title}: {len(race.running)} in the race")
+        for look in range(LOOKS_A_HEAT if entered else 0):
+            # One alone needs no second look.
+            if look and (len(race.running) == 1 or not self._has_time(race, share)):
+                break
+            if not race.running:
+                break
+            self._session(race, slack=slack)
+        return [each.cell for each in prepared]
+
+    def _session(self, race: Race, *, slack: float) -> None:
+        began_s = self.context.clock()
+        race.session(slack=slack)
+        self.spent_s += self.context.clock() - began_s
+        self.last.standings = race.standings()
+        self.context.progress.advance(min(self.spent_s / self.wanted.budget_s, 1.0))
+
+    def _has_time(self, race: Race, share: float) -> bool:
+        return self.spent_s + race.session_s <= share * self.wanted.budget_s
+
+    def _check_losses(self, race: Race) -> None:
+        """Put out who surely loses too much of its EER in fewer bits.
+
+        Embedding the trials takes long, so only those are asked that will be raced on.
+        """
+        trials = self.wanted.trials
+        exact = next((job for job in race.jobs if _may_be_exact(job)), None)
+        if trials is None or exact is None:
+            return
+        while lossy := self._unchecked(race):
+            found = eer_losses(exact, lossy, trials, self.context)
+            self.losses |= found
+            for job in lossy:
+                if job.cell_id not in found:
+                    race.out[job.cell_id] = "its loss of EER could not be measured"
+                elif why := too_much(found[job.cell_id], trials.most_loss):
+                    race.out[job.cell_id] = why
+
+    def _unchecked(self, race: Race) -> list[Job]:
+        """Return those in fewer bits that would be raced on and whose loss is not known yet."""
+        first = race.standings()[: space.MOST_ENGINES]
+        jobs = [race.job(each.cell_id) for each in first if each.ratio <= 1 + ENGINES_BEHIND]
+        return [
+            job for job in jobs if job.cell.precision != FLOAT32 and job.cell_id not in self.losses
+        ]
+
+    def _cells(self, race: Race) -> list[Cell]:
+        """Return the cells of a race that are in it, the leader first."""
+        return [race.job(each.cell_id).cell for each in race.standings()]
+
+
+def _may_be_exact(job: Job) -> bool:
+    return job.cell.precision == FLOAT32 and not job.failed

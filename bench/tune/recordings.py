@@ -1,0 +1,139 @@
+"""Which recordings a race runs: a few whose lengths stand for those of all."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from bench.base.errors import InputError
+from bench.embed.audio_input import Source, check_audio, read_source
+from frontends.audio import AudioError
+from frontends.fbank import FbankConfig
+from frontends.find import find_audio
+
+#: A race runs so many recordings at most, of so many seconds together, but not fewer than a few.
+MOST_RECORDINGS, MOST_S, FEWEST_RECORDINGS = 24, 60.0, 3
+#: Of a large collection, the lengths of so many are looked at.
+MOST_LENGTHS = 2000
+SAMPLE_RATE_HZ = 16000
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """What is raced on.
+
+    `num_samples` is the length of each at 16 kHz, by name; `lengths` are those of all recordings
+    that they stand for.
+    """
+
+    sources: tuple[Source, ...]
+    num_samples: Mapping[str, int]
+    lengths: tuple[int, ...]
+
+
+def chosen(lengths: Sequence[int]) -> list[int]:
+    """Return the places of recordings whose lengths are spread as those of all are (pure).
+
+    Args:
+        lengths: of each recording, in samples at 16 kHz.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    fewest = min(FEWEST_RECORDINGS, len(order))
+    for count in range(min(MOST_RECORDINGS, len(order)), fewest, -1):
+        places = _spread(order, count)
+        if sum(lengths[place] for place in places) <= MOST_S * SAMPLE_RATE_HZ:
+            return places
+    return _spread(order, fewest)
+
+
+def _spread(order: Sequence[int], count: int) -> list[int]:
+    """Return every so many-th of those that are ordered by length."""
+    return [order[math.floor((place + 0.5) * len(order) / count)] for place in range(count)]
+
+
+def from_audio(
+    paths: Sequence[Path], *, channel: int | None = None, resample: bool = False
+) -> Recordings:
+    """Return recordings of the user's, or those of the package where no path is named.
+
+    Raises:
+        InputError: one cannot be used; what is raced has to be what is meant.
+    """
+    if paths:
+        try:
+            found = [utterance.path for utterance in find_audio(paths)]
+            looked = found[:: math.ceil(len(found) / MOST_LENGTHS)]
+            lengths = [_length(path) for path in looked]
+        except AudioError as error:
+            raise InputError(str(error)) from error
+        paths = [looked[place] for place in chosen(lengths)]
+    checked = check_audio(paths, channel=channel, resample=resample)
+    if checked.errors:
+        raise InputError(checked.errors[0])
+    num_samples = {source.name: len(read_source(source).samples) for source in checked.sources}
+    known = tuple(lengths) if paths else tuple(num_samples.values())
+    return Recordings(checked.sources, num_samples, known)
+
+
+def from_lengths(path: Path, folder: Path) -> Recordings:
+    """Return recordings of given lengths, cut from the package's speech.
+
+    Args:
+        path: a number of seconds a line; of several columns, as in Kaldi's utt2dur, the last.
+        folder: where they are written.
+
+    Raises:
+        InputError: the list cannot be read, or holds what is no length.
+    """
+    lengths = read_lengths(path)
+    speech = np.concatenate([read_source(each).samples for each in check_audio(()).sources])
+    folder.mkdir(parents=True, exist_ok=True)
+    sources, num_samples = [], {}
+    for number, place in enumerate(chosen(lengths)):
+        name = f"length-{number:02}"
+        samples = np.resize(np.roll(speech, -number * SAMPLE_RATE_HZ), lengths[place])
+        file = (folder / f"{name}.wav").resolve()
+        soundfile.write(file, samples.astype(np.int16), SAMPLE_RATE_HZ, subtype="PCM_16")
+        sources.append(Source(name=name, path=file))
+        num_samples[name] = lengths[place]
+    return Recordings(tuple(sources), num_samples, tuple(lengths))
+
+
+def read_lengths(path: Path) -> list[int]:
+    """Return the lengths of a list in samples at 16 kHz.
+
+    Raises:
+        InputError: it cannot be read, or holds what is no length.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise InputError(f"{path}: cannot read the lengths ({why})") from error
+    least = FbankConfig().frame_length
+    found = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            seconds = float(line.split()[-1])
+        except ValueError:
+            seconds = math.nan
+        if not least <= seconds * SAMPLE_RATE_HZ < 24 * 3600 * SAMPLE_RATE_HZ:
+            raise InputError(f"{path}:{number}: {line!r}: need a recording's length in seconds")
+        found.append(round(seconds * SAMPLE_RATE_HZ))
+    if not found:
+        raise InputError(f"{path}: holds no length; write one in seconds on each line")
+    return found
+
+
+def _length(path: Path) -> int:
+    """Return how long a file says that it is, in samples at 16 kHz; reading it comes later."""
+    try:
+        info = soundfile.info(path)
+    except (OSError, soundfile.SoundFileError):
+        return SAMPLE_RATE_HZ
+    return max(int(info.frames) * SAMPLE_RATE_HZ // int(info.samplerate), 1)

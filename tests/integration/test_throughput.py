@@ -1,0 +1,76 @@
+"""The throughput protocol: processes at work on one queue."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .extraction import Command
+
+CORES = len(os.sched_getaffinity(0))
+
+
+def run(rtfbench: Command, out: Path, *arguments: object, status: int = 0) -> dict[str, Any]:
+    """Measure the smallest model, and return the summary."""
+    done = rtfbench("run", "--model", "xvec", *arguments, "--out", out)
+    assert done.returncode == status, done.stderr
+    found: dict[str, Any] = json.loads((out / "summary.json").read_text())
+    return found
+
+
+@pytest.mark.skipif(CORES < 2, reason="two jobs need two cores")
+def test_jobs_share_a_queue(rtfbench: Command, tmp_path: Path) -> None:
+    """Every utterance is embedded, by as many processes as were asked for, and told a second."""
+    arguments = ("--engine", "onnxruntime", "--protocol", "throughput", "--jobs", 2, "--batch", 4)
+    found = run(rtfbench, tmp_path / "r", *arguments, "--budget", 2, "--sessions", 1)
+    (row,) = found["cells"]
+    assert (row["status"], row["jobs"], row["batch"]) == ("ok", 2, 4)
+    assert row["utterances"] == len(found["environment"]["audio"])
+    assert row["parity"]["ok"]
+    assert 1 < row["cpu_per_wall"] <= 2.2
+    lines = (tmp_path / "r" / "records.jsonl").read_text().split("\n")
+    records = [json.loads(line) for line in lines if line]
+    passes = [each for each in records if each["kind"] == "record"]
+    assert all(len(each["queued"]) == len(each["utterance_ns"]) for each in passes)
+    mean_s = sum(each["audio_ns"] for each in passes) / 1e9
+    mean_s /= sum(len(each["queued"]) for each in passes)
+    assert row["utterances_per_s"] == pytest.approx(1 / row["rtf"] / mean_s, rel=1e-6)
+    # The wall's time is shorter than what all utterances took together.
+    assert any(sum(each["utterance_ns"]) > each["processing_ns"] for each in passes)
+    text = (tmp_path / "r" / "table.md").read_text()
+    assert "jobs = 2 · batch = 4" in text
+    assert "utterances/s" in text
+
+
+@pytest.mark.parametrize(
+    ("engine", "status", "reason"),
+    [
+        ("faulty-wrong", "wrong_output", "largest error"),
+        ("faulty-first-only", "wrong_output", "largest error"),
+        ("faulty-crash", "failed", "SIGSEGV"),
+        ("mnn-mini", "unsupported", "a static model takes one chunk at a time"),
+    ],
+)
+def test_a_fault_of_any_process_ends_the_row(
+    rtfbench: Command, tmp_path: Path, engine: str, status: str, reason: str
+) -> None:
+    """A wrong element of a batch, a death, a static model: a row with its reason, no time."""
+    arguments = ("--engine", engine, "--protocol", "throughput", "--jobs", 1, "--batch", 2)
+    found = run(rtfbench, tmp_path / "r", *arguments, "--budget", 1, status=1)
+    (row,) = found["cells"]
+    assert (row["status"], row["rtf"]) == (status, None)
+    assert reason in row["reason"]
+
+
+@pytest.mark.measures
+def test_on_one_core_it_is_the_steady_speed(rtfbench: Command, tmp_path: Path) -> None:
+    """One job's seconds of audio a second are 1 / RTF of the steady protocol, within intervals."""
+    arguments = ("--engine", "onnxruntime", "--protocol", "throughput", "--protocol", "steady")
+    found = run(rtfbench, tmp_path / "r", *arguments, "--jobs", 1, "--budget", 20)
+    rows = {row["protocol"]: row for row in found["cells"]}
+    queue, steady = rows["throughput"], rows["steady"]
+    half = [math.log(row["rtf_ci95"][1] / row["rtf_ci95"][0]) / 2 for row in (queue, steady)]
+    assert abs(math.log(queue["rtf"] / steady["rtf"])) < math.hypot(*half) + 0.01

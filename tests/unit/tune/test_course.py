@@ -1,0 +1,170 @@
+"""Whole races on a scripted machine: who is named, who is out, and when nobody can be told."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bench.models.resolve import Resolved
+from bench.results.store import RunFolder
+from bench.tune.answer import Answer, answer
+from bench.tune.course import Course, Wanted
+from bench.tune.limits import Limits
+from bench.tune.picture import draw
+from bench.tune.recordings import Recordings
+from bench.tune.report import render
+from bench.tune.space import Choice, Goal
+from tests.unit.measure.scripted import Fault, Script, ScriptedMachine
+
+CHUNKS = {"first": 2, "second": 5, "third": 3}
+
+
+def noisy(chunk_s: float, *, fault: Fault | None = None, memory_mb: int = 100) -> Script:
+    """Return an engine whose processes differ by 0.8 %, and its slots by 1 %."""
+    size = memory_mb * 1_000_000
+    return Script(chunk_s=chunk_s, luck=0.008, noise=0.01, fault=fault, peak_rss_bytes=size)
+
+
+#: The default is three times as slow as the fastest.
+ENGINES = {
+    "default": noisy(0.090),
+    "fast": noisy(0.030),
+    "slower": noisy(0.033),
+    "slow": noisy(0.150),
+    "mad": Script(fault=Fault("dies", "opening")),
+    "wrong": Script(chunk_s=0.001, fault=Fault("is wrong", "measuring")),
+}
+
+
+def tuned(
+    tmp_path: Path,
+    scripts: Mapping[str, Script] = ENGINES,
+    *,
+    goal: Goal = "throughput",
+    budget_s: float = 400.0,
+    limits: Limits | None = None,
+    seed: int = 0,
+    refused: Mapping[str, str] | None = None,
+) -> Answer:
+    """Race scripted engines, the first of them the default."""
+    machine = ScriptedMachine(scripts, chunks=CHUNKS, seed=seed, refused=refused)
+    folder = RunFolder.create(tmp_path / f"run{seed}", overwrite=False, resume=False)
+    context = machine.context(folder)
+    course = Course(
+        Wanted(
+            goal=goal,
+            model="m",
+            choices=[Choice(name, {}, "float32", "dynamic") for name in scripts],
+            sizes=(32000, 16000),
+            cores=2,
+            budget_s=budget_s,
+            margin=0.02,
+            limits=limits or Limits(),
+        ),
+        context,
+        lambda cells: context.prepare(Resolved(tuple(cells))),
+        Recordings((), {name: 32000 * count for name, count in CHUNKS.items()}, (64000,)),
+    )
+    course.run()
+    found = answer(course, host="scripted")
+    assert RunFolder(folder.path).cells(), "the records can be read again"
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_fastest_is_named(tmp_path: Path, seed: int) -> None:
+    """Whatever luck and noise do, the fastest is named, and it is told by how much it gains."""
+    found = tuned(tmp_path, seed=seed)
+    assert found.decided
+    assert found.named is not None
+    assert found.named.cell.engine == "fast"
+    assert found.against_default is not None
+    assert found.against_default.interval[0] < 3.0 < found.against_default.interval[1]
+    assert found.spent_s <= found.budget_s + 30
+
+
+def test_who_is_out_is_told_why(tmp_path: Path) -> None:
+    """A slow engine, one that dies and one that is wrong each have their reason."""
+    found = tuned(tmp_path)
+    out = {entry.cell.engine: entry.why for entry in found.entries if entry.heat == "engines"}
+    assert out["slow"].startswith("slower: ")
+    assert out["mad"].startswith("failed: worker ended early")
+    assert out["wrong"].startswith("wrong output: utterance first")
+    raced = [entry.cell.engine for entry in found.entries if entry.heat == "all cores"]
+    assert "slow" not in raced
+    assert "mad" not in raced
+
+
+def test_of_equals_the_default_is_named(tmp_path: Path) -> None:
+    """Where nothing makes a difference, nothing is changed."""
+    same = {name: Script(chunk_s=0.03, luck=0.001, noise=0.001) for name in ("mine", "other")}
+    found = tuned(tmp_path, same)
+    assert found.named is not None
+    assert (found.named.cell.engine, found.named.cell.chunk_samples) == ("mine", 32000)
+    assert (found.named.cell.jobs, found.named.cell.threads, found.named.cell.batch) == (2, 1, 1)
+    assert found.against_default is None
+    assert "that is the default" in render(found, commands=(), in_python="")
+
+
+def test_a_short_budget_names_nobody(tmp_path: Path) -> None:
+    """What cannot be told is not told; the budget that would do is."""
+    near = {
+        name: Script(chunk_s=0.03 + 0.0002 * place, luck=0.03, noise=0.03)
+        for place, name in enumerate(("one", "two", "three"))
+    }
+    found = tuned(tmp_path, near, budget_s=12)
+    assert found.named is None
+    assert found.needed_s is None or found.needed_s > found.budget_s
+    text = render(found, commands=("never",), in_python="never")
+    assert "cannot tell which is fastest" in text
+    assert "never" not in text
+
+
+def test_limits_come_before_speed(tmp_path: Path) -> None:
+    """The fastest is out where it takes too long for a recording."""
+    found = tuned(tmp_path, limits=Limits(latency_ms=140.0))
+    assert found.named is None
+    assert all(entry.fate == "out" for entry in found.entries)
+    whys = [entry.why for entry in found.entries if entry.heat == "all cores"]
+    assert any("p95 of" in why and "over 140" in why for why in whys)
+    assert "no configuration is left" in render(found, commands=(), in_python="")
+
+
+def test_a_default_that_is_missing_costs_nothing(tmp_path: Path) -> None:
+    """Another one is the measure of all, and no gain over the default is told."""
+    found = tuned(tmp_path, refused={"default": "is not installed"})
+    assert found.named is not None
+    assert found.named.cell.engine == "fast"
+    assert found.against_default is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_measure_of_all_that_dies_is_replaced(tmp_path: Path, seed: int) -> None:
+    """When the reference dies between sessions, the race goes on with another."""
+    dying = noisy(0.09, fault=Fault("dies", "measuring", session=1))
+    found = tuned(tmp_path, ENGINES | {"default": dying}, seed=seed)
+    assert found.named is not None
+    assert found.named.cell.engine == "fast"
+
+
+def test_latency_runs_one_process(tmp_path: Path) -> None:
+    """One recording at a time: no jobs beside each other in any heat."""
+    found = tuned(tmp_path, goal="latency")
+    assert found.named is not None
+    assert {entry.cell.jobs for entry in found.entries} == {1}
+    assert {entry.cell.threads for entry in found.entries} == {1, 2}
+
+
+def test_the_answer_is_written_and_drawn(tmp_path: Path) -> None:
+    """Table, sentences and picture tell of every configuration."""
+    found = tuned(tmp_path)
+    text = render(found, commands=("rtfbench run best.toml",), in_python="import onnxruntime")
+    assert text.startswith("# m on 2 cores: fast dynamic")
+    for entry in found.entries:
+        assert f"| {entry.configuration} | {entry.heat} |" in text
+    assert "```sh\nrtfbench run best.toml\n```" in text
+    picture = draw(found)
+    assert picture is not None
+    assert picture.png.startswith(b"\x89PNG")
+    assert b"fast dynamic" not in picture.png  # drawn, not text
+    assert Answer.model_validate_json(found.model_dump_json()) == found
