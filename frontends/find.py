@@ -192,7 +192,15 @@ def _looks_like_audio(path: Path) -> bool:
 
 
 def open_list(path: Path) -> TextIO:
-    """Open a list, which may be packed by gzip, for reading line by line."""
+    """Open a list, which may be packed by gzip, for reading line by line.
+
+    Raises:
+        AudioError: It is a device or a FIFO: lists are read again and again, and from a FIFO
+            nothing may ever come.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        cure = "write the list to one, or name - for standard input"
+        raise audio_error(path, f"is no regular file; {cure}")
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
     return path.open(encoding="utf-8-sig", newline="\n")

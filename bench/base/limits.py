@@ -6,3 +6,7 @@ LONGEST_S = 365 * 86400.0
 MOST_MB = 1e9
 #: A recording that takes longer than an hour to embed is given up, unless somebody allows more.
 RECORDING_TIMEOUT_S = 3600.0
+#: More chunks at once are no faster, and take more memory than machines have.
+MOST_TOGETHER = 4096
+#: More workers for each core only take memory, and a mistyped number would take the machine.
+MOST_JOBS_A_CORE = 16

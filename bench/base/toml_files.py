@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from bench.base.errors import InputError
+from bench.base.inputs import read_text
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -23,9 +24,11 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         InputError: it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot read the {what} ({error.strerror})") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: not a {what} (tables or lists are nested too deep)") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not TOML ({error})") from error
 

@@ -78,6 +78,9 @@ def _run(argv: Sequence[str] | None) -> None:
         # The reader, `head` for instance, has seen enough. Nobody may take the rest for done.
         silence_output()
         sys.exit(STATUS_BASE + signal.SIGPIPE)
+    except MemoryError:
+        _complain("not enough memory; free some, or ask for less")
+        sys.exit(2)
     except OSError as error:
         # A full disk, a folder that may not be written, a limit of the system.
         where = f"{error.filename}: " if error.filename else ""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.base.errors import InputError
-from bench.base.limits import LONGEST_S, RECORDING_TIMEOUT_S
+from bench.base.limits import LONGEST_S, MOST_TOGETHER, RECORDING_TIMEOUT_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
     Channel,
@@ -92,6 +92,7 @@ def extract(
         int | None,
         typer.Option(
             min=1,
+            max=MOST_TOGETHER,
             help="Chunks that run together, of one recording or several; dynamic models. "
             "[default: 1]",
         ),

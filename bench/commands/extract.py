@@ -9,6 +9,7 @@ from typing import TextIO
 
 from bench.base.disk import check_room
 from bench.base.errors import InputError
+from bench.base.limits import MOST_JOBS_A_CORE
 from bench.base.outputs import check_outputs, is_special
 from bench.embed.embeddings import Named, text_line
 from bench.extract import report
@@ -20,6 +21,7 @@ from bench.extract.result import ResultFile
 from bench.extract.shards import Manifest, Unit
 from bench.inputs.formats import Inputs
 from bench.inputs.listing import Listing
+from bench.machine.environment import usable_cores
 from frontends.audio import AudioError
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
@@ -44,6 +46,12 @@ def extract(
 
     Without a number of `jobs`, there are as many as the cores are enough for.
     """
+    cores = len(usable_cores())
+    if jobs is not None and jobs > MOST_JOBS_A_CORE * cores:
+        raise InputError(
+            f"--jobs {jobs}: this process may use {cores} cores; take {MOST_JOBS_A_CORE * cores} "
+            "or fewer"
+        )
     with ExitStack() as stack:
         listing = stack.enter_context(inputs.opened())
         unit = Unit.of(shard, listing, result) if shard is not None else None

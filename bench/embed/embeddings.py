@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.inputs import check_readable
 from bench.embed import parquet
 from engines.protocol import FloatArray
 
@@ -73,6 +74,7 @@ def read_embeddings(path: Path) -> Iterator[Named]:
         ".parquet": _read_parquet,
     }
     try:
+        check_readable(path)
         yield from readers.get(path.suffix.lower(), _read_text)(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.base.errors import InputError
+from bench.base.inputs import read_text
 from bench.embed.scoring import P_TARGET, eer, min_dcf
 
 LABELS = {"target": True, "nontarget": False, "1": True, "0": False}
@@ -39,7 +40,7 @@ def read_trials(path: Path, *, labels: bool = False) -> list[Trial]:
         InputError: the list is missing, empty, or has a line that is no trial.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, "utf-8-sig").splitlines()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -112,7 +113,7 @@ def read_spk2utt(path: Path) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise InputError(f"{path}: cannot be read ({reason})") from error

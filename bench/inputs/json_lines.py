@@ -73,7 +73,7 @@ def _entry(path: Path, number: int, line: str) -> Entry:
             entry = _nemo(fields)
     except cuts.CutError as error:
         raise audio_error(path, f"line {number} {error}; {cuts.CURE}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise audio_error(path, f"line {number} is no utterance; {CURE}") from None
     begin_s = entry.part.begin_s if entry.part else 0.0
     duration_s = entry.duration_s

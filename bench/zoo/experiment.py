@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from bench.base.errors import InputError
+from bench.base.inputs import read_text
 from bench.zoo import catalog
 from bench.zoo.catalog import ModelCard
 
@@ -79,7 +80,7 @@ def read_experiment(path: Path) -> Experiment:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot read the configuration ({error.strerror})") from error
     except UnicodeDecodeError as error:

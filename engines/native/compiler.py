@@ -75,7 +75,10 @@ def find_compiler() -> list[str]:
     Raises:
         EngineError: there is none.
     """
-    named = shlex.split(os.environ.get("CXX", ""))
+    try:
+        named = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:
+        raise EngineError(f"CXX is no command ({error}); name a compiler in it") from error
     for command in [named] if named else [[name] for name in COMPILERS]:
         path = shutil.which(command[0])
         if path is not None:
