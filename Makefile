@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := .tools
+LOCK := requirements.lock
 OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
 PRECISION_OUT ?= runs/precision
 ENGINES_OUT ?= runs/engines
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-deep lint type clean
+.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-deep lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +22,29 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtfbench needs Python 3.11 or newer; name one with: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# torch is left out of the lock: which build of it is right is the machine's choice, so no hash fits
+# all. What it needs besides is in it.
+install-locked: ## create .venv from requirements.lock, every file but torch's held against its SHA-256
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	@touch $(STAMP)
+
+lock: $(TOOLS)/.installed ## write requirements.lock anew from pyproject.toml and constraints.txt (minutes: it reads every file)
+	$(TOOLS)/bin/pip-compile --quiet --generate-hashes --allow-unsafe --unsafe-package torch --strip-extras --extra dev --constraint constraints.txt --no-header --no-annotate --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file $(TOOLS)/$(LOCK) pyproject.toml
+	awk '/^rtfbench @/ || /^#/ || /^torch==/ { skip = 1; next } /^[a-z]/ { skip = 0 } !skip && NF' $(TOOLS)/$(LOCK) > $(LOCK)
+
+# --strict: what could not be asked about is no clean audit, so this fails where there is no network.
+audit: $(TOOLS)/.installed ## ask the index which pinned packages have known weaknesses (needs the network)
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --no-deps --require-hashes --requirement $(LOCK)
+
+$(TOOLS)/.installed:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check pip-tools==7.6.2 pip-audit==2.10.1
 	@touch $@
 
 bench: $(STAMP) ## measure the published table and RTF by chunk size into OUT (default runs/bench)
@@ -69,5 +94,5 @@ type: $(STAMP) ## check types with mypy --strict
 	$(BIN)/mypy
 
 clean: ## remove the environment, caches and scratch runs
-	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks
+	rm -rf $(VENV) $(TOOLS) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

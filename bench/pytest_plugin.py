@@ -27,6 +27,7 @@ class Benchmark(Protocol):
     """What is used of pytest-benchmark's fixture."""
 
     extra_info: dict[str, Any]
+    disabled: bool
 
     def pedantic(self, target: Callable[[], None], *, rounds: int) -> None:
         """Time a function so many times."""
@@ -84,6 +85,7 @@ class Gate:
             max_regression: share under which the RTF's interval must stay.
             budget_s: seconds of measuring.
         """
+        __tracebackhide__ = True
 
         def asked() -> Comparison:
             from bench.gate.comparison import Comparison
@@ -110,6 +112,7 @@ class Gate:
             max_regression: replaces the file's own.
             budget_s: seconds of measuring, for all its cells together.
         """
+        __tracebackhide__ = True
 
         def asked() -> Comparison:
             from bench.gate.baseline import load_baseline
@@ -127,11 +130,18 @@ class Gate:
         from bench.gate.verdict import overall
         from bench.measure.session import Silent
 
+        __tracebackhide__ = True  # pytest names the line of the test
+        refused = ""
         try:
             asked = ask()
             found = asked.run(Silent())
         except InputError as error:
-            pytest.fail(str(error), pytrace=False)
+            refused = str(error)
+        if refused:  # out of the handler, or pytest would show the error's whole chain
+            self._store_nothing()
+            pytest.fail(refused, pytrace=False)
+        if found.interrupted:
+            raise KeyboardInterrupt  # the tests behind this one are not wanted either
         self._store(found)
         table = markdown(found.rulings, title=asked.title)
         match overall(found.rulings):
@@ -161,6 +171,13 @@ class Gate:
         durations_s = seconds_a_chunk(found.candidates[0])
         if durations_s:
             self._clock.play(self._benchmark, durations_s)
+        else:
+            self._store_nothing()
+
+    def _store_nothing(self) -> None:
+        """Use pytest-benchmark's fixture all the same: it warns where a test does not."""
+        self._benchmark.disabled = True
+        self._benchmark.pedantic(lambda: None, rounds=1)
 
 
 def seconds_a_chunk(data: CellData) -> list[float]:

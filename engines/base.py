@@ -56,6 +56,9 @@ class EngineBase(ABC):
     stands_in: bool = False
     #: What a dynamic model's first run prepares, for a sentence; empty where nobody says.
     first_run: str = ""
+    #: Lines of Python after those of `in_python`: they feed `inputs`, name -> float32 array, and
+    #: leave the only output in `found`, with numpy as `np`. Empty where the engine does not say.
+    run_in_python: str = ""
     #: By what it computes the same with fewer operations, for a sentence; empty where it does not.
     fewer_operations: str = ""
 
@@ -91,13 +94,8 @@ class EngineBase(ABC):
         """
         return None
 
-    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
-        """Return lines of Python that run an ONNX file as `convert` and `open` would.
-
-        They use the runtime's own API and numpy (as `np`) alone, for who keeps the runtime; take
-        `inputs`, name -> float32 array, and leave the only output in `found`. Empty where the
-        engine does not say.
-        """
+    def convert_in_python(self, onnx: str, path: str, *, static: bool) -> str:
+        """Return lines of Python that do what `convert` does, with the runtime's own API."""
         return ""
 
     def inner_tensors(
@@ -233,7 +231,8 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    *("computes", "in_python", "stands_in", "profiler", "run_in_python", "inner_tensors"),
+    *("computes", "in_python", "stands_in", "profiler", "inner_tensors"),
+    *("run_in_python", "convert_in_python"),
 )
 
 

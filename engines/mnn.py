@@ -15,7 +15,7 @@ import numpy as np
 
 from engines import mnn_convert, mnn_quantize
 from engines.base import EngineBase, SessionBase
-from engines.mnn_inner import InnerTensors, run_in_python
+from engines.mnn_inner import RUN_IN_PYTHON, InnerTensors, convert_in_python
 from engines.mnn_profile import MnnProfiler, Watch
 from engines.native import library
 from engines.native.engine import NativeMnnEngine
@@ -59,6 +59,7 @@ class MnnFileEngine(EngineBase):
     choices: Mapping[str, tuple[str, ...]] = CHOICES
     first_run = "weight preparation"
     fewer_operations = "Winograd convolutions"
+    run_in_python = RUN_IN_PYTHON
     precisions: Mapping[Precision, Precision] = {
         FLOAT32: FLOAT32,
         "fp16-weights": "fp16-weights",
@@ -76,17 +77,21 @@ class MnnFileEngine(EngineBase):
             return mnn_quantize.to_fewer_bits(onnx_path, path, wanted)
         return mnn_quantize.to_int8(onnx_path, path, wanted)
 
-    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
-        """Convert and run with the wheel's own modules; nothing for a library of the user's own."""
+    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
+        """Return the session's configuration; nothing where the library is the user's own."""
         settings = chosen(self, options)
         if settings[HOME]:
             return ""
-        config: dict[str, str | int] = {
-            "backend": "CPU",
-            "numThread": options.threads,
-            "precision": settings["precision"],
-        }
-        return run_in_python(onnx, config, static=static)
+        config = {**CPU, "numThread": options.threads, "precision": settings["precision"]}
+        return f"""import MNN
+
+interpreter = MNN.Interpreter({str(artifact.path)!r})
+session = interpreter.createSession({config!r})
+"""
+
+    def convert_in_python(self, onnx: str, path: str, *, static: bool) -> str:
+        """Use the wheel's converter."""
+        return convert_in_python(onnx, path, static=static)
 
     def inner_tensors(
         self,
@@ -132,18 +137,6 @@ class MnnEngine(MnnFileEngine):
         """Return the engine on the library that the setting `home` names."""
         home = settings.get(HOME)
         return NativeMnnEngine(self, "full", home) if home else self
-
-    def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
-        """Return the session's configuration; nothing where the library is the user's own."""
-        settings = chosen(self, options)
-        if settings[HOME]:
-            return ""
-        config = {**CPU, "numThread": options.threads, "precision": settings["precision"]}
-        return f"""import MNN
-
-interpreter = MNN.Interpreter({str(artifact.path)!r})
-session = interpreter.createSession({config!r})
-"""
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
         """Create a session; a dynamic model gets its shape at the first run."""

@@ -6,13 +6,10 @@ from typing import Any
 import numpy as np
 
 from engines.mnn_profile import Watch
-from engines.protocol import ONNX, FloatArray
+from engines.protocol import FloatArray
 
-_RUN = """\
-import MNN
-
-interpreter = MNN.Interpreter({path!r})
-session = interpreter.createSession({config!r})
+#: Feeds `inputs` to an open session, and leaves its output in `found`.
+RUN_IN_PYTHON = """\
 layout, kept = MNN.Tensor_DimensionType_Caffe, []
 for name, value in inputs.items():
     tensor = interpreter.getSessionInput(session, name)
@@ -31,14 +28,16 @@ found = np.array(host.getNumpyData())
 """
 
 
-def run_in_python(onnx: str, config: dict[str, str | int], *, static: bool) -> str:
-    """Return lines that convert an ONNX file with the wheel's converter, and run `inputs`."""
-    path = onnx.removesuffix(ONNX) + "mnn"
-    words = ["mnnconvert", "-f", "ONNX", "--modelFile", onnx, "--MNNModel", path]
-    words += ["--bizCode", "MNN", *["--saveStaticModel"] * static]
-    imported = "import _tools  # what MNN's program mnnconvert calls"
-    run = _RUN.format(path=path, config=config)
-    return f"{imported}\n\n_tools.mnnconvert({words!r})\n{run}"
+def convert_in_python(onnx: str, path: str, *, static: bool) -> str:
+    """Return lines that convert a file with the wheel's converter."""
+    words = f"mnnconvert -f ONNX --modelFile {onnx} --MNNModel {path}"
+    more = f"--bizCode MNN{' --saveStaticModel' * static}"
+    return f"""\
+import _tools  # what MNN's program mnnconvert calls
+
+command = {words!r}
+_tools.mnnconvert([*command.split(), *{more!r}.split()])
+"""
 
 
 class InnerTensors(Watch):

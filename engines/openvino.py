@@ -14,7 +14,7 @@ import numpy as np
 from engines import onnx_layers, openvino_quantize
 from engines.base import EngineBase, SessionBase
 from engines.openvino_profile import OpenVinoProfiler
-from engines.openvino_quiet import keep_telemetry_out
+from engines.openvino_quiet import TELEMETRY, keep_telemetry_out
 from engines.profiling import Profiler
 from engines.protocol import (
     FLOAT32,
@@ -60,6 +60,7 @@ class OpenVinoEngine(EngineBase):
 
     name = "openvino"
     distribution = "openvino"
+    run_in_python = "found = model(inputs)[0]\n"
     choices: Mapping[str, tuple[str, ...]] = {"pinning": ("off", "on")}
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "bf16": FLOAT32, "int8": "int8"}
     recipes: Mapping[str, tuple[str, ...]] = {onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES}
@@ -83,25 +84,15 @@ class OpenVinoEngine(EngineBase):
         return openvino_quantize.to_int8(onnx_path, path, wanted)
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
-        """Return the properties that a model is compiled with."""
-        return f"""import openvino
+        """Return the properties that a model is compiled with; nothing is reported to a server."""
+        return f"""import sys
+
+sys.modules[{TELEMETRY!r}] = None  # importing openvino would report to a server
+import openvino
 
 model = openvino.Core().compile_model(
     {str(artifact.path)!r}, {DEVICE!r}, {properties(options, chosen(self, options))!r}
 )
-"""
-
-    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
-        """Compile with the session's properties."""
-        wanted = properties(options, chosen(self, options))
-        return f"""\
-import sys
-
-sys.modules["openvino_telemetry"] = None  # importing openvino would report to a server
-import openvino
-
-model = openvino.Core().compile_model({onnx!r}, {DEVICE!r}, {wanted!r})
-found = model(inputs)[0]
 """
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":

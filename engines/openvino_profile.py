@@ -1,5 +1,6 @@
 """OpenVINO's counters: the mean time of every layer over all runs of a compiled model."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -8,6 +9,8 @@ from engines.protocol import Session
 
 #: Of a layer whose bias was made one of its own.
 SPLIT = "/WithoutBiases"
+#: Between the names of the layers that a change of layout is from and for.
+LAYOUTS = re.compile(r"_[a-eA-E\d]+_[a-eA-E\d]+_")
 
 
 class CountingSession(Session, Protocol):
@@ -48,5 +51,7 @@ class OpenVinoProfiler(Profiler):
 
 
 def _sources(name: str, fused: str) -> tuple[str, ...]:
-    names = dict.fromkeys([name.removesuffix(SPLIT), *filter(None, fused.split(","))])
-    return tuple(names)
+    """Return the names of what a layer was made from; a change of layout is its taker's."""
+    taker = LAYOUTS.split(name)[-1]
+    names = (each.removesuffix(SPLIT) for each in (taker, *filter(None, fused.split(","))))
+    return tuple(dict.fromkeys(names))

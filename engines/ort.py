@@ -45,6 +45,7 @@ class OnnxRuntimeEngine(EngineBase):
 
     name = "onnxruntime"
     distribution = "onnxruntime"
+    run_in_python = "found = session.run(None, inputs)[0]\n"
     choices: Mapping[str, tuple[str, ...]] = {
         "graph_optimization": tuple(GRAPH_OPTIMIZATION),
         "spinning": ("on", "off"),
@@ -94,19 +95,6 @@ session = onnxruntime.InferenceSession(
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""
         return OnnxRuntimeSession(artifact, options.threads, chosen(self, options))
-
-    def run_in_python(self, onnx: str, options: SessionOptions, *, static: bool) -> str:
-        """Set what changes how the graph is computed."""
-        level = GRAPH_OPTIMIZATION[chosen(self, options)["graph_optimization"]]
-        return f"""\
-import onnxruntime
-
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = {options.threads}
-options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.{level}
-session = onnxruntime.InferenceSession({onnx!r}, options, providers=[{PROVIDER!r}])
-found = session.run(None, inputs)[0]
-"""
 
     def inner_tensors(
         self,

@@ -1,6 +1,7 @@
 """onnxruntime's own profile: a JSON file of events, one an operator and run."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +12,8 @@ from engines.protocol import EngineError, Session
 
 #: What is left of an event's name is the node's.
 ENDING = "_kernel_time"
-#: What optimisations add to the name of a node or tensor.
-BLOCKED, FUSED = "_nchwc", "fused "
+#: What optimisations and the quantiser add to the name of a node or tensor.
+ADDED = re.compile(r"^fused |_nchwc$|/duplicated.*$|_(De)?[qQ]uantize(Linear|d)?.*$")
 #: Ends the events of a run.
 RUN = "model_run"
 
@@ -110,4 +111,4 @@ def _plain(names: Iterable[str]) -> Iterator[str]:
     """Yield names as the model has them."""
     for name in names:
         yield name
-        yield name.removesuffix(BLOCKED).removeprefix(FUSED)
+        yield ADDED.sub("", name)

@@ -12,9 +12,10 @@ import typer
 from bench.cli.app import app
 from bench.gate.baseline import Baseline
 from bench.plan.sweep import Plan
-from bench.report import figures
+from bench.report import explained, figures
 from bench.results.cells import Status
 from bench.results.rows import Summary
+from bench.results.store import EXPLANATION, read_explanation
 from engines import registry
 
 ROOT = Path(__file__).parents[1]
@@ -183,3 +184,29 @@ def test_the_precision_table_is_the_stored_one() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     (quoted,) = re.findall(r"(\d\.\d\d) times \((\d\.\d\d to \d\.\d\d)\) as fast", readme)
     assert "{} times ({}) as fast".format(*quoted) in report + page
+
+
+def test_the_explained_tables_are_the_stored_ones() -> None:
+    """What `explain.md` shows of kinds, and says of totals, stands in the stored reports."""
+    folder = ROOT / "reports" / "zen5" / "explain"
+    resnet, ecapa = (
+        (folder / model / "explain.md").read_text("utf-8") for model in ("resnet34", "ecapa512")
+    )
+    text = (DOCS / "explain.md").read_text("utf-8")
+    shown = re.findall(r"^\| (\d.*|elementwise.*) \|$", text, re.MULTILINE)
+    assert len(shown) == 4
+    for line in shown:
+        kind, *values = (cell.strip() for cell in line.split("|"))
+        (stored_line,) = (row for row in resnet.splitlines() if row.startswith(f"| {kind} "))
+        stored_cells = [cell.strip() for cell in stored_line.split("|")]
+        assert [value for value in values if value not in stored_cells] == []
+    assert "up to 1.26 times as fast as the core's peak" in resnet
+    assert "8.07 of the 9.25 ms are in 1-D convolutions, kernel 1" in ecapa
+
+
+@pytest.mark.parametrize("model", ["resnet34", "ecapa512"])
+def test_stored_explanations_say_what_their_figures_say(model: str) -> None:
+    """The report beside stored figures is the one that they give today."""
+    folder = ROOT / "reports" / "zen5" / "explain" / model
+    text = explained.render(read_explanation(folder / EXPLANATION))
+    assert text == (folder / "explain.md").read_text("utf-8")

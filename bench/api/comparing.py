@@ -96,4 +96,6 @@ def compare(
         seed=seed,
         progress=Told(progress),
     )
+    if held.interrupted:
+        raise KeyboardInterrupt
     return Verdict(held)

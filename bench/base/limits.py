@@ -4,3 +4,5 @@
 LONGEST_S = 365 * 86400.0
 #: A petabyte, in 10^6 bytes: no process is larger.
 MOST_MB = 1e9
+#: A recording that takes longer than an hour to embed is given up, unless somebody allows more.
+RECORDING_TIMEOUT_S = 3600.0

@@ -26,8 +26,11 @@ class ExplainedProtocol(StrEnum):
         "rtfbench explain --model my.onnx --engine openvino",
         "rtfbench explain --protocol published --engine mnn --engine onnxruntime",
         "rtfbench explain --where-wrong --model campplus --engine mnn-mini --save-repro pooling",
+        "rtfbench explain --lengths --model ecapa512 --engine onnxruntime --engine mnn",
         "rtfbench explain --where-wrong --model my.mnn --reference my.onnx --engine mnn",
-    ),
+    )
+    + "\n\nExit status: 0 all well; 1 an engine failed, is wrong (--where-wrong) or leaks "
+    "(--lengths); 2 bad input; 130 interrupted.",
 )
 def explain(
     model: ModelName = "resnet34",
@@ -66,6 +69,14 @@ def explain(
             help="Name the first operator whose output is wrong, in place of times.",
         ),
     ] = False,
+    lengths: Annotated[
+        bool,
+        typer.Option(
+            "--lengths",
+            help="Run dynamic sessions on input of many lengths: time and memory by length, and "
+            "whether memory grows over 500 runs.",
+        ),
+    ] = False,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -90,7 +101,8 @@ def explain(
     """Profile engines on the same chunk, in turns, and lay their operators side by side.
 
     Every operator is mapped to the nodes of the ONNX graph that it computes. Times are those of
-    runs without a profiler; what the profiler itself costs is told.
+    runs without a profiler; what the profiler itself costs is told. With --where-wrong, the
+    operator is named whose output is wrong; with --lengths, engines run input of many lengths.
     """
     from bench.commands import explain as command
 
@@ -104,6 +116,10 @@ def explain(
         "seed": seed,
     }
     libraries = {"mnn": mnn_home, "mnn-mini": mnn_mini_home}
+    if where_wrong and lengths:
+        raise typer.BadParameter("choose one of --where-wrong and --lengths")
+    if not where_wrong and (reference is not None or save_repro is not None):
+        raise typer.BadParameter("--reference and --save-repro need --where-wrong")
     if where_wrong:
         from bench.commands import where_wrong as divergence
 
@@ -116,8 +132,12 @@ def explain(
                 overwrite=overwrite,
             )
         )
-    if reference is not None or save_repro is not None:
-        raise typer.BadParameter("--reference and --save-repro need --where-wrong")
+    if lengths:
+        from bench.commands import lengths as by_length
+
+        raise typer.Exit(
+            by_length.lengths(flags, libraries=libraries, out=out, overwrite=overwrite)
+        )
     raise typer.Exit(
         command.explain(
             flags,

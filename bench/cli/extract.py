@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.base.errors import InputError
-from bench.base.limits import LONGEST_S
+from bench.base.limits import LONGEST_S, RECORDING_TIMEOUT_S
 from bench.cli.app import app, examples
 from bench.cli.options import (
     Channel,
@@ -132,22 +132,37 @@ def extract(
             min=1, help="Of --cluster. [default: as many as take a worker two minutes each]"
         ),
     ] = None,
+    vad: Annotated[
+        str,
+        typer.Option(
+            help="Leave out frames that are no speech: energy[threshold=5,mean_scale=0.5,context=0,"
+            "proportion=0.6] is Kaldi's rule; others by entry point (rtfbench.vads). "
+            "[default: none]",
+            show_default=False,
+        ),
+    ] = "",
     channel: Channel = None,
     resample: Resample = False,
     timeout: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001,
-            max=LONGEST_S,
-            help="Seconds that a recording may take. [default: no limit]",
-        ),
-    ] = None,
+        float, typer.Option(min=0.001, max=LONGEST_S, help="Seconds that a recording may take.")
+    ] = RECORDING_TIMEOUT_S,
     max_rss: MaxRss = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", help="Tell of nothing but failures."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="Tell of every utterance. [default: a bar; without a terminal a line a minute]",
+        ),
     ] = False,
     overwrite: Annotated[
         bool,
@@ -162,6 +177,7 @@ def extract(
     from bench.commands import extract as command
     from bench.extract.config import read_config
     from bench.extract.options import ModelOptions
+    from bench.extract.report import Wanted
     from bench.inputs.formats import Inputs
 
     known = read_config(config)
@@ -175,6 +191,7 @@ def extract(
         channel=channel,
         resample=resample,
         libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+        vad=vad,
     )
     inputs = Inputs(
         wav_scp=wav_scp,
@@ -218,5 +235,6 @@ def extract(
             strict=strict,
             resume=resume,
             overwrite=overwrite,
+            wanted=Wanted(quiet=quiet, verbose=verbose),
         )
     )

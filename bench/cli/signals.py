@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: Ctrl-C, `kill`, and the terminal that was closed.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from bench.base.interruption import SIGNALS
+
 #: What shells add to a signal's number.
 STATUS_BASE = 128
 

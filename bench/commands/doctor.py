@@ -54,8 +54,10 @@ def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
     resolved = resolve(expand(plan, default_form))
     sources = tuple(audio_input.check_audio(()).sources)
     host = environment.describe_host(audio=[s.name for s in sources], audio_s=0.0, weights="")
-    with TemporaryDirectory(dir=process_folder()) as scratch:
-        folder = RunFolder.create(Path(scratch), overwrite=False, resume=False)
+    with (
+        TemporaryDirectory(dir=process_folder()) as scratch,
+        RunFolder.create(Path(scratch), overwrite=False, resume=False) as folder,
+    ):
         with progress_on_stderr() as progress:
             context = RunContext(folder=folder, sources=sources, progress=progress)
             prepared = context.prepare_one(resolved)

@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
+from bench.commands.explained_folder import folder_for, write
 from bench.commands.progress import complain, progress_on_stderr, say
 from bench.explain.explanation import explanation_of
 from bench.explain.subject import subject_of
-from bench.measure.whole_run import default_folder
 from bench.report import explained
 from bench.report.plots import waterfall
 from bench.report.plots.style import Picture
 from bench.results.explanation import Explanation
+from bench.results.store import EXPLANATION
 
-RESULT, TEXT, PICTURES = "explain.json", "explain.md", "waterfall"
+TEXT, PICTURES = "explain.md", "waterfall"
 #: Opening engines and finishing their profiles takes about so long in all.
 AROUND_S = 20.0
 OK, SOME_FAILED = 0, 1
@@ -30,11 +29,7 @@ def explain(
     overwrite: bool,
 ) -> int:
     """Explain engines on a model, print the report, and return the exit status."""
-    folder = out or default_folder("explain-")
-    if (folder / RESULT).exists() and not overwrite:
-        raise InputError(f"{folder}: holds an explanation; name another --out, or --overwrite it")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: not a folder; name another --out")
+    folder = folder_for(out, EXPLANATION, overwrite=overwrite)
     subject = subject_of(flags, libraries=libraries, phase=say, note=complain)
     with progress_on_stderr(budget_s + AROUND_S) as progress:
         found = explanation_of(subject, budget_s=budget_s, progress=progress)
@@ -47,17 +42,9 @@ def explain(
 
 def _write(folder: Path, found: Explanation, text: str) -> None:
     """Write the report, its pictures and the figures behind them."""
-    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{PICTURES}*"):
         old.unlink()
-    contents = {TEXT: text.encode()}
-    for picture in _pictures(found):
-        contents |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
-    # The figures last: where they are, all is.
-    contents[RESULT] = (found.model_dump_json(indent=2) + "\n").encode()
-    for name, content in contents.items():
-        with replacing(folder / name) as part:
-            part.write_bytes(content)
+    write(folder, text=(TEXT, text), figures=(EXPLANATION, found), pictures=_pictures(found))
 
 
 def _pictures(found: Explanation) -> list[Picture]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
+from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.outputs import check_outputs, is_special
 from bench.embed.embeddings import Named, text_line
@@ -32,11 +33,12 @@ def extract(
     shard: str | None,
     jobs: int | None,
     batch: int,
-    timeout_s: float | None,
+    timeout_s: float,
     max_rss_mb: float | None,
     strict: bool,
     resume: bool,
     overwrite: bool,
+    wanted: report.Wanted,
 ) -> int:
     """Embed every recording and return the exit status.
 
@@ -63,19 +65,28 @@ def extract(
             check_outputs(file.outputs, read_files(listing, inputs, options))
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
         todo = Todo(listing, present)
-        told = stack.enter_context(report.on_stderr(todo.count))
+        if file is not None:
+            room_bytes = file.room_bytes(todo.count, setup.artifact.embedding_dim)
+            what = f"a result of {todo.count} embeddings"
+            check_room(file.path, room_bytes, what=what, named_by="--result")
+        told = stack.enter_context(report.on_stderr(todo.count, wanted))
         tally, began_s = report.Tally(), time.monotonic()
         jobs = min(jobs or jobs_for(options.threads), todo.count)
         stopped = failed = ""
         try:
-            limits = {"timeout_s": timeout_s, "max_rss_mb": max_rss_mb}
-            with workers(setup, options, jobs=jobs, batch=batch, **limits) as pool:
+            with workers(
+                setup,
+                options,
+                jobs=jobs,
+                batch=batch,
+                timeout_s=timeout_s,
+                max_rss_mb=max_rss_mb,
+            ) as pool:
                 for finished in pool.embed(todo):
                     _write(finished, file or lines)
                     if unit is not None:
                         unit.add(finished)
-                    told.line(tally.add(finished))
-                    told.advance()
+                    told.finished(finished, tally)
                     if strict and tally.skipped:
                         stopped = "stopped at the first failure (--strict)"
                         break
@@ -84,9 +95,9 @@ def extract(
         except (ExtractError, AudioError) as error:
             failed = str(error)
         for line in tally.lines(time.monotonic() - began_s, jobs):
-            told.line(line)
+            told.note(line)
         if tally.done and not options.knows_speakers:
-            told.line(SEEDED)
+            told.note(SEEDED)
         if failed:
             raise InputError(failed + _go_on(file))
         if stopped:
@@ -94,7 +105,10 @@ def extract(
             return INTERRUPTED if stopped == "interrupted" else SOME_FAILED
         if file is not None:
             made = file.finish(None if todo.in_order else listing.names())
-            told.line(f"results: {file.path}" if made else "no embedding: no result is written")
+            if made:
+                told.note(f"results: {file.path}")
+            else:
+                told.line("no embedding: no result is written")
             if unit is not None:
                 unit.finish(setup)
     return SOME_FAILED if tally.skipped else OK

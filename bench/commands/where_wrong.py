@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.commands.explained_folder import folder_for, write
 from bench.commands.progress import complain, progress_on_stderr, say
-from bench.explain.finding import Finding, in_words
-from bench.measure.whole_run import default_folder
+from bench.explain.finding import Finding, Findings, render
+from bench.machine.environment import describe_host
 
 RESULT, TEXT = "where-wrong.json", "where-wrong.md"
 ALL_RIGHT, NOT_RIGHT = 0, 1
@@ -47,9 +45,8 @@ def where_wrong(
         from bench.explain.where_wrong import Inspector
     except ImportError as error:
         raise InputError(NEEDS.format(error=error) + CURE) from error
-    folder = out or default_folder("explain-")
-    for name, path, holds in (("--out", out, RESULT), ("--save-repro", save_to, "")):
-        _check_free(name, path, holds, overwrite=overwrite)
+    folder = folder_for(out, RESULT, overwrite=overwrite)
+    _check_free(save_to, overwrite=overwrite)
     suspects = suspects_of(flags, libraries=libraries, phase=say, note=complain)
     findings: list[Finding] = []
     with progress_on_stderr(AROUND_S * len(suspects)) as progress:
@@ -57,32 +54,33 @@ def where_wrong(
         for suspect in suspects:
             findings.append(inspector.inspect(suspect))
             progress.advance(len(findings) / len(suspects))
-    text = "\n\n".join(map(in_words, findings)) + "\n"
-    _write(folder, findings, text)
+    first = suspects[0]
+    host = describe_host(audio=(), audio_s=0.0, weights="")
+    found = Findings(
+        model=first.title,
+        num_frames=first.features_BTM.shape[1],
+        threads=first.cell.threads,
+        cpu=host.cpu_kind,
+        rtfbench=host.rtfbench,
+        cells=tuple(findings),
+    )
+    text = render(found)
+    write(folder, text=(TEXT, text), figures=(RESULT, found))
     print(text, end="")
     say(f"results: {folder}")
     right = all(finding.error is not None and not finding.wrong for finding in findings)
     return ALL_RIGHT if right else NOT_RIGHT
 
 
-def _check_free(option: str, path: Path | None, holds: str, *, overwrite: bool) -> None:
+def _check_free(save_to: Path | None, *, overwrite: bool) -> None:
     """Refuse a folder that holds something already.
 
     Raises:
         InputError: it does, or is none.
     """
-    if path is None or not path.exists():
+    if save_to is None or not save_to.exists():
         return
-    if not path.is_dir():
-        raise InputError(f"{path}: not a folder; name another {option}")
-    full = (path / holds).exists() if holds else any(path.iterdir())
-    if full and not overwrite:
-        raise InputError(f"{path}: holds a result; name another {option}, or --overwrite it")
-
-
-def _write(folder: Path, findings: list[Finding], text: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    as_json = TypeAdapter(list[Finding]).dump_json(findings, indent=2).decode() + "\n"
-    for name, content in {RESULT: as_json, TEXT: text}.items():
-        with replacing(folder / name) as part:
-            part.write_text(content, encoding="utf-8")
+    if not save_to.is_dir():
+        raise InputError(f"{save_to}: not a folder; name another --save-repro")
+    if any(save_to.iterdir()) and not overwrite:
+        raise InputError(f"{save_to}: not empty; name another --save-repro, or --overwrite it")

@@ -7,6 +7,7 @@ the packages that do it run commands and unpickle objects that a file names.
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -34,8 +35,14 @@ Rows = Callable[[], Iterator[Named]]
 
 def text_line(named: Named, digits: int = TEXT_DIGITS) -> str:
     """Return `utterance v1 v2 ...` and the line's end."""
-    values = " ".join(f"{value:.{digits}g}" for value in named.embedding_D.tolist())
-    return f"{named.name} {values}\n"
+    values = named.embedding_D.tolist()
+    return f"{named.name} {_format(len(values), digits) % tuple(values)}\n"
+
+
+@cache
+def _format(count: int, digits: int) -> str:
+    # One formatting of all values takes half the time of one formatting each.
+    return " ".join([f"%.{digits}g"] * count)
 
 
 def parse_line(line: str) -> Named:

@@ -4,7 +4,7 @@ The only module where the front end meets an engine.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,10 +13,13 @@ import numpy as np
 from bench.embed.batches import Batches, Clock, Gathered
 from engines.base import counted_ns
 from engines.protocol import EngineError, FloatArray, ModelArtifact, Session
+from frontends import vad
 from frontends.audio import Waveform
 from frontends.chunking import Chunk, ChunkPolicy
 from frontends.fbank import Fbank, FbankConfig
 
+#: Looks through an utterance before its features are computed: bool [T].
+FindVoiced = Callable[[], vad.Voiced]
 #: Engines make finite numbers of features that are none.
 NOT_FINITE = "its features are not finite: the samples are too large; export it as 16-bit PCM"
 #: The length that a model is tried with that takes whole utterances.
@@ -97,8 +100,12 @@ class Pipeline:
             copy_ns=None if copied_ns is None else (counted_ns(session) or 0) - copied_ns,
         )
 
-    def embed_blocks(self, session: Session, blocks: Iterable[FloatArray]) -> Embedded:
+    def embed_blocks(
+        self, session: Session, blocks: Iterable[FloatArray], find_voiced: FindVoiced | None = None
+    ) -> Embedded:
         """Compute what `embed` computes from samples that come in blocks, as they are read.
+
+        With `find_voiced`, frames that are no speech are left out before chunks are cut.
 
         Memory does not grow with the length of an utterance that is cut. The time that the blocks
         take to come is no processing time.
@@ -109,14 +116,19 @@ class Pipeline:
         """
         waited = _Waited(blocks, self._clock)
         began = self._clock()
-        ran = self._run(session, self.policy.chunks(self._fbank.blocks(waited)))
+        ran = self._run(session, self._chunks(waited, find_voiced))
         processing_ns = self._clock() - began - waited.ns
         return ran.embedded(
             frontend_ns=processing_ns - sum(ran.chunk_ns), processing_ns=processing_ns
         )
 
     def embed_together(
-        self, session: Session, utterances: Sequence[Iterable[FloatArray]], *, batch: int
+        self,
+        session: Session,
+        utterances: Sequence[Iterable[FloatArray]],
+        *,
+        batch: int,
+        find_voiced: Sequence[FindVoiced | None] | None = None,
     ) -> list[Embedded | Exception]:
         """Compute what `embed_blocks` computes, chunks of equal length `batch` at a time.
 
@@ -124,6 +136,7 @@ class Pipeline:
             session: takes batches.
             utterances: the samples of each, in blocks as they are read.
             batch: how many chunks run together, of one utterance or of several.
+            find_voiced: which frames of each are speech, None for all.
 
         Returns:
             One an utterance, in their order; what its samples raised where they could not be read,
@@ -140,7 +153,7 @@ class Pipeline:
         for index, blocks in enumerate(utterances):
             waited = _Waited(blocks, self._clock)
             began, ran_ns = self._clock(), batches.ran_ns
-            chunks = _finite(self.policy.chunks(self._fbank.blocks(waited)))
+            chunks = _finite(self._chunks(waited, find_voiced[index] if find_voiced else None))
             while True:
                 try:
                     chunk = next(chunks, None)
@@ -169,6 +182,16 @@ class Pipeline:
         noise_BTM = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         silence_BTM = np.zeros(shape, np.float32)
         return not np.array_equal(session.run(noise_BTM), session.run(silence_BTM), equal_nan=True)
+
+    def _chunks(
+        self, blocks: Iterable[FloatArray], find_voiced: FindVoiced | None
+    ) -> Iterator[Chunk]:
+        """Yield the chunks of samples as they come, of the frames that are speech."""
+        features = self._fbank.blocks(blocks)
+        # Found when the first chunk is asked for: what it raises is that utterance's alone.
+        yield from self.policy.chunks(
+            features if find_voiced is None else vad.select(features, find_voiced())
+        )
 
     def _run(self, session: Session, chunks: Iterable[Chunk]) -> "_Ran":
         """Run every chunk and average; between two clock reads stands only the engine's call."""

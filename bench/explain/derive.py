@@ -58,8 +58,12 @@ def costs(engines: Sequence[Profiled], graphs: Mapping[Form, Graph]) -> list[Cos
 
 
 def _failed(engine: Profiled) -> Costs:
-    form = engine.prepared.cell.form
-    return Costs(EngineCost(engine=engine.label, form=form, failed=engine.failed))
+    cell = engine.prepared.cell
+    return Costs(
+        EngineCost(
+            engine=engine.label, form=cell.form, precision=cell.precision, failed=engine.failed
+        )
+    )
 
 
 def _costs(engine: Profiled, reference: Profiled, graph: Graph) -> Costs:
@@ -79,6 +83,7 @@ def _costs(engine: Profiled, reference: Profiled, graph: Graph) -> Costs:
         EngineCost(
             engine=engine.label,
             form=cell.form,
+            precision=cell.precision,
             version=engine.opened.version,
             wrong=engine.opened.wrong,
             fewer_operations=engine.opened.fewer_operations,

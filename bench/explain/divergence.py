@@ -16,6 +16,7 @@ from engines.protocol import FloatArray
 
 #: So many tensors before the one that was found are looked at, whether they belong to it or not.
 LOOKED_AT_BEFORE = 3
+NOT_FINITE = "it has values that are not finite"
 #: The error of what has another shape, is not finite, or does not come at all.
 NOTHING_RIGHT = float(np.finfo(np.float32).max)
 
@@ -47,6 +48,11 @@ class Hit:
     given: tuple[str, ...]
 
 
+def other_shape(found: Sequence[int], expected: Sequence[int]) -> str:
+    """Say that a tensor has another shape."""
+    return f"its shape is {list(found)} in place of {list(expected)}"
+
+
 def compare(found: FloatArray, expected: FloatArray) -> Seen:
     """Return how far a tensor is from what it should be.
 
@@ -54,12 +60,12 @@ def compare(found: FloatArray, expected: FloatArray) -> Seen:
     Values that are not finite have to be the same ones.
     """
     if found.size != expected.size:
-        return Seen(NOTHING_RIGHT, f"it has {found.size} values in place of {expected.size}")
+        return Seen(NOTHING_RIGHT, other_shape(found.shape, expected.shape))
     got, want = (each.astype(np.float64).ravel() for each in (found, expected))
     finite = np.isfinite(want)
     same = np.array_equal(got[~finite], want[~finite], equal_nan=True)
     if not (same and np.isfinite(got[finite]).all()):
-        return Seen(NOTHING_RIGHT, "it has values that are not finite")
+        return Seen(NOTHING_RIGHT, NOT_FINITE)
     scale = max(np.abs(want[finite]).max(initial=0.0), float(np.finfo(np.float32).tiny))
     error = np.abs(got[finite] - want[finite]).max(initial=0.0) / scale
     return Seen(float(min(error, NOTHING_RIGHT)))

@@ -21,10 +21,15 @@ class Tensor(Value):
 
 
 class Operator(Value):
-    """A node of the source graph."""
+    """A node of the source graph, and the weights that it takes."""
 
     kind: str
     name: str
+    weights: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        weights = f" ({self.weights[0]})" if self.weights else ""
+        return f"{self.kind} `{self.name}`{weights}"
 
 
 class Finding(Value):
@@ -67,9 +72,32 @@ class Finding(Value):
     note: str = ""
 
 
+class Findings(Value):
+    """What was found of one model's cells, on a chunk of so many frames."""
+
+    model: str
+    num_frames: int
+    threads: int
+    cpu: str
+    rtfbench: str
+    cells: tuple[Finding, ...]
+
+
+def render(found: Findings) -> str:
+    """Return the whole report, as markdown."""
+    threads = f"{found.threads} thread{'s' * (found.threads != 1)}"
+    conditions = (
+        f"Float32, a chunk of {found.num_frames} frames, {threads}; {found.cpu}; rtfbench "
+        f"{found.rtfbench}. The reference is onnxruntime on the same graph, without optimisations."
+    )
+    title = f"# {found.model}: where an output is wrong"
+    return "\n\n".join([title, conditions, *map(in_words, found.cells)]) + "\n"
+
+
 def in_words(finding: Finding) -> str:
     """Return a finding as a paragraph."""
-    who = f"{finding.engine} ({finding.form})"
+    version = f" {finding.version}" * bool(finding.version)
+    who = f"**{finding.engine}**{version}, {finding.form}"
     if not finding.wrong:
         if finding.error is None:
             return f"{who}: not searched; {finding.note}."
@@ -118,11 +146,12 @@ def _alone(finding: Finding, needed: int) -> str:
 
 
 def _names(operators: Sequence[Operator]) -> str:
-    named = ", ".join(f"{each.kind} `{each.name}`" for each in operators[:MOST_NAMED])
+    named = ", ".join(map(str, operators[:MOST_NAMED]))
     more = len(operators) - MOST_NAMED
     return f"{named} and {more} more" if more > 0 else named
 
 
 def _how(error: float | None, reason: str) -> str:
     """Say how wrong something is."""
-    return reason or f"largest error {error or 0.0:.2g} of the largest value"
+    size = error or 0.0
+    return reason or f"largest error {size:{'.2g' if size < 1 else '.3g'}} of the largest value"

@@ -6,7 +6,8 @@ from engines.profiling import PASSING, PREPARING
 
 ACTIVATION, ELEMENTWISE = "activations", "elementwise operators"
 NORMALISATION, POOLING, LINEAR = "normalisations", "pooling and reductions", "linear layers"
-COPIES, OTHER = "copies and layout changes", "other operators"
+COPIES, CONVERSIONS = "copies and layout changes", "conversions of types"
+OTHER = "other operators"
 FRAMEWORK, PREPARATION = "between operators", "preparation in the first run"
 
 _KINDS: Mapping[str, tuple[str, ...]] = {
@@ -40,7 +41,11 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
         *("Transpose", "Unsqueeze", "Dropout", "Raster", "ReorderInput", "ReorderOutput"),
         *("cat", "chunk", "permute", "view", "select", "getitem", "contiguous", "clone", "to"),
         *("VariadicSplit", "Interpolate", "unbind", "stack", "sym_size", "repeat"),
-        *("Reorder", "Convert", "StridedSlice", "MemoryInput", "Broadcast", PASSING),
+        *("Reorder", "StridedSlice", "MemoryInput", "Broadcast", PASSING),
+    ),
+    CONVERSIONS: (
+        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "FakeQuantize"),
+        *("Convert", "FloatToInt8", "Int8ToFloat", "to_copy"),
     ),
     PREPARATION: (PREPARING,),
 }
@@ -56,7 +61,7 @@ def kind_of(operator: str) -> str:
 
 def moves(operator: str) -> bool:
     """Say whether a runtime's operator only moves values, whatever node it belongs to."""
-    return kind_of(operator) in (COPIES, PREPARATION)
+    return kind_of(operator) in (COPIES, CONVERSIONS, PREPARATION)
 
 
 def multiplies(operator: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.base.child import Child, ChildError
+from bench.base.scratch import process_folder
 from bench.explain.messages import (
     REPLY,
     Command,
@@ -89,7 +90,7 @@ def measure(
     for number in range(SESSIONS):
         alive = [engine for engine in found.engines if not engine.failed]
         with ExitStack() as stack:
-            logs = Path(stack.enter_context(TemporaryDirectory(prefix="rtfbench-explain-")))
+            logs = Path(stack.enter_context(TemporaryDirectory(dir=process_folder())))
             session = _Session(subject, alive, logs, stack)
             for engine in alive:
                 progress.phase(f"session {number + 1} of {SESSIONS}: loading {engine.label}")

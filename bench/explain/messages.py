@@ -1,4 +1,4 @@
-"""What the parent and a profiling process say to each other, one JSON object a line."""
+"""What the parent and a process of an engine say to each other, one JSON object a line."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,17 +9,27 @@ from bench.base.values import Value
 from bench.embed.audio_input import Source
 from bench.results.cells import Cell
 from engines.profiling import OperatorTime
-from engines.protocol import ModelArtifact
+from engines.protocol import ModelArtifact, SessionOptions
 
 
-class ProfileSpec(Value):
-    """What a process profiles, and the embeddings that its own are compared with."""
+class EngineSpec(Value):
+    """What a process opens, and the cores that it may use."""
 
     cell: Cell
     artifact: ModelArtifact
+    cores: tuple[int, ...]
+
+    @property
+    def options(self) -> SessionOptions:
+        """How its sessions are opened."""
+        return SessionOptions(self.cell.threads, self.cell.settings, self.cell.precision)
+
+
+class ProfileSpec(EngineSpec):
+    """What a process profiles, and the embeddings that its own are compared with."""
+
     speech: Source
     reference: Path
-    cores: tuple[int, ...]
 
 
 class Turn(Value):

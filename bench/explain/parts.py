@@ -11,8 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, shape_inference
 
+from bench.base.errors import InputError
+
 Shape = tuple[int | str, ...]  # a name where a size is open
 Array = npt.NDArray[Any]
+#: What onnxruntime logs: its other lines are told as errors.
+FATAL = 4
 #: A runtime fuses so many operators into the one before them.
 MOST_FUSED = 3
 
@@ -24,6 +28,7 @@ class SourceGraph:
         self.model, self.input_name, self.output_name = model, input_name, output_name
         self._nodes = list(model.graph.node)
         self._makers = {name: i for i, node in enumerate(self._nodes) for name in node.output}
+        self._stored = {tensor.name for tensor in model.graph.initializer}
         self._users: dict[str, list[int]] = {}
         for place, node in enumerate(self._nodes):
             for name in set(_taken(node)):
@@ -68,6 +73,10 @@ class SourceGraph:
     def operators(self, tensor: str, given: Collection[str]) -> tuple[NodeProto, ...]:
         """Return the nodes that compute a tensor from `given` and the input."""
         return tuple(self._nodes[place] for place in self.needed(tensor, given))
+
+    def weights(self, node: NodeProto) -> tuple[str, ...]:
+        """Return the stored tensors that a node takes."""
+        return tuple(name for name in node.input if name in self._stored)
 
     def sources(self, tensor: str, lost: Collection[str] = ()) -> tuple[str, ...]:
         """Return the nearest tensors that one is computed from, the lost ones passed over."""
@@ -129,19 +138,30 @@ class SourceGraph:
 
 
 def compute(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """Return a model's outputs: onnxruntime on the graph as it is, without optimisations."""
+    """Return a model's outputs: onnxruntime on the graph as it is, without optimisations.
+
+    Raises:
+        InputError: onnxruntime cannot compute them.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"]
-    )
-    taken = {port.name: feeds[port.name] for port in session.get_inputs()}
-    names = [port.name for port in session.get_outputs()]
-    return dict(zip(names, map(np.asarray, session.run(names, taken)), strict=True))
+    options.log_severity_level = FATAL
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+        taken = {port.name: feeds[port.name] for port in session.get_inputs()}
+        names = [port.name for port in session.get_outputs()]
+        found = session.run(names, taken)
+    except Exception as error:  # the binding's exceptions share no public base class
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"the graph: onnxruntime, the reference, cannot run it ({said})"
+        ) from error
+    return dict(zip(names, map(np.asarray, found), strict=True))
 
 
 def _taken(node: NodeProto) -> list[str]:

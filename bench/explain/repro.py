@@ -1,5 +1,7 @@
 """The smallest model that shows a wrong output, as files that need the runtime and numpy alone."""
 
+import json
+import math
 import re
 import subprocess
 import sys
@@ -12,13 +14,15 @@ import numpy as np
 from onnx import ModelProto
 
 from bench.base.child import last_said
-from bench.explain.divergence import NOTHING_RIGHT, Seen
+from bench.explain.divergence import NOT_FINITE, NOTHING_RIGHT, Seen, other_shape
 from bench.explain.parts import Array
 from bench.models.onnx_graph import save_graph
 from bench.results.cells import MAX_REL_ERR
 
-MODEL, EXAMPLE, SCRIPT = "operator.onnx", "example.npz", "reproduce.py"
+FILES = MODEL, EXAMPLE, SCRIPT = "operator.onnx", "example.npz", "reproduce.py"
 TIMEOUT_S = 300.0
+#: What the script prints.
+SHAPES = re.compile(r"^shape (\[.*\]), expected (\[.*\])$", re.MULTILINE)
 SAID = re.compile(r"^largest error (\S+) of the largest value$", re.MULTILINE)
 
 
@@ -39,7 +43,7 @@ def write(folder: Path, example: Example, *, runtime: str, packages: str, lines:
         example: what is computed.
         runtime: its name and version.
         packages: what pip has to install.
-        lines: `EngineBase.run_in_python` of `MODEL`.
+        lines: convert and open `MODEL`, and run `inputs`; see `EngineBase.run_in_python`.
     """
     save_graph(example.model, folder / MODEL)
     names = list(example.inputs)
@@ -59,12 +63,13 @@ import numpy as np
 
 data = np.load("{EXAMPLE}")
 inputs = {{{fed}}}
-expected = data["output"].ravel()
+expected = data["output"]
 
 {lines}
+print(f"shape {{list(found.shape)}}, expected {{list(expected.shape)}}")
 error = np.inf
 if found.size == expected.size:
-    error = np.abs(found.ravel() - expected).max() / np.abs(expected).max()
+    error = np.abs(found.ravel() - expected.ravel()).max() / np.abs(expected).max()
 print(f"largest error {{error:.3g}} of the largest value")
 raise SystemExit(int(not error <= {MAX_REL_ERR:g}))
 '''
@@ -91,7 +96,9 @@ def run(folder: Path) -> Seen:
         error = float(told[1])
         if np.isfinite(error):
             return Seen(min(error, NOTHING_RIGHT))
-        return Seen(NOTHING_RIGHT, "another number of values, or some that are not finite")
+        found, expected = map(json.loads, SHAPES.findall(done.stdout)[-1])
+        same = math.prod(found) == math.prod(expected)
+        return Seen(NOTHING_RIGHT, NOT_FINITE if same else other_shape(found, expected))
     if done.returncode < 0:
         return Seen(NOTHING_RIGHT, "the process crashed")
     return Seen(None, last_said(done.stderr))

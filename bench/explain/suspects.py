@@ -41,6 +41,10 @@ def suspects_of(
     """
     if flags.get("reference") is not None:
         return _made_elsewhere(flags, libraries, phase, note)
+    (model,) = flags["models"]
+    if Path(model).suffix == ".mnn":
+        cure = "add --reference FILE.onnx, what it was made from"
+        raise InputError(f"{model}: an MNN file alone has nothing to be compared with; {cure}")
     subject = subject_of(flags, libraries=libraries, phase=phase, note=note)
     graphs = {
         form: _graph(source.path, source.input_name, source.output_name, None)
@@ -104,12 +108,15 @@ def _suspect(
     prepared: Prepared, graph: SourceGraph, speech: Source, *, made_elsewhere: bool
 ) -> Suspect:
     artifact = artifact_of(prepared)
+    runtime = probe(prepared.cell.engine_label)
     pipeline = Pipeline.for_model(artifact, prepared.cell.chunk_samples)
     return Suspect(
         cell=prepared.cell,
         artifact=artifact,
         graph=graph,
         features_BTM=pipeline.first_chunk(read_source(speech)),
-        version=probe(prepared.cell.engine_label).version,
+        title=prepared.title,
+        version=runtime.version,
+        unavailable="" if runtime.ok else runtime.reason,
         made_elsewhere=made_elsewhere,
     )

@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.explain.cuts import Alone, Cuts, Suspect, inner_tensors
+from bench.base.scratch import process_folder
+from bench.explain import repro
+from bench.explain.alone import Alone
+from bench.explain.cuts import Cuts, Suspect
 from bench.explain.divergence import Hit, Search, Seen, smallest
 from bench.explain.finding import Finding, Operator, Tensor
 from bench.explain.parts import SourceGraph
+from bench.explain.shown import compare_shown
 from bench.results.cells import Cell
 from engines import registry
 from engines.protocol import FLOAT32
@@ -40,12 +44,7 @@ SAME_BY_NAME = "no tensor that the runtime shows by its name is wrong"
 class Inspector:
     """Searches one cell after the other."""
 
-    def __init__(
-        self,
-        *,
-        step: Callable[[str], None],
-        save_to: Path | None = None,
-    ) -> None:
+    def __init__(self, *, step: Callable[[str], None], save_to: Path | None = None) -> None:
         """Prepare; nothing runs yet.
 
         Args:
@@ -58,7 +57,7 @@ class Inspector:
         """Search one cell."""
         cell = suspect.cell
         found = Finding(engine=cell.engine_label, form=cell.form, version=suspect.version)
-        refused = refusal(cell)
+        refused = refusal(suspect)
         if refused:
             return _noted(found, refused)
         self._step(f"{cell.engine_label}: comparing the embedding")
@@ -87,12 +86,9 @@ class Inspector:
     def _in_file(self, found: Finding, suspect: Suspect) -> Finding:
         """Compare what the user's file and one that is right compute on the way."""
         self._step(f"{suspect.cell.engine_label}: comparing inner tensors")
-        shown = inner_tensors(suspect, anew=False)
-        right = inner_tensors(suspect, anew=True)
-        if shown is None or right is None:
+        known = compare_shown(suspect)
+        if known is None:
             return _noted(found, SHOWS_NONE.format(engine=suspect.cell.engine))
-        # What a right file has under that name and is not the same tensor cannot be compared.
-        known = {n: seen for n, seen in shown.items() if n in right and not right[n].wrong}
         graph = suspect.graph
         first = next((n for n in graph.tensors if n in known and known[n].wrong), None)
         if first is None:
@@ -110,7 +106,7 @@ class Inspector:
         levels = [hit.given]
         while set(levels[-1]) != {graph.input_name}:
             levels.append(_wider(graph, levels[-1]))
-        with TemporaryDirectory(prefix="rtfbench-") as name:
+        with TemporaryDirectory(dir=process_folder()) as name:
             folders = [Path(name) / str(level) for level in range(len(levels))]
             tried: dict[int, Seen] = {}
 
@@ -137,20 +133,26 @@ class Inspector:
         if self._save_to is None:
             return ""
         target = self._save_to / file_name(cell)
-        shutil.copytree(folder, target, dirs_exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in repro.FILES:
+            shutil.copyfile(folder / name, target / name)
         return str(target)
 
 
-def refusal(cell: Cell) -> str:
+def refusal(suspect: Suspect) -> str:
     """Say why a cell cannot be searched, empty where it can."""
-    engine = registry.get(cell.engine)
+    cell = suspect.cell
+    engine = registry.on(cell.engine, cell.settings)
     if not engine.computes:
         return f"{cell.engine} computes nothing"
     if not engine.from_onnx:
         return NOT_FROM_ONNX.format(engine=cell.engine)
     if cell.precision != FLOAT32:
         return NOT_FLOAT32.format(engine=cell.engine, precision=cell.precision)
-    return ""
+    if suspect.unavailable:
+        return suspect.unavailable
+    support = engine.supports(suspect.artifact, suspect.options)
+    return "" if support.ok else support.reason
 
 
 def file_name(cell: Cell) -> str:
@@ -177,7 +179,7 @@ def _told(found: Finding, suspect: Suspect, hit: Hit, looked_at: int) -> Finding
         "tensor_error": hit.seen.error,
         "tensor_reason": hit.seen.reason,
         "operators": tuple(
-            Operator(kind=node.op_type, name=node.name)
+            Operator(kind=node.op_type, name=node.name, weights=graph.weights(node))
             for node in graph.operators(hit.tensor, hit.given)
         ),
         "given": tuple(named),

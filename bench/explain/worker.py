@@ -1,23 +1,12 @@
-"""One process, one engine: runs a chunk with the runtime's profiler and without it, in turns.
+"""One process, one engine: runs a chunk with the runtime's profiler and without it, in turns."""
 
-Commands come as JSON lines on standard input, answers go to an inherited file descriptor, as in
-`bench.worker`.
-"""
-
-import argparse
-import os
-import sys
 import time
-import traceback
-from pathlib import Path
 
-from bench.base.child import answer, die_with_parent
 from bench.embed import parity, reference
 from bench.embed.audio_input import read_source
 from bench.embed.pipeline import Pipeline
 from bench.explain.messages import (
     COMMAND,
-    Failed,
     Finish,
     Opened,
     Profile,
@@ -25,10 +14,10 @@ from bench.explain.messages import (
     Turn,
     Turned,
 )
+from bench.explain.process import run_worker, usable_engine
 from bench.explain.runs import FirstRuns, Opener, Runs, WarmRuns
 from bench.explain.typical import typical
-from engines import registry
-from engines.protocol import EngineError, FloatArray, SessionOptions
+from engines.protocol import FloatArray
 
 
 class ProfileWorker:
@@ -40,32 +29,35 @@ class ProfileWorker:
         Raises:
             EngineError: the engine is not there, or does not take the model.
         """
-        cell = spec.cell
-        options = SessionOptions(cell.threads, cell.settings, cell.precision)
-        engine = registry.on(cell.engine, cell.settings)
-        found, support = engine.probe(), engine.supports(spec.artifact, options)
-        if not found.ok or not support.ok:
-            raise EngineError(support.reason if found.ok else found.reason)
+        engine, version = usable_engine(spec)
         features_BTM = _first_chunk(spec)
-        opener = Opener(engine, spec.artifact, options)
+        opener = Opener(engine, spec.artifact, spec.options)
         before = time.perf_counter_ns()
         session = opener.session()
         load_ns = time.perf_counter_ns() - before
         wrong = _wrong(spec, session.run(features_BTM))
         session.close()
-        kind = FirstRuns if cell.protocol == "published" else WarmRuns
+        kind = FirstRuns if spec.cell.protocol == "published" else WarmRuns
         self._runs: Runs = kind(opener, features_BTM)
         self.turn(Turn(runs=1))
         before = time.perf_counter_ns()
         turned = self.turn(Turn(runs=1))
         self.opened = Opened(
-            version=found.version,
+            version=version,
             profiled=bool(turned.profiled_ns),
             wrong=wrong,
             fewer_operations=engine.fewer_operations,
             load_ns=load_ns,
             round_ns=time.perf_counter_ns() - before,
         )
+
+    def obey(self, line: str) -> Turned | Profile:
+        """Take a turn, or finish."""
+        match COMMAND.validate_json(line):
+            case Turn() as order:
+                return self.turn(order)
+            case Finish():
+                return self.finish()
 
     def turn(self, order: Turn) -> Turned:
         """Run the chunk so often with the profiler and without."""
@@ -94,35 +86,9 @@ def _wrong(spec: ProfileSpec, embedding_BD: FloatArray) -> str:
     return "" if found.ok else parity.why_wrong(found, spec.cell.precision)
 
 
-def serve(spec: ProfileSpec, fd: int) -> None:
-    """Answer commands until told to finish, or until the parent is gone."""
-    try:
-        worker = ProfileWorker(spec)
-        answer(fd, worker.opened)
-        for line in sys.stdin:
-            match COMMAND.validate_json(line):
-                case Turn() as order:
-                    answer(fd, worker.turn(order))
-                case Finish():
-                    answer(fd, worker.finish())
-                    return
-    except Exception as error:  # whatever a runtime throws ends this engine alone
-        traceback.print_exc()
-        kind = "" if isinstance(error, EngineError) else f"{type(error).__name__}: "
-        answer(fd, Failed(reason=kind + " ".join(str(error).split())))
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run a worker from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.explain.worker", description=__doc__)
-    parser.add_argument("spec", type=Path, help="what to profile, and on which cores (JSON)")
-    parser.add_argument("--answer-fd", type=int, default=3)
-    arguments = parser.parse_args(argv)
-    die_with_parent()
-    spec = ProfileSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
-    # Before a runtime is loaded: thread pools take over the affinity that they find.
-    os.sched_setaffinity(0, spec.cores)
-    serve(spec, arguments.answer_fd)
+    run_worker("bench.explain.worker", ProfileSpec, ProfileWorker, argv)
 
 
 if __name__ == "__main__":

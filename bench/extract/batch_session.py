@@ -40,7 +40,12 @@ class BatchSession(EmbeddingSession):
         found: Sequence[Embedded | Exception | None] = [None] * len(many)
         if len(many) > 1:
             try:
-                found = self._pipeline.embed_together(self._session, many, batch=self._batch)
+                found = self._pipeline.embed_together(
+                    self._session,
+                    many,
+                    batch=self._batch,
+                    find_voiced=[counted.find_voiced for counted in many],
+                )
             except Exception:  # some of them may yet do alone
                 many = [self._read(path, part) for path, part in recordings]
         return [self._told(counted, each) for counted, each in zip(many, found, strict=True)]

@@ -27,6 +27,8 @@ class ExtractionSetup(Value):
     channel: int | None = None
     resample: bool = False
     seeded_weights: bool = False
+    #: What decides which frames are speech, empty where all are.
+    vad: str = ""
 
     def differences(self, other: "ExtractionSetup") -> list[str]:
         """Say in which respects two settings differ; where a model file lies is none."""
@@ -46,6 +48,7 @@ class ExtractionSetup(Value):
             "samples per chunk": self.chunk_samples,
             "channel": self.channel,
             "resampling": self.resample,
+            "voice activity detection": self.vad or "none",
         }
 
 
@@ -95,10 +98,20 @@ class Embedding(Value):
     embedding: str
     audio_ns: int
     processing_ns: int
+    #: Of so many frames, so many are speech; 0 where nobody looked.
+    kept_frames: int = 0
+    frames: int = 0
 
     @classmethod
     def of(
-        cls, embedding_D: FloatArray, *, index: int, audio_ns: int, processing_ns: int
+        cls,
+        embedding_D: FloatArray,
+        *,
+        index: int,
+        audio_ns: int,
+        processing_ns: int,
+        kept_frames: int = 0,
+        frames: int = 0,
     ) -> "Embedding":
         """Pack an embedding."""
         return cls(
@@ -106,6 +119,8 @@ class Embedding(Value):
             embedding=base64.b64encode(embedding_D.astype("<f4").tobytes()).decode(),
             audio_ns=audio_ns,
             processing_ns=processing_ns,
+            kept_frames=kept_frames,
+            frames=frames,
         )
 
     @property

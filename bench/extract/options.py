@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from bench.base.cache import cache_folder
 from bench.base.errors import InputError
+from bench.base.limits import RECORDING_TIMEOUT_S
 from bench.base.memory import MemoryLimit
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.scratch import process_folder
@@ -23,6 +24,7 @@ from bench.models.workload import prepare
 from bench.plan.engine_spec import parse_engine
 from bench.results.cells import Cell
 from engines.protocol import Form
+from frontends import vad
 from frontends.chunking import ChunkPolicy
 
 #: What every result of seeded weights is said to be.
@@ -52,6 +54,8 @@ class ModelOptions:
     resample: bool = False
     libraries: Mapping[str, Path | None] = field(default_factory=dict)
     seeded_weights: bool = False
+    #: What decides which frames are speech, empty for all: `energy[threshold=6]`.
+    vad: str = ""
 
     @property
     def knows_speakers(self) -> bool:
@@ -79,6 +83,11 @@ def setup_for(
     """
     if not (options.knows_speakers or options.seeded_weights):
         raise InputError(NO_WEIGHTS.format(model=options.model or "none", config=CONFIG))
+    try:
+        if options.vad:
+            vad.get(options.vad)
+    except vad.VadError as error:
+        raise InputError(f"--vad {error}") from error
     cores = len(usable_cores())
     if options.threads > cores:
         raise InputError(f"--threads {options.threads}: this process may use {cores} cores")
@@ -102,6 +111,7 @@ def setup_for(
         channel=options.channel,
         resample=options.resample,
         seeded_weights=not options.knows_speakers,
+        vad=options.vad,
     )
 
 
@@ -153,7 +163,7 @@ def workers(
     *,
     jobs: int = 1,
     batch: int = 1,
-    timeout_s: float | None = None,
+    timeout_s: float = RECORDING_TIMEOUT_S,
     max_rss_mb: float | None = None,
 ) -> Iterator[Pool]:
     """Run a pool for a setup until the block ends.

@@ -33,6 +33,8 @@ from frontends.find import Utterance
 BATCHES_AT_HAND = 2
 #: How far, in utterances, the fastest worker may run ahead of the slowest.
 LOOK_AHEAD = 256
+#: For a worker to open the model: the largest take some seconds.
+OPEN_TIMEOUT_S = 600.0
 #: For the rest of an answer that has begun to arrive.
 ANSWER_TIMEOUT_S = 60.0
 #: An utterance whose worker dies is tried once more.
@@ -132,7 +134,8 @@ class Pool:
                 batch=batch,
                 cores=tuple(own if pinned else cores),
             )
-            self._members.append(Member(spec, number, WorkerChild(spec, number, logs)))
+            child = WorkerChild(spec, number, logs)
+            self._members.append(Member(spec, number, child, since=clock()))
 
     def __enter__(self) -> "Pool":
         return self
@@ -177,7 +180,7 @@ class Pool:
                 self._wait(answers)
 
     def _hand_out(self, member: Member, attempt: Try) -> None:
-        if not member.tries:
+        if not member.tries and member.opened:
             member.since = self._clock()
         member.tries.append(attempt)
         # What a dead worker answered before is still to be read; its end is met behind that.
@@ -192,11 +195,8 @@ class Pool:
             try:
                 if member.child in readable:
                     self._listen(member, answers)
-                elif self._is_late(member):
-                    raise ChildSilent(
-                        f"no embedding within {self._timeout_s:g} s; a larger --timeout gives it "
-                        "more time"
-                    )
+                else:
+                    self._check_time(member)
                 self._memory.check(member.child.pid)
             except ChildError as error:
                 self._replace(member, error, answers)
@@ -217,19 +217,32 @@ class Pool:
                 return
 
     def _patience_s(self, members: list[Member]) -> float | None:
-        """Return after how many seconds to look: the next utterance is late; None for never."""
-        running = [member.since for member in members if member.opened]
-        look_s = None if self._memory.max_bytes is None else LOOK_S
-        if self._timeout_s is None or not running:
-            return look_s
-        late_s = max(0.0, min(running) + self._timeout_s - self._clock())
-        return late_s if look_s is None else min(late_s, look_s)
+        """Return after how many seconds to look at them: one may be late then; None for never."""
+        waits_s = [left_s for member in members if (left_s := self._left_s(member)) is not None]
+        if self._memory.max_bytes is not None:
+            waits_s.append(LOOK_S)
+        return max(0.0, min(waits_s)) if waits_s else None
 
-    def _is_late(self, member: Member) -> bool:
+    def _left_s(self, member: Member) -> float | None:
+        """Return how long a worker still may take for what it does, None without a limit."""
         # Loading a model is no utterance's fault.
-        if self._timeout_s is None or not member.opened:
-            return False
-        return self._clock() - member.since >= self._timeout_s
+        limit_s = self._timeout_s if member.opened else OPEN_TIMEOUT_S
+        return None if limit_s is None else member.since + limit_s - self._clock()
+
+    def _check_time(self, member: Member) -> None:
+        """Give a worker up that is late.
+
+        Raises:
+            ChildSilent: it is.
+        """
+        left_s = self._left_s(member)
+        if left_s is None or left_s > 0:
+            return
+        if not member.opened:
+            raise ChildSilent(f"the model is not open within {OPEN_TIMEOUT_S:g} s")
+        raise ChildSilent(
+            f"no embedding within {self._timeout_s:g} s; a larger --timeout gives it more time"
+        )
 
     def _replace(
         self, member: Member, error: ChildError, answers: dict[int, Embedding | Unusable]
@@ -255,7 +268,7 @@ class Pool:
                 raise ExtractError(str(error))
         self._again.extendleft(reversed(member.tries))
         member.tries.clear()
-        member.opened = False
+        member.opened, member.since = False, self._clock()
         member.child = WorkerChild(member.spec, member.number, self._logs)
 
 

@@ -88,6 +88,11 @@ class ResultFile:
         """Whether the part file holds nothing that would be lost."""
         return os.fstat(self._fd).st_size == 0
 
+    def room_bytes(self, count: int, embedding_dim: int) -> int:
+        """Return what so many more embeddings take at least: as text, and as what it becomes."""
+        text, binary = self._digits + 1, 4 if self._writer else 0
+        return count * embedding_dim * (text + binary)
+
     def begin(self, setup: ExtractionSetup, *, resume: bool, overwrite: bool) -> Present | None:
         """Make the part file, or take up the one that is there.
 

@@ -5,29 +5,56 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.embed.pipeline import DEAF, Embedded, Pipeline, check_embedding
+from bench.embed.pipeline import DEAF, Embedded, FindVoiced, Pipeline, check_embedding
 from bench.extract.messages import ExtractionSetup
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions
+from frontends import vad
 from frontends.audio import AudioError
 from frontends.parts import Part, read_part
+from frontends.vad import Voiced
 
 NS_PER_S = 1_000_000_000
 
 
 class Computed(NamedTuple):
-    """An embedding, float32 [D], and what it took; reading the file is not in it."""
+    """An embedding, float32 [D], and what it took; reading the file is not in it.
+
+    `kept_frames` of `frames` were speech; both are 0 where nobody looked.
+    """
 
     embedding_D: FloatArray
     audio_ns: int
     processing_ns: int
+    kept_frames: int = 0
+    frames: int = 0
 
 
 class Counted:
-    """The blocks of a recording as they come, and how many samples came so far."""
+    """The blocks of a recording as they come, and how many samples came so far.
 
-    def __init__(self, blocks: Iterable[FloatArray], name: str) -> None:
+    `find_voiced` looks through it once more for what is speech; None where all counts as such.
+    """
+
+    def __init__(
+        self, blocks: Iterable[FloatArray], name: str, find_voiced: FindVoiced | None = None
+    ) -> None:
         self._blocks, self.name, self.samples = blocks, name, 0
+        self._find_voiced = find_voiced
+        self.kept_frames = self.frames = 0
+
+    @property
+    def find_voiced(self) -> FindVoiced | None:
+        """Says which frames are speech, and remembers how many; None where all are."""
+        return None if self._find_voiced is None else self._voiced
+
+    def _voiced(self) -> Voiced:
+        assert self._find_voiced is not None
+        voiced_T = self._find_voiced()
+        self.kept_frames, self.frames = int(voiced_T.sum()), len(voiced_T)
+        if self.frames and not self.kept_frames:
+            raise AudioError(f"{self.name}: no frame is speech, says --vad; leave it out for this")
+        return voiced_T
 
     def __iter__(self) -> Iterator[FloatArray]:
         for block in self._blocks:
@@ -54,6 +81,7 @@ class EmbeddingSession:
         if not support.ok:
             raise EngineError(support.reason)
         self._setup = setup
+        self._vad = vad.get(setup.vad) if setup.vad else None
         self._embedding_dim = artifact.embedding_dim
         self._pipeline = Pipeline.for_model(artifact, setup.chunk_samples)
         self._session: Session = engine.open(artifact, options)
@@ -90,12 +118,19 @@ class EmbeddingSession:
     def _read(self, path: Path, part: Part | None) -> Counted:
         """Return what is to be read; nothing is before its first block is asked for."""
         setup = self._setup
-        blocks = read_part(path, part, channel=setup.channel, resample=setup.resample)
-        return Counted(blocks, str(path))
+
+        def blocks() -> Iterable[FloatArray]:
+            return read_part(path, part, channel=setup.channel, resample=setup.resample)
+
+        if self._vad is None:
+            return Counted(blocks(), str(path))
+        detector, config = self._vad, self._pipeline.policy.fbank
+        return Counted(blocks(), str(path), lambda: detector.voiced(blocks(), config))
 
     def _embed(self, counted: Counted) -> Computed:
         with self._naming(counted):
-            return self._computed(counted, self._pipeline.embed_blocks(self._session, counted))
+            found = self._pipeline.embed_blocks(self._session, counted, counted.find_voiced)
+            return self._computed(counted, found)
 
     @contextmanager
     def _naming(self, counted: Counted) -> Iterator[None]:
@@ -122,7 +157,13 @@ class EmbeddingSession:
         check_embedding(embedded.embedding_D, self._embedding_dim)
         self._prove()
         audio_ns = counted.samples * NS_PER_S // self.sample_rate_hz
-        return Computed(embedded.embedding_D, audio_ns, embedded.processing_ns)
+        return Computed(
+            embedded.embedding_D,
+            audio_ns,
+            embedded.processing_ns,
+            counted.kept_frames,
+            counted.frames,
+        )
 
     def _prove(self) -> None:
         """Refuse a session that answers whatever it hears alike.

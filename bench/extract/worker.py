@@ -34,6 +34,8 @@ def _answer(task: Task, found: Computed | Exception) -> Embedding | Unusable:
             index=task.index,
             audio_ns=found.audio_ns,
             processing_ns=found.processing_ns,
+            kept_frames=found.kept_frames,
+            frames=found.frames,
         )
     reason = str(found)
     if not isinstance(found, AudioError | EngineError):

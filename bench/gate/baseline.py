@@ -10,6 +10,7 @@ from bench.base import toml_files
 from bench.base.cache import sha256_of
 from bench.base.errors import InputError
 from bench.base.values import Value
+from bench.models.model_files import is_path
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import Axes
 from bench.results.cells import Protocol
@@ -63,7 +64,7 @@ class Baseline(Axes):
 
 
 def load_baseline(path: Path) -> Baseline:
-    """Read a baseline file.
+    """Read a baseline file; model files in it are named from its own folder.
 
     Raises:
         InputError: unreadable, an unknown key, or a model file with another hash.
@@ -83,7 +84,8 @@ def load_baseline(path: Path) -> Baseline:
                 f"{path}: {file} has the SHA-256 {found}, not {baseline.sha256}; it is another file"
             )
         baseline = baseline.model_copy(update={"model_file": file})
-    return baseline
+    models = (str(path.parent / each) if is_path(each) else each for each in baseline.models)
+    return baseline.model_copy(update={"models": tuple(models)})
 
 
 def parse_side(text: str) -> Side:

@@ -109,9 +109,12 @@ class Comparison:
             InputError: a side cannot be prepared.
         """
         sources = audio_input.shortest(UTTERANCES)
-        with TemporaryDirectory(dir=process_folder()) as scratch:
+        with (
+            TemporaryDirectory(dir=process_folder()) as scratch,
+            RunFolder.create(Path(scratch), overwrite=False, resume=False) as folder,
+        ):
             context = RunContext(
-                folder=RunFolder.create(Path(scratch), overwrite=False, resume=False),
+                folder=folder,
                 sources=sources,
                 progress=progress,
                 seed=draw_seed() if self.seed is None else self.seed,
@@ -127,8 +130,7 @@ class Comparison:
         """Prepare both sides of a cell."""
         phase = context.progress.phase
         base, candidate = self.baseline, self.candidate
-        file = candidate.model or base.model
-        model = file.name if file else cell.model
+        model = (candidate.model or Path(cell.model)).name
         name = f"{model}, {candidate.engine or cell.engine_label}, {cell.threads} thr"
         # What is refused for its revision should not have waited for a model file.
         pythons = [

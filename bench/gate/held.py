@@ -24,6 +24,7 @@ class Held:
     notes: Sequence[str]
     seconds: float = 0.0
     seed: int | None = None
+    interrupted: bool = False
 
 
 def hold(
@@ -65,7 +66,9 @@ def hold_measured(asked: Comparison, progress: Progress) -> Held:
     notes = [
         f"Measured for {found.seconds:.0f} s. `--seed {found.seed}` repeats the order of all turns."
     ]
-    return Held(found.rulings, asked.title, notes, found.seconds, found.seed)
+    if found.interrupted:
+        notes.append("Interrupted: judged by what was measured until then.")
+    return Held(found.rulings, asked.title, notes, found.seconds, found.seed, found.interrupted)
 
 
 def hold_stored(base: Path, candidate: Path, *, max_regression: float) -> Held:

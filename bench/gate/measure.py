@@ -34,13 +34,14 @@ class Found:
     """What a gate found, and what it rests on: the candidates' records, a cell each.
 
     `seconds` is how long measuring took, the start of every session included; `seed` is that of
-    all orders.
+    all orders. One that was interrupted rests on less than was asked for.
     """
 
     rulings: tuple[Ruling, ...]
     seconds: float
     candidates: tuple[CellData, ...]
     seed: int
+    interrupted: bool = False
 
 
 class GatedCell:
@@ -101,18 +102,24 @@ class GatedCell:
 def run(
     sides: Sequence[Sides], context: RunContext, criteria: Sequence[Criterion], *, budget_s: float
 ) -> Found:
-    """Measure both sides of every cell in turns, and return the rulings."""
+    """Measure both sides of every cell in turns, and return the rulings; Ctrl-C ends it early."""
     measured = [GatedCell(each, context) for each in sides]
     began_s = context.clock()
-    rulings = take_turns(
-        measured,
-        lambda final: _judge(measured, criteria, budget_s, final=final),
-        budget_s=budget_s,
-        spent_s=lambda: context.clock() - began_s,
-        advance=context.progress.advance,
-    )
+    interrupted = False
+    try:
+        rulings = take_turns(
+            measured,
+            lambda final: _judge(measured, criteria, budget_s, final=final),
+            budget_s=budget_s,
+            spent_s=lambda: context.clock() - began_s,
+            advance=context.progress.advance,
+        )
+    except KeyboardInterrupt:
+        interrupted = True
+        rulings = _judge(measured, criteria, budget_s, final=True)
     candidates = tuple(each.candidate.data for each in measured)
-    return Found(tuple(rulings), context.clock() - began_s, candidates, context.seed)
+    seconds = context.clock() - began_s
+    return Found(tuple(rulings), seconds, candidates, context.seed, interrupted)
 
 
 def _judge(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
+from bench.base.interruption import finishing
 from bench.measure import schedule
 from bench.measure.job import Job
 from bench.measure.messages import Ready
@@ -259,7 +260,8 @@ class Group:
             )
             # Sessions begin with different portions, so that few blocks see every utterance.
             turn = self._sessions * blocks + block
-            session.block(block, self._portions[turn % len(self._portions)])
+            with finishing(self._context.progress.note):
+                session.block(block, self._portions[turn % len(self._portions)])
             done += 1
         took_s = clock() - began_s - (session.waited_s - waited_s)
         if done:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.memory import MemoryLimit
 from bench.embed import audio_input, trial_check
@@ -38,6 +39,8 @@ from bench.zoo import catalog
 #: A worker takes about so long to start and to load.
 START_S = 0.7
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+#: What a run leaves on the disk at least, and what a cell adds: records, logs, page and pictures.
+ROOM_BYTES, CELL_BYTES = 500_000, 50_000
 
 SEEDED_WEIGHTS = (
     "seeded, not trained: speed and parity are real, the embeddings tell no speakers apart"
@@ -150,7 +153,21 @@ def measure(
     if plan.trials is not None:
         covered = (*checked.sources, *scored)
         trial_check.check_covered(plan.trials, [source.name for source in covered])
-    folder = RunFolder.create(path, overwrite=overwrite, resume=resume)
+    room_bytes = ROOM_BYTES + CELL_BYTES * len(resolved.cells)
+    check_room(path, room_bytes, what="a run", named_by="--out")
+    with RunFolder.create(path, overwrite=overwrite, resume=resume) as folder:
+        return _measure_into(folder, plan, resolved, checked, scored, audience)
+
+
+def _measure_into(
+    folder: RunFolder,
+    plan: Plan,
+    resolved: Resolved,
+    checked: audio_input.Checked,
+    scored: tuple[Source, ...],
+    audience: Audience,
+) -> MeasuredRun:
+    """Measure cells and write their result; see `measure`."""
     if folder.set_aside:
         lines = figures.counted(folder.set_aside, "damaged line")
         told = f"{folder.path / RECORDS}: {lines} set aside in {DAMAGED}; the rest is used"
@@ -167,6 +184,7 @@ def measure(
         folder.write(TRIAL_OPTIONS, TrialOptions(max_eer_loss=plan.max_eer_loss).model_dump_json())
     folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
     status = BAD_INPUT if checked.errors else OK
+    stopped: OSError | None = None
     try:
         with audience.progress(_expected_s(plan, resolved)) as progress:
             context = RunContext(
@@ -182,7 +200,20 @@ def measure(
             Runner(plan, context).run(resolved)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    summary = write_results(folder)
+    except OSError as error:
+        stopped = error
+    summary = read_summary(folder)
+    try:
+        _write(folder, summary)
+    except OSError as error:
+        stopped = stopped or error
+    if stopped is not None:
+        # A disk that is full, or gone; what is finished is shown all the same.
+        audience.complain(
+            f"{folder.path}: cannot be written ({stopped.strerror or stopped}); make room, and go "
+            "on with --resume"
+        )
+        status = BAD_INPUT
     if status == OK and any(cell.status != "ok" for cell in summary.cells):
         status = SOME_FAILED
     return MeasuredRun(folder, summary, status)
@@ -215,14 +246,20 @@ def _scored(plan: Plan) -> tuple[Source, ...]:
 def write_results(folder: RunFolder) -> Summary:
     """Derive a run's result and write it beside its records."""
     summary = read_summary(folder)
+    _write(folder, summary)
+    return summary
+
+
+def _write(folder: RunFolder, summary: Summary) -> None:
     folder.write(SUMMARY, to_json(summary))
     folder.write(TABLE, markdown.render(summary))
-    return summary
 
 
 def read_summary(folder: RunFolder) -> Summary:
     """Derive a run's result from its records."""
     summary = summarize(folder.environment(), list(folder.cells().values()))
+    explained = {"explanations": folder.explanations(), "lengths": folder.lengths()}
+    summary = summary.model_copy(update=explained)
     return trial_check.with_eer(summary, list(folder.originals()), folder)
 
 

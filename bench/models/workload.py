@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.base.asking import ask
-from bench.base.cache import check_cache, intact
+from bench.base.cache import CACHE_VARIABLE, cache_folder, check_cache, intact
 from bench.base.child import ChildError
+from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.embed import reference
 from bench.embed.audio_input import Source
@@ -87,6 +88,8 @@ def prepare(
         request = _missing(model, possible)
         if request is not None:
             check_cache()
+            what = f"making the files of {model}"
+            check_room(cache_folder(), _size_bytes(request), what=what, named_by=CACHE_VARIABLE)
             phase(f"preparing {model} (once, then cached)")
             failures[model] = _make(request, logs)
     return [need.prepared(failures.get(need.cell.model, {})) for need in needs]
@@ -111,6 +114,17 @@ def _missing(model: str, needs: "Sequence[_Need]") -> PrepareRequest | None:
         user=user,
         weights=needs[0].weights,
     )
+
+
+def _size_bytes(request: PrepareRequest) -> int:
+    """Return what a model's missing files take about, a little too little: its weights alone."""
+    if request.user is not None:
+        whole = request.user.file.path.stat().st_size
+    else:
+        millions = catalog.get(request.model).published_params
+        whole = round(float(millions.split()[0]) * 4e6) if millions else 0
+    quarters = sum(4 if each.precision == FLOAT32 else 1 for each in request.artifacts)
+    return whole * quarters // 4
 
 
 def _make(request: PrepareRequest, logs: Path) -> Failures:

@@ -24,8 +24,9 @@ def render(found: Explanation) -> str:
         parts += ["## Costliest operators", *_operators(found)]
         parts += [
             "An operator that a runtime has fused counts whole with what multiplies in it. ± is "
-            "half of a 95 % interval, from sessions of fresh processes. GFLOP/s are the operations that the model asks for, two for each multiply-accumulate, over "
-            "the time: a runtime that needs fewer multiplications may exceed the core's peak."
+            "half of a 95 % interval, from sessions of fresh processes. GFLOP/s are the operations "
+            "that the model asks for, two for each multiply-accumulate, over the time: a runtime "
+            "that needs fewer multiplications may exceed the core's peak."
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -43,9 +44,9 @@ def _conditions(found: Explanation) -> str:
     }[found.protocol]
     setting = figures.setting(found.chunk_samples, found.threads)
     peak = (
-        "no compiler, so the core's peak is unknown"
+        "no compiler, so its peak is unknown"
         if found.peak_gflops is None
-        else f"the core's peak {figures.number(found.peak_gflops)} GFLOP/s"
+        else f"a peak of {figures.number(found.peak_gflops)} GFLOP/s"
     )
     return (
         f"{what[0].upper()}{what[1:]}: {found.num_frames} frames ({setting}), "
@@ -117,13 +118,14 @@ def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> str:
         line = [group.name, *(_ms(group.ms[index]) for index in found.profiled)]
         for index in others:
             line += _difference(found, group, index)
-        line += [_rate(found, group.gflops[index]) for index in found.profiled]
+        line += [_rate(found, group.gflops[index], index) for index in found.profiled]
         lines.append(line)
     totals = [found.engines[index].ms or 0.0 for index in found.profiled]
     last = ["all", *map(_ms, totals)]
     for index, total in zip(others, totals[1:], strict=True):
         last += [_signed(total - totals[0]), *_share_of(found, index, "100 %")]
-    last += [_rate(found, 2 * found.macs / total / 1e6) for total in totals]
+    pairs = zip(totals, found.profiled, strict=True)
+    last += [_rate(found, 2 * found.macs / total / 1e6, index) for total, index in pairs]
     return grid([heading, *lines, last], [False, *[True] * (len(heading) - 1)])
 
 
@@ -182,7 +184,7 @@ def _operators(found: Explanation) -> Iterator[str]:
                 " ".join(filter(None, [each.operator, each.implementation])),
                 _ms(each.ms),
                 figures.percent(each.ms / (engine.ms or 1.0)),
-                _rate(found, 2 * each.macs / each.ms / 1e6 if each.macs else None),
+                _rate(found, 2 * each.macs / each.ms / 1e6 if each.macs else None, index),
                 each.block,
                 each.kind,
             ]
@@ -191,13 +193,12 @@ def _operators(found: Explanation) -> Iterator[str]:
         yield grid([heading, *lines], [False, False, True, True, True, False, False])
 
 
-def _rate(found: Explanation, gflops: float | None) -> str:
-    """Write a rate with its share of the peak."""
+def _rate(found: Explanation, gflops: float | None, place: int) -> str:
+    """Write an engine's rate with its share of the peak."""
     if gflops is None:
         return figures.MISSING
-    text = figures.number(gflops)
-    peak = found.peak_gflops
-    return text if peak is None else f"{text} ({figures.percent(gflops / peak)})"
+    text, share = figures.number(gflops), found.share_of_peak(gflops, place)
+    return text if share is None else f"{text} ({figures.percent(share)})"
 
 
 def _ms(value: float | None) -> str:

@@ -15,14 +15,16 @@ ABOVE_PEAK = 1.05
 
 
 def sentences(found: Explanation) -> list[str]:
-    """Return what the times say, most important first; of pairs, the first engine with each."""
+    """Return what the times say, most important first.
+
+    Of several pairs of engines, each has its first sentence before any has its second.
+    """
     if not found.profiled:
         return []
     first, *others = found.profiled
     if not others:
         return list(_alone(found, first))[:MOST]
     told = [list(_pair(found, first, other)) for other in others]
-    # Of several pairs each has its first sentences before any has its later ones.
     return [each for column in _columns(told) for each in column][:MOST]
 
 
@@ -35,16 +37,20 @@ def _alone(found: Explanation, index: int) -> Iterator[str]:
     """Say where one engine's time goes."""
     engine = found.engines[index]
     total = engine.ms or 0.0
-    yield f"{engine.engine} takes {figures.number(total)} ms a chunk{_dominant(found, (index,))}."
+    yield (
+        f"{engine.engine} takes {figures.number(total)} ms {_chunk(found)}"
+        f"{_dominant(found, (index,))}."
+    )
     for group in found.kinds[:2]:
         ms = group.ms[index] or 0.0
         yield (
             f"{_upper(group.name)}: {figures.number(ms)} ms, {figures.percent(ms / total)} of its "
             f"time{_speed(found, group, index)}."
         )
+    yield from _fewer_multiplications(found, index)
     most = max(engine.operators, key=lambda each: each.ms)
     yield (
-        f"Its costliest operator is {most.name} ({most.kind}, {most.block}): "
+        f"Its costliest operator is {most.name} ({most.kind}; {most.block}): "
         f"{figures.number(most.ms)} ms, {figures.percent(most.ms / total)}."
     )
 
@@ -52,21 +58,23 @@ def _alone(found: Explanation, index: int) -> Iterator[str]:
 def _pair(found: Explanation, first: int, other: int) -> Iterator[str]:
     """Say what makes the difference between two engines."""
     a, b = found.engines[first], found.engines[other]
-    yield f"{_totals(a, b)}{_dominant(found, (first, other))}."
+    yield f"{_totals(found, a, b)}{_dominant(found, (first, other))}."
     apart = _surely_apart(found.kinds, other)
     if not apart:
         yield f"No kind of operator surely takes another time in {b.engine} than in {a.engine}."
         return
     main, *rest = apart
     yield _main(found, main, first, other)
+    for index in (other, first):
+        yield from _fewer_multiplications(found, index)
     parts = _surely_apart(found.blocks, other)[:NAMED]
     if len(parts) > 1:
         told = ", ".join(f"{each.name} ({each.more_ms[other]:+.2f} ms)" for each in parts)
         yield f"By part of the model, {b.engine} differs most in {told}."
     if rest:
-        more = _more(rest[0], other) * _more(main, other) > 0
+        same = _more(rest[0], other) * _more(main, other) > 0
         yield (
-            f"{'Next come' if more else 'The other way go'} {rest[0].name}: "
+            f"{'Next' if same else 'The other way'}: {rest[0].name}, "
             f"{_both(found, rest[0], first, other)}."
         )
 
@@ -77,10 +85,11 @@ def _surely_apart(groups: Sequence[GroupCost], other: int) -> list[GroupCost]:
     return sorted(sure, key=lambda group: -abs(_more(group, other)))
 
 
-def _totals(a: EngineCost, b: EngineCost) -> str:
+def _totals(found: Explanation, a: EngineCost, b: EngineCost) -> str:
     """Compare the totals, as surely as their interval allows."""
     times = (
-        f"{b.engine} takes {figures.number(b.ms)} ms a chunk and {a.engine} {figures.number(a.ms)}"
+        f"{b.engine} takes {figures.number(b.ms)} ms {_chunk(found)} and {a.engine} "
+        f"{figures.number(a.ms)}"
     )
     if b.ratio is None:
         return times
@@ -96,13 +105,13 @@ def _main(found: Explanation, main: GroupCost, first: int, other: int) -> str:
     more = _more(main, other)
     whole = (b.ms or 0.0) - (found.engines[first].ms or 0.0)
     both = _both(found, main, first, other)
-    if b.sure and 0 <= more / whole <= 1:
-        share = f"{figures.number(abs(more))} of the {figures.number(abs(whole))} ms"
-        return f"{_upper(main.name)} account for {share}: {both}."
     largest = max(abs(_more(group, other)) for group in found.kinds)
-    most = "differ most" if abs(more) == largest else "are what surely differs most"
+    if b.sure and abs(more) == largest and 0 <= more / whole <= 1:
+        share = f"{figures.number(abs(more))} of the {figures.number(abs(whole))} ms"
+        return f"{share} are in {main.name}: {both}."
+    most = "largest" if abs(more) == largest else "largest sure"
     return (
-        f"{_upper(main.name)} {most}, and alone would make {b.engine} "
+        f"The {most} difference is in {main.name}, which alone would make {b.engine} "
         f"{figures.number(abs(more))} ms {'slower' if more > 0 else 'faster'}: {both}."
     )
 
@@ -126,24 +135,38 @@ def _dominant(found: Explanation, places: Sequence[int]) -> str:
     return ""
 
 
+def _fewer_multiplications(found: Explanation, index: int) -> Iterator[str]:
+    """Say where an engine is faster than the core can multiply; no runtime tells how."""
+    engine = found.engines[index]
+    asked = [(each, each.macs) for each in engine.operators if each.macs and each.ms]
+    shares = [found.share_of_peak(2 * macs / each.ms / 1e6, index) for each, macs in asked]
+    rates = [share for share in shares if share is not None]
+    above = [rate for rate in rates if rate > ABOVE_PEAK]
+    if above:
+        how = f", as {engine.fewer_operations} do" if engine.fewer_operations else ""
+        yield (
+            f"In {len(above)} of its {len(rates)} operators that multiply, {engine.engine} is up "
+            f"to {max(above):.2f} times as fast as {_cores(found)} peak: it needs fewer "
+            f"multiplications there than the model asks for{how}."
+        )
+
+
 def _speed(found: Explanation, group: GroupCost, index: int) -> str:
-    """Say what a group reaches, and what follows where that is more than the core can multiply."""
-    rate, peak = group.gflops[index], found.peak_gflops
+    """Say what a group reaches."""
+    rate = group.gflops[index]
     if rate is None:
         return ""
-    if peak is None:
-        return f" ({figures.number(rate)} GFLOP/s)"
-    if rate <= ABOVE_PEAK * peak:
-        return (
-            f" ({figures.number(rate)} GFLOP/s, {figures.percent(rate / peak)} of the core's peak)"
-        )
-    engine = found.engines[index]
-    how = f", as {engine.fewer_operations} do" if engine.fewer_operations else ""
-    return (
-        f" ({figures.number(rate)} effective GFLOP/s, {figures.percent(rate / peak)} of the core's "
-        f"peak: fewer multiplications than a direct convolution, at least {rate / peak:.1f} times "
-        f"fewer{how})"
-    )
+    share = found.share_of_peak(rate, index)
+    told = "" if share is None else f", {figures.percent(share)} of {_cores(found)} peak"
+    return f" ({figures.number(rate)} GFLOP/s{told})"
+
+
+def _chunk(found: Explanation) -> str:
+    return "for the first chunk" if found.protocol == "published" else "a chunk"
+
+
+def _cores(found: Explanation) -> str:
+    return "the core's" if found.threads == 1 else "the cores'"
 
 
 def _more(group: GroupCost, other: int) -> float:

@@ -15,6 +15,8 @@ Kind = Literal[
     "engine",
     "best",
     "threads",
+    "jobs",
+    "batch",
     "ceiling",
     "padding",
 ]

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator
 
 from bench.report import figures
-from bench.report.compare import ends, side
 from bench.report.defects import cause
 from bench.report.engine_findings import best_findings, engine_findings
 from bench.report.finding import Finding
 from bench.report.precision_findings import precision_findings
 from bench.report.protocol_findings import protocol_findings
+from bench.report.scaling_findings import scaling_findings
 from bench.results.rows import CellSummary, Summary
 from engines.protocol import FEWER_OPERATIONS, FLOAT32
 from frontends.chunking import WHOLE_UTTERANCE
@@ -25,7 +25,7 @@ def findings(summary: Summary) -> list[Finding]:
         *precision_findings(summary),
         *best_findings(summary),
         *engine_findings(summary),
-        *_threads(summary),
+        *scaling_findings(summary),
         *_ceiling(summary),
         *_padding(summary),
         *_seconds(summary),
@@ -112,39 +112,6 @@ def _ceiling(summary: Summary) -> Iterator[Finding]:
             "that would save operations: the ceiling is invalid."
         )
         yield Finding("ceiling", text)
-
-
-def _threads(summary: Summary) -> Iterator[Finding]:
-    """Say what further threads bring, where both counts have intervals of their RTF."""
-    told: dict[str, list[str]] = {}
-    for row in summary.cells:
-        alone = _with_one_thread(summary, row)
-        if alone is None or None in (row.rtf, row.rtf_ci95, alone.rtf, alone.rtf_ci95):
-            continue
-        assert row.rtf
-        assert alone.rtf
-        assert row.rtf_ci95
-        assert alone.rtf_ci95
-        ratio = alone.rtf / row.rtf
-        ci95 = (alone.rtf_ci95[0] / row.rtf_ci95[1], alone.rtf_ci95[1] / row.rtf_ci95[0])
-        head = f"{row.title}, {row.protocol}, {figures.setting(*row.setting)} against one"
-        told.setdefault(head, []).append(
-            f"{row.engine_label} {row.form} {figures.factor(ratio)} times as fast "
-            f"({ends(ci95)}), {figures.percent(ratio / row.threads)} efficiency"
-        )
-    for head, sentences in told.items():
-        yield Finding("threads", f"{head}: {'; '.join(sentences)}.")
-
-
-def _with_one_thread(summary: Summary, row: CellSummary) -> CellSummary | None:
-    def but_threads(each: CellSummary) -> tuple[object, ...]:
-        size, _, jobs, batch = each.setting
-        return (each.model, side(each), each.protocol, size, jobs, batch)
-
-    if row.threads == 1:
-        return None
-    alone = [r for r in summary.cells if r.threads == 1 and but_threads(r) == but_threads(row)]
-    return alone[0] if alone else None
 
 
 def _padding(summary: Summary) -> Iterator[Finding]:

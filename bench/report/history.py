@@ -14,7 +14,7 @@ from bench.results import change_points
 from bench.results.cells import Condition
 from bench.results.change_points import FEWEST_RUNS, Level, Measured
 from bench.results.rows import CellSummary, Environment, Ratio, Summary
-from bench.results.same_host import differences
+from bench.results.same_host import differences, one_host
 
 #: So many digits of a file's SHA-256 tell it from others.
 DIGEST_DIGITS = 12
@@ -58,14 +58,20 @@ class Point:
 
 @dataclass(frozen=True)
 class Change:
-    """A step of a ratio: the level before and behind it, and what the runs beside it differ in."""
+    """A step of a ratio: the levels before and after, and between which runs it lies for sure.
+
+    It was found at `first_after`, and is `exact` where the runs leave no other place. `changed` is
+    what those two runs record otherwise.
+    """
 
     before: float
     after: float
     factor: float
     ci95: Interval
-    last_before: StoredRun
     first_after: StoredRun
+    surely_before: StoredRun
+    surely_after: StoredRun
+    exact: bool
     changed: tuple[str, ...]
 
 
@@ -134,7 +140,7 @@ def histories(runs: Iterable[StoredRun], *, search: bool = True) -> list[HostHis
         once.setdefault(run.summary.model_dump_json(), run)
     groups: list[list[StoredRun]] = []
     for run in once.values():
-        own = (group for group in groups if not _differs(group[0], run))
+        own = (g for g in groups if one_host([each.environment for each in g], run.environment))
         group = next(own, None)
         if group is None:
             groups.append([run])
@@ -145,17 +151,14 @@ def histories(runs: Iterable[StoredRun], *, search: bool = True) -> list[HostHis
         kind = group[0].environment.cpu_kind
         alike = [each for each in groups[:index] if each[0].environment.cpu_kind == kind]
         name = f"Host {index + 1}: {kind}"
-        differs = tuple(_differs(alike[0][0], group[0])) if alike else ()
+        earlier = [differences(each[0].environment, group[0].environment) for each in alike]
+        differs = tuple(earlier[0]) if earlier else ()
         series = list(_series(group))
         if search:
             count = sum(len(each.searched) >= FEWEST_RUNS for each in series)
             series = [_searched(each, count) for each in series]
         found.append(HostHistory(name, tuple(group), tuple(series), differs))
     return found
-
-
-def _differs(first: StoredRun, second: StoredRun) -> list[tuple[str, str, str]]:
-    return differences(first.environment, second.environment)
 
 
 def _series(runs: Sequence[StoredRun]) -> Iterator[Series]:
@@ -186,19 +189,21 @@ def _searched(series: Series, count: int) -> Series:
     return replace(
         series,
         levels=found.levels,
-        changes=tuple(_change(series, *pair) for pair in pairwise(found.levels)),
+        changes=tuple(_change(series, measured, *pair) for pair in pairwise(found.levels)),
         alone=tuple(points[place] for place in found.alone),
         newest_is_off=off,
     )
 
 
-def _change(series: Series, before: Level, after: Level) -> Change:
+def _change(series: Series, measured: Sequence[Measured], before: Level, after: Level) -> Change:
     factor, ci95 = change_points.step(before, after)
-    points = series.searched
-    last, first = points[before.runs[-1]].run, points[after.runs[0]].run
+    runs = [point.run for point in series.searched]
+    around = change_points.around(measured, before, after)
+    last, first = (runs[place] for place in around)
     # An engine's version is told by its row and by its package.
     changed = tuple({text.lower(): text for text in _changed(last, first, series)}.values())
-    return Change(before.ratio, after.ratio, factor, ci95, last, first, changed)
+    found, exact = runs[after.runs[0]], around == (before.runs[-1], after.runs[0])
+    return Change(before.ratio, after.ratio, factor, ci95, found, last, first, exact, changed)
 
 
 def _changed(before: StoredRun, after: StoredRun, series: Series) -> Iterator[str]:

@@ -31,17 +31,24 @@ def sentence(series: Series, change: Change) -> str:
     """Say of a change where, since when, by how much and what else changed."""
     return (
         f"{series.name}: {figures.factor(change.factor)} times what it was "
-        f"({ends(change.ci95)}) since {change.first_after.name}; "
+        f"({ends(change.ci95)}) since {change.first_after.name}{_about(change)}; "
         f"{change.before:.3f} before, {change.after:.3f} after. {between(change)}"
     )
 
 
 def between(change: Change) -> str:
-    """Say what the runs beside a change differ in."""
-    last = change.last_before.name
+    """Say what the run surely after a change has other than the one surely before."""
+    last = change.surely_before.name
     if not change.changed:
-        return f"Nothing that a run records is other than in the last run before, {last}."
-    return f"Other than in the last run before, {last}: {'; '.join(change.changed)}."
+        return f"Nothing that a run records is other than in the last run surely before, {last}."
+    return f"Other than in the last run surely before, {last}: {'; '.join(change.changed)}."
+
+
+def _about(change: Change) -> str:
+    """Say between which runs a change lies, where these leave more than one place."""
+    if change.exact:
+        return ""
+    return f" (surely between {change.surely_before.name} and {change.surely_after.name})"
 
 
 def state(series: Series) -> str:
@@ -177,6 +184,8 @@ def _series(host: HostHistory, series: Series) -> dict[str, Any]:
         "changes": [
             {
                 "first_run_after": place[id(change.first_after)],
+                "surely_before": place[id(change.surely_before)],
+                "surely_after": place[id(change.surely_after)],
                 "before": change.before,
                 "after": change.after,
                 "factor": change.factor,

@@ -29,6 +29,8 @@ ALPHA = 0.05
 FEWEST_A_LEVEL = 2
 #: In fewer runs none is looked for: they do not tell how far runs of this host scatter.
 FEWEST_RUNS = 6
+#: How many times less likely than the likeliest a place is that is ruled out.
+LIKELIER = 20
 TWO_SIDED_95 = float(special.ndtri(0.975))
 #: The median distance of a normal value to its mean, in standard deviations.
 MEDIAN_DISTANCE = float(special.ndtri(0.75))
@@ -116,6 +118,19 @@ def step(before: Level, after: Level) -> tuple[float, Interval]:
     return math.exp(moved), (math.exp(moved - half), math.exp(moved + half))
 
 
+def around(runs: Sequence[Measured], before: Level, after: Level) -> tuple[int, int]:
+    """Return between which two runs a step lies: the last before it for sure, and the first after.
+
+    Where it was found is likeliest. Other places count in that are not twenty times less likely.
+    """
+    sd = scatter(runs)
+    both = [*before.runs, *after.runs]
+    costs = [_spread(runs, sd, both[:k]) + _spread(runs, sd, both[k:]) for k in range(1, len(both))]
+    allowed = min(costs) + 2 * math.log(LIKELIER)
+    places = [k for k, cost in enumerate(costs, start=1) if cost <= allowed]
+    return both[places[0] - 1], both[places[-1]]
+
+
 def scatter(runs: Sequence[Measured]) -> list[float]:
     """Return the standard deviation of each run's logarithm about its level.
 
@@ -136,6 +151,12 @@ def _level(runs: Sequence[Measured], sd: Sequence[float], places: Sequence[int])
     weights = [1 / sd[i] ** 2 for i in places]
     mean = sum(w * runs[i].log for w, i in zip(weights, places, strict=True)) / sum(weights)
     return Level(tuple(places), mean, 1 / math.sqrt(sum(weights)))
+
+
+def _spread(runs: Sequence[Measured], sd: Sequence[float], places: Sequence[int]) -> float:
+    """Return the squared distances of runs to their level, in units of their scatter."""
+    level = _level(runs, sd, places)
+    return sum(((runs[i].log - level.log) / sd[i]) ** 2 for i in places)
 
 
 def _segments(runs: Sequence[Measured], sd: Sequence[float], price: float) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from bench.base.values import Value
 from bench.results.cells import Protocol
 from bench.results.stats import Interval
-from engines.protocol import Form
+from engines.protocol import FLOAT32, Form, Precision
 
 #: Of a sum that is further from the unprofiled time, a reader is told.
 SUMS_AGREE = 0.05
@@ -39,6 +39,7 @@ class EngineCost(Value):
     Attributes:
         engine: as it was asked for.
         form: of its model file.
+        precision: what it computes in.
         version: of its runtime.
         failed: why there are no times, empty where there are some.
         wrong: how far its embedding is from the reference, empty where that is allowed.
@@ -57,6 +58,7 @@ class EngineCost(Value):
 
     engine: str
     form: Form
+    precision: Precision = FLOAT32
     version: str = ""
     failed: str = ""
     wrong: str = ""
@@ -71,6 +73,11 @@ class EngineCost(Value):
     told: float | None = None
     operators: tuple[OperatorCost, ...] = ()
     between_ms: float | None = None
+
+    @property
+    def in_float32(self) -> bool:
+        """Whether it multiplies in float32, in which the peak is measured."""
+        return self.precision == FLOAT32 or self.precision.endswith("-weights")
 
     @property
     def sure(self) -> bool:
@@ -114,8 +121,8 @@ class GroupCost(Value):
 class Explanation(Value):
     """Why engines differ on one model.
 
-    `peak_gflops` is what the cores reach at best, None where nothing measures it; `kinds` and
-    `blocks` are two ways to group the same time, the costliest first.
+    `peak_gflops` is what the cores reach at best in float32, None where nothing measures it;
+    `kinds` and `blocks` are two ways to group the same time, the costliest first.
     """
 
     model: str
@@ -131,6 +138,11 @@ class Explanation(Value):
     engines: tuple[EngineCost, ...]
     kinds: tuple[GroupCost, ...]
     blocks: tuple[GroupCost, ...]
+
+    def share_of_peak(self, gflops: float, place: int) -> float | None:
+        """Return an engine's rate over the peak, None where that is of another type or unknown."""
+        comparable = self.peak_gflops is not None and self.engines[place].in_float32
+        return gflops / self.peak_gflops if comparable and self.peak_gflops else None
 
     @property
     def profiled(self) -> tuple[int, ...]:

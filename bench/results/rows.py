@@ -4,7 +4,9 @@ from pydantic import Field
 
 from bench.base.values import Value
 from bench.results.cells import Condition, Effective, Parity, Status, engine_label
+from bench.results.explanation import Explanation
 from bench.results.host import Host, kind
+from bench.results.lengths import LengthReport
 from engines.protocol import FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
 
 SCHEMA = 1
@@ -162,3 +164,7 @@ class Summary(Value):
     cells: tuple[CellSummary, ...]
     ratios: tuple[Ratio, ...] = ()
     noise: Noise | None = None
+    #: What `rtfbench explain` found of engines of this run.
+    explanations: tuple[Explanation, ...] = ()
+    #: What it found of input of many lengths.
+    lengths: tuple[LengthReport, ...] = ()

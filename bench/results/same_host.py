@@ -1,5 +1,7 @@
 """Whether two runs are of one host, and how far the hours of one move a ratio (pure)."""
 
+from collections.abc import Sequence
+
 from bench.results import host
 from bench.results.rows import Environment
 
@@ -7,6 +9,8 @@ from bench.results.rows import Environment
 #: that were repeated over an hour let it be at most; see "Hours" in `reports/validation.md`.
 BETWEEN_HOURS = 0.0075
 GIB = 2**30
+#: So many measurements of a core may be off.
+DISTURBED = 1
 
 
 def differences(first: Environment, second: Environment) -> list[tuple[str, str, str]]:
@@ -28,6 +32,17 @@ def differences(first: Environment, second: Environment) -> list[tuple[str, str,
     if probes[0] and probes[1]:
         found += host.differing_probes(probes[0], probes[1])
     return found
+
+
+def one_host(known: Sequence[Environment], other: Environment) -> bool:
+    """Say whether a run is of the host of others.
+
+    One measurement of its core may be off, as a neighbour on it makes it: it is held against all
+    that were made there. Facts may not.
+    """
+    if other.host is None or known[0].host is None or _facts(known[0]) != _facts(other):
+        return False
+    return any(len(differences(each, other)) <= DISTURBED for each in known)
 
 
 def _facts(environment: Environment) -> dict[str, str]:

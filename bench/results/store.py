@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self, TypeVar
 
 from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.results.cells import Cell, Condition
+from bench.results.explanation import Explanation
+from bench.results.lengths import LengthReport
 from bench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
 from bench.results.rows import Environment
 
@@ -23,6 +26,9 @@ TRIALS = "trials.txt"
 TRIAL_OPTIONS = "trials.json"
 PAGE = "report.html"
 PLOTS = "plots"
+Found = TypeVar("Found", Explanation, LengthReport)
+#: Folders of explanations within a run's folder, and the files that they may have.
+EXPLAINED, EXPLANATION, LENGTHS = "explain", "explain.json", "lengths.json"
 #: Held by the process that writes here.
 LOCK = ".lock"
 #: Lines that could not be read, set aside by the run that goes on.
@@ -64,7 +70,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, *, overwrite: bool, resume: bool) -> "RunFolder":
-        """Return a folder that may be appended to.
+        """Return a folder that may be appended to, a context that lets others in at its end.
 
         Raises:
             StoreError: it holds a run already and neither flag says what to do with it.
@@ -73,19 +79,33 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             folder._lock()
-            if (path / RECORDS).exists() and not resume:
-                if not overwrite:
-                    raise StoreError(
-                        f"{path} holds a run already; choose another --out, "
-                        "or add --resume or --overwrite"
-                    )
-                folder._clear()
-            folder.logs.mkdir(exist_ok=True)
-            folder.embeddings.mkdir(exist_ok=True)
-            folder._mend()
+            folder._begin(overwrite=overwrite, resume=resume)
         except OSError as error:
+            folder.close()
             raise StoreError(f"{path}: cannot write here ({error.strerror})") from error
+        except StoreError:
+            folder.close()
+            raise
         return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, *, overwrite: bool, resume: bool) -> None:
+        """Make what is missing, of a run that is there already what the flags say."""
+        if (self.path / RECORDS).exists() and not resume:
+            if not overwrite:
+                raise StoreError(
+                    f"{self.path} holds a run already; choose another --out, "
+                    "or add --resume or --overwrite"
+                )
+            self._clear()
+        self.logs.mkdir(exist_ok=True)
+        self.embeddings.mkdir(exist_ok=True)
+        self._mend()
 
     @property
     def logs(self) -> Path:
@@ -174,6 +194,26 @@ class RunFolder:
         """Return the cells that were asked for, without replicas."""
         return {cell_id: data for cell_id, data in self.cells().items() if not data.cell.replica}
 
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Return what `rtfbench explain` left in the folder, in the order of the names.
+
+        Raises:
+            StoreError: one is damaged.
+        """
+        return tuple(self._explained(EXPLANATION, Explanation))
+
+    def lengths(self) -> tuple[LengthReport, ...]:
+        """Return what `rtfbench explain --lengths` left in the folder, in the order of the names.
+
+        Raises:
+            StoreError: one is damaged.
+        """
+        return tuple(self._explained(LENGTHS, LengthReport))
+
+    def _explained(self, name: str, kind: type[Found]) -> Iterator[Found]:
+        for path in sorted(self.path.glob(f"{EXPLAINED}/*/{name}")):
+            yield read_explanation(path, kind)
+
     def finished(self) -> frozenset[str]:
         """Return the ids of the cells whose comparison is complete: measuring again adds nothing.
 
@@ -190,8 +230,14 @@ class RunFolder:
             cell_id for cell_id, data in cells.items() if data.cell.condition not in open_groups
         )
 
+    def close(self) -> None:
+        """Let others write here; a second call does nothing."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
     def _lock(self) -> None:
-        """Keep others from writing here for as long as this process lives.
+        """Keep others from writing here until `close`, or for as long as this process lives.
 
         Raises:
             StoreError: another one does.
@@ -255,3 +301,18 @@ def _without_replicas(cells: dict[str, CellData], condition: Condition) -> dict[
         for cell_id, data in cells.items()
         if not data.cell.replica or data.cell.condition != condition
     }
+
+
+def read_explanation(path: Path, kind: type[Found]) -> Found:
+    """Return an explanation of a kind that was written.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise StoreError(
+            f"{path}: not an explanation, or a damaged one; delete it, or write it anew with: "
+            "rtfbench explain --overwrite"
+        ) from None

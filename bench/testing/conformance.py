@@ -16,6 +16,7 @@ import pytest
 from bench.embed.scoring import cosine
 from bench.plan.engine_spec import parse_engine
 from bench.testing import tiny_model
+from bench.testing.profile_conformance import ProfileConformance
 from bench.testing.tiny_model import STATIC_FRAMES, reference
 from engines import registry
 from engines.base import EngineBase, computed_in
@@ -59,7 +60,7 @@ def features(num_frames: int, *, batch: int = 1, seed: int = 0) -> FloatArray:
     return rng.standard_normal(shape).astype(np.float32)
 
 
-class EngineConformance:
+class EngineConformance(ProfileConformance):
     """Subclass it, say which engine it is for, and run pytest.
 
     `name` is the engine's, with settings where it needs any ("mnn[home=DIR]"). `tolerance` is what

@@ -96,8 +96,8 @@ def test_groups_add_up_to_the_engines_time(
         for groups in (found["kinds"], found["blocks"]):
             assert sum(each["ms"][index] for each in groups) == pytest.approx(engine["ms"])
         assert engine["wrong"] == ""
-        # What operators take is measured apart from the whole: loosely, since others compute too.
-        assert 0.7 < engine["told"] < 1.3
+        # Without the profiler's overhead, which others on the machine disturb: most of their run.
+        assert 0.5 < engine["told"] / engine["overhead"] <= 1.0
 
 
 def test_products_are_counted_once_in_every_engine(

@@ -21,12 +21,30 @@ def test_result_is_in_the_order_of_the_list(expected: str) -> None:
     assert {len(line.split()) for line in expected.splitlines()} == {513}
 
 
+def test_only_failures_are_told_at_once(
+    rtfbench: Command, recordings: list[Path], tmp_path: Path
+) -> None:
+    """Without a terminal, what went well is one line at the end; --quiet leaves that out too."""
+    broken = tmp_path / "broken.wav"
+    broken.write_text("no audio")
+    scp = write_list(tmp_path / "wav.scp", [recordings[0], broken, recordings[1]])
+    told = [
+        rtfbench("extract", "--wav-scp", scp, *MODEL, *options).stderr.splitlines()
+        for options in ((), ("--quiet",))
+    ]
+    assert told[0][0].startswith(f"rtfbench: utterance u1: {broken}")
+    assert not [line for line in told[0] if line.startswith("u0: RTF")]
+    assert told[0][1].startswith("2 utterances: RTF ")
+    assert told[1] == told[0][:1]
+
+
 def test_two_jobs_compute_the_same(
     rtfbench: Command, scp: Path, expected: str, tmp_path: Path
 ) -> None:
     """Two workers give one worker's file; each RTF, the total and the throughput are told."""
     done = rtfbench(
-        *("extract", "--wav-scp", scp, *MODEL, "--jobs", 2, "--result", tmp_path / "e.txt")
+        *("extract", "--wav-scp", scp, *MODEL, "--jobs", 2, "--result", tmp_path / "e.txt"),
+        "--verbose",
     )
     assert done.returncode == 0
     assert (tmp_path / "e.txt").read_text() == expected
@@ -142,7 +160,7 @@ def test_resume_fills_in_what_was_broken(
     lines = expected.splitlines()[:6]
     assert (tmp_path / "e.txt").read_text().splitlines() == [*lines[:2], *lines[3:]]
     mine[2].write_bytes(whole)
-    again = rtfbench(*arguments, "--resume")
+    again = rtfbench(*arguments, "--resume", "--verbose")
     assert again.returncode == 0
     assert re.findall(r"^(u\d+): RTF", again.stderr, re.MULTILINE) == ["u2"]
     assert (tmp_path / "e.txt").read_text().splitlines() == lines

@@ -100,7 +100,7 @@ def test_what_was_done_survives_the_parent(
 
     with part.open("a") as file:  # as if the last line had been cut off in the middle
         file.write("u999 1.0 2.")
-    resumed = rtfbench(*arguments, "--resume")
+    resumed = rtfbench(*arguments, "--resume", "--verbose")
     assert resumed.returncode == 0, resumed.stderr
     computed = re.findall(r"^(u\d+): RTF", resumed.stderr, re.MULTILINE)
     assert computed == [f"u{i}" for i in range(len(done), 40 * TIMES)]

@@ -1,5 +1,7 @@
 """The pool of extraction: whatever order answers come in, every utterance is answered once."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,9 @@ import pytest
 from bench.extract import pool
 from bench.extract.options import ModelOptions, setup_for, workers
 from frontends.find import Utterance
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Tiny = Callable[..., Path]
 
 
 @pytest.mark.parametrize("look_ahead", [1, 2, 3, 8])
@@ -28,3 +33,20 @@ def test_a_full_look_ahead_ends_nothing(
     with workers(setup, options, jobs=jobs) as members:
         done = list(members.embed(Utterance(name, short_speech) for name in names))
     assert [finished.utterance.name for finished in done] == names
+
+
+def test_a_model_that_never_opens_is_given_up(
+    rtfbench: Command,
+    write_tiny_onnx: Tiny,
+    short_speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Opening has a limit of its own: no recording is to blame."""
+    monkeypatch.setattr(pool, "OPEN_TIMEOUT_S", 1.0)
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    done = rtfbench(
+        "extract", "--model", model, "--engine", "faulty-never-opens", "--wav", short_speech
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == "rtfbench: the model is not open within 1 s"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.results.store import RunFolder
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 MODEL = ("--model", "xvec", "--seeded-weights", "--engine", "onnxruntime")
@@ -123,10 +125,11 @@ def test_a_run_folder_has_one_writer(
         1,
     )
     command = ("run", *options, "--audio", short_speech, "--budget", 1, "--out", out)
-    assert rtfbench(*command).returncode == 0  # this process keeps the folder
+    assert rtfbench(*command).returncode == 0
     stale = out / "plots" / "of-before.png"
     stale.touch()
-    done = spawned(*command, "--overwrite")
+    with RunFolder.create(out, overwrite=False, resume=True):
+        done = spawned(*command, "--overwrite")
     assert done.returncode == 2
     assert "another rtfbench is writing here" in done.stderr
     assert rtfbench(*command, "--overwrite").returncode == 0

@@ -1,6 +1,7 @@
 """The wheel and the source archive, built, installed and used by someone who has no checkout."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -93,6 +94,17 @@ def test_the_wheel_has_every_file_of_the_packages(built: tuple[Path, Path]) -> N
     ours = {name for name in checked_out() if name.split("/")[0] in PACKAGES}
     assert ours - there == set()
     assert {name.split("/")[0] for name in there if ".dist-info/" not in name} == set(PACKAGES)
+
+
+def test_the_registrys_page_has_no_broken_link(built: tuple[Path, Path]) -> None:
+    """README is the wheel's description, and what leads nowhere from there is no link."""
+    with zipfile.ZipFile(built[1]) as wheel:
+        (name,) = (each for each in wheel.namelist() if each.endswith(".dist-info/METADATA"))
+        metadata = wheel.read(name).decode()
+    assert "Description-Content-Type: text/markdown" in metadata
+    assert "# rtfbench\n" in metadata
+    links = re.findall(r"\]\(([^)\s]+)\)", metadata)
+    assert [link for link in links if "://" not in link] == []
 
 
 def test_ready_files_need_onnxruntime_alone(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,7 +37,27 @@ def test_unknown_engine(rtfbench_gate):
 
 def test_of_the_users_own(benchmark):
     benchmark(sum, [1, 2])
+
+
+def test_the_baseline_of_the_docs(rtfbench_gate):
+    rtfbench_gate.holds("baselines/product.toml", budget_s=1)
 """
+DOCS = Path(__file__).parents[2] / "docs" / "gate.md"
+
+
+def write_baseline_of_the_docs(folder: Path, write_tiny_onnx: Callable[..., Path]) -> None:
+    """Save the file that the docs show, held against a model file, with the models that it names.
+
+    Pinned packages would have to be fetched.
+    """
+    for name in ("baselines", "models"):
+        (folder / name).mkdir()
+    write_tiny_onnx(folder / "models" / "speaker.onnx")
+    write_tiny_onnx(folder / "baselines" / "deployed.onnx")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    kept = [line for line in shown.splitlines() if not line.startswith("packages")]
+    text = "\n".join(kept).replace("# model_file", "model_file")
+    (folder / "baselines" / "product.toml").write_text(text)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +67,7 @@ def finished(
     """Run the tests; return their folder and what pytest said."""
     folder = tmp_path_factory.mktemp("users")
     write_tiny_onnx(folder / "tiny.onnx")
+    write_baseline_of_the_docs(folder, write_tiny_onnx)
     (folder / "test_speed.py").write_text(TESTS)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", "-W", "error", "--benchmark-json=stored.json"],
@@ -79,8 +101,21 @@ def test_a_slower_candidate_fails_with_the_table(finished: tuple[Path, str]) -> 
 def test_bad_input_fails_in_one_line(finished: tuple[Path, str]) -> None:
     """The message names the cure."""
     _, said = finished
-    assert "none.toml: cannot read the baseline" in said
-    assert "no engine 'nope'" in said
+    for name, message in (
+        ("test_baseline_file", "none.toml: cannot read the baseline (No such file or directory)"),
+        ("test_unknown_engine", "no engine 'nope'"),
+    ):
+        shown = said.split(f"_ {name} _")[1].split("\n")[1:]
+        assert shown[0].startswith(message)
+        assert shown[1].startswith(("___", "---", "==="))
+    assert "ERROR" not in said
+
+
+def test_the_baseline_of_the_docs_is_measured(finished: tuple[Path, str]) -> None:
+    """In so little time nothing can be told: the skip has the reason, at the user's own line."""
+    _, said = finished
+    (line,) = re.findall(r"^SKIPPED .* test_speed\.py:\d+: (.*not judged.*)$", said, re.MULTILINE)
+    assert line.startswith("speaker.onnx, onnxruntime, 1 thr, 32000, steady: RTF: not judged: ")
 
 
 def stored(folder: Path) -> dict[str, Any]:
@@ -92,7 +127,8 @@ def stored(folder: Path) -> dict[str, Any]:
 def test_times_are_stored_by_pytest_benchmark(finished: tuple[Path, str]) -> None:
     """A round is a measured utterance, in seconds a chunk; the answer stands beside it."""
     found = stored(finished[0])
-    assert set(found) == {"test_twins", "test_slower", "test_of_the_users_own"}
+    measured = {"test_twins", "test_slower", "test_the_baseline_of_the_docs"}
+    assert set(found) == {*measured, "test_of_the_users_own"}
     slower, twins = found["test_slower"], found["test_twins"]
     assert slower["stats"]["rounds"] > 12
     assert 0 < twins["stats"]["median"] < slower["stats"]["median"] < 1

@@ -99,6 +99,17 @@ class Hang(Faulty):
             time.sleep(3600)
 
 
+class NeverOpens(Faulty):
+    """Waits for ever while it opens a model."""
+
+    name = "faulty-never-opens"
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Misbehave."""
+        time.sleep(3600)
+        return super().open(artifact, options)
+
+
 class Greedy(Faulty):
     """Keeps a hundred megabytes more with every run, and takes its time."""
 
@@ -277,3 +288,51 @@ class WaitingConverter(EngineBase):
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
         """Never come here."""
         raise NotImplementedError
+
+
+class Leak(Faulty):
+    """Keeps 64 kB of every run."""
+
+    name = "faulty-leak"
+
+    def __init__(self) -> None:
+        self._kept: list[FloatArray] = []
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Keep memory that was written to: the rest is none."""
+        self._kept.append(np.ones(16_000, np.float32))
+        return embedding_BD
+
+
+class Stale(Faulty):
+    """Answers what the run before gave."""
+
+    name = "faulty-stale"
+
+    def __init__(self) -> None:
+        self._last: FloatArray | None = None
+
+    def spoil(self, embedding_BD: FloatArray) -> FloatArray:
+        """Answer the last embedding, and keep this one."""
+        last, self._last = self._last, embedding_BD
+        return embedding_BD if last is None else last
+
+
+class Long(Faulty):
+    """Dies of input of four seconds and more."""
+
+    name = "faulty-long"
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+        """Wrap the real session."""
+        return LongSession(OnnxRuntimeEngine().open(artifact, options), self)
+
+
+class LongSession(FaultySession):
+    """A real session that dies of much."""
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Die, or run the real session."""
+        if features_BTM.shape[1] >= 400:
+            ctypes.string_at(0)
+        return super().run(features_BTM)

@@ -10,6 +10,7 @@ from bench.results.change_points import (
     FEWEST_RUNS,
     TWO_SIDED_95,
     Measured,
+    around,
     scatter,
     search,
     step,
@@ -57,6 +58,22 @@ def test_a_planted_change_is_found_where_it_is(count: int, place: int) -> None:
     assert len(right) / len(found) > 0.85
     holding = [low <= math.exp(0.05) <= high for _, (low, high) in (step(*f) for f in right)]
     assert np.mean(holding) > 0.9
+
+
+@pytest.mark.parametrize("height", [0.04, 0.08])
+def test_a_change_lies_where_it_may(height: float) -> None:
+    """Between the runs that are surely before and surely after it, in 95 % of cases."""
+    rng = np.random.default_rng(9)
+    within, wide = [], []
+    for _ in range(200):
+        runs = history(rng, 16, from_8=height)
+        found = search(runs).levels
+        if len(found) == 2:
+            last, first = around(runs, *found)
+            within.append(last < 8 <= first)
+            wide.append(first - last)
+    assert np.mean(within) >= 0.95
+    assert np.mean(wide) < 3
 
 
 def test_two_changes_are_two() -> None:

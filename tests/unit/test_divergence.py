@@ -105,7 +105,11 @@ def test_errors_are_relative_to_the_largest_value() -> None:
 
 @pytest.mark.parametrize(
     ("found", "said"),
-    [([1.0, np.nan], "not finite"), ([1.0, np.inf], "not finite"), ([1.0], "1 values")],
+    [
+        ([1.0, np.nan], "not finite"),
+        ([1.0, np.inf], "not finite"),
+        ([1.0], "its shape is [1] in place of [2]"),
+    ],
 )
 def test_what_has_no_error_is_wrong(found: list[float], said: str) -> None:
     """NaN, infinity and another number of values."""

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from bench.base.errors import InputError
 from bench.explain.parts import SourceGraph, compute
 from tests.conv_onnx import write_conv
 
@@ -58,3 +59,10 @@ def test_what_may_be_fused_has_one_user(graph: SourceGraph) -> None:
     """A tensor that two operators take is not fused with either."""
     assert graph.followers("first") == ("first", "rectified", "pooled")
     assert graph.followers("pooled") == ("pooled",)
+
+
+def test_what_the_reference_cannot_run_is_one_line(graph: SourceGraph) -> None:
+    """Features of another number of mel bins, for one."""
+    with pytest.raises(InputError, match="the reference, cannot run it") as refused:
+        compute(graph.part(["first"]), {"feats": FEATURES[:, :, :40]})
+    assert "\n" not in str(refused.value)

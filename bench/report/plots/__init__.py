@@ -5,6 +5,7 @@ marker, so that a print in grey can be read too. The same summary gives the same
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bench.report import libraries
 from bench.report.history import HostHistory
@@ -15,9 +16,11 @@ from bench.report.plots import (
     eer_loss,
     history,
     hosts,
+    lengths,
     models,
     thread_scaling,
     time_parts,
+    waterfall,
 )
 from bench.report.plots.style import Picture
 from bench.results.rows import Summary
@@ -36,6 +39,20 @@ def draw(summary: Summary) -> Iterator[Picture]:
     yield from time_parts.draw(summary)
     yield from accuracy.draw(summary)
     yield from eer_loss.draw(summary)
+    yield from _explained(summary)
+
+
+def _explained(summary: Summary) -> Iterator[Picture]:
+    """Yield what was explained: the way from one engine's time to another's, many lengths."""
+    for number, found in enumerate(summary.explanations):
+        for other in found.profiled[1:]:
+            picture = waterfall.draw(found, other)
+            if picture is not None:
+                yield replace(picture, name=f"{picture.name}-{number + 1}")
+    for number, report in enumerate(summary.lengths):
+        picture = lengths.draw(report)
+        if picture is not None:
+            yield replace(picture, name=f"{picture.name}-{number + 1}")
 
 
 def _alone(summary: Summary) -> Summary:

@@ -79,7 +79,7 @@ def _line(axes: Axes, host: HostHistory, series: Series, look: Look, shift: floa
         reach = [places[level.runs[0]] - 0.4, places[level.runs[-1]] + 0.4]
         axes.plot(reach, [level.ratio] * 2, color=look.color, linewidth=1.6, alpha=0.6)
     for change in series.changes:
-        at = (place[id(change.last_before)] + place[id(change.first_after)]) / 2
+        at = place[id(change.first_after)] - 0.5
         axes.axvline(at, color=MUTED, linewidth=1.2, linestyle="--")
         axes.annotate(
             figures.times(change.factor),

@@ -30,6 +30,17 @@ def test_a_model_file_is_held_by_its_hash(tmp_path: Path) -> None:
         load_baseline(path)
 
 
+def test_model_files_are_named_from_the_baselines_folder(tmp_path: Path) -> None:
+    """Wherever the command is run; names of the catalog stay names."""
+    path = tmp_path / "b.toml"
+    path.write_text(
+        'packages = ["MNN==3.6.0"]\nmodels = ["../m/a.onnx", "a.mnn", "xvec", "/a.onnx"]'
+    )
+    assert load_baseline(path).models == (
+        f"{tmp_path}/../m/a.onnx", f"{tmp_path}/a.mnn", "xvec", "/a.onnx"
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -162,6 +162,23 @@ def test_threads_have_interval_and_efficiency() -> None:
     assert "mnn dynamic 1.60 times as fast (1.46 to 1.75), 80 % efficiency" in sentence
 
 
+def test_jobs_and_batches_are_held_against_one() -> None:
+    """Two jobs at 80 % each, and a batch that is surely slower, each against its own kind."""
+    queue = {"protocol": "throughput", "jobs": 2, "rtf": 0.0125, "rtf_ci95": (0.0120, 0.0130)}
+    cells = [
+        row(protocol="throughput"),
+        row(**queue),
+        row(**queue | {"batch": 4, "rtf": 0.015, "rtf_ci95": (0.0145, 0.0155)}),
+    ]
+    result = summary(*cells)
+    (jobs,) = texts(result, kind="jobs")
+    assert "2 jobs of 1 thread against one job: mnn dynamic 1.60 times as fast (1.46 to" in jobs
+    assert jobs.endswith("80 % efficiency.")
+    (batch,) = texts(result, kind="batch")
+    assert "batches of 4, 2 jobs of 1 thread against one chunk at a time" in batch
+    assert batch.endswith("0.83 times as fast (0.77 to 0.90), which is slower.")
+
+
 def test_padding_is_exact() -> None:
     """0.02 over 0.016 is a quarter more audio computed than there is."""
     (sentence,) = texts(summary(row()), kind="padding")

@@ -7,7 +7,7 @@ import pytest
 
 from bench.report import history_page, history_text, plots
 from bench.report.history import HostHistory, StoredRun, histories
-from bench.results.host import Host
+from bench.results.host import Host, Probes
 from bench.results.rows import Noise
 from tests.unit.report.results import ratio, row, summary
 
@@ -21,7 +21,8 @@ def run(
 ) -> StoredRun:
     """Return a run in which mnn takes `value` times as long as onnxruntime."""
     cells = (row(engine="onnxruntime"), row(version=version, **changes.pop("mnn", {})))
-    ends = None if changes.pop("no_interval", False) else (value / 1.01, value * 1.01)
+    half = changes.pop("half", 1.01)
+    ends = None if changes.pop("no_interval", False) else (value / half, value * half)
     noise = changes.pop("noise", None)
     made = summary(*cells, ratios=(ratio(ratio=value, ci95=ends),), noise=noise)
     environment = made.environment.model_copy(
@@ -59,7 +60,7 @@ def test_a_change_is_named_with_what_changed() -> None:
     text = history_text.sentence(series, change)
     assert text.startswith("ResNet-34, mnn / onnxruntime, steady, 32000 samples, 1 thread: 1.10 ")
     assert "since 2026-03-09 runs/09; 0.50" in text
-    assert text.endswith("the last run before, 2026-03-08 runs/08: MNN 3.6.0 → 3.6.1.")
+    assert text.endswith("the last run surely before, 2026-03-08 runs/08: MNN 3.6.0 → 3.6.1.")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,33 @@ def test_a_copy_of_a_run_counts_once() -> None:
     """Else copies would look like runs that agree."""
     twice = [run(1, 0.5), StoredRun("a/copy", run(1, 0.5).summary)]
     assert len(one(twice).runs) == 1
+
+
+def test_a_disturbed_measurement_of_the_core_makes_no_other_host() -> None:
+    """One reading of one run may be off; a core that differs in two is another."""
+    peaks = {"float32 avx2": 130.0, "float32 avx512f": 260.0, "int8 avx_vnni": 530.0}
+
+    def host(**changes: float) -> Host:
+        renamed = {name.replace("_", " ", 1): value for name, value in changes.items()}
+        return ZEN5.model_copy(update={"probes": Probes(clock_ghz=4.0, peaks=peaks | renamed)})
+
+    disturbed, other = host(int8_avx_vnni=180.0), host(float32_avx512f=130.0, int8_avx_vnni=265.0)
+    assert len(one([run(1, 0.5, host()), run(2, 0.5, disturbed), run(3, 0.5, host())]).runs) == 3
+    assert len(histories([run(1, 0.5, host()), run(2, 0.5, other)])) == 2
+
+
+def test_what_the_runs_leave_open_is_told() -> None:
+    """With wide intervals, a step may lie some runs off: what changed in all of them is named."""
+    values = [*[0.5] * 4, 0.537, *[0.57] * 5]
+    runs = [
+        run(day, value, half=1.06, commit="old" if day < 6 else "new")
+        for day, value in enumerate(values, start=1)
+    ]
+    ((series, change),) = one(runs).changes
+    assert change.changed == ("commit old → new",)
+    assert "since 2026-03-05 old (surely between 2026-03-04 old and 2026-03-06 new); " in (
+        history_text.sentence(series, change)
+    )
 
 
 def test_few_runs_are_said_to_be_few() -> None:

@@ -1,0 +1,104 @@
+"""Run engines on input of many lengths, one after the other, each in a process of its own."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+from bench.base.child import Child, ChildError
+from bench.base.scratch import process_folder
+from bench.embed.audio_input import read_source
+from bench.explain.length_worker import (
+    REPLY,
+    LengthSpec,
+    Reply,
+    Round,
+    RoundDone,
+    SessionOpened,
+)
+from bench.explain.messages import Failed
+from bench.explain.subject import Subject, artifact_of
+from bench.explain.visits import IN_A_ROW, Visited, derive, schedule
+from bench.machine import environment
+from bench.measure.session import Progress
+from bench.models.workload import Prepared
+from bench.results.lengths import EngineLengths, LengthReport
+from engines.protocol import EngineError
+
+Kind = TypeVar("Kind", SessionOpened, RoundDone)
+#: A round, or opening a session.
+TIMEOUT_S = 300.0
+
+
+def lengths_of(subject: Subject, *, progress: Progress) -> LengthReport:
+    """Run every engine; one that fails is a row with its reason."""
+    cell = subject.cells[0].cell
+    audio_s = read_source(subject.speech).duration_ns / 1e9
+    host = environment.describe_host(audio=[subject.speech.name], audio_s=audio_s, weights="")
+    engines: list[EngineLengths] = []
+    for number, prepared in enumerate(subject.cells):
+        done = number / len(subject.cells)
+
+        def advance(share: float, done: float = done) -> None:
+            progress.advance(done + share / len(subject.cells))
+
+        progress.phase(f"{prepared.cell.engine_label}: input of many lengths")
+        engines.append(_run(prepared, subject, advance))
+    return LengthReport(
+        model=subject.cells[0].title,
+        threads=cell.threads,
+        cpu=host.cpu_kind,
+        rtfbench=host.rtfbench,
+        seed=subject.seed,
+        engines=tuple(engines),
+    )
+
+
+def _run(prepared: Prepared, subject: Subject, advance: Callable[[float], None]) -> EngineLengths:
+    """Run one engine; what it did before it failed stays."""
+    cell = prepared.cell
+    spec = LengthSpec(
+        cell=cell,
+        artifact=artifact_of(prepared),
+        speech=subject.speech,
+        cores=tuple(environment.usable_cores()[: cell.threads]),
+    )
+    rounds = schedule(subject.seed)
+    visited: list[Sequence[Visited]] = []
+    opened: SessionOpened | None = None
+    failed, doing = "", "opening"
+    with TemporaryDirectory(dir=process_folder()) as logs:
+        child: Child[Reply] = Child(
+            "bench.explain.length_worker",
+            spec.model_dump_json(),
+            "engine",
+            logs=Path(logs),
+            replies=REPLY,
+        )
+        with child:
+            try:
+                opened = _expect(child, SessionOpened)
+                for number, frames in enumerate(rounds):
+                    doing = f"round {number + 1} of {len(rounds)}"
+                    child.send(Round(num_frames=tuple(frames), runs=IN_A_ROW))
+                    visited.append(_expect(child, RoundDone).visits)
+                    advance((number + 1) / len(rounds))
+            except (ChildError, EngineError) as error:
+                failed = f"{doing}: {error}"
+    version, size = (opened.version, opened.rss_bytes) if opened else ("", 0)
+    found = derive(cell.engine_label, version, size, visited)
+    return found.model_copy(update={"failed": failed})
+
+
+def _expect(child: Child[Reply], kind: type[Kind]) -> Kind:
+    """Wait for an answer.
+
+    Raises:
+        ChildError: there is none.
+        EngineError: the engine failed.
+    """
+    reply = child.receive(TIMEOUT_S)
+    if isinstance(reply, Failed):
+        raise EngineError(reply.reason)
+    assert isinstance(reply, kind)
+    return reply

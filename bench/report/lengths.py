@@ -1,0 +1,125 @@
+"""Input of many lengths, as a markdown report."""
+
+from collections.abc import Iterator
+
+from bench.report import figures
+from bench.report.grid import escape, grid
+from bench.results.cells import MAX_REL_ERR
+from bench.results.lengths import EngineLengths, LengthReport
+from bench.results.stats import Interval
+
+#: Coming to a length, for the first time or later, is told of from this ratio on.
+MATTERS = 1.05
+#: Memory follows the length where it differs by this share.
+FOLLOWS = 0.05
+
+
+def render(found: LengthReport) -> str:
+    """Return the whole report."""
+    parts = [f"# {found.model}: input of many lengths", conditions(found)]
+    parts += ["\n".join(f"- {escape(each)}" for each in sentences(found))]
+    for engine in found.engines:
+        if engine.lengths:
+            parts += [f"## {engine.engine}", _table(engine)]
+    parts += [
+        "`first`: the first run of a length; `back`: coming back to it from another length; "
+        "`again`: once more. `memory`: the resident size of the process after runs of the length, "
+        "the first ones apart. Times are of one process and no comparison of engines: that is "
+        "`rtfbench run`."
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def conditions(found: LengthReport) -> str:
+    """Say what was run where."""
+    threads = figures.counted(found.threads, "thread")
+    return f"Dynamic models, {threads}; {found.cpu}; rtfbench {found.rtfbench}, seed {found.seed}."
+
+
+def sentences(found: LengthReport) -> Iterator[str]:
+    """Yield what was found, each with its figure."""
+    for engine in found.engines:
+        name = engine.engine
+        if engine.failed:
+            yield f"{name} failed ({engine.failed})."
+        if engine.moved is not None and engine.moved > MAX_REL_ERR:
+            yield (
+                f"{name} computes another embedding when a length comes back: up to "
+                f"{figures.error(engine.moved)} of its largest value."
+            )
+        if engine.growth_kb is not None and engine.growth_kb_ci95 is not None:
+            yield f"{name}: {growth(engine)}"
+            yield f"{name}: {_memory(engine)}"
+        yield from (f"{name}: {each}" for each in _times(engine))
+
+
+def growth(engine: EngineLengths) -> str:
+    """Say whether the resident size grows, with its slope."""
+    assert engine.growth_kb is not None
+    assert engine.growth_kb_ci95 is not None
+    low, high = engine.growth_kb_ci95
+    slope = f"{engine.growth_kb:+.1f} kB a run (95 % interval {low:+.1f} to {high:+.1f})"
+    count = len(engine.memory_mb)
+    runs = figures.counted(count, "run")
+    late = f"in the second half of {runs}"
+    if engine.leaks:
+        grown = engine.growth_kb * count / 1000
+        return f"a leak: the resident size grows by {slope}, {grown:.0f} MB in {runs}."
+    if engine.arena_grows:
+        return (
+            f"an arena that grows: {engine.settled_mb:+.0f} MB after every length had come, and "
+            f"then no more for sure: {slope} {late}."
+        )
+    return f"the resident size is steady: {slope} {late}."
+
+
+def _memory(engine: EngineLengths) -> str:
+    """Say whether memory is given back for shorter input."""
+    short, long = engine.lengths[0], engine.lengths[-1]
+    if long.memory_mb > short.memory_mb * (1 + FOLLOWS):
+        return (
+            f"memory follows the length: {short.memory_mb:.0f} MB at {short.num_frames} frames, "
+            f"{long.memory_mb:.0f} MB at {long.num_frames}."
+        )
+    return (
+        f"memory stays at that of the longest input: {short.memory_mb:.0f} MB at "
+        f"{short.num_frames} frames too, {engine.opened_mb:.0f} MB before the first run."
+    )
+
+
+def _times(engine: EngineLengths) -> Iterator[str]:
+    """Say what a change of length costs, where it surely does."""
+    if _matters(engine.first_ci95) and engine.first is not None:
+        yield (
+            f"the first run of a length takes {_interval(engine.first, engine.first_ci95)} times "
+            "as long as the next one."
+        )
+    if _matters(engine.back_ci95) and engine.back is not None:
+        longest = engine.lengths[-1]
+        yield (
+            f"coming back to a length takes {_interval(engine.back, engine.back_ci95)} times as "
+            f"long as staying at it: {figures.number(longest.back_ms)} against "
+            f"{figures.number(longest.again_ms)} ms at {longest.num_frames} frames."
+        )
+
+
+def _matters(interval: Interval | None) -> bool:
+    return interval is not None and interval[0] > MATTERS
+
+
+def _interval(value: float, interval: Interval | None) -> str:
+    low, high = map(figures.factor, interval or (value, value))
+    return f"{figures.factor(value)} ({low} to {high})"
+
+
+def _table(engine: EngineLengths) -> str:
+    heading = ["frames", "first ms", "back ms", "again ms", "memory MB"]
+    lines = [
+        [
+            str(each.num_frames),
+            *(figures.number(ms) for ms in (each.first_ms, each.back_ms, each.again_ms)),
+            f"{each.memory_mb:.0f}",
+        ]
+        for each in engine.lengths
+    ]
+    return grid([heading, *lines], [True] * len(heading))

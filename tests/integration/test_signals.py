@@ -1,0 +1,75 @@
+"""Signals to commands that measure: once, what is done is told; twice, all ends at once."""
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .processes import start, workers_of
+from .test_left_behind import wait_until
+
+Tiny = Callable[..., Path]
+
+
+@pytest.fixture
+def run(write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path) -> list[object]:
+    """Return a run that would take minutes."""
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    options = ("--engine", "onnxruntime", "--protocol", "steady", "--audio", short_speech)
+    return ["run", "--model", model, *options, "--budget", 100, "--out", tmp_path / "out"]
+
+
+def lines(folder: Path) -> list[dict[str, object]]:
+    """Return the records that are complete."""
+    path = folder / "records.jsonl"
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def test_once_finishes_the_block(run: list[object], tmp_path: Path) -> None:
+    """Every turn of the last block is measured, and the report is written."""
+    out = tmp_path / "out"
+    process = start(*run)
+    wait_until(lambda: len(lines(out)) > 50)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "once more ends at once" in stderr
+    assert "samples_per_chunk = 32000" in stdout
+    assert (out / "report.html").exists()
+    found = lines(out)
+    turns = Counter(line["block"] for line in found if line["kind"] == "record")
+    assert len(set(turns.values())) == 1
+    blocks = {line["block"] for line in found if line["kind"] == "health"}
+    assert blocks == set(turns)
+
+
+def test_twice_ends_at_once(run: list[object], tmp_path: Path) -> None:
+    """Nothing more is written, and no worker stays."""
+    out = tmp_path / "out"
+    process = start(*run)
+    wait_until(lambda: len(lines(out)) > 50)
+    workers = workers_of(process.pid, "bench.worker")
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGHUP)  # two of a kind at once may come as one
+    process.communicate(timeout=10)
+    assert process.returncode in (143, 129)
+    assert not (out / "table.md").exists()
+    assert workers
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def test_a_comparison_tells_what_it_has(write_tiny_onnx: Tiny, tmp_path: Path) -> None:
+    """Its table says that it was interrupted, and its status is no verdict's."""
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    process = start("compare", "onnxruntime", "onnxruntime", "--model", model, "--budget", 100)
+    wait_until(lambda: workers_of(process.pid, "bench.worker"))
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143, stderr
+    assert "Interrupted: judged by what was measured until then." in stdout
