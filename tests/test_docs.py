@@ -14,6 +14,7 @@ from bench.gate.baseline import Baseline
 from bench.plan.sweep import Plan
 from bench.report import explained, figures
 from bench.results.cells import Status
+from bench.results.explanation import Explanation
 from bench.results.rows import Summary
 from bench.results.store import EXPLANATION, read_explanation
 from engines import registry
@@ -208,5 +209,5 @@ def test_the_explained_tables_are_the_stored_ones() -> None:
 def test_stored_explanations_say_what_their_figures_say(model: str) -> None:
     """The report beside stored figures is the one that they give today."""
     folder = ROOT / "reports" / "zen5" / "explain" / model
-    text = explained.render(read_explanation(folder / EXPLANATION))
+    text = explained.render(read_explanation(folder / EXPLANATION, Explanation))
     assert text == (folder / "explain.md").read_text("utf-8")
