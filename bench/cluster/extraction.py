@@ -40,7 +40,7 @@ class Wanted:
     """What is to be extracted; all paths are absolute.
 
     `shards` is None where the pace of some utterances decides how many there are; `again` says that
-    failures of finished shards are tried again.
+    failures of finished shards are tried again, `fresh` that all shards are made anew.
     """
 
     setup: ExtractionSetup
@@ -52,6 +52,7 @@ class Wanted:
     folder: Path
     shards: int | None
     again: bool
+    fresh: bool
 
 
 def extract_on(cluster: Cluster, wanted: Wanted, listing: Listing, watch: Watch) -> list[str]:
@@ -78,6 +79,8 @@ def extract_on(cluster: Cluster, wanted: Wanted, listing: Listing, watch: Watch)
             token=token,
         )
         _check(cluster, extraction)
+        if wanted.fresh:
+            shard_plan.clear(wanted.folder)
         count = shard_plan.begun(wanted.folder)
         if count is not None and wanted.shards not in (None, count):
             raise InputError(

@@ -69,20 +69,21 @@ class Kept:
             self._list_stack.close()
 
     def _start(self, extraction: Extraction) -> tuple[Pool, ExitStack]:
-        stack = ExitStack()
-        cores = stack.enter_context(claimed(extraction.threads))
-        logs = stack.enter_context(TemporaryDirectory(dir=process_folder()))
-        pool = Pool(
-            extraction.setup,
-            jobs=1,
-            threads=extraction.threads,
-            cores=cores,
-            logs=Path(logs),
-            batch=extraction.batch,
-            timeout_s=extraction.timeout_s,
-            memory=MemoryLimit.of_megabytes(extraction.max_rss_mb),
-        )
-        return stack.enter_context(pool), stack
+        with ExitStack() as stack:
+            cores = stack.enter_context(claimed(extraction.threads))
+            logs = stack.enter_context(TemporaryDirectory(dir=process_folder()))
+            pool = Pool(
+                extraction.setup,
+                jobs=1,
+                threads=extraction.threads,
+                cores=cores,
+                logs=Path(logs),
+                batch=extraction.batch,
+                timeout_s=extraction.timeout_s,
+                memory=MemoryLimit.of_megabytes(extraction.max_rss_mb),
+            )
+            stack.enter_context(pool)
+            return pool, stack.pop_all()
 
 
 #: Of this process.

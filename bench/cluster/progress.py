@@ -20,10 +20,21 @@ LINE_EVERY_S = 60.0
 class Course:
     """How far an extraction is; what was finished before counts, but not in its pace."""
 
-    def __init__(self, show: Callable[["Course"], None], note: Callable[[str], None]) -> None:
-        """Begin; `show` is called whenever something changed, `note` is told what is to stay."""
-        self._show, self.note = show, note
-        self._clock = time.monotonic
+    def __init__(
+        self,
+        show: Callable[["Course"], None],
+        note: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin.
+
+        Args:
+            show: is called whenever something changed.
+            note: is told what is to stay.
+            clock: monotonic seconds.
+        """
+        self._show, self.note, self._clock = show, note, clock
         self._began_s = self._clock()
         self.total = self.entries = self.failures = 0
         self._now = self._embedded = self._audio_ns = 0

@@ -70,7 +70,7 @@ def extract(
         lines = stack.enter_context(special.open("w", encoding="utf-8")) if special else sys.stdout
         file = stack.enter_context(ResultFile(result)) if result and not special else None
         if file is not None:
-            check_outputs(file.outputs, _read_files(listing, inputs, options))
+            check_outputs(file.outputs, read_files(listing, inputs, options))
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
         todo = Todo(listing, present)
         if file is not None:
@@ -130,7 +130,7 @@ def _finished_before(manifest: Manifest) -> int:
     return SOME_FAILED if failed else OK
 
 
-def _read_files(listing: Listing, inputs: Inputs, options: ModelOptions) -> Iterator[Path]:
+def read_files(listing: Listing, inputs: Inputs, options: ModelOptions) -> Iterator[Path]:
     """Yield every file that is read; a million recordings are asked for one at a time."""
     named = (inputs.wav_scp, inputs.segments, inputs.file, Path(options.model))
     yield from (path for path in named if path is not None)

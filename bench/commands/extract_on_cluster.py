@@ -1,23 +1,21 @@
 """`rtfbench extract --cluster`."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from bench.base.errors import InputError
-from bench.base.outputs import check_outputs
+from bench.base.outputs import check_outputs, is_special
 from bench.cluster import shard_plan
 from bench.cluster.dask_cluster import LOCAL, connected
 from bench.cluster.executor import ClusterError
 from bench.cluster.extraction import Wanted, extract_on
 from bench.cluster.progress import on_stderr
+from bench.commands.extract import INTERRUPTED, SOME_FAILED, read_files
 from bench.commands.merge import merge
 from bench.extract.options import SEEDED, ModelOptions, check_batch, jobs_for, setup_for
 from bench.extract.report import say, say_on_terminal
 from bench.extract.result import ResultFile
 from bench.inputs.formats import Inputs
-
-SOME_FAILED, INTERRUPTED = 1, 130
 
 
 def extract_on_cluster(
@@ -52,10 +50,7 @@ def extract_on_cluster(
     with inputs.opened() as listing:
         setup = setup_for(options, phase=say_on_terminal, note=say)
         check_batch(setup, batch)
-        # The workers check what they read; a list or a model may not be what is written.
-        check_outputs(ResultFile(result).outputs, _named(inputs, setup.artifact.path))
-        if overwrite and folder.exists():
-            shard_plan.clear(folder)
+        check_outputs(ResultFile(result).outputs, read_files(listing, inputs, options))
         workers = min(jobs or jobs_for(options.threads), listing.count)
         wanted = Wanted(
             setup=setup,
@@ -67,6 +62,7 @@ def extract_on_cluster(
             folder=folder,
             shards=shards,
             again=resume,
+            fresh=overwrite and not resume,
         )
         go_on = f"; {folder} holds what is done, go on with --resume"
         try:
@@ -89,6 +85,8 @@ def extract_on_cluster(
 def _check_result(result: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
     if result.is_dir():
         raise InputError(f"{result}: is a folder; name a file for --result")
+    if is_special(result):
+        raise InputError(f"{result}: is no regular file; the shards need a place beside the result")
     if resume or overwrite:
         return
     if result.exists():
@@ -114,7 +112,3 @@ def _absolute(inputs: Inputs) -> Inputs:
         file=inputs.file and inputs.file.absolute(),
         wavs=[each.absolute() for each in inputs.wavs],
     )
-
-
-def _named(inputs: Inputs, model: Path) -> Iterable[Path | None]:
-    return (inputs.wav_scp, inputs.segments, inputs.file, model, *inputs.wavs)

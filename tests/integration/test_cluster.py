@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -167,8 +168,10 @@ def worker(
     host: str = LOOPBACK,
 ) -> AbstractContextManager[int]:
     """Start a worker of Dask's, as a user would on a host."""
-    options = ("--nthreads", 1, "--no-dashboard", "--local-directory", folder, "--host", host)
-    return dask("distributed.cli.dask_worker", address, *options, environment=environment)
+    options = ("--nthreads", 1, "--no-nanny", "--no-dashboard", "--local-directory", folder)
+    return dask(
+        "distributed.cli.dask_worker", address, *options, "--host", host, environment=environment
+    )
 
 
 def wait_for_workers(address: str, count: int) -> None:
@@ -179,7 +182,7 @@ def wait_for_workers(address: str, count: int) -> None:
 
 def test_client_and_scheduler_are_killed(
     cluster: tuple[str, int],
-    spawned: Command,
+    rtfbench: Command,
     model: Path,
     scp: Path,
     whole: Path,
@@ -197,27 +200,27 @@ def test_client_and_scheduler_are_killed(
         wait_until(lambda: list(shards.glob("shard-*.json")), "no shard is finished")
         client.kill()
         client.communicate()
-        refused = spawned(*begun)
+        refused = rtfbench(*begun)
         assert refused.returncode == 2
         assert "go on with --resume" in refused.stderr
 
         second = start(*begun, "--resume")
-        count = len(list(shards.glob("shard-*.json")))
-        wait_until(lambda: len(list(shards.glob("shard-*.json"))) > count, "no more shards")
+        assert second.stderr is not None
+        assert "of 6 shards are finished" in second.stderr.readline()
         os.kill(scheduler, signal.SIGKILL)
         _, told = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 2, told
     assert "the scheduler is gone" in told
     assert "go on with --resume" in told
     assert not result.exists()
-    done = spawned("extract", *options, "--cluster", "local", "--resume")
+    done = rtfbench("extract", *options, "--cluster", "local", "--jobs", 1, "--resume")
     assert "of 6 shards are finished" in done.stderr
     assert done.returncode == 1, done.stderr
     assert is_whole(result, whole)
 
 
 def test_a_worker_of_another_version_is_refused_with_the_cure(
-    cluster: tuple[str, int], spawned: Command, model: Path, scp: Path, tmp_path: Path
+    cluster: tuple[str, int], rtfbench: Command, model: Path, scp: Path, tmp_path: Path
 ) -> None:
     """Nothing is begun while one of the workers would compute something else."""
     address, _ = cluster
@@ -226,7 +229,7 @@ def test_a_worker_of_another_version_is_refused_with_the_cure(
     (other / "numpy-1.26.0.dist-info/METADATA").write_text("Name: numpy\nVersion: 1.26.0\n")
     result = ("--result", tmp_path / "e.txt")
     asked = ("extract", "--wav-scp", scp, "--model", model, "--cluster", address, *result)
-    refused = spawned(*asked)
+    refused = rtfbench(*asked)
     assert refused.returncode == 2
     assert "has no worker; start some with: dask worker" in refused.stderr
     paths = os.pathsep.join([str(other), os.environ["PYTHONPATH"]])
@@ -234,7 +237,7 @@ def test_a_worker_of_another_version_is_refused_with_the_cure(
         stack.enter_context(worker(address, tmp_path))
         stack.enter_context(worker(address, tmp_path, {"PYTHONPATH": paths}))
         wait_for_workers(address, 2)
-        refused = spawned(*asked)
+        refused = rtfbench(*asked)
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
     assert "numpy is 1.26.0, not " in line
@@ -242,8 +245,27 @@ def test_a_worker_of_another_version_is_refused_with_the_cure(
     assert not list((tmp_path / "e.txt.shards").glob("shard*"))
 
 
+@pytest.mark.deep
+def test_a_full_disk_on_one_worker_costs_nothing(
+    cluster: tuple[str, int], rtfbench: Command, model: Path, scp: Path, whole: Path, tmp_path: Path
+) -> None:
+    """Its shards go to the other one; it is left out, with the reason."""
+    address, _ = cluster
+    result = tmp_path / "e.txt"
+    with worker(address, tmp_path), worker(address, tmp_path) as full:
+        wait_for_workers(address, 2)
+        resource.prlimit(full, resource.RLIMIT_FSIZE, (4096, 4096))
+        options = ("--cluster", address, "--shards", 12, "--result", result)
+        done = rtfbench("extract", "--wav-scp", scp, "--model", model, *options)
+    assert done.returncode == 1, done.stderr
+    assert "failed 3 times and is left out: " in done.stderr
+    assert "cannot be written (File too large); make room" in done.stderr
+    assert is_whole(result, whole)
+
+
+@pytest.mark.deep
 def test_a_comparison_is_made_on_every_host(
-    cluster: tuple[str, int], spawned: Command, model: Path, tmp_path: Path
+    cluster: tuple[str, int], rtfbench: Command, model: Path, tmp_path: Path
 ) -> None:
     """Each host's run comes back as a folder, and they are shown side by side.
 
@@ -264,17 +286,17 @@ def test_a_comparison_is_made_on_every_host(
             environment = {"TMPDIR": str(place)}
             stack.enter_context(worker(address, place, environment, host=f"127.0.0.{number}"))
         wait_for_workers(address, 2)
-        done = spawned(*asked, tmp_path / "runs")
+        done = rtfbench(*asked, tmp_path / "runs")
         folders = sorted((tmp_path / "runs").iterdir())
         assert len(folders) == 2, done.stderr
-        again = spawned(*asked, tmp_path / "runs")
+        again = rtfbench(*asked, tmp_path / "runs")
     for folder in folders:
         assert f"results: {folder}" in done.stderr
         assert {"records.jsonl", "summary.json", "environment.json"} <= {
             each.name for each in folder.iterdir()
         }
         assert folder.name in done.stdout
-    shown = spawned("report", *folders)
+    shown = rtfbench("report", *folders)
     assert done.stdout == shown.stdout
     assert again.returncode == 2
     assert "holds a run already" in again.stderr

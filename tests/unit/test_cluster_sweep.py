@@ -1,0 +1,69 @@
+"""What hosts are given to measure, and what comes back from them."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from bench.base.cache import sha256_of
+from bench.base.errors import InputError
+from bench.cluster.facts import Facts, facts_of
+from bench.cluster.measuring import Measured
+from bench.cluster.sweep import comparison
+from bench.plan.sweep import Axes, Plan
+from bench.results.store import RunFolder
+
+
+def test_hosts_get_a_plan_that_means_the_same_in_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths are absolute, and go with their content's hash; names of the package stay names."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.onnx", "audio/a.wav"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(name)
+    asked = comparison(
+        Plan(
+            sweep=(Axes(models=("resnet34", "mine.onnx"), engines=("null",)),),
+            engines=("null",),
+            audio=(Path("audio"),),
+            trials=Path("heldout"),
+        ),
+        {"mnn": Path("library"), "mnn-mini": None},
+    )
+    assert asked.plan.sweep[0].models == ("resnet34", str(tmp_path / "mine.onnx"))
+    assert asked.plan.audio == (tmp_path / "audio",)
+    assert asked.plan.trials == Path("heldout")
+    assert asked.libraries == {"mnn": tmp_path / "library"}
+    paths = [tmp_path / "mine.onnx", tmp_path / "audio/a.wav"]
+    assert asked.files == {str(path): sha256_of(path) for path in paths}
+    with pytest.raises(InputError, match="cannot be read"):
+        comparison(Plan(engines=("null",), audio=(Path("none.wav"),)), {})
+
+
+def test_a_run_folder_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Every file has its content again; one that would lead out of the folder is refused."""
+    content = {"records.jsonl": b"{}", "embeddings/a.npz": bytes(range(256))}
+    packed = {name: base64.b64encode(each).decode() for name, each in content.items()}
+    folder = RunFolder.create(tmp_path / "run", overwrite=False, resume=False)
+    Measured(files=packed).store(folder)
+    for name, each in content.items():
+        assert (folder.path / name).read_bytes() == each
+    for name in ("../out", "/tmp/out", "a/../../out"):
+        with pytest.raises(InputError, match="does not belong here"):
+            Measured(files={name: packed["records.jsonl"]}).store(folder)
+
+
+def test_differences_come_with_their_cure() -> None:
+    """Of another version, another library and other code, each line says what to do."""
+    here = facts_of(("onnxruntime", {}), ("null", {}))
+    assert here.differences(here) == []
+    older = here.model_copy(update={"packages": here.packages | {"onnxruntime": ""}})
+    (line,) = older.differences(here)
+    assert line.startswith("onnxruntime is not installed, not ")
+    assert line.endswith(f"pip install onnxruntime=={here.packages['onnxruntime']}")
+    other = here.model_copy(update={"libraries": {"null": "0"}})
+    assert other.differences(here) == ["null is 0, not 1; put the same library there"]
+    edited = Facts(packages=here.packages, libraries=here.libraries, source="other")
+    (line,) = edited.differences(here)
+    assert "install the same revision there" in line
