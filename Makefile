@@ -9,9 +9,10 @@ OUT ?= runs/bench
 ZOO_OUT ?= runs/zoo
 PRECISION_OUT ?= runs/precision
 ENGINES_OUT ?= runs/engines
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-deep lint type clean
+.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-deep soak lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +86,9 @@ test: lint type ## run lint, type and the tests, two at a time but for those tha
 
 test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release
 	$(BIN)/python -m pytest -n 2 -m deep
+
+soak: $(STAMP) ## run and extract back to back for MINUTES (default 5): nothing may grow, nothing may stay
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 lint: $(STAMP) ## check style and format with ruff
 	$(BIN)/ruff check .

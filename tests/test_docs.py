@@ -17,6 +17,9 @@ from bench.results.cells import Status
 from bench.results.explanation import Explanation
 from bench.results.rows import Summary
 from bench.results.store import EXPLANATION, read_explanation
+from bench.tune import saved
+from bench.tune.answer import Answer
+from bench.tune.report import render
 from engines import registry
 
 ROOT = Path(__file__).parents[1]
@@ -211,3 +214,22 @@ def test_stored_explanations_say_what_their_figures_say(model: str) -> None:
     folder = ROOT / "reports" / "zen5" / "explain" / model
     text = explained.render(read_explanation(folder / EXPLANATION, Explanation))
     assert text == (folder / "explain.md").read_text("utf-8")
+
+
+def test_the_example_of_a_tuning_is_the_stored_one() -> None:
+    """Every row that the page shows is a row of the stored answer, which its figures give today."""
+    folder = ROOT / "reports" / "zen5" / "tune" / "resnet34"
+    found = Answer.model_validate_json((folder / "tune.json").read_text("utf-8"))
+    assert found.named is not None
+    text = (folder / "tune.md").read_text("utf-8")
+    commands = saved.commands(found.named.cell, "best.toml")
+    assert text == render(found, commands=commands, in_python="")
+    rows = {row.split(" | ")[0].removeprefix("| "): row.split(" | ") for row in text.split("\n")}
+    page = (DOCS / "tune.md").read_text("utf-8")
+    shown = re.findall(r"^\| (\w+(?::int8)? (?:static|dynamic), .*) \|$", page, re.MULTILINE)
+    assert len(shown) == 4
+    for line in shown:
+        configuration, ratio, rate, fate = line.split(" | ")
+        stored_row = rows[configuration]
+        assert [ratio, rate, fate] == [stored_row[2], stored_row[3], stored_row[-1].rstrip(" |")]
+    assert f"in {found.spent_s:.0f} s of measuring" in page

@@ -78,7 +78,7 @@ def read_embeddings(path: Path) -> Iterator[Named]:
         yield from readers.get(path.suffix.lower(), _read_text)(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, struct.error, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: holds no embeddings, or damaged ones ({reason})") from error
 
@@ -145,7 +145,11 @@ def _read_text(path: Path) -> Iterator[Named]:
 
 
 def _read_npz(path: Path) -> Iterator[Named]:
-    with np.load(path, allow_pickle=False) as stored:
+    # numpy closes what it has opened only where all goes well.
+    with path.open("rb") as file:
+        stored = np.load(file, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            raise ValueError("a single array, and no archive of names and embeddings")
         names, embeddings_ND = stored["names"], stored["embeddings"]
     for name, embedding_D in zip(names, embeddings_ND, strict=True):
         yield Named(str(name), np.asarray(embedding_D, np.float32))

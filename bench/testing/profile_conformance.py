@@ -1,7 +1,6 @@
 """What an engine must do that tells of its operators, for `EngineConformance`."""
 
 import numpy as np
-import pytest
 
 from bench.testing import tiny_model
 from engines.base import EngineBase
@@ -15,7 +14,7 @@ ROUNDED = 1.05
 
 
 class ProfileConformance:
-    """Tests of profiles; engines without any are skipped."""
+    """Tests of profiles; of engines without any, the total alone is told, and nothing is held."""
 
     def test_operators_are_named_and_within_their_run(
         self, engine: EngineBase, artifact: ModelArtifact
@@ -23,7 +22,7 @@ class ProfileConformance:
         """Every run has its operators, which take no longer than it and name what they compute."""
         profiler = engine.profiler(artifact, SessionOptions())
         if profiler is None:
-            pytest.skip(f"{engine.name} tells of no operators")
+            return
         shape = (1, tiny_model.STATIC_FRAMES, tiny_model.FEAT_DIM)
         features_BTM = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         took_ns = [profiler.run(features_BTM) for _ in range(RUNS)]

@@ -101,7 +101,8 @@ def answer(course: Course, *, host: str, notes: Sequence[str] = ()) -> Answer:
     decided = whole and is_decided(found)
     named = _named(race, found, course.default) if decided else None
     entries = list(_entries(course, named))
-    runner_up = next((each for each in found if each.cell_id != named), None)
+    others = [each for each in found if each.cell_id != named]
+    runner_up = min(others, key=lambda each: each.ratio, default=None)
     default = next((job for job in race.jobs if job.cell == course.default), None)
     lengths = course.recordings.num_samples.values()
     return Answer(

@@ -69,7 +69,7 @@ def test_a_fault_of_any_process_ends_the_row(
 def test_on_one_core_it_is_the_steady_speed(rtfbench: Command, tmp_path: Path) -> None:
     """One job's seconds of audio a second are 1 / RTF of the steady protocol, within intervals."""
     arguments = ("--engine", "onnxruntime", "--protocol", "throughput", "--protocol", "steady")
-    found = run(rtfbench, tmp_path / "r", *arguments, "--jobs", 1, "--budget", 20)
+    found = run(rtfbench, tmp_path / "r", *arguments, "--jobs", 1, "--budget", 12)
     rows = {row["protocol"]: row for row in found["cells"]}
     queue, steady = rows["throughput"], rows["steady"]
     half = [math.log(row["rtf_ci95"][1] / row["rtf_ci95"][0]) / 2 for row in (queue, steady)]
