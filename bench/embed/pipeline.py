@@ -6,6 +6,7 @@ The only module where the front end meets an engine.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -23,9 +24,11 @@ KeepFrames = Callable[[Iterable[FloatArray]], Iterator[FloatArray]]
 NOT_FINITE = "its features are not finite: the samples are too large; export it as 16-bit PCM"
 #: The length that a model is tried with that takes whole utterances.
 DEAF_FRAMES = 200
+#: Mean-normalised log mel energies of speech have about this standard deviation.
+SPEECH_SCALE = np.float32(4.0)
 DEAF = (
-    "noise and silence give the same embedding: the model or its file is damaged; export or "
-    "convert it again"
+    "noise and silence, or two noises, give the same embedding: the model or its file is damaged; "
+    "export or convert it again"
 )
 
 
@@ -171,7 +174,9 @@ class Pipeline:
         ]
 
     def listens(self, session: Session, feat_dim: int) -> bool:
-        """Say whether the session tells noise from silence; one with a damaged model may not.
+        """Say whether the session tells noises and silence apart; a damaged model may not.
+
+        One may answer silence in its own way, and all that is not silence alike.
 
         Args:
             session: an open one.
@@ -179,8 +184,12 @@ class Pipeline:
         """
         shape = (1, self.policy.num_frames or DEAF_FRAMES, feat_dim)
         noise_BTM = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        silence_BTM = np.zeros(shape, np.float32)
-        return not np.array_equal(session.run(noise_BTM), session.run(silence_BTM), equal_nan=True)
+        # The second is as loud as features of speech, and runs the other way.
+        inputs = (noise_BTM, SPEECH_SCALE * noise_BTM[:, ::-1], np.zeros(shape, np.float32))
+        found = [session.run(np.ascontiguousarray(each)) for each in inputs]
+        return not any(
+            np.array_equal(one, other, equal_nan=True) for one, other in combinations(found, 2)
+        )
 
     def _chunks(self, blocks: Iterable[FloatArray], keep: KeepFrames | None) -> Iterator[Chunk]:
         """Return the chunks of samples as they come, of the frames that are kept."""

@@ -94,7 +94,7 @@ def test_a_model_that_hears_nothing_gives_nothing(
     onnx.save(model, str(path))
     done = rtfbench("extract", "--model", path, "--engine", engine, "--wav", short_speech)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "noise and silence give the same embedding" in done.stderr
+    assert "give the same embedding" in done.stderr
 
 
 def test_samples_that_are_too_large(
