@@ -11,7 +11,6 @@ import argparse
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -52,7 +51,7 @@ def look(folder: Path) -> Look:
     return Look(
         rss_bytes=memory_of().steady_bytes,
         descriptors=len(list(Path("/proc/self/fd").iterdir())),
-        threads=threading.active_count(),
+        threads=len(list(task.iterdir())),
         children=sum(map(len, children)),
         temporary=sum(1 for _ in folder.rglob("*")),
     )
