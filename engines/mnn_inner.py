@@ -30,13 +30,12 @@ found = np.array(host.getNumpyData())
 
 def convert_in_python(onnx: str, path: str, *, static: bool) -> str:
     """Return lines that convert a file with the wheel's converter."""
-    words = f"mnnconvert -f ONNX --modelFile {onnx} --MNNModel {path}"
-    more = f"--bizCode MNN{' --saveStaticModel' * static}"
+    words = ["mnnconvert", "-f", "ONNX", "--modelFile", onnx, "--MNNModel", path]
+    words += ["--bizCode", "MNN", *(["--saveStaticModel"] if static else [])]
     return f"""\
 import _tools  # what MNN's program mnnconvert calls
 
-command = {words!r}
-_tools.mnnconvert([*command.split(), *{more!r}.split()])
+_tools.mnnconvert({words!r})
 """
 
 

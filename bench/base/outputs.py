@@ -1,6 +1,7 @@
 """What a command may write: never over one of its inputs, and never in place of a device."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.base.errors import InputError
@@ -25,6 +26,19 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> Non
         if output is not None:
             what = f"{output}: " + ("is an input" if output == given else f"is the input {given}")
             raise InputError(f"{what}, which writing here would destroy; name another file")
+
+
+@contextmanager
+def writing_to(place: Path) -> Iterator[None]:
+    """Let a user know that a place cannot be written to, in one line.
+
+    Raises:
+        InputError: the system refused within the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{place}: cannot write here ({error.strerror})") from error
 
 
 def is_special(path: Path) -> bool:

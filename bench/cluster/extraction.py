@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.base.errors import InputError
+from bench.base.outputs import writing_to
 from bench.cluster import shard_plan, tasks
 from bench.cluster.dask_cluster import Cluster
 from bench.cluster.driver import Driver, Ended, Lost, Note, Todo
@@ -103,11 +104,9 @@ def extract_on(cluster: Cluster, wanted: Wanted, listing: Listing, watch: Watch)
 def _token(folder: Path) -> Iterator[str]:
     """Yield what tells this folder from any other, which nobody else extracts into meanwhile."""
     path = folder / tasks.TOKEN
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write here ({error.strerror})") from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.outputs import writing_to
 from bench.commands.progress import progress_on_stderr
 from bench.commands.report import append_to_step_summary
 from bench.gate import baseline as baselines
@@ -99,10 +100,7 @@ def _tell(held: Held, wanted: Wanted) -> int:
     ]
     for path, write in writers:
         if path is not None:
-            try:
-                with replacing(path) as part:
-                    part.write_text(write(), encoding="utf-8")
-            except OSError as error:
-                raise InputError(f"{path}: cannot write here ({error.strerror})") from error
+            with writing_to(path), replacing(path) as part:
+                part.write_text(write(), encoding="utf-8")
             print(path, file=sys.stderr)
     return STATUS[overall(rulings)]

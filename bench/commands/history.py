@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.base.outputs import check_outputs
+from bench.base.outputs import check_outputs, writing_to
 from bench.commands.report import cure, missing, require, write_pictures
 from bench.report import figures, history_page, history_text, plots
 from bench.report.history import HostHistory, StoredRun, histories
@@ -94,11 +94,8 @@ def _write(out: Path, hosts: Sequence[HostHistory], notes: Sequence[str]) -> Non
         (TEXT, history_text.markdown(hosts, notes, paths)),
         (DATA, data),
     ):
-        try:
-            with replacing(out / name) as part:
-                part.write_text(content, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{out}: cannot write here ({error.strerror})") from error
+        with writing_to(out), replacing(out / name) as part:
+            part.write_text(content, encoding="utf-8")
     write_pictures(out / PLOTS, [each for pictures in drawn for each in pictures])
 
 

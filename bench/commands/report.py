@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.outputs import writing_to
 from bench.measure.whole_run import read_summary, to_json
 from bench.report import exports, hosts, html, markdown, plots, terminal
 from bench.results.rows import Summary
@@ -90,15 +91,13 @@ def write_page(folder: RunFolder, summary: Summary) -> Iterator[str]:
 def write_pictures(folder: Path, pictures: Sequence["Picture"]) -> list[Path]:
     """Write each picture as SVG and PNG."""
     written: list[Path] = []
-    try:
+    with writing_to(folder):
         for picture in pictures:
             for ending, content in (("svg", picture.svg), ("png", picture.png)):
                 path = folder / f"{picture.name}.{ending}"
                 with replacing(path) as part:
                     part.write_bytes(content)
                 written.append(path)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write here ({error.strerror})") from error
     return written
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.base.outputs import check_outputs
+from bench.base.outputs import check_outputs, writing_to
 from bench.commands import scored
 from bench.commands.scored import System
 from bench.embed import backend
@@ -180,11 +180,8 @@ def _top_n(options: ScoreOptions, members: int) -> int | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    try:
-        with replacing(path) as part:
-            part.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"{path}: cannot write here ({error.strerror})") from error
+    with writing_to(path), replacing(path) as part:
+        part.write_bytes(content)
 
 
 def _lines(trials: Sequence[Trial], scores: Sequence[Sequence[float | None]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.base.outputs import check_outputs
+from bench.base.outputs import check_outputs, writing_to
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.commands.progress import ON_STDERR, say
 from bench.embed import audio_input, trial_check
@@ -152,11 +152,8 @@ def _tell(found: Answer, course: Course, folder: RunFolder, save: Path | None) -
             version = job.ready.version if job.ready else ""
             packages = _packages(job.cell, version)
             text = saved.as_toml(job.cell, packages=packages, remarks=remarks)
-            try:
-                with replacing(save) as part:
-                    part.write_text(text, encoding="utf-8")
-            except OSError as error:
-                raise InputError(f"{save}: cannot write here ({error.strerror})") from error
+            with writing_to(save), replacing(save) as part:
+                part.write_text(text, encoding="utf-8")
     used = str(save) if save and found.named else ""
     commands = saved.commands(found.named.cell, used) if found.named else ()
     text = report.render(found, commands=commands, in_python=in_python)

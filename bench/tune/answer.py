@@ -58,7 +58,7 @@ class Gain(Value):
 
 
 class HeatStory(Value):
-    """A heat, for the picture: who stood how at its end, times relative to the leader's."""
+    """A heat in short: how many entered, and who was left at its end, the leader first."""
 
     title: str
     entered: int

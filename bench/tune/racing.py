@@ -111,10 +111,10 @@ class Race:
             session = MeasuringSession(self.next_session, context, stack)
             session.start([job for job in measured if not job.failed])
             loaded_s = context.clock() - began_s
+            portions = self._portions()
             blocks, done = 1, 0
             while done < blocks:
                 block_s = context.clock()
-                portions = self._portions()
                 session.block(done, portions[(self.next_session + done) % len(portions)])
                 done += 1
                 took_s = max(context.clock() - block_s, 1e-6)
