@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -131,10 +132,10 @@ def _finished_before(manifest: Manifest) -> int:
 
 
 def read_files(listing: Listing, inputs: Inputs, options: ModelOptions) -> Iterator[Path]:
-    """Yield every file that is read; a million recordings are asked for one at a time."""
+    """Yield every file here that is read; a million recordings are asked for one at a time."""
     named = (inputs.wav_scp, inputs.segments, inputs.file, Path(options.model))
-    yield from (path for path in named if path is not None)
-    yield from (utterance.path for utterance in listing.utterances())
+    places = chain(named, (utterance.path for utterance in listing.utterances()))
+    yield from (place for place in places if isinstance(place, Path))
 
 
 def _write(finished: Finished, out: ResultFile | TextIO) -> None:

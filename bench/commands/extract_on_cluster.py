@@ -16,6 +16,7 @@ from bench.extract.options import SEEDED, ModelOptions, check_batch, jobs_for, s
 from bench.extract.report import say, say_on_terminal
 from bench.extract.result import ResultFile
 from bench.inputs.formats import Inputs
+from frontends.addresses import Place
 
 
 def extract_on_cluster(
@@ -107,8 +108,12 @@ def _absolute(inputs: Inputs) -> Inputs:
         raise InputError("standard input is this process's alone: give the cluster a file")
     return replace(
         inputs,
-        wav_scp=inputs.wav_scp and inputs.wav_scp.absolute(),
-        segments=inputs.segments and inputs.segments.absolute(),
-        file=inputs.file and inputs.file.absolute(),
-        wavs=[each.absolute() for each in inputs.wavs],
+        wav_scp=inputs.wav_scp and _seen_anywhere(inputs.wav_scp),
+        segments=inputs.segments and _seen_anywhere(inputs.segments),
+        file=inputs.file and _seen_anywhere(inputs.file),
+        wavs=[_seen_anywhere(each) for each in inputs.wavs],
     )
+
+
+def _seen_anywhere(place: Place) -> Place:
+    return place.absolute() if isinstance(place, Path) else place
