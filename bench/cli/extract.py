@@ -17,6 +17,7 @@ from bench.cli.options import (
     MnnMiniHome,
     ModelFile,
     ModelForm,
+    PartSize,
     Resample,
     SeededWeights,
     model_or_default,
@@ -37,6 +38,7 @@ PLACE = "PATH|URL"
         "rtfbench extract --input s3://bucket/raw.list --model model.onnx --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
         "rtfbench extract --wav-scp wav.scp --model x.onnx --cluster tcp://h:8786 --result x.ark",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --part-size 1GB --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --threads 2 --jobs 1 --batch 4",
         "rtfbench extract --wav-scp wav.scp --config best.toml --result x.ark",
     )
@@ -125,6 +127,7 @@ def extract(
             "its .scp. [default: text on standard output]"
         ),
     ] = None,
+    part_size: PartSize = None,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -229,6 +232,7 @@ def extract(
                 options,
                 inputs,
                 result=result,
+                part_size=part_size,
                 shards=shards,
                 jobs=jobs,
                 batch=batch or known.batch or 1,
@@ -243,6 +247,7 @@ def extract(
             options,
             inputs,
             result=result,
+            part_size=part_size,
             shard=shard,
             jobs=jobs or (known.jobs if threads is None else None),
             batch=batch or known.batch or 1,

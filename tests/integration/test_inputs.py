@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import kaldiio
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -290,6 +291,31 @@ def test_a_segment_outside_costs_itself_alone(
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["a"]
     assert "utterance b: " in done.stderr
     assert "before the segment begins" in done.stderr
+
+
+def test_an_ark_in_parts_is_gone_on_with(
+    rtfbench: Command, model: Path, wavs: list[Path], tmp_path: Path
+) -> None:
+    """`--resume` computes what it lacks; `score` reads it; it is not replaced unasked."""
+    options = ("--model", model, "--result", tmp_path / "e.ark", "--part-size", 300)
+    done = rtfbench("extract", "--wav", *wavs[:3], *options)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "e.ark").exists()
+    assert rtfbench("extract", "--wav", *wavs, *options).returncode == 2
+    done = rtfbench("extract", "--wav", *wavs, *options, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "3 utterances: RTF" in done.stderr
+    stored = dict(kaldiio.load_scp(str(tmp_path / "e.scp")).items())
+    assert list(stored) == [each.stem for each in wavs]
+    assert len(list(tmp_path.glob("e.*.ark"))) > 1
+    (tmp_path / "trials").write_text("u0 u5\nu1 u2\n")
+    trials = ("score", "--trials", tmp_path / "trials", "--embeddings", tmp_path / "e.scp")
+    assert rtfbench(*trials).stdout.count("\n") == 2
+    for name, size in (("e.ark", "much"), ("e.npz", "1GB"), ("e.ark", 0)):
+        result = ("--result", tmp_path / name, "--part-size", size, "--overwrite")
+        refused = rtfbench("extract", "--wav", wavs[0], "--model", model, *result)
+        assert refused.returncode == 2
+        assert "--part-size" in refused.stderr
 
 
 def test_a_line_that_tells_of_nothing_costs_itself_alone(
