@@ -76,7 +76,9 @@ def extract(
         lines = stack.enter_context(special.open("w", encoding="utf-8")) if special else sys.stdout
         file = None
         if result and not special:
-            file = stack.enter_context(ResultFile(result, part_bytes=part_bytes))
+            file = stack.enter_context(
+                ResultFile(result, part_bytes=part_bytes, keeps_origins=unit is not None)
+            )
         if file is not None:
             check_outputs(file.outputs, read_files(listing, inputs, options))
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
@@ -164,7 +166,7 @@ def _write(finished: Finished, out: ResultFile | TextIO) -> None:
     if isinstance(finished.answer, Embedding):
         named = Named(finished.utterance.name, finished.answer.values_D)
         if isinstance(out, ResultFile):
-            out.append(named)
+            out.append(named, finished.origin)
         else:
             out.write(text_line(named))
             out.flush()

@@ -6,9 +6,11 @@ from bench.base.errors import InputError
 from bench.base.outputs import check_outputs
 from bench.commands.extract import part_bytes_of
 from bench.embed.embeddings import write_embeddings
+from bench.embed.parquet import write_parquet
+from bench.extract.cards import write_card
 from bench.extract.merge import find_shards
 from bench.extract.report import say
-from bench.extract.result import ResultFile, write_card
+from bench.extract.result import ResultFile
 from bench.report import figures
 
 OK, SOME_FAILED = 0, 1
@@ -31,7 +33,10 @@ def merge(folder: Path, *, result: Path, part_size: str | None, overwrite: bool)
     if not shards.done:
         raise InputError(f"{folder}: the shards hold no embedding")
     try:
-        write_embeddings(result, shards.rows, part_bytes)
+        if result.suffix.lower() == ".parquet":
+            write_parquet(result, shards.rows, shards.origins)
+        else:
+            write_embeddings(result, shards.rows, part_bytes)
         write_card(result, shards.manifests[0].setup)
     except OSError as error:
         raise InputError(f"{result}: cannot be written ({error.strerror})") from error

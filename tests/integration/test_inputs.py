@@ -145,13 +145,18 @@ def test_parquet_out(
     rtfbench: Command, model: Path, wavs: list[Path], tmp_path: Path,
     expected: list[tuple[str, FloatArray]],
 ) -> None:  # fmt: skip
-    """A result in Parquet has keys and fixed-size lists, and is read again."""
+    """Keys, fixed-size lists and origins: all that `--resume` adds to, and what is read again."""
     result = tmp_path / "e.parquet"
-    done = rtfbench("extract", "--wav", *wavs, "--model", model, "--result", result)
-    assert done.returncode == 0, done.stderr
+    for some, *more in ((wavs[:4],), (wavs, "--resume")):
+        options = ("--model", model, "--result", result, *more)
+        done = rtfbench("extract", "--wav", *some, *options)
+        assert done.returncode == 0, done.stderr
     table = pyarrow.parquet.read_table(result)
     assert table.column("key").to_pylist() == [name for name, _ in expected]
     assert str(table.schema.field("embedding").type).startswith("fixed_size_list<")
+    assert table.column("source").to_pylist() == [str(each) for each in wavs]
+    seconds = [soundfile.info(each).duration for each in wavs]
+    np.testing.assert_allclose(table.column("seconds").to_pylist(), seconds)
     for (name, got), (want, values) in zip(read_embeddings(result), expected, strict=True):
         assert name == want
         np.testing.assert_allclose(got, values, rtol=1e-5)

@@ -2,10 +2,12 @@
 
 import pickle
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import kaldiio
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 from bench.base.errors import InputError
@@ -19,6 +21,8 @@ from bench.embed.embeddings import (
     write_npz,
 )
 from bench.embed.kaldi_vectors import write_ark
+from bench.embed.origins import Origin, origins_path, read_origins, write_origins
+from bench.embed.parquet import read_parquet_origins, write_parquet
 
 RNG = np.random.default_rng(5)
 ROWS = [
@@ -93,6 +97,33 @@ def test_only_kaldi_files_come_in_parts(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--part-size is a size, and for \.ark files"):
         write_embeddings(tmp_path / "x.npz", rows, part_bytes=1000)
     assert not list(tmp_path.iterdir())
+
+
+def test_parquet_tells_where_embeddings_are_from(tmp_path: Path) -> None:
+    """As far as somebody knows; files of older releases have no such columns, and are read."""
+    path = tmp_path / "x.parquet"
+    origins = [Origin(1.5, 'a\t"ü".wav'), Origin(), Origin(2.0, "s3://b/c")]
+    write_parquet(path, rows, lambda: iter(origins))
+    assert_equal(list(read_embeddings(path)))
+    assert list(read_parquet_origins(path)) == origins
+    table = pyarrow.parquet.read_table(path)
+    assert table.column_names == ["key", "embedding", "seconds", "source"]
+    pyarrow.parquet.write_table(table.select(["key", "embedding"]), path)
+    assert_equal(list(read_embeddings(path)))
+    assert list(islice(read_parquet_origins(path), 3)) == [Origin()] * 3
+
+
+def test_origins_beside_embeddings_come_back(tmp_path: Path) -> None:
+    """Whatever is in a name; a damaged file is refused, a missing one tells of nothing."""
+    origins = [Origin(0.25, "a b\tc\nü"), Origin(3.0, None), Origin()]
+    path = origins_path(tmp_path / "x.ark")
+    assert list(islice(read_origins(path), 2)) == [Origin()] * 2
+    write_origins(path, origins)
+    assert list(read_origins(path)) == origins
+    for damaged in ("none\n", "3\n", '["x", 1]\n', "[1]\n"):
+        path.write_text(damaged)
+        with pytest.raises(InputError, match=r"x\.ark\.origins: cannot be read"):
+            list(read_origins(path))
 
 
 def test_text_has_the_digits_of_a_cpp_stream() -> None:
