@@ -33,6 +33,7 @@ from bench.measure.messages import (
     Stop,
     WorkerSpec,
 )
+from bench.measure.resuming import Kept
 from bench.measure.runner import Runner
 from bench.measure.session import Progress, RunContext, Silent
 from bench.models.resolve import Resolved
@@ -388,6 +389,7 @@ class ScriptedMachine:
         return ScriptedContext(
             folder=folder,
             sources=(),
+            kept=Kept(folder.finished()),
             progress=progress or Silent(),
             cores=range(8),
             seed=plan.seed or 0,
@@ -411,7 +413,8 @@ class ScriptedMachine:
         """Run a plan into a folder."""
         folder = RunFolder.create(path, overwrite=False, resume=resume)
         cells = expand(plan, lambda _: "dynamic")
-        Runner(plan, self.context(folder, plan, progress)).run(Resolved(cells))
+        runner = Runner(plan, self.context(folder, plan, progress))
+        runner.run(runner.take_up(Resolved(cells)))
         return folder
 
 
