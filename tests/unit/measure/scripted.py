@@ -239,6 +239,8 @@ class ScriptedWorker:
     def _ready(self) -> Ready:
         script = self._script
         ns = _ns(script.chunk_s / script.surprise)
+        spec = self.spec
+        weighs = spec.session == 0 if spec.proves is None else spec.proves
         return Ready(
             version="1.0",
             build="",
@@ -246,7 +248,8 @@ class ScriptedWorker:
             load_ns=_ns(script.load_s),
             first_chunk_ns=ns,
             chunk_ns=ns,
-            peak_rss_bytes=script.peak_rss_bytes if self.spec.session == 0 else None,
+            peak_rss_bytes=script.peak_rss_bytes if weighs else None,
+            steady_rss_bytes=script.peak_rss_bytes if weighs else None,
         )
 
     def _measured(self, order: Measure) -> list[_Answer]:
