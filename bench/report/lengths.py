@@ -41,7 +41,8 @@ def sentences(found: LengthReport) -> Iterator[str]:
     for engine in found.engines:
         name = engine.engine
         if engine.failed:
-            yield f"{name} failed ({engine.failed})."
+            how = "is not complete" if engine.interrupted else "failed"
+            yield f"{name} {how} ({engine.failed})."
         if engine.moved is not None and engine.moved > MAX_REL_ERR:
             yield (
                 f"{name} computes another embedding when a length comes back: up to "

@@ -29,6 +29,7 @@ class EngineLengths(Value):
         engine: as it was asked for.
         version: of its runtime.
         failed: how it ended before its time, empty where it did not.
+        interrupted: whether it was the user who ended it.
         opened_mb: resident size of the process once the session was open.
         lengths: from short to long; none where not every length came back.
         memory_mb: resident size after each run, in their order.
@@ -45,6 +46,7 @@ class EngineLengths(Value):
     engine: str
     version: str = ""
     failed: str = ""
+    interrupted: bool = False
     opened_mb: float | None = None
     lengths: tuple[LengthCost, ...] = ()
     memory_mb: tuple[float, ...] = ()
