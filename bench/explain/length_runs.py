@@ -20,6 +20,7 @@ from bench.explain.messages import Failed
 from bench.explain.subject import Subject, artifact_of
 from bench.explain.visits import IN_A_ROW, Visited, derive, schedule
 from bench.machine import environment
+from bench.machine.cores import usable_cores
 from bench.measure.session import Progress
 from bench.models.workload import Prepared
 from bench.results.lengths import EngineLengths, LengthReport
@@ -70,7 +71,7 @@ def _run(
         cell=cell,
         artifact=artifact_of(prepared),
         speech=subject.speech,
-        cores=tuple(environment.usable_cores()[: cell.threads]),
+        cores=tuple(usable_cores()[: cell.threads]),
     )
     rounds = schedule(subject.seed)
     visited: list[Sequence[Visited]] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from bench.machine import host
+from bench.machine.cores import usable_cores
 from bench.results.rows import Environment
 
 PACKAGES = (
@@ -19,11 +20,6 @@ PACKAGES = (
 )
 #: A large repository may take a while to say whether something was changed.
 GIT_TIMEOUT_S = 5.0
-
-
-def usable_cores() -> list[int]:
-    """Return the numbers of the cores that this process may run on."""
-    return sorted(os.sched_getaffinity(0))
 
 
 def describe_host(

@@ -13,7 +13,7 @@ from bench.base.errors import InputError
 from bench.base.memory import ChildTooLarge, MemoryLimit
 from bench.embed.audio_input import Source
 from bench.machine import health
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 from bench.machine.health import Counters, read_counters
 from bench.machine.peak import Ceiling, ceiling
 from bench.measure.job import Job

@@ -12,6 +12,7 @@ from bench.base.memory import MemoryLimit
 from bench.embed import audio_input, trial_check
 from bench.embed.trial_check import TrialOptions
 from bench.machine import environment
+from bench.machine.cores import usable_cores
 from bench.measure import resuming
 from bench.measure.runner import Runner
 from bench.measure.schedule import draw_seed
@@ -108,7 +109,7 @@ def run_plan(
     for line in dict.fromkeys(_not_computed(plan)):
         audience.say(line)
     resolved = resolve(
-        expand(plan, default_form, precisions_of, cores=len(environment.usable_cores())),
+        expand(plan, default_form, precisions_of, cores=len(usable_cores())),
         folders=homes.named([spec for axes in plan.sweeps for spec in axes.engines], libraries),
         asked=Asked(
             input_name=plan.input,

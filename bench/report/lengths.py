@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from bench.base.values import Interval
 from bench.report import figures
 from bench.report.grid import escape, grid
 from bench.results.cells import MAX_REL_ERR
 from bench.results.lengths import EngineLengths, LengthReport
-from bench.results.stats import Interval
 
 #: Coming to a length, for the first time or later, is told of from this ratio on.
 MATTERS = 1.05

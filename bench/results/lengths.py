@@ -1,7 +1,6 @@
 """What a dynamic session does with input of many lengths: its times and its memory."""
 
-from bench.base.values import Value
-from bench.results.stats import Interval
+from bench.base.values import Interval, Value
 
 
 class LengthCost(Value):
