@@ -19,12 +19,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from bench.base.child import (
     SINGLE_THREADED,
     ChildError,
+    ChildSilent,
     die_with_parent,
     how_it_ended,
     inherited,
     last_said,
     write_all,
 )
+from bench.base.memory import MemoryLimit
 
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer")
@@ -38,6 +40,7 @@ def ask(
     timeout_s: float,
     log: Path | None = None,
     single_threaded: bool = False,
+    memory: MemoryLimit | None = None,
 ) -> Answer:
     """Run `python -m module` on a request and return its answer.
 
@@ -48,8 +51,10 @@ def ask(
         timeout_s: after so long the process and all that it started are ended.
         log: where everything that it prints goes; None forgets it, but for an error's reason.
         single_threaded: whether numerical libraries may start no threads of their own.
+        memory: what the process and all that it starts may take together.
 
     Raises:
+        ChildTooLarge: they took more.
         ChildError: no answer; one line with the reason.
     """
     with log.open("w+b") if log else TemporaryFile() as said:
@@ -59,6 +64,7 @@ def ask(
             said,
             env={**inherited(), **(SINGLE_THREADED if single_threaded else {})},
             timeout_s=timeout_s,
+            memory=memory or MemoryLimit(),
         )
         try:
             return TypeAdapter(answer).validate_json(done.stdout)
@@ -87,7 +93,13 @@ def respond(request: type[Request], work: Callable[[Request], Any]) -> None:
 
 
 def _run(
-    command: list[str], given: bytes, said: IO[bytes], *, env: dict[str, str], timeout_s: float
+    command: list[str],
+    given: bytes,
+    said: IO[bytes],
+    *,
+    env: dict[str, str],
+    timeout_s: float,
+    memory: MemoryLimit,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command in a process group of its own, which ends with it whatever happens."""
     with subprocess.Popen(
@@ -100,11 +112,26 @@ def _run(
         start_new_session=True,
     ) as process:
         try:
-            stdout, _ = process.communicate(given, timeout=timeout_s)
+            stdout = memory.wait(process.pid, _talk(process, given), timeout_s, family=True)
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
+            if isinstance(error, ChildSilent):
                 raise ChildError(f"no answer within {timeout_s:g} s") from None
             raise
     return subprocess.CompletedProcess(command, process.returncode, stdout)
+
+
+def _talk(process: "subprocess.Popen[bytes]", given: bytes) -> Callable[[float], bytes]:
+    """Return what hands a process its question and waits some seconds for all of its output."""
+    question: bytes | None = given
+
+    def wait(limit_s: float) -> bytes:
+        nonlocal question
+        now, question = question, None  # a second one would be refused
+        try:
+            return process.communicate(now, timeout=limit_s)[0]
+        except subprocess.TimeoutExpired:
+            raise ChildSilent.after(limit_s) from None
+
+    return wait

@@ -43,13 +43,18 @@ def gate(
     budget_s: float,
     wanted: Wanted,
     seed: int | None = None,
+    max_rss_mb: float | None = None,
 ) -> int:
     """Hold what is installed against a baseline, and return the exit status."""
     if (baseline is None) == (revision is None):
         raise InputError("name one of --baseline FILE and --against-rev REVISION")
     held = baselines.load_baseline(baseline) if baseline else Baseline(revision=revision)
     asked = Comparison.with_baseline(
-        held, budget_s=budget_s, max_regression=max_regression, seed=seed
+        held,
+        budget_s=budget_s,
+        max_regression=max_regression,
+        seed=seed,
+        max_rss_mb=max_rss_mb,
     )
     with progress_on_stderr() as progress:
         found = hold_measured(asked, progress)
@@ -67,6 +72,7 @@ def compare(
     budget_s: float,
     wanted: Wanted,
     seed: int | None = None,
+    max_rss_mb: float | None = None,
 ) -> int:
     """Hold two specifications or two finished runs against each other."""
     with progress_on_stderr() as progress:
@@ -79,6 +85,7 @@ def compare(
             max_regression=max_regression,
             budget_s=budget_s,
             seed=seed,
+            max_rss_mb=max_rss_mb,
             progress=progress,
         )
     return _tell(found, wanted)

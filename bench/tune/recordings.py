@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from bench.base.errors import InputError
+from bench.base.inputs import read_text
 from bench.embed.audio_input import Source, check_audio, read_source
 from frontends.audio import AudioError
 from frontends.fbank import FbankConfig
@@ -109,7 +110,7 @@ def read_lengths(path: Path) -> list[int]:
         InputError: it cannot be read, or holds what is no length.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise InputError(f"{path}: cannot read the lengths ({why})") from error
