@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.models.probe import probe
 from bench.plan.engine_spec import parse_engine
 from bench.results.cells import engine_label
@@ -73,7 +74,7 @@ def place(spec: str, homes: Homes) -> str:
     if library is None or not home:
         return spec
     if home != library.own:
-        path = Path(home).expanduser().resolve()
+        path = followed(Path(home).expanduser())
         if set(str(path)) & set(",[]"):
             raise InputError(
                 f"{path}: a comma or bracket in the path of a library; rename the folder"

@@ -11,7 +11,7 @@ import soundfile
 from bench.base.errors import InputError
 from bench.base.inputs import read_text
 from bench.embed.audio_input import Source, check_audio, read_source
-from frontends.audio import AudioError
+from frontends.audio import AudioError, is_text
 from frontends.fbank import FbankConfig
 from frontends.find import find_audio
 
@@ -134,6 +134,8 @@ def read_lengths(path: Path) -> list[int]:
 def _length(path: Path) -> int:
     """Return how long a file says that it is, in samples at 16 kHz; reading it comes later."""
     try:
+        if not is_text(path) or not path.is_file():
+            return SAMPLE_RATE_HZ
         info = soundfile.info(path)
     except (OSError, soundfile.SoundFileError):
         return SAMPLE_RATE_HZ
