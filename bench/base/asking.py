@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from bench.base.child import (
     SINGLE_THREADED,
@@ -26,6 +27,7 @@ from bench.base.child import (
     last_said,
     write_all,
 )
+from bench.base.errors import InputError
 from bench.base.memory import MemoryLimit
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -54,13 +56,14 @@ def ask(
         memory: what the process and all that it starts may take together.
 
     Raises:
+        InputError: it names a file whose name is no text.
         ChildTooLarge: they took more.
         ChildError: no answer; one line with the reason.
     """
     with log.open("w+b") if log else TemporaryFile() as said:
         done = _run(
             [sys.executable, "-m", module],
-            request.model_dump_json().encode(),
+            _question(request),
             said,
             env={**inherited(), **(SINGLE_THREADED if single_threaded else {})},
             timeout_s=timeout_s,
@@ -120,6 +123,22 @@ def _run(
                 raise ChildError(f"no answer within {timeout_s:g} s") from None
             raise
     return subprocess.CompletedProcess(command, process.returncode, stdout)
+
+
+def _question(request: BaseModel) -> bytes:
+    """Return a request as it travels.
+
+    Raises:
+        InputError: it names a file whose name is no text.
+    """
+    try:
+        return request.model_dump_json().encode()
+    except PydanticSerializationError:
+        for _, value in request:
+            shown = str(value).encode(errors="backslashreplace").decode()
+            if isinstance(value, Path) and shown != str(value):
+                raise InputError(f"{shown}: its name is not UTF-8; rename it") from None
+        raise
 
 
 def _talk(process: "subprocess.Popen[bytes]", given: bytes) -> Callable[[float], bytes]:

@@ -16,6 +16,7 @@ from bench.plan.engine_spec import parse_engine
 from bench.results.cells import engine_label
 from engines import registry
 from engines.protocol import FLOAT32, HOME, EngineError, Library
+from frontends.audio import NOT_TEXT, is_text, printable
 
 Homes = Mapping[str, Path]
 
@@ -75,6 +76,8 @@ def place(spec: str, homes: Homes) -> str:
         return spec
     if home != library.own:
         path = followed(Path(home).expanduser())
+        if not is_text(path):
+            raise InputError(f"{printable(path)}: {NOT_TEXT}")
         if set(str(path)) & set(",[]"):
             raise InputError(
                 f"{path}: a comma or bracket in the path of a library; rename the folder"
