@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from frontends import ogg
+
 #: What is read at a time: ten seconds at 16 kHz.
 BLOCK_SAMPLES = 160_000
 #: Some headers of compressed files only estimate the length.
@@ -23,9 +25,6 @@ OVERSHOOT_S = 0.5
 NOT_TEXT = "its name is not UTF-8; rename it"
 
 _PLACEHOLDER_BYTES = 0x7FFF_0000
-#: An Ogg page begins with these letters, and is at most so long; the last one of a stream says so.
-#: Source: RFC 3533, section 6.
-_OGG_PAGE, _OGG_PAGE_BYTES, _OGG_FLAGS, _OGG_LAST = b"OggS", 65307, 5, 0x04
 _INT16_SCALE = np.float32(32768)
 _NS_PER_S = 1_000_000_000
 
@@ -126,8 +125,10 @@ def read_blocks(
         _check_file(path)
     try:
         with soundfile.SoundFile(path if file is None else file) as audio:
-            if file is None and audio.format == "OGG" and not _ends(path):
-                raise audio_error(path, "is cut off: its last page is missing; copy it again")
+            if audio.format == "OGG":
+                lack = ogg.damage(path) if file is None else ogg.damage_in(file)
+                if lack:
+                    raise audio_error(path, f"{lack}; copy it again")
             wanted = _cut(path, audio, begin_s, end_s)
             yield from _blocks(
                 path, audio, sample_rate_hz, channel, resample, block_samples, wanted
@@ -257,16 +258,6 @@ def _resampler(
         return converted
 
     return convert
-
-
-def _ends(path: Path) -> bool:
-    """Say whether an Ogg file has its last page: libsndfile counts those that are there."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
-        end = file.read()
-    flags = end.rfind(_OGG_PAGE) + _OGG_FLAGS
-    return flags < len(end) and bool(end[flags] & _OGG_LAST)
 
 
 def _promised_frames(file: soundfile.SoundFile) -> int:

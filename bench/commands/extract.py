@@ -62,7 +62,9 @@ def extract(
         special = result if result is not None and is_special(result) else None
         if special is not None and (resume or overwrite):
             raise InputError(f"{result}: is no regular file: there is nothing to resume or replace")
-        setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
+        setup = setup_for(
+            options, phase=report.say_on_terminal, note=report.say, max_rss_mb=max_rss_mb
+        )
         if unit is not None and not overwrite:
             earlier = unit.earlier(setup)
             if earlier is not None and not (resume and earlier.failures):

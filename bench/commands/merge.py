@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.base.outputs import check_outputs
 from bench.embed.embeddings import write_embeddings
 from bench.extract.merge import find_shards
@@ -19,7 +20,7 @@ def merge(folder: Path, *, result: Path, overwrite: bool) -> int:
         raise InputError(f"{result}: is a folder; name a file for --result")
     if result.exists() and not overwrite:
         raise InputError(f"{result}: is there already; replace it with --overwrite")
-    if result.parent.resolve() == folder.resolve() and result.name.startswith("shard-"):
+    if followed(result.parent) == followed(folder) and result.name.startswith("shard-"):
         raise InputError(f"{result}: would replace a shard; choose another --result")
     shards = find_shards(folder)
     check_outputs([result], folder.iterdir())

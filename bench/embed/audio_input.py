@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.base.links import followed
 from bench.base.values import Value
 from frontends.audio import AudioError, Waveform, read_audio
 from frontends.fbank import FbankConfig
@@ -71,7 +72,7 @@ def check_audio(
         for utterance in found:
             source = Source(
                 name=utterance.name,
-                path=utterance.path.resolve(),
+                path=followed(utterance.path),
                 channel=channel,
                 resample=resample,
             )

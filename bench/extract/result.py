@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.embed import embeddings
 from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
 from bench.extract.messages import ExtractionSetup
@@ -58,7 +59,7 @@ class ResultFile:
     """
 
     def __init__(self, path: Path) -> None:
-        path = path.resolve() if path.is_symlink() else path
+        path = followed(path) if path.is_symlink() else path
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self._part_card = _card_path(self.part)
@@ -112,6 +113,8 @@ class ResultFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
                 raise InputError(f"{self.path}: is a folder; name a file for --result")
+            if self.path.is_symlink():
+                raise InputError(f"{self.path}: is a link that leads in a circle; name a file")
             self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._lock()
             begun = os.fstat(self._fd).st_size > 0

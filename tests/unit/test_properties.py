@@ -1,7 +1,6 @@
 """Whatever a file holds: it is read, or refused in one line; what was written comes back."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,18 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bench.base.errors import InputError
 from bench.embed import embeddings
 from bench.embed.embeddings import Named
-from bench.embed.trials import read_trials
-from bench.inputs.json_lines import from_json_lines
-from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Axes, Plan
 from bench.results.lines import Declaration, Record
 from bench.results.store import RECORDS, RunFolder
-from bench.tune.recordings import read_lengths
-from frontends.audio import AudioError
 from frontends.find import read_list
+from tests.readers import LISTS, check, refusal
 from tests.unit.test_store import CELL, record
 
 quickly = settings(max_examples=80, deadline=None, derandomize=True)
@@ -51,32 +45,6 @@ def written(content: bytes | str, name: str = "file") -> Path:
 KEPT: list[TemporaryDirectory[str]] = []
 
 
-def refusal(read: Callable[[Path], object], path: Path) -> str:
-    """Read a file, and return why it is refused, empty where it is not."""
-    try:
-        read(path)
-    except (InputError, AudioError) as error:
-        return str(error)
-    return ""
-
-
-def is_read_or_refused(read: Callable[[Path], object], path: Path) -> None:
-    """Read a file; a refusal is one line that names it."""
-    why = refusal(read, path)
-    assert "\n" not in why
-    assert not why or str(path) in why
-
-
-READERS: dict[str, Callable[[Path], object]] = {
-    "plan": lambda path: load_plan(path, {}),
-    "wav.scp": lambda path: list(read_list(path)),
-    "raw.list": lambda path: list(from_json_lines(path).utterances()),
-    "trials": read_trials,
-    "lengths": read_lengths,
-    "e.txt": lambda path: list(embeddings.read_embeddings(path)),
-    "e.ark": lambda path: list(embeddings.read_embeddings(path)),
-    "e.npz": lambda path: list(embeddings.read_embeddings(path)),
-}
 #: What the files are made of, so that some of what is drawn is nearly right.
 PIECES = st.sampled_from(
     [
@@ -119,12 +87,12 @@ PIECES = st.sampled_from(
 )
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", ["plan.toml", *LISTS])
 @quickly
 @given(content=st.binary(max_size=60) | st.lists(PIECES, max_size=14).map("".join).map(str.encode))
 def test_any_file_is_read_or_refused(name: str, content: bytes) -> None:
     """No bytes end a reader with anything but a refusal."""
-    is_read_or_refused(READERS[name], written(content, name))
+    check(name, written(content, name))
 
 
 @quickly
@@ -132,7 +100,7 @@ def test_any_file_is_read_or_refused(name: str, content: bytes) -> None:
 def test_any_plan_is_read_or_refused(table: dict[str, Any]) -> None:
     """Known keys with values of any kind make a plan, or a line that says what is wrong."""
     lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
-    is_read_or_refused(lambda path: load_plan(path, {}), written("\n".join(lines)))
+    check("plan.toml", written("\n".join(lines), "plan.toml"))
 
 
 @quickly
