@@ -11,7 +11,8 @@ from bench.inputs.json_lines import from_json_lines
 from bench.inputs.kaldi import from_scp, from_segments
 from bench.inputs.listing import Listing
 from bench.inputs.tars import from_tar
-from bench.models.model_files import FileRequest, read_model_file
+from bench.models.model_files import FileRequest
+from bench.models.model_reading import read_model_file
 from bench.plan.plan_files import load_plan
 from bench.tune.recordings import read_lengths
 from frontends.audio import AudioError, read_blocks

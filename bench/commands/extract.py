@@ -21,7 +21,7 @@ from bench.extract.result import ResultFile
 from bench.extract.shards import Manifest, Unit
 from bench.inputs.formats import Inputs
 from bench.inputs.listing import Listing
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 from frontends.audio import AudioError
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130

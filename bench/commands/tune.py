@@ -13,6 +13,7 @@ from bench.embed import audio_input, trial_check
 from bench.embed.trial_check import HELDOUT, HELDOUT_NAME
 from bench.extract.options import default_engine
 from bench.machine import environment
+from bench.machine.cores import usable_cores
 from bench.measure.job import Job
 from bench.measure.schedule import draw_seed
 from bench.measure.session import RunContext
@@ -246,7 +247,7 @@ def _wanted(
 
 
 def _cores(options: TuneOptions) -> list[int]:
-    usable = environment.usable_cores()
+    usable = usable_cores()
     if options.cores is not None and options.cores > len(usable):
         raise InputError(f"--cores {options.cores}: this process may use {len(usable)} cores")
     return list(usable[: options.cores])

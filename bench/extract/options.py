@@ -14,7 +14,7 @@ from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.scratch import process_folder
 from bench.extract.messages import ExtractionSetup
 from bench.extract.pool import Pool
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 from bench.models import homes
 from bench.models.model_files import is_path
 from bench.models.model_folders import CONFIG

@@ -21,6 +21,7 @@ from bench.models.workload import Prepared
 from bench.plan.engine_spec import parse_engine
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, expand
+from bench.report import figures
 from bench.results.cells import Cell
 from bench.results.store import RunFolder
 
@@ -139,14 +140,14 @@ class Comparison:
         phase = context.progress.phase
         base, candidate = self.baseline, self.candidate
         model = (candidate.model or Path(cell.model)).name
-        name = f"{model}, {candidate.engine or cell.engine_label}, {cell.threads} thr"
+        name = f"{model}, {candidate.engine or cell.engine_label}"
         # What is refused for its revision should not have waited for a model file.
         pythons = [
             sides.interpreter_for(side.packages, side.revision, phase=phase)
             for side in (candidate, base)
         ]
         return Sides(
-            name=f"{name}, {cell.chunk_samples}, {cell.protocol}",
+            name=f"{name}, {figures.setting(*cell.setting)}, {cell.protocol}",
             candidate=_prepared(cell, candidate, context),
             baseline=_prepared(cell, base, context),
             candidate_python=pythons[0],
