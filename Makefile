@@ -88,6 +88,7 @@ test: lint type ## run lint, type and the tests, two at a time but for those tha
 
 test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release
 	$(BIN)/python -m pytest -n 2 -m deep
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile deep tests/unit/test_properties.py tests/unit/test_plan_properties.py tests/unit/test_scoring_properties.py
 
 soak: $(STAMP) ## run and extract back to back for MINUTES (default 5): nothing may grow, nothing may stay
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)

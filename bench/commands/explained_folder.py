@@ -44,7 +44,7 @@ def write(
     figures: tuple[str, Value],
     pictures: Sequence[Picture] = (),
 ) -> None:
-    """Write a result, each file as a whole.
+    """Write a result, each file as a whole; it was printed before, because this may fail.
 
     Args:
         folder: where to, as `folder_for` made it.
@@ -57,5 +57,5 @@ def write(
         contents |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
     contents[figures[0]] = (figures[1].model_dump_json(indent=2) + "\n").encode()
     for name, content in contents.items():
-        with replacing(folder / name) as part:
+        with writing_to(folder), replacing(folder / name) as part:
             part.write_bytes(content)
