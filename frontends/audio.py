@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from frontends import ogg
 from frontends.addresses import Address, Place
 
 #: What is read at a time: ten seconds at 16 kHz.
@@ -25,9 +26,6 @@ OVERSHOOT_S = 0.5
 NOT_TEXT = "its name is not UTF-8; rename it"
 
 _PLACEHOLDER_BYTES = 0x7FFF_0000
-#: An Ogg page begins with these letters, and is at most so long; the last one of a stream says so.
-#: Source: RFC 3533, section 6.
-_OGG_PAGE, _OGG_PAGE_BYTES, _OGG_FLAGS, _OGG_LAST = b"OggS", 65307, 5, 0x04
 _INT16_SCALE = np.float32(32768)
 _NS_PER_S = 1_000_000_000
 
@@ -127,8 +125,10 @@ def read_blocks(
     source = _regular_file(place) if file is None else file
     try:
         with soundfile.SoundFile(source) as audio:
-            if audio.format == "OGG" and not _ends(source):
-                raise audio_error(place, "is cut off: its last page is missing; copy it again")
+            if audio.format == "OGG":
+                lack = ogg.damage(source) if isinstance(source, Path) else ogg.damage_in(source)
+                if lack:
+                    raise audio_error(place, f"{lack}; copy it again")
             wanted = _cut(place, audio, begin_s, end_s)
             yield from _blocks(
                 place, audio, sample_rate_hz, channel, resample, block_samples, wanted
@@ -271,20 +271,6 @@ def _resampler(
         return converted
 
     return convert
-
-
-def _ends(file: Path | IO[bytes]) -> bool:
-    """Say whether an Ogg file has its last page: libsndfile counts those that are there."""
-    if isinstance(file, Path):
-        with file.open("rb") as opened:
-            return _ends(opened)
-    place = file.tell()
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
-    end = file.read()
-    file.seek(place)  # where libsndfile left it
-    flags = end.rfind(_OGG_PAGE) + _OGG_FLAGS
-    return flags < len(end) and bool(end[flags] & _OGG_LAST)
 
 
 def _promised_frames(file: soundfile.SoundFile) -> int:

@@ -182,6 +182,17 @@ def test_help_is_light() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("name", ["bench.commands.extract", "bench.extract.worker"])
+def test_extraction_starts_light(name: str) -> None:
+    """Neither side of `extract` waits for libraries that it does not use."""
+    heavy = ["torch", "scipy", "onnx", "onnxruntime", "MNN", "matplotlib", "pyarrow", "dask"]
+    code = f"import sys, {name}\nprint([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_modules_are_small(name: str) -> None:
     """A module has one subject: no module is longer than 350 lines."""

@@ -12,6 +12,7 @@ from pathlib import Path
 #: Folder -> what lies in it, an entry each.
 KINDS = {
     "models": "exported and converted models",
+    "descriptions": "what model files say of themselves",
     "references": "embeddings that engines are compared with",
     "environments": "pinned packages and revisions of gates",
     "native": "compiled interfaces to libraries of your own",

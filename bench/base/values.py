@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
+#: The lower and the upper end of a confidence interval.
+Interval = tuple[float, float]
+
 
 class Value(BaseModel):
     """A frozen value that refuses unknown fields."""

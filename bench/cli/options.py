@@ -98,7 +98,8 @@ MaxRss = Annotated[
         metavar="MB",
         min=1,
         max=MOST_MB,
-        help="Resident memory that a worker may take, in 10^6 bytes. [default: no limit]",
+        help="Resident memory that a worker, or what makes a model's files, may take, in 10^6 "
+        "bytes. [default: no limit]",
     ),
 ]
 Budget = Annotated[

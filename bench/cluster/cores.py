@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from bench.base.errors import InputError
 from bench.base.scratch import user_folder
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from bench.embed import audio_input
 from bench.embed.audio_input import Source, read_source
 from bench.embed.pipeline import Pipeline
 from bench.machine import advice, environment
+from bench.machine.cores import usable_cores
 from bench.measure.group import Group
 from bench.measure.job import Job
 from bench.measure.session import RunContext
@@ -48,7 +49,7 @@ class Cost:
 
 def doctor(*, model: str, engine: str, threads: int, budget_s: float) -> int:
     """Measure, print what was found, and return the exit status: 1 where twins looked different."""
-    machine = advice.read_settings(environment.usable_cores(), load_average_1min=os.getloadavg()[0])
+    machine = advice.read_settings(usable_cores(), load_average_1min=os.getloadavg()[0])
     flags = {"models": (model,), "engines": (engine,), "threads": (threads,)}
     plan = load_plan(None, flags | {"protocols": ("steady",)})
     resolved = resolve(expand(plan, default_form))

@@ -23,7 +23,7 @@ from bench.extract.result import ResultFile
 from bench.extract.shards import Manifest, Unit
 from bench.inputs.formats import Inputs
 from bench.inputs.listing import Listing
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 from frontends.audio import AudioError
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
@@ -68,7 +68,9 @@ def extract(
         if special is not None and (resume or overwrite):
             raise InputError(f"{result}: is no regular file: there is nothing to resume or replace")
         part_bytes = part_bytes_of(part_size, result)
-        setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
+        setup = setup_for(
+            options, phase=report.say_on_terminal, note=report.say, max_rss_mb=max_rss_mb
+        )
         if unit is not None and not overwrite:
             earlier = unit.earlier(setup)
             if earlier is not None and not (resume and earlier.failures):

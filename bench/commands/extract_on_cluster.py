@@ -51,7 +51,7 @@ def extract_on_cluster(
     folder = result.with_name(f"{result.name}.shards")
     _check_result(result, folder, resume=resume, overwrite=overwrite)
     with inputs.opened() as listing:
-        setup = setup_for(options, phase=say_on_terminal, note=say)
+        setup = setup_for(options, phase=say_on_terminal, note=say, max_rss_mb=max_rss_mb)
         check_batch(setup, batch)
         check_outputs(ResultFile(result).outputs, read_files(listing, inputs, options))
         workers = min(jobs or jobs_for(options.threads), listing.count)

@@ -16,7 +16,7 @@ from bench.results.lengths import LengthReport
 from bench.results.store import LENGTHS
 
 TEXT = "lengths.md"
-OK, FOUND = 0, 1
+OK, FOUND, INTERRUPTED = 0, 1, 130
 #: 500 runs of one engine, of a model of some GFLOP.
 AROUND_S = 60.0
 ONE_LENGTH = "--lengths: a static model takes one length; leave out --form, or choose dynamic"
@@ -42,9 +42,11 @@ def lengths(
     with progress_on_stderr(AROUND_S * len(subject.cells)) as progress:
         found = lengths_of(subject, progress=progress)
     text = report.render(found)
-    write(folder, text=(TEXT, text), figures=(LENGTHS, found), pictures=_pictures(found))
     print(text, end="")
+    write(folder, text=(TEXT, text), figures=(LENGTHS, found), pictures=_pictures(found))
     say(f"results: {folder}")
+    if any(each.interrupted for each in found.engines):
+        return INTERRUPTED
     return FOUND if any(each.failed or each.leaks for each in found.engines) else OK
 
 

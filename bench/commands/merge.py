@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.base.outputs import check_outputs
 from bench.commands.extract import part_bytes_of
 from bench.embed.embeddings import write_embeddings
@@ -24,7 +25,7 @@ def merge(folder: Path, *, result: Path, part_size: str | None, overwrite: bool)
     file = ResultFile(result, part_bytes=part_bytes)
     if file.finished is not None and not overwrite:
         raise InputError(f"{file.finished}: is there already; replace it with --overwrite")
-    if result.parent.resolve() == folder.resolve() and result.name.startswith("shard-"):
+    if followed(result.parent) == followed(folder) and result.name.startswith("shard-"):
         raise InputError(f"{result}: would replace a shard; choose another --result")
     shards = find_shards(folder)
     check_outputs(file.outputs, folder.iterdir())

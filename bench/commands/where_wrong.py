@@ -11,7 +11,7 @@ from bench.explain.finding import Finding, Findings, render
 from bench.machine.environment import describe_host
 
 RESULT, TEXT = "where-wrong.json", "where-wrong.md"
-ALL_RIGHT, NOT_RIGHT = 0, 1
+ALL_RIGHT, NOT_RIGHT, INTERRUPTED = 0, 1, 130
 #: A dozen parts of a model, each converted and run in a process of its own.
 AROUND_S = 60.0
 NEEDS = "--where-wrong needs the onnx package and onnxruntime ({error}); install them with: "
@@ -51,9 +51,13 @@ def where_wrong(
     findings: list[Finding] = []
     with progress_on_stderr(AROUND_S * len(suspects)) as progress:
         inspector = Inspector(step=progress.phase, save_to=save_to)
-        for suspect in suspects:
-            findings.append(inspector.inspect(suspect))
-            progress.advance(len(findings) / len(suspects))
+        try:
+            for suspect in suspects:
+                findings.append(inspector.inspect(suspect))
+                progress.advance(len(findings) / len(suspects))
+        except KeyboardInterrupt:
+            if not findings:
+                raise
     first = suspects[0]
     host = describe_host(audio=(), audio_s=0.0, weights="")
     found = Findings(
@@ -65,9 +69,12 @@ def where_wrong(
         cells=tuple(findings),
     )
     text = render(found)
-    write(folder, text=(TEXT, text), figures=(RESULT, found))
     print(text, end="")
+    write(folder, text=(TEXT, text), figures=(RESULT, found))
     say(f"results: {folder}")
+    if len(findings) < len(suspects):
+        say(f"interrupted: {len(findings)} of {len(suspects)} searched")
+        return INTERRUPTED
     right = all(finding.error is not None and not finding.wrong for finding in findings)
     return ALL_RIGHT if right else NOT_RIGHT
 

@@ -1,9 +1,11 @@
 """The utterances of a run: what the user names, or the speech that comes with the package."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.base.links import followed
 from bench.base.values import Value
 from frontends.audio import AudioError, Waveform, on_disk, read_audio
 from frontends.fbank import FbankConfig
@@ -22,11 +24,18 @@ class Source(Value):
 
 
 class Checked(NamedTuple):
-    """Utterances that can be used, their summed duration, and why others cannot."""
+    """Utterances that can be used, their summed duration, and why others cannot.
+
+    `sha256` is of their names and samples, as they were decoded; empty where there are none.
+    """
 
     sources: tuple[Source, ...]
     audio_s: float
     errors: tuple[str, ...]
+    sha256: str = ""
+
+
+NOTHING = Checked((), 0.0, ())
 
 
 def read_source(source: Source) -> Waveform:
@@ -52,6 +61,7 @@ def check_audio(
     known: set[str] = set()
     errors: list[str] = []
     seconds = 0.0
+    digest = hashlib.sha256()
     config = FbankConfig()
     for path in paths or (DEFAULT_SPEECH,):
         try:
@@ -61,7 +71,7 @@ def check_audio(
             continue
         for utterance in found:
             try:
-                path = on_disk(utterance.path).resolve()
+                path = followed(on_disk(utterance.path))
             except AudioError as error:
                 errors.append(f"utterance {utterance.name}: {error}")
                 continue
@@ -90,8 +100,11 @@ def check_audio(
                 continue
             sources.append(source)
             known.add(source.name)
+            digest.update(f"{source.name} {len(waveform.samples)} ".encode())
+            digest.update(waveform.samples.tobytes())
             seconds += waveform.duration_ns / 1e9
-    return Checked(tuple(sources), seconds, tuple(errors))
+    sha256 = digest.hexdigest() if sources else ""
+    return Checked(tuple(sources), seconds, tuple(errors), sha256)
 
 
 def shortest(count: int) -> tuple[Source, ...]:

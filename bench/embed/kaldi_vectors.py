@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from bench.base.cache import replacing
+from bench.base.links import followed
 from bench.base.scratch import held_folder
 from engines.protocol import FloatArray
 
@@ -29,7 +30,7 @@ def write_ark(path: Path, rows: Rows, part_bytes: int | None = None) -> None:
     With a size, they go to `NAME.1.ark`, `NAME.2.ark` and so on, none of them larger unless it
     holds a single vector. What an older `.scp` of that name had vectors in is deleted.
     """
-    path = path.resolve() if path.is_symlink() else path
+    path = followed(path) if path.is_symlink() else path
     scp = path.with_suffix(".scp")
     before = written_arks(scp) | {path.with_suffix(".ark")}
     arks: list[Path] = []

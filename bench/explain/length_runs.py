@@ -20,6 +20,7 @@ from bench.explain.messages import Failed
 from bench.explain.subject import Subject, artifact_of
 from bench.explain.visits import IN_A_ROW, Visited, derive, schedule
 from bench.machine import environment
+from bench.machine.cores import usable_cores
 from bench.measure.session import Progress
 from bench.models.workload import Prepared
 from bench.results.lengths import EngineLengths, LengthReport
@@ -31,7 +32,10 @@ TIMEOUT_S = 300.0
 
 
 def lengths_of(subject: Subject, *, progress: Progress) -> LengthReport:
-    """Run every engine; one that fails is a row with its reason."""
+    """Run every engine; one that fails is a row with its reason.
+
+    After Ctrl-C, what was done until then is returned, and the report says that it is not whole.
+    """
     cell = subject.cells[0].cell
     audio_s = read_source(subject.speech).duration_ns / 1e9
     host = environment.describe_host(audio=[subject.speech.name], audio_s=audio_s, weights="")
@@ -42,8 +46,9 @@ def lengths_of(subject: Subject, *, progress: Progress) -> LengthReport:
         def advance(share: float, done: float = done) -> None:
             progress.advance(done + share / len(subject.cells))
 
-        progress.phase(f"{prepared.cell.engine_label}: input of many lengths")
-        engines.append(_run(prepared, subject, advance))
+        engines.append(_run(prepared, subject, progress.phase, advance))
+        if engines[-1].interrupted:
+            break
     return LengthReport(
         model=subject.cells[0].title,
         threads=cell.threads,
@@ -54,40 +59,48 @@ def lengths_of(subject: Subject, *, progress: Progress) -> LengthReport:
     )
 
 
-def _run(prepared: Prepared, subject: Subject, advance: Callable[[float], None]) -> EngineLengths:
-    """Run one engine; what it did before it failed stays."""
+def _run(
+    prepared: Prepared,
+    subject: Subject,
+    phase: Callable[[str], None],
+    advance: Callable[[float], None],
+) -> EngineLengths:
+    """Run one engine; what it did before it failed, or was interrupted, stays."""
     cell = prepared.cell
     spec = LengthSpec(
         cell=cell,
         artifact=artifact_of(prepared),
         speech=subject.speech,
-        cores=tuple(environment.usable_cores()[: cell.threads]),
+        cores=tuple(usable_cores()[: cell.threads]),
     )
     rounds = schedule(subject.seed)
     visited: list[Sequence[Visited]] = []
     opened: SessionOpened | None = None
-    failed, doing = "", "opening"
-    with TemporaryDirectory(dir=process_folder()) as logs:
-        child: Child[Reply] = Child(
-            "bench.explain.length_worker",
-            spec.model_dump_json(),
-            "engine",
-            logs=Path(logs),
-            replies=REPLY,
-        )
-        with child:
-            try:
+    failed, doing, interrupted = "", "opening", False
+    try:
+        phase(f"{cell.engine_label}: input of many lengths")
+        with TemporaryDirectory(dir=process_folder()) as logs:
+            child: Child[Reply] = Child(
+                "bench.explain.length_worker",
+                spec.model_dump_json(),
+                "engine",
+                logs=Path(logs),
+                replies=REPLY,
+            )
+            with child:
                 opened = _expect(child, SessionOpened)
                 for number, frames in enumerate(rounds):
                     doing = f"round {number + 1} of {len(rounds)}"
                     child.send(Round(num_frames=tuple(frames), runs=IN_A_ROW))
                     visited.append(_expect(child, RoundDone).visits)
                     advance((number + 1) / len(rounds))
-            except (ChildError, EngineError) as error:
-                failed = f"{doing}: {error}"
+    except (ChildError, EngineError) as error:
+        failed = f"{doing}: {error}"
+    except KeyboardInterrupt:
+        failed, interrupted = f"{doing}: interrupted", True
     version, size = (opened.version, opened.rss_bytes) if opened else ("", 0)
     found = derive(cell.engine_label, version, size, visited)
-    return found.model_copy(update={"failed": failed})
+    return found.model_copy(update={"failed": failed, "interrupted": interrupted})
 
 
 def _expect(child: Child[Reply], kind: type[Kind]) -> Kind:

@@ -23,7 +23,7 @@ from bench.explain.messages import (
     Turned,
 )
 from bench.explain.subject import Subject, artifact_of
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 from bench.machine.peak import Ceiling
 from bench.measure.schedule import SLOT_S, block_turns
 from bench.measure.session import Progress

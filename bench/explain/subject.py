@@ -9,7 +9,7 @@ from bench.base.cache import cache_folder
 from bench.base.errors import InputError
 from bench.embed import audio_input
 from bench.embed.audio_input import Source
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 from bench.measure.schedule import draw_seed
 from bench.models import homes
 from bench.models.names import default_form, precisions_of

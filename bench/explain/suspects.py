@@ -11,7 +11,7 @@ from bench.embed.pipeline import Pipeline
 from bench.explain.cuts import Suspect
 from bench.explain.parts import SourceGraph
 from bench.explain.subject import artifact_of, chosen_speech, subject_of
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 from bench.models import homes, onnx_graph
 from bench.models.names import default_form, precisions_of
 from bench.models.probe import probe

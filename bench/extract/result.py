@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.embed import embeddings
 from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
 from bench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
@@ -45,7 +46,7 @@ class ResultFile:
             keeps_origins: whether a file beside it tells where the embeddings are from. Parquet
                 has columns for that.
         """
-        path = path.resolve() if path.is_symlink() else path
+        path = followed(path) if path.is_symlink() else path
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self._part_card = card_path(self.part)
@@ -116,6 +117,8 @@ class ResultFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
                 raise InputError(f"{self.path}: is a folder; name a file for --result")
+            if self.path.is_symlink():
+                raise InputError(f"{self.path}: is a link that leads in a circle; name a file")
             self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._lock()
             begun = os.fstat(self._fd).st_size > 0

@@ -1,10 +1,11 @@
 """A comparison from the question to the answer: cells with two sides, prepared and measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.base.memory import MemoryLimit
 from bench.base.scratch import process_folder
 from bench.embed import audio_input
 from bench.gate import baseline as baselines
@@ -20,6 +21,7 @@ from bench.models.workload import Prepared
 from bench.plan.engine_spec import parse_engine
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan, expand
+from bench.report import figures
 from bench.results.cells import Cell
 from bench.results.store import RunFolder
 
@@ -34,6 +36,7 @@ class Comparison:
     `margin` is the share under which nothing is called slower, `max_regression` the one under which
     an RTF's interval must stay to pass; measuring may take `budget_s`, the start of its processes
     included. The seed is drawn where none is given: a fixed one would favour the same side always.
+    A process that takes more than `memory` allows ends its side.
     """
 
     title: str
@@ -44,6 +47,7 @@ class Comparison:
     budget_s: float
     margin: float = MARGIN
     seed: int | None = None
+    memory: MemoryLimit = field(default_factory=MemoryLimit)
 
     @classmethod
     def with_baseline(
@@ -53,6 +57,7 @@ class Comparison:
         budget_s: float,
         max_regression: float | None = None,
         seed: int | None = None,
+        max_rss_mb: float | None = None,
     ) -> "Comparison":
         """Hold what is installed against a baseline; `max_regression` replaces the baseline's own.
 
@@ -69,6 +74,7 @@ class Comparison:
             budget_s=budget_s,
             margin=held.margin,
             seed=seed,
+            memory=MemoryLimit.of_megabytes(max_rss_mb),
         )
 
     @classmethod
@@ -83,6 +89,7 @@ class Comparison:
         budget_s: float,
         max_regression: float,
         seed: int | None = None,
+        max_rss_mb: float | None = None,
     ) -> "Comparison":
         """Hold two specifications against each other, such as `mnn@3.6.0` and `mnn`.
 
@@ -100,6 +107,7 @@ class Comparison:
             max_regression=max_regression,
             budget_s=budget_s,
             seed=seed,
+            memory=MemoryLimit.of_megabytes(max_rss_mb),
         )
 
     def run(self, progress: Progress) -> Found:
@@ -118,6 +126,7 @@ class Comparison:
                 sources=sources,
                 progress=progress,
                 seed=draw_seed() if self.seed is None else self.seed,
+                memory=self.memory,
             )
             return measure.run(
                 [self._sides(cell, context) for cell in self.cells],
@@ -131,14 +140,14 @@ class Comparison:
         phase = context.progress.phase
         base, candidate = self.baseline, self.candidate
         model = (candidate.model or Path(cell.model)).name
-        name = f"{model}, {candidate.engine or cell.engine_label}, {cell.threads} thr"
+        name = f"{model}, {candidate.engine or cell.engine_label}"
         # What is refused for its revision should not have waited for a model file.
         pythons = [
             sides.interpreter_for(side.packages, side.revision, phase=phase)
             for side in (candidate, base)
         ]
         return Sides(
-            name=f"{name}, {cell.chunk_samples}, {cell.protocol}",
+            name=f"{name}, {figures.setting(*cell.setting)}, {cell.protocol}",
             candidate=_prepared(cell, candidate, context),
             baseline=_prepared(cell, base, context),
             candidate_python=pythons[0],

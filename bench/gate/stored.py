@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from scipy import special
 
 from bench.gate.verdict import Answer, Ruling
+from bench.report import figures
 from bench.results.rows import Ratio, Summary
 from bench.results.same_host import BETWEEN_HOURS, differences
 
@@ -73,14 +74,9 @@ def _answer(interval: tuple[float, float], margin: float, max_regression: float)
 
 
 def _name(ratio: Ratio) -> str:
-    return (
-        f"{ratio.model}, {ratio.engine} {ratio.form}, {ratio.threads} thr, "
-        f"{ratio.chunk_samples}, {ratio.protocol}"
-    )
+    setting = figures.setting(*ratio.setting)
+    return f"{ratio.model}, {ratio.engine} {ratio.form}, {setting}, {ratio.protocol}"
 
 
 def _key(ratio: Ratio) -> tuple[object, ...]:
-    return (
-        ratio.model, ratio.engine, ratio.form, ratio.reference, ratio.reference_form,
-        ratio.threads, ratio.chunk_samples, ratio.protocol,
-    )  # fmt: skip
+    return ratio.condition, ratio.engine, ratio.form, ratio.reference, ratio.reference_form

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.base.values import Interval
 from bench.results.contrasts import PartNs, contrasts_by_session, prior_of, stratum_of
 from bench.results.lines import Record
 from bench.results.moderated import SessionValues, session_values
 from bench.results.sequential import LOOKS, Decision, alpha_of, decide, sessions_needed
-from bench.results.stats import Interval
 from bench.results.store import CellData
 
 Answer = Literal["pass", "regression", "inconclusive"]

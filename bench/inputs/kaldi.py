@@ -1,5 +1,6 @@
 """Kaldi's `wav.scp`, with `segments` and with the lengths that a data folder keeps beside it."""
 
+import math
 from collections.abc import Iterator
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -103,6 +104,7 @@ def _segment(segments: Place, number: int, line: str) -> tuple[str, str, float, 
     except ValueError:
         cure = "write: UTTERANCE RECORDING BEGIN END, in seconds"
         raise audio_error(segments, f"line {number} is no segment; {cure}") from None
-    if begin_s < 0 or (end_s <= begin_s and end_s != -1):
+    # Not the other way round: NaN is neither before nor behind anything.
+    if not (0 <= begin_s < math.inf and (end_s == -1 or begin_s < end_s < math.inf)):
         raise audio_error(segments, f"line {number}: ends at {end} s, begins at {begin} s")
     return name, recording, begin_s, None if end_s == -1 else end_s

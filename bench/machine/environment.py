@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from bench.machine import host
+from bench.machine.cores import usable_cores
 from bench.results.rows import Environment
 
 PACKAGES = (
@@ -21,19 +22,22 @@ PACKAGES = (
 GIT_TIMEOUT_S = 5.0
 
 
-def usable_cores() -> list[int]:
-    """Return the numbers of the cores that this process may run on."""
-    return sorted(os.sched_getaffinity(0))
-
-
 def describe_host(
-    *, audio: Iterable[str], audio_s: float, weights: str, seed: int | None = None
+    *,
+    audio: Iterable[str],
+    audio_s: float,
+    weights: str,
+    seed: int | None = None,
+    audio_sha256: str = "",
+    scored_sha256: str = "",
 ) -> Environment:
     """Return the environment as it is now.
 
     Args:
         audio: the utterances' names.
         audio_s: their summed duration in seconds.
+        audio_sha256: of their samples.
+        scored_sha256: of the samples of recordings for trials alone.
         weights: where the models' weights come from, in words.
         seed: of the order of turns.
     """
@@ -50,6 +54,8 @@ def describe_host(
         load_average_1min=round(os.getloadavg()[0], 2),
         audio=tuple(audio),
         audio_s=round(audio_s, 3),
+        audio_sha256=audio_sha256,
+        scored_sha256=scored_sha256,
         weights=weights,
         seed=seed,
         host=host.describe(),

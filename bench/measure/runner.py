@@ -12,7 +12,6 @@ from bench.models.resolve import Resolved
 from bench.plan.sweep import Plan, axes_of
 from bench.results.cells import Condition
 from bench.results.estimate import SESSIONS_FOR_RANKS
-from bench.results.store import RunFolder
 
 #: Where few sessions are asked for, so much of the time is kept for those that turn out to differ
 #: most.
@@ -39,17 +38,17 @@ class Runner:
         self._plan = plan
         self._context = context
 
-    def run(self, resolved: Resolved) -> None:
-        """Measure every cell; each ends with an `Outcome`, whatever happens to it.
+    def take_up(self, resolved: Resolved) -> list[Group]:
+        """Declare what is to be measured, and return it.
 
         Comparisons that the folder holds complete are left as they are; one that gets a new cell
-        is measured again as a whole. After Ctrl-C, all that was measured is in the folder.
+        is measured again as a whole.
 
         Raises:
             InputError: a comparison is to be measured again without a cell that the folder holds.
         """
         context = self._context
-        done = context.folder.finished()
+        done = context.kept.finished
         asked = [Job.of(ready) for ready in context.prepare(resolved)]
         again = {
             job.cell.condition
@@ -57,12 +56,18 @@ class Runner:
             if job.cell_id not in done and job.prepared.refusal is None
         }
         jobs = [job for job in asked if job.cell_id not in done or job.cell.condition in again]
-        _refuse_left_out(context.folder, {job.cell_id for job in asked}, again)
-        groups = [
+        _refuse_left_out(context, {job.cell_id for job in asked}, again)
+        return [
             Group(same, context, ghost=axes_of(self._plan, same[0].cell).ghost)
             for _, found in groupby(jobs, key=lambda job: job.cell.condition)
             for same in [list(found)]
         ]
+
+    def run(self, groups: Sequence[Group]) -> None:
+        """Measure cells; each ends with an `Outcome`, whatever happens to it.
+
+        After Ctrl-C, all that was measured is in the folder.
+        """
         try:
             self._measure([group for group in groups if group.running])
         except KeyboardInterrupt:
@@ -120,19 +125,22 @@ class Runner:
 
 
 def _refuse_left_out(
-    folder: RunFolder, asked: Collection[str], again: Collection[Condition]
+    context: RunContext, asked: Collection[str], again: Collection[Condition]
 ) -> None:
     """Refuse to leave out what was measured: without taking turns it cannot be compared.
 
     Raises:
         InputError: a stored cell of a comparison that is to be measured again is not asked for.
     """
+    folder, kept = context.folder, context.kept
     for cell_id, data in folder.originals().items():
         measured = data.outcome is not None and data.outcome.status == "ok"
-        if measured and cell_id not in asked and data.cell.condition in again:
+        outdated = cell_id in kept.stale or data.cell.condition in again
+        if measured and cell_id not in asked and outdated:
             cell = data.cell
+            changed = f"measured otherwise ({'; '.join(kept.reasons)})"
+            other = changed if kept.reasons else "from another model file or list of engines"
             raise InputError(
-                f"{folder.path}: holds {cell.model} on {cell.engine_label} from another model file "
-                "or list of engines, and what is measured now cannot be compared with it; "
-                "ask for it too, or choose another --out"
+                f"{folder.path}: holds {cell.model} on {cell.engine_label} {other}, and what is "
+                "measured now cannot be compared with it; ask for it too, or choose another --out"
             )

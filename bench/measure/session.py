@@ -13,7 +13,7 @@ from bench.base.errors import InputError
 from bench.base.memory import ChildTooLarge, MemoryLimit
 from bench.embed.audio_input import Source
 from bench.machine import health
-from bench.machine.environment import usable_cores
+from bench.machine.cores import usable_cores
 from bench.machine.health import Counters, read_counters
 from bench.machine.peak import Ceiling, ceiling
 from bench.measure.job import Job
@@ -29,6 +29,7 @@ from bench.measure.messages import (
     Stop,
     WorkerSpec,
 )
+from bench.measure.resuming import Kept
 from bench.measure.schedule import block_turns
 from bench.measure.team import start
 from bench.measure.workers import CellProcess
@@ -93,6 +94,8 @@ class RunContext:
     cores: Sequence[int] = field(default_factory=usable_cores)
     seed: int = 0
     timeout_s: float = 120.0
+    #: What the folder holds that need not be measured again.
+    kept: Kept = field(default_factory=Kept)
     memory: MemoryLimit = field(default_factory=MemoryLimit)
     half_width: float = PRECISION
     #: Recordings that each cell embeds once, outside of the clock, for trials.
@@ -110,6 +113,7 @@ class RunContext:
             cores=len(self.cores),
             logs=self.folder.logs,
             phase=self.progress.phase,
+            memory=self.memory,
         )
 
     def prepare_one(self, resolved: Resolved) -> Prepared:

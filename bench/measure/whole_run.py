@@ -10,19 +10,21 @@ from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.memory import MemoryLimit
 from bench.embed import audio_input, trial_check
-from bench.embed.audio_input import Source
 from bench.embed.trial_check import TrialOptions
 from bench.machine import environment
+from bench.machine.cores import usable_cores
+from bench.measure import resuming
 from bench.measure.runner import Runner
 from bench.measure.schedule import draw_seed
 from bench.measure.session import Progress, RunContext
 from bench.models import homes
 from bench.models.names import default_form, precisions_of
+from bench.models.probe import probe
 from bench.models.resolve import Asked, Resolved, resolve
 from bench.plan.engine_spec import parse_engine
 from bench.plan.sweep import Plan, expand, precisions_for
 from bench.report import figures, markdown
-from bench.results.rows import Summary
+from bench.results.rows import Environment, Summary
 from bench.results.store import (
     DAMAGED,
     ENVIRONMENT,
@@ -107,7 +109,7 @@ def run_plan(
     for line in dict.fromkeys(_not_computed(plan)):
         audience.say(line)
     resolved = resolve(
-        expand(plan, default_form, precisions_of, cores=len(environment.usable_cores())),
+        expand(plan, default_form, precisions_of, cores=len(usable_cores())),
         folders=homes.named([spec for axes in plan.sweeps for spec in axes.engines], libraries),
         asked=Asked(
             input_name=plan.input,
@@ -151,7 +153,7 @@ def measure(
         audience.complain(last)
     scored = _scored(plan)
     if plan.trials is not None:
-        covered = (*checked.sources, *scored)
+        covered = (*checked.sources, *scored.sources)
         trial_check.check_covered(plan.trials, [source.name for source in covered])
     room_bytes = ROOM_BYTES + CELL_BYTES * len(resolved.cells)
     check_room(path, room_bytes, what="a run", named_by="--out")
@@ -164,7 +166,7 @@ def _measure_into(
     plan: Plan,
     resolved: Resolved,
     checked: audio_input.Checked,
-    scored: tuple[Source, ...],
+    scored: audio_input.Checked,
     audience: Audience,
 ) -> MeasuredRun:
     """Measure cells and write their result; see `measure`."""
@@ -172,17 +174,23 @@ def _measure_into(
         lines = figures.counted(folder.set_aside, "damaged line")
         told = f"{folder.path / RECORDS}: {lines} set aside in {DAMAGED}; the rest is used"
         audience.complain(told)
-    seed = draw_seed() if plan.seed is None else plan.seed
+    stored = resuming.stored_environment(folder)
+    seed = plan.seed
+    if seed is None:
+        seed = draw_seed() if stored is None or stored.seed is None else stored.seed
     host = environment.describe_host(
         audio=[source.name for source in checked.sources],
         audio_s=checked.audio_s,
+        audio_sha256=checked.sha256,
+        scored_sha256=scored.sha256,
         weights=_weights(resolved),
         seed=seed,
     )
-    if plan.trials is not None:
-        folder.write(TRIALS, plan.trials.read_text(encoding="utf-8-sig"))
-        folder.write(TRIAL_OPTIONS, TrialOptions(max_eer_loss=plan.max_eer_loss).model_dump_json())
-    folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
+    kept = resuming.take_up(folder, stored, host, probe)
+    for reason in kept.reasons:
+        audience.complain(f"{folder.path}: measured again: {reason}")
+    if stored is None:
+        folder.write(ENVIRONMENT, to_json(host))
     status = BAD_INPUT if checked.errors else OK
     stopped: OSError | None = None
     try:
@@ -195,9 +203,20 @@ def _measure_into(
                 timeout_s=plan.timeout_s,
                 memory=MemoryLimit.of_megabytes(plan.max_rss_mb),
                 half_width=plan.half_width,
-                scored=scored,
+                scored=scored.sources,
+                kept=kept,
             )
-            Runner(plan, context).run(resolved)
+            runner = Runner(plan, context)
+            groups = runner.take_up(resolved)
+            if groups:
+                # Only now: a run that is refused leaves the folder as it was, and what was
+                # measured in another environment is declared anew.
+                folder.write(ENVIRONMENT, to_json(host))
+            if plan.trials is not None:
+                folder.write(TRIALS, plan.trials.read_text(encoding="utf-8-sig"))
+                options = TrialOptions(max_eer_loss=plan.max_eer_loss)
+                folder.write(TRIAL_OPTIONS, options.model_dump_json())
+            runner.run(groups)
     except KeyboardInterrupt:
         status = INTERRUPTED
     except OSError as error:
@@ -229,18 +248,18 @@ def _not_computed(plan: Plan) -> Iterator[str]:
                 yield f"{spec.name} does not compute in {', '.join(lacking)}"
 
 
-def _scored(plan: Plan) -> tuple[Source, ...]:
+def _scored(plan: Plan) -> audio_input.Checked:
     """Return the recordings that are embedded for the trials alone.
 
     Raises:
         InputError: one cannot be used: an error rate of the others would be another one.
     """
     if plan.trials is None or not plan.trial_audio:
-        return ()
+        return audio_input.NOTHING
     found = audio_input.check_audio(plan.trial_audio, channel=plan.channel, resample=plan.resample)
     if found.errors:
         raise InputError(found.errors[0])
-    return found.sources
+    return found
 
 
 def write_results(folder: RunFolder) -> Summary:
@@ -263,9 +282,9 @@ def read_summary(folder: RunFolder) -> Summary:
     return trial_check.with_eer(summary, list(folder.originals()), folder)
 
 
-def to_json(summary: Summary) -> str:
-    """Return the content of `summary.json`."""
-    return summary.model_dump_json(indent=2, by_alias=True) + "\n"
+def to_json(stored: Summary | Environment) -> str:
+    """Return the content of `summary.json` or of `environment.json`."""
+    return stored.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
 def _expected_s(plan: Plan, resolved: Resolved) -> float:

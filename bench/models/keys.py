@@ -51,6 +51,13 @@ EXPERIMENT = (
     "bench/zoo/pooling.py",
     "bench/zoo/repvgg.py",
 )
+#: From a user's file to what it says of itself.
+DESCRIPTION = (
+    "bench/models/model_reading.py",
+    "bench/models/onnx_graph.py",
+    *(f"frontends/{name}.py" for name in ("chunking", "dft", "fbank", "mel")),
+)
+DESCRIPTION_PACKAGES = ("onnx", "MNN")
 #: From a user's file to one in another form; whoever makes another format has a key of its own.
 CONVERSION = (
     "bench/models/file_maker.py",
@@ -92,6 +99,15 @@ def experiment(*digests: str) -> str:
     families = sorted({catalog.get(name).family.partition(":")[0] for name in catalog.names()})
     sources = (family.replace(".", "/") + ".py" for family in families)
     return fingerprint((*EXPERIMENT, *sources), EXPORT_PACKAGES, *digests)
+
+
+def file_description(*names: str) -> str:
+    """Return the key of what a user's file says of itself.
+
+    Args:
+        names: that change with the file, its place and what is asked of it.
+    """
+    return fingerprint(DESCRIPTION, DESCRIPTION_PACKAGES, *names)
 
 
 def file_conversions(*names: str) -> str:

@@ -19,7 +19,8 @@ from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline, check_embedding
 from bench.models.conversion import convert
 from bench.models.file_maker import convert_file, open_session
-from bench.models.model_files import FileRequest, ModelFile, read_model_file
+from bench.models.model_files import FileRequest, ModelFile
+from bench.models.model_reading import read_model_file
 from bench.results.cells import MAX_REL_ERR
 from engines.protocol import (
     ONNX,

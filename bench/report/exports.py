@@ -133,6 +133,8 @@ def _name(row: CellSummary) -> str:
 def _benchmark(data: CellData, seconds: Sequence[float]) -> dict[str, Any]:
     cell = data.declaration.cell
     parts = [cell.engine_label, cell.form, f"t{cell.threads}", str(cell.chunk_samples)]
+    parts += [f"j{cell.jobs}"] if cell.jobs > 1 else []
+    parts += [f"b{cell.batch}"] if cell.batch > 1 else []
     name = f"{cell.model}[{'-'.join(parts)}-{cell.protocol}]"
     return {
         "group": f"{cell.model} {cell.protocol}",

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from bench.base.values import Interval
 from bench.report import figures
 from bench.report.grid import escape, grid
 from bench.results.cells import MAX_REL_ERR
 from bench.results.lengths import EngineLengths, LengthReport
-from bench.results.stats import Interval
 
 #: Coming to a length, for the first time or later, is told of from this ratio on.
 MATTERS = 1.05
@@ -41,7 +41,8 @@ def sentences(found: LengthReport) -> Iterator[str]:
     for engine in found.engines:
         name = engine.engine
         if engine.failed:
-            yield f"{name} failed ({engine.failed})."
+            how = "is not complete" if engine.interrupted else "failed"
+            yield f"{name} {how} ({engine.failed})."
         if engine.moved is not None and engine.moved > MAX_REL_ERR:
             yield (
                 f"{name} computes another embedding when a length comes back: up to "

@@ -46,7 +46,10 @@ COLUMNS = (
     _cell("form", "dynamic or static"),
     _cell("threads", "intra-op threads"),
     _cell("chunk_samples", "length of a chunk, -1 for the whole utterance", "samples"),
-    _cell("protocol", "published or steady"),
+    _cell("protocol", "published, steady or throughput"),
+    _cell("precision", "what the engine computes in"),
+    _cell("jobs", "processes at work at once"),
+    _cell("batch", "chunks of equal length that run together at most"),
     RecordColumn("settings", "the engine's settings, key=value with commas between", _settings),
     RecordColumn(
         "status", "how the cell ended; use the lines that say ok",

@@ -54,7 +54,7 @@ class Condition(Value):
 
     @property
     def setting(self) -> tuple[int, int, int, int]:
-        """Chunk size, threads, jobs and batch."""
+        """Chunk size, threads, jobs and batch: all of it but the model and the protocol."""
         return self.chunk_samples, self.threads, self.jobs, self.batch
 
     @property

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from bench.base.values import Interval
 from bench.results.same_host import BETWEEN_HOURS
-from bench.results.stats import Interval
 
 #: How often any change is seen in histories that have none.
 ALPHA = 0.05

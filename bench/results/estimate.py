@@ -13,9 +13,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.base.values import Interval
 from bench.results.moderated import SPREAD, moderated
 from bench.results.stats import (
-    Interval,
     clustered_signed_rank_interval,
     exponential,
     hodges_lehmann,

@@ -1,8 +1,7 @@
 """Where engines spend their time on one chunk: operators, and groups of them."""
 
-from bench.base.values import Value
+from bench.base.values import Interval, Value
 from bench.results.cells import Protocol
-from bench.results.stats import Interval
 from engines.protocol import FLOAT32, Form, Precision
 
 #: Of a sum that is further from the unprofiled time, a reader is told.

@@ -1,7 +1,6 @@
 """What a dynamic session does with input of many lengths: its times and its memory."""
 
-from bench.base.values import Value
-from bench.results.stats import Interval
+from bench.base.values import Interval, Value
 
 
 class LengthCost(Value):
@@ -29,6 +28,7 @@ class EngineLengths(Value):
         engine: as it was asked for.
         version: of its runtime.
         failed: how it ended before its time, empty where it did not.
+        interrupted: whether it was the user who ended it.
         opened_mb: resident size of the process once the session was open.
         lengths: from short to long; none where not every length came back.
         memory_mb: resident size after each run, in their order.
@@ -45,6 +45,7 @@ class EngineLengths(Value):
     engine: str
     version: str = ""
     failed: str = ""
+    interrupted: bool = False
     opened_mb: float | None = None
     lengths: tuple[LengthCost, ...] = ()
     memory_mb: tuple[float, ...] = ()

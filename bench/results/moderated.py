@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bench.results.stats import Interval, hodges_lehmann
+from bench.base.values import Interval
+from bench.results.stats import hodges_lehmann
 
 Floats = npt.NDArray[np.float64]
 

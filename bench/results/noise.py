@@ -90,6 +90,8 @@ def _ghosts(groups: Sequence[Sequence[CellData]]) -> list[Ghost]:
                 threads=cell.threads,
                 chunk_samples=cell.chunk_samples,
                 protocol=cell.protocol,
+                jobs=cell.jobs,
+                batch=cell.batch,
                 reference=cell.engine_label,
                 ratio=estimate.ratio,
                 ci95=interval,

@@ -29,6 +29,10 @@ class Environment(Value):
     load_average_1min: float
     audio: tuple[str, ...] = ()
     audio_s: float = 0.0
+    #: Of the samples as they were decoded, and of those of recordings for trials alone; empty in
+    #: runs of before it was taken.
+    audio_sha256: str = ""
+    scored_sha256: str = ""
     weights: str = ""
     #: Of the order of all turns; None in runs of before it was drawn.
     seed: int | None = None

@@ -19,7 +19,7 @@ def differences(first: Environment, second: Environment) -> list[tuple[str, str,
     Memory is rounded, and the kernel is none of it: neither changes which engine is faster. A run
     that has no fingerprint cannot be shown to be of the same host as another.
     """
-    ours, theirs = _facts(first), _facts(second)
+    ours, theirs = facts(first), facts(second)
     found = [
         (name, ours.get(name, "not told"), theirs.get(name, "not told"))
         for name in dict.fromkeys([*ours, *theirs])
@@ -40,12 +40,13 @@ def one_host(known: Sequence[Environment], other: Environment) -> bool:
     One measurement of its core may be off, as a neighbour on it makes it: it is held against all
     that were made there. Facts may not.
     """
-    if other.host is None or known[0].host is None or _facts(known[0]) != _facts(other):
+    if other.host is None or known[0].host is None or facts(known[0]) != facts(other):
         return False
     return any(len(differences(each, other)) <= DISTURBED for each in known)
 
 
-def _facts(environment: Environment) -> dict[str, str]:
+def facts(environment: Environment) -> dict[str, str]:
+    """Return what tells a host from others, in words: what no neighbour on a core changes."""
     return {
         "CPU": environment.cpu,
         "cores": str(environment.cores),

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from bench.base.values import Interval
 from bench.results.moderated import (
     SPREAD,
     Floats,
@@ -23,7 +24,6 @@ from bench.results.moderated import (
     half_widths,
     moderated,
 )
-from bench.results.stats import Interval
 
 #: A cell is judged after so many sessions; with the last ones the measuring ends.
 LOOKS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 40)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-Interval = tuple[float, float]
+from bench.base.values import Interval
 
 #: Number of declared looks -> how often an interval may miss at each of them.
 #:

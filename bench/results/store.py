@@ -96,7 +96,7 @@ class RunFolder:
 
     def _begin(self, *, overwrite: bool, resume: bool) -> None:
         """Make what is missing, of a run that is there already what the flags say."""
-        if (self.path / RECORDS).exists() and not resume:
+        if _holds_file(self.path / RECORDS) and not resume:
             if not overwrite:
                 raise StoreError(
                     f"{self.path} holds a run already; choose another --out, "
@@ -153,7 +153,7 @@ class RunFolder:
             StoreError: another line is damaged, or of a cell that was not declared before.
         """
         path = self.path / RECORDS
-        if not path.exists():
+        if not _holds_file(path):
             return
         # Bytes, and not splitlines: names may hold what that takes for ends of lines.
         *complete, _ = path.read_bytes().split(b"\n")
@@ -280,6 +280,17 @@ class RunFolder:
         if damaged or torn:
             with replacing(path) as part:
                 part.write_bytes(b"".join(kept))
+
+
+def _holds_file(path: Path) -> bool:
+    """Say whether there is a file.
+
+    Raises:
+        StoreError: there is something else: a FIFO would be waited for without end.
+    """
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path}: not a regular file; choose another --out")
+    return path.exists()
 
 
 def _read(text: bytes, declared: set[str]) -> Line | str:

@@ -5,13 +5,14 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from bench.base.values import Interval
 from bench.results.cells import Condition
 from bench.results.contrasts import complete_slots, run_ratios
 from bench.results.host import Probes
 from bench.results.lines import Outcome, Record
 from bench.results.noise import noise_of
 from bench.results.rows import SCHEMA, CellSummary, Environment, Summary
-from bench.results.stats import Interval, level_interval, median, median_interval, quantile
+from bench.results.stats import level_interval, median, median_interval, quantile
 from bench.results.store import CellData
 from engines.protocol import Precision
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.embed.audio_input import Source
 from bench.embed.losses import Loss, losses
@@ -11,6 +12,8 @@ from bench.embed.trial_check import POINTS, scores_of
 from bench.embed.trials import read_trials
 from bench.measure.job import Job
 from bench.measure.session import MeasuringSession, RunContext
+from bench.results.cells import Cell
+from engines.protocol import FLOAT32
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,19 @@ class TrialSet:
     path: Path
     recordings: tuple[Source, ...]
     most_loss: float
+
+
+class Computed(NamedTuple):
+    """What an embedding depends on: in float32, engines agree."""
+
+    how: str
+    chunk_samples: int
+
+
+def computed(cell: Cell) -> Computed:
+    """Return what a cell's embeddings depend on."""
+    how = FLOAT32 if cell.precision == FLOAT32 else cell.engine_label
+    return Computed(how, cell.chunk_samples)
 
 
 def too_much(loss: Loss, most_loss: float) -> str:

@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from bench.base.values import Value
+from bench.base.values import Interval, Value
 from bench.embed.trial_check import POINTS
 from bench.measure.job import Job
 from bench.results.cells import Cell
 from bench.results.contrasts import estimate_ratio
 from bench.results.sequential import LOOKS
-from bench.results.stats import Interval
+from bench.tune.accuracy import computed
 from bench.tune.course import LAST, Course, Heat
 from bench.tune.limits import memory_mb, p95_ms, times_real_time
 from bench.tune.racing import Race, is_decided
@@ -169,7 +169,7 @@ def _entry(course: Course, heat: Heat, job: Job, named: str | None) -> Entry:
             fate = "leads"
     elif not why:
         why = "raced on in the next heat"
-    loss = course.losses.get(job.cell_id)
+    loss = course.losses.get(computed(job.cell))
     return Entry(
         configuration=label(job.cell),
         cell=job.cell,

@@ -1,6 +1,6 @@
 """The course of a tuning: heats on one core, then on all of them, until one is named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.embed.losses import Loss
@@ -9,7 +9,7 @@ from bench.measure.session import RunContext
 from bench.models.workload import Prepared
 from bench.results.cells import Cell
 from bench.tune import space
-from bench.tune.accuracy import TrialSet, eer_losses, too_much
+from bench.tune.accuracy import Computed, TrialSet, computed, eer_losses, too_much
 from bench.tune.limits import Limits
 from bench.tune.racing import Race, is_decided
 from bench.tune.recordings import Recordings
@@ -30,6 +30,8 @@ LAST = "all cores"
 MOST_SESSIONS = 24
 
 Prepare = Callable[[Sequence[Cell]], list[Prepared]]
+#: Tells by their names what configurations lose of their EER against an exact one.
+LossesOf = Callable[[Job, Sequence[Job], TrialSet, RunContext], Mapping[str, Loss]]
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ class Course:
     context: RunContext
     prepare: Prepare
     recordings: Recordings
+    losses_of: LossesOf = eer_losses
     heats: list[Heat] = field(default_factory=list)
-    losses: dict[str, Loss] = field(default_factory=dict)
+    #: By what an embedding depends on.
+    losses: dict[Computed, Loss] = field(default_factory=dict)
     #: What would run untuned, once the last heat is on.
     default: Cell | None = None
     spent_s: float = 0.0
@@ -80,14 +84,14 @@ class Course:
         wanted = self.wanted
         cells = [self._alone(choice) for choice in wanted.choices]
         race = self._race(cells)
+        race.limits = wanted.limits.of_one_process
         self._heat("engines", race, cells, slack=ENGINES_SLACK, share=ENGINES_SHARE)
-        self._check_losses(race)
-        race.leave_behind(
-            space.MOST_ENGINES, within=ENGINES_BEHIND, why="behind with the default chunk size"
+        self._leave_behind(
+            race, space.MOST_ENGINES, ENGINES_BEHIND, why="behind with the default chunk size"
         )
         others = space.with_sizes(self._cells(race), wanted.sizes)
         self._heat("chunk sizes", race, others, slack=SIZES_SLACK, share=SIZES_SHARE)
-        race.leave_behind(space.MOST_FINALISTS, within=SIZES_BEHIND, why="behind on one core")
+        self._leave_behind(race, space.MOST_FINALISTS, SIZES_BEHIND, why="behind on one core")
         finalists = self._cells(race)
         if not finalists:
             return
@@ -168,31 +172,40 @@ class Course:
     def _has_time(self, race: Race, share: float) -> bool:
         return self.spent_s + race.session_s <= share * self.wanted.budget_s
 
-    def _check_losses(self, race: Race) -> None:
-        """Put out who surely loses too much of its EER in fewer bits.
+    def _leave_behind(self, race: Race, kept: int, within: float, *, why: str) -> None:
+        """Put out who surely loses too much of its EER, and all but so many of those that lead.
 
         Embedding the trials takes long, so only those are asked that will be raced on.
         """
         trials = self.wanted.trials
         exact = next((job for job in race.jobs if _may_be_exact(job)), None)
-        if trials is None or exact is None:
-            return
-        while lossy := self._unchecked(race):
-            found = eer_losses(exact, lossy, trials, self.context)
-            self.losses |= found
-            for job in lossy:
-                if job.cell_id not in found:
-                    race.out[job.cell_id] = "its loss of EER could not be measured"
-                elif why := too_much(found[job.cell_id], trials.most_loss):
-                    race.out[job.cell_id] = why
+        if trials is not None and exact is not None:
+            while asked := self._unchecked(race, kept, within, computed(exact.cell)):
+                found = self.losses_of(exact, list(asked.values()), trials, self.context)
+                for what, job in asked.items():
+                    self._judge(race, what, found.get(job.cell_id), trials.most_loss)
+        race.leave_behind(kept, within=within, why=why)
 
-    def _unchecked(self, race: Race) -> list[Job]:
-        """Return those in fewer bits that would be raced on and whose loss is not known yet."""
-        first = race.standings()[: space.MOST_ENGINES]
-        jobs = [race.job(each.cell_id) for each in first if each.ratio <= 1 + ENGINES_BEHIND]
-        return [
-            job for job in jobs if job.cell.precision != FLOAT32 and job.cell_id not in self.losses
-        ]
+    def _unchecked(
+        self, race: Race, kept: int, within: float, exact: Computed
+    ) -> dict[Computed, Job]:
+        """Return one of each that would be raced on and whose loss is not known yet."""
+        first = race.standings()[:kept]
+        jobs = [race.job(each.cell_id) for each in first if each.ratio <= 1 + within]
+        asked = {computed(job.cell): job for job in jobs}
+        return {
+            what: job for what, job in asked.items() if what != exact and what not in self.losses
+        }
+
+    def _judge(self, race: Race, what: Computed, loss: Loss | None, most_loss: float) -> None:
+        """Keep a loss; where it is too much, or not known, who computes so is out."""
+        if loss is not None:
+            self.losses[what] = loss
+        unknown = "its loss of EER could not be measured"
+        why = unknown if loss is None else too_much(loss, most_loss)
+        for job in race.running if why else ():
+            if computed(job.cell) == what:
+                race.put_out(job, why)
 
     def _cells(self, race: Race) -> list[Cell]:
         """Return the cells of a race that are in it, the leader first."""

@@ -1,7 +1,6 @@
 """What a configuration has to keep, whatever its speed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.measure.job import Job
 from bench.results.stats import quantile
@@ -16,12 +15,10 @@ class Limits:
     """What a configuration has to keep; None where it is free.
 
     `latency_ms` is for 95 of 100 recordings, `rss_mb` for all of a configuration's processes.
-    `loss` says of a job what it loses too much of its EER, or nothing.
     """
 
     latency_ms: float | None = None
     rss_mb: float | None = None
-    loss: Callable[[Job], str] = field(default=lambda _: "")
 
     def broken(self, job: Job) -> str:
         """Say which limit a job breaks, nothing where it keeps all of them."""
@@ -30,7 +27,12 @@ class Limits:
             return f"p95 of {latency_ms:.0f} ms, over {self.latency_ms:g}"
         if self.rss_mb is not None and rss_mb is not None and rss_mb > self.rss_mb:
             return f"{rss_mb:.0f} MB, over {self.rss_mb:g}"
-        return self.loss(job)
+        return ""
+
+    @property
+    def of_one_process(self) -> "Limits":
+        """What no sharing of the cores makes up for, as more threads do for a latency."""
+        return Limits(rss_mb=self.rss_mb)
 
 
 def p95_ms(data: CellData) -> float | None:

@@ -42,6 +42,8 @@ class Race:
         self.jobs: list[Job] = []
         #: Job -> why it is out.
         self.out: dict[str, str] = {}
+        #: Those of them that are out because another is faster.
+        self._slower: set[str] = set()
         #: What is known of each that ever stood, from its last session on.
         self.last: dict[str, Standing] = {}
         #: Those that are tied with the leader for good, and measured no more.
@@ -100,6 +102,18 @@ class Race:
             if refusal is not None:
                 job.end(self._context.folder, refusal.status, refusal.reason)
                 self.out[job.cell_id] = _failure(job)
+
+    def put_out(self, job: Job, why: str) -> None:
+        """Put a configuration out that may not be the answer, however fast it is.
+
+        Who was only slower than another, or tied with it, is in the race again: it may have been
+        this one.
+        """
+        self.out[job.cell_id] = why
+        for name in self._slower:
+            del self.out[name]
+        self._slower.clear()
+        self.settled.clear()
 
     def session(self, *, slack: float) -> None:
         """Measure one more session, and drop who is out after it."""
@@ -161,15 +175,16 @@ class Race:
         """Put out who failed, breaks a limit, or is surely slower."""
         for job in self.running:
             if job.failed:
-                self.out[job.cell_id] = _failure(job)
+                self.put_out(job, _failure(job))
             elif why := self.limits.broken(job):
-                self.out[job.cell_id] = why
+                self.put_out(job, why)
         if (self.reference.failed or self._ghost.failed) and self.running:
             self._refer_to(self.running[0])
         for each in self.standings(slack=slack):
             self.last[each.cell_id] = each
             if each.fate == "slower":
                 self.out[each.cell_id] = f"slower: {each.ratio:.2f} times as long as the leader"
+                self._slower.add(each.cell_id)
             if each.fate == "tied" and self.settles:
                 self.settled[each.cell_id] = each
 

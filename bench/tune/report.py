@@ -83,8 +83,8 @@ def _of_named(found: Answer, named: Entry) -> Iterator[str]:
     if named.eer_loss is not None and named.eer_loss_points is not None:
         low, high = named.eer_loss
         yield (
-            f"Its EER is {named.eer_loss_points:+.2f} points ({low:+.2f} to {high:+.2f}) that of "
-            "float32, on the trials."
+            f"Its EER is {named.eer_loss_points:+.2f} points ({low:+.2f} to {high:+.2f}) "
+            "against float32 with the default chunk size, on the trials."
         )
 
 
@@ -118,7 +118,7 @@ def _times(gain: Gain | None) -> str:
 def _why_none(found: Answer) -> str:
     left = [entry for entry in found.entries if entry.fate in ("leads", "open", "tied")]
     if not left:
-        return "no configuration is left that keeps all limits"
+        return "no configuration that was raced keeps all limits"
     if len(left) == 1:
         return f"only {left[0].configuration} is left, and it is not sure yet"
     first = "; ".join(entry.configuration for entry in left[:3])

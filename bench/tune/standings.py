@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from bench.base.values import Interval
 from bench.results.contrasts import contrasts_by_session, prior_of, stratum_of
 from bench.results.moderated import SessionValues
 from bench.results.sequential import LOOKS, decide, sessions_needed
-from bench.results.stats import Interval, hodges_lehmann
+from bench.results.stats import hodges_lehmann
 from bench.results.store import CellData
 
 #: How often a race may drop the fastest, over all rivals and looks.

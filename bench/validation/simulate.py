@@ -14,11 +14,11 @@ from types import MappingProxyType
 
 import numpy as np
 
+from bench.base.values import Interval
 from bench.measure.schedule import MOST_LOOKS, block_turns
 from bench.results.estimate import ratio_estimate
 from bench.results.stats import (
     ALPHA_PER_LOOK,
-    Interval,
     relative_half_width,
     student_interval,
 )

@@ -10,7 +10,8 @@ import pytest
 
 from bench.models.conversion import convert
 from bench.models.file_maker import open_session
-from bench.models.model_files import FileRequest, read_model_file
+from bench.models.model_files import FileRequest
+from bench.models.model_reading import read_model_file
 from bench.zoo import export
 from bench.zoo.xvec import xvec
 from engines import registry

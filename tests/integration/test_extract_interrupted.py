@@ -94,7 +94,10 @@ def test_what_was_done_survives_the_parent(
         assert time.monotonic() < deadline, "a worker was left behind"
         time.sleep(0.05)
     assert not result.exists()
-    done = names(part.read_text())
+    whole, _, cut = part.read_text().rpartition("\n")
+    # SIGKILL may end a write between two pages: such a line is not done.
+    assert not cut or how == signal.SIGKILL
+    done = names(whole)
     assert done == [f"u{i}" for i in range(len(done))]
     assert 30 <= len(done) < 40 * TIMES
 

@@ -267,6 +267,8 @@ def test_a_file_that_cannot_be_read_is_one_line(
     [
         ("a rec 1\n", "line 1 is no segment"),
         ("a rec 2 1\n", "ends at 1 s, begins at 2 s"),
+        ("a rec 0 nan\n", "ends at nan s, begins at 0 s"),
+        ("a rec inf -1\n", "ends at -1 s, begins at inf s"),
         ("a other 0 1\n", "recording 'other' is not in"),
         ("a rec 0 1\na rec 1 2\n", "lines 1 and 2 are both 'a'"),
         ("\n", "names no segment"),

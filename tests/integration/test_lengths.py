@@ -1,12 +1,16 @@
 """`explain --lengths` on engines whose memory, embedding or end is known."""
 
 import json
+import re
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .processes import start
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -74,6 +78,28 @@ def test_an_engine_that_dies_costs_the_others_nothing(told: Any) -> None:
     found, done, _ = told
     assert "SIGSEGV" in found["faulty-long"]["failed"]
     assert "faulty-long failed (round 1 of 25: " in done.stdout
+
+
+def test_ctrl_c_keeps_what_was_done(
+    write_tiny_onnx: Callable[..., Path], cache: Path, tmp_path: Path
+) -> None:
+    """The engine that came to its end is told, and the one that did not says so."""
+    model, out = write_tiny_onnx(tmp_path / "tiny.onnx"), tmp_path / "out"
+    engines = ("--engine", "onnxruntime", "--engine", "mnn")
+    process = start("explain", "--lengths", "--model", model, *engines, "--out", out)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "mnn: input of many lengths" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    first, second = json.loads((out / "lengths.json").read_text())["engines"]
+    assert (first["engine"], first["interrupted"]) == ("onnxruntime", False)
+    assert len(first["memory_mb"]) == RUNS
+    assert (second["engine"], second["interrupted"]) == ("mnn", True)
+    assert re.search(r"mnn is not complete \((opening|round \d+ of 25): interrupted\)", stdout)
 
 
 def test_the_folder_has_report_and_picture(told: Any) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import onnx
 import pytest
 
+from bench.base.asking import ask
 from bench.base.errors import InputError
+from bench.models import model_files
 from bench.models.model_files import FileRequest, describe_model_file
 from engines.mnn_convert import to_mnn
 from frontends.chunking import natural_chunk_samples
@@ -40,6 +42,46 @@ def folder(write_tiny_onnx: Callable[..., Path], tmp_path_factory: pytest.TempPa
         (path / f"empty_{name}").touch()
     (path / "model.pt").write_bytes(b"")
     return path
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the files that a process was asked for, in their order."""
+    found: list[str] = []
+
+    def counted(module: str, request: FileRequest, *others: Any, **options: Any) -> Any:
+        found.append(request.path.name)
+        return ask(module, request, *others, **options)
+
+    monkeypatch.setattr(model_files, "ask", counted)
+    return found
+
+
+def test_what_a_file_says_is_kept(
+    write_tiny_onnx: Callable[..., Path], cache: Path, asked: list[str], tmp_path: Path
+) -> None:
+    """A file is read once, and anew after damage in the cache and for another question."""
+    path = write_tiny_onnx(tmp_path / "kept.onnx", external=True)
+    request = FileRequest(path=path)
+    first = describe_model_file(request)
+    assert describe_model_file(request) == first
+    assert asked == ["kept.onnx"]
+
+    (kept,) = (cache / "descriptions").glob("kept_onnx-*.json")
+    kept.write_text(kept.read_text().replace(first.sha256, "0" * 64))
+    assert describe_model_file(request) == first
+    assert len(asked) == 2
+
+    describe_model_file(request.model_copy(update={"input_name": first.input_name}))
+    assert len(asked) == 3
+
+    data = first.data_files[0]
+    content = bytearray(data.read_bytes())
+    content[:4] = b"\0\0\0\0"
+    data.write_bytes(content)
+    changed = describe_model_file(request)
+    assert len(asked) == 4
+    assert changed.sha256 != first.sha256
 
 
 def cells_of(out: Path) -> dict[str, Any]:

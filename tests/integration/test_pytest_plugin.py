@@ -115,7 +115,9 @@ def test_the_baseline_of_the_docs_is_measured(finished: tuple[Path, str]) -> Non
     """In so little time nothing can be told: the skip has the reason, at the user's own line."""
     _, said = finished
     (line,) = re.findall(r"^SKIPPED .* test_speed\.py:\d+: (.*not judged.*)$", said, re.MULTILINE)
-    assert line.startswith("speaker.onnx, onnxruntime, 1 thr, 32000, steady: RTF: not judged: ")
+    assert line.startswith(
+        "speaker.onnx, onnxruntime, 32000 samples, 1 thread, steady: RTF: not judged: "
+    )
 
 
 def stored(folder: Path) -> dict[str, Any]:

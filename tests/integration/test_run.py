@@ -229,6 +229,36 @@ def test_ctrl_c_loses_nothing_and_resume_goes_on(
     assert (out / "records.jsonl").read_text() == lines, "a finished cell is not measured again"
 
 
+def test_content_decides_what_a_resumed_run_measures_again(
+    rtfbench: Command, write_tiny_onnx: Callable[..., Path], short_speech: Path, tmp_path: Path
+) -> None:
+    """Other samples under the same name count as other recordings; what is kept must be asked."""
+    out, audio = tmp_path / "run", tmp_path / "u1.flac"
+    audio.write_bytes(short_speech.read_bytes())
+    model, other = write_tiny_onnx(tmp_path / "a.onnx"), write_tiny_onnx(tmp_path / "b.onnx")
+    arguments = [
+        *("run", "--engine", "onnxruntime", "--audio", audio, "--protocol", "steady"),
+        *("--budget", 0.5, "--sessions", 1, "--out", out),
+    ]
+    assert rtfbench(*arguments, "--model", model).returncode == 0
+    environment, records = out / "environment.json", out / "records.jsonl"
+    before = environment.read_text(), records.read_text()
+
+    samples, rate = soundfile.read(short_speech, dtype="int16")
+    soundfile.write(audio, samples[::-1], rate, format="FLAC")
+    refused = rtfbench(*arguments, "--model", other, "--resume")
+    assert refused.returncode == 2
+    assert "other recordings" in refused.stderr.splitlines()[-1]
+    assert (environment.read_text(), records.read_text()) == before, "it stays as it was"
+
+    done = rtfbench(*arguments, "--model", model, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "measured again: other recordings" in done.stderr
+    assert records.read_text().startswith(before[1])
+    assert records.stat().st_size > len(before[1])
+    assert read_json(environment)["audio_sha256"] != json.loads(before[0])["audio_sha256"]
+
+
 def test_one_bad_recording_does_not_lose_the_good_ones(
     rtfbench: Command, short_speech: Path, tmp_path: Path
 ) -> None:
@@ -346,7 +376,7 @@ def test_a_reader_may_leave_early() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "bench.cli", "engines"],
+        [sys.executable, "-m", "bench.cli", "cache", "list"],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,

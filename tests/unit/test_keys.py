@@ -145,6 +145,7 @@ def family_file(card: catalog.ModelCard) -> str:
             for card in map(catalog.get, catalog.names())
         ),
         (["bench.models.file_maker"], (*keys.CONVERSION, *keys.CALIBRATION)),
+        (["bench.models.model_reading"], keys.DESCRIPTION),
     ],
 )
 def test_no_source_is_forgotten(makers: list[str], sources: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """The run folder."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,15 @@ def test_a_run_is_not_overwritten_unasked(folder: RunFolder) -> None:
         RunFolder.create(folder.path, overwrite=False, resume=False)
     RunFolder.create(folder.path, overwrite=True, resume=False)
     assert not list(folder.lines())
+
+
+def test_records_that_are_no_file(tmp_path: Path) -> None:
+    """A FIFO in their place is told, not waited for."""
+    os.mkfifo(tmp_path / RECORDS)
+    with pytest.raises(StoreError, match="not a regular file"):
+        RunFolder.create(tmp_path, overwrite=False, resume=True)
+    with pytest.raises(StoreError, match="not a regular file"):
+        list(RunFolder(tmp_path).lines())
 
 
 def test_a_cell_begun_again_counts_anew(folder: RunFolder) -> None:

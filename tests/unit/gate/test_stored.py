@@ -104,6 +104,24 @@ def test_only_what_both_have_is_compared() -> None:
     assert compare_runs(run(0.5), other, margin=0.02, max_regression=0.05) == []
 
 
+def test_jobs_and_batches_are_cells_of_their_own() -> None:
+    """Each is held against itself, and its line says which it is."""
+    cells = ({"jobs": 1}, {"jobs": 2}, {"jobs": 2, "batch": 4})
+    each = tuple(
+        ratio(ratio=value, ci95=(value / 1.01, value * 1.01), protocol="throughput", **sharing)
+        for value, sharing in zip((0.5, 0.6, 0.8), cells, strict=True)
+    )
+    both = run(0.5).model_copy(update={"ratios": each})
+    found = compare_runs(both, both, margin=0.02, max_regression=0.05)
+    assert [line.ratio for line in found] == [1.0, 1.0, 1.0]
+    settings = [line.cell.split("dynamic, ")[1] for line in found]
+    assert settings == [
+        "32000 samples, 1 thread, throughput",
+        "32000 samples, 2 jobs of 1 thread, throughput",
+        "32000 samples, batches of 4, 2 jobs of 1 thread, throughput",
+    ]
+
+
 def test_the_change_is_the_quotient() -> None:
     """From 0.5 to 0.55 is 1.1."""
     assert line(run(0.5), run(0.55)).ratio == pytest.approx(1.1)

@@ -33,6 +33,7 @@ from bench.measure.messages import (
     Stop,
     WorkerSpec,
 )
+from bench.measure.resuming import Kept
 from bench.measure.runner import Runner
 from bench.measure.session import Progress, RunContext, Silent
 from bench.models.resolve import Resolved
@@ -238,6 +239,8 @@ class ScriptedWorker:
     def _ready(self) -> Ready:
         script = self._script
         ns = _ns(script.chunk_s / script.surprise)
+        spec = self.spec
+        weighs = spec.session == 0 if spec.proves is None else spec.proves
         return Ready(
             version="1.0",
             build="",
@@ -245,7 +248,8 @@ class ScriptedWorker:
             load_ns=_ns(script.load_s),
             first_chunk_ns=ns,
             chunk_ns=ns,
-            peak_rss_bytes=script.peak_rss_bytes if self.spec.session == 0 else None,
+            peak_rss_bytes=script.peak_rss_bytes if weighs else None,
+            steady_rss_bytes=script.peak_rss_bytes if weighs else None,
         )
 
     def _measured(self, order: Measure) -> list[_Answer]:
@@ -388,6 +392,7 @@ class ScriptedMachine:
         return ScriptedContext(
             folder=folder,
             sources=(),
+            kept=Kept(folder.finished()),
             progress=progress or Silent(),
             cores=range(8),
             seed=plan.seed or 0,
@@ -411,7 +416,8 @@ class ScriptedMachine:
         """Run a plan into a folder."""
         folder = RunFolder.create(path, overwrite=False, resume=resume)
         cells = expand(plan, lambda _: "dynamic")
-        Runner(plan, self.context(folder, plan, progress)).run(Resolved(cells))
+        runner = Runner(plan, self.context(folder, plan, progress))
+        runner.run(runner.take_up(Resolved(cells)))
         return folder
 
 

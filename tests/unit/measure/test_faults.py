@@ -162,7 +162,8 @@ def test_what_cannot_be_measured_is_a_row_without_a_process(tmp_path: Path) -> N
         Plan(models=("xvec",), engines=("mnn",), chunk_samples=(-1,)), lambda _: "static"
     )
     cells = [*expand(plan, lambda _: "dynamic"), *static]
-    Runner(plan, context).run(Resolved(tuple(cells)))
+    runner = Runner(plan, context)
+    runner.run(runner.take_up(Resolved(tuple(cells))))
     found = list(folder.cells().values())
     assert [data.cell for data in found] == cells
     assert {ending(data)[0] for data in found} == {"unsupported"}

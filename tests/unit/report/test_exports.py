@@ -45,6 +45,20 @@ def test_pytest_benchmark_reads_its_export(tmp_path: Path) -> None:
     assert "200.0000" in done.stdout
 
 
+def test_jobs_and_batches_have_names_of_their_own() -> None:
+    """Two cells of one name would be one benchmark."""
+    cells = [measured(100), measured(100)]
+    shared = cells[1].cell.model_copy(update={"jobs": 2, "batch": 4, "protocol": "throughput"})
+    cells[1].declaration = cells[1].declaration.model_copy(update={"cell": shared})
+    found = json.loads(exports.pytest_benchmark(summary(row()), cells))["benchmarks"]
+    assert [each["name"] for each in found] == [
+        "resnet34[mnn-dynamic-t1-32000-steady]",
+        "resnet34[mnn-dynamic-t1-32000-j2-b4-throughput]",
+    ]
+    lines = list(csv.DictReader(io.StringIO(exports.tidy_csv(cells))))
+    assert {(line["jobs"], line["batch"]) for line in lines} == {("1", "1"), ("2", "4")}
+
+
 def test_a_single_pass_can_be_exported() -> None:
     """One pass has no spread, which is no error."""
     stats = json.loads(exports.pytest_benchmark(summary(row()), [measured(100)]))["benchmarks"][0]

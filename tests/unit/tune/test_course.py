@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.embed.losses import Loss
 from bench.models.resolve import Resolved
 from bench.results.store import RunFolder
+from bench.tune.accuracy import TrialSet
 from bench.tune.answer import Answer, answer
 from bench.tune.course import Course, Wanted
 from bench.tune.limits import Limits
@@ -14,6 +16,7 @@ from bench.tune.picture import draw
 from bench.tune.recordings import Recordings
 from bench.tune.report import render
 from bench.tune.space import Choice, Goal
+from engines.protocol import Precision
 from tests.unit.measure.scripted import Fault, Script, ScriptedMachine
 
 CHUNKS = {"first": 2, "second": 5, "third": 3}
@@ -45,8 +48,14 @@ def tuned(
     limits: Limits | None = None,
     seed: int = 0,
     refused: Mapping[str, str] | None = None,
+    precision: Precision = "float32",
+    losses: Mapping[tuple[str, int], float] | None = None,
 ) -> Answer:
-    """Race scripted engines, the first of them the default."""
+    """Race scripted engines, the first of them the default.
+
+    All others compute in `precision`. `losses` of EER, in points, are asked for by engine and chunk
+    size; without any there are no trials.
+    """
     machine = ScriptedMachine(scripts, chunks=CHUNKS, seed=seed, refused=refused)
     folder = RunFolder.create(tmp_path / f"run{seed}", overwrite=False, resume=False)
     context = machine.context(folder)
@@ -54,16 +63,26 @@ def tuned(
         Wanted(
             goal=goal,
             model="m",
-            choices=[Choice(name, {}, "float32", "dynamic") for name in scripts],
+            choices=[
+                Choice(name, {}, precision if place else "float32", "dynamic")
+                for place, name in enumerate(scripts)
+            ],
             sizes=(32000, 16000),
             cores=2,
             budget_s=budget_s,
             margin=0.02,
             limits=limits or Limits(),
+            trials=None if losses is None else TrialSet(tmp_path, (), most_loss=0.1),
         ),
         context,
         lambda cells: context.prepare(Resolved(tuple(cells))),
         Recordings((), {name: 32000 * count for name, count in CHUNKS.items()}, (64000,)),
+        losses_of=lambda exact, others, trials, context: {
+            job.cell_id: Loss(points, points - 0.0001, points + 0.0001)
+            for job in others
+            for points in [(losses or {}).get((job.cell.engine, job.cell.chunk_samples), -1) / 100]
+            if points >= 0
+        },
     )
     course.run()
     found = answer(course, host="scripted")
@@ -127,7 +146,49 @@ def test_limits_come_before_speed(tmp_path: Path) -> None:
     assert all(entry.fate == "out" for entry in found.entries)
     whys = [entry.why for entry in found.entries if entry.heat == "all cores"]
     assert any("p95 of" in why and "over 140" in why for why in whys)
-    assert "no configuration is left" in render(found, commands=(), in_python="")
+    assert "no configuration that was raced keeps all" in render(found, commands=(), in_python="")
+
+
+def test_who_is_too_large_leaves_others_in_the_race(tmp_path: Path) -> None:
+    """Its speed puts nobody out: it is out itself before it is held against them."""
+    engines = {"default": noisy(0.09), "fast": noisy(0.03, memory_mb=900)}
+    found = tuned(tmp_path, engines, limits=Limits(rss_mb=500))
+    assert found.named is not None
+    assert found.named.cell.engine == "default"
+    assert "900 MB, over 500" in {each.why for each in found.entries}
+
+
+def test_a_loss_is_that_of_the_size_that_is_named(tmp_path: Path) -> None:
+    """What loses nothing with the default size may lose too much with the faster one."""
+    at_half = {"fast": ENGINES["fast"], "slower": ENGINES["slower"]}
+    engines = {"default": ENGINES["default"], **at_half}
+    kept = {(name, 32000): 0.05 for name in at_half} | {(name, 16000): 0.07 for name in engines}
+    fine = tuned(tmp_path, engines, precision="int8", losses=kept)
+    assert fine.named is not None
+    assert fine.named.cell.precision == "int8"
+    last = [each for each in fine.entries if each.heat == "all cores"]
+    losses = {each.cell.chunk_samples: each.eer_loss_points for each in last if each.eer_loss}
+    assert losses == {32000: pytest.approx(0.05), 16000: pytest.approx(0.07)}
+    assert "Its EER is +0.05 points" in render(fine, commands=(), in_python="")
+
+    lossy = {**kept, ("fast", 16000): 0.3, ("slower", 32000): 0.3}
+    found = tuned(tmp_path, engines, precision="int8", losses=lossy, seed=1)
+    out = {(each.cell.engine, each.cell.chunk_samples): each.why for each in found.entries}
+    assert out["fast", 16000].startswith("EER +0.30 points")
+    assert out["slower", 32000].startswith("EER +0.30 points")
+    assert found.named is not None
+    assert (found.named.cell.engine, found.named.cell.chunk_samples) == ("fast", 32000)
+    assert found.named.eer_loss_points == pytest.approx(0.05)
+
+
+def test_a_loss_that_cannot_be_measured_is_too_much(tmp_path: Path) -> None:
+    """Who has no embeddings of the trials is out, and whom it had left behind is in again."""
+    engines = {"default": ENGINES["default"], "fast": ENGINES["fast"]}
+    found = tuned(tmp_path, engines, precision="int8", losses={("default", 16000): 0.0})
+    assert found.decided
+    assert found.named is not None
+    assert found.named.cell.engine == "default"
+    assert "its loss of EER could not be measured" in {each.why for each in found.entries}
 
 
 def test_a_default_that_is_missing_costs_nothing(tmp_path: Path) -> None:

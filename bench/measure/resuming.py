@@ -1,0 +1,128 @@
+"""What a resumed run may keep: comparisons that would be measured the same way again.
+
+A cell's name tells its model file, settings and sizes. The rest is told here: harness, recordings
+and host, which all of a run shares, and each engine's version.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from bench.base.errors import InputError
+from bench.results.rows import Environment
+from bench.results.same_host import facts
+from bench.results.store import ENVIRONMENT, CellData, RunFolder, StoreError
+from engines.protocol import Availability
+
+#: Beside the harness itself, what its front end and its clock run on.
+HARNESS_PACKAGES = ("numpy", "soundfile")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run folder holds that counts on.
+
+    Attributes:
+        finished: ids of the cells that need not be measured again.
+        stale: ids of those that were finished, and would be measured otherwise today.
+        reasons: what changed, a line each.
+    """
+
+    finished: frozenset[str] = frozenset()
+    stale: frozenset[str] = frozenset()
+    reasons: tuple[str, ...] = ()
+
+
+def stored_environment(folder: RunFolder) -> Environment | None:
+    """Return what a folder's cells were measured in, None where nothing tells."""
+    try:
+        return folder.environment()
+    except StoreError:
+        return None
+
+
+def take_up(
+    folder: RunFolder,
+    stored: Environment | None,
+    now: Environment,
+    probe: Callable[[str], Availability],
+) -> Kept:
+    """Hold what a folder has against how it would be measured now.
+
+    Args:
+        folder: the run folder, empty if it is a new one.
+        stored: the environment that its cells were measured in.
+        now: the environment of this run.
+        probe: asks an engine, as it is written on the command line, for its version.
+
+    Raises:
+        InputError: the folder's run is of another host: times of two are never put together.
+    """
+    finished = folder.finished()
+    if not finished:
+        return Kept()
+    if stored is None:
+        return Kept(stale=finished, reasons=(f"its {ENVIRONMENT} cannot be read",))
+    _refuse_other_host(folder, stored, now)
+    shared = tuple(changes(stored, now))
+    if shared:
+        return Kept(stale=finished, reasons=shared)
+    cells = [data for cell_id, data in folder.originals().items() if cell_id in finished]
+    engines = dict(_changed_engines(cells, probe, stored.packages == now.packages))
+    again = {data.cell.condition for data in cells if data.cell.engine_label in engines}
+    stale = frozenset(
+        cell_id
+        for cell_id, data in folder.cells().items()
+        if cell_id in finished and data.cell.condition in again
+    )
+    return Kept(finished - stale, stale, tuple(engines.values()))
+
+
+def changes(stored: Environment, now: Environment) -> Iterator[str]:
+    """Yield what changed of all that every cell depends on, a line each (pure)."""
+    versions = {"rtfbench": (stored.rtfbench, now.rtfbench), "Python": (stored.python, now.python)}
+    for name in HARNESS_PACKAGES:
+        versions[name] = (stored.packages.get(name, "none"), now.packages.get(name, "none"))
+    for name, (then, today) in versions.items():
+        if then != today:
+            yield f"{name} {today}, and {then} then"
+    # Runs of before recordings were hashed tell their names and their length alone.
+    hashes = (stored.audio_sha256, stored.scored_sha256), (now.audio_sha256, now.scored_sha256)
+    rehashed = stored.audio_sha256 and hashes[0] != hashes[1]
+    if rehashed or (stored.audio, stored.audio_s) != (now.audio, now.audio_s):
+        yield "other recordings"
+
+
+def _changed_engines(
+    cells: Collection[CellData], probe: Callable[[str], Availability], same_packages: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the labels of engines that are not what they were, and how so.
+
+    Of one that refused a cell no version is stored: it may take it since any package changed.
+    """
+    labels = {data.cell.engine_label: data for data in cells}
+    for label, data in labels.items():
+        outcome = data.outcome
+        assert outcome is not None
+        if not outcome.version:
+            if not same_packages:
+                yield label, f"{label} has other packages around it"
+            continue
+        found = probe(label)
+        then, today = _build(outcome.version, outcome.build), _build(found.version, found.build)
+        if found.ok and then != today:
+            yield label, f"{label}: {today}, and {then} then"
+
+
+def _build(version: str, build: str) -> str:
+    return f"{version} ({build})" if build else version
+
+
+def _refuse_other_host(folder: RunFolder, stored: Environment, now: Environment) -> None:
+    """Refuse to go on elsewhere; what a busy core does to its measurements is no other host."""
+    there, here = facts(stored), facts(now)
+    for name in there:
+        if name in here and there[name] != here[name]:
+            raise InputError(
+                f"{folder.path}: was measured on another host ({name}: {there[name]}, here "
+                f"{here[name]}); times of two hosts are never put together: choose another --out"
+            )
