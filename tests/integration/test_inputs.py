@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -337,3 +338,17 @@ def test_a_line_that_tells_of_nothing_costs_itself_alone(
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["u0", "u1"]
     for number in (2, 3, 4):
         assert f"utterance line-{number}: {tmp_path}/raw.list: line {number}" in done.stderr
+
+
+def test_what_webdataset_writes_is_read(
+    extract: Extract, wavs: list[Path], tmp_path: Path, expected: list[tuple[str, FloatArray]]
+) -> None:
+    """Its own writer's tar file, with the other fields of each sample."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it imports is its own matter
+        webdataset = pytest.importorskip("webdataset")
+        with webdataset.TarWriter(str(tmp_path / "a.tar")) as writer:
+            for each in wavs:
+                sample = {"__key__": each.stem, "wav": each.read_bytes(), "json": {"speaker": "s"}}
+                writer.write(sample)
+    assert_same(extract("--input", tmp_path / "a.tar"), expected)
