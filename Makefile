@@ -10,9 +10,11 @@ ZOO_OUT ?= runs/zoo
 PRECISION_OUT ?= runs/precision
 ENGINES_OUT ?= runs/engines
 MINUTES ?= 5
+# Of the fuzzer, all by default: audio models plans lists
+TARGETS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-deep soak lint type clean
+.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-deep soak fuzz lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,9 +88,17 @@ test: lint type ## run lint, type and the tests, two at a time but for those tha
 
 test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release
 	$(BIN)/python -m pytest -n 2 -m deep
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile deep tests/unit/test_properties.py tests/unit/test_plan_properties.py tests/unit/test_scoring_properties.py
 
 soak: $(STAMP) ## run and extract back to back for MINUTES (default 5): nothing may grow, nothing may stay
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+fuzz: $(VENV)/.fuzz ## read files that atheris thinks of, MINUTES a target (default 5), into .fuzz/: an error that is no refusal is a finding
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(TARGETS)
+
+$(VENV)/.fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
+	@touch $@
 
 lint: $(STAMP) ## check style and format with ruff
 	$(BIN)/ruff check .

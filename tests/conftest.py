@@ -17,6 +17,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench.base.cache import CACHE_VARIABLE
 from bench.cli import main
@@ -45,6 +46,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl-C, and so would their children: those of the tests get
     # the default handler back.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: As many examples of a property as a second allows, the same ones each time; and with
+#: `--hypothesis-profile deep`, before a release, as many as find the rest.
+settings.register_profile("quick", max_examples=80, deadline=None, derandomize=True)
+settings.register_profile("deep", max_examples=3000, deadline=None, database=None)
+settings.load_profile("quick")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -67,6 +67,7 @@ def compare(
     max_regression: float = 0.05,
     budget_s: float = 60.0,
     seed: int | None = None,
+    max_rss_mb: float | None = None,
     progress: ProgressCallback | None = None,
 ) -> Verdict:
     """Say whether a candidate is slower than a base.
@@ -80,6 +81,7 @@ def compare(
         max_regression: share under which the interval of the RTF's ratio must stay.
         budget_s: seconds of measuring, the start of processes included.
         seed: of the order of turns; None draws one.
+        max_rss_mb: resident memory that a process may take, in 10^6 bytes; None sets no limit.
         progress: is called with a text and the share that is done.
 
     Raises:
@@ -94,6 +96,7 @@ def compare(
         max_regression=max_regression,
         budget_s=budget_s,
         seed=seed,
+        max_rss_mb=max_rss_mb,
         progress=Told(progress),
     )
     if held.interrupted:

@@ -15,16 +15,20 @@ from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from bench.base.child import (
     SINGLE_THREADED,
     ChildError,
+    ChildSilent,
     die_with_parent,
     how_it_ended,
     inherited,
     last_said,
     write_all,
 )
+from bench.base.errors import InputError
+from bench.base.memory import MemoryLimit
 
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer")
@@ -38,6 +42,7 @@ def ask(
     timeout_s: float,
     log: Path | None = None,
     single_threaded: bool = False,
+    memory: MemoryLimit | None = None,
 ) -> Answer:
     """Run `python -m module` on a request and return its answer.
 
@@ -48,17 +53,21 @@ def ask(
         timeout_s: after so long the process and all that it started are ended.
         log: where everything that it prints goes; None forgets it, but for an error's reason.
         single_threaded: whether numerical libraries may start no threads of their own.
+        memory: what the process and all that it starts may take together.
 
     Raises:
+        InputError: it names a file whose name is no text.
+        ChildTooLarge: they took more.
         ChildError: no answer; one line with the reason.
     """
     with log.open("w+b") if log else TemporaryFile() as said:
         done = _run(
             [sys.executable, "-m", module],
-            request.model_dump_json().encode(),
+            _question(request),
             said,
             env={**inherited(), **(SINGLE_THREADED if single_threaded else {})},
             timeout_s=timeout_s,
+            memory=memory or MemoryLimit(),
         )
         try:
             return TypeAdapter(answer).validate_json(done.stdout)
@@ -87,7 +96,13 @@ def respond(request: type[Request], work: Callable[[Request], Any]) -> None:
 
 
 def _run(
-    command: list[str], given: bytes, said: IO[bytes], *, env: dict[str, str], timeout_s: float
+    command: list[str],
+    given: bytes,
+    said: IO[bytes],
+    *,
+    env: dict[str, str],
+    timeout_s: float,
+    memory: MemoryLimit,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command in a process group of its own, which ends with it whatever happens."""
     with subprocess.Popen(
@@ -100,11 +115,42 @@ def _run(
         start_new_session=True,
     ) as process:
         try:
-            stdout, _ = process.communicate(given, timeout=timeout_s)
+            stdout = memory.wait(process.pid, _talk(process, given), timeout_s, family=True)
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
+            if isinstance(error, ChildSilent):
                 raise ChildError(f"no answer within {timeout_s:g} s") from None
             raise
     return subprocess.CompletedProcess(command, process.returncode, stdout)
+
+
+def _question(request: BaseModel) -> bytes:
+    """Return a request as it travels.
+
+    Raises:
+        InputError: it names a file whose name is no text.
+    """
+    try:
+        return request.model_dump_json().encode()
+    except PydanticSerializationError:
+        for _, value in request:
+            shown = str(value).encode(errors="backslashreplace").decode()
+            if isinstance(value, Path) and shown != str(value):
+                raise InputError(f"{shown}: its name is not UTF-8; rename it") from None
+        raise
+
+
+def _talk(process: "subprocess.Popen[bytes]", given: bytes) -> Callable[[float], bytes]:
+    """Return what hands a process its question and waits some seconds for all of its output."""
+    question: bytes | None = given
+
+    def wait(limit_s: float) -> bytes:
+        nonlocal question
+        now, question = question, None  # a second one would be refused
+        try:
+            return process.communicate(now, timeout=limit_s)[0]
+        except subprocess.TimeoutExpired:
+            raise ChildSilent.after(limit_s) from None
+
+    return wait

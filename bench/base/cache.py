@@ -1,5 +1,6 @@
 """Where made files are kept, and names that change when what made them changes."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from tempfile import TemporaryFile
 from platformdirs import user_cache_path
 
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.base.outputs import is_special
 from bench.base.scratch import held_folder
 
@@ -106,9 +108,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write to; it becomes `path` at the end, or vanishes after an error.
 
     A link is followed, and stays. A device or FIFO is written to as it is.
+
+    Raises:
+        OSError: nothing can be written there; links that lead in a circle are no place.
     """
     if path.is_symlink():
-        path = path.resolve()
+        path = followed(path)
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     if is_special(path):
         yield path
         return

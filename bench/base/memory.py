@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import psutil
+
 from bench.base.child import ChildError, ChildSilent
 
 Reply = TypeVar("Reply")
@@ -43,6 +45,14 @@ def memory_of(pid: int | str = "self") -> Memory:
     return Memory(*(int(found[name].split()[0]) * 1024 for name in ("VmHWM", "VmRSS")))
 
 
+def family_of(pid: int) -> list[int]:
+    """Return a process and all that descend from it, as far as they are still there."""
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except psutil.Error:
+        return [pid]
+
+
 @dataclass(frozen=True)
 class MemoryLimit:
     """What a process may take at most; None sets no limit."""
@@ -70,13 +80,21 @@ class MemoryLimit:
                     f"{self.max_bytes / MB:.0f}; a larger one gives it more"
                 )
 
-    def wait(self, pid: int, receive: Callable[[float], Reply], timeout_s: float) -> Reply:
+    def wait(
+        self,
+        pid: int,
+        receive: Callable[[float], Reply],
+        timeout_s: float,
+        *,
+        family: bool = False,
+    ) -> Reply:
         """Wait for a process's answer, and look while nothing comes.
 
         Args:
             pid: the process.
             receive: waits for its answer for so many seconds.
             timeout_s: how long it may take.
+            family: whether what it started counts as well.
 
         Raises:
             ChildTooLarge: the process is larger than it may be.
@@ -89,7 +107,7 @@ class MemoryLimit:
                 reply = receive(LOOK_S)
             except ChildSilent:
                 left_s -= LOOK_S
-                self.check(pid)
+                self.check(*(family_of(pid) if family else [pid]))
             else:
                 self.check(pid)
                 return reply

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
-from bench.cli.options import Comment, GateBudget, Json, Junit, Seed, StepSummary, Threads
+from bench.cli.options import Comment, GateBudget, Json, Junit, MaxRss, Seed, StepSummary, Threads
 
 STATUSES = "Exit status: 0 pass, 1 regression, 3 inconclusive, 2 bad input."
 
@@ -43,6 +43,7 @@ def gate(
         str | None, typer.Option(help="An RTF's interval must stay under this. [default: 5%]")
     ] = None,
     budget: GateBudget = 300,
+    max_rss: MaxRss = None,
     junit: Junit = None,
     comment: Comment = None,
     github_summary: StepSummary = False,
@@ -61,6 +62,7 @@ def gate(
             budget_s=budget,
             wanted=wanted,
             seed=seed,
+            max_rss_mb=max_rss,
         )
     )
 
@@ -86,6 +88,7 @@ def compare(
         str, typer.Option(help="The candidate's interval must stay under this.")
     ] = "5%",
     budget: GateBudget = 60,
+    max_rss: MaxRss = None,
     junit: Junit = None,
     comment: Comment = None,
     github_summary: StepSummary = False,
@@ -106,5 +109,6 @@ def compare(
             budget_s=budget,
             wanted=command.Wanted(junit, comment, github_summary, json),
             seed=seed,
+            max_rss_mb=max_rss,
         )
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.base.limits import MOST_MB
 from bench.cli.app import app, examples
 from bench.cli.options import Audio, Channel, MnnHome, MnnMiniHome, ModelName, Resample, Seed
 from bench.cli.run import Precision, WeightsChoice
@@ -76,7 +77,7 @@ def tune(
     ] = None,
     max_rss: Annotated[
         float | None,
-        typer.Option(min=1, help="Megabytes that all processes together may hold."),
+        typer.Option(min=1, max=MOST_MB, help="Megabytes that all processes together may hold."),
     ] = None,
     trials: Annotated[
         Path | None,

@@ -34,8 +34,8 @@ def explain(
     with progress_on_stderr(budget_s + AROUND_S) as progress:
         found = explanation_of(subject, budget_s=budget_s, progress=progress)
     text = explained.render(found)
-    _write(folder, found, text)
     print(text, end="")
+    _write(folder, found, text)
     say(f"results: {folder}")
     return SOME_FAILED if any(engine.failed for engine in found.engines) else OK
 

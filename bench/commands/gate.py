@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
-from bench.base.outputs import writing_to
+from bench.base.outputs import check_outputs, writing_to
 from bench.commands.progress import progress_on_stderr
 from bench.commands.report import append_to_step_summary
 from bench.gate import baseline as baselines
@@ -34,6 +34,11 @@ class Wanted:
     github_summary: bool = False
     json: bool = False
 
+    @property
+    def files(self) -> list[Path]:
+        """What is written over."""
+        return [path for path in (self.junit, self.comment) if path is not None]
+
 
 def gate(
     baseline: Path | None,
@@ -43,13 +48,19 @@ def gate(
     budget_s: float,
     wanted: Wanted,
     seed: int | None = None,
+    max_rss_mb: float | None = None,
 ) -> int:
     """Hold what is installed against a baseline, and return the exit status."""
     if (baseline is None) == (revision is None):
         raise InputError("name one of --baseline FILE and --against-rev REVISION")
     held = baselines.load_baseline(baseline) if baseline else Baseline(revision=revision)
+    check_outputs(wanted.files, [baseline, held.model_file, *map(Path, held.models)])
     asked = Comparison.with_baseline(
-        held, budget_s=budget_s, max_regression=max_regression, seed=seed
+        held,
+        budget_s=budget_s,
+        max_regression=max_regression,
+        seed=seed,
+        max_rss_mb=max_rss_mb,
     )
     with progress_on_stderr() as progress:
         found = hold_measured(asked, progress)
@@ -67,8 +78,10 @@ def compare(
     budget_s: float,
     wanted: Wanted,
     seed: int | None = None,
+    max_rss_mb: float | None = None,
 ) -> int:
     """Hold two specifications or two finished runs against each other."""
+    check_outputs(wanted.files, [Path(model), *_read_by(base), *_read_by(candidate)])
     with progress_on_stderr() as progress:
         found = hold(
             base,
@@ -79,9 +92,16 @@ def compare(
             max_regression=max_regression,
             budget_s=budget_s,
             seed=seed,
+            max_rss_mb=max_rss_mb,
             progress=progress,
         )
     return _tell(found, wanted)
+
+
+def _read_by(side: str) -> list[Path]:
+    """Return the files that a side of a comparison names: those of a run, or a model."""
+    folder = Path(side)
+    return [*folder.iterdir()] if folder.is_dir() else [Path(side.partition(":")[2])]
 
 
 def _tell(held: Held, wanted: Wanted) -> int:

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.inputs import check_readable
+from bench.base.links import followed
 from bench.base.outputs import check_outputs, writing_to
 from bench.commands.report import cure, missing, require, write_pictures
 from bench.report import figures, history_page, history_text, plots
@@ -63,11 +65,14 @@ def read(folders: Sequence[Path]) -> Found:
         if not paths:
             found.errors.append(f"{folder}: no {SUMMARY} here or below; name folders of runs")
         for path in paths:
-            if path.resolve() in found.paths:
+            if followed(path) in found.paths:
                 continue
-            found.paths.add(path.resolve())
+            found.paths.add(followed(path))
             try:
+                check_readable(path)
                 summary = Summary.model_validate_json(path.read_bytes())
+            except InputError as error:
+                found.errors.append(str(error))
             except OSError as error:
                 found.errors.append(f"{path}: cannot be read ({error.strerror})")
             except ValidationError as error:
@@ -96,7 +101,8 @@ def _write(out: Path, hosts: Sequence[HostHistory], notes: Sequence[str]) -> Non
     ):
         with writing_to(out), replacing(out / name) as part:
             part.write_text(content, encoding="utf-8")
-    write_pictures(out / PLOTS, [each for pictures in drawn for each in pictures])
+    with writing_to(out / PLOTS):
+        write_pictures(out / PLOTS, [each for pictures in drawn for each in pictures])
 
 
 def _told(hosts: Sequence[HostHistory], out: Path, notes: Sequence[str]) -> Iterator[str]:

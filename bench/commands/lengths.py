@@ -42,8 +42,8 @@ def lengths(
     with progress_on_stderr(AROUND_S * len(subject.cells)) as progress:
         found = lengths_of(subject, progress=progress)
     text = report.render(found)
-    write(folder, text=(TEXT, text), figures=(LENGTHS, found), pictures=_pictures(found))
     print(text, end="")
+    write(folder, text=(TEXT, text), figures=(LENGTHS, found), pictures=_pictures(found))
     say(f"results: {folder}")
     if any(each.interrupted for each in found.engines):
         return INTERRUPTED

@@ -14,6 +14,7 @@ from bench.embed.trial_check import HELDOUT, HELDOUT_NAME
 from bench.extract.options import default_engine
 from bench.machine import environment
 from bench.machine.cores import usable_cores
+from bench.measure.job import Job
 from bench.measure.schedule import draw_seed
 from bench.measure.session import RunContext
 from bench.measure.whole_run import default_folder
@@ -89,7 +90,9 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
         raise InputError("--goal streams: needs --latency-ms, what 95 of 100 recordings may take")
     if save is not None:
         named = (options.lengths, options.trials, Path(options.model), *options.audio)
-        check_outputs([save], named)
+        check_outputs([save], [*named, *options.trial_audio])
+        if save.is_dir():
+            raise InputError(f"{save}: is a folder; name a file for --save")
         if save.exists() and not overwrite:
             raise InputError(f"{save}: exists; add --overwrite, or choose another --save")
     cores = _cores(options)
@@ -143,20 +146,12 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
 
 def _tell(found: Answer, course: Course, folder: RunFolder, save: Path | None) -> None:
     """Print and write the answer."""
-    in_python = ""
+    job = None
     if found.named is not None:
-        race = course.last.race
-        job = next(job for job in race.jobs if job.cell == found.named.cell)
-        in_python = _in_python(job.prepared)
-        if save is not None:
-            remarks = (report.headline(found), found.host)
-            version = job.ready.version if job.ready else ""
-            packages = _packages(job.cell, version)
-            text = saved.as_toml(job.cell, packages=packages, remarks=remarks)
-            with writing_to(save), replacing(save) as part:
-                part.write_text(text, encoding="utf-8")
+        job = next(job for job in course.last.race.jobs if job.cell == found.named.cell)
     used = str(save) if save and found.named else ""
     commands = saved.commands(found.named.cell, used) if found.named else ()
+    in_python = _in_python(job.prepared) if job else ""
     text = report.render(found, commands=commands, in_python=in_python)
     folder.write(JSON, found.model_dump_json(indent=2) + "\n")
     folder.write(MARKDOWN, text)
@@ -164,12 +159,31 @@ def _tell(found: Answer, course: Course, folder: RunFolder, save: Path | None) -
         drawn = picture.draw(found)
     except ImportError:
         drawn = None
-        say("no picture: matplotlib is not installed; pip install 'rtfbench[plots]'")
+        say("no picture: matplotlib is not installed; pip install 'rtfbench[plot]'")
     if drawn is not None:
         folder.write(f"{drawn.name}.png", drawn.png)
         folder.write(f"{drawn.name}.svg", drawn.svg)
     print(text)
     say(f"results: {folder.path}")
+    # Last, because it may fail, and the answer is known by then.
+    if job is not None and save is not None:
+        _save(found, job, save)
+
+
+def _save(found: Answer, job: Job, path: Path) -> None:
+    """Write the configuration that is named.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    version = job.ready.version if job.ready else ""
+    text = saved.as_toml(
+        job.cell,
+        packages=_packages(job.cell, version),
+        remarks=(report.headline(found), found.host),
+    )
+    with writing_to(path), replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _in_python(prepared: Prepared) -> str:

@@ -69,8 +69,8 @@ def where_wrong(
         cells=tuple(findings),
     )
     text = render(found)
-    write(folder, text=(TEXT, text), figures=(RESULT, found))
     print(text, end="")
+    write(folder, text=(TEXT, text), figures=(RESULT, found))
     say(f"results: {folder}")
     if len(findings) < len(suspects):
         say(f"interrupted: {len(findings)} of {len(suspects)} searched")

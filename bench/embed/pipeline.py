@@ -24,8 +24,8 @@ KeepFrames = Callable[[Iterable[FloatArray]], Iterator[FloatArray]]
 NOT_FINITE = "its features are not finite: the samples are too large; export it as 16-bit PCM"
 #: The length that a model is tried with that takes whole utterances.
 DEAF_FRAMES = 200
-#: Mean-normalised log mel energies of speech have about this standard deviation.
-SPEECH_SCALE = np.float32(4.0)
+#: Mean-normalised log mel energies of speech have standard deviations up to about this.
+SPEECH_SCALE = np.float32(6.0)
 DEAF = (
     "noise and silence, or two noises, give the same embedding: the model or its file is damaged; "
     "export or convert it again"
@@ -176,16 +176,15 @@ class Pipeline:
     def listens(self, session: Session, feat_dim: int) -> bool:
         """Say whether the session tells noises and silence apart; a damaged model may not.
 
-        One may answer silence in its own way, and all that is not silence alike.
+        One may answer silence in its own way, and alike all that is as loud as speech.
 
         Args:
             session: an open one.
             feat_dim: M.
         """
         shape = (1, self.policy.num_frames or DEAF_FRAMES, feat_dim)
-        noise_BTM = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        # The second is as loud as features of speech, and runs the other way.
-        inputs = (noise_BTM, SPEECH_SCALE * noise_BTM[:, ::-1], np.zeros(shape, np.float32))
+        noise_BTM = SPEECH_SCALE * np.random.default_rng(0).standard_normal(shape, np.float32)
+        inputs = (noise_BTM, noise_BTM[:, ::-1], np.zeros(shape, np.float32))
         found = [session.run(np.ascontiguousarray(each)) for each in inputs]
         return not any(
             np.array_equal(one, other, equal_nan=True) for one, other in combinations(found, 2)

@@ -69,7 +69,11 @@ def jobs_for(threads: int) -> int:
 
 
 def setup_for(
-    options: ModelOptions, *, phase: Callable[[str], None], note: Callable[[str], None]
+    options: ModelOptions,
+    *,
+    phase: Callable[[str], None],
+    note: Callable[[str], None],
+    max_rss_mb: float | None = None,
 ) -> ExtractionSetup:
     """Return what computes the embeddings, the model file made if need be.
 
@@ -77,6 +81,7 @@ def setup_for(
         options: what was asked for.
         phase: is told what takes a while.
         note: is told where the model decides otherwise.
+        max_rss_mb: what the process that makes the model file may take.
 
     Raises:
         InputError: it cannot be had; the message names the option.
@@ -92,7 +97,12 @@ def setup_for(
     if options.threads > cores:
         raise InputError(f"--threads {options.threads}: this process may use {cores} cores")
     (prepared,) = prepare(
-        _resolve(options, phase), (), cores=cores, logs=cache_folder() / "logs", phase=phase
+        _resolve(options, phase),
+        (),
+        cores=cores,
+        logs=cache_folder() / "logs",
+        phase=phase,
+        memory=MemoryLimit.of_megabytes(max_rss_mb),
     )
     cell, artifact = prepared.cell, prepared.artifact
     if prepared.refusal is not None or artifact is None:

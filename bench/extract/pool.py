@@ -166,8 +166,7 @@ class Pool:
                     if not self._again and len(waiting) < LOOK_AHEAD:
                         for index, utterance in islice(fresh, 1):
                             waiting.append(utterance)
-                            if not is_text(utterance.path):
-                                reason = f"{printable(utterance.path)}: {NOT_TEXT}"
+                            if reason := _refusal(utterance):
                                 answers[index] = Unusable(index=index, reason=reason)
                                 continue
                             task = _task(index, utterance)
@@ -270,6 +269,12 @@ class Pool:
         member.tries.clear()
         member.opened, member.since = False, self._clock()
         member.child = WorkerChild(member.spec, member.number, self._logs)
+
+
+def _refusal(utterance: Utterance) -> str:
+    """Say why an utterance needs no worker to fail, empty where it may yet do."""
+    path = utterance.path
+    return utterance.fault or ("" if is_text(path) else f"{printable(path)}: {NOT_TEXT}")
 
 
 def _task(index: int, utterance: Utterance) -> Task:

@@ -15,12 +15,13 @@ from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.embed import embeddings
 from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
+from bench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
+from bench.embed.kaldi_vectors import written_arks
 from bench.extract.messages import ExtractionSetup
 from bench.extract.present import Present
-
-KALDI_ENDINGS = (".ark", ".scp")
 
 
 class ResultBusyError(InputError):
@@ -57,12 +58,12 @@ class ResultFile:
     A link is followed: what it names becomes the result, and the link stays.
     """
 
-    def __init__(self, path: Path) -> None:
-        path = path.resolve() if path.is_symlink() else path
+    def __init__(self, path: Path, *, part_bytes: int | None = None) -> None:
+        path = followed(path) if path.is_symlink() else path
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self._part_card = _card_path(self.part)
-        self._writer = embeddings.WRITERS.get(path.suffix.lower())
+        self._writer = embeddings.writer_for(path, part_bytes)
         self._digits = EXACT_DIGITS if self._writer else TEXT_DIGITS
         self._fd = -1
 
@@ -79,9 +80,23 @@ class ResultFile:
     @property
     def outputs(self) -> list[Path]:
         """Every file that is written or deleted: the result, its card, and their parts."""
-        pair = KALDI_ENDINGS if self.path.suffix.lower() in KALDI_ENDINGS else ()
-        results = [self.path, *map(self.path.with_suffix, pair)]
-        return [*results, _card_path(self.path), self.part, self._part_card]
+        parts = written_arks(self.path.with_suffix(".scp")) if self._is_kaldi else ()
+        return [*self._results, *parts, _card_path(self.path), self.part, self._part_card]
+
+    @property
+    def _is_kaldi(self) -> bool:
+        return self.path.suffix.lower() in KALDI_ENDINGS
+
+    @property
+    def _results(self) -> list[Path]:
+        """The result's files; an `.ark` in parts has its `.scp` alone."""
+        pair = KALDI_ENDINGS if self._is_kaldi else ()
+        return [self.path, *map(self.path.with_suffix, pair)]
+
+    @property
+    def finished(self) -> Path | None:
+        """The result of a run before, None where there is none."""
+        return next((each for each in self._results if each.exists()), None)
 
     @property
     def is_empty(self) -> bool:
@@ -112,6 +127,8 @@ class ResultFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
                 raise InputError(f"{self.path}: is a folder; name a file for --result")
+            if self.path.is_symlink():
+                raise InputError(f"{self.path}: is a link that leads in a circle; name a file")
             self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._lock()
             begun = os.fstat(self._fd).st_size > 0
@@ -120,9 +137,10 @@ class ResultFile:
                     f"{self.part}: left by a run that was interrupted; go on with --resume, "
                     "or start again with --overwrite"
                 )
-            if self.path.exists() and not (resume or overwrite):
+            finished = self.finished
+            if finished is not None and not (resume or overwrite):
                 raise InputError(
-                    f"{self.path}: is there already; compute what it lacks with --resume, or "
+                    f"{finished}: is there already; compute what it lacks with --resume, or "
                     "replace it with --overwrite"
                 )
             if not resume:
@@ -130,9 +148,9 @@ class ResultFile:
             elif begun:
                 self._check_same(self.part, read_card(self.part), setup)
                 _mend(self.part, self._fd)
-            elif self.path.exists():
-                self._check_same(self.path, read_card(self.path), setup)
-                for named in embeddings.read_embeddings(self.path):
+            elif finished is not None:
+                self._check_same(finished, read_card(finished), setup)
+                for named in embeddings.read_embeddings(finished):
                     self.append(named)
             write_card(self.part, setup)
         except OSError as error:

@@ -1,10 +1,11 @@
 """A comparison from the question to the answer: cells with two sides, prepared and measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.base.memory import MemoryLimit
 from bench.base.scratch import process_folder
 from bench.embed import audio_input
 from bench.gate import baseline as baselines
@@ -35,6 +36,7 @@ class Comparison:
     `margin` is the share under which nothing is called slower, `max_regression` the one under which
     an RTF's interval must stay to pass; measuring may take `budget_s`, the start of its processes
     included. The seed is drawn where none is given: a fixed one would favour the same side always.
+    A process that takes more than `memory` allows ends its side.
     """
 
     title: str
@@ -45,6 +47,7 @@ class Comparison:
     budget_s: float
     margin: float = MARGIN
     seed: int | None = None
+    memory: MemoryLimit = field(default_factory=MemoryLimit)
 
     @classmethod
     def with_baseline(
@@ -54,6 +57,7 @@ class Comparison:
         budget_s: float,
         max_regression: float | None = None,
         seed: int | None = None,
+        max_rss_mb: float | None = None,
     ) -> "Comparison":
         """Hold what is installed against a baseline; `max_regression` replaces the baseline's own.
 
@@ -70,6 +74,7 @@ class Comparison:
             budget_s=budget_s,
             margin=held.margin,
             seed=seed,
+            memory=MemoryLimit.of_megabytes(max_rss_mb),
         )
 
     @classmethod
@@ -84,6 +89,7 @@ class Comparison:
         budget_s: float,
         max_regression: float,
         seed: int | None = None,
+        max_rss_mb: float | None = None,
     ) -> "Comparison":
         """Hold two specifications against each other, such as `mnn@3.6.0` and `mnn`.
 
@@ -101,6 +107,7 @@ class Comparison:
             max_regression=max_regression,
             budget_s=budget_s,
             seed=seed,
+            memory=MemoryLimit.of_megabytes(max_rss_mb),
         )
 
     def run(self, progress: Progress) -> Found:
@@ -119,6 +126,7 @@ class Comparison:
                 sources=sources,
                 progress=progress,
                 seed=draw_seed() if self.seed is None else self.seed,
+                memory=self.memory,
             )
             return measure.run(
                 [self._sides(cell, context) for cell in self.cells],

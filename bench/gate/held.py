@@ -37,6 +37,7 @@ def hold(
     max_regression: float,
     budget_s: float,
     seed: int | None,
+    max_rss_mb: float | None,
     progress: Progress,
 ) -> Held:
     """Hold two specifications or two finished runs against each other.
@@ -56,6 +57,7 @@ def hold(
         budget_s=budget_s,
         max_regression=max_regression,
         seed=seed,
+        max_rss_mb=max_rss_mb,
     )
     return hold_measured(asked, progress)
 

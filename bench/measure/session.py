@@ -113,6 +113,7 @@ class RunContext:
             cores=len(self.cores),
             logs=self.folder.logs,
             phase=self.progress.phase,
+            memory=self.memory,
         )
 
     def prepare_one(self, resolved: Resolved) -> Prepared:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.base.cache import cache_folder, replacing, sha256_of
+from bench.base.cache import cache_folder, intact, replacing, seal, sha256_of
 from bench.base.values import Value
 from engines.protocol import FLOAT32, Form, Format, ModelArtifact, Precision
 
@@ -66,16 +66,20 @@ def _card_path(request: ArtifactRequest, folder: Path) -> Path:
 
 
 def find(request: ArtifactRequest, folder: Path) -> ModelArtifact | None:
-    """Return a file that was made before, None when there is none or it is damaged.
+    """Return a file that was made before, None when there is none or it or its card is damaged.
 
-    A damaged one is deleted, so that it is made again.
+    A damaged file is deleted, so that it is made again.
 
     Args:
         request: which file.
         folder: where files of the model are kept.
     """
+    card = _card_path(request, folder)
+    # A flipped digit of it would be another count, and JSON still.
+    if not intact(card):
+        return None
     try:
-        artifact = _ARTIFACT.validate_json(_card_path(request, folder).read_bytes())
+        artifact = _ARTIFACT.validate_json(card.read_bytes())
     except (OSError, ValidationError):
         return None
     # Kept as a name only, so that a cache folder can be moved; a user's own file has a full path.
@@ -92,5 +96,7 @@ def find(request: ArtifactRequest, folder: Path) -> ModelArtifact | None:
 def remember(request: ArtifactRequest, artifact: ModelArtifact, folder: Path) -> None:
     """Write down what is known of a file, so that `find` returns it."""
     path = Path(artifact.path.name) if artifact.path.parent == folder else artifact.path
-    with replacing(_card_path(request, folder)) as part:
+    card = _card_path(request, folder)
+    with replacing(card) as part:
         part.write_bytes(_ARTIFACT.dump_json(replace(artifact, path=path), indent=2))
+    seal(card)

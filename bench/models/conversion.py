@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.cache import fingerprint, replacing, sha256_of
+from bench.base.links import followed
 from engines import registry
 from engines.protocol import ONNX, ConversionError, Format
 
@@ -19,7 +20,7 @@ def writing(path: Path, what: str) -> Iterator[Path]:
         ConversionError: nothing was written; the line begins with `what` where the engine, which
             may be a plug-in and fail in any way, raises something else.
     """
-    with replacing(path.resolve()) as part:
+    with replacing(followed(path)) as part:
         try:
             yield part
         except ConversionError:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.models.probe import probe
 from bench.plan.engine_spec import parse_engine
 from bench.results.cells import engine_label
 from engines import registry
 from engines.protocol import FLOAT32, HOME, EngineError, Library
+from frontends.audio import NOT_TEXT, is_text, printable
 
 Homes = Mapping[str, Path]
 
@@ -73,7 +75,9 @@ def place(spec: str, homes: Homes) -> str:
     if library is None or not home:
         return spec
     if home != library.own:
-        path = Path(home).expanduser().resolve()
+        path = followed(Path(home).expanduser())
+        if not is_text(path):
+            raise InputError(f"{printable(path)}: {NOT_TEXT}")
         if set(str(path)) & set(",[]"):
             raise InputError(
                 f"{path}: a comma or bracket in the path of a library; rename the folder"

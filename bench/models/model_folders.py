@@ -7,6 +7,7 @@ from bench.base.asking import ask
 from bench.base.cache import cache_folder, check_cache, intact, seal, sha256_of
 from bench.base.child import ChildError
 from bench.base.errors import InputError
+from bench.base.links import followed
 from bench.models import keys
 from bench.models.make_export import ExportAnswer, ExportRequest
 from bench.models.model_files import FORMATS
@@ -51,7 +52,7 @@ def file_in(folder: Path, *, phase: Callable[[str], None]) -> Path:
 
 def _exported(folder: Path, config: Path, checkpoint: Path, phase: Callable[[str], None]) -> Path:
     """Return the experiment as ONNX; one of the same content was exported before."""
-    name = folder.resolve().name
+    name = followed(folder).name
     key = keys.experiment(sha256_of(config), sha256_of(checkpoint))
     path = cache_folder() / "models" / f"{name}-{key}" / f"{name}.{ONNX}"
     if intact(path):

@@ -10,6 +10,7 @@ from bench.base.cache import CACHE_VARIABLE, cache_folder, check_cache, intact
 from bench.base.child import ChildError
 from bench.base.disk import check_room
 from bench.base.errors import InputError
+from bench.base.memory import MemoryLimit
 from bench.embed import reference
 from bench.embed.audio_input import Source
 from bench.embed.reference import ReferenceRequest
@@ -67,6 +68,7 @@ def prepare(
     cores: int,
     logs: Path,
     phase: Callable[[str], None],
+    memory: MemoryLimit | None = None,
 ) -> list[Prepared]:
     """Make what the cache lacks, one process a model, and return the cells in their order.
 
@@ -76,6 +78,7 @@ def prepare(
         cores: how many cores this process may use.
         logs: a folder for what the preparing processes print.
         phase: is told what begins.
+        memory: what the process of a model may take.
 
     Raises:
         InputError: models of the catalog cannot be made here, or nothing can be kept; the message
@@ -91,7 +94,7 @@ def prepare(
             what = f"making the files of {model}"
             check_room(cache_folder(), _size_bytes(request), what=what, named_by=CACHE_VARIABLE)
             phase(f"preparing {model} (once, then cached)")
-            failures[model] = _make(request, logs)
+            failures[model] = _make(request, logs, memory)
     return [need.prepared(failures.get(need.cell.model, {})) for need in needs]
 
 
@@ -127,7 +130,7 @@ def _size_bytes(request: PrepareRequest) -> int:
     return whole * quarters // 4
 
 
-def _make(request: PrepareRequest, logs: Path) -> Failures:
+def _make(request: PrepareRequest, logs: Path, memory: MemoryLimit | None) -> Failures:
     """Run the process that prepares a model, and return what failed.
 
     When it crashes or hangs, which an engine's converter can make it do, each part is made again
@@ -141,7 +144,7 @@ def _make(request: PrepareRequest, logs: Path) -> Failures:
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"prepare-{request.model}.log"
     try:
-        return _ask(request, log)
+        return _ask(request, log, memory)
     except ChildError as error:
         parts = _parts(request)
         if len(parts) == 1:
@@ -150,21 +153,22 @@ def _make(request: PrepareRequest, logs: Path) -> Failures:
     for part in parts:
         part_log = logs / f"prepare-{part.model}-{_file_name(part)}.log"
         try:
-            failures |= _ask(part, part_log)
+            failures |= _ask(part, part_log, memory)
         except ChildError as error:
             failures[next(iter(part.artifacts), None)] = f"{error}"
     return failures
 
 
-def _ask(request: PrepareRequest, log: Path) -> Failures:
+def _ask(request: PrepareRequest, log: Path, memory: MemoryLimit | None) -> Failures:
     """Ask a process of its own for what is missing.
 
     Raises:
-        ChildError: it crashed, or did not end in time.
+        ChildError: it crashed, took too much memory, or did not end in time.
     """
     limit_s = FILE_TIMEOUT_S * len(request.artifacts)
     limit_s += REFERENCES_TIMEOUT_S if request.references else 0
-    answer = ask("bench.models.prepare", request, PrepareAnswer, timeout_s=limit_s, log=log)
+    module = "bench.models.prepare"
+    answer = ask(module, request, PrepareAnswer, timeout_s=limit_s, log=log, memory=memory)
     return {each.file: f"{each.reason} (log: {log})" for each in answer.failures}
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import soundfile
 
 from bench.base.errors import InputError
+from bench.base.inputs import read_text
 from bench.embed.audio_input import Source, check_audio, read_source
-from frontends.audio import AudioError
+from frontends.audio import AudioError, is_text, on_disk
 from frontends.fbank import FbankConfig
 from frontends.find import find_audio
 
@@ -64,7 +65,7 @@ def from_audio(
     """
     if paths:
         try:
-            found = [utterance.path for utterance in find_audio(paths)]
+            found = [on_disk(utterance.path) for utterance in find_audio(paths)]
             looked = found[:: math.ceil(len(found) / MOST_LENGTHS)]
             lengths = [_length(path) for path in looked]
         except AudioError as error:
@@ -109,7 +110,7 @@ def read_lengths(path: Path) -> list[int]:
         InputError: it cannot be read, or holds what is no length.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise InputError(f"{path}: cannot read the lengths ({why})") from error
@@ -133,6 +134,8 @@ def read_lengths(path: Path) -> list[int]:
 def _length(path: Path) -> int:
     """Return how long a file says that it is, in samples at 16 kHz; reading it comes later."""
     try:
+        if not is_text(path) or not path.is_file():
+            return SAMPLE_RATE_HZ
         info = soundfile.info(path)
     except (OSError, soundfile.SoundFileError):
         return SAMPLE_RATE_HZ

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.base.child import ChildSilent
-from bench.base.memory import LOOK_S, ChildTooLarge, MemoryLimit, memory_of
+from bench.base.memory import LOOK_S, ChildTooLarge, MemoryLimit, family_of, memory_of
 from bench.embed.audio_input import DEFAULT_SPEECH
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -60,6 +60,50 @@ def test_a_model_that_is_too_large_for_any_worker(
     done = rtfbench("extract", "--model", model, "--wav", short_speech, "--max-rss", 5)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].endswith("--max-rss allows 5; a larger one gives it more")
+
+
+def test_a_greedy_side_ends_a_comparison(
+    rtfbench: Command, write_tiny_onnx: Tiny, tmp_path: Path
+) -> None:
+    """Nothing can be said then, and the line says why."""
+    done = rtfbench(
+        *("compare", "onnxruntime", "faulty-greedy", "--max-rss", 500, "--budget", 2),
+        *("--model", write_tiny_onnx(tmp_path / "tiny.onnx")),
+    )
+    assert done.returncode == 3, done.stderr
+    assert "MB of memory, and --max-rss allows 500" in done.stdout
+
+
+def test_making_files_is_limited_too(
+    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+) -> None:
+    """What makes a model's files for the first time ends, and its cells say so."""
+    out = tmp_path / "out"
+    done = rtfbench(
+        *("run", "--model", write_tiny_onnx(tmp_path / "unseen.onnx"), "--audio", short_speech),
+        *("--engine", "mnn", "--max-rss", 30, "--out", out),
+    )
+    assert done.returncode == 1, done.stderr
+    for row in json.loads((out / "summary.json").read_text())["cells"]:
+        assert row["status"] == "failed"
+        assert "preparing" in row["reason"]
+        assert "MB of memory, and --max-rss allows 30" in row["reason"]
+
+
+def test_what_a_process_starts_counts() -> None:
+    """A converter's memory is that of who called it."""
+    greedy = "import numpy as np; a = np.ones(40_000_000, np.float32); print(flush=True); input()"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {greedy!r}])"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        limit = MemoryLimit(160_000_000)
+        limit.check(process.pid)
+        with pytest.raises(ChildTooLarge):
+            limit.check(*family_of(process.pid))
+        process.communicate(b"\n")
+    assert family_of(process.pid) == [process.pid]
 
 
 def test_the_largest_size_counts() -> None:

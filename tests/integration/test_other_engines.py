@@ -1,5 +1,6 @@
-"""What OpenVINO, ncnn and torch do beyond the contract of all engines."""
+"""What single engines do beyond the contract of all engines."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -71,6 +72,27 @@ assert not [name for name in sys.modules if name.startswith("openvino_telemetry.
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
+    """Loaded through its engine, it leaves no name for its sender to know the machine by."""
+    code = """
+from engines import registry
+assert registry.get("onnxruntime").probe().ok
+"""
+    # Where CI is set, it keeps quiet by itself.
+    silencers = ("CI", "ORT_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in os.environ.items() if name not in silencers}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ncnn_pools_as_torch_does(tmp_path: Path) -> None:

@@ -134,3 +134,55 @@ def test_a_run_folder_has_one_writer(
     assert "another rtfbench is writing here" in done.stderr
     assert rtfbench(*command, "--overwrite").returncode == 0
     assert not stale.exists()
+
+
+@pytest.mark.parametrize("option", ["--junit", "--comment"])
+def test_a_gate_destroys_no_input(
+    rtfbench: Command, write_tiny_onnx: Callable[..., Path], tmp_path: Path, option: str
+) -> None:
+    """Neither a model, nor the baseline that names it, nor a run that is compared."""
+    model, baseline = write_tiny_onnx(tmp_path / "a.onnx"), tmp_path / "base.toml"
+    baseline.write_text(f'models = ["{model}"]\nmodel_file = "{model}"\n')
+    records = tmp_path / "run" / "records.jsonl"
+    records.parent.mkdir()
+    records.write_text("{}\n")
+    before = {path: path.read_bytes() for path in (model, baseline, records)}
+    for command, output in (
+        (("gate", "--baseline", baseline), baseline),
+        (("gate", "--baseline", baseline), model),
+        (("compare", f"mnn:{model}", "mnn"), model),
+        (("compare", records.parent, records.parent), records),
+    ):
+        done = rtfbench(*command, option, output)
+        assert done.returncode == 2
+        assert f"{output}: is an input" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("extract", *MODEL, "--wav", "a.flac", "--result", "loop"),
+        ("tune", "--model", "xvec", "--audio", "loop"),
+        ("run", "--model", "xvec", "--audio", "loop"),
+        ("run", "--model", "xvec", "--audio", "a.flac", "--out", "loop"),
+        ("merge", "loop", "--result", "new.txt"),
+        ("score", "--trials", "t.txt", "--embeddings", "e.txt", "--out", "loop"),
+        ("explain", "--out", "loop"),
+        ("history", "loop"),
+    ],
+    ids=lambda command: " ".join(command[:1] + command[-2:]),
+)
+@pytest.mark.usefixtures("recording")
+def test_a_link_that_leads_in_a_circle(
+    rtfbench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """It is no input and no output, and stays."""
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    Path("t.txt").write_text("a b target\n")
+    Path("e.txt").write_text("a 1 2\nb 2 1\n")
+    done = rtfbench(*command)
+    assert done.returncode == 2
+    assert "loop" in done.stderr.splitlines()[-1]
+    assert Path("loop").is_symlink()

@@ -85,3 +85,30 @@ def test_a_compiler_that_is_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", 'g++ "')
     with pytest.raises(EngineError, match="CXX is no command"):
         find_compiler()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("export", "--format", "onnx", "-o", "o.onnx", "--checkpoint", "a.pt", "--config"),
+        ("export", "--format", "mnn", "-o", "o.mnn", "--onnx"),
+        ("run", "--model", "xvec", "--engine", "mnn", "--mnn-home"),
+        ("tune", "--model", "xvec", "--audio"),
+        ("tune", "--model", "xvec", "--lengths"),
+        ("gate", "--baseline"),
+        ("merge", "--result", "e.txt"),
+    ],
+    ids=lambda command: " ".join(command[:1] + command[-1:]),
+)
+def test_a_name_that_is_no_text_is_one_line(
+    rtfbench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """Wherever it is named, and whether there is such a file or not."""
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"a\xff.onnx")
+    for _ in range(2):
+        done = rtfbench(*command, name)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("rtfbench: ")]
+        assert "a\\udcff" in line or name in line
+        Path(name).write_bytes(b"nothing")

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,22 @@ def test_lossy_formats_are_read(tmp_path: Path, ending: str) -> None:
     samples = read_audio(path, resample=resample).samples
     assert abs(len(samples) - RATE_HZ) < RATE_HZ // 5
     assert np.abs(samples[2000:-2000]).max() == pytest.approx(0.5 * 32768, rel=0.1)
+
+
+def test_an_ogg_file_is_whole_or_none(tmp_path: Path) -> None:
+    """Decoders leave a damaged page out, and the recording would be a shorter one."""
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE_HZ), RATE_HZ)
+    whole = path.read_bytes()
+    for place in np.linspace(0, len(whole) - 1, 40).astype(int):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(AudioError):
+            read_audio(path)
+    for damaged in (whole[:-1], whole[: len(whole) // 2]):
+        with pytest.raises(AudioError, match=r"last page is missing; copy it again"):
+            list(read_blocks(path, file=BytesIO(damaged)))
+    path.write_bytes(whole + b"a tag of somebody's")
+    assert len(read_audio(path).samples) == 3 * RATE_HZ
 
 
 def test_float_files_are_scaled(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from bench.embed.embeddings import (
     parse_line,
     read_embeddings,
     text_line,
-    write_ark,
+    write_embeddings,
     write_npz,
 )
+from bench.embed.kaldi_vectors import write_ark
 
 RNG = np.random.default_rng(5)
 ROWS = [
@@ -69,6 +70,29 @@ def test_kaldi_files_are_kaldis(tmp_path: Path) -> None:
     doubles = {name: row.astype(np.float64) for name, row in ROWS}
     kaldiio.save_ark(str(tmp_path / "d.ark"), doubles)
     assert_equal(list(read_embeddings(tmp_path / "d.ark")))
+
+
+def test_an_ark_in_parts_is_one_list(tmp_path: Path) -> None:
+    """Each part is as large as it may be; other readers and ours find all through the `.scp`."""
+    write_ark(tmp_path / "x.ark", rows)
+    whole = (tmp_path / "x.ark").read_bytes()
+    write_embeddings(tmp_path / "x.ark", rows, part_bytes=170)
+    parts = [tmp_path / "x.1.ark", tmp_path / "x.2.ark"]
+    assert {each.name for each in tmp_path.iterdir()} == {"x.1.ark", "x.2.ark", "x.scp"}
+    assert [len(list(read_embeddings(each))) for each in parts] == [2, 1]
+    assert b"".join(each.read_bytes() for each in parts) == whole
+    assert_equal(list(read_embeddings(tmp_path / "x.scp")))
+    assert_equal([Named(*pair) for pair in kaldiio.load_scp(str(tmp_path / "x.scp")).items()])
+    (tmp_path / "x.3.ark").touch()  # somebody else's: no list of ours names it
+    write_ark(tmp_path / "x.ark", rows)
+    assert {each.name for each in tmp_path.iterdir()} == {"x.ark", "x.scp", "x.3.ark"}
+
+
+def test_only_kaldi_files_come_in_parts(tmp_path: Path) -> None:
+    """Others are refused, with what would do."""
+    with pytest.raises(InputError, match=r"--part-size is a size, and for \.ark files"):
+        write_embeddings(tmp_path / "x.npz", rows, part_bytes=1000)
+    assert not list(tmp_path.iterdir())
 
 
 def test_text_has_the_digits_of_a_cpp_stream() -> None:

@@ -1,6 +1,6 @@
 """The chunking driver: an utterance in blocks is the utterance."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.embed.pipeline import Pipeline
 from engines import registry
+from engines.base import SessionBase
 from engines.protocol import FloatArray, ModelArtifact, Session, SessionOptions
 from frontends.audio import Waveform, read_audio
 from tests.ready import artifact_for
@@ -75,3 +76,40 @@ def test_too_short_in_blocks_is_refused(session: Session) -> None:
     """No frame, no embedding."""
     with pytest.raises(ValueError, match="too short for one frame"):
         Pipeline(32000).embed_blocks(session, [np.zeros(399, np.float32)])
+
+
+class Answering(SessionBase):
+    """A session whose embedding is a function of the features."""
+
+    def __init__(self, answer: Callable[[FloatArray], float]) -> None:
+        self._answer = answer
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """Tell nothing."""
+        return {}
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Return an embedding of one value."""
+        return np.array([[self._answer(features_BTM)]], np.float32)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "listens"),
+    [
+        (lambda features: features[0, 0, 0], True),
+        (lambda features: 1.0, False),
+        (lambda features: float(features.any()), False),
+        # A weight of 2^100 makes one of everything that is as loud as speech.
+        (lambda features: min(features.std(), 3.0), False),
+        (lambda features: np.nan, False),
+    ],
+    ids=["listens", "is deaf", "hears silence only", "is saturated", "is no number"],
+)
+def test_a_model_has_to_listen(answer: Callable[[FloatArray], float], listens: bool) -> None:
+    """Silence and two noises as loud as speech have three embeddings."""
+    pipeline = Pipeline.for_mel_bins(80, 32000)
+    assert pipeline.listens(Answering(answer), 80) is listens

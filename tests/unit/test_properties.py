@@ -1,82 +1,25 @@
 """Whatever a file holds: it is read, or refused in one line; what was written comes back."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bench.base.errors import InputError
 from bench.embed import embeddings
 from bench.embed.embeddings import Named
-from bench.embed.trials import read_trials
-from bench.inputs.json_lines import from_json_lines
-from bench.plan.plan_files import load_plan
-from bench.plan.sweep import Axes, Plan
+from bench.inputs.kaldi import from_segments
 from bench.results.lines import Declaration, Record
 from bench.results.store import RECORDS, RunFolder
-from bench.tune.recordings import read_lengths
-from frontends.audio import AudioError
 from frontends.find import read_list
+from tests.readers import LISTS, check, refusal
+from tests.unit.properties import written
 from tests.unit.test_store import CELL, record
 
-quickly = settings(max_examples=80, deadline=None, derandomize=True)
-
 WORDS = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-KEYS = st.sampled_from([*Plan.model_fields, *Axes.model_fields, "sweep", "colour"])
-
-
-def written(content: bytes | str, name: str = "file") -> Path:
-    """Write a file into a folder of its own, which stays until the tests end."""
-    folder = TemporaryDirectory(prefix="properties-")
-    KEPT.append(folder)
-    path = Path(folder.name) / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-KEPT: list[TemporaryDirectory[str]] = []
-
-
-def refusal(read: Callable[[Path], object], path: Path) -> str:
-    """Read a file, and return why it is refused, empty where it is not."""
-    try:
-        read(path)
-    except (InputError, AudioError) as error:
-        return str(error)
-    return ""
-
-
-def is_read_or_refused(read: Callable[[Path], object], path: Path) -> None:
-    """Read a file; a refusal is one line that names it."""
-    why = refusal(read, path)
-    assert "\n" not in why
-    assert not why or str(path) in why
-
-
-READERS: dict[str, Callable[[Path], object]] = {
-    "plan": lambda path: load_plan(path, {}),
-    "wav.scp": lambda path: list(read_list(path)),
-    "raw.list": lambda path: list(from_json_lines(path).utterances()),
-    "trials": read_trials,
-    "lengths": read_lengths,
-    "e.txt": lambda path: list(embeddings.read_embeddings(path)),
-    "e.ark": lambda path: list(embeddings.read_embeddings(path)),
-    "e.npz": lambda path: list(embeddings.read_embeddings(path)),
-}
 #: What the files are made of, so that some of what is drawn is nearly right.
 PIECES = st.sampled_from(
     [
@@ -119,23 +62,13 @@ PIECES = st.sampled_from(
 )
 
 
-@pytest.mark.parametrize("name", READERS)
-@quickly
+@pytest.mark.parametrize("name", ["plan.toml", *LISTS])
 @given(content=st.binary(max_size=60) | st.lists(PIECES, max_size=14).map("".join).map(str.encode))
 def test_any_file_is_read_or_refused(name: str, content: bytes) -> None:
     """No bytes end a reader with anything but a refusal."""
-    is_read_or_refused(READERS[name], written(content, name))
+    check(name, written(content, name))
 
 
-@quickly
-@given(table=st.dictionaries(KEYS, VALUES, max_size=4))
-def test_any_plan_is_read_or_refused(table: dict[str, Any]) -> None:
-    """Known keys with values of any kind make a plan, or a line that says what is wrong."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
-    is_read_or_refused(lambda path: load_plan(path, {}), written("\n".join(lines)))
-
-
-@quickly
 @given(entries=st.dictionaries(WORDS, WORDS, min_size=1, max_size=6))
 def test_a_list_gives_its_entries(entries: dict[str, str]) -> None:
     """Names and paths of any characters but blanks come back in their order."""
@@ -147,13 +80,37 @@ def test_a_list_gives_its_entries(entries: dict[str, str]) -> None:
         assert [path.name for path in found.values()] == [Path(p).name for p in entries.values()]
 
 
+@given(
+    entries=st.dictionaries(
+        WORDS,
+        st.tuples(st.floats(0, 1e6), st.floats(0.001, 1e6) | st.none()),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_segments_give_their_stretches(entries: dict[str, tuple[float, float | None]]) -> None:
+    """Begin and end to the last bit; an end of -1 is that of the recording."""
+    path = written("", "segments")
+    path.with_name("wav.scp").write_text("rec a.wav\n")
+    wanted = {
+        name: (begin, None if length is None or begin + length == begin else begin + length)
+        for name, (begin, length) in entries.items()
+    }
+    path.write_text(
+        "".join(f"{n} rec {b!r} {-1 if e is None else repr(e)}\n" for n, (b, e) in wanted.items())
+    )
+    listing = from_segments(path, path.with_name("wav.scp"))
+    found = {each.name: each.part for each in listing.utterances()}
+    assert {n: (p.begin_s, p.end_s) for n, p in found.items() if p is not None} == wanted
+    assert [*listing.names()] == [*wanted]
+
+
 VECTORS = arrays.arrays(
     np.float32, 5, elements=st.floats(-(2.0**99), 2.0**99, width=32, allow_nan=False)
 )
 
 
 @pytest.mark.parametrize("ending", ["ark", "npz", "txt"])
-@quickly
 @given(rows=st.dictionaries(WORDS, VECTORS, min_size=1, max_size=5), cut=st.integers(1, 40))
 def test_embeddings_come_back(ending: str, rows: dict[str, Any], cut: int) -> None:
     """Every value and name comes back; of a file that is cut off, no wrong value does."""
@@ -172,7 +129,6 @@ def test_embeddings_come_back(ending: str, rows: dict[str, Any], cut: int) -> No
         assert all(np.array_equal(kept[name], rows[name]) for name in kept)
 
 
-@quickly
 @given(
     names=st.lists(
         st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), min_size=1, max_size=5
