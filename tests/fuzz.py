@@ -13,6 +13,7 @@ import io
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -75,21 +76,36 @@ def _words() -> list[str]:
 
 
 def _lists() -> list[bytes]:
-    """Return a file for every reader; the first byte chooses it."""
+    """Return a file for every reader, which its first byte chooses."""
     from tests import readers
 
-    lines = (
-        b"utt1 a.wav\nutt2 sox b.sph -t wav - |\n",
-        b"utt1 rec1 0.5 2\nutt2 rec2 1 -1\n",
-        b'{"key": "utt1", "wav": "a.wav"}\n'
-        b'{"audio_filepath": "b.wav", "duration": 1, "offset": 2}\n'
-        b'{"id": "c", "start": 0, "duration": 1, "channel": 0, "recording": {"sources": []}}\n',
-        b"utt1 utt2 target\nutt1 utt3 nontarget\n",
-        b"utt1 1.5\n2.5\n",
-        b"utt1  [ 1 2.5 -3e-4 ]\nutt2 [ 1 2 nan ]\n",
-        b"utt1 \0BFV \4\2\0\0\0" + np.array([1, 2], np.float32).tobytes(),
-    )
-    return [bytes([number]) + line for number in range(len(readers.LISTS)) for line in lines]
+    files = {
+        "wav.scp": b"utt1 a.wav\nutt2 sox b.sph -t wav - |\n",
+        "segments": b"utt1 rec1 0.5 2\nutt2 rec2 1 -1\n",
+        "raw.list": b'{"key": "utt1", "wav": "a.wav"}\n'
+        b'{"audio_filepath": "b.wav", "duration": 1, "offset": 2}\n',
+        "trials": b"utt1 utt2 target\nutt1 utt3 nontarget\n",
+        "lengths": b"utt1 1.5\n2.5\n",
+        "e.txt": b"utt1 1 2.5 -3e-4\nutt2 1 2 3\n",
+        "e.ark": b"utt1 \0BFV \4\2\0\0\0" + np.array([1, 2], np.float32).tobytes(),
+        "e.npz": _archive(),
+        "a.tar": _tar(),
+    }
+    return [bytes([number]) + files[name] for number, name in enumerate(readers.LISTS)]
+
+
+def _archive() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, names=np.array(["utt1", "utt2"]), embeddings=np.eye(2, dtype=np.float32))
+    return file.getvalue()
+
+
+def _tar() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name in ("a.wav", "b.flac"):
+            archive.addfile(tarfile.TarInfo(name))
+    return file.getvalue()
 
 
 #: Target -> what it begins with.
@@ -100,18 +116,20 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "lists": _lists,
 }
 
+#: Target -> the only file that it writes; of lists there are several.
+SINGLE = {"audio": "recording", "models": "model.onnx", "plans": "plan.toml"}
+
 
 def target(name: str, folder: Path) -> Callable[[bytes], None]:
     """Return a function that puts bytes into a file, and reads that."""
     from tests import readers
 
-    single = {"audio": "recording", "models": "model.onnx", "plans": "plan.toml"}
     lists = [*readers.LISTS]
 
     def run(data: bytes) -> None:
-        reader = single.get(name) or lists[data[0] % len(lists)] if data else lists[0]
+        reader = SINGLE.get(name) or lists[data[0] % len(lists)] if data else lists[0]
         path = folder / reader
-        path.write_bytes(data if name in single else data[1:])
+        path.write_bytes(data if name in SINGLE else data[1:])
         readers.check(reader, path)
 
     return run

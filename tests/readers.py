@@ -16,7 +16,6 @@ from bench.models.model_reading import read_model_file
 from bench.plan.plan_files import load_plan
 from bench.tune.recordings import read_lengths
 from frontends.audio import AudioError, read_blocks
-from frontends.find import read_list
 
 Reader = Callable[[Path], object]
 #: What the segments of a fuzzed file are cut from; it is written beside it.
@@ -44,7 +43,7 @@ def _audio(path: Path) -> object:
 
 #: Name of a file -> its reader; some look at the name's ending.
 LISTS: dict[str, Reader] = {
-    "wav.scp": lambda path: (_all_of(from_scp(path)), list(read_list(path, allow_pipes=True))),
+    "wav.scp": lambda path: _all_of(from_scp(path, allow_pipes=True)),
     "segments": _segments,
     "raw.list": lambda path: _all_of(from_json_lines(path)),
     "trials": read_trials,

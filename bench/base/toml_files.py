@@ -48,11 +48,16 @@ def validate(model: type[Model], content: dict[str, Any], where: Path | str) -> 
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
+        at = ".".join(_shown(str(part)) for part in first["loc"])
         known = ", ".join(_table(model, first["loc"]).model_fields)
         cure = f"; known keys: {known}" if first["type"] == "extra_forbidden" else ""
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{where}: {at + ': ' if at else ''}{message}{cure}") from None
+
+
+def _shown(key: str) -> str:
+    """Return a key as it fits into a line: a quoted one of TOML may hold anything."""
+    return key if key.isprintable() else repr(key)
 
 
 def _table(model: type[BaseModel], at: Sequence[int | str]) -> type[BaseModel]:

@@ -15,14 +15,12 @@ Rates = npt.NDArray[np.float64]
 #: A threshold is told with so many decimals, as scores are.
 DECIMALS = 6
 
-_TINY = float(np.finfo(np.float32).eps)
-
 
 def cosine(first_D: FloatArray, second_D: FloatArray) -> float:
     """Return the cosine of the angle between two embeddings, -1 to 1; 0 where one is zero."""
     first, second = first_D.astype(np.float64), second_D.astype(np.float64)
     norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) / max(norms, _TINY)
+    return float(first @ second) / norms if norms else 0.0
 
 
 def similarity(first_D: FloatArray, second_D: FloatArray) -> float:

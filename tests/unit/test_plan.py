@@ -125,6 +125,7 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
     [
         ("threads = [", "not TOML"),
         ("colour = 1", "known keys: .*models"),
+        (r'"co\nlour" = 1', r"'co\\nlour': Extra inputs"),
         ("threads = []", "at least 1 item"),
         ("threads = ['two']", "valid integer"),
         ("protocols = ['fast']", "'published', 'steady' or 'throughput'"),

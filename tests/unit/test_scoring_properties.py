@@ -52,17 +52,16 @@ def test_speakers_come_back(speakers: dict[str, list[str]]) -> None:
     assert read_spk2utt(written(text)) == speakers
 
 
-@given(one_D=VECTORS, other_D=VECTORS, factor=st.floats(0.125, 8, width=32))
-def test_a_score_is_an_angle(one_D: Any, other_D: Any, factor: float) -> None:
+@given(one_D=VECTORS, other_D=VECTORS)
+def test_a_score_is_an_angle(one_D: Any, other_D: Any) -> None:
     """Between -1 and 1, the same from either side, and no matter of loudness."""
     score = cosine(one_D, other_D)
     assert abs(score) <= 1 + 1e-9
     assert cosine(other_D, one_D) == score
-    longest = np.linalg.norm(one_D.astype(float)) * np.linalg.norm(other_D.astype(float))
-    if longest > 1e-3:
+    if one_D.any() and other_D.any():
         np.testing.assert_allclose(cosine(np.float32(2) * one_D, other_D), score, atol=1e-6)
         np.testing.assert_allclose(cosine(one_D, -other_D), -score, atol=1e-9)
-        np.testing.assert_allclose(cosine(one_D, one_D), 1 if one_D.any() else 0, atol=1e-6)
+        np.testing.assert_allclose(cosine(one_D, one_D), 1, atol=1e-9)
 
 
 @given(pairs=SCORED, scale=st.integers(1, 64), shift=st.integers(-64, 64))

@@ -12,16 +12,16 @@ import pytest
 
 from tests.soak import MARK, MOST_GROWTH_BYTES, Look, Step, descendants, grown, look
 
-CALM = Look(rss_bytes=100_000_000, descriptors=10, threads=1, processes=0, files=0)
+CALM = Look(memory_bytes=100_000_000, descriptors=10, threads=1, processes=0, files=0)
 
 
 def test_growth_is_named() -> None:
     """Memory may grow by what is allowed, nothing else at all; less is never wrong."""
-    assert grown(CALM, replace(CALM, rss_bytes=CALM.rss_bytes + MOST_GROWTH_BYTES)) == []
+    assert grown(CALM, replace(CALM, memory_bytes=CALM.memory_bytes + MOST_GROWTH_BYTES)) == []
     assert grown(CALM, replace(CALM, descriptors=9)) == []
     found = grown(CALM, Look(200_000_000, 11, 2, 1, 1))
     assert [line.partition(":")[0] for line in found] == [
-        *("rss_bytes", "descriptors", "threads", "processes", "files")
+        *("memory_bytes", "descriptors", "threads", "processes", "files")
     ]
 
 
