@@ -29,6 +29,7 @@ from bench.base.child import (
 )
 from bench.base.errors import InputError
 from bench.base.memory import MemoryLimit
+from bench.base.modules import run_module
 
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer")
@@ -62,7 +63,7 @@ def ask(
     """
     with log.open("w+b") if log else TemporaryFile() as said:
         done = _run(
-            [sys.executable, "-m", module],
+            run_module(module),
             _question(request),
             said,
             env={**inherited(), **(SINGLE_THREADED if single_threaded else {})},

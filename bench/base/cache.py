@@ -14,12 +14,11 @@ from platformdirs import user_cache_path
 
 from bench.base.errors import InputError
 from bench.base.links import followed
+from bench.base.modules import ROOT
 from bench.base.outputs import is_special
 from bench.base.scratch import held_folder
 
 CACHE_VARIABLE = "RTFBENCH_CACHE"
-#: Where `bench`, `engines` and `frontends` are.
-ROOT = Path(__file__).parent.parent.parent
 
 
 def cache_folder() -> Path:

@@ -17,6 +17,7 @@ from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from bench.base.modules import PYTHONPATH, run_module, search_path
 from bench.base.scratch import process_folder
 
 Reply = TypeVar("Reply")
@@ -53,7 +54,8 @@ class ChildSilent(ChildError):
 
 def inherited() -> dict[str, str]:
     """Return the environment variables of a child: ours, who its parent is, and our scratch."""
-    return {**os.environ, PARENT_VARIABLE: str(os.getpid()), "TMPDIR": str(process_folder())}
+    ours = {PARENT_VARIABLE: str(os.getpid()), "TMPDIR": str(process_folder())}
+    return {**os.environ, **search_path(), **ours}
 
 
 def die_with_parent() -> None:
@@ -128,14 +130,13 @@ class Interpreter:
 
     def command(self, module: str) -> list[str]:
         """Return the beginning of a command that runs a module."""
-        # Without -P the present folder comes first, and may hold this very package.
-        return [str(self.python), *(["-P"] if self.path else []), "-m", module]
+        return run_module(module, self.python)
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of a process."""
         found = {**inherited(), **SINGLE_THREADED}
         if self.path:
-            found["PYTHONPATH"] = os.pathsep.join(map(str, self.path))
+            found[PYTHONPATH] = os.pathsep.join(map(str, self.path))
         return found
 
 

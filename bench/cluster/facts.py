@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
-from bench.base.cache import ROOT, fingerprint
+from bench.base.cache import fingerprint
+from bench.base.modules import ROOT
 from bench.base.values import Value
 from engines import registry
 from engines.protocol import HOME

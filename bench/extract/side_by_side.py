@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 
 from bench.base.child import last_said
 from bench.base.errors import InputError
+from bench.base.modules import run_module
 from bench.embed.embeddings import read_embeddings
 from bench.embed.scoring import cosine
 from bench.report import figures
@@ -161,7 +162,7 @@ def _side_by_side(against: str, options: Sequence[str], rounds: int, timeout_s: 
         raise InputError("--against needs a command, and --rounds 1 or more")
     with TemporaryDirectory(prefix="rtfbench-") as name:
         mine, theirs = Path(name) / "ours.txt", Path(name) / "theirs.txt"
-        extract = [sys.executable, "-m", "bench.cli", "extract", *options]
+        extract = [*run_module("bench.cli"), "extract", *options]
         extract += ["--result", str(mine), "--overwrite"]
         told = [part.replace(RESULT, str(theirs)) for part in other]
         left: list[Run] = []

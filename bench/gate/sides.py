@@ -15,15 +15,14 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 
-import bench
 from bench.base.cache import cache_folder, check_cache
 from bench.base.child import ChildError, Interpreter
 from bench.base.errors import InputError
+from bench.base.modules import ROOT
 from bench.measure.wire import IncomparableError
 from bench.measure.workers import protocol_of
 from engines import processes
 
-ROOT = Path(bench.__file__).parent.parent
 READY = "ready"
 #: A wheel of a runtime has some 100 MB.
 INSTALL_TIMEOUT_S = 1800.0

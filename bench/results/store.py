@@ -135,7 +135,7 @@ class RunFolder:
         """
         path = self.path / ENVIRONMENT
         try:
-            return Environment.model_validate_json(path.read_text(encoding="utf-8"))
+            return Environment.model_validate_json(path.read_bytes())
         except OSError:
             raise StoreError(
                 f"{self.path}: no {ENVIRONMENT} here; name a folder that `rtfbench run --out` made"

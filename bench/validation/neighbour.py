@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bench.base.modules import run_module
+
 #: Bursts and pauses last this long, in seconds.
 SHORTEST_S, LONGEST_S = 0.2, 1.5
 ENDS_WITHIN_S = 60.0
@@ -21,7 +23,7 @@ ENDS_WITHIN_S = 60.0
 def neighbour(core: int) -> Iterator[None]:
     """Keep a core busy, on and off, in another process."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.validation.neighbour", str(core)], stdin=subprocess.PIPE
+        [*run_module("bench.validation.neighbour"), str(core)], stdin=subprocess.PIPE
     )
     try:
         yield

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,6 +154,26 @@ def test_a_damaged_cache_is_made_again(
     assert done.returncode == 0, done.stderr
     for path, data in whole.items():
         assert path.read_bytes()[len(data) // 2 :] == data[len(data) // 2 :]
+
+
+def test_a_folder_of_the_user_that_has_our_name(
+    rtfbench: Command, write_tiny_onnx: Callable[..., Path], short_speech: Path, tmp_path: Path
+) -> None:
+    """What lies in the present folder is not run in place of our modules."""
+    for package in ("bench", "engines", "frontends"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise SystemExit('not ours')\n")
+    model = write_tiny_onnx(tmp_path / "tiny.onnx")
+    command = Path(sys.executable).with_name("rtfbench")
+    done = subprocess.run(
+        [str(command), "extract", "--model", str(model), "--wav", str(short_speech)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "not ours" not in done.stderr
 
 
 def test_a_recording_that_never_comes(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.base.modules import ROOT
 from bench.embed.audio_input import Source
 from bench.gate import sides
 from bench.measure.messages import Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
@@ -21,7 +22,7 @@ LOOSE = "1716e814ba9f5b7ef26ef93287fbaf78f1d29da0"
 def has_commit(commit: str) -> bool:
     """Say whether the checkout's history goes back so far."""
     done = subprocess.run(
-        ["git", "-C", str(sides.ROOT), "cat-file", "-e", commit], capture_output=True, check=False
+        ["git", "-C", str(ROOT), "cat-file", "-e", commit], capture_output=True, check=False
     )
     return done.returncode == 0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.base import cache
+from bench.base.modules import ROOT
 from bench.embed.audio_input import Source
 from bench.embed.reference import ReferenceRequest, path_of
 from bench.models import keys
@@ -20,7 +20,7 @@ WITHOUT_EFFECT = (
     *("bench.models.user_models", "bench.models.model_files", "bench.models.probe"),
     *("bench.models.names", "bench.models.homes", "bench.zoo.catalog", "engines.protocol"),
     *("engines.registry", "engines.base", "engines.profiling", "bench.embed.audio_input"),
-    "frontends.parts",
+    *("frontends.parts", "frontends.addresses", "frontends.ogg"),
 )
 #: Packages themselves, whose modules are named one by one.
 FACES = {"bench", "bench.zoo", "bench.embed", "bench.models", "bench.base", "engines", "frontends"}
@@ -31,8 +31,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of the sources, which keys are made of until the test ends."""
     for package in ("bench", "engines", "frontends"):
         ignored = shutil.ignore_patterns("speech", "__pycache__")
-        shutil.copytree(cache.ROOT / package, tmp_path / package, ignore=ignored)
-    monkeypatch.setattr(cache, "ROOT", tmp_path)
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
+    monkeypatch.setattr("bench.base.cache.ROOT", tmp_path)
     return tmp_path
 
 
