@@ -13,6 +13,7 @@ import numpy.typing as npt
 import soundfile
 
 from frontends import ogg
+from frontends.addresses import Address, Place
 
 #: What is read at a time: ten seconds at 16 kHz.
 BLOCK_SAMPLES = 160_000
@@ -64,7 +65,7 @@ class Waveform:
 
 
 def read_audio(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Address,
     *,
     sample_rate_hz: int = 16000,
     channel: int | None = None,
@@ -90,7 +91,7 @@ def read_audio(
 
 
 def read_blocks(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Address,
     *,
     sample_rate_hz: int = 16000,
     channel: int | None = None,
@@ -108,7 +109,7 @@ def read_blocks(
         channel: Which channel to take, from 0.
         resample: Convert a file of another rate.
         block_samples: How many samples of the file a block holds.
-        file: The file's content, where the path only names it.
+        file: The file's content, where the path, or an address, only names it.
         begin_s: Where to begin, in seconds.
         end_s: Where to end; None for the end of the file. It may be `OVERSHOOT_S` behind that.
 
@@ -118,28 +119,27 @@ def read_blocks(
     Raises:
         AudioError: As `read_audio`, when the first block is taken or when the fault is met.
     """
-    path = Path(path)
-    if not is_text(path):
-        raise audio_error(Path(printable(path)), NOT_TEXT)
-    if file is None:
-        _check_file(path)
+    place = path if isinstance(path, Address) else Path(path)
+    if not is_text(place):
+        raise audio_error(printable(place), NOT_TEXT)
+    source = _regular_file(place) if file is None else file
     try:
-        with soundfile.SoundFile(path if file is None else file) as audio:
+        with soundfile.SoundFile(source) as audio:
             if audio.format == "OGG":
-                lack = ogg.damage(path) if file is None else ogg.damage_in(file)
+                lack = ogg.damage(source) if isinstance(source, Path) else ogg.damage_in(source)
                 if lack:
-                    raise audio_error(path, f"{lack}; copy it again")
-            wanted = _cut(path, audio, begin_s, end_s)
+                    raise audio_error(place, f"{lack}; copy it again")
+            wanted = _cut(place, audio, begin_s, end_s)
             yield from _blocks(
-                path, audio, sample_rate_hz, channel, resample, block_samples, wanted
+                place, audio, sample_rate_hz, channel, resample, block_samples, wanted
             )
     # A TypeError is soundfile's answer to headerless formats, which it guesses by the ending.
     except (soundfile.LibsndfileError, TypeError) as error:
         cure = "convert it, for example with: ffmpeg -i INPUT OUTPUT.wav"
-        raise audio_error(path, f"cannot be read as audio ({error}); {cure}") from error
+        raise audio_error(place, f"cannot be read as audio ({error}); {cure}") from error
 
 
-def _cut(path: Path, file: soundfile.SoundFile, begin_s: float, end_s: float | None) -> int | None:
+def _cut(path: Place, file: soundfile.SoundFile, begin_s: float, end_s: float | None) -> int | None:
     """Go to where a stretch begins; return how many samples it has, None for all that follow."""
     first = round(begin_s * file.samplerate)
     if first:
@@ -153,7 +153,7 @@ def _cut(path: Path, file: soundfile.SoundFile, begin_s: float, end_s: float | N
 
 
 def _blocks(
-    path: Path,
+    path: Place,
     file: soundfile.SoundFile,
     sample_rate_hz: int,
     channel: int | None,
@@ -194,12 +194,13 @@ def _blocks(
         )
 
 
-def _check_file(path: Path) -> None:
-    """Refuse what is no regular file before it is opened.
+def _regular_file(path: Place) -> Path:
+    """Return a path, once it is that of a regular file: others are not to be opened.
 
     Raises:
-        AudioError: if so, or if there is no such file.
+        AudioError: if it is not, or if there is no such file.
     """
+    path = on_disk(path)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
@@ -212,24 +213,36 @@ def _check_file(path: Path) -> None:
     if not stat.S_ISREG(mode):
         # To open a FIFO waits until someone writes to it, which may be never.
         raise audio_error(path, "is no regular file; write the audio to one and name that")
+    return path
 
 
-def is_text(path: Path) -> bool:
+def on_disk(place: Place) -> Path:
+    """Return a path.
+
+    Raises:
+        AudioError: It is an address.
+    """
+    if isinstance(place, Address):
+        raise audio_error(place, "is at an address, which extract alone reads; copy it here")
+    return place
+
+
+def is_text(path: Place) -> bool:
     """Say whether a name is UTF-8, as results and messages between processes need it."""
     return printable(path) == str(path)
 
 
-def printable(path: Path) -> str:
+def printable(path: Place) -> str:
     """Return a path whose bytes that are no UTF-8 are written as escapes."""
     return str(path).encode(errors="backslashreplace").decode()
 
 
-def audio_error(path: Path, problem: str) -> AudioError:
+def audio_error(place: Place | str, problem: str) -> AudioError:
     """Return an error about a file, in one line."""
-    return AudioError(" ".join(f"{path}: {problem}".split()))
+    return AudioError(" ".join(f"{place}: {problem}".split()))
 
 
-def _pick_channel(path: Path, num_channels: int, channel: int | None) -> int:
+def _pick_channel(path: Place, num_channels: int, channel: int | None) -> int:
     last = num_channels - 1
     if channel is None and num_channels > 1:
         raise audio_error(
@@ -243,7 +256,7 @@ def _pick_channel(path: Path, num_channels: int, channel: int | None) -> int:
 
 
 def _resampler(
-    path: Path, from_hz: int, to_hz: int
+    path: Place, from_hz: int, to_hz: int
 ) -> Callable[[npt.NDArray[np.float32], bool], npt.NDArray[np.float32]]:
     """Return a function that converts one block after the other; True marks the last."""
     try:

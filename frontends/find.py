@@ -12,6 +12,7 @@ from typing import TextIO
 
 import numpy as np
 
+from frontends.addresses import Address, Place, place_of
 from frontends.audio import audio_error, printable
 from frontends.parts import Part, parse_command
 
@@ -26,17 +27,19 @@ AUDIO_ENDINGS = frozenset({
 
 @dataclass(frozen=True)
 class Utterance:
-    """A name, unique among those found together, and the file behind it.
+    """A name, unique among those found together, and the file behind it, here or at an address.
 
-    Where it is not the whole file, the part says what it is of it.
+    Where it is not the whole file, the part says what it is of it. A fault is why there is no such
+    file: its line in the list cannot be understood.
     """
 
     name: str
-    path: Path
+    path: Place
     part: Part | None = None
+    fault: str = ""
 
 
-def find_audio(paths: Iterable[str | os.PathLike[str]]) -> tuple[Utterance, ...]:
+def find_audio(paths: Iterable[str | os.PathLike[str] | Address]) -> tuple[Utterance, ...]:
     """Turn what a user names into utterances, in a repeatable order.
 
     A folder stands for the audio files in it, at any depth and sorted, a Kaldi `wav.scp`
@@ -49,7 +52,7 @@ def find_audio(paths: Iterable[str | os.PathLike[str]]) -> tuple[Utterance, ...]
         AudioError: If a folder or list holds no audio, a list is malformed, or two
             utterances end up with the same name.
     """
-    found = [candidate for path in paths for candidate in _expand(Path(path))]
+    found = [candidate for path in paths for candidate in _expand(_place(path))]
     level = [0] * len(found)
     for _ in range(2):
         count = Counter(names[i] for (names, _), i in zip(found, level, strict=True))
@@ -64,7 +67,7 @@ def find_audio(paths: Iterable[str | os.PathLike[str]]) -> tuple[Utterance, ...]
 
 
 def read_list(
-    scp: Path, first: int = 0, stop: int | None = None, *, allow_pipes: bool = False
+    scp: Place, first: int = 0, stop: int | None = None, *, allow_pipes: bool = False
 ) -> Iterator[Utterance]:
     """Yield the entries of a Kaldi list of `utterance path` lines, one at a time.
 
@@ -86,10 +89,10 @@ def read_list(
         if path.endswith("|"):
             yield Utterance(name, Path(path), Part(command=_command(scp, number, path)))
             continue
-        yield Utterance(name, located(Path(path), scp))
+        yield Utterance(name, located(place_of(path), scp))
 
 
-def list_names(scp: Path, *, allow_pipes: bool = False) -> Iterator[str]:
+def list_names(scp: Place, *, allow_pipes: bool = False) -> Iterator[str]:
     """Yield the names of a list, without a look at the files.
 
     Raises:
@@ -98,7 +101,7 @@ def list_names(scp: Path, *, allow_pipes: bool = False) -> Iterator[str]:
     return (name for _, name, _ in _entries(scp, allow_pipes))
 
 
-def check_list(scp: Path, *, allow_pipes: bool = False) -> int:
+def check_list(scp: Place, *, allow_pipes: bool = False) -> int:
     """Look through a whole list and return its number of entries; keeps 8 bytes of each.
 
     Raises:
@@ -118,7 +121,7 @@ def check_list(scp: Path, *, allow_pipes: bool = False) -> int:
 
 
 def check_names(
-    where: Path, numbered: Callable[[], Iterable[tuple[int, str]]], what: str = "lines"
+    where: Place, numbered: Callable[[], Iterable[tuple[int, str]]], what: str = "lines"
 ) -> int:
     """Return how many names there are; keeps 8 bytes of each.
 
@@ -141,18 +144,24 @@ def check_names(
     return len(names)
 
 
-def _expand(path: Path) -> Iterator[tuple[tuple[str, str, str], Path]]:
+def _place(path: str | os.PathLike[str] | Address) -> Place:
+    return path if isinstance(path, Address) else place_of(path)
+
+
+def _expand(path: Place) -> Iterator[tuple[tuple[str, str, str], Place]]:
     """Yield (names from short to long, file) for everything that a path stands for."""
-    if path.is_dir():
+    if path.suffix.lower() == ".scp" and not (isinstance(path, Path) and path.is_dir()):
+        check_list(path)
+        for entry in read_list(path):
+            yield (entry.name, entry.name, entry.name), entry.path  # the list's names stay
+    elif isinstance(path, Address):
+        yield (path.stem, path.name, str(path)), path
+    elif path.is_dir():
         files = sorted(each for each in path.rglob("*") if _looks_like_audio(each))
         if not files:
             raise audio_error(path, f"holds no audio; looked for {' '.join(sorted(AUDIO_ENDINGS))}")
         for file in files:
             yield _names(file.stem, file.relative_to(path).as_posix(), file.as_posix()), file
-    elif path.suffix.lower() == ".scp":
-        check_list(path)
-        for entry in read_list(path):
-            yield (entry.name, entry.name, entry.name), entry.path  # the list's names stay
     else:
         yield _names(path.stem, path.name, path.as_posix()), path
 
@@ -163,11 +172,16 @@ def _names(*names: str) -> tuple[str, str, str]:
     return short, middle, long
 
 
-def located(path: Path, list_path: Path) -> Path:
+def located(path: Place, list_path: Place) -> Place:
     """Return where a file is that a list names: seen from here, as in Kaldi, else from the list.
 
-    One in neither place keeps the path that was written.
+    One in neither place keeps the path that was written. Beside a list at an address there is no
+    looking: what is not here is taken to be there.
     """
+    if isinstance(path, Address):
+        return path
+    if isinstance(list_path, Address):
+        return path if path.is_absolute() or _exists(path) else list_path.beside(path)
     beside = list_path.parent / path
     return beside if not _exists(path) and _exists(beside) else path
 
@@ -191,13 +205,16 @@ def _looks_like_audio(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_ENDINGS and not path.name.startswith(".") and path.is_file()
 
 
-def open_list(path: Path) -> TextIO:
+def open_list(path: Place) -> TextIO:
     """Open a list, which may be packed by gzip, for reading line by line.
 
     Raises:
         AudioError: It is a device or a FIFO: lists are read again and again, and from a FIFO
             nothing may ever come.
+        OSError: It cannot be read.
     """
+    if isinstance(path, Address):
+        path = path.copied()
     if path.exists() and not path.is_file() and not path.is_dir():
         cure = "write the list to one, or name - for standard input"
         raise audio_error(path, f"is no regular file; {cure}")
@@ -206,7 +223,7 @@ def open_list(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="\n")
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Place) -> Iterator[tuple[int, str]]:
     """Yield (number, line without its end) of every line that is not blank.
 
     Raises:
@@ -226,13 +243,13 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise audio_error(path, f"cannot be read ({reason})") from error
 
 
-def _entries(scp: Path, allow_pipes: bool = False) -> Iterator[tuple[int, str, str]]:
+def _entries(scp: Place, allow_pipes: bool = False) -> Iterator[tuple[int, str, str]]:
     """Yield (line number, name, path) of every line that is not blank."""
     for number, line in numbered_lines(scp):
         yield number, *_entry(scp, number, line, allow_pipes)
 
 
-def _entry(scp: Path, number: int, line: str, allow_pipes: bool) -> tuple[str, str]:
+def _entry(scp: Place, number: int, line: str, allow_pipes: bool) -> tuple[str, str]:
     name, *others = line.split(maxsplit=1)
     if not others:
         raise audio_error(scp, f"line {number} has no path; write: UTTERANCE PATH")
@@ -244,7 +261,7 @@ def _entry(scp: Path, number: int, line: str, allow_pipes: bool) -> tuple[str, s
     return name, path
 
 
-def _command(scp: Path, number: int, text: str) -> tuple[tuple[str, ...], ...]:
+def _command(scp: Place, number: int, text: str) -> tuple[tuple[str, ...], ...]:
     try:
         return parse_command(text)
     except ValueError as error:

@@ -8,16 +8,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from frontends.addresses import Address, Place, open_ranges
 from frontends.audio import audio_error, read_blocks
 
 #: What a command may take.
@@ -54,34 +54,40 @@ class Part:
     row: int = 0
     channel: int | None = None
 
-    def open(self, path: Path) -> IO[bytes] | None:
+    def open(self, path: Place) -> IO[bytes] | None:
         """Return the audio file as a stream that can be sought, None where the path is it.
 
         Raises:
-            AudioError: The archive is cut off, or the command failed or took too long.
+            AudioError: The archive is cut off, the command failed or took too long, or an address
+                cannot be read.
         """
         if self.command:
             return io.BytesIO(_output(path, self.command))
-        if self.column:
-            content = _column(path, self.row_group, self.column)[self.row].as_py()
-            if content is None:
-                raise audio_error(path, f"has no audio in row {self.row} of group {self.row_group}")
-            return io.BytesIO(content)
-        if self.num_bytes is None:
-            return None
         try:
+            if self.column:
+                content = _column(path, self.row_group, self.column)[self.row].as_py()
+                if content is None:
+                    where = f"row {self.row} of group {self.row_group}"
+                    raise audio_error(path, f"has no audio in {where}")
+                return io.BytesIO(content)
+            if self.num_bytes is None:
+                return path.copied().open("rb") if isinstance(path, Address) else None
+            if isinstance(path, Address):
+                return io.BytesIO(path.read_range(self.offset, self.offset + self.num_bytes))
             with path.open("rb") as archive:
                 archive.seek(self.offset)
                 content = archive.read(self.num_bytes)
+        except FileNotFoundError as error:
+            raise audio_error(path, "does not exist; check the path") from error
         except OSError as error:
-            raise audio_error(path, f"cannot be read ({error.strerror})") from error
+            raise audio_error(path, f"cannot be read ({error.strerror or error})") from error
         if len(content) < self.num_bytes:
             raise audio_error(path, "is cut off; copy it again")
         return io.BytesIO(content)
 
 
 def read_part(
-    path: Path, part: Part | None, *, channel: int | None = None, resample: bool = False
+    path: Place, part: Part | None, *, channel: int | None = None, resample: bool = False
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Yield an utterance's blocks, float32[N] in int16 scale; without a part, a whole file's.
 
@@ -89,14 +95,16 @@ def read_part(
         AudioError: As `read_blocks` and `Part.open`.
     """
     part = part or Part()
-    yield from read_blocks(
-        path,
-        channel=channel if part.channel is None else part.channel,
-        resample=resample,
-        file=part.open(path),
-        begin_s=part.begin_s,
-        end_s=part.end_s,
-    )
+    file = part.open(path)
+    with nullcontext() if file is None else closing(file):
+        yield from read_blocks(
+            path,
+            channel=channel if part.channel is None else part.channel,
+            resample=resample,
+            file=file,
+            begin_s=part.begin_s,
+            end_s=part.end_s,
+        )
 
 
 def parse_command(text: str) -> tuple[tuple[str, ...], ...]:
@@ -121,7 +129,7 @@ def parse_command(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(map(tuple, before))
 
 
-def open_parquet(path: Path) -> Any:
+def open_parquet(path: Place) -> Any:
     """Return a Parquet file, a context.
 
     Raises:
@@ -133,13 +141,16 @@ def open_parquet(path: Path) -> Any:
         cure = "install it with: pip install 'rtfbench[parquet]'"
         raise audio_error(path, f"reading it needs pyarrow; {cure}") from error
     try:
-        return pyarrow.parquet.ParquetFile(path)
+        source = open_ranges(path) if isinstance(path, Address) else path
+        return pyarrow.parquet.ParquetFile(source)
+    except FileNotFoundError as error:
+        raise audio_error(path, "does not exist; check the path") from error
     except (OSError, pyarrow.ArrowException) as error:
         raise audio_error(path, f"cannot be read as Parquet ({error})") from error
 
 
 @lru_cache(maxsize=1)
-def _column(path: Path, row_group: int, column: str) -> Any:
+def _column(path: Place, row_group: int, column: str) -> Any:
     """Return a column of a row group: neighbours in a list are, and are read together."""
     with open_parquet(path) as file:
         outer, _, inner = column.partition(".")
@@ -162,7 +173,7 @@ def _ending_with_parent() -> Callable[[], None]:
     return ask_the_kernel
 
 
-def _output(name: Path, stages: tuple[tuple[str, ...], ...]) -> bytes:
+def _output(name: Place, stages: tuple[tuple[str, ...], ...]) -> bytes:
     """Run a chain of commands, each reading from the one before, and return what the last wrote.
 
     Raises:

@@ -193,6 +193,20 @@ def test_extraction_starts_light(name: str) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_extracting_is_light() -> None:
+    """What `rtfbench extract` loads, and a worker of it before its engine, is what it needs."""
+    heavy = ["torch", "scipy", "rich", "onnx", "onnxruntime", "MNN", "matplotlib", "jinja2"]
+    code = (
+        "import sys, bench.cli, bench.commands.extract, bench.extract.config\n"
+        "import bench.extract.worker\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_modules_are_small(name: str) -> None:
     """A module has one subject: no module is longer than 350 lines."""

@@ -17,10 +17,14 @@ from bench.cli.options import (
     MnnMiniHome,
     ModelFile,
     ModelForm,
+    PartSize,
     Resample,
     SeededWeights,
     model_or_default,
 )
+
+#: Of what is read: a path, or an address for fsspec.
+PLACE = "PATH|URL"
 
 
 @app.command(
@@ -31,8 +35,10 @@ from bench.cli.options import (
         "rtfbench extract --wav-scp wav.scp --model model.mnn --jobs 2 --result x.ark --resume",
         "rtfbench extract --wav-scp wav.scp.gz --segments segments --model x.onnx --result x.ark",
         "rtfbench extract --input shard.list --model model.onnx --jobs 4 --result x.ark",
+        "rtfbench extract --input s3://bucket/raw.list --model model.onnx --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
         "rtfbench extract --wav-scp wav.scp --model x.onnx --cluster tcp://h:8786 --result x.ark",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --part-size 1GB --result x.ark",
         "rtfbench extract --wav-scp wav.scp --model model.onnx --threads 2 --jobs 1 --batch 4",
         "rtfbench extract --wav-scp wav.scp --config best.toml --result x.ark",
     )
@@ -40,15 +46,21 @@ from bench.cli.options import (
 )
 def extract(
     recordings: Annotated[
-        list[Path] | None, typer.Argument(help="More recordings or folders, as with --wav.")
+        list[str] | None, typer.Argument(help="More recordings or folders, as with --wav.")
     ] = None,
     wav_scp: Annotated[
-        Path | None,
-        typer.Option(help="Kaldi list: lines of UTTERANCE PATH; .gz too, - is standard input."),
+        str | None,
+        typer.Option(
+            metavar=PLACE,
+            help="Kaldi list: lines of UTTERANCE PATH; .gz too, - is standard input.",
+        ),
     ] = None,
     segments: Annotated[
-        Path | None,
-        typer.Option(help="Kaldi's lines of UTTERANCE RECORDING BEGIN END, of recordings in it."),
+        str | None,
+        typer.Option(
+            metavar=PLACE,
+            help="Kaldi's lines of UTTERANCE RECORDING BEGIN END, of recordings in it.",
+        ),
     ] = None,
     allow_pipes: Annotated[
         bool,
@@ -59,16 +71,20 @@ def extract(
         ),
     ] = False,
     input_file: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--input",
+            metavar=PLACE,
             help="WeSpeaker's raw.list or shard.list, a NeMo manifest, lhotse's cuts, a tar file "
             "(WebDataset), or a Parquet file with a column of audio (Hugging Face).",
         ),
     ] = None,
     wav: Annotated[
-        list[Path] | None,
-        typer.Option(help="Recording or folder; named by its stem, blanks as _. May be repeated."),
+        list[str] | None,
+        typer.Option(
+            metavar=PLACE,
+            help="Recording or folder; named by its stem, blanks as _. May be repeated.",
+        ),
     ] = None,
     model: ModelFile = None,
     seeded_weights: SeededWeights = False,
@@ -111,6 +127,7 @@ def extract(
             "its .scp. [default: text on standard output]"
         ),
     ] = None,
+    part_size: PartSize = None,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -180,6 +197,7 @@ def extract(
     from bench.extract.options import ModelOptions
     from bench.extract.report import Wanted
     from bench.inputs.formats import Inputs
+    from frontends.addresses import place_of
 
     known = read_config(config)
     options = ModelOptions(
@@ -195,11 +213,11 @@ def extract(
         vad=vad,
     )
     inputs = Inputs(
-        wav_scp=wav_scp,
-        segments=segments,
+        wav_scp=place_of(wav_scp) if wav_scp is not None else None,
+        segments=place_of(segments) if segments is not None else None,
         allow_pipes=allow_pipes,
-        file=input_file,
-        wavs=[*(wav or ()), *(recordings or ())],
+        file=place_of(input_file) if input_file is not None else None,
+        wavs=[place_of(each) for each in (*(wav or ()), *(recordings or ()))],
     )
     if cluster is None and shards is not None:
         raise InputError("--shards is about --cluster; one part of a list is --shard I/N")
@@ -214,6 +232,7 @@ def extract(
                 options,
                 inputs,
                 result=result,
+                part_size=part_size,
                 shards=shards,
                 jobs=jobs,
                 batch=batch or known.batch or 1,
@@ -228,6 +247,7 @@ def extract(
             options,
             inputs,
             result=result,
+            part_size=part_size,
             shard=shard,
             jobs=jobs or (known.jobs if threads is None else None),
             batch=batch or known.batch or 1,

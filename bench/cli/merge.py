@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app, examples
+from bench.cli.options import PartSize
 
 
 @app.command(
@@ -21,6 +22,7 @@ def merge(
     result: Annotated[
         Path, typer.Option(help="Where the embeddings go, as for `extract`: the ending tells.")
     ],
+    part_size: PartSize = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a result that is there.")
     ] = False,
@@ -31,4 +33,4 @@ def merge(
     """
     from bench.commands import merge as command
 
-    raise typer.Exit(command.merge(folder, result=result, overwrite=overwrite))
+    raise typer.Exit(command.merge(folder, result=result, part_size=part_size, overwrite=overwrite))

@@ -84,6 +84,14 @@ Channel = Annotated[
 Resample = Annotated[bool, typer.Option("--resample", help="Convert other sample rates to 16 kHz.")]
 
 # How much, how long, and where results go.
+PartSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Split an .ark into RESULT.1.ark, RESULT.2.ark and so on, of 500MB or 1GB each, with "
+        "one .scp.",
+    ),
+]
 MaxRss = Annotated[
     float | None,
     typer.Option(

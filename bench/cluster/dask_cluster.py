@@ -1,33 +1,29 @@
-"""A Dask cluster as an executor; the only module that imports Dask.
+"""A Dask cluster that is there already, or that is started on this machine.
 
 Settings are made for this client, or for the cluster that it starts on this machine; nobody else's
 are touched.
 """
 
 import logging
-import time
-import traceback
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from itertools import count
-from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.base.errors import InputError
 from bench.base.scratch import process_folder
-from bench.cluster.executor import Answered, ClusterError, Died, Event, Raised
 
 try:
     import cryptography  # noqa: F401  for the certificates of a cluster on this machine
     import dask
-    from distributed import Client, Future, Nanny, Scheduler, SpecCluster, get_worker
+    from distributed import Client, Nanny, Scheduler, SpecCluster
     from distributed.core import Status
-    from distributed.scheduler import KilledWorker
     from distributed.security import Security
     from distributed.versions import VersionMismatchWarning
+
+    from bench.cluster.dask_executor import PREFIX, TASK, DaskExecutor, gone, told
 except ImportError as error:
     raise InputError(
         f"--cluster needs Dask, and {error.name} is not installed; install it with: "
@@ -38,10 +34,7 @@ LOCAL = "local"
 #: Where the cluster of this machine listens: nobody else can reach it.
 LOOPBACK = "127.0.0.1"
 CONNECT_S = 10
-#: Of the names of our tasks; the client's id follows.
-PREFIX = "rtfbench-"
 LOGGERS = ("distributed", "tornado")
-TASK = Callable[[dict[str, Any]], Any]
 
 #: Of a cluster on this machine. Memory is no worker's business: sessions are processes of their
 #: own, and the kernel looks after them.
@@ -80,7 +73,7 @@ def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"--cluster {address}: no scheduler answers there ({_line(error)}); start one with "
+                f"--cluster {address}: no scheduler answers there ({told(error)}); start one with "
                 "`dask scheduler`, and workers with `dask worker`"
             ) from error
         with client:
@@ -185,14 +178,14 @@ class Cluster:
         try:
             running: dict[str, list[str]] = self._client.processing()
         except Exception as error:
-            raise _gone(error) from error
+            raise gone(error) from error
         return [
             worker
             for worker, keys in running.items()
             if any(not str(key).startswith(own) for key in keys)
         ]
 
-    def executor(self, task: TASK) -> "DaskExecutor":
+    def executor(self, task: TASK) -> DaskExecutor:
         """Return what runs a function on the workers."""
         return DaskExecutor(self._client, task, self._mend)
 
@@ -201,112 +194,4 @@ def _cure(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name in ("bench", "distributed"):
         want = f"rtfbench[cluster]=={version('rtfbench')}"
         return f"rtfbench is not installed there; install it with: pip install '{want}'"
-    return _line(error)
-
-
-def _named(task: TASK, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Run a task on a worker; return the worker's name with the answer."""
-    name: str = get_worker().address
-    try:
-        return name, task(job)
-    except Exception as error:  # of which nobody thought: another worker may do better
-        traceback.print_exc()
-        return name, {"kind": "failed", "reason": _line(error)}
-
-
-class DaskExecutor:
-    """Runs one function on the workers of a cluster."""
-
-    def __init__(self, client: Client, task: TASK, mend: Callable[[], None]) -> None:
-        self._client, self._task, self._mend = client, task, mend
-        self._futures: dict[str, tuple[str, Future[Any]]] = {}
-        self._ended: SimpleQueue[str] = SimpleQueue()
-        self._numbers = count(1)
-
-    def workers(self) -> Mapping[str, int]:
-        """Return the workers by address, each with its number of threads.
-
-        Raises:
-            ClusterError: the scheduler is gone.
-        """
-        self._mend()
-        try:
-            found: dict[str, int] = self._client.nthreads()
-        except Exception as error:
-            raise _gone(error) from error
-        return found
-
-    def submit(self, key: str, job: dict[str, Any], *, avoid: Collection[str]) -> None:
-        """As in the protocol.
-
-        Raises:
-            ClusterError: the scheduler is gone.
-        """
-        others = [name for name in self.workers() if name not in avoid] if avoid else []
-        self._submit(key, job, others, bound=False)
-
-    def submit_on(self, key: str, job: dict[str, Any], workers: Collection[str]) -> None:
-        """Have a task run once, on one of these workers.
-
-        Raises:
-            ClusterError: the scheduler is gone.
-        """
-        self._submit(key, job, workers, bound=True)
-
-    def _submit(
-        self, key: str, job: dict[str, Any], workers: Collection[str], *, bound: bool
-    ) -> None:
-        name = f"{PREFIX}{self._client.id}-{next(self._numbers)}"
-        try:
-            future = self._client.submit(
-                _named,
-                self._task,
-                job,
-                key=name,
-                pure=False,
-                workers=list(workers) or None,
-                # If all of these are lost, an unbound task is better elsewhere than nowhere.
-                allow_other_workers=bool(workers) and not bound,
-            )
-        except Exception as error:
-            raise _gone(error) from error
-        self._futures[name] = (key, future)
-        future.add_done_callback(lambda _: self._ended.put(name))
-
-    def next_event(self, timeout_s: float) -> Event | None:
-        """As in the protocol."""
-        try:
-            name = self._ended.get(timeout=timeout_s)
-        except Empty:
-            return None
-        if name not in self._futures:
-            return None  # forgotten
-        key, future = self._futures.pop(name)
-        try:
-            worker, answer = future.result()
-        except KilledWorker as killed:
-            return Died(key, killed.allowed_failures + 1)
-        except Exception as error:
-            if future.cancelled() or self._client.status != "running":
-                raise _gone(error) from error
-            return Raised(key, _line(error))
-        return Answered(key, worker, answer)
-
-    def forget(self, key: str) -> None:
-        """Cancel a task; no event tells of it."""
-        for name, (own, future) in list(self._futures.items()):
-            if own == key:
-                del self._futures[name]
-                future.cancel()
-
-    def clock_s(self) -> float:
-        """Return monotonic seconds."""
-        return time.monotonic()
-
-
-def _gone(error: BaseException) -> ClusterError:
-    return ClusterError(f"the scheduler is gone ({type(error).__name__})")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return told(error)

@@ -15,6 +15,7 @@ from bench.cluster.jobs import Extraction
 from bench.extract.pool import Pool
 from bench.inputs.formats import Inputs
 from bench.inputs.listing import Listing
+from frontends.addresses import Place
 
 
 class Kept:
@@ -96,8 +97,9 @@ def _session_key(extraction: Extraction) -> str:
     return extraction.model_dump_json(include=set(parts))
 
 
-def _state(path: Path | None) -> tuple[int, int] | None:
-    if path is None:
+def _state(path: Place | None) -> tuple[int, int] | None:
+    """Return what changes with a file; what is at an address is read once."""
+    if not isinstance(path, Path):
         return None
     try:
         found = path.stat()

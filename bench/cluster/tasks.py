@@ -141,13 +141,14 @@ def _extract_shard(job: ShardJob) -> ShardDone:
     earlier = unit.earlier(extraction.setup)
     if earlier is not None and not earlier.failures:
         return ShardDone(entries=earlier.entries, failures=0)
-    with ResultFile(unit.result) as file:
+    with ResultFile(unit.result, keeps_origins=True) as file:
         todo = Todo(part, file.begin(extraction.setup, resume=True, overwrite=False))
         tally = Tally()
         with KEPT.pool(extraction) as pool:
             for finished in pool.embed(todo):
                 if isinstance(finished.answer, Embedding):
-                    file.append(Named(finished.utterance.name, finished.answer.values_D))
+                    named = Named(finished.utterance.name, finished.answer.values_D)
+                    file.append(named, finished.origin)
                 unit.add(finished)
                 tally.add(finished)
         file.finish(None if todo.in_order else part.names())

@@ -11,11 +11,11 @@ from rich.table import Table
 from bench.base.cache import cache_folder
 from bench.base.cache_content import KINDS, Entry, entries, outdated, remove
 from bench.base.errors import InputError
+from bench.base.sizes import parse_size
 from bench.report.terminal import Output
 
 OK = 0
 SECONDS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-BYTES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 DAY_S = SECONDS["d"]
 
 
@@ -47,7 +47,7 @@ def prune(*, older_than: str | None, max_size: str | None, dry_run: bool) -> int
     going = outdated(
         entries(cache_folder()),
         unused_since_s=None if older_than is None else time.time() - seconds(older_than),
-        max_bytes=None if max_size is None else size(max_size),
+        max_bytes=None if max_size is None else parse_size(max_size, "--max-size"),
     )
     return _delete(going, dry_run=dry_run)
 
@@ -67,19 +67,6 @@ def seconds(text: str) -> float:
     if not found:
         raise InputError(f"--older-than {text}: write hours, days or weeks, as 12h, 30d or 4w")
     return float(found[1]) * SECONDS[found[2]]
-
-
-def size(text: str) -> int:
-    """Read `500MB` or `5GB`; a number alone is bytes.
-
-    Raises:
-        InputError: something else.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", text.strip().upper())
-    unit = "" if found is None else found[2].removesuffix("B")
-    if not found:
-        raise InputError(f"--max-size {text}: write a size such as 500MB or 5GB")
-    return int(float(found[1]) * BYTES[f"{unit}B" if unit else ""])
 
 
 def _delete(going: Sequence[Entry], *, dry_run: bool) -> int:

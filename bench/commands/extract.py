@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -11,7 +12,8 @@ from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.limits import MOST_JOBS_A_CORE
 from bench.base.outputs import check_outputs, is_special
-from bench.embed.embeddings import Named, text_line
+from bench.base.sizes import parse_size
+from bench.embed.embeddings import Named, text_line, writer_for
 from bench.extract import report
 from bench.extract.listing import Todo
 from bench.extract.messages import Embedding
@@ -32,6 +34,7 @@ def extract(
     inputs: Inputs,
     *,
     result: Path | None,
+    part_size: str | None,
     shard: str | None,
     jobs: int | None,
     batch: int,
@@ -60,8 +63,11 @@ def extract(
         if result is None and (resume or overwrite):
             raise InputError("--resume and --overwrite need --result: they are about a file")
         special = result if result is not None and is_special(result) else None
+        if part_size is not None and (unit is not None or special is not None):
+            raise InputError("--part-size is about one result that is a file: leave it out")
         if special is not None and (resume or overwrite):
             raise InputError(f"{result}: is no regular file: there is nothing to resume or replace")
+        part_bytes = part_bytes_of(part_size, result)
         setup = setup_for(
             options, phase=report.say_on_terminal, note=report.say, max_rss_mb=max_rss_mb
         )
@@ -70,7 +76,11 @@ def extract(
             if earlier is not None and not (resume and earlier.failures):
                 return _finished_before(earlier)
         lines = stack.enter_context(special.open("w", encoding="utf-8")) if special else sys.stdout
-        file = stack.enter_context(ResultFile(result)) if result and not special else None
+        file = None
+        if result and not special:
+            file = stack.enter_context(
+                ResultFile(result, part_bytes=part_bytes, keeps_origins=unit is not None)
+            )
         if file is not None:
             check_outputs(file.outputs, read_files(listing, inputs, options))
         present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
@@ -124,6 +134,21 @@ def extract(
     return SOME_FAILED if tally.skipped else OK
 
 
+def part_bytes_of(part_size: str | None, result: Path | None) -> int | None:
+    """Return how large the parts of a result are, None where it is one file.
+
+    Raises:
+        InputError: it is no size, or the result is of a kind that has no parts.
+    """
+    if part_size is None:
+        return None
+    if result is None:
+        raise InputError("--part-size needs --result: it is about a file")
+    part_bytes = parse_size(part_size, "--part-size")
+    writer_for(result, part_bytes)
+    return part_bytes
+
+
 def _finished_before(manifest: Manifest) -> int:
     """Say that a shard needs no work, so that a job that is started again costs nothing."""
     failed = len(manifest.failures)
@@ -133,17 +158,17 @@ def _finished_before(manifest: Manifest) -> int:
 
 
 def read_files(listing: Listing, inputs: Inputs, options: ModelOptions) -> Iterator[Path]:
-    """Yield every file that is read; a million recordings are asked for one at a time."""
+    """Yield every file here that is read; a million recordings are asked for one at a time."""
     named = (inputs.wav_scp, inputs.segments, inputs.file, Path(options.model))
-    yield from (path for path in named if path is not None)
-    yield from (utterance.path for utterance in listing.utterances())
+    places = chain(named, (utterance.path for utterance in listing.utterances()))
+    yield from (place for place in places if isinstance(place, Path))
 
 
 def _write(finished: Finished, out: ResultFile | TextIO) -> None:
     if isinstance(finished.answer, Embedding):
         named = Named(finished.utterance.name, finished.answer.values_D)
         if isinstance(out, ResultFile):
-            out.append(named)
+            out.append(named, finished.origin)
         else:
             out.write(text_line(named))
             out.flush()

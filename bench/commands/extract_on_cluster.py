@@ -10,12 +10,13 @@ from bench.cluster.dask_cluster import LOCAL, connected
 from bench.cluster.executor import ClusterError
 from bench.cluster.extraction import Wanted, extract_on
 from bench.cluster.progress import on_stderr
-from bench.commands.extract import INTERRUPTED, SOME_FAILED, read_files
+from bench.commands.extract import INTERRUPTED, SOME_FAILED, part_bytes_of, read_files
 from bench.commands.merge import merge
 from bench.extract.options import SEEDED, ModelOptions, check_batch, jobs_for, setup_for
 from bench.extract.report import say, say_on_terminal
 from bench.extract.result import ResultFile
 from bench.inputs.formats import Inputs
+from frontends.addresses import Place
 
 
 def extract_on_cluster(
@@ -24,6 +25,7 @@ def extract_on_cluster(
     inputs: Inputs,
     *,
     result: Path | None,
+    part_size: str | None,
     shards: int | None,
     jobs: int | None,
     batch: int,
@@ -44,6 +46,7 @@ def extract_on_cluster(
             "--jobs is about this machine: the workers of the cluster are there already, and each "
             "of their threads runs one session"
         )
+    part_bytes_of(part_size, result)
     inputs, result = _absolute(inputs), result.absolute()
     folder = result.with_name(f"{result.name}.shards")
     _check_result(result, folder, resume=resume, overwrite=overwrite)
@@ -79,7 +82,7 @@ def extract_on_cluster(
     if lost:
         say(f"no result: {len(lost)} shards are missing{go_on}")
         return SOME_FAILED
-    return merge(folder, result=result, overwrite=resume or overwrite)
+    return merge(folder, result=result, part_size=part_size, overwrite=resume or overwrite)
 
 
 def _check_result(result: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -89,10 +92,11 @@ def _check_result(result: Path, folder: Path, *, resume: bool, overwrite: bool) 
         raise InputError(f"{result}: is no regular file; the shards need a place beside the result")
     if resume or overwrite:
         return
-    if result.exists():
+    finished = ResultFile(result).finished
+    if finished is not None:
         raise InputError(
-            f"{result}: is there already; compute what it lacks with --resume, or replace it with "
-            "--overwrite"
+            f"{finished}: is there already; compute what it lacks with --resume, or replace it "
+            "with --overwrite"
         )
     if shard_plan.begun(folder) is not None:
         raise InputError(
@@ -107,8 +111,12 @@ def _absolute(inputs: Inputs) -> Inputs:
         raise InputError("standard input is this process's alone: give the cluster a file")
     return replace(
         inputs,
-        wav_scp=inputs.wav_scp and inputs.wav_scp.absolute(),
-        segments=inputs.segments and inputs.segments.absolute(),
-        file=inputs.file and inputs.file.absolute(),
-        wavs=[each.absolute() for each in inputs.wavs],
+        wav_scp=inputs.wav_scp and _seen_anywhere(inputs.wav_scp),
+        segments=inputs.segments and _seen_anywhere(inputs.segments),
+        file=inputs.file and _seen_anywhere(inputs.file),
+        wavs=[_seen_anywhere(each) for each in inputs.wavs],
     )
+
+
+def _seen_anywhere(place: Place) -> Place:
+    return place.absolute() if isinstance(place, Path) else place

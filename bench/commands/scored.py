@@ -12,8 +12,8 @@ from bench.embed.intervals import LEAST_SPEAKERS, Interval, Intervals, intervals
 from bench.embed.losses import losses
 from bench.embed.scoring import Detection, OperatingPoint, crossing
 from bench.embed.trials import Rates, Trial, rates
+from bench.extract.cards import read_card
 from bench.extract.options import SEEDED
-from bench.extract.result import read_card
 from bench.report import figures
 from engines.protocol import FloatArray
 

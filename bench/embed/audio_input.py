@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.base.links import followed
 from bench.base.values import Value
-from frontends.audio import AudioError, Waveform, read_audio
+from frontends.audio import AudioError, Waveform, on_disk, read_audio
 from frontends.fbank import FbankConfig
 from frontends.find import find_audio
 
@@ -70,9 +70,14 @@ def check_audio(
             errors.append(str(error))
             continue
         for utterance in found:
+            try:
+                path = followed(on_disk(utterance.path))
+            except AudioError as error:
+                errors.append(f"utterance {utterance.name}: {error}")
+                continue
             source = Source(
                 name=utterance.name,
-                path=followed(utterance.path),
+                path=path,
                 channel=channel,
                 resample=resample,
             )

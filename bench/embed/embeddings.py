@@ -1,13 +1,12 @@
 """Files of embeddings by ending: text, `.npz`, `.parquet`, Kaldi's `.ark` with its `.scp`.
 
-All are written and read an utterance at a time. Kaldi's binary vectors are written and read here:
-the packages that do it run commands and unpickle objects that a file names.
+All are written and read an utterance at a time.
 """
 
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -16,12 +15,11 @@ import numpy as np
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.base.inputs import check_readable
-from bench.embed import parquet
+from bench.embed import kaldi_vectors, parquet
 from engines.protocol import FloatArray
 
 #: As many digits as a stream of the C++ library prints, and as many as give a float32 back.
 TEXT_DIGITS, EXACT_DIGITS = 6, 9
-KALDI_TYPES: dict[bytes, np.dtype[Any]] = {b"FV ": np.dtype("<f4"), b"DV ": np.dtype("<f8")}
 
 
 class Named(NamedTuple):
@@ -32,6 +30,7 @@ class Named(NamedTuple):
 
 
 Rows = Callable[[], Iterator[Named]]
+Writer = Callable[[Path, Rows], None]
 
 
 def text_line(named: Named, digits: int = TEXT_DIGITS) -> str:
@@ -83,9 +82,33 @@ def read_embeddings(path: Path) -> Iterator[Named]:
         raise InputError(f"{path}: holds no embeddings, or damaged ones ({reason})") from error
 
 
-def write_embeddings(path: Path, rows: Rows) -> None:
-    """Write a file, atomically; the ending tells the format."""
-    WRITERS.get(path.suffix.lower(), _write_text)(path, rows)
+def write_embeddings(path: Path, rows: Rows, part_bytes: int | None = None) -> None:
+    """Write a file, atomically; the ending tells the format.
+
+    Raises:
+        InputError: parts are asked for of another file than Kaldi's.
+    """
+    (writer_for(path, part_bytes) or _write_text)(path, rows)
+
+
+def writer_for(path: Path, part_bytes: int | None = None) -> Writer | None:
+    """Return what writes a file of this ending, None where that is text.
+
+    Args:
+        path: the file.
+        part_bytes: the size of the parts that an `.ark` is split into; None for one file.
+
+    Raises:
+        InputError: parts are asked for of another file than Kaldi's.
+    """
+    ending = path.suffix.lower()
+    if part_bytes is None:
+        return WRITERS.get(ending)
+    if ending not in kaldi_vectors.ENDINGS or part_bytes < 1:
+        raise InputError(
+            f"{path}: --part-size is a size, and for .ark files: name one for --result"
+        )
+    return partial(kaldi_vectors.write_ark, part_bytes=part_bytes)
 
 
 def _write_text(path: Path, rows: Rows) -> None:
@@ -108,23 +131,6 @@ def write_npz(path: Path, rows: Rows) -> None:
             _npy_header(file, np.dtype("<f4"), (count, dim))
             for _, embedding_D in rows():
                 file.write(embedding_D.astype("<f4").tobytes())
-
-
-def write_ark(path: Path, rows: Rows) -> None:
-    """Write binary Kaldi vectors to `.ark`, and where each is to the `.scp` beside it."""
-    ark, scp = path.with_suffix(".ark"), path.with_suffix(".scp")
-    # The innermost is closed first: there is no `.scp` before its `.ark`.
-    with (
-        replacing(scp) as scp_part,
-        scp_part.open("w", encoding="utf-8") as places,
-        replacing(ark) as ark_part,
-        ark_part.open("wb") as file,
-    ):
-        for name, embedding_D in rows():
-            file.write(name.encode() + b" ")
-            places.write(f"{name} {ark.resolve()}:{file.tell()}\n")
-            file.write(b"\0BFV \4" + struct.pack("<i", len(embedding_D)))
-            file.write(embedding_D.astype("<f4").tobytes())
 
 
 def _npy_header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
@@ -156,53 +162,20 @@ def _read_npz(path: Path) -> Iterator[Named]:
 
 
 def _read_ark(path: Path) -> Iterator[Named]:
-    with path.open("rb") as file:
-        while name := _word(file):
-            yield Named(name, _vector(file))
+    return (Named(*row) for row in kaldi_vectors.read_ark(path))
 
 
 def _read_scp(path: Path) -> Iterator[Named]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            name, _, place = line.strip().partition(" ")
-            ark, _, offset = place.strip().rpartition(":")
-            if not ark or not offset.isdecimal():
-                raise ValueError(f"line {number}: need UTTERANCE FILE.ark:OFFSET")
-            with Path(ark).open("rb") as file:
-                file.seek(int(offset))
-                yield Named(name, _vector(file))
-
-
-def _word(file: IO[bytes]) -> str:
-    """Read up to a space; empty at the end of the file."""
-    word = b""
-    while (byte := file.read(1)) not in (b" ", b""):
-        word += byte
-    return word.decode().strip()
-
-
-def _vector(file: IO[bytes]) -> FloatArray:
-    """Read a vector as Kaldi writes it in binary: NUL B, type, size of the size, size, values."""
-    mark, kind, size_bytes = file.read(2), file.read(3), file.read(1)
-    if mark != b"\0B" or kind not in KALDI_TYPES or size_bytes != b"\4":
-        raise ValueError("not a binary Kaldi vector")
-    (size,) = struct.unpack("<i", file.read(4))
-    dtype = KALDI_TYPES[kind]
-    content = file.read(size * dtype.itemsize) if size > 0 else b""
-    if not content or len(content) != size * dtype.itemsize:
-        raise ValueError("cut off")
-    return np.array(np.frombuffer(content, dtype), np.float32)
+    return (Named(*row) for row in kaldi_vectors.read_scp(path))
 
 
 def _read_parquet(path: Path) -> Iterator[Named]:
     return (Named(*row) for row in parquet.read_parquet(path))
 
 
-WRITERS = {
+WRITERS: dict[str, Writer] = {
     ".npz": write_npz,
-    ".ark": write_ark,
-    ".scp": write_ark,
+    ".ark": kaldi_vectors.write_ark,
+    ".scp": kaldi_vectors.write_ark,
     ".parquet": parquet.write_parquet,
 }

@@ -1,6 +1,7 @@
-"""Embeddings in Parquet: columns `key` and `embedding`, a list of D float32."""
+"""Embeddings in Parquet: columns `key`, `embedding` (a list of D float32), `seconds`, `source`."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,24 @@ import numpy as np
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
+from bench.embed.origins import Origin
 from engines.protocol import FloatArray
 
 #: Rows that are written and read at a time.
 ROWS = 4096
 
 
-def write_parquet(path: Path, rows: Callable[[], Iterator[tuple[str, FloatArray]]]) -> None:
+def write_parquet(
+    path: Path,
+    rows: Callable[[], Iterator[tuple[str, FloatArray]]],
+    origins: Callable[[], Iterator[Origin]] = lambda: repeat(Origin()),
+) -> None:
     """Write embeddings, a batch at a time.
+
+    Args:
+        path: the file.
+        rows: yields names and embeddings.
+        origins: yields where each is from.
 
     Raises:
         InputError: pyarrow is not installed.
@@ -23,11 +34,25 @@ def write_parquet(path: Path, rows: Callable[[], Iterator[tuple[str, FloatArray]
     pyarrow = _pyarrow(path)
     dim = next((len(embedding_D) for _, embedding_D in rows()), 0)
     kind = pyarrow.list_(pyarrow.float32(), dim)
-    schema = pyarrow.schema([("key", pyarrow.string()), ("embedding", kind)])
+    schema = pyarrow.schema(
+        [
+            ("key", pyarrow.string()),
+            ("embedding", kind),
+            ("seconds", pyarrow.float64()),
+            ("source", pyarrow.string()),
+        ]
+    )
+    told = origins()
     with replacing(path) as part, pyarrow.parquet.ParquetWriter(part, schema) as writer:
         for names, embeddings_ND in _batches(rows()):
             values = pyarrow.FixedSizeListArray.from_arrays(embeddings_ND.ravel(), dim)
-            columns = [pyarrow.array(names, pyarrow.string()), values]
+            seconds, sources = zip(*islice(told, len(names)), strict=True)
+            columns = [
+                pyarrow.array(names, pyarrow.string()),
+                values,
+                pyarrow.array(seconds, pyarrow.float64()),
+                pyarrow.array(sources, pyarrow.string()),
+            ]
             writer.write_table(pyarrow.table(columns, schema=schema))
 
 
@@ -45,6 +70,23 @@ def read_parquet(path: Path) -> Iterator[tuple[str, FloatArray]]:
             names = batch.column("key").to_pylist()
             for name, embedding in zip(names, batch.column("embedding"), strict=True):
                 yield name, np.asarray(embedding.values.to_numpy(), np.float32)
+
+
+def read_parquet_origins(path: Path) -> Iterator[Origin]:
+    """Yield where the embeddings are from; of files without these columns nobody knows.
+
+    Raises:
+        InputError: pyarrow is not installed.
+        OSError, ValueError: the file cannot be read, or is damaged.
+    """
+    pyarrow = _pyarrow(path)
+    with pyarrow.parquet.ParquetFile(path) as file:
+        if not {*Origin._fields} <= set(file.schema_arrow.names):
+            yield from repeat(Origin())
+            return
+        for batch in file.iter_batches(ROWS, columns=list(Origin._fields)):
+            columns = (batch.column(name).to_pylist() for name in Origin._fields)
+            yield from map(Origin._make, zip(*columns, strict=True))
 
 
 def _batches(

@@ -1,13 +1,13 @@
 """A session that embeds several recordings together, chunks of equal length in one run."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench.embed import batches
 from bench.embed.pipeline import Embedded
 from bench.extract.messages import ExtractionSetup
 from bench.extract.session import Computed, Counted, EmbeddingSession
 from engines.protocol import EngineError
+from frontends.addresses import Place
 from frontends.parts import Part
 
 
@@ -29,7 +29,7 @@ class BatchSession(EmbeddingSession):
                 raise EngineError(f"{setup.engine}, --batch {batch}: {why}; leave --batch out")
 
     def embed_files(
-        self, recordings: Sequence[tuple[Path, Part | None]]
+        self, recordings: Sequence[tuple[Place, Part | None]]
     ) -> list[Computed | Exception]:
         """Embed recordings, or parts of files, together; one that comes alone shares no run.
 

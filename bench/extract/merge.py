@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.base.cache import sha256_of
 from bench.base.errors import InputError
 from bench.embed.embeddings import Named, read_embeddings
+from bench.embed.origins import Origin, origins_path, read_origins
 from bench.extract.shards import ENDING, MANIFEST, Manifest, Shard, read_manifest
 
 #: So many are named, of what is wrong in many places.
@@ -40,6 +41,21 @@ class Shards:
         for manifest in self.manifests:
             if manifest.done:
                 yield from read_embeddings(self.folder / f"{manifest.shard.name}{ENDING}")
+
+    def origins(self) -> Iterator[Origin]:
+        """Yield where the embeddings are from, in the same order.
+
+        Raises:
+            InputError: a shard's file of them is damaged.
+        """
+        for manifest in self.manifests:
+            path = origins_path(self.folder / f"{manifest.shard.name}{ENDING}")
+            count = 0
+            for origin in islice(read_origins(path), manifest.done):
+                count += 1
+                yield origin
+            if count < manifest.done:
+                raise InputError(f"{path}: is cut off; delete it")
 
 
 def find_shards(folder: Path) -> Shards:

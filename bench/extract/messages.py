@@ -1,7 +1,6 @@
 """What the parent and a worker of `extract` say to each other, one JSON object a line."""
 
 import base64
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -9,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from bench.base.values import Value
 from engines.protocol import FLOAT32, FloatArray, ModelArtifact, Precision
+from frontends.addresses import Place
 from frontends.parts import Part
 
 
@@ -70,7 +70,7 @@ class Task(Value):
     index: int
     alone: bool = False
     name: str
-    path: Path
+    path: Place
     part: Part | None = None
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from bench.base.child import Child, ChildDied, ChildError, ChildSilent
 from bench.base.memory import LOOK_S, MemoryLimit
+from bench.embed.origins import Origin
 from bench.extract.messages import (
     ANSWER,
     EmbedderSpec,
@@ -29,6 +30,7 @@ from bench.extract.messages import (
 from frontends.audio import NOT_TEXT, is_text, printable
 from frontends.find import Utterance
 
+NS_PER_S = 1_000_000_000
 #: A worker has the next tasks at hand when it is done with one batch.
 BATCHES_AT_HAND = 2
 #: How far, in utterances, the fastest worker may run ahead of the slowest.
@@ -52,6 +54,12 @@ class Finished(NamedTuple):
 
     utterance: Utterance
     answer: Embedding | Unusable
+
+    @property
+    def origin(self) -> Origin:
+        """Where its embedding is from."""
+        seconds = self.answer.audio_ns / NS_PER_S if isinstance(self.answer, Embedding) else None
+        return Origin(seconds, str(self.utterance.path))
 
 
 class WorkerChild(Child[Opened | Refused | Embedding | Unusable]):
@@ -166,8 +174,7 @@ class Pool:
                     if not self._again and len(waiting) < LOOK_AHEAD:
                         for index, utterance in islice(fresh, 1):
                             waiting.append(utterance)
-                            if not is_text(utterance.path):
-                                reason = f"{printable(utterance.path)}: {NOT_TEXT}"
+                            if reason := _refusal(utterance):
                                 answers[index] = Unusable(index=index, reason=reason)
                                 continue
                             task = _task(index, utterance)
@@ -270,6 +277,12 @@ class Pool:
         member.tries.clear()
         member.opened, member.since = False, self._clock()
         member.child = WorkerChild(member.spec, member.number, self._logs)
+
+
+def _refusal(utterance: Utterance) -> str:
+    """Say why an utterance needs no worker to fail, empty where it may yet do."""
+    path = utterance.path
+    return utterance.fault or ("" if is_text(path) else f"{printable(path)}: {NOT_TEXT}")
 
 
 def _task(index: int, utterance: Utterance) -> Task:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.base.errors import InputError
-from bench.embed import embeddings
+from bench.extract.part_lines import read_part_lines
 
 
 class Present:
@@ -21,9 +21,9 @@ class Present:
         """
         self.path = part
         hashes, offsets = array("q"), array("q")
-        for offset, name in _names(part):
-            hashes.append(hash(name))
-            offsets.append(offset)
+        for line in read_part_lines(part):
+            hashes.append(hash(line.named.name))
+            offsets.append(line.offset)
         order = np.argsort(np.frombuffer(hashes, np.int64), kind="stable")
         self._hashes = np.frombuffer(hashes, np.int64)[order]
         self._offsets = np.frombuffer(offsets, np.int64)[order]
@@ -37,7 +37,7 @@ class Present:
 
     def names(self) -> Iterator[str]:
         """Yield the names in the order of the file."""
-        return (name for _, name in _names(self.path))
+        return (line.named.name for line in read_part_lines(self.path))
 
     def offset(self, name: str) -> int | None:
         """Return where an utterance's line begins, None if there is none."""
@@ -52,25 +52,3 @@ class Present:
         with self.path.open("rb") as file:
             file.seek(offset)
             return file.readline().split(b" ", 1)[0].decode()
-
-
-def _names(part: Path) -> Iterator[tuple[int, str]]:
-    """Yield (offset, name) of every line.
-
-    Raises:
-        InputError: a line is no embedding.
-    """
-    offset, dim = 0, 0
-    with part.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                named = embeddings.parse_line(line.decode())
-            except ValueError as error:
-                raise InputError(
-                    f"{part}: line {number} is damaged ({error}); delete it"
-                ) from error
-            dim = dim or len(named.embedding_D)
-            if len(named.embedding_D) != dim:
-                raise InputError(f"{part}: line {number} has another length than the first")
-            yield offset, named.name
-            offset += len(line)

@@ -6,16 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from bench.extract.messages import Embedding, Unusable
 from bench.extract.pool import Finished
 from bench.report import figures
@@ -94,10 +84,21 @@ class Report:
 @contextmanager
 def on_stderr(total: int, wanted: Wanted) -> Iterator[Report]:
     """Write lines to standard error, where that is a terminal above a bar."""
-    console = Console(stderr=True)
-    if wanted.quiet or not console.is_terminal:
+    if wanted.quiet or not sys.stderr.isatty():
         yield Report(total, wanted, say)
         return
+    # Loaded for eyes alone: most extractions are started by scripts.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
     eta = (TextColumn("left"), TimeRemainingColumn())
     with Progress(*columns, *eta, console=console, transient=True) as bar:

@@ -7,49 +7,26 @@ computed with; it stays beside the result.
 
 import fcntl
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.base.links import followed
 from bench.embed import embeddings
 from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
+from bench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
+from bench.embed.kaldi_vectors import written_arks
+from bench.embed.origins import Origin, origins_path, read_origins, write_origins
+from bench.embed.parquet import read_parquet_origins, write_parquet
+from bench.extract.cards import card_path, read_card, write_card
 from bench.extract.messages import ExtractionSetup
+from bench.extract.part_lines import part_line, read_part_lines
 from bench.extract.present import Present
-
-KALDI_ENDINGS = (".ark", ".scp")
 
 
 class ResultBusyError(InputError):
     """Another process is writing the result."""
-
-
-def read_card(path: Path) -> ExtractionSetup | None:
-    """Return what a finished result was computed with, None where nothing tells.
-
-    Of Kaldi's two files, either one may have been named for the result.
-    """
-    names = [path]
-    if path.suffix.lower() in KALDI_ENDINGS:
-        names += [path.with_suffix(ending) for ending in KALDI_ENDINGS]
-    for each in names:
-        with suppress(OSError, ValidationError):
-            return ExtractionSetup.model_validate_json(_card_path(each).read_bytes())
-    return None
-
-
-def write_card(path: Path, setup: ExtractionSetup) -> None:
-    """Write down what a result was computed with, beside it."""
-    with replacing(_card_path(path)) as file:
-        file.write_text(setup.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def _card_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
 
 
 class ResultFile:
@@ -58,12 +35,24 @@ class ResultFile:
     A link is followed: what it names becomes the result, and the link stays.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, part_bytes: int | None = None, keeps_origins: bool = False
+    ) -> None:
+        """Take up a path; nothing is written before `begin`.
+
+        Args:
+            path: the result.
+            part_bytes: the size of the parts that an `.ark` is split into; None for one file.
+            keeps_origins: whether a file beside it tells where the embeddings are from. Parquet
+                has columns for that.
+        """
         path = followed(path) if path.is_symlink() else path
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
-        self._part_card = _card_path(self.part)
-        self._writer = embeddings.WRITERS.get(path.suffix.lower())
+        self._part_card = card_path(self.part)
+        self._writer = embeddings.writer_for(path, part_bytes)
+        self._keeps_origins = keeps_origins
+        self._is_parquet = path.suffix.lower() == ".parquet"
         self._digits = EXACT_DIGITS if self._writer else TEXT_DIGITS
         self._fd = -1
 
@@ -80,9 +69,24 @@ class ResultFile:
     @property
     def outputs(self) -> list[Path]:
         """Every file that is written or deleted: the result, its card, and their parts."""
-        pair = KALDI_ENDINGS if self.path.suffix.lower() in KALDI_ENDINGS else ()
-        results = [self.path, *map(self.path.with_suffix, pair)]
-        return [*results, _card_path(self.path), self.part, self._part_card]
+        parts = written_arks(self.path.with_suffix(".scp")) if self._is_kaldi else ()
+        beside = [card_path(self.path), self.part, self._part_card]
+        return [*self._results, *parts, *beside, *[origins_path(self.path)] * self._keeps_origins]
+
+    @property
+    def _is_kaldi(self) -> bool:
+        return self.path.suffix.lower() in KALDI_ENDINGS
+
+    @property
+    def _results(self) -> list[Path]:
+        """The result's files; an `.ark` in parts has its `.scp` alone."""
+        pair = KALDI_ENDINGS if self._is_kaldi else ()
+        return [self.path, *map(self.path.with_suffix, pair)]
+
+    @property
+    def finished(self) -> Path | None:
+        """The result of a run before, None where there is none."""
+        return next((each for each in self._results if each.exists()), None)
 
     @property
     def is_empty(self) -> bool:
@@ -123,9 +127,10 @@ class ResultFile:
                     f"{self.part}: left by a run that was interrupted; go on with --resume, "
                     "or start again with --overwrite"
                 )
-            if self.path.exists() and not (resume or overwrite):
+            finished = self.finished
+            if finished is not None and not (resume or overwrite):
                 raise InputError(
-                    f"{self.path}: is there already; compute what it lacks with --resume, or "
+                    f"{finished}: is there already; compute what it lacks with --resume, or "
                     "replace it with --overwrite"
                 )
             if not resume:
@@ -133,22 +138,25 @@ class ResultFile:
             elif begun:
                 self._check_same(self.part, read_card(self.part), setup)
                 _mend(self.part, self._fd)
-            elif self.path.exists():
-                self._check_same(self.path, read_card(self.path), setup)
-                for named in embeddings.read_embeddings(self.path):
-                    self.append(named)
+            elif finished is not None:
+                self._check_same(finished, read_card(finished), setup)
+                for named, origin in zip(
+                    embeddings.read_embeddings(finished), _origins_of(finished), strict=False
+                ):
+                    self.append(named, origin)
             write_card(self.part, setup)
         except OSError as error:
             raise InputError(f"{self.path}: cannot write here ({error.strerror})") from error
         return Present(self.part) if resume else None
 
-    def append(self, named: Named) -> None:
+    def append(self, named: Named, origin: Origin) -> None:
         """Write a line and hand it to the operating system at once.
 
         Raises:
             InputError: there is no room for it.
         """
-        data = embeddings.text_line(named, self._digits).encode()
+        keeps = self._keeps_origins or self._is_parquet
+        data = part_line(named, self._digits, origin if keeps else None).encode()
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
@@ -176,11 +184,15 @@ class ResultFile:
             if names is not None:
                 self._sort(names)
             os.fsync(self._fd)
+            if self._keeps_origins:
+                write_origins(origins_path(self.path), self._origins())
             if self._writer is None:
                 self.part.replace(self.path)
+            elif self._is_parquet:
+                write_parquet(self.path, self._rows, self._origins)
             else:
-                self._writer(self.path, lambda: embeddings.read_embeddings(self.part))
-            self._part_card.replace(_card_path(self.path))
+                self._writer(self.path, self._rows)
+            self._part_card.replace(card_path(self.path))
         except OSError as error:
             raise InputError(
                 f"{self.path}: cannot be written ({error.strerror}); {self.part} holds what is "
@@ -188,6 +200,12 @@ class ResultFile:
             ) from error
         self._remove_part()
         return True
+
+    def _rows(self) -> Iterator[Named]:
+        return (line.named for line in read_part_lines(self.part))
+
+    def _origins(self) -> Iterator[Origin]:
+        return (line.origin for line in read_part_lines(self.part))
 
     def _remove_part(self) -> None:
         self.part.unlink(missing_ok=True)
@@ -229,6 +247,13 @@ class ResultFile:
                     file.write(lines.readline())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _origins_of(path: Path) -> Iterator[Origin]:
+    """Yield where the embeddings of a finished result are from, as far as it tells."""
+    if path.suffix.lower() == ".parquet":
+        return read_parquet_origins(path)
+    return read_origins(origins_path(path))
 
 
 def _mend(part: Path, fd: int) -> None:

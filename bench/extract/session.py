@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from bench.embed.pipeline import DEAF, Embedded, KeepFrames, Pipeline, check_embedding
@@ -10,6 +9,7 @@ from bench.extract.messages import ExtractionSetup
 from engines import registry
 from engines.protocol import EngineError, FloatArray, Session, SessionOptions
 from frontends import vad
+from frontends.addresses import Place
 from frontends.audio import AudioError
 from frontends.parts import Part, read_part
 from frontends.vad import Voiced
@@ -97,7 +97,7 @@ class EmbeddingSession:
         """The rate that samples must have."""
         return self._pipeline.policy.fbank.sample_rate_hz
 
-    def embed_file(self, path: Path, part: Part | None = None) -> Computed:
+    def embed_file(self, path: Place, part: Part | None = None) -> Computed:
         """Embed a recording, or a part of a file.
 
         Raises:
@@ -119,7 +119,7 @@ class EmbeddingSession:
         """
         return self._embed(Counted(blocks, name))
 
-    def _read(self, path: Path, part: Part | None) -> Counted:
+    def _read(self, path: Place, part: Part | None) -> Counted:
         """Return what is to be read; nothing is before its first block is asked for."""
         setup = self._setup
 

@@ -1,9 +1,9 @@
 """Lhotse's cuts: stretches of recordings, one JSON object a line. Lhotse itself is not needed."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from frontends.addresses import Place, place_of
 from frontends.parts import Part
 
 CURE = "write the audio out with lhotse, CutSet.save_audios, and name the cuts that it returns"
@@ -18,7 +18,7 @@ def is_cut(fields: Mapping[str, Any]) -> bool:
     return str(fields.get("type", "")).endswith("Cut")
 
 
-def file_and_part(cut: Mapping[str, Any]) -> tuple[Path, Part]:
+def file_and_part(cut: Mapping[str, Any]) -> tuple[Place, Part]:
     """Return the audio file that a cut is from, and where it is in it.
 
     Raises:
@@ -33,10 +33,10 @@ def file_and_part(cut: Mapping[str, Any]) -> tuple[Path, Part]:
     if recording.get("transforms"):
         raise CutError("changes its recording")
     sources = recording["sources"]
-    if len(sources) != 1 or sources[0]["type"] != "file":
+    if len(sources) != 1 or sources[0]["type"] not in ("file", "url"):
         raise CutError("has a recording that is not in one file")
     begin_s, duration_s = float(cut["start"]), float(cut["duration"])
-    return Path(sources[0]["source"]), Part(
+    return place_of(sources[0]["source"]), Part(
         begin_s=begin_s,
         end_s=begin_s + duration_s,
         channel=_channel(cut["channel"], sources[0]["channels"]),

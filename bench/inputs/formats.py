@@ -16,6 +16,7 @@ from bench.inputs.listing import Listing
 from bench.inputs.parquet import from_parquet
 from bench.inputs.paths import from_paths
 from bench.inputs.tars import from_tar, from_tar_list
+from frontends.addresses import AddressError, Place
 from frontends.audio import AudioError, audio_error
 from frontends.find import numbered_lines
 
@@ -25,7 +26,7 @@ KNOWN = (
 )
 
 
-def from_file(path: Path) -> Listing:
+def from_file(path: Place) -> Listing:
     """Return the utterances of a file in any of the known formats.
 
     Raises:
@@ -47,11 +48,11 @@ def from_file(path: Path) -> Listing:
 class Inputs:
     """What a user named: a Kaldi list, a file of another format, or recordings and folders."""
 
-    wav_scp: Path | None = None
-    segments: Path | None = None
+    wav_scp: Place | None = None
+    segments: Place | None = None
     allow_pipes: bool = False
-    file: Path | None = None
-    wavs: Sequence[Path] = ()
+    file: Place | None = None
+    wavs: Sequence[Place] = ()
 
     @contextmanager
     def opened(self) -> Iterator[Listing]:
@@ -74,9 +75,11 @@ class Inputs:
                 listing = self._listing(scp, file)
             except AudioError as error:
                 raise InputError(str(error)) from error
+            except AddressError as error:  # one that could be read a moment ago
+                raise InputError(f"{scp or file}: cannot be read ({error})") from error
             yield listing
 
-    def _listing(self, scp: Path | None, file: Path | None) -> Listing:
+    def _listing(self, scp: Place | None, file: Place | None) -> Listing:
         if file is not None:
             return from_file(file)
         if scp is None:
@@ -87,7 +90,7 @@ class Inputs:
 
 
 @contextmanager
-def _readable(path: Path | None) -> Iterator[Path | None]:
+def _readable(path: Place | None) -> Iterator[Place | None]:
     """Yield a path that can be read again and again; `-` is standard input, copied to a file."""
     if path != Path("-"):
         yield path

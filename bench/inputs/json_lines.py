@@ -4,13 +4,12 @@ import json
 import math
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.base.cache import sha256_of
 from bench.inputs import cuts
-from bench.inputs.listing import Listing
-from frontends.audio import audio_error
+from bench.inputs.listing import Listing, content_sha256
+from frontends.addresses import Place, place_of
+from frontends.audio import AudioError, audio_error
 from frontends.find import Utterance, check_names, located, numbered_lines, utterance_name
 from frontends.parts import Part
 
@@ -21,48 +20,56 @@ CURE = (
 
 
 class Entry(NamedTuple):
-    """An utterance as its line tells of it."""
+    """An utterance as its line tells of it, or why that tells of none."""
 
     name: str
-    path: Path
+    path: Place
     part: Part | None
     duration_s: float | None
+    fault: str = ""
 
 
-def from_json_lines(path: Path) -> Listing:
+def from_json_lines(path: Place) -> Listing:
     """Return the utterances of a list.
 
     WeSpeaker's have a name; NeMo's are named by `utt_id` or `id` if there is one, else by the
     file's stem, and by where they begin if `offset` is told. Lhotse's cuts are named by `id`.
+    A line that tells of no utterance is one with a fault, named by its number.
 
     Raises:
-        AudioError: a line tells of no utterance, or two have one name.
+        AudioError: no line tells of an utterance, or two have one name.
     """
 
+    def numbered() -> Iterator[tuple[int, Entry]]:
+        for number, line in numbered_lines(path):
+            try:
+                yield number, _entry(path, number, line)
+            except AudioError as error:
+                yield number, Entry(f"line-{number}", path, None, None, fault=str(error))
+
     def entries() -> Iterator[Entry]:
-        return (_entry(path, *numbered) for numbered in numbered_lines(path))
+        return (entry for _, entry in numbered())
 
     def read(first: int, stop: int) -> Iterator[Utterance]:
         for entry in islice(entries(), first, stop):
-            yield Utterance(entry.name, located(entry.path, path), entry.part)
+            where = path if entry.fault else located(entry.path, path)
+            yield Utterance(entry.name, where, entry.part, entry.fault)
 
-    def checked() -> Iterator[tuple[int, str]]:
-        for number, line in numbered_lines(path):
-            yield number, _entry(path, number, line).name
-
-    count = check_names(path, checked)
+    count = check_names(path, lambda: ((number, entry.name) for number, entry in numbered()))
     if not count:
         raise audio_error(path, f"names no audio; {CURE}")
+    if all(entry.fault for entry in entries()):
+        raise AudioError(next(entries()).fault)
     return Listing(
         count=count,
-        sha256=sha256_of(path),
+        sha256=content_sha256(path),
         read=read,
         names=lambda: (entry.name for entry in entries()),
         lengths=lambda: (entry.duration_s for entry in entries()),
     )
 
 
-def _entry(path: Path, number: int, line: str) -> Entry:
+def _entry(path: Place, number: int, line: str) -> Entry:
     try:
         fields = json.loads(line)
         if cuts.is_cut(fields):
@@ -88,11 +95,12 @@ def _lhotse(fields: dict[str, Any]) -> Entry:
 
 
 def _wespeaker(fields: dict[str, Any]) -> Entry:
-    return Entry(utterance_name(str(fields["key"])), Path(fields["wav"]), None, _duration_s(fields))
+    audio = place_of(fields["wav"])
+    return Entry(utterance_name(str(fields["key"])), audio, None, _duration_s(fields))
 
 
 def _nemo(fields: dict[str, Any]) -> Entry:
-    audio, duration_s = Path(fields["audio_filepath"]), _duration_s(fields)
+    audio, duration_s = place_of(fields["audio_filepath"]), _duration_s(fields)
     part, begin = None, ""
     if offset_s := float(fields.get("offset") or 0):  # without one the duration is the file's
         part = Part(begin_s=offset_s, end_s=None if duration_s is None else offset_s + duration_s)

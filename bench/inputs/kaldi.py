@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import chain, islice, repeat
 from pathlib import Path
 
-from bench.base.cache import sha256_of
-from bench.inputs.listing import Listing
+from bench.inputs.listing import Listing, content_sha256
+from frontends.addresses import Place
 from frontends.audio import audio_error
 from frontends.find import Utterance, check_list, check_names, list_names, numbered_lines, read_list
 from frontends.parts import Part
@@ -15,7 +15,7 @@ from frontends.parts import Part
 LENGTHS = {"utt2dur": 1.0, "utt2num_frames": 0.01}
 
 
-def from_scp(scp: Path, *, allow_pipes: bool = False) -> Listing:
+def from_scp(scp: Place, *, allow_pipes: bool = False) -> Listing:
     """Return the entries of a Kaldi list.
 
     Raises:
@@ -26,14 +26,21 @@ def from_scp(scp: Path, *, allow_pipes: bool = False) -> Listing:
     def names() -> Iterator[str]:
         return list_names(scp, allow_pipes=allow_pipes)
 
-    beside = next((each for name in LENGTHS if (each := scp.parent / name).is_file()), None)
+    beside = _beside(scp)
     return Listing(
         count=count,
-        sha256=sha256_of(scp, *([beside] if beside else [])),
+        sha256=content_sha256(scp, *([beside] if beside else [])),
         read=lambda first, stop: read_list(scp, first, stop, allow_pipes=allow_pipes),
         names=names,
         lengths=(lambda: _lengths(names(), beside)) if beside else None,
     )
+
+
+def _beside(scp: Place) -> Path | None:
+    """Return the file of lengths in a list's folder, None where there is none or no folder."""
+    if not isinstance(scp, Path):
+        return None
+    return next((each for name in LENGTHS if (each := scp.parent / name).is_file()), None)
 
 
 def _lengths(names: Iterator[str], beside: Path) -> Iterator[float | None]:
@@ -48,7 +55,7 @@ def _lengths(names: Iterator[str], beside: Path) -> Iterator[float | None]:
                 yield None
 
 
-def from_segments(segments: Path, scp: Path, *, allow_pipes: bool = False) -> Listing:
+def from_segments(segments: Place, scp: Place, *, allow_pipes: bool = False) -> Listing:
     """Return stretches of recordings: lines of `UTTERANCE RECORDING BEGIN END`, in seconds.
 
     An end of -1 is that of the recording. The recordings are held in memory, the segments not.
@@ -83,14 +90,14 @@ def from_segments(segments: Path, scp: Path, *, allow_pipes: bool = False) -> Li
         raise audio_error(segments, "names no segment; write lines: UTTERANCE RECORDING BEGIN END")
     return Listing(
         count=count,
-        sha256=sha256_of(segments, scp),
+        sha256=content_sha256(segments, scp),
         read=read,
         names=lambda: (name for name, _, _, _ in fields()),
         lengths=lambda: (None if end is None else end - begin for _, _, begin, end in fields()),
     )
 
 
-def _segment(segments: Path, number: int, line: str) -> tuple[str, str, float, float | None]:
+def _segment(segments: Place, number: int, line: str) -> tuple[str, str, float, float | None]:
     try:
         name, recording, begin, end = line.split()
         begin_s, end_s = float(begin), float(end)

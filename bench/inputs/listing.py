@@ -4,7 +4,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from bench.base.cache import sha256_of
+from frontends.addresses import Address, Place
 from frontends.find import Utterance
+
+
+def content_sha256(*places: Place) -> str:
+    """Return the SHA-256 of what lists hold.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    return sha256_of(*(each.copied() if isinstance(each, Address) else each for each in places))
 
 
 @dataclass(frozen=True)

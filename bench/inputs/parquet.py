@@ -5,8 +5,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.base.cache import sha256_of
+from bench.base.cache import fingerprint, sha256_of
 from bench.inputs.listing import Listing
+from frontends.addresses import Place, size_bytes
 from frontends.audio import audio_error
 from frontends.find import Utterance, check_names, utterance_name
 from frontends.parts import Part, open_parquet
@@ -17,7 +18,7 @@ NAMES = ("key", "utt_id", "utterance", "id")
 ROWS = 4096
 
 
-def from_parquet(path: Path) -> Listing:
+def from_parquet(path: Place) -> Listing:
     """Return the recordings in a file's column of audio.
 
     That is the first column of `{bytes, path}`, or of bytes. Utterances are named by a column
@@ -47,10 +48,17 @@ def from_parquet(path: Path) -> Listing:
     count = check_names(path, lambda: enumerate(names(), start=1), "rows")
     if not count:
         raise audio_error(path, "has no row; export it again")
-    return Listing(count=count, sha256=sha256_of(path), read=read, names=names)
+    return Listing(count=count, sha256=_sha256(path, count), read=read, names=names)
 
 
-def _columns(path: Path, file: Any) -> tuple[str, str]:
+def _sha256(path: Place, count: int) -> str:
+    """Return a file's hash; what is at an address is not read whole for that."""
+    if isinstance(path, Path):
+        return sha256_of(path)
+    return fingerprint((), (), str(path), str(size_bytes(path)), str(count))
+
+
+def _columns(path: Place, file: Any) -> tuple[str, str]:
     """Return the column of audio bytes and the one of names, empty where rows have none."""
     import pyarrow
 

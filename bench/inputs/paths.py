@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 from bench.base.errors import InputError
 from bench.inputs.listing import Listing
+from frontends.addresses import Address, Place
 from frontends.find import Utterance, find_audio, utterance_name
 
 
-def from_paths(paths: Sequence[Path]) -> Listing:
+def from_paths(paths: Sequence[Place]) -> Listing:
     """Return files and folders as utterances; a blank in a name becomes `_`, as Kaldi needs.
 
     Raises:
@@ -18,7 +19,7 @@ def from_paths(paths: Sequence[Path]) -> Listing:
         InputError: two have one name without the blanks.
     """
     found = [
-        Utterance(utterance_name(utterance.name), utterance.path) for utterance in find_audio(paths)
+        replace(utterance, name=utterance_name(utterance.name)) for utterance in find_audio(paths)
     ]
     first: dict[str, Utterance] = {}
     digest = hashlib.sha256()
@@ -28,7 +29,9 @@ def from_paths(paths: Sequence[Path]) -> Listing:
             raise InputError(
                 f"{other.path} and {utterance.path} would both be {utterance.name!r}; rename one"
             )
-        digest.update(f"{utterance.name}\0{utterance.path}\n".encode(errors="surrogateescape"))
+        place = utterance.path
+        where = place.url if isinstance(place, Address) else str(place)
+        digest.update(f"{utterance.name}\0{where}\n".encode(errors="surrogateescape"))
     return Listing(
         count=len(found),
         sha256=digest.hexdigest(),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.base.cache import fingerprint
 from bench.inputs.listing import Listing
+from frontends.addresses import Place, open_ranges, place_of, size_bytes
 from frontends.audio import audio_error
 from frontends.find import (
     AUDIO_ENDINGS,
@@ -19,7 +20,7 @@ from frontends.find import (
 from frontends.parts import Part
 
 
-def from_tar(path: Path) -> Listing:
+def from_tar(path: Place) -> Listing:
     """Return the audio files in a tar file; each is named by its path without the ending.
 
     Raises:
@@ -28,16 +29,16 @@ def from_tar(path: Path) -> Listing:
     return _from_tars(path, [path])
 
 
-def from_tar_list(path: Path) -> Listing:
+def from_tar_list(path: Place) -> Listing:
     """Return the audio files in all of the tar files that a list names, one a line.
 
     Raises:
         AudioError: as `from_tars`, or the list cannot be read.
     """
-    return _from_tars(path, [located(Path(line), path) for _, line in numbered_lines(path)])
+    return _from_tars(path, [located(place_of(line), path) for _, line in numbered_lines(path)])
 
 
-def _from_tars(where: Path, tars: Sequence[Path]) -> Listing:
+def _from_tars(where: Place, tars: Sequence[Place]) -> Listing:
     """Return the audio files in tar files, in their order; headers are read, contents passed over.
 
     Raises:
@@ -54,7 +55,7 @@ def _from_tars(where: Path, tars: Sequence[Path]) -> Listing:
     count = check_names(where, lambda: enumerate(names(), start=1), "recordings")
     if not count:
         raise audio_error(where, f"holds no audio; looked for {' '.join(sorted(AUDIO_ENDINGS))}")
-    sizes = [f"{tar.name} {tar.stat().st_size}" for tar in tars]
+    sizes = [f"{tar.name} {size_bytes(tar)}" for tar in tars]
     return Listing(
         count=count,
         sha256=fingerprint((), (), *sizes, str(count)),
@@ -63,11 +64,11 @@ def _from_tars(where: Path, tars: Sequence[Path]) -> Listing:
     )
 
 
-def _members(path: Path) -> Iterator[Utterance]:
+def _members(path: Place) -> Iterator[Utterance]:
     """Yield the audio files of a tar file."""
     try:
         # Not packed: a worker goes straight to where a recording begins.
-        with tarfile.open(path, "r:") as tar:
+        with open_ranges(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 tar.members = []  # type: ignore[attr-defined]  # it would remember every one
                 name = Path(member.name)

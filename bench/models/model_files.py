@@ -93,7 +93,10 @@ def describe_model_file(request: FileRequest) -> ModelFile:
         raise InputError(f"{path}: not a model file; name one that ends in .onnx or .mnn")
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
-    kept = _kept_at(request)
+    try:
+        kept = _kept_at(request)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     known = _said_before(kept, path)
     if known is not None:
         return known
@@ -117,7 +120,8 @@ def describe_model_file(request: FileRequest) -> ModelFile:
 def _kept_at(request: FileRequest) -> Path:
     """Return where a description is kept, a place for each content, path and question."""
     path = request.path.resolve()
-    asked = (str(path), sha256_of(path), str(request.input_name), str(request.output_name))
+    # A name that is no text has escapes here; whoever is asked about it refuses it.
+    asked = (ascii(str(path)), sha256_of(path), str(request.input_name), str(request.output_name))
     return cache_folder() / "descriptions" / f"{slug_of(path)}-{keys.file_description(*asked)}.json"
 
 

@@ -11,7 +11,7 @@ import soundfile
 from bench.base.errors import InputError
 from bench.base.inputs import read_text
 from bench.embed.audio_input import Source, check_audio, read_source
-from frontends.audio import AudioError, is_text
+from frontends.audio import AudioError, is_text, on_disk
 from frontends.fbank import FbankConfig
 from frontends.find import find_audio
 
@@ -65,7 +65,7 @@ def from_audio(
     """
     if paths:
         try:
-            found = [utterance.path for utterance in find_audio(paths)]
+            found = [on_disk(utterance.path) for utterance in find_audio(paths)]
             looked = found[:: math.ceil(len(found) / MOST_LENGTHS)]
             lengths = [_length(path) for path in looked]
         except AudioError as error:

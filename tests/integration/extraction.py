@@ -1,6 +1,8 @@
 """What the tests of `extract` share."""
 
+import io
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,17 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def write_list(path: Path, recordings: list[Path]) -> Path:
     """Write a `wav.scp` that names recordings u0, u1, ..."""
     path.write_text("".join(f"u{i} {each}\n" for i, each in enumerate(recordings)))
+    return path
+
+
+def write_tar(path: Path, wavs: list[Path]) -> Path:
+    """Write recordings with a text beside each, as WebDataset and WeSpeaker do."""
+    with tarfile.open(path, "w") as tar:
+        for wav in wavs:
+            for name, content in ((f"{wav.stem}.spk", b"someone"), (wav.name, wav.read_bytes())):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
     return path
 
 

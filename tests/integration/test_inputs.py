@@ -1,15 +1,15 @@
 """Every format of input gives the embeddings of the same recordings named one by one."""
 
 import gzip
-import io
 import json
 import shutil
 import subprocess
 import sys
-import tarfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import kaldiio
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -20,7 +20,7 @@ from bench.embed.embeddings import parse_line, read_embeddings
 from engines.protocol import FloatArray
 from frontends.parts import parse_command
 
-from .extraction import Command, write_list
+from .extraction import Command, write_list, write_tar
 
 RATE = 16000
 
@@ -66,17 +66,6 @@ def assert_same(
     assert [name for name, _ in found] == [name for name, _ in expected]
     for (_, got), (_, want) in zip(found, expected, strict=True):
         np.testing.assert_array_equal(got, want)
-
-
-def write_tar(path: Path, wavs: list[Path]) -> Path:
-    """Write recordings with a text beside each, as WebDataset and WeSpeaker do."""
-    with tarfile.open(path, "w") as tar:
-        for wav in wavs:
-            for name, content in ((f"{wav.stem}.spk", b"someone"), (wav.name, wav.read_bytes())):
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-    return path
 
 
 def test_packed_list(extract: Extract, wavs: list[Path], tmp_path: Path, expected: list) -> None:  # type: ignore[type-arg]
@@ -157,13 +146,18 @@ def test_parquet_out(
     rtfbench: Command, model: Path, wavs: list[Path], tmp_path: Path,
     expected: list[tuple[str, FloatArray]],
 ) -> None:  # fmt: skip
-    """A result in Parquet has keys and fixed-size lists, and is read again."""
+    """Keys, fixed-size lists and origins: all that `--resume` adds to, and what is read again."""
     result = tmp_path / "e.parquet"
-    done = rtfbench("extract", "--wav", *wavs, "--model", model, "--result", result)
-    assert done.returncode == 0, done.stderr
+    for some, *more in ((wavs[:4],), (wavs, "--resume")):
+        options = ("--model", model, "--result", result, *more)
+        done = rtfbench("extract", "--wav", *some, *options)
+        assert done.returncode == 0, done.stderr
     table = pyarrow.parquet.read_table(result)
     assert table.column("key").to_pylist() == [name for name, _ in expected]
     assert str(table.schema.field("embedding").type).startswith("fixed_size_list<")
+    assert table.column("source").to_pylist() == [str(each) for each in wavs]
+    seconds = [soundfile.info(each).duration for each in wavs]
+    np.testing.assert_allclose(table.column("seconds").to_pylist(), seconds)
     for (name, got), (want, values) in zip(read_embeddings(result), expected, strict=True):
         assert name == want
         np.testing.assert_allclose(got, values, rtol=1e-5)
@@ -305,3 +299,56 @@ def test_a_segment_outside_costs_itself_alone(
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["a"]
     assert "utterance b: " in done.stderr
     assert "before the segment begins" in done.stderr
+
+
+def test_an_ark_in_parts_is_gone_on_with(
+    rtfbench: Command, model: Path, wavs: list[Path], tmp_path: Path
+) -> None:
+    """`--resume` computes what it lacks; `score` reads it; it is not replaced unasked."""
+    options = ("--model", model, "--result", tmp_path / "e.ark", "--part-size", 300)
+    done = rtfbench("extract", "--wav", *wavs[:3], *options)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "e.ark").exists()
+    assert rtfbench("extract", "--wav", *wavs, *options).returncode == 2
+    done = rtfbench("extract", "--wav", *wavs, *options, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "3 utterances: RTF" in done.stderr
+    stored = dict(kaldiio.load_scp(str(tmp_path / "e.scp")).items())
+    assert list(stored) == [each.stem for each in wavs]
+    assert len(list(tmp_path.glob("e.*.ark"))) > 1
+    (tmp_path / "trials").write_text("u0 u5\nu1 u2\n")
+    trials = ("score", "--trials", tmp_path / "trials", "--embeddings", tmp_path / "e.scp")
+    assert rtfbench(*trials).stdout.count("\n") == 2
+    for name, size in (("e.ark", "much"), ("e.npz", "1GB"), ("e.ark", 0)):
+        result = ("--result", tmp_path / name, "--part-size", size, "--overwrite")
+        refused = rtfbench("extract", "--wav", wavs[0], "--model", model, *result)
+        assert refused.returncode == 2
+        assert "--part-size" in refused.stderr
+
+
+def test_a_line_that_tells_of_nothing_costs_itself_alone(
+    rtfbench: Command, model: Path, wavs: list[Path], tmp_path: Path
+) -> None:
+    """Whatever is in it; what went before and comes after is embedded."""
+    good = [json.dumps({"key": each.stem, "wav": str(each)}) for each in wavs[:2]]
+    lines = [good[0], "{", '{"key": "x"}', '{"audio_filepath": "a", "offset": -1}', good[1]]
+    (tmp_path / "raw.list").write_text("\n".join(lines))
+    done = rtfbench("extract", "--input", tmp_path / "raw.list", "--model", model)
+    assert done.returncode == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["u0", "u1"]
+    for number in (2, 3, 4):
+        assert f"utterance line-{number}: {tmp_path}/raw.list: line {number}" in done.stderr
+
+
+def test_what_webdataset_writes_is_read(
+    extract: Extract, wavs: list[Path], tmp_path: Path, expected: list[tuple[str, FloatArray]]
+) -> None:
+    """Its own writer's tar file, with the other fields of each sample."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it imports is its own matter
+        webdataset = pytest.importorskip("webdataset")
+        with webdataset.TarWriter(str(tmp_path / "a.tar")) as writer:
+            for each in wavs:
+                sample = {"__key__": each.stem, "wav": each.read_bytes(), "json": {"speaker": "s"}}
+                writer.write(sample)
+    assert_same(extract("--input", tmp_path / "a.tar"), expected)

@@ -21,8 +21,6 @@ from engines.protocol import ModelArtifact, Session, SessionOptions
 from frontends.audio import Waveform, read_audio
 from tests.ready import artifact_for
 
-pytestmark = pytest.mark.measures
-
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -160,6 +158,7 @@ def test_a_paused_worker_dies_with_its_parent(tmp_path: Path) -> None:
     assert reaches(child, "Z"), "still there, though its parent is gone"
 
 
+@pytest.mark.measures
 def test_doctor_says_what_this_machine_resolves(spawned: Command) -> None:
     """The noise floor, the harness's own cost and advice, from a short measurement."""
     done = spawned("doctor", "--model", "xvec", "--budget", 4)
@@ -204,6 +203,7 @@ def test_benchmark_utterance(
     benchmark.pedantic(pipeline.embed, (session, sentence), rounds=5, warmup_rounds=1)
 
 
+@pytest.mark.measures
 def test_the_harness_costs_under_a_hundredth(resnet34: ModelArtifact, sentence: Waveform) -> None:
     """Side by side in one run: cutting, calling and pooling against a ResNet-34 chunk."""
     null = NullEngine().open(resnet34, SessionOptions())

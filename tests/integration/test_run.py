@@ -376,7 +376,7 @@ def test_a_reader_may_leave_early() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "bench.cli", "engines"],
+        [sys.executable, "-m", "bench.cli", "cache", "list"],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,

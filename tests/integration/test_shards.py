@@ -43,7 +43,7 @@ def shards(
     return folder
 
 
-@pytest.mark.parametrize("ending", ["txt", "npz", "scp"])
+@pytest.mark.parametrize("ending", ["txt", "npz", "scp", "parquet"])
 def test_shards_joined_are_one_run(
     rtfbench: Command, model: Path, scp: Path, shards: Path, tmp_path: Path, ending: str
 ) -> None:

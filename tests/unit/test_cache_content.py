@@ -12,7 +12,8 @@ import pytest
 from bench.base.cache import CACHE_VARIABLE
 from bench.base.cache_content import Entry, entries, outdated
 from bench.base.errors import InputError
-from bench.commands.cache import seconds, size
+from bench.base.sizes import parse_size
+from bench.commands.cache import seconds
 
 ROOT = Path(__file__).parents[2]
 DAY_S = 86400.0
@@ -93,7 +94,7 @@ def test_pruning_needs_a_limit(folder: Path, rtfbench: Command) -> None:
 def test_times_and_sizes_are_read_as_written() -> None:
     """Units are those that the help shows."""
     assert [seconds(text) for text in ("12h", "30d", "1.5w")] == [43200, 2592000, 907200]
-    assert [size(text) for text in ("500MB", "5 gb", "2G", "1000", "0")] == [
+    assert [parse_size(text, "--max-size") for text in ("500MB", "5 gb", "2G", "1000", "0")] == [
         500_000_000,
         5_000_000_000,
         2_000_000_000,
@@ -102,7 +103,7 @@ def test_times_and_sizes_are_read_as_written() -> None:
     ]
     for wrong in ("5XB", "", "GB"):
         with pytest.raises(InputError, match="--max-size"):
-            size(wrong)
+            parse_size(wrong, "--max-size")
 
 
 def test_every_variable_is_in_the_table() -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_a_cut_of_all_channels_leaves_the_choice(stereo: Path) -> None:
         ({"type": "MixedCut"}, "line 2 is a MixedCut, .* CutSet.save_audios"),
         ({"recording": None}, "features only"),
         ({"recording": {"transforms": [{"name": "Speed"}], "sources": []}}, "changes its rec"),
-        ({"recording": {"sources": [{"type": "url", "source": "x"}]}}, "not in one file"),
+        ({"recording": {"sources": [{"type": "command", "source": "x"}]}}, "not in one file"),
         ({"channel": 4}, "line 2 is no utterance"),
         ({"start": -1}, "line 2: offset and duration"),
         ({"duration": 0}, "line 2: offset and duration"),
@@ -86,10 +87,13 @@ def test_a_cut_of_all_channels_leaves_the_choice(stereo: Path) -> None:
 def test_more_than_a_stretch_is_refused(
     stereo: Path, changes: dict[str, Any], message: str
 ) -> None:
-    """With the line, the reason and what to do."""
+    """With the line, the reason and what to do; the other cuts are there."""
     path = write(stereo.parent / "cuts.jsonl.gz", cut(), cut(id="other", **changes))
-    with pytest.raises(AudioError, match=message):
-        from_file(path)
+    good, bad = from_file(path).utterances()
+    assert (good.name, good.fault, bad.name) == ("a_b", "", "line-2")
+    assert re.search(message, bad.fault)
+    with pytest.raises(AudioError, match=message.replace("line 2", "line 1")):
+        from_file(write(path, cut(id="other", **changes)))
 
 
 def test_what_lhotse_writes_is_read_as_lhotse_reads_it(stereo: Path) -> None:

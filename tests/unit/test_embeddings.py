@@ -2,10 +2,12 @@
 
 import pickle
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import kaldiio
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 from bench.base.errors import InputError
@@ -15,9 +17,12 @@ from bench.embed.embeddings import (
     parse_line,
     read_embeddings,
     text_line,
-    write_ark,
+    write_embeddings,
     write_npz,
 )
+from bench.embed.kaldi_vectors import write_ark
+from bench.embed.origins import Origin, origins_path, read_origins, write_origins
+from bench.embed.parquet import read_parquet_origins, write_parquet
 
 RNG = np.random.default_rng(5)
 ROWS = [
@@ -69,6 +74,56 @@ def test_kaldi_files_are_kaldis(tmp_path: Path) -> None:
     doubles = {name: row.astype(np.float64) for name, row in ROWS}
     kaldiio.save_ark(str(tmp_path / "d.ark"), doubles)
     assert_equal(list(read_embeddings(tmp_path / "d.ark")))
+
+
+def test_an_ark_in_parts_is_one_list(tmp_path: Path) -> None:
+    """Each part is as large as it may be; other readers and ours find all through the `.scp`."""
+    write_ark(tmp_path / "x.ark", rows)
+    whole = (tmp_path / "x.ark").read_bytes()
+    write_embeddings(tmp_path / "x.ark", rows, part_bytes=170)
+    parts = [tmp_path / "x.1.ark", tmp_path / "x.2.ark"]
+    assert {each.name for each in tmp_path.iterdir()} == {"x.1.ark", "x.2.ark", "x.scp"}
+    assert [len(list(read_embeddings(each))) for each in parts] == [2, 1]
+    assert b"".join(each.read_bytes() for each in parts) == whole
+    assert_equal(list(read_embeddings(tmp_path / "x.scp")))
+    assert_equal([Named(*pair) for pair in kaldiio.load_scp(str(tmp_path / "x.scp")).items()])
+    (tmp_path / "x.3.ark").touch()  # somebody else's: no list of ours names it
+    write_ark(tmp_path / "x.ark", rows)
+    assert {each.name for each in tmp_path.iterdir()} == {"x.ark", "x.scp", "x.3.ark"}
+
+
+def test_only_kaldi_files_come_in_parts(tmp_path: Path) -> None:
+    """Others are refused, with what would do."""
+    with pytest.raises(InputError, match=r"--part-size is a size, and for \.ark files"):
+        write_embeddings(tmp_path / "x.npz", rows, part_bytes=1000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_parquet_tells_where_embeddings_are_from(tmp_path: Path) -> None:
+    """As far as somebody knows; files of older releases have no such columns, and are read."""
+    path = tmp_path / "x.parquet"
+    origins = [Origin(1.5, 'a\t"ü".wav'), Origin(), Origin(2.0, "s3://b/c")]
+    write_parquet(path, rows, lambda: iter(origins))
+    assert_equal(list(read_embeddings(path)))
+    assert list(read_parquet_origins(path)) == origins
+    table = pyarrow.parquet.read_table(path)
+    assert table.column_names == ["key", "embedding", "seconds", "source"]
+    pyarrow.parquet.write_table(table.select(["key", "embedding"]), path)
+    assert_equal(list(read_embeddings(path)))
+    assert list(islice(read_parquet_origins(path), 3)) == [Origin()] * 3
+
+
+def test_origins_beside_embeddings_come_back(tmp_path: Path) -> None:
+    """Whatever is in a name; a damaged file is refused, a missing one tells of nothing."""
+    origins = [Origin(0.25, "a b\tc\nü"), Origin(3.0, None), Origin()]
+    path = origins_path(tmp_path / "x.ark")
+    assert list(islice(read_origins(path), 2)) == [Origin()] * 2
+    write_origins(path, origins)
+    assert list(read_origins(path)) == origins
+    for damaged in ("none\n", "3\n", '["x", 1]\n', "[1]\n"):
+        path.write_text(damaged)
+        with pytest.raises(InputError, match=r"x\.ark\.origins: cannot be read"):
+            list(read_origins(path))
 
 
 def test_text_has_the_digits_of_a_cpp_stream() -> None:

@@ -81,6 +81,7 @@ def test_the_interval_holds_as_often_as_it_says() -> None:
         trials, scores = made(seed)
         rng = np.random.default_rng(seed + 1000)
         noise = rng.normal(0, 0.08, (2, len(scores)))
-        found = losses(trials, scores + noise[0], scores + noise[1]).eer
+        # A fifth of the draws: they make the ends of the interval rougher, not wider.
+        found = losses(trials, scores + noise[0], scores + noise[1], resamples=200).eer
         held += found.low <= 0 <= found.high
     assert held >= 34  # under 34 of 40 has a chance of a thousandth where 95 % hold

@@ -1,0 +1,248 @@
+"""Files at addresses such as s3://, gs:// and https://, which are read by the user's own fsspec.
+
+All that goes wrong is an `OSError`, as it is for a path: nobody else knows of each protocol's own.
+"""
+
+import io
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from tempfile import mkstemp
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+from weakref import finalize
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+#: What a server may take for one file, or for one stretch of one.
+FETCH_TIMEOUT_S = 300.0
+#: What is read at once of a file that is not read as a whole: some headers of a tar file.
+RANGE_BYTES = 1 << 16
+#: So many whole files are kept a while: neighbours in a list may be stretches of one recording.
+COPIES = 4
+
+_ADDRESS = re.compile(r"(?:[a-z][\w+.-]*::)*[a-z][\w+.-]+://", re.IGNORECASE)
+_LOCAL = re.compile(r"(?:file|local)://", re.IGNORECASE)
+# Passwords, and the signatures of addresses that open a bucket for everybody who knows them.
+_SECRETS = (re.compile(r"(?<=//)[^/@\s]+@"), re.compile(r"(?<=\?)[^\s'\")]+"))
+
+_T = TypeVar("_T")
+
+
+class AddressError(OSError):
+    """A file at an address that cannot be read: the reason, and the cure if there is one."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a file is that no path leads to; `str` of it shows no secrets."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return _without_secrets(self.url)
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its ending."""
+        return self._name.stem
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the file's name."""
+        return self._name.suffix
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._name.name
+
+    @property
+    def _name(self) -> PurePosixPath:
+        return PurePosixPath(urlsplit(self.url).path)
+
+    def beside(self, path: Path) -> "Address":
+        """Return where a file is that is named from this one's folder."""
+        folder, _, _ = self.url.partition("?")[0].rpartition("/")
+        return Address(f"{folder}/{path.as_posix()}")
+
+    def copied(self) -> Path:
+        """Return a copy of the file, to be opened at once: it is kept until others are copied.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return _copy(self).path
+
+    def open_ranges(self) -> IO[bytes]:
+        """Open the file for reading here and there, without a copy.
+
+        Raises:
+            OSError: it cannot be read, or its server does not tell its size.
+        """
+        return io.BufferedReader(_Ranges(self), RANGE_BYTES)
+
+    def read_range(self, begin: int, end: int) -> bytes:
+        """Return the bytes from one place up to another.
+
+        Raises:
+            OSError: they cannot be read, or are others than were asked for.
+        """
+        content: bytes = _within_limit(
+            self, lambda system, path: system.cat_file(path, start=begin, end=end)
+        )
+        if len(content) != end - begin:
+            raise AddressError(
+                f"{len(content)} bytes came, {end - begin} were asked for: it is cut off, or its "
+                "server gives no ranges; copy it here"
+            )
+        return content
+
+    def size_bytes(self) -> int:
+        """Return the file's size.
+
+        Raises:
+            OSError: there is no such file, or its server does not tell.
+        """
+        size: int | None = _within_limit(self, lambda system, path: system.info(path)["size"])
+        if size is None:
+            raise AddressError("its server does not tell its size; copy it here")
+        return size
+
+
+Place = Path | Address
+
+
+def place_of(text: str | os.PathLike[str]) -> Place:
+    """Return what a user names: an address if it has a protocol, else a path."""
+    if not isinstance(text, str) or not _ADDRESS.match(text):
+        return Path(text)
+    local = _LOCAL.match(text)
+    return Path(text[local.end() :]) if local else Address(text)
+
+
+def open_ranges(place: Place) -> IO[bytes]:
+    """Open a file for reading here and there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return place.open_ranges() if isinstance(place, Address) else place.open("rb")
+
+
+def size_bytes(place: Place) -> int:
+    """Return a file's size.
+
+    Raises:
+        OSError: there is no such file, or nobody tells.
+    """
+    return place.size_bytes() if isinstance(place, Address) else place.stat().st_size
+
+
+class _Ranges(io.RawIOBase):
+    """A file of which each read is a request of its own."""
+
+    def __init__(self, address: Address) -> None:
+        self._address, self._size, self._at = address, address.size_bytes(), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}
+        self._at = max(0, origin[whence] + offset)
+        return self._at
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        end = min(self._at + len(view), self._size)
+        if end <= self._at:
+            return 0
+        content = self._address.read_range(self._at, end)
+        view[: len(content)] = content
+        self._at = end
+        return len(content)
+
+
+class _Copy:
+    """A file's content on this machine; it goes with this object."""
+
+    def __init__(self, address: Address) -> None:
+        fd, name = mkstemp(prefix="rtfbench-", suffix=address.suffix)
+        os.close(fd)
+        self.path = Path(name)
+        finalize(self, self.path.unlink, missing_ok=True)
+        _within_limit(address, lambda system, path: system.get_file(path, name))
+
+
+@lru_cache(maxsize=COPIES)
+def _copy(address: Address) -> _Copy:
+    return _Copy(address)
+
+
+def _within_limit(address: Address, call: Callable[[Any, str], _T]) -> _T:
+    """Return what a file system says, which is asked in a thread: it may never answer.
+
+    Raises:
+        OSError: whatever went wrong.
+    """
+    found: Future[_T] = Future()
+
+    def ask() -> None:
+        try:
+            found.set_result(call(*_file_system(address)))
+        except Exception as error:  # each protocol has its own
+            found.set_exception(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        return found.result(FETCH_TIMEOUT_S)
+    except FileNotFoundError:
+        raise
+    except AddressError:
+        raise
+    except TimeoutError as error:
+        raise AddressError(f"no answer within {FETCH_TIMEOUT_S:g} s; try again later") from error
+    except PermissionError as error:
+        raise AddressError("access is denied; give fsspec the credentials") from error
+    except Exception as error:
+        said = _without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
+        raise AddressError(said) from error
+
+
+def _file_system(address: Address) -> tuple[Any, str]:
+    """Return fsspec's file system for an address, and the path in it.
+
+    Raises:
+        AddressError: it needs a package that is not installed.
+    """
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        cure = "install it with: pip install 'rtfbench[remote]'"
+        raise AddressError(f"addresses need fsspec; {cure}") from error
+    try:
+        system, path = url_to_fs(address.url)
+    except (ImportError, ValueError) as error:
+        reason = _without_secrets(" ".join(str(error).split()))
+        cure = "install fsspec's package for it, such as s3fs for s3://, gcsfs for gs://"
+        raise AddressError(f"{reason}; {cure}") from error
+    return system, path
+
+
+def _without_secrets(text: str) -> str:
+    for each in _SECRETS:
+        text = each.sub("…", text)
+    return text
