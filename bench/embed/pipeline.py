@@ -183,9 +183,10 @@ class Pipeline:
             feat_dim: M.
         """
         shape = (1, self.policy.num_frames or DEAF_FRAMES, feat_dim)
-        noise_BTM = SPEECH_SCALE * np.random.default_rng(0).standard_normal(shape, np.float32)
-        inputs = (noise_BTM, noise_BTM[:, ::-1], np.zeros(shape, np.float32))
-        found = [session.run(np.ascontiguousarray(each)) for each in inputs]
+        # Not one noise and its mirror: a model may take frames in any order, or bins.
+        rng = np.random.default_rng(0)
+        noises = [SPEECH_SCALE * rng.standard_normal(shape, np.float32) for _ in range(2)]
+        found = [session.run(each) for each in (*noises, np.zeros(shape, np.float32))]
         return not any(
             np.array_equal(one, other, equal_nan=True) for one, other in combinations(found, 2)
         )

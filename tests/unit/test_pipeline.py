@@ -101,13 +101,21 @@ class Answering(SessionBase):
     ("answer", "listens"),
     [
         (lambda features: features[0, 0, 0], True),
+        (lambda features: np.sort(features, axis=None)[-1], True),
         (lambda features: 1.0, False),
         (lambda features: float(features.any()), False),
         # A weight of 2^100 makes one of everything that is as loud as speech.
         (lambda features: min(features.std(), 3.0), False),
         (lambda features: np.nan, False),
     ],
-    ids=["listens", "is deaf", "hears silence only", "is saturated", "is no number"],
+    ids=[
+        "listens",
+        "knows no order",
+        "is deaf",
+        "hears silence only",
+        "is saturated",
+        "is no number",
+    ],
 )
 def test_a_model_has_to_listen(answer: Callable[[FloatArray], float], listens: bool) -> None:
     """Silence and two noises as loud as speech have three embeddings."""
