@@ -40,8 +40,8 @@ def between(change: Change) -> str:
     """Say what the run surely after a change has other than the one surely before."""
     last = change.surely_before.name
     if not change.changed:
-        return f"Nothing that a run records is other than in the last run surely before, {last}."
-    return f"Other than in the last run surely before, {last}: {'; '.join(change.changed)}."
+        return f"Since the last run surely before, {last}, nothing changed that a run records."
+    return f"Changed since the last run surely before, {last}: {'; '.join(change.changed)}."
 
 
 def _about(change: Change) -> str:

@@ -175,7 +175,7 @@ def test_flipped_records_are_told(
     rng, out = random.Random(4), tmp_path / "run"
     run = ("run", "--model", "xvec", "--engine", "onnxruntime", *QUICK, "--audio", recordings[0])
     assert rtfbench(*run, "--out", out).returncode == 0
-    for name in (RECORDS, "summary.json"):
+    for name in (RECORDS, "summary.json", "environment.json"):
         whole = (out / name).read_bytes()
         for number in range(40):
             (out / name).write_bytes(flipped(whole, rng))
