@@ -62,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         except KeyboardInterrupt:
             sys.exit(interruption.status)
+        except Exception:
+            # A library that calls us back may make an exception of its own of an interruption.
+            if interruption.number:
+                sys.exit(interruption.status)
+            raise
 
 
 def _run(argv: Sequence[str] | None) -> None:

@@ -73,6 +73,8 @@ def _run(
         speech=subject.speech,
         cores=tuple(usable_cores()[: cell.threads]),
     )
+    # Here, because pydantic makes an error of its own of an interruption.
+    asked = spec.model_dump_json()
     rounds = schedule(subject.seed)
     visited: list[Sequence[Visited]] = []
     opened: SessionOpened | None = None
@@ -82,7 +84,7 @@ def _run(
         with TemporaryDirectory(dir=process_folder()) as logs:
             child: Child[Reply] = Child(
                 "bench.explain.length_worker",
-                spec.model_dump_json(),
+                asked,
                 "engine",
                 logs=Path(logs),
                 replies=REPLY,

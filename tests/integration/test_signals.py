@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import cli
+
 from .processes import start, workers_of
 from .test_left_behind import wait_until
 
@@ -73,3 +75,18 @@ def test_a_comparison_tells_what_it_has(write_tiny_onnx: Tiny, tmp_path: Path) -
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 143, stderr
     assert "Interrupted: judged by what was measured until then." in stdout
+
+
+def test_an_interruption_that_a_library_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that calls us back may make an error of its own of it; the status is the signal's."""
+
+    def wrap(_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise ValueError("a callback failed") from error
+
+    monkeypatch.setattr(cli, "_run", wrap)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == 143
