@@ -70,7 +70,7 @@ class Answer(Value):
     """The answer to which configuration is fastest here.
 
     `named` is None where it could not be told, and `needed_s` says what budget would do, None where
-    none would. `short` says that a heat had less time than it wanted.
+    none would.
     """
 
     goal: Goal
@@ -85,6 +85,8 @@ class Answer(Value):
     entries: tuple[Entry, ...]
     heats: tuple[HeatStory, ...]
     spent_s: float
+    #: What embedding the trials took besides; 0 in answers of before it was told.
+    trials_s: float = 0.0
     budget_s: float
     needed_s: float | None
     recordings: int
@@ -118,6 +120,7 @@ def answer(course: Course, *, host: str, notes: Sequence[str] = ()) -> Answer:
         entries=tuple(entries),
         heats=tuple(map(_story, course.heats)),
         spent_s=course.spent_s,
+        trials_s=course.trials_s,
         budget_s=wanted.budget_s,
         needed_s=None if decided else _needed_s(course, found),
         recordings=len(lengths),

@@ -77,7 +77,9 @@ class Course:
     losses: dict[Computed, Loss] = field(default_factory=dict)
     #: What would run untuned, once the last heat is on.
     default: Cell | None = None
+    #: Measuring, which the budget is for; embedding what the trials ask for comes to it.
     spent_s: float = 0.0
+    trials_s: float = 0.0
 
     def run(self) -> None:
         """Race all heats until all that are left are tied, or the time is over."""
@@ -181,7 +183,10 @@ class Course:
         exact = next((job for job in race.jobs if _may_be_exact(job)), None)
         if trials is not None and exact is not None:
             while asked := self._unchecked(race, kept, within, computed(exact.cell)):
+                began_s = self.context.clock()
+                self.context.progress.note(f"EER: {len(asked)} configurations embed the trials")
                 found = self.losses_of(exact, list(asked.values()), trials, self.context)
+                self.trials_s += self.context.clock() - began_s
                 for what, job in asked.items():
                     self._judge(race, what, found.get(job.cell_id), trials.most_loss)
         race.leave_behind(kept, within=within, why=why)

@@ -65,7 +65,8 @@ def sentences(found: Answer) -> Iterator[str]:
         f"It rests on {figures.counted(found.recordings, 'recording')} of "
         f"{found.recordings_s:.0f} s together"
     )
-    yield f"{rests}, and took {found.spent_s:.0f} s of measuring."
+    beside = f" and {found.trials_s:.0f} s of embedding the trials" if found.trials_s else ""
+    yield f"{rests}, and took {found.spent_s:.0f} s of measuring{beside}."
     yield from found.notes
 
 
