@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.base.memory import Memory, memory_of
+from bench.base.numbers import count_denormals
 from bench.embed import parity, reference
 from bench.embed.audio_input import read_source
 from bench.embed.pipeline import DEAF, Embedded, Pipeline
@@ -91,7 +92,9 @@ class CellWorker:
         said = {FIRST_RUN: self._engine.first_run, FEWER_OPERATIONS: self._engine.fewer_operations}
         self._effective |= {key: text for key, text in said.items() if text}
         found = self._engine.probe()
-        notes = [found.note, self._spec.artifact.note]
+        features_BTM = self._pipeline.first_chunk(waveform)
+        denormal = told_denormals(features_BTM, embedded.chunk_embeddings_CD)
+        notes = [found.note, self._spec.artifact.note, denormal]
         memory = None
         if self._proves:
             self._prove_precision()
@@ -100,7 +103,7 @@ class CellWorker:
             if self._spec.cell.replica != GHOST:  # which is as large as what it replicates
                 memory = self._weigh()
         began = time.perf_counter_ns()
-        self._kept.session.run(self._pipeline.first_chunk(waveform))
+        self._kept.session.run(features_BTM)
         return Ready(
             version=found.version,
             build=found.build,
@@ -289,6 +292,18 @@ class CellWorker:
                 f"utterance {name}: {parity.why_wrong(found, precision)}",
                 parity.worst(self._parities),
             )
+
+
+def told_denormals(features_BTM: FloatArray, embeddings_CD: FloatArray) -> str:
+    """Say how many values that go in and come out are denormal; nothing where none is."""
+    counts = {"features": features_BTM, "values of the embeddings": embeddings_CD}
+    found = [
+        f"{count} of {values.size} {name}"
+        for name, values in counts.items()
+        for count in [count_denormals(values)]
+        if count
+    ]
+    return f"denormal, which slows cores: {' and '.join(found)}" if found else ""
 
 
 def _engine(spec: WorkerSpec, options: SessionOptions) -> EngineBase:

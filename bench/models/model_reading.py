@@ -55,6 +55,10 @@ def _read_onnx(request: FileRequest) -> ModelFile:
     shapes_out |= {p.name: p.shape for p in onnx_graph.outputs(fixed) if p.shape is not None}
     output_name = _choose_output(request, shapes_out)
     data_files = onnx_graph.data_files(request.path)
+    about = f"operators not counted: {', '.join(counts.uncounted) or 'none'}"
+    denormal, stored = onnx_graph.denormal_weights(model)
+    if denormal:
+        about += f"; {denormal:,} of {stored:,} stored values are denormal, which slows cores"
     return ModelFile(
         path=request.path.resolve(),
         format=ONNX,
@@ -69,7 +73,7 @@ def _read_onnx(request: FileRequest) -> ModelFile:
         flops=counts.flops,
         flops_basis="in the graph's convolutions, matrix products and BatchNorms "
         f"({num_frames or PUBLISHED_NUM_FRAMES} frames)",
-        about=f"operators not counted: {', '.join(counts.uncounted) or 'none'}",
+        about=about,
     )
 
 

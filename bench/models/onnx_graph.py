@@ -27,6 +27,7 @@ from onnx import (
 )
 
 from bench.base.errors import InputError
+from bench.base.numbers import count_denormals
 
 #: protobuf, and with it one ONNX file, ends here.
 MAX_BYTES = 2**31 - 1
@@ -258,6 +259,16 @@ def not_numbers(model: ModelProto) -> str | None:
         if tensor.data_type in _FLOATS and np.isnan(_values(tensor)).any():
             return name
     return None
+
+
+def denormal_weights(model: ModelProto) -> tuple[int, int]:
+    """Return how many stored values of 32 or 64 bits are denormal, and how many there are."""
+    found = [
+        numpy_helper.to_array(tensor)
+        for _, tensor in _constants(model.graph)
+        if tensor.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE)
+    ]
+    return sum(map(count_denormals, found)), sum(each.size for each in found)
 
 
 def _values(tensor: TensorProto) -> npt.NDArray[np.float32]:

@@ -84,6 +84,19 @@ def test_what_a_file_says_is_kept(
     assert changed.sha256 != first.sha256
 
 
+def test_denormal_weights_are_counted(write_tiny_onnx: Callable[..., Path], tmp_path: Path) -> None:
+    """They slow cores down, and what a file says of itself tells how many there are."""
+    path = write_tiny_onnx(tmp_path / "denormal.onnx")
+    assert "denormal" not in describe_model_file(FileRequest(path=path)).about
+    model = onnx.load(path)
+    tensor = next(each for each in model.graph.initializer if each.name == "weight")
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values.flat[:3] = 1e-40, -1e-40, 0.0
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, "weight"))
+    onnx.save(model, path)
+    assert "; 2 of " in describe_model_file(FileRequest(path=path)).about
+
+
 def cells_of(out: Path) -> dict[str, Any]:
     """Return engine -> row of a finished run."""
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
