@@ -1,6 +1,7 @@
 """`rtfbench engines` and `rtfbench models`."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from bench.base.errors import InputError
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
+from bench.machine.cores import usable_cores
 from bench.models import homes
 from bench.models.probe import probe
 from bench.report import figures
@@ -30,7 +32,11 @@ def engines() -> int:
     table.columns[0].no_wrap = True
     with waiting("asking every engine"):
         folders = homes.named(registry.names())
-        availability = {name: probe(homes.place(name, folders)) for name in registry.names()}
+        names = registry.names()
+        # Importing a runtime takes a second, each in a process of its own.
+        with ThreadPoolExecutor(max_workers=len(usable_cores())) as pool:
+            asked = pool.map(probe, [homes.place(name, folders) for name in names])
+            availability = dict(zip(names, asked, strict=True))
     for name, found in availability.items():
         try:
             engine = registry.get(name)

@@ -110,20 +110,15 @@ def test_export_destroys_no_input(
 
 
 def test_a_run_folder_has_one_writer(
-    spawned: Command, rtfbench: Command, short_speech: Path, tmp_path: Path
+    spawned: Command,
+    rtfbench: Command,
+    write_tiny_onnx: Callable[..., Path],
+    short_speech: Path,
+    tmp_path: Path,
 ) -> None:
     """A second run into it is refused; what --overwrite replaces goes, pictures too."""
-    out = tmp_path / "run"
-    options = (
-        "--model",
-        "xvec",
-        "--engine",
-        "onnxruntime",
-        "--protocol",
-        "steady",
-        "--sessions",
-        1,
-    )
+    out, model = tmp_path / "run", write_tiny_onnx(tmp_path / "tiny.onnx")
+    options = ("--model", model, "--engine", "onnxruntime", "--protocol", "steady", "--sessions", 1)
     command = ("run", *options, "--audio", short_speech, "--budget", 1, "--out", out)
     assert rtfbench(*command).returncode == 0
     stale = out / "plots" / "of-before.png"

@@ -13,10 +13,9 @@ from bench.embed.trial_check import HELDOUT
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
-ENGINES = (
-    *("onnxruntime", "onnxruntime:int8", "openvino:bf16", "openvino:int8"),
-    *("mnn:int8-weights", "mnn:fp16-weights", "mnn:int8", "torch:bf16"),
-)
+#: Each kind of precision and each way to make its file once; then all that there are.
+SOME = ("onnxruntime", "onnxruntime:int8", "openvino:bf16", "openvino:int8", "mnn:int8-weights")
+ENGINES = (*SOME, "mnn:fp16-weights", "mnn:int8", "torch:bf16")
 FALLS_BACK = "faulty-falls-back:bf16"
 #: Quantisers that take the process with them or raise anything, with what their rows say.
 HOSTILE = {"faulty-quantizer:int8": "SIGSEGV", "faulty-quantizer:fp16": "inside the quantiser"}
@@ -34,11 +33,27 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(
+    scope="module",
+    params=[SOME, pytest.param(ENGINES, marks=pytest.mark.deep)],
+    ids=["some", "all"],
+)
+def chosen(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Return the engines that are measured."""
+    found: tuple[str, ...] = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def measured(rtfbench: Command, trials: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run XVEC in every precision that an engine here has, beside plug-ins that fail."""
+def measured(
+    rtfbench: Command,
+    chosen: tuple[str, ...],
+    trials: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Run XVEC in the precisions that engines here have, beside plug-ins that fail."""
     folder = tmp_path_factory.mktemp("precision") / "run"
-    engines = [part for name in (*HOSTILE, *ENGINES, FALLS_BACK) for part in ("--engine", name)]
+    engines = [part for name in (*HOSTILE, *chosen, FALLS_BACK) for part in ("--engine", name)]
     recordings = tmp_path_factory.mktemp("recordings")
     for name in sorted({n for line in trials.read_text().splitlines() for n in line.split()[:2]}):
         (recordings / f"{name}.ogg").symlink_to(HELDOUT / f"{name}.ogg")
@@ -52,17 +67,17 @@ def measured(rtfbench: Command, trials: Path, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-def test_every_precision_is_measured_and_proved(measured: Path) -> None:
+def test_every_precision_is_measured_and_proved(measured: Path, chosen: tuple[str, ...]) -> None:
     """Rows have a time, a loss of EER, and what the runtime says that it computed in."""
     rows = {
         f"{row['engine']}:{row['precision']}".removesuffix(":float32"): row
         for row in json.loads((measured / "summary.json").read_text())["cells"]
     }
-    assert rows.keys() == {*ENGINES, *HOSTILE, FALLS_BACK}
+    assert rows.keys() == {*chosen, *HOSTILE, FALLS_BACK}
     for name, reason in HOSTILE.items():
         assert rows[name]["status"] == "failed"
         assert reason in rows[name]["reason"]
-    for name in ENGINES:
+    for name in chosen:
         row = rows[name]
         assert row["status"] == "ok", row["reason"]
         assert row["rtf"] > 0
@@ -71,6 +86,8 @@ def test_every_precision_is_measured_and_proved(measured: Path) -> None:
         if row["precision"] in ("int8", "bf16"):
             assert f"in {row['precision']}" in row["effective"]["operators"]
     for name, most in SMALLER.items():
+        if name not in chosen:
+            continue
         whole = rows["onnxruntime"]["artifact_bytes"]
         assert rows[name]["artifact_bytes"] < most * whole, name
 
@@ -90,12 +107,14 @@ def test_files_say_how_they_were_made(measured: Path) -> None:
     assert "chunks of speech" in table
 
 
-def test_what_loses_too_much_is_wrong(rtfbench: Command, measured: Path) -> None:
+def test_what_loses_too_much_is_wrong(
+    rtfbench: Command, measured: Path, chosen: tuple[str, ...]
+) -> None:
     """The limit of a run is kept with it, and a row that surely loses more has no time."""
     options = measured / "trials.json"
     assert json.loads(options.read_text()) == {"max_eer_loss": 50.0}
     embeddings = sorted((measured / "embeddings").glob("*.npz"))
-    assert len(embeddings) >= len(ENGINES)
+    assert len(embeddings) >= len(chosen)
     done = rtfbench("report", measured, "--format", "json")
     assert done.returncode == 0
     assert all(row["status"] in ("ok", "failed") for row in json.loads(done.stdout)["cells"])
