@@ -119,8 +119,10 @@ class Address:
 Place = Path | Address
 
 
-def place_of(text: str | os.PathLike[str]) -> Place:
+def place_of(text: str | os.PathLike[str] | Address) -> Place:
     """Return what a user names: an address if it has a protocol, else a path."""
+    if isinstance(text, Address):
+        return text
     if not isinstance(text, str) or not _ADDRESS.match(text):
         return Path(text)
     local = _LOCAL.match(text)
@@ -209,9 +211,7 @@ def _within_limit(address: Address, call: Callable[[Any, str], _T]) -> _T:
     Thread(target=ask, daemon=True).start()
     try:
         return found.result(FETCH_TIMEOUT_S)
-    except FileNotFoundError:
-        raise
-    except AddressError:
+    except (FileNotFoundError, AddressError):
         raise
     except TimeoutError as error:
         raise AddressError(f"no answer within {FETCH_TIMEOUT_S:g} s; try again later") from error

@@ -52,7 +52,7 @@ def find_audio(paths: Iterable[str | os.PathLike[str] | Address]) -> tuple[Utter
         AudioError: If a folder or list holds no audio, a list is malformed, or two
             utterances end up with the same name.
     """
-    found = [candidate for path in paths for candidate in _expand(_place(path))]
+    found = [candidate for path in paths for candidate in _expand(place_of(path))]
     level = [0] * len(found)
     for _ in range(2):
         count = Counter(names[i] for (names, _), i in zip(found, level, strict=True))
@@ -142,10 +142,6 @@ def check_names(
             both = f"{what} {first_line[name]} and {number}"
             raise audio_error(where, f"{both} are both {name!r}; rename one")
     return len(names)
-
-
-def _place(path: str | os.PathLike[str] | Address) -> Place:
-    return path if isinstance(path, Address) else place_of(path)
 
 
 def _expand(path: Place) -> Iterator[tuple[tuple[str, str, str], Place]]:

@@ -56,15 +56,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     with as_interruption() as interruption:
         try:
             _run(argv)
-        except SystemExit:
-            if interruption.number:
-                sys.exit(interruption.status)
-            raise
-        except KeyboardInterrupt:
-            sys.exit(interruption.status)
-        except Exception:
-            # A library that calls us back may make an exception of its own of an interruption.
-            if interruption.number:
+        except BaseException as error:
+            # Whatever became of an interruption on its way: a command ends as it does after one,
+            # and a library that calls us back may make an exception of its own of it.
+            if interruption.number or isinstance(error, KeyboardInterrupt):
                 sys.exit(interruption.status)
             raise
 

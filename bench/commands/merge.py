@@ -7,7 +7,6 @@ from bench.base.links import followed
 from bench.base.outputs import check_outputs
 from bench.commands.extract import part_bytes_of
 from bench.embed.embeddings import write_embeddings
-from bench.embed.parquet import write_parquet
 from bench.extract.cards import write_card
 from bench.extract.merge import find_shards
 from bench.extract.report import say
@@ -34,10 +33,7 @@ def merge(folder: Path, *, result: Path, part_size: str | None, overwrite: bool)
     if not shards.done:
         raise InputError(f"{folder}: the shards hold no embedding")
     try:
-        if result.suffix.lower() == ".parquet":
-            write_parquet(result, shards.rows, shards.origins)
-        else:
-            write_embeddings(result, shards.rows, part_bytes)
+        write_embeddings(result, shards.rows, part_bytes, shards.origins)
         write_card(result, shards.manifests[0].setup)
     except OSError as error:
         raise InputError(f"{result}: cannot be written ({error.strerror})") from error

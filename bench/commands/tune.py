@@ -17,7 +17,7 @@ from bench.machine.cores import usable_cores
 from bench.measure.job import Job
 from bench.measure.schedule import draw_seed
 from bench.measure.session import RunContext
-from bench.measure.whole_run import default_folder
+from bench.measure.whole_run import default_folder, to_json
 from bench.models import homes
 from bench.models.model_files import is_path
 from bench.models.names import check_names, default_form
@@ -111,7 +111,7 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
         weights="",
         seed=seed,
     )
-    folder.write(ENVIRONMENT, host.model_dump_json(indent=2) + "\n")
+    folder.write(ENVIRONMENT, to_json(host))
     status = None
     with ON_STDERR.progress(options.budget_s) as progress:
         context = RunContext(

@@ -16,8 +16,10 @@ from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.base.inputs import check_readable
 from bench.embed import kaldi_vectors, parquet
+from bench.embed.origins import Origin
 from engines.protocol import FloatArray
 
+PARQUET = ".parquet"
 #: As many digits as a stream of the C++ library prints, and as many as give a float32 back.
 TEXT_DIGITS, EXACT_DIGITS = 6, 9
 
@@ -30,6 +32,7 @@ class Named(NamedTuple):
 
 
 Rows = Callable[[], Iterator[Named]]
+Origins = Callable[[], Iterator[Origin]]
 Writer = Callable[[Path, Rows], None]
 
 
@@ -82,27 +85,34 @@ def read_embeddings(path: Path) -> Iterator[Named]:
         raise InputError(f"{path}: holds no embeddings, or damaged ones ({reason})") from error
 
 
-def write_embeddings(path: Path, rows: Rows, part_bytes: int | None = None) -> None:
-    """Write a file, atomically; the ending tells the format.
+def write_embeddings(
+    path: Path, rows: Rows, part_bytes: int | None = None, origins: Origins | None = None
+) -> None:
+    """Write a file, atomically; the ending tells the format. The arguments are `writer_for`'s.
 
     Raises:
         InputError: parts are asked for of another file than Kaldi's.
     """
-    (writer_for(path, part_bytes) or _write_text)(path, rows)
+    (writer_for(path, part_bytes, origins) or _write_text)(path, rows)
 
 
-def writer_for(path: Path, part_bytes: int | None = None) -> Writer | None:
+def writer_for(
+    path: Path, part_bytes: int | None = None, origins: Origins | None = None
+) -> Writer | None:
     """Return what writes a file of this ending, None where that is text.
 
     Args:
         path: the file.
         part_bytes: the size of the parts that an `.ark` is split into; None for one file.
+        origins: yields where each embedding is from, which Parquet has columns for.
 
     Raises:
         InputError: parts are asked for of another file than Kaldi's.
     """
     ending = path.suffix.lower()
     if part_bytes is None:
+        if origins is not None and ending == PARQUET:
+            return partial(parquet.write_parquet, origins=origins)
         return WRITERS.get(ending)
     if ending not in kaldi_vectors.ENDINGS or part_bytes < 1:
         raise InputError(
@@ -177,5 +187,5 @@ WRITERS: dict[str, Writer] = {
     ".npz": write_npz,
     ".ark": kaldi_vectors.write_ark,
     ".scp": kaldi_vectors.write_ark,
-    ".parquet": parquet.write_parquet,
+    PARQUET: parquet.write_parquet,
 }

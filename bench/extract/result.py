@@ -18,7 +18,7 @@ from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
 from bench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
 from bench.embed.kaldi_vectors import written_arks
 from bench.embed.origins import Origin, origins_path, read_origins, write_origins
-from bench.embed.parquet import read_parquet_origins, write_parquet
+from bench.embed.parquet import read_parquet_origins
 from bench.extract.cards import card_path, read_card, write_card
 from bench.extract.messages import ExtractionSetup
 from bench.extract.part_lines import part_line, read_part_lines
@@ -50,9 +50,9 @@ class ResultFile:
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self._part_card = card_path(self.part)
-        self._writer = embeddings.writer_for(path, part_bytes)
+        self._writer = embeddings.writer_for(path, part_bytes, self._origins)
         self._keeps_origins = keeps_origins
-        self._is_parquet = path.suffix.lower() == ".parquet"
+        self._is_parquet = path.suffix.lower() == embeddings.PARQUET
         self._digits = EXACT_DIGITS if self._writer else TEXT_DIGITS
         self._fd = -1
 
@@ -188,8 +188,6 @@ class ResultFile:
                 write_origins(origins_path(self.path), self._origins())
             if self._writer is None:
                 self.part.replace(self.path)
-            elif self._is_parquet:
-                write_parquet(self.path, self._rows, self._origins)
             else:
                 self._writer(self.path, self._rows)
             self._part_card.replace(card_path(self.path))
@@ -251,7 +249,7 @@ class ResultFile:
 
 def _origins_of(path: Path) -> Iterator[Origin]:
     """Yield where the embeddings of a finished result are from, as far as it tells."""
-    if path.suffix.lower() == ".parquet":
+    if path.suffix.lower() == embeddings.PARQUET:
         return read_parquet_origins(path)
     return read_origins(origins_path(path))
 

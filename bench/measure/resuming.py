@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench.base.errors import InputError
 from bench.results.rows import Environment
 from bench.results.same_host import facts
-from bench.results.store import ENVIRONMENT, CellData, RunFolder, StoreError
+from bench.results.store import ENVIRONMENT, CellData, RunFolder, StoreError, finished_of
 from engines.protocol import Availability
 
 #: Beside the harness itself, what its front end and its clock run on.
@@ -57,7 +57,8 @@ def take_up(
     Raises:
         InputError: the folder's run is of another host: times of two are never put together.
     """
-    finished = folder.finished()
+    cells = folder.cells()
+    finished = finished_of(cells)
     if not finished:
         return Kept()
     if stored is None:
@@ -66,14 +67,12 @@ def take_up(
     shared = tuple(changes(stored, now))
     if shared:
         return Kept(stale=finished, reasons=shared)
-    cells = [data for cell_id, data in folder.originals().items() if cell_id in finished]
-    engines = dict(_changed_engines(cells, probe, stored.packages == now.packages))
-    again = {data.cell.condition for data in cells if data.cell.engine_label in engines}
-    stale = frozenset(
-        cell_id
-        for cell_id, data in folder.cells().items()
-        if cell_id in finished and data.cell.condition in again
-    )
+    originals = [
+        data for cell_id, data in cells.items() if cell_id in finished and not data.cell.replica
+    ]
+    engines = dict(_changed_engines(originals, probe, stored.packages == now.packages))
+    again = {data.cell.condition for data in originals if data.cell.engine_label in engines}
+    stale = frozenset(cell_id for cell_id in finished if cells[cell_id].cell.condition in again)
     return Kept(finished - stale, stale, tuple(engines.values()))
 
 
@@ -86,9 +85,8 @@ def changes(stored: Environment, now: Environment) -> Iterator[str]:
         if then != today:
             yield f"{name} {today}, and {then} then"
     # Runs of before recordings were hashed tell their names and their length alone.
-    hashes = (stored.audio_sha256, stored.scored_sha256), (now.audio_sha256, now.scored_sha256)
-    rehashed = stored.audio_sha256 and hashes[0] != hashes[1]
-    if rehashed or (stored.audio, stored.audio_s) != (now.audio, now.audio_s):
+    told = ["audio", "audio_s", *(["audio_sha256", "scored_sha256"] if stored.audio_sha256 else [])]
+    if any(getattr(stored, name) != getattr(now, name) for name in told):
         yield "other recordings"
 
 

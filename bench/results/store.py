@@ -3,7 +3,7 @@
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
@@ -215,20 +215,8 @@ class RunFolder:
             yield read_explanation(path, kind)
 
     def finished(self) -> frozenset[str]:
-        """Return the ids of the cells whose comparison is complete: measuring again adds nothing.
-
-        A comparison in which a cell is missing or failed is measured again as a whole, because
-        only what took turns can be compared.
-        """
-        cells = self.cells()
-        open_groups = {
-            data.cell.condition
-            for data in cells.values()
-            if data.outcome is None or data.outcome.status not in FINAL
-        }
-        return frozenset(
-            cell_id for cell_id, data in cells.items() if data.cell.condition not in open_groups
-        )
+        """Return the ids of the cells whose comparison is complete; see `finished_of`."""
+        return finished_of(self.cells())
 
     def close(self) -> None:
         """Let others write here; a second call does nothing."""
@@ -280,6 +268,22 @@ class RunFolder:
         if damaged or torn:
             with replacing(path) as part:
                 part.write_bytes(b"".join(kept))
+
+
+def finished_of(cells: Mapping[str, CellData]) -> frozenset[str]:
+    """Return the ids of the cells whose comparison is complete: measuring again adds nothing.
+
+    A comparison in which a cell is missing or failed is measured again as a whole, because only
+    what took turns can be compared.
+    """
+    open_groups = {
+        data.cell.condition
+        for data in cells.values()
+        if data.outcome is None or data.outcome.status not in FINAL
+    }
+    return frozenset(
+        cell_id for cell_id, data in cells.items() if data.cell.condition not in open_groups
+    )
 
 
 def _holds_file(path: Path) -> bool:

@@ -1,6 +1,5 @@
 """What a resumed run keeps, and what it measures again."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,37 +9,27 @@ from bench.measure.resuming import Kept, stored_environment, take_up
 from bench.results.cells import Cell, Status
 from bench.results.lines import Declaration, Outcome
 from bench.results.rows import Environment
-from bench.results.store import ENVIRONMENT, RunFolder
+from bench.results.store import ENVIRONMENT as ENVIRONMENT_FILE
+from bench.results.store import RunFolder
 from engines.protocol import Availability
+from tests.unit.test_store import CELL, ENVIRONMENT
 
-THEN = Environment(
-    rtfbench="1.0",
-    started_utc="",
-    cpu="a CPU",
-    cores=2,
-    usable_cores=2,
-    memory_bytes=2**34,
-    os="",
-    python="3.12.1",
-    packages={"numpy": "2.0", "onnxruntime": "1.20"},
-    load_average_1min=0,
-    audio=("u1",),
-    audio_s=3.0,
-    audio_sha256="ab",
+THEN = ENVIRONMENT.model_copy(
+    update={
+        "rtfbench": "1.0",
+        "cpu": "a CPU",
+        "python": "3.12.1",
+        "packages": {"numpy": "2.0", "onnxruntime": "1.20"},
+        "audio": ("u1",),
+        "audio_s": 3.0,
+        "audio_sha256": "ab",
+    }
 )
-Take = Callable[..., Kept]
 
 
 def cell(engine: str, model: str = "xvec") -> Cell:
     """Return a cell of an engine."""
-    return Cell(
-        model=model,
-        engine=engine,
-        form="dynamic",
-        threads=1,
-        chunk_samples=32000,
-        protocol="steady",
-    )
+    return CELL.model_copy(update={"engine": engine, "model": model})
 
 
 def end(folder: RunFolder, found: Cell, version: str, status: Status = "ok") -> None:
@@ -54,7 +43,7 @@ def end(folder: RunFolder, found: Cell, version: str, status: Status = "ok") -> 
 def folder(tmp_path: Path) -> RunFolder:
     """Return a finished run: two engines on one model, and one of them on another."""
     found = RunFolder.create(tmp_path / "run", overwrite=False, resume=False)
-    found.write(ENVIRONMENT, THEN.model_dump_json())
+    found.write(ENVIRONMENT_FILE, THEN.model_dump_json())
     end(found, cell("onnxruntime"), "1.20")
     end(found, cell("mnn"), "3.0")
     end(found, cell("mnn", "resnet34"), "3.0")
@@ -118,7 +107,7 @@ def test_an_engine_that_refused_may_have_learnt(folder: RunFolder) -> None:
 
 def test_an_unreadable_environment_tells_nothing(folder: RunFolder) -> None:
     """Then all is measured again."""
-    folder.write(ENVIRONMENT, "{")
+    folder.write(ENVIRONMENT_FILE, "{")
     kept = take(folder)
     assert kept.finished == frozenset()
     assert "environment.json cannot be read" in kept.reasons[0]
@@ -126,7 +115,7 @@ def test_an_unreadable_environment_tells_nothing(folder: RunFolder) -> None:
 
 def test_a_run_of_before_recordings_were_hashed(folder: RunFolder) -> None:
     """Their names and their length tell."""
-    folder.write(ENVIRONMENT, THEN.model_copy(update={"audio_sha256": ""}).model_dump_json())
+    folder.write(ENVIRONMENT_FILE, THEN.model_copy(update={"audio_sha256": ""}).model_dump_json())
     assert take(folder).finished
     assert not take(folder, THEN.model_copy(update={"audio_s": 4.0})).finished
 
