@@ -10,6 +10,11 @@ ZOO_OUT ?= runs/zoo
 PRECISION_OUT ?= runs/precision
 ENGINES_OUT ?= runs/engines
 MINUTES ?= 5
+# A process that dies ends the tests with its test's name: with another in its place, pytest-xdist
+# can wait for ever for tests that nobody has.
+SIDE_BY_SIDE := -n 2 --max-worker-restart=0
+# One of the deep tests takes up to half an hour.
+PATIENT := -o faulthandler_timeout=3600
 # Of the fuzzer, all by default: audio models plans lists
 TARGETS ?=
 
@@ -83,12 +88,12 @@ gate: $(STAMP) ## hold HEAD against the commit before: front end, own cost, ResN
 	$(BIN)/rtfbench gate --baseline reports/baselines/last-commit.toml --budget 100 || [ $$? -eq 3 ]
 
 test: lint type ## run lint, type and the tests, two at a time but for those that measure
-	$(BIN)/python -m pytest -n 2 --dist loadfile --benchmark-disable -m 'not measures and not deep'
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist loadfile --benchmark-disable -m 'not measures and not deep'
 	$(BIN)/python -m pytest -m measures
 
 test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release
-	$(BIN)/python -m pytest -n 2 -m deep
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile deep tests/unit/test_properties.py tests/unit/test_plan_properties.py tests/unit/test_scoring_properties.py
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PATIENT) -m deep
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PATIENT) --hypothesis-profile deep tests/unit/test_properties.py tests/unit/test_plan_properties.py tests/unit/test_scoring_properties.py
 
 soak: $(STAMP) ## run and extract back to back for MINUTES (default 5): nothing may grow, nothing may stay
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,12 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli
-
 from .processes import start, workers_of
 from .test_left_behind import wait_until
 
 Tiny = Callable[..., Path]
+#: A command in which a library that calls back makes an error of its own of an interruption.
+WRAPS = """
+import signal
+from bench import cli
+
+def wrap(_):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except KeyboardInterrupt as error:
+        raise ValueError("a callback failed") from error
+
+cli._run = wrap
+cli.main([])
+"""
 
 
 @pytest.fixture
@@ -77,16 +91,7 @@ def test_a_comparison_tells_what_it_has(write_tiny_onnx: Tiny, tmp_path: Path) -
     assert "Interrupted: judged by what was measured until then." in stdout
 
 
-def test_an_interruption_that_a_library_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_that_a_library_wraps() -> None:
     """One that calls us back may make an error of its own of it; the status is the signal's."""
-
-    def wrap(_: object) -> None:
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        except KeyboardInterrupt as error:
-            raise ValueError("a callback failed") from error
-
-    monkeypatch.setattr(cli, "_run", wrap)
-    with pytest.raises(SystemExit) as ended:
-        cli.main([])
-    assert ended.value.code == 143
+    done = subprocess.run([sys.executable, "-c", WRAPS], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (143, "")

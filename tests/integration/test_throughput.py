@@ -21,6 +21,7 @@ def run(rtfbench: Command, out: Path, *arguments: object, status: int = 0) -> di
     return found
 
 
+@pytest.mark.measures  # beside others, two jobs get no two cores
 @pytest.mark.skipif(CORES < 2, reason="two jobs need two cores")
 def test_jobs_share_a_queue(rtfbench: Command, tmp_path: Path) -> None:
     """Every utterance is embedded, by as many processes as were asked for, and told a second."""
