@@ -128,7 +128,7 @@ class Gate:
         from bench.base.errors import InputError
         from bench.gate.report import markdown, reason
         from bench.gate.verdict import overall
-        from bench.measure.session import Silent
+        from bench.measure.context import Silent
 
         __tracebackhide__ = True  # pytest names the line of the test
         refused = ""

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 from bench.api.progress import ProgressCallback, Told
 from bench.api.result import Result
 from bench.base.errors import InputError
-from bench.measure.session import Progress
+from bench.measure.context import Progress
 from bench.measure.whole_run import Audience, default_folder, read_summary, run_plan
 from bench.plan.plan_files import load_plan
 from bench.plan.sweep import Plan

@@ -19,7 +19,7 @@ from bench.base.errors import InputError
 from bench.base.scratch import process_folder, user_folder
 from bench.base.values import Value
 from bench.cluster.facts import Facts, facts_of
-from bench.measure.session import Silent
+from bench.measure.context import Silent
 from bench.measure.whole_run import Audience, run_plan
 from bench.plan.sweep import Plan
 from bench.results.store import LOCK, RunFolder

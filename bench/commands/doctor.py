@@ -16,9 +16,9 @@ from bench.embed.audio_input import Source, read_source
 from bench.embed.pipeline import Pipeline
 from bench.machine import advice, environment
 from bench.machine.cores import usable_cores
+from bench.measure.context import RunContext
 from bench.measure.group import Group
 from bench.measure.job import Job
-from bench.measure.session import RunContext
 from bench.models.names import default_form
 from bench.models.resolve import resolve
 from bench.models.workload import Prepared

@@ -14,9 +14,9 @@ from bench.embed.trial_check import HELDOUT, HELDOUT_NAME
 from bench.extract.options import default_engine
 from bench.machine import environment
 from bench.machine.cores import usable_cores
+from bench.measure.context import RunContext
 from bench.measure.job import Job
 from bench.measure.schedule import draw_seed
-from bench.measure.session import RunContext
 from bench.measure.whole_run import default_folder, to_json
 from bench.models import homes
 from bench.models.model_files import is_path
@@ -31,6 +31,7 @@ from bench.tune.accuracy import TrialSet
 from bench.tune.answer import Answer, answer
 from bench.tune.course import Course, Wanted
 from bench.tune.limits import Limits
+from bench.tune.racing import MOST_TRIES
 from bench.tune.recordings import Recordings, from_audio, from_lengths
 from bench.tune.space import Choice, Goal
 from bench.zoo import catalog
@@ -45,6 +46,10 @@ JSON, MARKDOWN = "tune.json", "tune.md"
 NO_TRIALS = (
     "Only float32 was raced: nothing tells what fewer bits would lose. --trials measures it; "
     "--precision int8 races it anyway."
+)
+DISTURBED = (
+    "Others were busy on these cores: {discarded} of {turns} turns were taken again and do not "
+    "count."
 )
 OTHER_SIZE = (
     "Chunks of {size} samples in place of {default} change the embeddings: compare enrolment and "
@@ -121,6 +126,7 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
             cores=cores,
             seed=seed,
             timeout_s=options.timeout_s,
+            tries=MOST_TRIES,
         )
         course = Course(
             _wanted(options, choices, recordings, trials, len(cores)),
@@ -132,7 +138,7 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
             course.run()
         except KeyboardInterrupt:
             status = INTERRUPTED
-        for race in {id(heat.race): heat.race for heat in course.heats}.values():
+        for race in course.races:
             race.end()
     if not course.heats:
         raise KeyboardInterrupt
@@ -326,4 +332,7 @@ def _notes(options: TuneOptions, course: Course, *, lossy: bool) -> list[str]:
     sizes = {course.last.race.job(each.cell_id).cell.chunk_samples for each in found[:1]}
     default = course.wanted.sizes[0]
     notes += [OTHER_SIZE.format(size=size, default=default) for size in sizes if size != default]
+    if discarded := sum(race.discarded for race in course.races):
+        turns = sum(race.turns for race in course.races)
+        notes.append(DISTURBED.format(discarded=discarded, turns=turns))
     return notes

@@ -8,7 +8,7 @@ from bench.explain.read_graph import GraphRequest, graph_of
 from bench.explain.subject import Subject
 from bench.machine import environment
 from bench.machine.peak import FmaPeak, ceiling
-from bench.measure.session import Progress
+from bench.measure.context import Progress
 from bench.results.explanation import Explanation
 from bench.results.stats import median
 

@@ -21,7 +21,7 @@ from bench.explain.subject import Subject, artifact_of
 from bench.explain.visits import IN_A_ROW, Visited, derive, schedule
 from bench.machine import environment
 from bench.machine.cores import usable_cores
-from bench.measure.session import Progress
+from bench.measure.context import Progress
 from bench.models.workload import Prepared
 from bench.results.lengths import EngineLengths, LengthReport
 from engines.protocol import EngineError

@@ -25,8 +25,8 @@ from bench.explain.messages import (
 from bench.explain.subject import Subject, artifact_of
 from bench.machine.cores import usable_cores
 from bench.machine.peak import Ceiling
+from bench.measure.context import Progress
 from bench.measure.schedule import SLOT_S, block_turns
-from bench.measure.session import Progress
 from bench.models.workload import Prepared
 
 #: Sets of fresh processes: which memory a process gets is luck that only a new one redraws.

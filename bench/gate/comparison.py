@@ -13,8 +13,8 @@ from bench.gate import measure, sides
 from bench.gate.baseline import MARGIN, Baseline, Side
 from bench.gate.measure import Found, Sides
 from bench.gate.verdict import criteria
+from bench.measure.context import Progress, RunContext
 from bench.measure.schedule import draw_seed
-from bench.measure.session import Progress, RunContext
 from bench.models import homes, names
 from bench.models.resolve import Asked, resolve
 from bench.models.workload import Prepared

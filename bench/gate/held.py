@@ -9,7 +9,7 @@ from bench.gate import report, stored
 from bench.gate.baseline import MARGIN
 from bench.gate.comparison import Comparison
 from bench.gate.verdict import Ruling
-from bench.measure.session import Progress
+from bench.measure.context import Progress
 from bench.measure.whole_run import read_summary
 from bench.results.same_host import differences
 from bench.results.store import RECORDS, RunFolder

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from bench.base.child import Interpreter
 from bench.gate.turns import take_turns
 from bench.gate.verdict import Answer, Criterion, Pair, Ruling, judge
+from bench.measure.context import RunContext
 from bench.measure.group import Group
 from bench.measure.job import Job
-from bench.measure.session import RunContext
 from bench.models.workload import Prepared
 from bench.results.cells import GHOST
 from bench.results.store import CellData

@@ -5,9 +5,10 @@ from contextlib import ExitStack
 
 from bench.base.interruption import finishing
 from bench.measure import schedule
+from bench.measure.context import RunContext
 from bench.measure.job import Job
 from bench.measure.messages import Ready
-from bench.measure.session import MeasuringSession, RunContext
+from bench.measure.session import MeasuringSession
 from bench.results.cells import GHOST
 from bench.results.contrasts import run_ratios
 from bench.results.lines import SLOTS, Course

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from bench.base.errors import InputError
+from bench.measure.context import RunContext
 from bench.measure.group import Group
 from bench.measure.job import Job
-from bench.measure.session import RunContext
 from bench.models.resolve import Resolved
 from bench.plan.sweep import Plan, axes_of
 from bench.results.cells import Condition

@@ -1,21 +1,15 @@
 """One session: a fresh process for each cell, and the turns that they take."""
 
 import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from dataclasses import dataclass
 
-from bench.base.child import ChildError, ChildSilent, Interpreter
-from bench.base.errors import InputError
-from bench.base.memory import ChildTooLarge, MemoryLimit
-from bench.embed.audio_input import Source
+from bench.base.child import ChildError, ChildSilent
+from bench.base.memory import ChildTooLarge
 from bench.machine import health
-from bench.machine.cores import usable_cores
-from bench.machine.health import Counters, read_counters
-from bench.machine.peak import Ceiling, ceiling
+from bench.machine.health import Counters
+from bench.measure.context import RunContext
 from bench.measure.job import Job
 from bench.measure.messages import (
     Command,
@@ -29,104 +23,16 @@ from bench.measure.messages import (
     Stop,
     WorkerSpec,
 )
-from bench.measure.resuming import Kept
 from bench.measure.schedule import block_turns
-from bench.measure.team import start
 from bench.measure.workers import CellProcess
-from bench.models.resolve import Resolved
-from bench.models.workload import Prepared, prepare
-from bench.results.lines import PRECISION, Health, Outcome, Record
-from bench.results.store import RunFolder
+from bench.results.lines import Health, Outcome, Record
+from bench.results.noise import disturbances
 
 #: A process embeds so many recordings of trials within the time of one answer.
 SCORED_AT_ONCE = 50
-
-Spawn = Callable[[WorkerSpec, Path, Interpreter | None], CellProcess]
-ReadCounters = Callable[[Iterable[int]], Counters]
-
-
-class Progress(Protocol):
-    """Where a run tells what it is doing."""
-
-    def phase(self, text: str) -> None:
-        """Say what begins now."""
-        ...
-
-    def step(self, text: str) -> None:
-        """Say what begins within a phase."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Say what a user should know and might change."""
-        ...
-
-    def advance(self, done: float) -> None:
-        """Say which share of all measuring is done, 0 to 1."""
-        ...
-
-
-class Silent:
-    """Progress where nobody looks."""
-
-    def phase(self, text: str) -> None:
-        """Say nothing."""
-
-    def step(self, text: str) -> None:
-        """Say nothing."""
-
-    def note(self, text: str) -> None:
-        """Say nothing."""
-
-    def advance(self, done: float) -> None:
-        """Say nothing."""
-
-
-@dataclass
-class RunContext:
-    """What all sessions of a run share.
-
-    Clock, spawner, counters and ceiling are given, so that a test can script a machine.
-    """
-
-    folder: RunFolder
-    sources: tuple[Source, ...]
-    progress: Progress
-    cores: Sequence[int] = field(default_factory=usable_cores)
-    seed: int = 0
-    timeout_s: float = 120.0
-    #: What the folder holds that need not be measured again.
-    kept: Kept = field(default_factory=Kept)
-    memory: MemoryLimit = field(default_factory=MemoryLimit)
-    half_width: float = PRECISION
-    #: Recordings that each cell embeds once, outside of the clock, for trials.
-    scored: tuple[Source, ...] = ()
-    clock: Callable[[], float] = time.monotonic
-    spawn: Spawn = start
-    counters: ReadCounters = read_counters
-    ceiling: Ceiling = field(default_factory=ceiling)
-
-    def prepare(self, resolved: Resolved) -> list[Prepared]:
-        """Return cells with their files; what the cache lacks is made."""
-        return prepare(
-            resolved,
-            self.sources,
-            cores=len(self.cores),
-            logs=self.folder.logs,
-            phase=self.progress.phase,
-            memory=self.memory,
-        )
-
-    def prepare_one(self, resolved: Resolved) -> Prepared:
-        """Return the only cell, which has to be measured.
-
-        Raises:
-            InputError: it cannot be.
-        """
-        (prepared,) = self.prepare(resolved)
-        if prepared.refusal is not None:
-            cell = prepared.cell
-            raise InputError(f"{cell.model} on {cell.engine}: {prepared.refusal.reason}")
-        return prepared
+#: What keeps a process from its cores. Others may be busy on cores that it does not use, and of the
+#: time that they take, the kernel's ticks tell too little within a turn.
+KEPT_WAITING = frozenset({"steal", "pressure", "throttled"})
 
 
 @dataclass
@@ -149,6 +55,9 @@ class MeasuringSession:
         self.chunks: Mapping[str, int] = {}
         #: Seconds that were spent on answers that never came.
         self.waited_s = 0.0
+        #: Turns that were taken, and those of them that did not count.
+        self.turns, self.discarded = 0, 0
+        self._tries = context.tries
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Start a process for each job; all load together, but open one by one.
@@ -192,8 +101,13 @@ class MeasuringSession:
         for turn in block_turns(list(slots), block=block, seed=context.seed, session=self._number):
             slot = slots[turn.cell_id]
             order = Measure(block=block, position=turn.position, utterances=utterances)
+            if slot.job.failed:
+                continue
             with self._awake(slot):
-                self._listen(slot, order, until=Done)
+                if context.tries > 1:
+                    self._take_until_quiet(slot, order)
+                else:
+                    self._listen(slot, order, until=Done)
         after = context.counters(self._pids())
         first = next(iter(slots.values())).job
         self._keep(
@@ -207,6 +121,35 @@ class MeasuringSession:
                 peak_gflops=round(context.ceiling.gflops(first.cell.threads), 2),
             ),
         )
+
+    def _take_until_quiet(self, slot: _Slot, order: Measure) -> None:
+        """Measure a turn, again where others were busy meanwhile, and keep the last.
+
+        After one that was never quiet the next is taken once: who is busy all the time would
+        otherwise cost all the time.
+        """
+        context = self._context
+        for left in reversed(range(self._tries)):
+            before = context.counters(slot.worker.pids)
+            taken: list[Record] = []
+            self._listen(slot, order, until=Done, into=taken)
+            if slot.job.failed:
+                return
+            self.turns += 1
+            quiet = self._is_quiet(slot, order, before)
+            if quiet or not left:
+                break
+            self.discarded += 1
+        self._tries = context.tries if quiet else 1
+        for record in taken:
+            self._keep(slot.job, record)
+
+    def _is_quiet(self, slot: _Slot, order: Measure, before: Counters) -> bool:
+        """Say whether nothing kept the process from its cores since then."""
+        after = self._context.counters(slot.worker.pids)
+        cell_id, block = slot.job.cell_id, order.block
+        line = health.between(before, after, cell_id=cell_id, session=self._number, block=block)
+        return KEPT_WAITING.isdisjoint(disturbances(line))
 
     def finish(self) -> None:
         """Have the processes write their embeddings and end."""
@@ -262,8 +205,12 @@ class MeasuringSession:
         command: Command | None = None,
         *,
         until: type[Loaded] | type[Ready] | type[Done] | type[Outcome],
+        into: list[Record] | None = None,
     ) -> None:
-        """Send a command and take answers until the awaited one; a failure ends the cell."""
+        """Send a command and take answers until the awaited one; a failure ends the cell.
+
+        Records are kept as they come, or go into a list for whoever decides whether they count.
+        """
         job, worker, context = slot.job, slot.worker, self._context
         if job.failed:
             return
@@ -285,6 +232,8 @@ class MeasuringSession:
                         self.chunks = reply.chunks
                     case Ready():
                         job.ready = job.ready or reply
+                    case Record() if into is not None:
+                        into.append(reply)
                     case Record():
                         self._keep(job, reply)
                     case Outcome():

@@ -14,9 +14,9 @@ from bench.embed.trial_check import TrialOptions
 from bench.machine import environment
 from bench.machine.cores import usable_cores
 from bench.measure import resuming
+from bench.measure.context import Progress, RunContext
 from bench.measure.runner import Runner
 from bench.measure.schedule import draw_seed
-from bench.measure.session import Progress, RunContext
 from bench.models import homes
 from bench.models.names import default_form, precisions_of
 from bench.models.probe import probe

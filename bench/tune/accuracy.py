@@ -10,8 +10,9 @@ from bench.embed.audio_input import Source
 from bench.embed.losses import Loss, losses
 from bench.embed.trial_check import POINTS, scores_of
 from bench.embed.trials import read_trials
+from bench.measure.context import RunContext
 from bench.measure.job import Job
-from bench.measure.session import MeasuringSession, RunContext
+from bench.measure.session import MeasuringSession
 from bench.results.cells import Cell
 from engines.protocol import FLOAT32
 

@@ -17,7 +17,7 @@ from bench.tune.racing import Race, is_decided
 from bench.tune.space import Goal, distance, label
 from bench.tune.standings import Standing
 
-#: Who is this near to the leader, and not surely slower, may be named in its place.
+#: Who is this near to the leader may be named in its place.
 NEAR = 0.01
 #: The last heat takes about so many sessions, where nothing is known of it yet.
 SESSIONS_USUAL = 5
@@ -130,8 +130,16 @@ def answer(course: Course, *, host: str, notes: Sequence[str] = ()) -> Answer:
 
 
 def _named(race: Race, found: Sequence[Standing], default: Cell | None) -> str:
-    """Return who is named: of those near the leader, who differs least from the default."""
-    near = [each for each in found if each.ratio <= 1 + NEAR]
+    """Return who is named: of those near the leader, who differs least from the default.
+
+    All that are left are tied with it. Who cannot be told from it is near, whatever its estimate:
+    noise shall not decide what is changed.
+    """
+    near = [
+        each
+        for each in found
+        if each.ratio <= 1 + NEAR or (each.interval is not None and each.interval[0] <= 1)
+    ]
     if default is None:
         return near[0].cell_id
     return min(near, key=lambda each: distance(race.job(each.cell_id).cell, default)).cell_id

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.embed.losses import Loss
+from bench.measure.context import RunContext
 from bench.measure.job import Job
-from bench.measure.session import RunContext
 from bench.models.workload import Prepared
 from bench.results.cells import Cell
+from bench.results.sequential import LOOKS
 from bench.tune import space
 from bench.tune.accuracy import Computed, TrialSet, computed, eer_losses, too_much
 from bench.tune.limits import Limits
@@ -26,8 +27,8 @@ ENGINES_BEHIND, SIZES_BEHIND = 0.3, 0.1
 #: So much of the budget the heats on one core may take, by their end.
 ENGINES_SHARE, SIZES_SHARE = 0.4, 0.65
 LAST = "all cores"
-#: With more sessions a race is not decided by more of the same.
-MOST_SESSIONS = 24
+#: With more sessions than a look has, a race is not decided by more of the same.
+MOST_SESSIONS = LOOKS[-1]
 
 Prepare = Callable[[Sequence[Cell]], list[Prepared]]
 #: Tells by their names what configurations lose of their EER against an exact one.
@@ -108,6 +109,11 @@ class Course:
             if not race.running or not self._has_time(race, 1.0):
                 break
             self._session(race, slack=0.0)
+
+    @property
+    def races(self) -> list[Race]:
+        """The races so far; heats share some."""
+        return list({id(heat.race): heat.race for heat in self.heats}.values())
 
     @property
     def last(self) -> Heat:

@@ -136,7 +136,8 @@ def distance(cell: Cell, default: Cell) -> tuple[bool, ...]:
         cell.precision != FLOAT32,
         cell.chunk_samples != default.chunk_samples,
         cell.batch != 1,
-        cell.engine_label != default.engine_label or cell.form != default.form,
+        cell.engine_label != default.engine_label,
+        cell.form != default.form,
         cell.threads != default.threads,
     )
 

@@ -17,8 +17,8 @@ from bench.base.values import Value
 from bench.embed import audio_input
 from bench.embed.audio_input import Source
 from bench.machine import environment
+from bench.measure.context import RunContext, Silent
 from bench.measure.schedule import draw_seed
-from bench.measure.session import RunContext, Silent
 from bench.models.resolve import resolve
 from bench.report import markdown
 from bench.results.cells import Cell

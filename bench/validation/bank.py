@@ -21,9 +21,9 @@ from bench.base.errors import InputError
 from bench.base.values import Value
 from bench.gate.baseline import MARGIN, MAX_REGRESSION
 from bench.gate.verdict import Criterion, criteria
+from bench.measure.context import RunContext
 from bench.measure.group import Group
 from bench.measure.job import Job
-from bench.measure.session import RunContext
 from bench.models.workload import Prepared
 from bench.results.cells import Cell
 from bench.results.contrasts import contrasts_by_session

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.gate import sides
 from bench.gate.baseline import MARGIN, MAX_REGRESSION
-from bench.measure.session import RunContext
+from bench.measure.context import RunContext
 from bench.models.names import default_form
 from bench.models.resolve import resolve
 from bench.plan.sweep import Plan, expand

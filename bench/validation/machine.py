@@ -13,9 +13,9 @@ from pydantic import Field
 
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
 from bench.base.values import Value
+from bench.measure.context import RunContext
 from bench.measure.group import Group
 from bench.measure.job import Job
-from bench.measure.session import RunContext
 from bench.models.workload import Prepared
 from bench.plan.sweep import Plan, expand
 from bench.results.cells import Cell

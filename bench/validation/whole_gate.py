@@ -13,7 +13,7 @@ from bench.base.values import Value
 from bench.gate.baseline import MARGIN, MAX_REGRESSION
 from bench.gate.measure import Sides, run
 from bench.gate.verdict import Answer, criteria, overall
-from bench.measure.session import RunContext
+from bench.measure.context import RunContext
 from bench.models.workload import Prepared
 from bench.results.cells import Cell
 from bench.validation.machine import steady_cell

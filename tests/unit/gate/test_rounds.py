@@ -7,7 +7,7 @@ import pytest
 
 from bench.gate.measure import Found, Sides, run
 from bench.gate.verdict import criteria, overall
-from bench.measure.session import Silent
+from bench.measure.context import Silent
 from bench.results.cells import Cell
 from bench.results.lines import SLOTS
 from bench.results.store import RunFolder

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from bench.base.child import ChildDied, ChildSilent, Interpreter, read_answer
 from bench.machine.health import Counters
+from bench.measure.context import Progress, RunContext, Silent
 from bench.measure.messages import (
     REPLY,
     Command,
@@ -35,7 +36,6 @@ from bench.measure.messages import (
 )
 from bench.measure.resuming import Kept
 from bench.measure.runner import Runner
-from bench.measure.session import Progress, RunContext, Silent
 from bench.models.resolve import Resolved
 from bench.models.workload import Prepared, Refusal
 from bench.plan.sweep import Plan, expand
@@ -46,6 +46,8 @@ from engines.protocol import ModelArtifact
 
 #: A process has loaded its audio after so many seconds.
 LOADING_S = 0.5
+#: Whoever else is busy makes everything take so many times as long.
+BUSY_FACTOR = 1.7
 #: Parts of an utterance's time; the rest is the harness's own.
 FRONTEND_SHARE, ENGINE_SHARE = 0.04, 0.95
 CHUNK_AUDIO_S = 2.0
@@ -257,14 +259,17 @@ class ScriptedWorker:
         self._machine.note_turn(self.spec, order)
         slot = self._factor(self._script.noise)
         answers, untimed_s = [], self._chunk_s
+        now_s = self._machine.clock()
         for name in order.utterances:
-            chunk_s = self._chunk_s * slot
-            took_s = chunk_s * self._machine.chunks[name]
             opening_s = self._script.load_s if self.spec.cell.protocol == "published" else 0.0
-            record = self._record(order, name, chunk_s, took_s)
-            after_s = untimed_s + opening_s + took_s
+            chunks = self._machine.chunks[name]
+            before_s = untimed_s + opening_s
+            took_s = self._machine.stretched(self._chunk_s * slot * chunks, now_s + before_s)
+            record = self._record(order, name, took_s / chunks, took_s)
+            after_s = before_s + took_s
             answers.append(_said(record, after_s, measured_s=after_s))
             untimed_s = 0.0
+            now_s += after_s
         return [*answers, _said(Done())]
 
     def _record(self, order: Measure, name: str, chunk_s: float, took_s: float) -> Record:
@@ -311,6 +316,7 @@ class ScriptedMachine:
         seed: of luck and noise.
         refused: engine -> why it cannot be measured.
         interrupt_at: Ctrl-C comes when the parent listens for the so many-th time, from 1.
+        busy_s: for so many seconds others are busy, and then for as many not; None never.
     """
 
     def __init__(
@@ -321,6 +327,7 @@ class ScriptedMachine:
         seed: int = 0,
         refused: Mapping[str, str] | None = None,
         interrupt_at: int | None = None,
+        busy_s: float | None = None,
     ) -> None:
         self.chunks = chunks or {"only": 10}
         self.seed = seed
@@ -334,6 +341,7 @@ class ScriptedMachine:
         self.measured_s = 0.0
         self._scripts = scripts or {}
         self._interrupt_at = interrupt_at
+        self._busy_s = busy_s
 
     def spawn(
         self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None
@@ -379,13 +387,36 @@ class ScriptedMachine:
             )
         )
 
+    def stretched(self, work_s: float, now_s: float) -> float:
+        """Return how long a work takes that begins now, which others may slow for some time."""
+        if self._busy_s is None:
+            return work_s
+        end_s, period = now_s, int(now_s // self._busy_s)
+        while True:
+            factor = 1.0 if period % 2 else BUSY_FACTOR
+            left_s = (period + 1) * self._busy_s - end_s
+            if work_s * factor <= left_s:
+                return end_s + work_s * factor - now_s
+            work_s -= left_s / factor
+            end_s += left_s
+            period += 1
+
     def counters(self, pids: Iterable[int]) -> Counters:
-        """Tell nothing but the time; only workers that are there can be asked."""
+        """Tell the time and how long tasks waited; only workers that are there can be asked."""
         assert not [pid for pid in pids if self.workers[pid - 1].closed]
-        return Counters(self.clock(), None, None, None, None, None, None)
+        now_s, waiting_s = self.clock(), None
+        if self._busy_s is not None:
+            periods, rest_s = divmod(now_s, 2 * self._busy_s)
+            waiting_s = periods * self._busy_s + min(rest_s, self._busy_s)
+        return Counters(now_s, None, None, waiting_s, None, None, None)
 
     def context(
-        self, folder: RunFolder, plan: Plan | None = None, progress: Progress | None = None
+        self,
+        folder: RunFolder,
+        plan: Plan | None = None,
+        progress: Progress | None = None,
+        *,
+        tries: int = 1,
     ) -> RunContext:
         """Return what sessions share, this machine being the one that they run on."""
         plan = plan or Plan()
@@ -402,6 +433,7 @@ class ScriptedMachine:
             spawn=self.spawn,
             counters=self.counters,
             ceiling=FixedCeiling(),
+            tries=tries,
             refused=self.refused,
         )
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench.base.child import Interpreter
+from bench.measure.context import RunContext, Silent
 from bench.measure.messages import WorkerSpec
 from bench.measure.runner import Runner
-from bench.measure.session import RunContext, Silent
 from bench.models.resolve import Resolved
 from bench.plan.sweep import Plan, expand
 from bench.results.cells import Status

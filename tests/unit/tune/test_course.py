@@ -13,6 +13,7 @@ from bench.tune.answer import Answer, answer
 from bench.tune.course import Course, Wanted
 from bench.tune.limits import Limits
 from bench.tune.picture import draw
+from bench.tune.racing import MOST_TRIES
 from bench.tune.recordings import Recordings
 from bench.tune.report import render
 from bench.tune.space import Choice, Goal
@@ -28,6 +29,8 @@ def noisy(chunk_s: float, *, fault: Fault | None = None, memory_mb: int = 100) -
     return Script(chunk_s=chunk_s, luck=0.008, noise=0.01, fault=fault, peak_rss_bytes=size)
 
 
+#: How long others are busy each time.
+BUSY = (("quiet", None), ("disturbed", 2.3))
 #: The default is three times as slow as the fastest.
 ENGINES = {
     "default": noisy(0.090),
@@ -50,15 +53,16 @@ def tuned(
     refused: Mapping[str, str] | None = None,
     precision: Precision = "float32",
     losses: Mapping[tuple[str, int], float] | None = None,
+    busy_s: float | None = None,
 ) -> Answer:
     """Race scripted engines, the first of them the default.
 
     All others compute in `precision`. `losses` of EER, in points, are asked for by engine and chunk
-    size; without any there are no trials.
+    size; without any there are no trials. Others are busy on and off, for `busy_s` each time.
     """
-    machine = ScriptedMachine(scripts, chunks=CHUNKS, seed=seed, refused=refused)
+    machine = ScriptedMachine(scripts, chunks=CHUNKS, seed=seed, refused=refused, busy_s=busy_s)
     folder = RunFolder.create(tmp_path / f"run{seed}", overwrite=False, resume=False)
-    context = machine.context(folder)
+    context = machine.context(folder, tries=MOST_TRIES)
     course = Course(
         Wanted(
             goal=goal,
@@ -112,6 +116,23 @@ def test_who_is_out_is_told_why(tmp_path: Path) -> None:
     raced = [entry.cell.engine for entry in found.entries if entry.heat == "all cores"]
     assert "slow" not in raced
     assert "mad" not in raced
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_comes_and_goes_changes_no_name(tmp_path: Path, seed: int) -> None:
+    """Turns in which others were busy are taken again, and the others decide."""
+    quiet, disturbed = (tuned(tmp_path / name, seed=seed, busy_s=busy_s) for name, busy_s in BUSY)
+    assert quiet.named is not None
+    assert disturbed.named is not None
+    assert disturbed.named.cell == quiet.named.cell
+
+
+def test_who_stays_busy_costs_no_more_than_the_first_turns(tmp_path: Path) -> None:
+    """A disturbance that never ends slows all alike, and is not waited for again and again."""
+    found = tuned(tmp_path, busy_s=1e6)
+    assert found.named is not None
+    assert found.named.cell.engine == "fast"
+    assert found.spent_s <= found.budget_s + 30
 
 
 def test_of_equals_the_default_is_named(tmp_path: Path) -> None:
