@@ -16,6 +16,7 @@ from bench.machine import environment
 from bench.machine.cores import usable_cores
 from bench.measure.context import RunContext
 from bench.measure.job import Job
+from bench.measure.patience import Patience
 from bench.measure.schedule import draw_seed
 from bench.measure.whole_run import default_folder, to_json
 from bench.models import homes
@@ -31,7 +32,6 @@ from bench.tune.accuracy import TrialSet
 from bench.tune.answer import Answer, answer
 from bench.tune.course import Course, Wanted
 from bench.tune.limits import Limits
-from bench.tune.racing import MOST_TRIES
 from bench.tune.recordings import Recordings, from_audio, from_lengths
 from bench.tune.space import Choice, Goal
 from bench.zoo import catalog
@@ -48,9 +48,11 @@ NO_TRIALS = (
     "--precision int8 races it anyway."
 )
 DISTURBED = (
-    "Others were busy on these cores: {discarded} of {turns} turns were taken again and do not "
-    "count."
+    "Others were busy on these cores: {discarded} of {taken} turns do not count, and were taken "
+    "again."
 )
+#: So often a turn is taken at most where others come and go.
+MOST_TRIES = 8
 OTHER_SIZE = (
     "Chunks of {size} samples in place of {default} change the embeddings: compare enrolment and "
     "test made with one size, and set the threshold anew."
@@ -126,7 +128,7 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
             cores=cores,
             seed=seed,
             timeout_s=options.timeout_s,
-            tries=MOST_TRIES,
+            patience=Patience(MOST_TRIES),
         )
         course = Course(
             _wanted(options, choices, recordings, trials, len(cores)),
@@ -138,7 +140,7 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
             course.run()
         except KeyboardInterrupt:
             status = INTERRUPTED
-        for race in course.races:
+        for race in {id(heat.race): heat.race for heat in course.heats}.values():
             race.end()
     if not course.heats:
         raise KeyboardInterrupt
@@ -332,7 +334,7 @@ def _notes(options: TuneOptions, course: Course, *, lossy: bool) -> list[str]:
     sizes = {course.last.race.job(each.cell_id).cell.chunk_samples for each in found[:1]}
     default = course.wanted.sizes[0]
     notes += [OTHER_SIZE.format(size=size, default=default) for size in sizes if size != default]
-    if discarded := sum(race.discarded for race in course.races):
-        turns = sum(race.turns for race in course.races)
-        notes.append(DISTURBED.format(discarded=discarded, turns=turns))
+    patience = course.context.patience
+    if patience is not None and patience.discarded:
+        notes.append(DISTURBED.format(discarded=patience.discarded, taken=patience.taken))
     return notes

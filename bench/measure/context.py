@@ -14,6 +14,7 @@ from bench.machine.cores import usable_cores
 from bench.machine.health import Counters, read_counters
 from bench.machine.peak import Ceiling, ceiling
 from bench.measure.messages import WorkerSpec
+from bench.measure.patience import Patience
 from bench.measure.resuming import Kept
 from bench.measure.team import start
 from bench.measure.workers import CellProcess
@@ -81,8 +82,8 @@ class RunContext:
     half_width: float = PRECISION
     #: Recordings that each cell embeds once, outside of the clock, for trials.
     scored: tuple[Source, ...] = ()
-    #: How often a turn is taken at most where others want the same cores; the last one counts.
-    tries: int = 1
+    #: For turns in which nobody else wants the same cores; without it each counts as it is.
+    patience: Patience | None = None
     clock: Callable[[], float] = time.monotonic
     spawn: Spawn = start
     counters: ReadCounters = read_counters

@@ -23,6 +23,7 @@ from bench.measure.messages import (
     Stop,
     WorkerSpec,
 )
+from bench.measure.patience import Patience
 from bench.measure.schedule import block_turns
 from bench.measure.workers import CellProcess
 from bench.results.lines import Health, Outcome, Record
@@ -55,9 +56,6 @@ class MeasuringSession:
         self.chunks: Mapping[str, int] = {}
         #: Seconds that were spent on answers that never came.
         self.waited_s = 0.0
-        #: Turns that were taken, and those of them that did not count.
-        self.turns, self.discarded = 0, 0
-        self._tries = context.tries
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Start a process for each job; all load together, but open one by one.
@@ -104,10 +102,10 @@ class MeasuringSession:
             if slot.job.failed:
                 continue
             with self._awake(slot):
-                if context.tries > 1:
-                    self._take_until_quiet(slot, order)
-                else:
+                if context.patience is None:
                     self._listen(slot, order, until=Done)
+                else:
+                    self._wait_for_quiet(slot, order, context.patience)
         after = context.counters(self._pids())
         first = next(iter(slots.values())).job
         self._keep(
@@ -122,27 +120,21 @@ class MeasuringSession:
             ),
         )
 
-    def _take_until_quiet(self, slot: _Slot, order: Measure) -> None:
-        """Measure a turn, again where others were busy meanwhile, and keep the last.
-
-        After one that was never quiet the next is taken once: who is busy all the time would
-        otherwise cost all the time.
-        """
-        context = self._context
-        for left in reversed(range(self._tries)):
-            before = context.counters(slot.worker.pids)
+    def _wait_for_quiet(self, slot: _Slot, order: Measure, patience: Patience) -> None:
+        """Measure a turn until nothing disturbs it, and keep that one only."""
+        quiet, cell_id = False, slot.job.cell_id
+        for _ in range(patience.tries(cell_id)):
+            before = self._context.counters(slot.worker.pids)
             taken: list[Record] = []
             self._listen(slot, order, until=Done, into=taken)
             if slot.job.failed:
                 return
-            self.turns += 1
             quiet = self._is_quiet(slot, order, before)
-            if quiet or not left:
+            if patience.counts(cell_id, quiet=quiet):
+                for record in taken:
+                    self._keep(slot.job, record)
                 break
-            self.discarded += 1
-        self._tries = context.tries if quiet else 1
-        for record in taken:
-            self._keep(slot.job, record)
+        patience.end(cell_id, quiet=quiet)
 
     def _is_quiet(self, slot: _Slot, order: Measure, before: Counters) -> bool:
         """Say whether nothing kept the process from its cores since then."""

@@ -111,11 +111,6 @@ class Course:
             self._session(race, slack=0.0)
 
     @property
-    def races(self) -> list[Race]:
-        """The races so far; heats share some."""
-        return list({id(heat.race): heat.race for heat in self.heats}.values())
-
-    @property
     def last(self) -> Heat:
         """The heat that is on, or was the last."""
         return self.heats[-1]

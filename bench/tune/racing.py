@@ -16,8 +16,6 @@ from frontends.chunking import ChunkPolicy
 
 #: A session has so many blocks at most, and one where many take turns.
 MOST_BLOCKS, MANY = 3, 6
-#: Where others come and go, a turn is taken so often at most until it is undisturbed.
-MOST_TRIES = 8
 
 
 class Race:
@@ -54,8 +52,6 @@ class Race:
         self.limits = Limits()
         #: Whether a tie is the end of it, or later heats may still vary what is tied.
         self.settles = False
-        #: Turns so far, and those of them that were taken again because others were busy.
-        self.turns, self.discarded = 0, 0
         self.session_s = 0.0
         self._first: int = earlier.next_session if earlier else 0
         self.next_session: int = self._first
@@ -144,8 +140,6 @@ class Race:
                     f"{len(others) + 1} in the race"
                 )
             session.finish()
-        self.turns += session.turns
-        self.discarded += session.discarded
         self.next_session += 1
         self._drop(slack)
         self.session_s = context.clock() - began_s

@@ -34,6 +34,7 @@ from bench.measure.messages import (
     Stop,
     WorkerSpec,
 )
+from bench.measure.patience import Patience
 from bench.measure.resuming import Kept
 from bench.measure.runner import Runner
 from bench.models.resolve import Resolved
@@ -416,7 +417,7 @@ class ScriptedMachine:
         plan: Plan | None = None,
         progress: Progress | None = None,
         *,
-        tries: int = 1,
+        patience: Patience | None = None,
     ) -> RunContext:
         """Return what sessions share, this machine being the one that they run on."""
         plan = plan or Plan()
@@ -433,7 +434,7 @@ class ScriptedMachine:
             spawn=self.spawn,
             counters=self.counters,
             ceiling=FixedCeiling(),
-            tries=tries,
+            patience=patience,
             refused=self.refused,
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.embed.losses import Loss
+from bench.measure.patience import Patience
 from bench.models.resolve import Resolved
 from bench.results.store import RunFolder
 from bench.tune.accuracy import TrialSet
@@ -13,7 +14,6 @@ from bench.tune.answer import Answer, answer
 from bench.tune.course import Course, Wanted
 from bench.tune.limits import Limits
 from bench.tune.picture import draw
-from bench.tune.racing import MOST_TRIES
 from bench.tune.recordings import Recordings
 from bench.tune.report import render
 from bench.tune.space import Choice, Goal
@@ -62,7 +62,7 @@ def tuned(
     """
     machine = ScriptedMachine(scripts, chunks=CHUNKS, seed=seed, refused=refused, busy_s=busy_s)
     folder = RunFolder.create(tmp_path / f"run{seed}", overwrite=False, resume=False)
-    context = machine.context(folder, tries=MOST_TRIES)
+    context = machine.context(folder, patience=Patience(8))
     course = Course(
         Wanted(
             goal=goal,
