@@ -103,8 +103,10 @@ class Course:
         # The leader is the reference from here on: the default may be several times slower.
         race = self._race(last, earlier=race)
         race.limits, race.settles = wanted.limits, True
-        entered = self._heat(LAST, race, [*last, self._untuned()], slack=0.0, share=1.0)
-        self.default = entered[-1]
+        # As its model wants it; it may be one of the others, and cells are prepared once.
+        (untuned,) = self.prepare([self._untuned()])
+        self.default = untuned.cell
+        self._heat(LAST, race, [*last, self.default], slack=0.0, share=1.0)
         while not is_decided(race.standings()) and race.sessions < MOST_SESSIONS:
             if not race.running or not self._has_time(race, 1.0):
                 break
@@ -148,11 +150,10 @@ class Course:
 
     def _heat(
         self, title: str, race: Race, cells: Sequence[Cell], *, slack: float, share: float
-    ) -> list[Cell]:
-        """Let cells into a race, look a few times, and return them as their models want them."""
+    ) -> None:
+        """Let cells into a race, and look a few times."""
         known = {job.cell_id for job in race.jobs}
-        prepared = self.prepare(cells)
-        race.enter(prepared)
+        race.enter(self.prepare(cells))
         entered = [job.cell_id for job in race.jobs if job.cell_id not in known]
         self.heats.append(Heat(title, race, entered, []))
         self.context.progress.note(f"{title}: {len(race.running)} in the race")
@@ -163,7 +164,6 @@ class Course:
             if not race.running:
                 break
             self._session(race, slack=slack)
-        return [each.cell for each in prepared]
 
     def _session(self, race: Race, *, slack: float) -> None:
         began_s = self.context.clock()

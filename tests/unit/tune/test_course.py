@@ -1,6 +1,6 @@
 """Whole races on a scripted machine: who is named, who is out, and when nobody can be told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from bench.embed.losses import Loss
 from bench.measure.patience import Patience
 from bench.models.resolve import Resolved
+from bench.results.cells import Cell
 from bench.results.store import RunFolder
 from bench.tune.accuracy import TrialSet
 from bench.tune.answer import Answer, answer
@@ -40,6 +41,11 @@ ENGINES = {
     "mad": Script(fault=Fault("dies", "opening")),
     "wrong": Script(chunk_s=0.001, fault=Fault("is wrong", "measuring")),
 }
+
+
+def each_once(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Return cells as they are prepared: those that are asked for twice once."""
+    return tuple(cell for number, cell in enumerate(cells) if cell not in cells[:number])
 
 
 def tuned(
@@ -79,7 +85,7 @@ def tuned(
             trials=None if losses is None else TrialSet(tmp_path, (), most_loss=0.1),
         ),
         context,
-        lambda cells: context.prepare(Resolved(tuple(cells))),
+        lambda cells: context.prepare(Resolved(each_once(cells))),
         Recordings((), {name: 32000 * count for name, count in CHUNKS.items()}, (64000,)),
         losses_of=lambda exact, others, trials, context: {
             job.cell_id: Loss(points, points - 0.0001, points + 0.0001)
@@ -144,6 +150,15 @@ def test_of_equals_the_default_is_named(tmp_path: Path) -> None:
     assert (found.named.cell.jobs, found.named.cell.threads, found.named.cell.batch) == (2, 1, 1)
     assert found.against_default is None
     assert "that is the default" in render(found, commands=(), in_python="")
+
+
+def test_a_default_that_is_in_the_race_is_told_apart(tmp_path: Path) -> None:
+    """It is prepared once, with the others; the gain is over it and over no other."""
+    found = tuned(tmp_path, {"default": noisy(0.0315), "fast": noisy(0.030)})
+    assert found.against_default is not None
+    assert found.against_default.other == "default dynamic, 32000 samples, 2 jobs × 1 thread"
+    low, high = found.against_default.interval
+    assert low < 1.05 < high
 
 
 def test_a_short_budget_names_nobody(tmp_path: Path) -> None:
