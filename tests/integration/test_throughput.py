@@ -4,6 +4,7 @@ import json
 import math
 import os
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -68,10 +69,18 @@ def test_a_fault_of_any_process_ends_the_row(
 
 @pytest.mark.measures
 def test_on_one_core_it_is_the_steady_speed(rtfbench: Command, tmp_path: Path) -> None:
-    """One job's seconds of audio a second are 1 / RTF of the steady protocol, within intervals."""
+    """One job's seconds of audio a second are 1 / RTF of the steady protocol, within intervals.
+
+    Protocols are measured one after the other, and a host may slow down in between: of three runs
+    the middle one counts.
+    """
     arguments = ("--engine", "onnxruntime", "--protocol", "throughput", "--protocol", "steady")
-    found = run(rtfbench, tmp_path / "r", *arguments, "--jobs", 1, "--budget", 12)
-    rows = {row["protocol"]: row for row in found["cells"]}
-    queue, steady = rows["throughput"], rows["steady"]
-    half = [math.log(row["rtf_ci95"][1] / row["rtf_ci95"][0]) / 2 for row in (queue, steady)]
-    assert abs(math.log(queue["rtf"] / steady["rtf"])) < math.hypot(*half) + 0.01
+    differences, widths = [], []
+    for number in range(3):
+        found = run(rtfbench, tmp_path / f"r{number}", *arguments, "--jobs", 1, "--budget", 8)
+        rows = {row["protocol"]: row for row in found["cells"]}
+        queue, steady = rows["throughput"], rows["steady"]
+        half = [math.log(row["rtf_ci95"][1] / row["rtf_ci95"][0]) / 2 for row in (queue, steady)]
+        differences.append(math.log(queue["rtf"] / steady["rtf"]))
+        widths.append(math.hypot(*half))
+    assert abs(median(differences)) < median(widths) + 0.01
