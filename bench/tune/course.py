@@ -24,6 +24,8 @@ LOOKS_A_HEAT = 2
 ENGINES_SLACK, SIZES_SLACK = 0.15, 0.05
 #: Who is further behind by the heat's estimate is not raced on.
 ENGINES_BEHIND, SIZES_BEHIND = 0.3, 0.1
+#: Who is this near to the leader is raced on where it is nearest to the default.
+NEARLY = 0.05
 #: So much of the budget the heats on one core may take, by their end.
 ENGINES_SHARE, SIZES_SHARE = 0.4, 0.65
 LAST = "all cores"
@@ -190,14 +192,29 @@ class Course:
                 self.trials_s += self.context.clock() - began_s
                 for what, job in asked.items():
                     self._judge(race, what, found.get(job.cell_id), trials.most_loss)
-        race.leave_behind(kept, within=within, why=why)
+        race.leave_behind([each.cell_id for each in self._first(race, kept, within)], why)
+
+    def _first(self, race: Race, kept: int, within: float) -> list[Standing]:
+        """Return who is raced on: so many that lead, and are no further behind than a share.
+
+        The last of them gives way to the one that differs least from the default, where that is
+        near the leader: the first heats tell no small differences.
+        """
+        found = [each for each in race.standings() if not each.ratio > 1 + within]
+        first = found[:kept]
+        default = self._alone(self.wanted.choices[0])
+        nearest = min(
+            (each for each in found if each.ratio <= 1 + NEARLY),
+            key=lambda each: space.distance(race.job(each.cell_id).cell, default),
+            default=None,
+        )
+        return first if nearest is None or nearest in first else [*first[:-1], nearest]
 
     def _unchecked(
         self, race: Race, kept: int, within: float, exact: Computed
     ) -> dict[Computed, Job]:
         """Return one of each that would be raced on and whose loss is not known yet."""
-        first = race.standings()[:kept]
-        jobs = [race.job(each.cell_id) for each in first if each.ratio <= 1 + within]
+        jobs = [race.job(each.cell_id) for each in self._first(race, kept, within)]
         asked = {computed(job.cell): job for job in jobs}
         return {
             what: job for what, job in asked.items() if what != exact and what not in self.losses

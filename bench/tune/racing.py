@@ -1,7 +1,7 @@
 """Runs a race: sessions of fresh processes, in which all that are still in it take turns."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 
 from bench.measure import schedule
@@ -198,10 +198,10 @@ class Race:
         found = standings(data, self.reference.data, self._ghost.data, rules)
         return found + [each for name, each in self.settled.items() if name not in self.out]
 
-    def leave_behind(self, kept: int, *, within: float, why: str) -> None:
-        """Put out all but so many that lead, and who is further behind than a share."""
-        for place, each in enumerate(self.standings()):
-            if place >= kept or each.ratio > 1 + within:
+    def leave_behind(self, kept: Collection[str], why: str) -> None:
+        """Put out all but some."""
+        for each in self.standings():
+            if each.cell_id not in kept:
                 self.out[each.cell_id] = f"{why}: {each.ratio:.2f} times as long as the leader"
 
     def end(self) -> None:

@@ -60,6 +60,7 @@ def tuned(
     precision: Precision = "float32",
     losses: Mapping[tuple[str, int], float] | None = None,
     busy_s: float | None = None,
+    sizes: Sequence[int] = (32000, 16000),
 ) -> Answer:
     """Race scripted engines, the first of them the default.
 
@@ -77,7 +78,7 @@ def tuned(
                 Choice(name, {}, precision if place else "float32", "dynamic")
                 for place, name in enumerate(scripts)
             ],
-            sizes=(32000, 16000),
+            sizes=sizes,
             cores=2,
             budget_s=budget_s,
             margin=0.02,
@@ -122,6 +123,15 @@ def test_who_is_out_is_told_why(tmp_path: Path) -> None:
     raced = [entry.cell.engine for entry in found.entries if entry.heat == "all cores"]
     assert "slow" not in raced
     assert "mad" not in raced
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_default_size_is_raced_on_where_sizes_are_alike(tmp_path: Path, seed: int) -> None:
+    """Another one would change the embeddings, and more than the finalists are as fast."""
+    sizes = (32000, 16000, 24000, 48000, 80000, 160000)
+    found = tuned(tmp_path, seed=seed, sizes=sizes, budget_s=800)
+    assert found.named is not None
+    assert found.named.cell.chunk_samples == 32000
 
 
 @pytest.mark.parametrize("seed", range(4))
