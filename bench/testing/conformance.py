@@ -17,6 +17,7 @@ from bench.embed.scoring import cosine
 from bench.plan.engine_spec import parse_engine
 from bench.testing import tiny_model
 from bench.testing.profile_conformance import ProfileConformance
+from bench.testing.signal_conformance import SignalConformance
 from bench.testing.tiny_model import STATIC_FRAMES, reference
 from engines import registry
 from engines.base import EngineBase, computed_in
@@ -60,7 +61,7 @@ def features(num_frames: int, *, batch: int = 1, seed: int = 0) -> FloatArray:
     return rng.standard_normal(shape).astype(np.float32)
 
 
-class EngineConformance(ProfileConformance):
+class EngineConformance(ProfileConformance, SignalConformance):
     """Subclass it, say which engine it is for, and run pytest.
 
     `name` is the engine's, with settings where it needs any ("mnn[home=DIR]"). `tolerance` is what
