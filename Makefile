@@ -13,7 +13,7 @@ MINUTES ?= 5
 # A process that dies ends the tests with its test's name: with another in its place, pytest-xdist
 # can wait for ever for tests that nobody has.
 SIDE_BY_SIDE := -n 2 --max-worker-restart=0
-# One of the deep tests takes up to half an hour.
+# Deep tests may take longer than the time limit of the others.
 PATIENT := -o faulthandler_timeout=3600
 # Of the fuzzer, all by default: audio models plans lists
 TARGETS ?=
