@@ -144,8 +144,9 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
             race.end()
     if not course.heats:
         raise KeyboardInterrupt
-    notes = list(_notes(options, course, lossy=trials is not None))
-    found = answer(course, host=host.cpu_kind, notes=notes)
+    found = answer(course, host=host.cpu_kind)
+    notes = _notes(options, course, found, lossy=trials is not None)
+    found = found.model_copy(update={"notes": tuple(notes)})
     _tell(found, course, folder, save)
     if status is None:
         status = NAMED if found.named else UNDECIDED if found.entries else NONE_LEFT
@@ -326,14 +327,14 @@ def _trials(options: TuneOptions) -> TrialSet | None:
     return TrialSet(path, checked.sources, options.max_eer_loss)
 
 
-def _notes(options: TuneOptions, course: Course, *, lossy: bool) -> list[str]:
+def _notes(options: TuneOptions, course: Course, found: Answer, *, lossy: bool) -> list[str]:
     notes = []
     if not lossy and not options.precisions and not options.engines:
         notes.append(NO_TRIALS)
-    found = course.last.race.standings()
-    sizes = {course.last.race.job(each.cell_id).cell.chunk_samples for each in found[:1]}
+    first = found.named or next((each for each in found.entries if each.fate == "leads"), None)
     default = course.wanted.sizes[0]
-    notes += [OTHER_SIZE.format(size=size, default=default) for size in sizes if size != default]
+    if first is not None and first.cell.chunk_samples != default:
+        notes.append(OTHER_SIZE.format(size=first.cell.chunk_samples, default=default))
     patience = course.context.patience
     if patience is not None and patience.discarded:
         notes.append(DISTURBED.format(discarded=patience.discarded, taken=patience.taken))

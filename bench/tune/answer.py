@@ -94,7 +94,7 @@ class Answer(Value):
     notes: tuple[str, ...] = ()
 
 
-def answer(course: Course, *, host: str, notes: Sequence[str] = ()) -> Answer:
+def answer(course: Course, *, host: str) -> Answer:
     """Return what a course found so far."""
     wanted = course.wanted
     race = course.last.race
@@ -125,7 +125,6 @@ def answer(course: Course, *, host: str, notes: Sequence[str] = ()) -> Answer:
         needed_s=None if decided else _needed_s(course, found),
         recordings=len(lengths),
         recordings_s=sum(lengths) / 16000,
-        notes=tuple(notes),
     )
 
 
