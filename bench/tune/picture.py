@@ -22,7 +22,7 @@ COLORS: dict[Fate, str] = {
 }
 ROW_IN, HEAT_IN = 0.2, 0.35
 #: Where the names of configurations stand.
-LEFT_IN = 3.5
+LEFT_IN = 4.0
 #: Slower ones are drawn at the edge.
 MOST_RATIO = 4.0
 NAME = "race"
