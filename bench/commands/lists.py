@@ -27,7 +27,8 @@ CHUNK_FRAMES = ChunkPolicy(PUBLISHED_CHUNK_SAMPLES).fbank.num_frames(PUBLISHED_C
 def engines() -> int:
     """Print every installed engine with its version, or why it cannot be used."""
     table = Table(
-        "engine", "version", "models", "settings (default first)", "note", box=SIMPLE_HEAD
+        *("engine", "version", "models", "precisions here", "settings (default first)", "note"),
+        box=SIMPLE_HEAD,
     )
     table.columns[0].no_wrap = True
     with waiting("asking every engine"):
@@ -41,14 +42,15 @@ def engines() -> int:
         try:
             engine = registry.get(name)
         except EngineError as error:
-            table.add_row(name, "[red]unavailable[/]", "", "", escape(str(error)))
+            table.add_row(name, "[red]unavailable[/]", "", "", "", escape(str(error)))
             continue
         table.add_row(
             name,
             found.version if found.ok else "[red]unavailable[/]",
             f"{engine.format}, {engine.default_form}",
+            ", ".join(each for each in engine.precisions if each not in found.lacks),
             "\n".join(_settings(engine)),
-            escape(found.note if found.ok else found.reason),
+            escape("\n".join(filter(None, [found.note, found.reason, *found.lacks.values()]))),
         )
     Output().print(table)
     return 0

@@ -18,14 +18,14 @@ from bench.models import artifacts, keys
 from bench.models.artifacts import ArtifactRequest
 from bench.models.conversion import maker_key
 from bench.models.prepare import PrepareAnswer, PrepareRequest
-from bench.models.probe import probe
+from bench.models.probe import lacks, probe
 from bench.models.quantization import quantizer_key
 from bench.models.resolve import Resolved
 from bench.results.cells import Cell, Status
 from bench.zoo import catalog
 from engines import registry
-from engines.base import refuse_precision
-from engines.protocol import FLOAT32, ModelArtifact
+from engines.base import lacking, may_lack, refuse_precision
+from engines.protocol import FLOAT32, ModelArtifact, SessionOptions
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
 STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
@@ -264,6 +264,9 @@ class _Need:
         if cell.form == "static" and cell.chunk_samples == WHOLE_UTTERANCE:
             return Refusal("unsupported", STATIC_NEEDS_CHUNKS)
         reason = refuse_precision(registry.get(cell.engine), cell.precision)
+        options = SessionOptions(cell.threads, cell.settings, cell.precision)
+        if not reason and may_lack(options):
+            reason = lacking(lacks(cell.engine), options)
         if not reason and self.user:
             reason = self.user.refusal(cell.engine, cell.form)
         return Refusal("unsupported", reason) if reason else None
