@@ -19,6 +19,20 @@ QUOTAS = {
     "v2": (1.5, {"cgroup.controllers": "cpu\n", "cpu.max": "150000 100000\n"}),
     "v1": (0.5, {"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}),
 }
+#: Tells how many cores a worker of one thread is given, by `extract` and in a cluster.
+PINNING = """
+import psutil
+from bench.cluster.cores import claimed
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.extract.options import ModelOptions, setup_for, workers
+from frontends.find import Utterance
+options = ModelOptions("xvec", "onnxruntime", None, 4000, 1, seeded_weights=True)
+setup = setup_for(options, phase=str, note=str)
+with claimed(1) as cores, workers(setup, options) as pool:
+    list(pool.embed([Utterance("u", DEFAULT_SPEECH / "short_en_us.flac")]))
+    (worker,) = psutil.Process().children()
+    print(len(cores), len(worker.cpu_affinity()))
+"""
 
 pytestmark = pytest.mark.skipif(HERE.count < 2, reason="one core is as many as a quota leaves")
 
@@ -37,7 +51,7 @@ def covered(groups: Path, *command: object) -> "subprocess.CompletedProcess[str]
 
 @pytest.fixture(params=QUOTAS)
 def quota(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[float, Command]:
-    """Return a quota in cores, and a function that runs the command line under it."""
+    """Return a quota in cores, and a function that runs Python under it."""
     cores, files = QUOTAS[request.param]
     groups = tmp_path / "groups"
     for name, text in files.items():
@@ -47,18 +61,18 @@ def quota(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[float, Comman
     if tried.returncode != 0:
         assert "not permitted" in tried.stderr or "denied" in tried.stderr, tried.stderr
         pytest.skip("a mount namespace needs CAP_SYS_ADMIN")
-    return cores, lambda *arguments: covered(groups, sys.executable, "-m", "bench.cli", *arguments)
+    return cores, lambda *arguments: covered(groups, sys.executable, *arguments)
 
 
 def test_extract_starts_no_more_than_the_quota_is_enough_for(
     quota: tuple[float, Command], scp: Path
 ) -> None:
     """There is one job where there would be one a core, and a refusal that names the quota."""
-    cores, rtfbench = quota
-    done = rtfbench("extract", "--wav-scp", scp, *MODEL)
+    cores, python = quota
+    done = python("-m", "bench.cli", "extract", "--wav-scp", scp, *MODEL)
     assert done.returncode == 0, done.stderr
     assert " on 1 job\n" in done.stderr
-    refused = rtfbench("extract", "--wav-scp", scp, *MODEL, "--threads", 2)
+    refused = python("-m", "bench.cli", "extract", "--wav-scp", scp, *MODEL, "--threads", 2)
     assert refused.returncode == 2
     why = f"--threads 2: this process may use 1 core of {HERE.allowed} (its CPU quota is {cores})"
     assert why in refused.stderr
@@ -66,10 +80,26 @@ def test_extract_starts_no_more_than_the_quota_is_enough_for(
 
 def test_the_doctor_tells_the_quota(quota: tuple[float, Command]) -> None:
     """How many cores can be used, and what would help."""
-    cores, rtfbench = quota
-    done = rtfbench("doctor", "--model", "xvec", "--budget", 2)
+    cores, python = quota
+    done = python("-m", "bench.cli", "doctor", "--model", "xvec", "--budget", 2)
     assert done.returncode in (0, 1), done.stderr
     assert f"1 of {os.cpu_count()} cores usable" in done.stdout
     assert f"CPU limit {cores} cores" in done.stdout
     allows = f"the cgroup allows {cores} cores of {HERE.allowed}"
     assert allows in " ".join(done.stdout.split())
+
+
+def test_under_a_quota_workers_are_not_pinned(quota: tuple[float, Command]) -> None:
+    """Containers of one host see no others: all of them would take its first cores."""
+    _, python = quota
+    done = python("-c", PINNING)
+    assert done.stdout.split() == [str(HERE.allowed)] * 2, done.stderr
+
+
+@pytest.mark.skipif(HERE.limited, reason="this process is under a quota itself")
+def test_without_a_quota_workers_are_pinned() -> None:
+    """One thread is given one core."""
+    done = subprocess.run(
+        [sys.executable, "-c", PINNING], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout.split() == ["1", "1"], done.stderr
