@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from bench.base.core_count import core_count
 from bench.base.errors import InputError
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.machine.cores import usable_cores
 from bench.models import homes
 from bench.models.probe import probe
 from bench.report import figures
@@ -35,7 +35,7 @@ def engines() -> int:
         folders = homes.named(registry.names())
         names = registry.names()
         # Importing a runtime takes a second, each in a process of its own.
-        with ThreadPoolExecutor(max_workers=len(usable_cores())) as pool:
+        with ThreadPoolExecutor(max_workers=core_count()) as pool:
             asked = pool.map(probe, [homes.place(name, folders) for name in names])
             availability = dict(zip(names, asked, strict=True))
     for name, found in availability.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.base.asking import ask
 from bench.base.cache import CACHE_VARIABLE, cache_folder, check_cache, intact
 from bench.base.child import ChildError
+from bench.base.core_count import cores_here
 from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.memory import MemoryLimit
@@ -257,10 +258,10 @@ class _Need:
             return Refusal("unsupported", STATIC_TAKES_ONE)
         if cell.jobs > 1 and cell.cores > self._cores:
             reason = f"{cell.jobs} jobs of {cell.threads} threads, but this process may use "
-            return Refusal("unsupported", f"{reason}{self._cores} cores")
+            return Refusal("unsupported", f"{reason}{cores_here().told(self._cores)}")
         if cell.threads > self._cores:
-            reason = f"{cell.threads} threads, but this process may use {self._cores} cores"
-            return Refusal("unsupported", reason)
+            reason = f"{cell.threads} threads, but this process may use "
+            return Refusal("unsupported", f"{reason}{cores_here().told(self._cores)}")
         if cell.form == "static" and cell.chunk_samples == WHOLE_UTTERANCE:
             return Refusal("unsupported", STATIC_NEEDS_CHUNKS)
         reason = refuse_precision(registry.get(cell.engine), cell.precision)

@@ -180,7 +180,7 @@ def against(left: EngineForm, right: EngineForm) -> str:
 def _host(run: NamedRun) -> Iterator[str]:
     environment = run.summary.environment
     yield (
-        f"- {run.name}: {environment.cpu_kind}, {environment.usable_cores} cores usable, "
+        f"- {run.name}: {environment.cpu_kind}, {environment.core_count} cores usable, "
         f"started {environment.started_utc}."
     )
     if environment.host is not None:
