@@ -28,8 +28,10 @@ from engines.protocol import (
 
 PROVIDER = "CPUExecutionProvider"
 SPINNING_KEY = "session.intra_op.allow_spinning"
-#: Where a CPU has no VNNI, unsigned weights in place of signed ones, whose products saturate.
-EXACT_KEY = "session.x64quantprecision"
+#: Unsigned weights in place of signed ones, whose products saturate in 16 bits without VNNI. With
+#: VNNI nothing saturates, and this would cost a factor of two all the same.
+EXACT = "x64quantprecision"
+EXACT_KEY = f"session.{EXACT}"
 PRODUCTS = "int8_products"
 GRAPH_OPTIMIZATION = {
     "all": "ORT_ENABLE_ALL",
@@ -44,8 +46,8 @@ class OnnxRuntimeEngine(EngineBase):
 
     Settings: `graph_optimization` (the WeSpeaker runtime sets `extended`, the runtime's own
     default is `all`), `spinning` of the intra-op threads, `arena` for the CPU memory arena, and
-    `int8_products`: `exact` where the runtime's own default is `fast`. On a CPU with VNNI they are
-    the same; without it fast ones saturate in 16 bits, unless weights have 7 bits.
+    `int8_products`: on a CPU without VNNI `fast` ones, the runtime's own default, saturate in 16
+    bits unless weights have 7 bits, so they are `exact` there if nobody asks for something else.
     """
 
     name = "onnxruntime"
@@ -55,7 +57,7 @@ class OnnxRuntimeEngine(EngineBase):
         "graph_optimization": tuple(GRAPH_OPTIMIZATION),
         "spinning": ("on", "off"),
         "arena": ("on", "off"),
-        PRODUCTS: ("exact", "fast"),
+        PRODUCTS: ("auto", "exact", "fast"),
     }
 
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "int8": "int8"}
@@ -79,10 +81,10 @@ class OnnxRuntimeEngine(EngineBase):
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return the options that a session is opened with."""
-        settings = _chosen(self, options)
+        settings = chosen(self, options)
         level = GRAPH_OPTIMIZATION[settings["graph_optimization"]]
         spinning = "1" if settings["spinning"] == "on" else "0"
-        exact = "1" if settings[PRODUCTS] == "exact" else "0"
+        exact = "1" if _exact(settings, options) else "0"
         return f"""import onnxruntime
 
 options = onnxruntime.SessionOptions()
@@ -103,19 +105,19 @@ session = onnxruntime.InferenceSession(
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""
-        return OnnxRuntimeSession(artifact, options.threads, _chosen(self, options))
+        return OnnxRuntimeSession(artifact, options, chosen(self, options))
 
     def caveat(self, options: SessionOptions) -> str:
         """Tell what int8 is without VNNI."""
         if options.precision != "int8" or cpu.has(cpu.INT8):
             return ""
-        products = _chosen(self, options)[PRODUCTS]
+        exact = _exact(chosen(self, options), options)
         does = "are widened to stay exact, which costs the speed of int8"
-        if products == "fast":
+        if not exact:
             does = "are added up in 16 bits, which saturate unless weight_bits=7"
         return (
             f"this CPU has no VNNI ({cpu.without(cpu.INT8)}): products of 8 bits {does} "
-            f"({PRODUCTS}={products})"
+            f"({PRODUCTS}={'exact' if exact else 'fast'})"
         )
 
     def inner_tensors(
@@ -142,18 +144,17 @@ session = onnxruntime.InferenceSession(
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler:
         """Create an InferenceSession that writes a profile."""
         return OnnxRuntimeProfiler(
-            lambda also: OnnxRuntimeSession(
-                artifact, options.threads, _chosen(self, options), also
-            ),
+            lambda also: OnnxRuntimeSession(artifact, options, chosen(self, options), also),
         )
 
 
-def _chosen(engine: OnnxRuntimeEngine, options: SessionOptions) -> dict[str, str]:
-    """Return every setting; products with weights of 7 bits cannot saturate, so fast ones do."""
-    settings = chosen(engine, options)
-    if PRODUCTS not in options.settings and options.settings.get(ort_quantize.WEIGHT_BITS) == "7":
-        settings[PRODUCTS] = "fast"
-    return settings
+def _exact(settings: Mapping[str, str], options: SessionOptions) -> bool:
+    """Say whether products in int8 are kept from saturating; by itself, where they could."""
+    if settings[PRODUCTS] != "auto":
+        return settings[PRODUCTS] == "exact"
+    if options.precision != "int8" or cpu.has(cpu.INT8):
+        return False
+    return options.settings.get(ort_quantize.WEIGHT_BITS) != "7"
 
 
 class OnnxRuntimeSession(SessionBase):
@@ -162,15 +163,16 @@ class OnnxRuntimeSession(SessionBase):
     def __init__(
         self,
         artifact: ModelArtifact,
-        threads: int,
+        options: SessionOptions,
         settings: Mapping[str, str],
         also: Callable[[Any], None] = lambda _: None,
     ) -> None:
         """Load a model; `also` changes more of the runtime's options before."""
         import onnxruntime
 
+        exact = _exact(settings, options)
         wanted = onnxruntime.SessionOptions()
-        wanted.intra_op_num_threads = threads
+        wanted.intra_op_num_threads = options.threads
         wanted.inter_op_num_threads = 1
         wanted.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         wanted.graph_optimization_level = getattr(
@@ -178,7 +180,7 @@ class OnnxRuntimeSession(SessionBase):
         )
         wanted.enable_cpu_mem_arena = settings["arena"] == "on"
         wanted.add_session_config_entry(SPINNING_KEY, "1" if settings["spinning"] == "on" else "0")
-        wanted.add_session_config_entry(EXACT_KEY, "1" if settings[PRODUCTS] == "exact" else "0")
+        wanted.add_session_config_entry(EXACT_KEY, "1" if exact else "0")
         also(wanted)
         try:
             session = onnxruntime.InferenceSession(
@@ -193,8 +195,9 @@ class OnnxRuntimeSession(SessionBase):
         self._session: Any = session
         self._input = artifact.input_name or session.get_inputs()[0].name
         self._outputs = [artifact.output_name or session.get_outputs()[0].name]
-        self._effective = _read_back(session)
-        _compare(self._effective, {"threads": threads, "provider": PROVIDER, **settings})
+        self._effective = {**_read_back(session), PRODUCTS: settings[PRODUCTS]}
+        asked = {"threads": options.threads, EXACT: "on" if exact else "off"}
+        _compare(self._effective, {**asked, "provider": PROVIDER, **settings})
 
     @property
     def effective(self) -> Mapping[str, str | int | float]:
@@ -247,7 +250,7 @@ def _read_back(session: Any) -> dict[str, str | int | float]:
         "graph_optimization": level,
         "spinning": "on" if got.get_session_config_entry(SPINNING_KEY) == "1" else "off",
         "arena": "on" if got.enable_cpu_mem_arena else "off",
-        PRODUCTS: "exact" if got.get_session_config_entry(EXACT_KEY) == "1" else "fast",
+        EXACT: "on" if got.get_session_config_entry(EXACT_KEY) == "1" else "off",
     }
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.testing import tiny_model
 from engines import cpu, registry
 from engines.base import lacking, may_lack
-from engines.ort import OnnxRuntimeEngine
+from engines.ort import EXACT, OnnxRuntimeEngine
 from engines.protocol import SessionOptions, Support
 from tests.unit.test_engine_base import ARTIFACT
 
@@ -73,6 +74,22 @@ def test_a_held_onednn_lacks_bf16(
     on(ZEN4)
     monkeypatch.setenv(cpu.ONEDNN_HELD, held)
     assert cpu.onednn_lacks_bf16() == expected
+
+
+@pytest.mark.parametrize(("told", "exact"), [(ZEN4, "off"), (AVX2, "on")])
+def test_the_cpu_decides_how_int8_multiplies(
+    on: Host, told: str, exact: str, tmp_path: Path
+) -> None:
+    """Sessions in int8 keep products exact where they would saturate, those in float32 never."""
+    on(told)
+    artifact, engine = tiny_model.write(tmp_path, "onnx", "dynamic"), OnnxRuntimeEngine()
+    found = {
+        precision: engine.open(artifact, SessionOptions(precision=precision)).effective
+        for precision in ("int8", "float32")
+    }
+    assert {name: each[EXACT] for name, each in found.items()} == {"int8": exact, "float32": "off"}
+    named = SessionOptions(settings={"int8_products": "exact"})
+    assert engine.open(artifact, named).effective[EXACT] == "on"
 
 
 @pytest.mark.parametrize(
