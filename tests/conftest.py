@@ -46,6 +46,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl-C, and so would their children: those of the tests get
     # the default handler back.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Under nohup SIGHUP is ignored as well, which children inherit: a command of the tests that is sent
+# one would not notice.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: As many examples of a property as a second allows, the same ones each time; and with
 #: `--hypothesis-profile deep`, before a release, as many as find the rest.
