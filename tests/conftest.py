@@ -60,9 +60,9 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every benchmark as one that measures."""
+    """Mark every benchmark, and every test of speed, as one that measures."""
     for item in items:
-        if "benchmark" in getattr(item, "fixturenames", ()):
+        if "benchmark" in getattr(item, "fixturenames", ()) or item.get_closest_marker("speed"):
             item.add_marker("measures")
 
 
