@@ -21,7 +21,7 @@ PATIENT := -o faulthandler_timeout=3600
 TARGETS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-speed test-deep soak fuzz lint type clean
+.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-side-by-side test-speed test-deep soak fuzz lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,9 +89,13 @@ validate-whole-gates: $(STAMP) ## run 100 whole gates of ResNet-34, identical an
 gate: $(STAMP) ## hold HEAD against the commit before: front end, own cost, ResNet-34; under 3 minutes
 	$(BIN)/rtfbench gate --baseline reports/baselines/last-commit.toml --budget 100 || [ $$? -eq 3 ]
 
-test: lint type ## run lint, type and the tests, two at a time but for those that measure
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(SHARED_OUT) --benchmark-disable -m 'not measures and not deep'
+# Types are checked beside the tests; where one fails, make waits for the other before it ends.
+test: lint ## run lint, type and the tests, two at a time but for those that measure
+	$(MAKE) --no-print-directory -j 2 type test-side-by-side
 	$(BIN)/python -m pytest -m 'measures and not speed'
+
+test-side-by-side: $(STAMP)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(SHARED_OUT) --benchmark-disable -m 'not measures and not deep'
 
 test-speed: $(STAMP) ## time the front end, the harness, sessions and calls: before a release
 	$(BIN)/python -m pytest -m speed
