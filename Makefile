@@ -13,13 +13,15 @@ MINUTES ?= 5
 # A process that dies ends the tests with its test's name: with another in its place, pytest-xdist
 # can wait for ever for tests that nobody has.
 SIDE_BY_SIDE := -n 2 --max-worker-restart=0
+# Neighbours run in one process, for what they share, until the other has nothing left to do.
+SHARED_OUT := --dist worksteal
 # Deep tests may take longer than the time limit of the others.
 PATIENT := -o faulthandler_timeout=3600
 # Of the fuzzer, all by default: audio models plans lists
 TARGETS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-deep soak fuzz lint type clean
+.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-side-by-side test-speed test-deep soak fuzz lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,9 +89,16 @@ validate-whole-gates: $(STAMP) ## run 100 whole gates of ResNet-34, identical an
 gate: $(STAMP) ## hold HEAD against the commit before: front end, own cost, ResNet-34; under 3 minutes
 	$(BIN)/rtfbench gate --baseline reports/baselines/last-commit.toml --budget 100 || [ $$? -eq 3 ]
 
-test: lint type ## run lint, type and the tests, two at a time but for those that measure
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --dist loadfile --benchmark-disable -m 'not measures and not deep'
-	$(BIN)/python -m pytest -m measures
+# Types are checked beside the tests; where one fails, make waits for the other before it ends.
+test: lint ## run lint, type and the tests, two at a time but for those that measure
+	$(MAKE) --no-print-directory -j 2 type test-side-by-side
+	$(BIN)/python -m pytest -m 'measures and not speed'
+
+test-side-by-side: $(STAMP)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(SHARED_OUT) --benchmark-disable -m 'not measures and not deep'
+
+test-speed: $(STAMP) ## time the front end, the harness, sessions and calls: before a release
+	$(BIN)/python -m pytest -m speed
 
 test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PATIENT) -m deep

@@ -46,6 +46,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl-C, and so would their children: those of the tests get
     # the default handler back.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Under nohup SIGHUP is ignored as well, which children inherit: a command of the tests that is sent
+# one would not notice.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: As many examples of a property as a second allows, the same ones each time; and with
 #: `--hypothesis-profile deep`, before a release, as many as find the rest.
@@ -57,9 +60,9 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every benchmark as one that measures."""
+    """Mark every benchmark, and every test of speed, as one that measures."""
     for item in items:
-        if "benchmark" in getattr(item, "fixturenames", ()):
+        if "benchmark" in getattr(item, "fixturenames", ()) or item.get_closest_marker("speed"):
             item.add_marker("measures")
 
 

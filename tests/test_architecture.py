@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ MOST_LEVELS = 9
 STARTS_FROM_TORCH = ("engines.torch", "engines.ncnn_convert", "bench.testing.tiny_model")
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Return dotted name -> file for every module of ours."""
     found = {}
@@ -57,6 +59,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
 def imports(path: Path, *, at_import_time: bool = False) -> set[str]:
     """Return the dotted names that a file imports; all of them, or those outside functions."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

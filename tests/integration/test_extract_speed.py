@@ -17,7 +17,7 @@ from engines.protocol import FloatArray, ModelArtifact, SessionOptions
 from frontends.audio import read_blocks
 from tests.ready import artifact_for
 
-pytestmark = pytest.mark.measures
+pytestmark = pytest.mark.speed
 
 ROUNDS = 15
 RECORDING = DEFAULT_SPEECH / "short_en_us.flac"

@@ -191,6 +191,7 @@ def cost_ns(session: Session, pipeline: Pipeline, waveform: Waveform) -> float:
     return (embedded.processing_ns - embedded.frontend_ns) / len(embedded.chunk_ns)
 
 
+@pytest.mark.speed
 @pytest.mark.benchmark(group="harness: 14 s of speech, engine that computes nothing and a real one")
 @pytest.mark.parametrize("engine", ["null", "onnxruntime"])
 def test_benchmark_utterance(

@@ -36,7 +36,7 @@ def finished(
     engines = [x for e in ("onnxruntime", "mnn", "mnn-mini") for x in ("--engine", e)]
     done = rtfbench(
         *("run", "--model", MODEL, *engines, "--threads", 1, "--threads", 2),
-        *("--audio", short_speech, "--budget", 4, "--sessions", 1, "--out", out),
+        *("--audio", short_speech, "--budget", 2, "--sessions", 1, "--out", out),
     )
     return done, out
 

@@ -19,7 +19,7 @@ from bench.base.cache import sha256_of
 from engines.mnn_convert import to_mnn
 from engines.protocol import ModelArtifact
 
-pytestmark = pytest.mark.measures
+pytestmark = pytest.mark.speed
 
 CALLS, ROUNDS, FRAMES = 200, 60, 50
 

@@ -20,7 +20,7 @@ import pytest
 
 from frontends.fbank import Fbank
 
-pytestmark = pytest.mark.measures
+pytestmark = pytest.mark.speed
 
 ROUNDS = 80
 SAMPLES = (np.random.default_rng(1).standard_normal(32000) * 1000).astype(np.float32)
