@@ -95,3 +95,5 @@ def test_a_peak_that_is_none_is_said_to_be() -> None:
     assert "do not trust it" in lines(90.0)
     bare = "\n".join(machine(Host(probes=Probes(copy_gb_s=10.0))))
     assert bare.endswith("no peak of a core was measured, which takes a C++ compiler.")
+    product = Probes(peaks={"matrix product of numpy": 100.0}, ceiling="matrix product of numpy")
+    assert "\n".join(machine(Host(probes=product))).endswith("numpy, which is no ceiling.")
