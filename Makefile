@@ -76,14 +76,14 @@ bench-extract: $(STAMP) ## run an extraction (EXTRACT, its options) and any othe
 	$(BIN)/python -m bench.extract.side_by_side --against '$(AGAINST)' -- $(EXTRACT)
 
 validate: $(STAMP) ## test the intervals on simulated machines and on this one (20 minutes), into reports/validation.md; goes on where it was stopped
-	$(BIN)/python -m bench.validation intervals --out reports
+	$(BIN)/python -m tests.validation intervals --out reports
 
 validate-gate: $(STAMP) ## record identical sessions of this machine (two hours) and replay gates from them, into reports/; goes on where it was stopped
-	$(BIN)/python -m bench.validation rules --out reports
-	$(BIN)/python -m bench.validation bank --out reports
+	$(BIN)/python -m tests.validation rules --out reports
+	$(BIN)/python -m tests.validation bank --out reports
 
 validate-whole-gates: $(STAMP) ## run 100 whole gates of ResNet-34, identical and slowed (an hour), into reports/validation.md; goes on where it was stopped
-	$(BIN)/python -m bench.validation gate --out reports
+	$(BIN)/python -m tests.validation gate --out reports
 
 # Status 3 says that the machine could not tell.
 gate: $(STAMP) ## hold HEAD against the commit before: front end, own cost, ResNet-34; under 3 minutes

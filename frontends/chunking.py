@@ -15,9 +15,9 @@ from frontends.fbank import FbankConfig
 
 WHOLE_UTTERANCE = -1
 #: An hour; longer chunks are a slip of the hand, and no memory holds their features.
-MOST_SAMPLES = 16000 * 3600
+MOST_SAMPLES = FbankConfig().sample_rate_hz * 3600
 #: Chunk sizes that people choose: whole seconds, else halves, tenths, ..., hundredths.
-NATURAL_STEPS = (16000, 8000, 1600, 800, 160)
+NATURAL_STEPS = tuple(FbankConfig().sample_rate_hz // parts for parts in (1, 2, 10, 20, 100))
 
 _NS_PER_S = 1_000_000_000
 

@@ -33,7 +33,6 @@ ORDER = (
     "bench.tune",
     "bench.explain",
     "bench.api",
-    "bench.validation",
     "bench.testing",
     "bench.commands",
     "bench.cli",

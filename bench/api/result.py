@@ -12,11 +12,9 @@ from bench.report import markdown, notebook, plots
 from bench.report.finding import Finding
 from bench.report.findings import findings
 from bench.report.plots.style import Picture
-from bench.results.rows import CellSummary, Environment, Ratio, Summary
+from bench.results.rows import NESTED, CellSummary, Environment, Ratio, Summary
 
 FrameLibrary = Literal["pandas", "polars"]
-#: Fields of a row that are no single value; they are columns of their own, or not in the frame.
-NESTED = {"settings", "parity", "effective", "rtf_ci95", "eer_loss"}
 
 
 @dataclass(frozen=True)
@@ -126,17 +124,24 @@ class Result:
 
 
 def _flat(cell: CellSummary) -> dict[str, Any]:
-    """Return a row whose values are single ones."""
+    """Return a row whose values are single ones.
+
+    What is nested becomes columns of its own, or is not in the frame.
+    """
     low, high = cell.rtf_ci95 or (None, None)
-    loss = cell.eer_loss or (None, None, None)
+    nothing = (None, None, None)
+    eer_loss, min_dcf_loss = cell.eer_loss or nothing, cell.min_dcf_loss or nothing
     parity = cell.parity
     return {
-        **cell.model_dump(exclude=NESTED),
+        **cell.model_dump(exclude=set(NESTED)),
         "engine_label": cell.engine_label,
         "rtf_low": low,
         "rtf_high": high,
         "max_rel_err": parity.max_rel_err if parity else None,
-        "eer_loss": loss[0],
-        "eer_loss_low": loss[1],
-        "eer_loss_high": loss[2],
+        "eer_loss": eer_loss[0],
+        "eer_loss_low": eer_loss[1],
+        "eer_loss_high": eer_loss[2],
+        "min_dcf_loss": min_dcf_loss[0],
+        "min_dcf_loss_low": min_dcf_loss[1],
+        "min_dcf_loss_high": min_dcf_loss[2],
     }

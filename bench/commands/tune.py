@@ -115,7 +115,7 @@ def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite
     seed = draw_seed() if options.seed is None else options.seed
     host = environment.describe_host(
         audio=[source.name for source in recordings.sources],
-        audio_s=sum(recordings.num_samples.values()) / 16000,
+        audio_s=recordings.audio_s,
         weights="",
         seed=seed,
     )

@@ -13,7 +13,7 @@ from bench.embed.backend import score
 from bench.embed.losses import Losses, losses
 from bench.embed.trials import Trial, names_of, rates, read_trials
 from bench.plan.sweep import Plan
-from bench.results.rows import CellSummary, Summary
+from bench.results.rows import SPEEDS, CellSummary, Summary
 from bench.results.store import SUMMARY, TRIAL_OPTIONS, TRIALS, RunFolder
 from engines.protocol import FLOAT32
 
@@ -23,12 +23,6 @@ HELDOUT_NAME = "heldout"
 POINTS = 100
 #: What is known of a row by its embeddings on trials.
 RATES = ("eer", "eer_loss", "min_dcf_loss")
-#: What a row does not show whose output is wrong.
-TIMES = (
-    *("rtf", "rtf_ci95", "rtf_padded", "rtf_frontend", "rtf_engine", "rtf_copy", "rtf_pooling"),
-    *("load_ms", "first_chunk_ms", "chunk_ms", "chunk_ms_p90", "chunk_ms_p99", "gflops"),
-    *("peak_share", "gemm_share", "speedup", "efficiency", "cpu_per_wall"),
-)
 
 
 class TrialOptions(Value):
@@ -136,9 +130,9 @@ def _judged(row: CellSummary, allowed: float) -> CellSummary:
         f"EER {loss:+.2f} points against float32 ({low:+.2f} to {high:+.2f}), and "
         f"{POINTS * allowed:g} are allowed (--max-eer-loss)"
     )
-    times: dict[str, object] = dict.fromkeys(TIMES)
+    speeds: dict[str, object] = dict.fromkeys(SPEEDS)
     wrong = {"status": "wrong_output", "reason": reason}
-    return row.model_copy(update=times | wrong)
+    return row.model_copy(update=speeds | wrong)
 
 
 def _of_right_rows(summary: Summary, cells: Sequence[CellSummary]) -> Summary:

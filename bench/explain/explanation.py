@@ -7,7 +7,7 @@ from bench.explain.measure import measure
 from bench.explain.read_graph import GraphRequest, graph_of
 from bench.explain.subject import Subject
 from bench.machine import environment
-from bench.machine.peak import FmaPeak, ceiling
+from bench.machine.peak import ceiling
 from bench.measure.context import Progress
 from bench.results.explanation import Explanation
 from bench.results.stats import median
@@ -39,9 +39,8 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
     host = environment.describe_host(
         audio=[subject.speech.name], audio_s=waveform.duration_ns / 1e9, weights=""
     )
-    best = ceiling()
     measured = measure(
-        subject, budget_s=budget_s, seed=subject.seed, progress=progress, ceiling=best
+        subject, budget_s=budget_s, seed=subject.seed, progress=progress, ceiling=ceiling()
     )
     found = costs(measured.engines, graphs)
     return Explanation(
@@ -54,8 +53,7 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
         rtfbench=host.rtfbench,
         seed=subject.seed,
         macs=graphs[cell.form].macs,
-        # A product of matrices is no ceiling.
-        peak_gflops=median(measured.peak_gflops) if isinstance(best, FmaPeak) else None,
+        peak_gflops=median(measured.peak_gflops),
         engines=tuple(each.engine for each in found),
         kinds=groups(found, lambda each: each.kind),
         blocks=groups(found, lambda each: each.block),

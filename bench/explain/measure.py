@@ -73,7 +73,7 @@ def measure(
     budget_s: float,
     seed: int,
     progress: Progress,
-    ceiling: Ceiling,
+    ceiling: Ceiling | None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Measured:
     """Profile every engine; one that fails is left behind with its reason.
@@ -83,7 +83,7 @@ def measure(
         budget_s: seconds of measuring, loading apart.
         seed: of the order of turns.
         progress: is told what goes on.
-        ceiling: what the cores can do at best.
+        ceiling: what the cores can do at best, None where that is not measured.
         clock: of seconds.
     """
     found = Measured([Profiled(prepared) for prepared in subject.cells])
@@ -99,8 +99,8 @@ def measure(
             progress.phase(f"session {number + 1} of {SESSIONS}: measuring")
             while session.alive and (block < FEWEST_BLOCKS or clock() < until):
                 session.block(block, seed=seed, number=number)
-                threads = subject.cells[0].cell.threads
-                found.peak_gflops.append(ceiling.gflops(threads))
+                if ceiling is not None:
+                    found.peak_gflops.append(ceiling.gflops(subject.cells[0].cell.threads))
                 block += 1
             session.finish()
         progress.advance((number + 1) / SESSIONS)

@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.base.cache import replacing
 from bench.base.errors import InputError
 from bench.base.links import followed
+from bench.base.outputs import writing_to
 from bench.embed import embeddings
 from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
 from bench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
@@ -113,7 +114,7 @@ class ResultFile:
             InputError: there is a result or a part file and neither was asked for, it was made
                 with another setup, or the place cannot be written.
         """
-        try:
+        with writing_to(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
                 raise InputError(f"{self.path}: is a folder; name a file for --result")
@@ -145,8 +146,6 @@ class ResultFile:
                 ):
                     self.append(named, origin)
             write_card(self.part, setup)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot write here ({error.strerror})") from error
         return Present(self.part) if resume else None
 
     def append(self, named: Named, origin: Origin) -> None:

@@ -21,8 +21,8 @@ def probe() -> Probes:
     return Probes(
         clock_ghz=round(found.clock_ghz(), 3) if found else None,
         copy_gb_s=_copy_gb_s(),
-        peaks=peaks or {held.name: round(held.gflops(1), 1)},
-        ceiling=held.name,
+        peaks=peaks,
+        ceiling=held.name if held else "",
     )
 
 

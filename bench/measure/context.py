@@ -87,7 +87,7 @@ class RunContext:
     clock: Callable[[], float] = time.monotonic
     spawn: Spawn = start
     counters: ReadCounters = read_counters
-    ceiling: Ceiling = field(default_factory=ceiling)
+    ceiling: Ceiling | None = field(default_factory=ceiling)
 
     def prepare(self, resolved: Resolved) -> list[Prepared]:
         """Return cells with their files; what the cache lacks is made."""

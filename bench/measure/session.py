@@ -108,6 +108,7 @@ class MeasuringSession:
                     self._wait_for_quiet(slot, order, context.patience)
         after = context.counters(self._pids())
         first = next(iter(slots.values())).job
+        held = context.ceiling
         self._keep(
             first,
             health.between(
@@ -116,7 +117,7 @@ class MeasuringSession:
                 cell_id=first.cell_id,
                 session=self._number,
                 block=block,
-                peak_gflops=round(context.ceiling.gflops(first.cell.threads), 2),
+                peak_gflops=None if held is None else round(held.gflops(first.cell.threads), 2),
             ),
         )
 

@@ -262,13 +262,6 @@ def _scored(plan: Plan) -> audio_input.Checked:
     return found
 
 
-def write_results(folder: RunFolder) -> Summary:
-    """Derive a run's result and write it beside its records."""
-    summary = read_summary(folder)
-    _write(folder, summary)
-    return summary
-
-
 def _write(folder: RunFolder, summary: Summary) -> None:
     folder.write(SUMMARY, to_json(summary))
     folder.write(TABLE, markdown.render(summary))

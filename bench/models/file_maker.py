@@ -1,7 +1,4 @@
-"""Convert a user's model file and make its reference embeddings, in a process without torch.
-
-python -m bench.models.prepare_file REQUEST.json
-"""
+"""What engines read of a user's model file, and the session of its reference, without torch."""
 
 from collections.abc import Mapping
 from pathlib import Path

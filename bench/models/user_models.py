@@ -53,10 +53,6 @@ class UserModel(Value):
         """What a reader of its results has to know."""
         return SELF_REFERENCE if self.reference.format == "mnn" else ""
 
-    def form_for(self, engine: str) -> Form:
-        """Return the form that an engine runs when none is asked for."""
-        return registry.get(engine).default_form if self.file.num_frames is None else "static"
-
     def refusal(self, engine: str, form: Form) -> str:
         """Say why there is no file for an engine, empty if there is one."""
         wanted, path = registry.get(engine).format, self.file.path

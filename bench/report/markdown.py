@@ -144,9 +144,11 @@ def machine(found: Host) -> list[str]:
 
 def _ceiling(probes: Probes) -> str:
     """Say what the ceiling is, and whether it looks like one."""
+    if not probes.ceiling:
+        return " Held against nothing: no peak of a core was measured, which takes a C++ compiler."
     cycle = probes.flop_a_cycle
-    if cycle is None:
-        return f" Held against: {probes.ceiling}, which is no ceiling; a C++ compiler makes one."
+    if cycle is None:  # in runs of before, where matrix products stood in for a peak
+        return f" Held against: {probes.ceiling}, which is no ceiling."
     text = f" Held against: {probes.ceiling}, {cycle:.1f} FLOP a cycle"
     if min(abs(cycle / full - 1) for full in FLOP_A_CYCLE) > OFF_CYCLE:
         return f"{text}, where {', '.join(map(str, FLOP_A_CYCLE))} are expected: do not trust it."

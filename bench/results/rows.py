@@ -1,5 +1,7 @@
 """What a run amounts to: the rows, ratios and noise of `summary.json`."""
 
+from typing import Annotated, Final, get_args, get_origin
+
 from pydantic import Field
 
 from bench.base.core_count import Cores
@@ -13,6 +15,9 @@ from engines.protocol import FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
 SCHEMA = 1
 #: So few sessions make a ratio provisional.
 PROVISIONAL_SESSIONS = 2
+#: Marks a field of a row that tells its speed, which a row whose output is wrong does not show.
+SPEED: Final = "speed"
+Speed = Annotated[float | None, SPEED]
 
 
 class Environment(Value):
@@ -71,31 +76,31 @@ class CellSummary(Condition):
     macs: int | None
     artifact_bytes: int | None
     passes: int
-    rtf: float | None
-    rtf_ci95: tuple[float, float] | None
-    rtf_padded: float | None
-    rtf_frontend: float | None
-    rtf_engine: float | None
-    load_ms: float | None
-    first_chunk_ms: float | None
-    chunk_ms: float | None
-    cpu_per_wall: float | None
+    rtf: Speed
+    rtf_ci95: Annotated[tuple[float, float] | None, SPEED]
+    rtf_padded: Speed
+    rtf_frontend: Speed
+    rtf_engine: Speed
+    load_ms: Speed
+    first_chunk_ms: Speed
+    chunk_ms: Speed
+    cpu_per_wall: Speed
     peak_rss_mb: float | None
     parity: Parity | None
     effective: Effective
     sessions: int = 0
     #: How many utterances its times are of; None in runs of before it was counted.
     utterances: int | None = None
-    rtf_copy: float | None = None
-    rtf_pooling: float | None = None
+    rtf_copy: Speed = None
+    rtf_pooling: Speed = None
     padded_share: float | None = None
-    chunk_ms_p90: float | None = None
-    chunk_ms_p99: float | None = None
-    speedup: float | None = None
-    efficiency: float | None = None
-    gflops: float | None = None
-    gemm_share: float | None = None
-    peak_share: float | None = None
+    chunk_ms_p90: Speed = None
+    chunk_ms_p99: Speed = None
+    speedup: Speed = None
+    efficiency: Speed = None
+    gflops: Speed = None
+    gemm_share: Speed = None
+    peak_share: Speed = None
     steady_rss_mb: float | None = None
     flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
@@ -108,13 +113,27 @@ class CellSummary(Condition):
     min_dcf_loss: tuple[float, float, float] | None = None
     denormal_share: float | None = None
     #: Of a queue: utterances a second, and what 95 of 100 of them stay under.
-    utterances_per_s: float | None = None
-    utterance_ms_p95: float | None = None
+    utterances_per_s: Speed = None
+    utterance_ms_p95: Speed = None
 
     @property
     def engine_label(self) -> str:
         """The engine with its settings, as on the command line."""
         return engine_label(self.engine, dict(sorted(self.settings.items())), self.precision)
+
+
+def _is_nested(annotation: object) -> bool:
+    """Tell whether a field's type, or one that it may be, holds several values."""
+    return any(
+        get_origin(each) in (tuple, dict) or (isinstance(each, type) and issubclass(each, Value))
+        for each in (annotation, *get_args(annotation))
+    )
+
+
+_FIELDS = CellSummary.model_fields
+#: Names of a row's fields that tell its speed, and of those that are no single value.
+SPEEDS = frozenset(name for name, field in _FIELDS.items() if SPEED in field.metadata)
+NESTED = frozenset(name for name, field in _FIELDS.items() if _is_nested(field.annotation))
 
 
 class Ratio(Condition):

@@ -2,7 +2,7 @@
 
 Measuring ends as soon as the answer is known, so a large difference takes two sessions and a small
 one takes many. Each look may err; the shares below are what a look may spend so that all of them
-together err as seldom as is said (found by simulation, in `bench.validation`).
+together err as seldom as is said (found by simulation, in `tests/validation`).
 """
 
 import math

@@ -106,7 +106,6 @@ def answer(course: Course, *, host: str) -> Answer:
     others = [each for each in found if each.cell_id != named]
     runner_up = min(others, key=lambda each: each.ratio, default=None)
     default = next((job for job in race.jobs if job.cell == course.default), None)
-    lengths = course.recordings.num_samples.values()
     return Answer(
         goal=wanted.goal,
         title=race.reference.prepared.title,
@@ -123,8 +122,8 @@ def answer(course: Course, *, host: str) -> Answer:
         trials_s=course.trials_s,
         budget_s=wanted.budget_s,
         needed_s=None if decided else _needed_s(course, found),
-        recordings=len(lengths),
-        recordings_s=sum(lengths) / 16000,
+        recordings=len(course.recordings.num_samples),
+        recordings_s=course.recordings.audio_s,
     )
 
 

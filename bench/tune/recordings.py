@@ -19,7 +19,7 @@ from frontends.find import find_audio
 MOST_RECORDINGS, MOST_S, FEWEST_RECORDINGS = 24, 60.0, 3
 #: Of a large collection, the lengths of so many are looked at.
 MOST_LENGTHS = 2000
-SAMPLE_RATE_HZ = 16000
+SAMPLE_RATE_HZ = FbankConfig().sample_rate_hz
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Recordings:
     sources: tuple[Source, ...]
     num_samples: Mapping[str, int]
     lengths: tuple[int, ...]
+
+    @property
+    def audio_s(self) -> float:
+        """How long those that are raced on last together."""
+        return sum(self.num_samples.values()) / SAMPLE_RATE_HZ
 
 
 def chosen(lengths: Sequence[int]) -> list[int]:

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 import bench
+from bench.api.result import Result
 from bench.api.running import PlanOptions
 from bench.embed.audio_input import DEFAULT_SPEECH
 from bench.plan.sweep import Plan
+from tests.unit.report.results import row, summary
 
 ROOT = Path(bench.__file__).parent.parent
 TEXT = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")
@@ -233,6 +235,17 @@ def test_a_data_frame_has_a_row_a_cell(library: Literal["pandas", "polars"]) -> 
     assert list(frame["engine"]) == [cell.engine for cell in result.cells]
     assert list(frame["rtf"]) == [cell.rtf for cell in result.cells]
     assert {"rtf_low", "rtf_high", "max_rel_err", "engine_label"} <= set(frame.columns)
+
+
+def test_a_data_frame_holds_single_values(tmp_path: Path) -> None:
+    """What has an interval, a loss of EER or of minDCF, is three columns, and nothing is nested."""
+    losses = {"eer_loss": (0.01, 0.0, 0.02), "min_dcf_loss": (0.1, 0.05, 0.2)}
+    result = Result(tmp_path, summary(row(settings={"a": "b"}, **losses)))
+    (flat,) = result.to_dataframe("pandas").to_dict("records")
+    nested = {name for name, value in flat.items() if isinstance(value, tuple | dict | list)}
+    assert nested == set()
+    for name, values in losses.items():
+        assert (flat[name], flat[f"{name}_low"], flat[f"{name}_high"]) == values
 
 
 def test_a_notebook_shows_tables_and_what_they_say() -> None:

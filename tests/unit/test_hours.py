@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench.results.rows import Summary
-from bench.validation.hours import at_most, between_hours, repeated, section
 from tests.unit.report.results import ratio, row, summary
+from tests.validation.hours import at_most, between_hours, repeated, section
 
 
 def runs(count: int, *, own: float, hours: float, ratios: int = 40) -> list[Summary]:

@@ -7,7 +7,7 @@ import pytest
 
 from bench.base.errors import InputError
 from bench.results.cells import Cell
-from bench.validation.bank import (
+from tests.validation.bank import (
     CRITERIA,
     PER_UNIT,
     PROCESSES,
@@ -17,8 +17,8 @@ from bench.validation.bank import (
     read_bank,
     read_banks,
 )
-from bench.validation.replay import Deck, replay_gate, replay_gates, replay_table
-from bench.validation.replayed_intervals import replay_intervals
+from tests.validation.replay import Deck, replay_gate, replay_gates, replay_table
+from tests.validation.replayed_intervals import replay_intervals
 
 BANKS = Path(__file__).parents[2] / "reports" / "bank"
 BUDGET_S = 60.0

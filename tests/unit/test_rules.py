@@ -9,12 +9,12 @@ from scipy import stats
 from bench.results.moderated import SessionValues, moderated
 from bench.results.sequential import decide
 from bench.results.stats import hodges_lehmann
-from bench.validation.coverage import coverage, coverage_table
-from bench.validation.document import binomial_interval
-from bench.validation.outcome import GOING_ON, PASS, REGRESSION
-from bench.validation.rank_sums import holm, signed_rank_p
-from bench.validation.rules import RULES, Row, Tally, compare_rules, rules_table, sequential
-from bench.validation.scenario import Scenario, centres, draw_blocks
+from tests.validation.coverage import coverage, coverage_table
+from tests.validation.document import binomial_interval
+from tests.validation.outcome import GOING_ON, PASS, REGRESSION
+from tests.validation.rank_sums import holm, signed_rank_p
+from tests.validation.rules import RULES, Row, Tally, compare_rules, rules_table, sequential
+from tests.validation.scenario import Scenario, centres, draw_blocks
 
 
 def found(rule: str, scenario: Scenario, *, trials: int = 2000) -> Row:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.validation.simulate import Result, SimulatedMachine, try_stopping, try_variant
+from tests.validation.simulate import Result, SimulatedMachine, try_stopping, try_variant
 
 #: Drift by a random walk, a neighbour at x 1.6, spikes in 8 % of the slots, luck a process.
 TRIALS = 1000

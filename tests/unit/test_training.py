@@ -12,12 +12,12 @@ from bench.embed.trial_check import HELDOUT
 from bench.embed.trials import names_of, rates, read_trials
 from bench.zoo import build, catalog
 from bench.zoo.reference_session import TorchSession
-from bench.zoo.train import rooms
-from bench.zoo.train.margin import SCALE, MarginSoftmax
-from bench.zoo.train.sentences import draw_sentence
-from bench.zoo.train.training import learning_rate, margin_at
-from bench.zoo.train.voices import draw_voice
 from bench.zoo.weights import load_weights, save_weights, trained_model
+from examples.train import rooms
+from examples.train.margin import SCALE, MarginSoftmax
+from examples.train.sentences import draw_sentence
+from examples.train.training import learning_rate, margin_at
+from examples.train.voices import draw_voice
 from frontends.audio import read_audio
 from frontends.fbank import Fbank
 

@@ -1,8 +1,8 @@
 """The validation's document, and the order of its gates."""
 
-from bench.validation import document
-from bench.validation.machine import IntervalFinding
-from bench.validation.whole_gate import IDENTICAL, SCENARIOS, GateFinding, Scenario, order
+from tests.validation import document
+from tests.validation.machine import IntervalFinding
+from tests.validation.whole_gate import IDENTICAL, SCENARIOS, GateFinding, Scenario, order
 
 
 def finding(

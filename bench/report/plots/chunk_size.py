@@ -22,11 +22,12 @@ from bench.report.plots.style import (
 from bench.results.cells import Protocol
 from bench.results.rows import CellSummary, Summary
 from frontends.chunking import WHOLE_UTTERANCE
+from frontends.fbank import FbankConfig
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SAMPLE_RATE_HZ = 16000
+SAMPLE_RATE_HZ = FbankConfig().sample_rate_hz
 FEWEST_SIZES = 2
 #: Real time is drawn to scale when the slowest line is at most this factor away from it.
 FAR = 2.5

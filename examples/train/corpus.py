@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.zoo.train.synthesizer import synthesizer
-from bench.zoo.train.voices import Voice, draw_voice
+from examples.train.synthesizer import synthesizer
+from examples.train.voices import Voice, draw_voice
 
 #: Training and held-out speakers come from streams of their own, and so does what they say.
 _STREAMS = {"train": 1, "heldout": 2}

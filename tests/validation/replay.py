@@ -17,8 +17,8 @@ from bench.report import figures
 from bench.report.grid import grid
 from bench.results.moderated import SessionValues
 from bench.results.stats import hodges_lehmann
-from bench.validation.bank import CRITERIA, PER_UNIT, PROCESSES, Bank
-from bench.validation.document import rate
+from tests.validation.bank import CRITERIA, PER_UNIT, PROCESSES, Bank
+from tests.validation.document import rate
 
 Floats = npt.NDArray[np.float64]
 

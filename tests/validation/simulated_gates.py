@@ -1,9 +1,9 @@
 """The gate's rule and others on simulated machines, and the intervals of few sessions."""
 
 from bench.results.estimate import SESSIONS_FOR_RANKS
-from bench.validation.coverage import RANKS, coverage, coverage_table
-from bench.validation.rules import RULES, compare_rules, rules_table
-from bench.validation.scenario import Scenario
+from tests.validation.coverage import RANKS, coverage, coverage_table
+from tests.validation.rules import RULES, compare_rules, rules_table
+from tests.validation.scenario import Scenario
 
 #: True ratios: nothing, the margin's edge, and what is to be found.
 RATIOS = (1.0, 1.02, 1.05, 1.20, 1.85)

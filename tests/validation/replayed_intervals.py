@@ -7,8 +7,8 @@ import numpy as np
 
 from bench.report.grid import grid
 from bench.results.estimate import ratio_estimate
-from bench.validation.bank import PER_UNIT, PROCESSES, Bank
-from bench.validation.document import rate
+from tests.validation.bank import PER_UNIT, PROCESSES, Bank
+from tests.validation.document import rate
 
 #: Sessions of a run; fewer than six are moderated, and two are provisional. A session of a bank has
 #: a block or two, too few for ranks.

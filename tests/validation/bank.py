@@ -1,7 +1,7 @@
 """Sessions of identical processes, recorded once: what a machine's luck and noise really are.
 
 A session has six processes of one cell, so any three of them can play candidate, baseline and
-ghost of a gate in which nothing differs (`bench.validation.replay`). Kept is what the gate's values
+ghost of a gate in which nothing differs (`tests.validation.replay`). Kept is what the gate's values
 are made of: of each process and block the time against the first process, as a logarithm.
 
 A bank is a text file: a line that says what was recorded and where, then a line a session.

@@ -1,4 +1,4 @@
-"""python -m bench.validation.neighbour CORE: a process that keeps a core busy, on and off.
+"""python tests/validation/neighbour.py CORE: a process that keeps a core busy, on and off.
 
 It ends when its standard input closes, so that it never outlives whoever started it.
 """
@@ -12,8 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.base.modules import run_module
-
 #: Bursts and pauses last this long, in seconds.
 SHORTEST_S, LONGEST_S = 0.2, 1.5
 ENDS_WITHIN_S = 60.0
@@ -22,9 +20,7 @@ ENDS_WITHIN_S = 60.0
 @contextmanager
 def neighbour(core: int) -> Iterator[None]:
     """Keep a core busy, on and off, in another process."""
-    process = subprocess.Popen(
-        [*run_module("bench.validation.neighbour"), str(core)], stdin=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-P", __file__, str(core)], stdin=subprocess.PIPE)
     try:
         yield
     finally:

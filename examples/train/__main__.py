@@ -1,7 +1,7 @@
-"""python -m bench.zoo.train: weights that know speakers, and trials of speakers unseen.
+"""python -m examples.train: weights that know speakers, and trials of speakers unseen.
 
-    python -m bench.zoo.train resnet34 --minutes 60 --out bench/zoo/weights
-    python -m bench.zoo.train --trials bench/embed/heldout
+    python -m examples.train resnet34 --minutes 60 --out bench/zoo/weights
+    python -m examples.train --trials bench/embed/heldout
 
 Needs espeak-ng and the extras `zoo` and `resample`; uses all cores that it may.
 """
@@ -20,11 +20,11 @@ from bench.base.core_count import core_count
 from bench.base.errors import InputError
 from bench.zoo import catalog
 from bench.zoo.catalog import UnknownModelError
-from bench.zoo.train.corpus import Utterance, speak
-from bench.zoo.train.heldout import write_trials
-from bench.zoo.train.synthesizer import COMMAND
-from bench.zoo.train.training import Progress, train
 from bench.zoo.weights import save_weights
+from examples.train.corpus import Utterance, speak
+from examples.train.heldout import write_trials
+from examples.train.synthesizer import COMMAND
+from examples.train.training import Progress, train
 
 SPEAKERS, PER_SPEAKER = 400, 30
 MINUTES = 60.0
@@ -34,7 +34,7 @@ WRONG_USE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, or write trials; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.zoo.train",
+        prog="python -m examples.train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -94,7 +94,7 @@ sentences each, {minutes:.0f} minutes in all, with noise and reverberation made 
 crops of 1.5 s, additive angular margin softmax{", bfloat16" if asked.bfloat16 else ""}; \
 torch {torch.__version__}, seed {asked.seed}, {datetime.now(UTC).date()}.
 - At its end: loss {end.loss:.2f}, {100 * end.accuracy:.1f} % of the training speakers recognised.
-- Made by: `python -m bench.zoo.train {name} --minutes {asked.minutes:g}\
+- Made by: `python -m examples.train {name} --minutes {asked.minutes:g}\
 {" --bfloat16" if asked.bfloat16 else ""}`.
 - Stored: matrices and kernels in half precision, vectors in single precision.
 """

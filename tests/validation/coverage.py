@@ -8,9 +8,9 @@ import numpy as np
 from bench.report.grid import grid
 from bench.results.estimate import FEW_SESSIONS, FEW_SESSIONS_SHARE, SESSIONS_FOR_RANKS
 from bench.results.moderated import MOST_PRIOR_FREEDOM, half_widths, moderated_scale
-from bench.validation.document import rate
-from bench.validation.rank_sums import signed_rank_p
-from bench.validation.scenario import BASELINE, CANDIDATE, Floats, Scenario, centres, draw_blocks
+from tests.validation.document import rate
+from tests.validation.rank_sums import signed_rank_p
+from tests.validation.scenario import BASELINE, CANDIDATE, Floats, Scenario, centres, draw_blocks
 
 ALPHA = 0.05
 #: What the prior counts at most, for each interval over the sessions' values.

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.zoo import build, catalog
-from bench.zoo.train.corpus import Utterance
-from bench.zoo.train.margin import MarginSoftmax
-from bench.zoo.train.rooms import recorded
+from examples.train.corpus import Utterance
+from examples.train.margin import MarginSoftmax
+from examples.train.rooms import recorded
 from frontends.fbank import Fbank, FbankConfig
 
 BATCH = 64

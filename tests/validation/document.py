@@ -11,10 +11,10 @@ from scipy.special import betaincinv
 from bench.gate.baseline import MARGIN, MAX_REGRESSION
 from bench.report.grid import grid
 from bench.report.palette import BLUE, RED
-from bench.validation import simulate
-from bench.validation.machine import IntervalFinding
-from bench.validation.simulate import Result
-from bench.validation.whole_gate import IDENTICAL, SCENARIOS, SHAPES, GateFinding
+from tests.validation import simulate
+from tests.validation.machine import IntervalFinding
+from tests.validation.simulate import Result
+from tests.validation.whole_gate import IDENTICAL, SCENARIOS, SHAPES, GateFinding
 
 HEAD = """# Can it be believed?
 

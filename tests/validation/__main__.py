@@ -1,4 +1,4 @@
-"""python -m bench.validation COMMAND: test the method, and write what was found.
+"""python -m tests.validation COMMAND: test the method, and write what was found.
 
 Runs are kept as they end (FOLDER/*.jsonl), so that an interrupted validation goes on. Each command
 writes its own sections of `validation.md` and leaves the others.
@@ -24,9 +24,9 @@ from bench.report import markdown
 from bench.results.cells import Cell
 from bench.results.store import RunFolder
 from bench.results.summary import summarize
-from bench.validation import bank, banks, document, hours, simulate, simulated_gates, whole_gate
-from bench.validation.machine import IntervalFinding, Short, run_once, steady_cell
-from bench.validation.whole_gate import SCENARIOS, GateFinding
+from tests.validation import bank, banks, document, hours, simulate, simulated_gates, whole_gate
+from tests.validation.machine import IntervalFinding, Short, run_once, steady_cell
+from tests.validation.whole_gate import SCENARIOS, GateFinding
 
 Kind = TypeVar("Kind", bound=Value)
 
@@ -38,7 +38,7 @@ UTTERANCES, GATE_UTTERANCES, BANK_UTTERANCES = 4, 2, 4
 
 def main() -> None:
     """Validate, and write `validation.md` and `validation.png`."""
-    parser = argparse.ArgumentParser(prog="python -m bench.validation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.validation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     intervals = commands.add_parser("intervals", help="does the interval hold?")
     intervals.add_argument("--runs", type=int, default=RUNS, help="short runs on this machine")

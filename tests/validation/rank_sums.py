@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bench.validation.outcome import GOING_ON, PASS, REGRESSION, Outcome
-from bench.validation.scenario import (
+from tests.validation.outcome import GOING_ON, PASS, REGRESSION, Outcome
+from tests.validation.scenario import (
     BASELINE,
     CANDIDATE,
     GHOST,

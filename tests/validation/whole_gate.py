@@ -16,8 +16,8 @@ from bench.gate.verdict import Answer, criteria, overall
 from bench.measure.context import RunContext
 from bench.models.workload import Prepared
 from bench.results.cells import Cell
-from bench.validation.machine import steady_cell
-from bench.validation.neighbour import neighbour
+from tests.validation.machine import steady_cell
+from tests.validation.neighbour import neighbour
 
 
 @dataclass(frozen=True)

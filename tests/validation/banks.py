@@ -15,11 +15,11 @@ from bench.models.resolve import resolve
 from bench.plan.sweep import Plan, expand
 from bench.report.grid import grid
 from bench.results.cells import Protocol
-from bench.validation.bank import Bank, record
-from bench.validation.neighbour import neighbour
-from bench.validation.replay import Deck, ReplayRow, replay_gates, replay_table
-from bench.validation.replayed_intervals import SESSIONS, intervals_table, replay_intervals
 from engines import registry
+from tests.validation.bank import Bank, record
+from tests.validation.neighbour import neighbour
+from tests.validation.replay import Deck, ReplayRow, replay_gates, replay_table
+from tests.validation.replayed_intervals import SESSIONS, intervals_table, replay_intervals
 
 #: True ratios that are replayed: nothing, the margin's edge, and what is to be found.
 RATIOS = (1.0, 1 + MARGIN, 1.03, 1.05, 1.10, 1.20, 1.85)

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.base.errors import InputError
-from bench.zoo.train.sentences import draw_sentence
-from bench.zoo.train.voices import Voice
+from examples.train.sentences import draw_sentence
+from examples.train.voices import Voice
 from frontends.audio import read_audio
 
 COMMAND = "espeak-ng"

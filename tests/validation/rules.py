@@ -11,10 +11,10 @@ import numpy.typing as npt
 from bench.report.grid import grid
 from bench.results.moderated import MOST_PRIOR_FREEDOM, ghost_scale, moderated_scale
 from bench.results.sequential import ALPHAS, LOOKS, ghost_offs, reaches
-from bench.validation.document import rate
-from bench.validation.outcome import GOING_ON, PASS, REGRESSION, Outcome
-from bench.validation.rank_sums import rank_sums
-from bench.validation.scenario import Floats, Scenario, draw_values
+from tests.validation.document import rate
+from tests.validation.outcome import GOING_ON, PASS, REGRESSION, Outcome
+from tests.validation.rank_sums import rank_sums
+from tests.validation.scenario import Floats, Scenario, draw_values
 
 #: So many sessions are simulated together, to bound the memory.
 BATCH = 20_000

@@ -8,9 +8,9 @@ import numpy as np
 import soundfile
 
 from bench.base.cache import replacing
-from bench.zoo.train.corpus import speak
-from bench.zoo.train.rooms import recorded
-from bench.zoo.train.synthesizer import SAMPLE_RATE_HZ
+from examples.train.corpus import speak
+from examples.train.rooms import recorded
+from examples.train.synthesizer import SAMPLE_RATE_HZ
 
 SPEAKERS, PER_SPEAKER = 100, 6
 #: One chunk of the published size, so that an utterance is one run of a model.

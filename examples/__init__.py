@@ -1,0 +1,1 @@
+"""Whole examples: an engine of a plug-in, a notebook, and how the trained weights were made."""
