@@ -67,9 +67,28 @@ class EngineBase(ABC):
         """As in the protocol."""
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
-        """Take models of the engine's format and precisions in either form."""
+        """Take models of the engine's format in either form, and what this host can compute."""
         computes = check_precision(self, artifact, options)
-        return check_model(self, artifact, options) if computes.ok else computes
+        if computes.ok:
+            computes = check_model(self, artifact, options)
+        if not computes.ok or not may_lack(options):
+            return computes
+        refused = lacking(self.lacks(), options)
+        return Support(not refused, refused)
+
+    def lacks(self) -> Mapping[str, str]:
+        """Return what of the engine this host cannot do, each with the reason and the cure.
+
+        Keys are precisions, and values of settings as in `mode=compiled`. It may load the runtime.
+        """
+        return {}
+
+    def caveat(self, options: SessionOptions) -> str:
+        """Say what this CPU does to a precision that it can compute; empty where nothing.
+
+        It is the row's footnote, and stands behind the reason where an embedding is wrong.
+        """
+        return ""
 
     @abstractmethod
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
@@ -194,6 +213,22 @@ def refuse_precision(engine: EngineBase, precision: Precision) -> str:
     return f"{engine.name} does not compute in {precision}; it has: {', '.join(engine.precisions)}"
 
 
+def may_lack(options: SessionOptions) -> bool:
+    """Say whether a host can lack what options ask for: float32 by default runs everywhere."""
+    return options.precision != FLOAT32 or bool(options.settings)
+
+
+def lacking(lacks: Mapping[str, str], options: SessionOptions) -> str:
+    """Return why a host cannot do what options ask for, nothing where it can.
+
+    Args:
+        lacks: as an engine's `lacks` tells it.
+        options: precision and settings.
+    """
+    asked = (options.precision, *(f"{name}={each}" for name, each in options.settings.items()))
+    return next((lacks[each] for each in asked if each in lacks), "")
+
+
 class SessionBase(ABC):
     """A session that counts nothing; see `engines.protocol.Session`."""
 
@@ -231,7 +266,7 @@ MEMBERS = (
     *("name", "format", "default_form", "choices", "supports"),
     *("distribution", "library", "first_run", "fewer_operations", "on"),
     *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    *("computes", "in_python", "stands_in", "profiler", "inner_tensors"),
+    *("computes", "in_python", "stands_in", "profiler", "inner_tensors", "lacks", "caveat"),
     *("run_in_python", "convert_in_python"),
 )
 

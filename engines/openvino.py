@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engines import onnx_layers, openvino_quantize
+from engines import cpu, onnx_layers, openvino_quantize
 from engines.base import EngineBase, SessionBase
 from engines.openvino_profile import OpenVinoProfiler
 from engines.openvino_quiet import TELEMETRY, keep_telemetry_out
@@ -93,6 +93,14 @@ class OpenVinoEngine(EngineBase):
             return Availability(False, reason=f"this build of openvino has no {DEVICE} plug-in")
         version, _, build = openvino.get_version().partition("-")
         return Availability(True, version=version, build=build)
+
+    def lacks(self) -> Mapping[str, str]:
+        """Ask the runtime, which falls back to float32 without a word."""
+        held = cpu.onednn_lacks_bf16()
+        if "BF16" in core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES") and not held:
+            return {}
+        why = held or cpu.without(cpu.BF16)
+        return {"bf16": f"openvino computes bf16 in float32 on this CPU ({why})"}
 
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use nncf."""

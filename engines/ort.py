@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engines import onnx_layers, ort_quantize
+from engines import cpu, onnx_layers, ort_quantize
 from engines.base import EngineBase, SessionBase
 from engines.ort_profile import OnnxRuntimeProfiler
 from engines.profiling import Profiler
@@ -28,6 +28,9 @@ from engines.protocol import (
 
 PROVIDER = "CPUExecutionProvider"
 SPINNING_KEY = "session.intra_op.allow_spinning"
+#: Where a CPU has no VNNI, unsigned weights in place of signed ones, whose products saturate.
+EXACT_KEY = "session.x64quantprecision"
+PRODUCTS = "int8_products"
 GRAPH_OPTIMIZATION = {
     "all": "ORT_ENABLE_ALL",
     "extended": "ORT_ENABLE_EXTENDED",
@@ -40,7 +43,9 @@ class OnnxRuntimeEngine(EngineBase):
     """onnxruntime with its CPU provider, sequential execution, an explicit thread count.
 
     Settings: `graph_optimization` (the WeSpeaker runtime sets `extended`, the runtime's own
-    default is `all`), `spinning` of the intra-op threads, `arena` for the CPU memory arena.
+    default is `all`), `spinning` of the intra-op threads, `arena` for the CPU memory arena, and
+    `int8_products`: `exact` where the runtime's own default is `fast`. On a CPU with VNNI they are
+    the same; without it fast ones saturate in 16 bits, unless weights have 7 bits.
     """
 
     name = "onnxruntime"
@@ -50,12 +55,14 @@ class OnnxRuntimeEngine(EngineBase):
         "graph_optimization": tuple(GRAPH_OPTIMIZATION),
         "spinning": ("on", "off"),
         "arena": ("on", "off"),
+        PRODUCTS: ("exact", "fast"),
     }
 
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "int8": "int8"}
     recipes: Mapping[str, tuple[str, ...]] = {
         onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES,
         ort_quantize.RANGES: ("calibrated", "dynamic"),
+        ort_quantize.WEIGHT_BITS: ("8", "7"),
     }
 
     def probe(self) -> Availability:
@@ -72,9 +79,10 @@ class OnnxRuntimeEngine(EngineBase):
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return the options that a session is opened with."""
-        settings = chosen(self, options)
+        settings = _chosen(self, options)
         level = GRAPH_OPTIMIZATION[settings["graph_optimization"]]
         spinning = "1" if settings["spinning"] == "on" else "0"
+        exact = "1" if settings[PRODUCTS] == "exact" else "0"
         return f"""import onnxruntime
 
 options = onnxruntime.SessionOptions()
@@ -83,6 +91,7 @@ options.inter_op_num_threads = 1
 options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.{level}
 options.enable_cpu_mem_arena = {settings["arena"] == "on"}
 options.add_session_config_entry({SPINNING_KEY!r}, {spinning!r})
+options.add_session_config_entry({EXACT_KEY!r}, {exact!r})
 session = onnxruntime.InferenceSession(
     {str(artifact.path)!r}, sess_options=options, providers=[{PROVIDER!r}]
 )
@@ -94,7 +103,20 @@ session = onnxruntime.InferenceSession(
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""
-        return OnnxRuntimeSession(artifact, options.threads, chosen(self, options))
+        return OnnxRuntimeSession(artifact, options.threads, _chosen(self, options))
+
+    def caveat(self, options: SessionOptions) -> str:
+        """Tell what int8 is without VNNI."""
+        if options.precision != "int8" or cpu.has(cpu.INT8):
+            return ""
+        products = _chosen(self, options)[PRODUCTS]
+        does = "are widened to stay exact, which costs the speed of int8"
+        if products == "fast":
+            does = "are added up in 16 bits, which saturate unless weight_bits=7"
+        return (
+            f"this CPU has no VNNI ({cpu.without(cpu.INT8)}): products of 8 bits {does} "
+            f"({PRODUCTS}={products})"
+        )
 
     def inner_tensors(
         self,
@@ -120,8 +142,18 @@ session = onnxruntime.InferenceSession(
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler:
         """Create an InferenceSession that writes a profile."""
         return OnnxRuntimeProfiler(
-            lambda also: OnnxRuntimeSession(artifact, options.threads, chosen(self, options), also),
+            lambda also: OnnxRuntimeSession(
+                artifact, options.threads, _chosen(self, options), also
+            ),
         )
+
+
+def _chosen(engine: OnnxRuntimeEngine, options: SessionOptions) -> dict[str, str]:
+    """Return every setting; products with weights of 7 bits cannot saturate, so fast ones do."""
+    settings = chosen(engine, options)
+    if PRODUCTS not in options.settings and options.settings.get(ort_quantize.WEIGHT_BITS) == "7":
+        settings[PRODUCTS] = "fast"
+    return settings
 
 
 class OnnxRuntimeSession(SessionBase):
@@ -146,6 +178,7 @@ class OnnxRuntimeSession(SessionBase):
         )
         wanted.enable_cpu_mem_arena = settings["arena"] == "on"
         wanted.add_session_config_entry(SPINNING_KEY, "1" if settings["spinning"] == "on" else "0")
+        wanted.add_session_config_entry(EXACT_KEY, "1" if settings[PRODUCTS] == "exact" else "0")
         also(wanted)
         try:
             session = onnxruntime.InferenceSession(
@@ -214,6 +247,7 @@ def _read_back(session: Any) -> dict[str, str | int | float]:
         "graph_optimization": level,
         "spinning": "on" if got.get_session_config_entry(SPINNING_KEY) == "1" else "off",
         "arena": "on" if got.enable_cpu_mem_arena else "off",
+        PRODUCTS: "exact" if got.get_session_config_entry(EXACT_KEY) == "1" else "fast",
     }
 
 

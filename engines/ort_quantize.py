@@ -14,6 +14,9 @@ from engines.protocol import FloatArray, Quantization
 OPERATORS = ("Conv", "MatMul", "Gemm")
 #: The setting of where ranges of activations come from: from calibration, or from each run.
 RANGES = "ranges"
+#: The setting of how many bits weights have: with 7, sums of products fit into 16 bits, which is
+#: what CPUs without VNNI add them up in.
+WEIGHT_BITS = "weight_bits"
 #: Operators of optimised graphs that multiply, by what they compute in.
 COMPUTES: Mapping[str, tuple[str, ...]] = {
     "int8": (
@@ -62,6 +65,7 @@ def to_int8(onnx_path: Path, path: Path, wanted: Quantization) -> str:
             "op_types_to_quantize": list(OPERATORS),
             "nodes_to_exclude": kept,
             "per_channel": True,
+            "reduce_range": wanted.settings[WEIGHT_BITS] == "7",
             "weight_type": QuantType.QInt8,
         }
         dynamic = wanted.settings[RANGES] == "dynamic"
@@ -79,8 +83,8 @@ def to_int8(onnx_path: Path, path: Path, wanted: Quantization) -> str:
             )
     how = "dynamic quantiser" if dynamic else "static quantiser: QDQ, least and largest values"
     return (
-        f"onnxruntime's {how}, u8 activations, s8 weights per channel, {', '.join(OPERATORS)}"
-        f"{told(kept)}"
+        f"onnxruntime's {how}, u8 activations, s{wanted.settings[WEIGHT_BITS]} weights per "
+        f"channel, {', '.join(OPERATORS)}{told(kept)}"
     ) + ("" if dynamic else f"; {wanted.calibrated}")
 
 

@@ -41,6 +41,8 @@ LIBRARY_BYTES = "library_bytes"
 FIRST_RUN = "first_run"
 #: How it computes the same with fewer operations; `Engine.fewer_operations` of those that say.
 FEWER_OPERATIONS = "fewer_operations"
+#: What this CPU does to a precision; `Engine.caveat` of those that say.
+CAVEAT = "caveat"
 
 
 class EngineError(Exception):
@@ -139,13 +141,17 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a runtime can be used here, and which one it is; `note` becomes a footnote."""
+    """Whether a runtime can be used here, and which one it is; `note` becomes a footnote.
+
+    `lacks` has what the engine's `lacks` says, where somebody asked it.
+    """
 
     ok: bool
     version: str = ""
     build: str = ""
     note: str = ""
     reason: str = ""
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """torch on the CPU: the exported program of a model, run eagerly or compiled."""
 
+import os
+import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engines import cpu
 from engines.base import EngineBase, SessionBase
 from engines.profiling import Profiler
 from engines.protocol import (
@@ -30,6 +33,8 @@ EXAMPLE_FRAMES = 200
 #: XVEC takes no fewer.
 LEAST_FRAMES = 16
 IMAGE_AXES = 4
+#: What Inductor compiles with where CXX names nothing else.
+COMPILER = "g++"
 NOTES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn")
 
 
@@ -60,6 +65,22 @@ class TorchEngine(EngineBase):
                 False, reason=f"{error}; install it with: pip install 'rtfbench[zoo]'"
             )
         return Availability(True, version=torch.__version__, build="oneDNN")
+
+    def lacks(self) -> Mapping[str, str]:
+        """Ask oneDNN for bf16, which takes minutes a chunk where it is emulated, and the path."""
+        import torch
+
+        found = {}
+        held = cpu.onednn_lacks_bf16()
+        if held or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            why = held or cpu.without(cpu.BF16)
+            found["bf16"] = f"torch emulates bf16 on this CPU ({why}), which takes minutes a chunk"
+        if shutil.which(os.environ.get("CXX", COMPILER)) is None:
+            found["mode=compiled"] = (
+                f"torch[mode=compiled] needs a C++ compiler; install {COMPILER}, name yours in "
+                "CXX, or choose mode=eager"
+            )
+        return found
 
     def export(self, model: Any, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
         """Write the program of a torch module in eval mode, [B, T, feat_dim] -> [B, D]."""

@@ -209,5 +209,5 @@ def test_extracting_is_light() -> None:
 
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_modules_are_small(name: str) -> None:
-    """A module has one subject: no module is longer than 350 lines."""
-    assert len(modules()[name].read_text(encoding="utf-8").splitlines()) <= 350
+    """A module has one subject: no module is longer than 500 lines."""
+    assert len(modules()[name].read_text(encoding="utf-8").splitlines()) <= 500

@@ -12,7 +12,7 @@ import typer
 from bench.cli.app import app
 from bench.gate.baseline import Baseline
 from bench.plan.sweep import Plan
-from bench.report import explained, figures
+from bench.report import explained, figures, hosts
 from bench.results.cells import Status
 from bench.results.explanation import Explanation
 from bench.results.rows import Summary
@@ -176,6 +176,32 @@ def test_the_chunk_sizes_table_is_the_stored_one() -> None:
             f"{ort.padded_share:.0%} |"
         )
         assert line.replace("%", " %") in text
+
+
+HOSTS = ("zen5", "zen4-avx512", "zen4-avx2")
+
+
+def test_the_first_table_is_of_the_stored_runs() -> None:
+    """README's table has the RTF of every host's stored run, engine by engine and protocol."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    found = {
+        (row.engine, row.protocol, host): figures.rtf(row.rtf)
+        for host in HOSTS
+        for row in stored(f"{host}/resnet34").cells
+        if row.chunk_samples == 32000
+    }
+    lines = re.findall(r"^\| (\S+)[ ¹]+\| (published|steady) +\| (.*) \|$", readme, re.MULTILINE)
+    assert len(lines) == len(found) / len(HOSTS)
+    for engine, protocol, shown in lines:
+        expected = [found[engine, protocol, host] for host in HOSTS]
+        assert [each.strip() for each in shown.split("|")] == expected
+
+
+def test_hosts_side_by_side_are_the_stored_runs() -> None:
+    """`reports/hosts.md` is what `rtfbench report` says of the stored runs of all hosts."""
+    runs = [("resnet34", stored(f"{host}/resnet34")) for host in HOSTS]
+    text = (ROOT / "reports" / "hosts.md").read_text("utf-8")
+    assert text.strip() == hosts.render(hosts.named(runs)).strip()
 
 
 def test_the_precision_table_is_the_stored_one() -> None:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bench.base.core_count import cores_here
 from bench.base.errors import InputError
 from bench.base.scratch import user_folder
 from bench.machine.cores import usable_cores
@@ -17,12 +18,15 @@ from bench.machine.cores import usable_cores
 def claimed(count: int) -> Iterator[list[int]]:
     """Yield so many cores, or all that may be used if not so many are free.
 
+    Under a CPU quota these are all: the locks are not seen by other containers of the host, which
+    would claim the same cores.
+
     A locked file a core, in a folder of the host's own: the kernel takes the lock back from a
     process that is killed.
     """
     fds: dict[int, int] = {}
     try:
-        for core in usable_cores():
+        for core in [] if cores_here().limited else usable_cores():
             if len(fds) < count and (fd := _locked(core)) is not None:
                 fds[core] = fd
         yield list(fds) if len(fds) == count else usable_cores()

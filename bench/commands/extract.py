@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
+from bench.base.core_count import cores_here
 from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.limits import MOST_JOBS_A_CORE
@@ -23,7 +24,6 @@ from bench.extract.result import ResultFile
 from bench.extract.shards import Manifest, Unit
 from bench.inputs.formats import Inputs
 from bench.inputs.listing import Listing
-from bench.machine.cores import usable_cores
 from frontends.audio import AudioError
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
@@ -49,11 +49,11 @@ def extract(
 
     Without a number of `jobs`, there are as many as the cores are enough for.
     """
-    cores = len(usable_cores())
-    if jobs is not None and jobs > MOST_JOBS_A_CORE * cores:
+    here = cores_here()
+    most = MOST_JOBS_A_CORE * here.count
+    if jobs is not None and jobs > most:
         raise InputError(
-            f"--jobs {jobs}: this process may use {cores} cores; take {MOST_JOBS_A_CORE * cores} "
-            "or fewer"
+            f"--jobs {jobs}: this process may use {here.told(here.count)}; take {most} or fewer"
         )
     with ExitStack() as stack:
         listing = stack.enter_context(inputs.opened())

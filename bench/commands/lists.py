@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from bench.base.core_count import core_count
 from bench.base.errors import InputError
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.machine.cores import usable_cores
 from bench.models import homes
 from bench.models.probe import probe
 from bench.report import figures
@@ -27,28 +27,30 @@ CHUNK_FRAMES = ChunkPolicy(PUBLISHED_CHUNK_SAMPLES).fbank.num_frames(PUBLISHED_C
 def engines() -> int:
     """Print every installed engine with its version, or why it cannot be used."""
     table = Table(
-        "engine", "version", "models", "settings (default first)", "note", box=SIMPLE_HEAD
+        *("engine", "version", "models", "precisions here", "settings (default first)", "note"),
+        box=SIMPLE_HEAD,
     )
     table.columns[0].no_wrap = True
     with waiting("asking every engine"):
         folders = homes.named(registry.names())
         names = registry.names()
         # Importing a runtime takes a second, each in a process of its own.
-        with ThreadPoolExecutor(max_workers=len(usable_cores())) as pool:
+        with ThreadPoolExecutor(max_workers=core_count()) as pool:
             asked = pool.map(probe, [homes.place(name, folders) for name in names])
             availability = dict(zip(names, asked, strict=True))
     for name, found in availability.items():
         try:
             engine = registry.get(name)
         except EngineError as error:
-            table.add_row(name, "[red]unavailable[/]", "", "", escape(str(error)))
+            table.add_row(name, "[red]unavailable[/]", "", "", "", escape(str(error)))
             continue
         table.add_row(
             name,
             found.version if found.ok else "[red]unavailable[/]",
             f"{engine.format}, {engine.default_form}",
+            ", ".join(each for each in engine.precisions if each not in found.lacks),
             "\n".join(_settings(engine)),
-            escape(found.note if found.ok else found.reason),
+            escape("\n".join(filter(None, [found.note, found.reason, *found.lacks.values()]))),
         )
     Output().print(table)
     return 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.base.cache import replacing
+from bench.base.core_count import cores_here
 from bench.base.errors import InputError
 from bench.base.outputs import check_outputs, writing_to
 from bench.base.published import PUBLISHED_CHUNK_SAMPLES
@@ -13,7 +14,7 @@ from bench.embed import audio_input, trial_check
 from bench.embed.trial_check import HELDOUT, HELDOUT_NAME
 from bench.extract.options import default_engine
 from bench.machine import environment
-from bench.machine.cores import usable_cores
+from bench.machine.cores import cores_to_pin
 from bench.measure.context import RunContext
 from bench.measure.job import Job
 from bench.measure.patience import Patience
@@ -256,10 +257,11 @@ def _wanted(
 
 
 def _cores(options: TuneOptions) -> list[int]:
-    usable = usable_cores()
+    usable = cores_to_pin()
     if options.cores is not None and options.cores > len(usable):
-        raise InputError(f"--cores {options.cores}: this process may use {len(usable)} cores")
-    return list(usable[: options.cores])
+        told = cores_here().told(len(usable))
+        raise InputError(f"--cores {options.cores}: this process may use {told}")
+    return usable[: options.cores]
 
 
 def _choices(options: TuneOptions, *, lossy: bool) -> list[Choice]:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.cache import cache_folder
+from bench.base.core_count import core_count
 from bench.base.errors import InputError
 from bench.embed import audio_input
 from bench.embed.audio_input import Source
-from bench.machine.cores import usable_cores
 from bench.measure.schedule import draw_seed
 from bench.models import homes
 from bench.models.names import default_form, precisions_of
@@ -69,7 +69,7 @@ def subject_of(
     (model,) = plan.models
     if Path(model).suffix == ".mnn":
         raise InputError(f"{model}: name the .onnx file that it was made from, and --engine mnn")
-    cores = len(usable_cores())
+    cores = core_count()
     resolved = resolve(
         expand(plan, default_form, precisions_of, cores=cores),
         folders=homes.named(plan.engines, libraries),

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.cache import cache_folder
+from bench.base.core_count import core_count
 from bench.base.errors import InputError
 from bench.embed.audio_input import Source, read_source
 from bench.embed.pipeline import Pipeline
 from bench.explain.cuts import Suspect
 from bench.explain.parts import SourceGraph
 from bench.explain.subject import artifact_of, chosen_speech, subject_of
-from bench.machine.cores import usable_cores
 from bench.models import homes, onnx_graph
 from bench.models.names import default_form, precisions_of
 from bench.models.probe import probe
@@ -62,7 +62,7 @@ def _made_elsewhere(
     """Return the cells of a file that the user converted, and that runs as it is."""
     plan = load_plan(None, dict(flags))
     (model,) = plan.models
-    cores = len(usable_cores())
+    cores = core_count()
     resolved = resolve(
         expand(plan, default_form, precisions_of, cores=cores),
         folders=homes.named(plan.engines, libraries),

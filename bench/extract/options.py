@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.base.cache import cache_folder
+from bench.base.core_count import core_count, cores_here
 from bench.base.errors import InputError
 from bench.base.limits import RECORDING_TIMEOUT_S
 from bench.base.memory import MemoryLimit
@@ -65,7 +66,7 @@ class ModelOptions:
 
 def jobs_for(threads: int) -> int:
     """Return how many workers of so many threads the cores that may be used are enough for."""
-    return max(1, len(usable_cores()) // threads)
+    return max(1, core_count() // threads)
 
 
 def setup_for(
@@ -93,13 +94,14 @@ def setup_for(
             vad.get(options.vad)
     except vad.VadError as error:
         raise InputError(f"--vad {error}") from error
-    cores = len(usable_cores())
-    if options.threads > cores:
-        raise InputError(f"--threads {options.threads}: this process may use {cores} cores")
+    here = cores_here()
+    if options.threads > here.count:
+        told = here.told(here.count)
+        raise InputError(f"--threads {options.threads}: this process may use {told}")
     (prepared,) = prepare(
         _resolve(options, phase),
         (),
-        cores=cores,
+        cores=here.count,
         logs=cache_folder() / "logs",
         phase=phase,
         memory=MemoryLimit.of_megabytes(max_rss_mb),

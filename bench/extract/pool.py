@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.base.child import Child, ChildDied, ChildError, ChildSilent
+from bench.base.core_count import cores_here
 from bench.base.memory import LOOK_S, MemoryLimit
 from bench.embed.origins import Origin
 from bench.extract.messages import (
@@ -120,7 +121,8 @@ class Pool:
             setup: what they compute.
             jobs: how many there are.
             threads: of each.
-            cores: those that may be used; if there are enough, each worker gets its own.
+            cores: those that may be used; if there are enough, each worker gets its own, but not
+                under a CPU quota: the containers of a host would all take the same ones.
             logs: a folder for what the workers print.
             batch: how many chunks of equal length a worker runs together at most.
             timeout_s: how long an utterance may take; None sets no limit. Of a batch that takes
@@ -133,9 +135,9 @@ class Pool:
         self._again: deque[Try] = deque()
         self._failed_starts = 0
         self._members: list[Member] = []
+        pinned = not cores_here().limited and jobs * threads <= len(cores)
         for number in range(jobs):
             own = cores[number * threads : (number + 1) * threads]
-            pinned = jobs * threads <= len(cores)
             spec = EmbedderSpec(
                 setup=setup,
                 threads=threads,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.base.cgroup import cpu_limit
+
 
 @dataclass(frozen=True)
 class HostSettings:
@@ -41,7 +43,7 @@ def read_settings(
         governors=frozenset(filter(None, governors)) or None,
         turbo=_turbo(cpus),
         siblings=len(set(known)) < len(known) if known else None,
-        cpu_limit=_cpu_limit(root / "sys/fs/cgroup/cpu.max"),
+        cpu_limit=cpu_limit(root),
         load_average_1min=load_average_1min,
         virtual="hypervisor" in (_text(root / "proc/cpuinfo") or ""),
     )
@@ -95,12 +97,3 @@ def _turbo(cpus: Path) -> bool | None:
     if boost is not None:
         return boost == "1"
     return None if no_turbo is None else no_turbo == "0"
-
-
-def _cpu_limit(path: Path) -> float | None:
-    """Return the cgroup's limit in cores (cgroup v2, cpu.max: quota and period)."""
-    text = _text(path)
-    if text is None or text.startswith("max"):
-        return None
-    quota, period = text.split()
-    return int(quota) / int(period)

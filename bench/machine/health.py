@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
+from bench.base.cgroup import throttled_s
 from bench.results.lines import Health
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ def read_counters(pids: Iterable[int]) -> Counters:
         busy_s=times.busy_s if times else None,
         steal_s=times.steal_s if times else None,
         waiting_s=_try(_waiting_s),
-        throttled_s=_try(_throttled_s),
+        throttled_s=throttled_s(),
         own_s=_try(lambda: sum(map(_process_cpu_s, processes))),
         switches=_try(lambda: sum(map(_involuntary_switches, processes))),
     )
@@ -106,11 +107,6 @@ def _waiting_s() -> float:
         line for line in Path("/proc/pressure/cpu").read_text().splitlines() if "some" in line
     )
     return int(some.rpartition("=")[2]) / 1e6
-
-
-def _throttled_s() -> float:
-    lines = Path("/sys/fs/cgroup/cpu.stat").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("throttled_usec")).split()[1]) / 1e6
 
 
 def _process_cpu_s(pid: int) -> float:

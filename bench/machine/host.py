@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 from threadpoolctl import threadpool_info
 
+from bench.base.cgroup import cpu_limit
 from bench.machine.cpus import microarchitecture
 from bench.machine.probes import probe
 from bench.results.host import Host
@@ -33,6 +34,7 @@ def describe(*, probes: bool = True) -> Host:
     family, model, stepping = (
         _number(told.get(field)) for field in ("CPU family", "Model", "Stepping")
     )
+    limit = cpu_limit()
     flags = set(told.get("Flags", "").split())
     return Host(
         vendor=vendor,
@@ -45,7 +47,7 @@ def describe(*, probes: bool = True) -> Host:
         threads_per_core=_number(told.get("Thread(s) per core")),
         hypervisor=told.get("Hypervisor vendor", ""),
         container=_container(),
-        cpu_limit=_cpu_limit(),
+        cpu_limit=None if limit is None else round(limit, 2),
         max_mhz=_max_mhz(),
         blas=_blas(),
         probes=probe() if probes else None,
@@ -96,15 +98,6 @@ def _container() -> str:
     if Path("/.dockerenv").exists():
         return "docker"
     return "podman" if Path("/run/.containerenv").exists() else ""
-
-
-def _cpu_limit() -> float | None:
-    """Return how many cores' time a cgroup allows, None where there is no limit."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else round(int(quota) / int(period), 2)
-    except (OSError, ValueError):
-        return None
 
 
 def _max_mhz() -> float | None:

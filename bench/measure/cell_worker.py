@@ -26,6 +26,7 @@ from bench.results.lines import Outcome, Record
 from engines import registry
 from engines.base import EngineBase, computed_in, reported
 from engines.protocol import (
+    CAVEAT,
     FEWER_OPERATIONS,
     FIRST_RUN,
     FLOAT32,
@@ -89,10 +90,15 @@ class CellWorker:
             raise CellEnd("wrong_output", DEAF)
         self._first_chunk_ns = embedded.chunk_ns[0]
         self._effective = reported(self._kept.session)
-        said = {FIRST_RUN: self._engine.first_run, FEWER_OPERATIONS: self._engine.fewer_operations}
+        caveat = self._engine.caveat(self._options)
+        said = {
+            FIRST_RUN: self._engine.first_run,
+            FEWER_OPERATIONS: self._engine.fewer_operations,
+            CAVEAT: caveat,
+        }
         self._effective |= {key: text for key, text in said.items() if text}
         found = self._engine.probe()
-        notes = [found.note, self._spec.artifact.note]
+        notes = [found.note, self._spec.artifact.note, caveat]
         memory = None
         if self._proves:
             self._prove_precision()
@@ -288,9 +294,11 @@ class CellWorker:
         self._parities.append(found)
         self._embeddings[name] = embedded.embedding_D
         if not found.ok:
+            reason = f"utterance {name}: {parity.why_wrong(found, precision)}"
+            caveat = self._engine.caveat(self._options)
             raise CellEnd(
                 "wrong_output",
-                f"utterance {name}: {parity.why_wrong(found, precision)}",
+                "; ".join(filter(None, [reason, caveat])),
                 parity.worst(self._parities),
             )
 

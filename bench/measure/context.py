@@ -10,7 +10,7 @@ from bench.base.child import Interpreter
 from bench.base.errors import InputError
 from bench.base.memory import MemoryLimit
 from bench.embed.audio_input import Source
-from bench.machine.cores import usable_cores
+from bench.machine.cores import cores_to_pin
 from bench.machine.health import Counters, read_counters
 from bench.machine.peak import Ceiling, ceiling
 from bench.measure.messages import WorkerSpec
@@ -73,7 +73,7 @@ class RunContext:
     folder: RunFolder
     sources: tuple[Source, ...]
     progress: Progress
-    cores: Sequence[int] = field(default_factory=usable_cores)
+    cores: Sequence[int] = field(default_factory=cores_to_pin)
     seed: int = 0
     timeout_s: float = 120.0
     #: What the folder holds that need not be measured again.

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bench.base.core_count import core_count
 from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.memory import MemoryLimit
 from bench.embed import audio_input, trial_check
 from bench.embed.trial_check import TrialOptions
 from bench.machine import environment
-from bench.machine.cores import usable_cores
 from bench.measure import resuming
 from bench.measure.context import Progress, RunContext
 from bench.measure.runner import Runner
@@ -109,7 +109,7 @@ def run_plan(
     for line in dict.fromkeys(_not_computed(plan)):
         audience.say(line)
     resolved = resolve(
-        expand(plan, default_form, precisions_of, cores=len(usable_cores())),
+        expand(plan, default_form, precisions_of, cores=core_count()),
         folders=homes.named([spec for axes in plan.sweeps for spec in axes.engines], libraries),
         asked=Asked(
             input_name=plan.input,

@@ -1,5 +1,9 @@
 """Ask an engine for its runtime, in a process of its own: a broken runtime may end the process."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+
 from bench.base.asking import ask, respond
 from bench.base.child import ChildError
 from bench.base.values import Value
@@ -32,10 +36,22 @@ def probe(spec: str) -> Availability:
         return Availability(False, reason=f"asking it failed: {error}")
 
 
+@cache
+def lacks(engine: str) -> Mapping[str, str]:
+    """Return what of an engine this host cannot do; it is asked once a process.
+
+    Args:
+        engine: its name.
+    """
+    return probe(engine).lacks
+
+
 def _probe_here(request: ProbeRequest) -> Availability:
     try:
         spec = parse_engine(request.spec)
-        return registry.on(spec.name, spec.settings).probe()
+        engine = registry.on(spec.name, spec.settings)
+        found = engine.probe()
+        return replace(found, lacks=engine.lacks()) if found.ok else found
     except EngineError as error:
         return Availability(False, reason=str(error))
 

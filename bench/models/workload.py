@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.base.asking import ask
 from bench.base.cache import CACHE_VARIABLE, cache_folder, check_cache, intact
 from bench.base.child import ChildError
+from bench.base.core_count import cores_here
 from bench.base.disk import check_room
 from bench.base.errors import InputError
 from bench.base.memory import MemoryLimit
@@ -18,14 +19,14 @@ from bench.models import artifacts, keys
 from bench.models.artifacts import ArtifactRequest
 from bench.models.conversion import maker_key
 from bench.models.prepare import PrepareAnswer, PrepareRequest
-from bench.models.probe import probe
+from bench.models.probe import lacks, probe
 from bench.models.quantization import quantizer_key
 from bench.models.resolve import Resolved
 from bench.results.cells import Cell, Status
 from bench.zoo import catalog
 from engines import registry
-from engines.base import refuse_precision
-from engines.protocol import FLOAT32, ModelArtifact
+from engines.base import lacking, may_lack, refuse_precision
+from engines.protocol import FLOAT32, ModelArtifact, SessionOptions
 from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 
 STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
@@ -257,13 +258,16 @@ class _Need:
             return Refusal("unsupported", STATIC_TAKES_ONE)
         if cell.jobs > 1 and cell.cores > self._cores:
             reason = f"{cell.jobs} jobs of {cell.threads} threads, but this process may use "
-            return Refusal("unsupported", f"{reason}{self._cores} cores")
+            return Refusal("unsupported", f"{reason}{cores_here().told(self._cores)}")
         if cell.threads > self._cores:
-            reason = f"{cell.threads} threads, but this process may use {self._cores} cores"
-            return Refusal("unsupported", reason)
+            reason = f"{cell.threads} threads, but this process may use "
+            return Refusal("unsupported", f"{reason}{cores_here().told(self._cores)}")
         if cell.form == "static" and cell.chunk_samples == WHOLE_UTTERANCE:
             return Refusal("unsupported", STATIC_NEEDS_CHUNKS)
         reason = refuse_precision(registry.get(cell.engine), cell.precision)
+        options = SessionOptions(cell.threads, cell.settings, cell.precision)
+        if not reason and may_lack(options):
+            reason = lacking(lacks(cell.engine), options)
         if not reason and self.user:
             reason = self.user.refusal(cell.engine, cell.form)
         return Refusal("unsupported", reason) if reason else None

@@ -1,5 +1,6 @@
 """Several hosts' results side by side: which conclusions hold on all of them, and which turn."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,7 @@ from bench.report.compare import EngineForm, PairedRatio, comparisons, condition
 from bench.report.grid import grid
 from bench.report.markdown import machine
 from bench.results.cells import Condition
+from bench.results.host import widest_vectors
 from bench.results.rows import Summary
 
 Verdict = Literal["holds", "turns", "on some", "one host"]
@@ -52,19 +54,30 @@ class Line:
 
 
 def named(runs: Sequence[tuple[str, Summary]]) -> list[NamedRun]:
-    """Name runs by their micro-architecture; by folder where that is unknown or not the only one.
+    """Name runs by the shortest of these that no other run has.
+
+    That is their micro-architecture, the same with the widest vectors that it shows (a hypervisor
+    can hide some), or with the folder.
 
     Args:
         runs: the folder's name, and the result.
     """
-    kinds = [
-        (each.environment.host.microarchitecture if each.environment.host else "")
-        for _, each in runs
-    ]
+    candidates = [_names(folder, summary) for folder, summary in runs]
+    taken = Counter(each for names in candidates for each in set(names))
     return [
-        NamedRun(kind if kind and kinds.count(kind) == 1 else f"{kind} {folder}".strip(), summary)
-        for kind, (folder, summary) in zip(kinds, runs, strict=True)
+        NamedRun(next((each for each in names if taken[each] == 1), names[-1]), summary)
+        for names, (_, summary) in zip(candidates, runs, strict=True)
     ]
+
+
+def _names(folder: str, summary: Summary) -> list[str]:
+    """Return what a run may be called, the shortest first."""
+    host = summary.environment.host
+    if host is None or not host.microarchitecture:
+        return [folder]
+    kind, vectors = host.microarchitecture, widest_vectors(host)
+    told = [f"{kind}, {vectors}"] if vectors else []
+    return [kind, *told, f"{kind} {folder}"]
 
 
 def lines(runs: Sequence[NamedRun]) -> list[Line]:
@@ -180,7 +193,7 @@ def against(left: EngineForm, right: EngineForm) -> str:
 def _host(run: NamedRun) -> Iterator[str]:
     environment = run.summary.environment
     yield (
-        f"- {run.name}: {environment.cpu_kind}, {environment.usable_cores} cores usable, "
+        f"- {run.name}: {environment.cpu_kind}, {environment.core_count} cores usable, "
         f"started {environment.started_utc}."
     )
     if environment.host is not None:

@@ -125,7 +125,7 @@ def recipes(summary: Summary) -> list[str]:
 def host(environment: Environment) -> str:
     """Describe the machine in one sentence."""
     return (
-        f"{environment.cpu_kind}, {environment.usable_cores} of {environment.cores} cores usable, "
+        f"{environment.cpu_kind}, {environment.core_count} of {environment.cores} cores usable, "
         f"{environment.memory_bytes / 1e9:.0f} GB, {environment.os}, "
         f"load {environment.load_average_1min} at the start."
     )

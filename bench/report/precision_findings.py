@@ -7,7 +7,7 @@ from bench.report.compare import PairedRatio, conditions, ends, paired_ratio, ro
 from bench.report.finding import Finding
 from bench.results.cells import Condition
 from bench.results.rows import CellSummary, Summary
-from engines.protocol import FLOAT32
+from engines.protocol import CAVEAT, FLOAT32
 
 POINTS = 100
 NOT_TOLD = "what it costs in accuracy was not measured (--trials heldout)"
@@ -19,9 +19,11 @@ def precision_findings(summary: Summary) -> Iterator[Finding]:
         rows = rows_of(summary, where)
         exact = [row for row in rows if row.precision == FLOAT32]
         others = [row for row in rows if row.precision != FLOAT32]
-        if not exact or not others:
+        refused = list(_not_here(summary, where))
+        if not exact or not (others or refused):
             continue
-        texts = [*_fastest(summary, where, exact, others), *_slower(summary, where, rows)]
+        compared = _fastest(summary, where, exact, others) if others else ()
+        texts = [*compared, *_slower(summary, where, rows), *_caveats(others), *refused]
         if texts:
             place = f"{rows[0].title}, {where.protocol}"
             setting = figures.setting(*where.setting)
@@ -97,6 +99,20 @@ def _slower(summary: Summary, where: Condition, rows: Sequence[CellSummary]) -> 
                 f"{row.engine_label} takes {figures.factor(found.ratio)} times as long as "
                 f"{own.engine_label} in float32 ({ends(found.ci95)})"
             )
+
+
+def _caveats(rows: Sequence[CellSummary]) -> Iterator[str]:
+    """Say what this CPU does to rows in fewer bits."""
+    for row in rows:
+        if CAVEAT in row.effective:
+            yield f"{row.engine_label}: {row.effective[CAVEAT]}"
+
+
+def _not_here(summary: Summary, where: Condition) -> Iterator[str]:
+    """Name the rows in fewer bits that this host could not run."""
+    for row in summary.cells:
+        if row.condition == where and row.precision != FLOAT32 and row.status == "unsupported":
+            yield f"not run here: {row.engine_label} ({row.reason})"
 
 
 def loss(row: CellSummary) -> str:

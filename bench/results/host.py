@@ -69,6 +69,12 @@ def kind(cpu: str, host: Host | None) -> str:
     return f"{cpu} ({', '.join(known)})" if known else cpu
 
 
+def widest_vectors(host: Host) -> str:
+    """Return the widest vectors that a processor shows, empty where it shows none of these."""
+    names = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_2": "SSE4.2", "sve": "SVE"}
+    return next((name for flag, name in names.items() if flag in host.instruction_sets), "")
+
+
 def facts(host: Host) -> dict[str, str]:
     """Return what identifies a machine, in words; what is unknown is left out."""
     limit = "" if host.cpu_limit is None else f"{host.cpu_limit:g} cores"

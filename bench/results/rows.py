@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from bench.base.core_count import Cores
 from bench.base.values import Value
 from bench.results.cells import Condition, Effective, Parity, Status, engine_label
 from bench.results.explanation import Explanation
@@ -45,6 +46,11 @@ class Environment(Value):
     def cpu_kind(self) -> str:
         """The CPU's name with what tells it from others of the same name."""
         return kind(self.cpu, self.host)
+
+    @property
+    def core_count(self) -> int:
+        """How many of the usable cores the CPU quota was enough for."""
+        return Cores(self.usable_cores, self.host.cpu_limit if self.host else None).count
 
 
 class CellSummary(Condition):

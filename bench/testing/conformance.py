@@ -197,11 +197,16 @@ class EngineConformance(ProfileConformance, SignalConformance):
         load = (time.process_time_ns() - cpu_ns) / (time.perf_counter_ns() - wall_ns)
         assert load < MOST_LOAD, f"one thread was asked for, {load:.1f} were at work"
 
-    def test_every_setting_can_be_chosen(self, engine: Engine, artifact: ModelArtifact) -> None:
+    def test_every_setting_can_be_chosen(self, engine: EngineBase, artifact: ModelArtifact) -> None:
         """Every value of every setting opens, is reported by the session, and computes the same."""
         input_BTM = features(STATIC_FRAMES)
+        lacks = engine.lacks()
         for name, values in engine.choices.items():
             for value in values:
+                if reason := lacks.get(f"{name}={value}"):
+                    options = SessionOptions(settings={name: value})
+                    assert engine.supports(artifact, options).reason == reason
+                    continue
                 session = engine.open(artifact, SessionOptions(settings={name: value}))
                 assert session.effective[name] == value
                 assert self.close_to(session.run(input_BTM), reference(input_BTM)), (name, value)
@@ -220,12 +225,20 @@ class EngineConformance(ProfileConformance, SignalConformance):
     def test_precisions_are_computed_in(
         self, engine: EngineBase, artifact: ModelArtifact, tmp_path: Path
     ) -> None:
-        """Every precision that it lists opens, stays near float32, and shows in `operators`."""
+        """Every precision that it lists opens, stays near float32, and shows in `operators`.
+
+        What this host lacks for one is refused with the reason in place of that.
+        """
+        lacks = engine.lacks()
         others = [each for each in engine.precisions if each != FLOAT32]
         calibration_NTM = features(STATIC_FRAMES, batch=8, seed=3)
         input_BTM = features(STATIC_FRAMES, seed=4)
         expected_BD = reference(input_BTM)
         for precision in others:
+            if reason := lacks.get(precision):
+                refused = engine.supports(artifact, SessionOptions(precision=precision))
+                assert (refused.ok, refused.reason) == (False, reason)
+                continue
             found, needed = artifact, engine.precisions[precision]
             if needed != FLOAT32:
                 onnx_path = tmp_path / f"float32.{ONNX}"

@@ -1,12 +1,12 @@
 """`extract --batch`: the same embeddings, whatever shares a run, and nothing is lost by it."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from bench.base.core_count import core_count
 from bench.embed.embeddings import read_embeddings
 
 from .extraction import MODEL, Command, names, write_list
@@ -94,7 +94,7 @@ def test_what_takes_no_batch_is_refused(
 
 def test_jobs_are_those_that_the_cores_are_enough_for(rtfbench: Command, scp: Path) -> None:
     """Without --jobs, there are as many workers as cores may be used."""
-    cores = len(os.sched_getaffinity(0))
+    cores = core_count()
     done = rtfbench("extract", "--wav-scp", scp, *MODEL)
     assert f" on {cores} job{'s' * (cores > 1)}\n" in done.stderr
     done = rtfbench("extract", "--wav-scp", scp, *MODEL, "--threads", cores)

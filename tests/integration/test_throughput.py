@@ -2,16 +2,17 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
 
+from bench.base.core_count import core_count
+
 from .extraction import Command
 
-CORES = len(os.sched_getaffinity(0))
+CORES = core_count()
 
 
 def run(rtfbench: Command, out: Path, *arguments: object, status: int = 0) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """`rtfbench tune` from end to end, and what it saves."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.base.core_count import core_count
+
 from .extraction import Command, names, write_list
 
-CORES = len(os.sched_getaffinity(0))
+CORES = core_count()
 #: Quarter-second chunks make the smallest model fast; one size leaves one heat out.
 ASKED = ("--model", "xvec", "--weights", "seeded", "--chunk-samples", 4000)
 

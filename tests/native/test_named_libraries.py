@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.base.core_count import core_count
 from bench.embed.embeddings import read_embeddings
 from engines.native.home import find
 from engines.protocol import Form
@@ -122,7 +123,7 @@ def test_fifty_rounds_keep_no_memory(engine: str, home: Path, tmp_path: Path) ->
     assert last_mb - middle_mb < 20, "a session of this model takes about 50 MB"
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two threads need two cores")
+@pytest.mark.skipif(core_count() < 2, reason="two threads need two cores")
 def test_rows_of_a_run(
     engine: str,
     home: Path,

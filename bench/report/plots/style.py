@@ -234,7 +234,7 @@ def caption(summary: Summary, rows: Sequence[CellSummary], *remarks: str) -> str
     versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
     threads = sorted({row.threads for row in rows})
     counts = ", ".join(map(str, threads)) + (" threads" if threads != [1] else " thread")
-    host = f"{environment.cpu_kind}, {environment.usable_cores} cores"
+    host = f"{environment.cpu_kind}, {environment.core_count} cores"
     audio = f"{figures.counted(len(environment.audio), 'utterance')}, {environment.audio_s:.0f} s"
     words = [host, ", ".join(versions), counts, audio, f"rtfbench {environment.rtfbench}"]
     return " · ".join([*words, *(remark for remark in remarks if remark)])

@@ -7,7 +7,6 @@ Needs espeak-ng and the extras `zoo` and `resample`; uses all cores that it may.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 
 from bench.base.cache import replacing
+from bench.base.core_count import core_count
 from bench.base.errors import InputError
 from bench.zoo import catalog
 from bench.zoo.catalog import UnknownModelError
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.trials:
             write_trials(asked.trials, phase=_say)
         if asked.models:
-            torch.set_num_threads(len(os.sched_getaffinity(0)))
+            torch.set_num_threads(core_count())
             utterances = list(speak("train", asked.speakers, asked.per_speaker, phase=_say))
             for name in asked.models:
                 _train(name, utterances, asked)

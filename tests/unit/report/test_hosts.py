@@ -44,8 +44,22 @@ def test_a_conclusion_holds_turns_or_is_seen_on_some(
         assert f"{value:.3f}" in shown
 
 
+def showing(made: Summary, *instruction_sets: str) -> Summary:
+    """Return a run whose host shows these instruction sets."""
+    assert made.environment.host is not None
+    host = made.environment.host.model_copy(update={"instruction_sets": instruction_sets})
+    environment = made.environment.model_copy(update={"host": host})
+    return made.model_copy(update={"environment": environment})
+
+
 def test_hosts_have_their_micro_architectures_names() -> None:
-    """Two of one kind are told apart by their folders."""
+    """Two of one kind are told apart by their vectors, two alike by their folders."""
+    wide = showing(run(0.5, 0.01, "Zen 4"), "avx2", "avx512f")
+    narrow = showing(run(0.5, 0.01, "Zen 4"), "avx2")
+    both = [each.name for each in hosts.named([("a", wide), ("a", narrow)])]
+    assert both == ["Zen 4, AVX-512", "Zen 4, AVX2"]
+    alike = [each.name for each in hosts.named([("a", narrow), ("b", narrow)])]
+    assert alike == ["Zen 4 a", "Zen 4 b"]
     zen4, zen5 = run(0.5, 0.01, "Zen 4"), run(0.5, 0.01, "Zen 5")
     assert [each.name for each in hosts.named([("a", zen4), ("b", zen5)])] == ["Zen 4", "Zen 5"]
     same = hosts.named([("a", zen4), ("b", zen4)])

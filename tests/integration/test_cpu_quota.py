@@ -1,0 +1,105 @@
+"""Commands under a CPU quota, which a stand-in for /sys/fs/cgroup tells."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.base.core_count import cores_here
+
+from .extraction import MODEL, Command
+
+#: Its first argument covers the control groups; the others are the command.
+COVERED = 'mount --bind "$0" /sys/fs/cgroup && exec "$@"'
+HERE = cores_here()
+#: How many cores a quota allows, and how a version of control groups tells it.
+QUOTAS = {
+    "v2": (1.5, {"cgroup.controllers": "cpu\n", "cpu.max": "150000 100000\n"}),
+    "v1": (0.5, {"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}),
+}
+#: Tells how many cores a worker of one thread is given, by `extract` and in a cluster.
+PINNING = """
+import psutil
+from bench.cluster.cores import claimed
+from bench.embed.audio_input import DEFAULT_SPEECH
+from bench.extract.options import ModelOptions, setup_for, workers
+from frontends.find import Utterance
+options = ModelOptions("xvec", "onnxruntime", None, 4000, 1, seeded_weights=True)
+setup = setup_for(options, phase=str, note=str)
+with claimed(1) as cores, workers(setup, options) as pool:
+    list(pool.embed([Utterance("u", DEFAULT_SPEECH / "short_en_us.flac")]))
+    (worker,) = psutil.Process().children()
+    print(len(cores), len(worker.cpu_affinity()))
+"""
+
+pytestmark = pytest.mark.skipif(HERE.count < 2, reason="one core is as many as a quota leaves")
+
+
+def covered(groups: Path, *command: object) -> "subprocess.CompletedProcess[str]":
+    """Run a command that sees a folder in place of the machine's control groups."""
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", COVERED, str(groups), *map(str, command)],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(params=QUOTAS)
+def quota(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[float, Command]:
+    """Return a quota in cores, and a function that runs Python under it."""
+    cores, files = QUOTAS[request.param]
+    groups = tmp_path / "groups"
+    for name, text in files.items():
+        (groups / name).parent.mkdir(parents=True, exist_ok=True)
+        (groups / name).write_text(text)
+    tried = covered(groups, "true")
+    if tried.returncode != 0:
+        assert "not permitted" in tried.stderr or "denied" in tried.stderr, tried.stderr
+        pytest.skip("a mount namespace needs CAP_SYS_ADMIN")
+    return cores, lambda *arguments: covered(groups, sys.executable, *arguments)
+
+
+def test_extract_starts_no_more_than_the_quota_is_enough_for(
+    quota: tuple[float, Command], scp: Path
+) -> None:
+    """There is one job where there would be one a core, and a refusal that names the quota."""
+    cores, python = quota
+    done = python("-m", "bench.cli", "extract", "--wav-scp", scp, *MODEL)
+    assert done.returncode == 0, done.stderr
+    assert " on 1 job\n" in done.stderr
+    refused = python("-m", "bench.cli", "extract", "--wav-scp", scp, *MODEL, "--threads", 2)
+    assert refused.returncode == 2
+    why = f"--threads 2: this process may use 1 core of {HERE.allowed} (its CPU quota is {cores})"
+    assert why in refused.stderr
+
+
+def test_the_doctor_tells_the_quota(quota: tuple[float, Command]) -> None:
+    """How many cores can be used, and what would help."""
+    cores, python = quota
+    done = python("-m", "bench.cli", "doctor", "--model", "xvec", "--budget", 2)
+    assert done.returncode in (0, 1), done.stderr
+    assert f"1 of {os.cpu_count()} cores usable" in done.stdout
+    assert f"CPU limit {cores} cores" in done.stdout
+    allows = f"the cgroup allows {cores} cores of {HERE.allowed}"
+    assert allows in " ".join(done.stdout.split())
+
+
+def test_under_a_quota_workers_are_not_pinned(quota: tuple[float, Command]) -> None:
+    """Containers of one host see no others: all of them would take its first cores."""
+    _, python = quota
+    done = python("-c", PINNING)
+    assert done.stdout.split() == [str(HERE.allowed)] * 2, done.stderr
+
+
+@pytest.mark.skipif(HERE.limited, reason="this process is under a quota itself")
+def test_without_a_quota_workers_are_pinned() -> None:
+    """One thread is given one core."""
+    done = subprocess.run(
+        [sys.executable, "-c", PINNING], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout.split() == ["1", "1"], done.stderr
