@@ -21,7 +21,7 @@ PATIENT := -o faulthandler_timeout=3600
 TARGETS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-side-by-side test-speed test-deep soak fuzz lint type clean
+.PHONY: help install install-locked lock audit bench bench-zoo bench-precision bench-engines bench-extract validate validate-gate validate-whole-gates gate test test-side-by-side test-speed test-other-cpus test-deep soak fuzz lint type clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,10 @@ test-side-by-side: $(STAMP)
 
 test-speed: $(STAMP) ## time the front end, the harness, sessions and calls: before a release
 	$(BIN)/python -m pytest -m speed
+
+# ONLY="avx2 one-core" runs some of them.
+test-other-cpus: $(STAMP) ## run what depends on the CPU as if it had AVX2 or SSE4.2 only, one core, no compiler, no lscpu, no root
+	$(BIN)/python -m tests.other_cpus $(foreach name,$(ONLY),--only $(name))
 
 test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PATIENT) -m deep

@@ -220,7 +220,9 @@ def test_gitlabs_job_compares_with_the_merge_requests_base(
     [
         ("vendor.github-actions", ACTION / "action.yml"),
         ("vendor.gitlab-ci", GITLAB),
+        ("vendor.gitlab-ci", ROOT / ".gitlab" / "other-cpus.yml"),
         ("vendor.github-workflows", ROOT / ".github" / "workflows" / "gate.yml"),
+        ("vendor.github-workflows", ROOT / ".github" / "workflows" / "other-cpus.yml"),
     ],
 )
 def test_files_follow_the_public_schemas(schema: str, path: Path) -> None:

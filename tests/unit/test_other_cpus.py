@@ -1,0 +1,73 @@
+"""Stand-ins for machines that are not here."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests import other_cpus
+
+
+def test_compilers_by_any_name_are_hidden_and_nothing_else() -> None:
+    """Versions and targets in a name hide no compiler; `accc` and `gcc-ar` compile nothing."""
+    hidden = ("cc", "c++", "gcc", "g++-12", "clang-19", "clang++", "x86_64-linux-gnu-gcc-12")
+    assert all(re.fullmatch(other_cpus.COMPILERS, name) for name in hidden)
+    kept = ("accc", "gcc-ar", "clang-format", "git", "lscpu")
+    assert not any(re.fullmatch(other_cpus.COMPILERS, name) for name in kept)
+
+
+def test_only_what_a_pattern_names_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of two programs of a name is linked, as a shell would find it."""
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        for name in ("gcc", "lscpu"):
+            (tmp_path / folder / name).touch()
+    (tmp_path / "links").mkdir()
+    path = os.pathsep.join(str(tmp_path / each) for each in ("first", "none", "second"))
+    monkeypatch.setenv("PATH", path)
+    other_cpus.link_programs(tmp_path / "links", other_cpus.COMPILERS)
+    (link,) = (tmp_path / "links").iterdir()
+    assert link.readlink() == tmp_path / "first" / "lscpu"
+
+
+def test_a_missing_program_is_a_refusal() -> None:
+    """A variant that needs what is not installed says so."""
+    variant = replace(other_cpus.variants()[0], prefix=("no-such-program",))
+    assert other_cpus.refusal(variant) == "no-such-program is not installed"
+
+
+@pytest.mark.parametrize("level", other_cpus.LEVELS)
+def test_numpy_takes_its_switch(level: str) -> None:
+    """It starts without a warning, and computes with nothing above the level."""
+    script = (
+        "from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__\n"
+        "print(*(name for name in __cpu_dispatch__ if __cpu_features__[name]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ, **other_cpus.switches(level)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kept = other_cpus.NUMPY_AVX2 if level == "avx2" else set()
+    assert set(done.stdout.split()) <= kept
+
+
+def test_a_failing_variant_fails_the_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each variant has a line with its counts; the status tells whether one failed."""
+    path = tmp_path / "test_it.py"
+    path.write_text("def test_good():\n    pass\n")
+    assert other_cpus.main(["--only", "no-lscpu", str(path)]) == 0
+    assert capsys.readouterr().out.startswith("no-lscpu: 1 passed, ")
+    path.write_text("def test_good():\n    pass\ndef test_bad():\n    assert False\n")
+    assert other_cpus.main(["--only", "no-lscpu", str(path)]) == 1
+    assert "\nno-lscpu: 1 failed, 1 passed, " in capsys.readouterr().out
