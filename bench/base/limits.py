@@ -1,4 +1,4 @@
-"""What nobody means: limits of options that everything behind them relies on."""
+"""Limits of options: what lies beyond them is a slip of the keyboard, and is refused."""
 
 #: A year, in seconds: no budget and no time limit is longer, infinite ones among them.
 LONGEST_S = 365 * 86400.0

@@ -1,4 +1,4 @@
-"""The rim of a process of one engine: its options and cores, answers to commands, and its end.
+"""What a process of one engine does around its work: options, cores, answers, and its end.
 
 Commands come as JSON lines on standard input, answers go to an inherited file descriptor, as in
 `bench.worker`.

@@ -12,7 +12,7 @@ from frontends.parts import Part
 
 
 class BatchSession(EmbeddingSession):
-    """A session that takes batches; one of size 1 is asked for nothing that it may not do."""
+    """A session that takes batches; whether its model takes any is asked from size 2 on."""
 
     def __init__(self, setup: ExtractionSetup, threads: int, batch: int) -> None:
         """Open the session, and try whether a batch gives what its chunks give alone.

@@ -173,7 +173,7 @@ class MeasuringSession:
             embeddings=embeddings if first and not job.cell.replica else None,
             cores=tuple(context.cores[: job.cell.cores]),
             session=self._number,
-            # A job may come later than the first session: its own first one tells.
+            # A job that joins after the first session is proved in its own first one.
             proves=None if first == (self._number == 0) else first,
         )
         try:

@@ -154,7 +154,8 @@ def precisions_for(
 ) -> tuple[Precision, ...]:
     """Return what an engine computes in: what it names itself, else what it has of the plan's.
 
-    One that has none of them gets all, and each becomes a row that says so.
+    An engine that has none of the plan's precisions gets all of them, and each becomes a row that
+    says so.
     """
     if engine.precision:
         return (engine.precision,)
