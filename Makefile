@@ -92,7 +92,7 @@ test: lint type ## run lint, type and the tests, two at a time but for those tha
 	$(BIN)/python -m pytest -m measures
 
 # ONLY="avx2 one-core" runs some of them.
-test-other-cpus: $(STAMP) ## run what depends on the CPU as if it had AVX2 or SSE4.2 only, one core, no compiler, no lscpu, no root
+test-other-cpus: $(STAMP) ## run what depends on the CPU as if it had AVX2 or SSE4.2 only, one core, half of one, no compiler, no lscpu, no root
 	$(BIN)/python -m tests.other_cpus $(foreach name,$(ONLY),--only $(name))
 
 test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release
