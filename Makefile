@@ -101,7 +101,7 @@ test-speed: $(STAMP) ## time the front end, the harness, sessions and calls: bef
 	$(BIN)/python -m pytest -m speed
 
 # ONLY="avx2 one-core" runs some of them.
-test-other-cpus: $(STAMP) ## run what depends on the CPU as if it had AVX2 or SSE4.2 only, one core, no compiler, no lscpu, no root
+test-other-cpus: $(STAMP) ## run what depends on the CPU as if it had AVX2 or SSE4.2 only, one core, half of one, no compiler, no lscpu, no root
 	$(BIN)/python -m tests.other_cpus $(foreach name,$(ONLY),--only $(name))
 
 test-deep: $(STAMP) ## run the tests of the largest models: after changes in bench/zoo, and before a release

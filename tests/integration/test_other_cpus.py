@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from bench.embed.audio_input import DEFAULT_SPEECH
 from tests.other_cpus import LEVELS, ROOT, switches
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="x86's instruction sets")
 
 
 def on_cpu(level: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
