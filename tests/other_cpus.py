@@ -16,11 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from shutil import which
+
+from bench.base.interruption import SIGNALS
 
 ROOT = Path(__file__).parent.parent
 #: The engines, their precisions, the peak of a core, what a host is, and doctor.
@@ -160,7 +162,7 @@ def environment(variant: Variant) -> Iterator[dict[str, str]]:
 
 
 def run(variant: Variant, arguments: Iterable[str]) -> tuple[int, str]:
-    """Run pytest as in a variant; Ctrl-C ends it too.
+    """Run pytest as in a variant; what interrupts this process ends that, and all it started.
 
     Returns:
         Its status, and what it wrote.
@@ -174,17 +176,18 @@ def run(variant: Variant, arguments: Iterable[str]) -> tuple[int, str]:
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             status = child.wait()
         finally:
             if child.poll() is None:
-                child.send_signal(signal.SIGINT)
-                try:
+                os.killpg(child.pid, signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
                     child.wait(PATIENCE_S)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
         written.seek(0)
         return status, written.read()
 
@@ -220,6 +223,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:

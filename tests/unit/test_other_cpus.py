@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,3 +73,30 @@ def test_a_failing_variant_fails_the_call(
     path.write_text("def test_good():\n    pass\ndef test_bad():\n    assert False\n")
     assert other_cpus.main(["--only", "no-lscpu", str(path)]) == 1
     assert "\nno-lscpu: 1 failed, 1 passed, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_tests_and_what_they_started(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Neither pytest nor a process that a test started outlives the call."""
+    path, told = tmp_path / "test_it.py", tmp_path / "pid"
+    path.write_text(
+        "import pathlib, subprocess\n"
+        "def test_long():\n"
+        "    child = subprocess.Popen(['sleep', '60'])\n"
+        f"    pathlib.Path({str(told)!r}).write_text(f'{{child.pid}} ')\n"
+        "    child.wait()\n"
+    )
+    call = subprocess.Popen(
+        [sys.executable, "-m", "tests.other_cpus", "--only", "no-lscpu", str(path)],
+        cwd=other_cpus.ROOT,
+    )
+    deadline = time.monotonic() + 60
+    while not (told.exists() and told.read_text().endswith(" ")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    call.send_signal(number)
+    assert call.wait(60) == 130
+    left = Path("/proc") / told.read_text().strip() / "cmdline"
+    assert not left.exists() or not left.read_bytes(), "still there, and no zombie"
