@@ -1,4 +1,6 @@
-"""What `pyproject.toml` cannot say: README for a package registry.
+"""What `pyproject.toml` cannot say: which packages there are, and README for a package registry.
+
+The package `rtfbench` is `bench` in the checkout, and `engines` and `frontends` are parts of it.
 
 Relative links lead nowhere there. They become addresses below `Source` in `[project.urls]`. While
 that is not set, they become plain text: a reader there sees no broken link.
@@ -8,7 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 
-LINK = re.compile(r"\[([^\]]*)\]\((?!\w+://)([^)\s]+)\)")
+LINK = re.compile(r"!?\[([^\]]*)\]\((?!\w+://)([^)\s]+)\)")
 
 
 def for_registry(text: str, source: str | None) -> str:
@@ -24,11 +26,20 @@ def for_registry(text: str, source: str | None) -> str:
 
 
 if __name__ == "__main__":
-    from setuptools import setup
+    from setuptools import find_packages, setup
 
     root = Path(__file__).parent
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    folders = {
+        "rtfbench": "bench",
+        "rtfbench.engines": "engines",
+        "rtfbench.frontends": "frontends",
+    }
     setup(
+        packages=[
+            *folders,
+            *(f"{name}.{each}" for name, part in folders.items() for each in find_packages(part)),
+        ],
         long_description=for_registry(
             (root / "README.md").read_text(encoding="utf-8"),
             project.get("urls", {}).get("Source"),

@@ -7,13 +7,13 @@ runtime; `bench/__init__.pyi` has their types.
 from importlib import import_module
 
 _PUBLIC = {
-    "run": "bench.api.running",
-    "load_run": "bench.api.running",
-    "Result": "bench.api.result",
-    "compare": "bench.api.comparing",
-    "Verdict": "bench.api.comparing",
-    "Embedder": "bench.api.embedder",
-    "InputError": "bench.base.errors",
+    "run": "rtfbench.api.running",
+    "load_run": "rtfbench.api.running",
+    "Result": "rtfbench.api.result",
+    "compare": "rtfbench.api.comparing",
+    "Verdict": "rtfbench.api.comparing",
+    "Embedder": "rtfbench.api.embedder",
+    "InputError": "rtfbench.base.errors",
 }
 
 __all__ = list(_PUBLIC)

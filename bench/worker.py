@@ -1,15 +1,16 @@
 r"""One process, one cell: the door by which a parent of any revision starts a worker.
 
 It never moves: a gate starts it by this name inside an older or a newer checkout, and asks it with
-`--protocol` which specifications it understands (`bench.measure.wire` says what changed when). By
-hand, with a specification that a run left in its `logs` folder:
+`--protocol` which specifications it understands (`rtfbench.measure.wire` says what changed when).
+Revisions before protocol 5 start it as `bench.worker`, so the question is answered under any name.
+By hand, with a specification that a run left in its `logs` folder:
 
-    echo '{"command": "open"}' | python -m bench.worker logs/CELL.json 3>&1
+    echo '{"command": "open"}' | python -m rtfbench.worker logs/CELL.json 3>&1
 """
 
 import sys
 
-from bench.measure.protocol import PROTOCOL
+from .measure.protocol import PROTOCOL
 
 
 def main() -> None:
@@ -17,7 +18,7 @@ def main() -> None:
     if sys.argv[1:] == ["--protocol"]:
         print(PROTOCOL)
         return
-    from bench.measure.serve import main as measure
+    from rtfbench.measure.serve import main as measure
 
     measure()
 

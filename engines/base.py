@@ -1,22 +1,25 @@
-"""What an engine and a session may tell besides, with what holds where they do not.
+"""What an engine and a session are: derive from `EngineBase` and `SessionBase`.
 
-Engines and sessions derive from these classes; one that has the protocol's members alone gets the
-same defaults from `completed`, `counted_ns` and `reported`.
+An engine has to have `name`, `probe` and `open`, a session `effective`, `run` and `close`. All else
+has defaults, which are those of a runtime that reads ONNX, has no settings and tells nothing.
+Import the runtime inside the methods, never at the top of the module: naming an engine must not
+load it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.profiling import Profiler
-from engines.protocol import (
+from rtfbench.engines.profiling import Profiler
+from rtfbench.engines.protocol import (
+    CPU,
     FLOAT32,
     MEGA_MACS,
     ONNX,
     Availability,
     ConversionError,
-    Engine,
+    EngineError,
     FloatArray,
     Form,
     Format,
@@ -24,28 +27,41 @@ from engines.protocol import (
     ModelArtifact,
     Precision,
     Quantization,
-    Session,
     SessionOptions,
     Support,
-    check_model,
+    completed_settings,
+    kind_of,
+    not_computed,
 )
 
 
 class EngineBase(ABC):
-    """An engine that reads ONNX and has no settings; see `engines.protocol.Engine`."""
+    """A runtime that opens model files."""
 
     name: str
+    #: Of the files that it reads, and also their ending.
     format: Format = ONNX
     default_form: Form = "dynamic"
+    #: Setting name -> allowed values, the first the default; none are listed where any text is
+    #: allowed, and then the default is an empty one.
     choices: Mapping[str, tuple[str, ...]] = {}
     #: Whether files of the format are made from ONNX, by `convert`; else from torch, by `export`.
     from_onnx: bool = True
     #: What sessions compute in, each with the precision of the file that it is computed from.
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32}
+    #: Where it computes, by the names of devices, which are without numbers.
+    devices: tuple[str, ...] = (CPU,)
+    #: Name of the front end that it brings itself; empty where it is fed features. Such an engine
+    #: gets samples from -1 to 1, [B, N, 1], and its artifact's `front_end` has the sample rate.
+    front_end: str = ""
     #: Whether it computes anything: one that does not answers the same whatever it hears.
     computes: bool = True
     #: The package whose versions `NAME@VERSION` pins, None where no single one is the runtime.
     distribution: str | None = None
+    #: Further packages whose versions matter to the files that `convert` writes.
+    converters: tuple[str, ...] = ()
+    #: Whether these files hold instructions of the CPU that they were made on.
+    for_this_cpu: bool = False
     #: Settings of how files in fewer bits are made: name -> values, the default first.
     recipes: Mapping[str, tuple[str, ...]] = {}
     #: Further packages whose versions matter to the files that `quantize` writes.
@@ -54,34 +70,46 @@ class EngineBase(ABC):
     library: Library | None = None
     #: Whether it is another engine's library until the user names one of its own.
     stands_in: bool = False
-    #: What a dynamic model's first run prepares, for a sentence; empty where nobody says.
+    #: What a dynamic model's first run prepares, for a sentence; empty where that is not known.
     first_run: str = ""
     #: Lines of Python after those of `in_python`: they feed `inputs`, name -> float32 array, and
     #: leave the only output in `found`, with numpy as `np`. Empty where the engine does not say.
     run_in_python: str = ""
     #: By what it computes the same with fewer operations, for a sentence; empty where it does not.
     fewer_operations: str = ""
+    #: What hosts can lack: precisions, and values of settings as in `mode=compiled`. `lacks` is
+    #: asked where options name one of them, and nowhere else.
+    may_lack: Collection[str] = ()
 
     @abstractmethod
     def probe(self) -> Availability:
-        """As in the protocol."""
+        """Say which version is installed, or why the runtime cannot be used; never raises."""
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
-        """Take models of the engine's format in either form, and what this host can compute."""
-        computes = check_precision(self, artifact, options)
-        if computes.ok:
-            computes = check_model(self, artifact, options)
-        if not computes.ok or not may_lack(options):
-            return computes
-        refused = lacking(self.lacks(), options)
+        """Say whether `open` would take this model with these options; loads no model.
+
+        By default models of the engine's format in either form, and what this host can compute.
+        """
+        refused = _refused(self, artifact, options) or lacking(self, options, self.lacks)
         return Support(not refused, refused)
 
     def lacks(self) -> Mapping[str, str]:
-        """Return what of the engine this host cannot do, each with the reason and the cure.
+        """Return which of `may_lack` this host lacks, each with the reason and the cure.
 
-        Keys are precisions, and values of settings as in `mode=compiled`. It may load the runtime.
+        It may load the runtime.
         """
         return {}
+
+    def precisions_on(self, device: str) -> Mapping[Precision, Precision]:
+        """Return what sessions compute in on a device, as `precisions` says of the CPU."""
+        return self.precisions
+
+    def away(self, device: str) -> str:
+        """Say why a device of `devices`, with its number, is not here; empty where it is.
+
+        Asked of others than the CPU alone. It may load the runtime.
+        """
+        return ""
 
     def caveat(self, options: SessionOptions) -> str:
         """Say what this CPU does to a precision that it can compute; empty where nothing.
@@ -91,17 +119,21 @@ class EngineBase(ABC):
         return ""
 
     @abstractmethod
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
-        """As in the protocol."""
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "SessionBase":
+        """Load a model.
 
-    def on(self, settings: Mapping[str, str]) -> Engine:
+        Raises:
+            EngineError: the file is not a model of this engine, or a setting was refused.
+        """
+
+    def on(self, settings: Mapping[str, str]) -> "EngineBase":
         """Return the engine on the library that these settings name; nothing is loaded yet."""
         return self
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return lines of Python that open a model as `open` does, with the runtime's own API.
 
-        They are for who deploys what was measured here; empty where the engine does not say.
+        They are for people who deploy what was measured here; empty where the engine does not say.
         """
         return ""
 
@@ -129,7 +161,7 @@ class EngineBase(ABC):
         Args:
             artifact: the model.
             options: as for `open`.
-            features_BTM: as for `Session.run`.
+            features_BTM: as for `SessionBase.run`.
             names: of tensors in the graph that the model came as.
 
         Returns:
@@ -137,7 +169,7 @@ class EngineBase(ABC):
             name of the first tensor and be the last one. None where it shows none.
 
         Raises:
-            EngineError: as `open` and `Session.run`.
+            EngineError: as `open` and `SessionBase.run`.
         """
         return None
 
@@ -146,7 +178,7 @@ class EngineBase(ABC):
 
         Args:
             onnx_path: the model as ONNX, in one file; for `static`, with fixed input shapes.
-            path: what to write; whoever calls moves it to its place when it is whole.
+            path: what to write; the caller moves it to its place when it is whole.
             static: whether the result is for a static model.
 
         Raises:
@@ -161,7 +193,7 @@ class EngineBase(ABC):
 
         Args:
             model: a torch module in eval mode, [B, T, feat_dim] -> [B, D].
-            path: what to write; whoever calls moves it to its place when it is whole.
+            path: what to write; the caller moves it to its place when it is whole.
             feat_dim: M.
             num_frames: fixes T, and B to 1; None leaves both open.
 
@@ -177,7 +209,7 @@ class EngineBase(ABC):
 
         Args:
             onnx_path: the model as ONNX in float32; for a static result, with fixed input shapes.
-            path: what to write; whoever calls moves it to its place when it is whole.
+            path: what to write; the caller moves it to its place when it is whole.
             wanted: its precision is one that `precisions` names for a file.
 
         Returns:
@@ -189,48 +221,84 @@ class EngineBase(ABC):
         raise ConversionError(f"{self.name} does not say how a file in {wanted.precision} is made")
 
 
-def check_precision(
-    engine: EngineBase, artifact: ModelArtifact, options: SessionOptions
-) -> Support:
-    """Say whether an engine computes in a precision, from such a file."""
-    refused = refuse_precision(engine, options.precision)
+def chosen(engine: EngineBase, options: SessionOptions) -> dict[str, str]:
+    """Return every setting of an engine: what the options ask for, its default elsewhere.
+
+    Raises:
+        EngineError: a setting or a value that the engine does not have.
+    """
+    choices = {**engine.recipes, **engine.choices}
+    for name, value in options.settings.items():
+        if name not in choices:
+            known = ", ".join(choices) or "none"
+            raise EngineError(f"{engine.name} has no setting {name!r}; it has: {known}")
+        if choices[name] and value not in choices[name]:
+            allowed = ", ".join(choices[name])
+            raise EngineError(f"{engine.name}: {name}={value} is not one of: {allowed}")
+        if name in engine.recipes and options.precision == FLOAT32:
+            cure = f"name a precision, as in {engine.name}:int8[{name}={value}]"
+            raise EngineError(f"{engine.name}: {name} is of files in fewer bits; {cure}")
+    return completed_settings(engine.choices, options.settings)
+
+
+def _refused(engine: EngineBase, artifact: ModelArtifact, options: SessionOptions) -> str:
+    """Say why precision, device, format or settings do not fit; nothing where they do."""
+    refused = refuse_device(engine, options.device)
+    refused = refused or refuse_precision(engine, options.precision, options.device)
     if refused:
-        return Support(False, refused)
-    needed = engine.precisions[options.precision]
+        return refused
+    needed = engine.precisions_on(options.device)[options.precision]
     if artifact.precision != needed:
-        return Support(
-            False,
+        return (
             f"{engine.name} computes {options.precision} from a file in {needed}, not in "
-            f"{artifact.precision}",
+            f"{artifact.precision}"
         )
-    return Support(True)
+    if artifact.format != engine.format:
+        cure = f"name the model's .{ONNX} file, and its .{engine.format} file is made from it"
+        return f"{engine.name} reads {engine.format} models, not {artifact.format}; {cure}"
+    try:
+        chosen(engine, options)
+    except EngineError as error:
+        return str(error)
+    return ""
 
 
-def refuse_precision(engine: EngineBase, precision: Precision) -> str:
-    """Say that an engine does not compute in a precision, nothing where it does."""
-    if precision in engine.precisions:
+def refuse_precision(engine: EngineBase, precision: Precision, device: str) -> str:
+    """Say that an engine does not compute in a precision on a device, nothing where it does."""
+    known = engine.precisions_on(device)
+    if precision in known:
         return ""
-    return f"{engine.name} does not compute in {precision}; it has: {', '.join(engine.precisions)}"
+    where = "" if device == CPU else f" on {device}"
+    return f"{not_computed(engine.name, precision)}{where}; it has: {', '.join(known)}"
 
 
-def may_lack(options: SessionOptions) -> bool:
-    """Say whether a host can lack what options ask for: float32 by default runs everywhere."""
-    return options.precision != FLOAT32 or bool(options.settings)
+def refuse_device(engine: EngineBase, device: str) -> str:
+    """Say that an engine does not compute on a device; nothing where it does."""
+    if kind_of(device) in engine.devices:
+        return ""
+    return f"{engine.name} computes on {' or '.join(engine.devices)}, not on {device}"
 
 
-def lacking(lacks: Mapping[str, str], options: SessionOptions) -> str:
-    """Return why a host cannot do what options ask for, nothing where it can.
+def lacking(
+    engine: EngineBase, options: SessionOptions, ask: Callable[[], Mapping[str, str]]
+) -> str:
+    """Return why this host cannot do what options ask for, nothing where it can.
 
     Args:
-        lacks: as an engine's `lacks` tells it.
+        engine: says what hosts can lack.
         options: precision and settings.
+        ask: gives the engine's `lacks`; called where the options name what a host can lack.
     """
-    asked = (options.precision, *(f"{name}={each}" for name, each in options.settings.items()))
-    return next((lacks[each] for each in asked if each in lacks), "")
+    # What a CPU lacks for a precision, another device may have.
+    precisions = (options.precision,) * (options.device == CPU)
+    named = (*precisions, *(f"{name}={each}" for name, each in options.settings.items()))
+    doubtful = [each for each in named if each in engine.may_lack]
+    found = ask() if doubtful else {}
+    return next((found[each] for each in doubtful if each in found), "")
 
 
 class SessionBase(ABC):
-    """A session that counts nothing; see `engines.protocol.Session`."""
+    """A loaded model, ready to run. Not thread-safe."""
 
     #: Nanoseconds that all runs so far spent on shapes and copies, None where that is not counted.
     copy_ns: int | None = None
@@ -250,64 +318,28 @@ class SessionBase(ABC):
     @property
     @abstractmethod
     def effective(self) -> Mapping[str, str | int | float]:
-        """As in the protocol."""
+        """What the runtime really took, read back from it where it tells."""
+
+    @property
+    def reported(self) -> dict[str, str | int | float]:
+        """What is stored: what is effective, and what the runtime counts."""
+        counted = {} if self.mega_macs is None else {MEGA_MACS: round(self.mega_macs, 3)}
+        return {**self.effective, **counted}
 
     @abstractmethod
     def run(self, features_BTM: FloatArray) -> FloatArray:
-        """As in the protocol."""
+        """Compute embeddings.
+
+        Args:
+            features_BTM: float32 [B, T, M], C-contiguous, mean-normalised fbank frames.
+
+        Returns:
+            float32 [B, D], owned by the caller.
+
+        Raises:
+            EngineError: the shape is not the model's, or the runtime failed.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """As in the protocol."""
-
-
-#: What `completed` takes from an engine where it is there.
-MEMBERS = (
-    *("name", "format", "default_form", "choices", "supports"),
-    *("distribution", "library", "first_run", "fewer_operations", "on"),
-    *("from_onnx", "convert", "export", "precisions", "quantize", "quantizers", "recipes"),
-    *("computes", "in_python", "stands_in", "profiler", "inner_tensors", "lacks", "caveat"),
-    *("run_in_python", "convert_in_python"),
-)
-
-
-class _Completed(EngineBase):
-    """An engine of another class; what it lacks is the base class's."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        for member in MEMBERS:
-            if hasattr(engine, member):
-                setattr(self, member, getattr(engine, member))
-
-    def probe(self) -> Availability:
-        """Say what the engine says."""
-        return self._engine.probe()
-
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
-        """Open what the engine opens."""
-        return self._engine.open(artifact, options)
-
-
-def completed(engine: Engine) -> EngineBase:
-    """Return an engine with every member of `EngineBase`."""
-    return engine if isinstance(engine, EngineBase) else _Completed(engine)
-
-
-def counted_ns(session: Session) -> int | None:
-    """Return a session's `copy_ns`."""
-    found: int | None = getattr(session, "copy_ns", SessionBase.copy_ns)
-    return found
-
-
-def reported(session: Session) -> dict[str, str | int | float]:
-    """Return what is stored of a session: its `effective`, and what its runtime counts."""
-    mega_macs: float | None = getattr(session, "mega_macs", None)
-    counted = {} if mega_macs is None else {MEGA_MACS: round(mega_macs, 3)}
-    return {**session.effective, **counted}
-
-
-def computed_in(session: Session) -> dict[str, int]:
-    """Return a session's `operators`, nothing where it has none."""
-    tell = getattr(session, "operators", None)
-    return {} if tell is None else dict(tell())
+        """Release the model; a second call does nothing."""

@@ -1,7 +1,7 @@
 """MNN through the Interpreter of its wheel, or a library in the user's folder through a shim.
 
 The wheel's binding takes any settings without complaint, so nothing here relies on it: the
-backend is read back, and threads are verified by whoever runs the process. MNN keeps one thread
+backend is read back, and threads are verified by the process around it. MNN keeps one thread
 pool a process, sized by the first session that asks for more than one thread; later, larger
 requests are silently capped. Hence one process a cell.
 """
@@ -13,18 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from engines import mnn_convert, mnn_quantize
-from engines.base import EngineBase, SessionBase
-from engines.mnn_inner import RUN_IN_PYTHON, InnerTensors, convert_in_python
-from engines.mnn_profile import MnnProfiler, Watch
-from engines.native import library
-from engines.native.engine import NativeMnnEngine
-from engines.profiling import Profiler
-from engines.protocol import (
+from rtfbench.engines import mnn_convert, mnn_quantize
+from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.mnn_callbacks import (
+    RUN_IN_PYTHON,
+    InnerTensors,
+    MnnProfiler,
+    Watch,
+    convert_in_python,
+)
+from rtfbench.engines.native import library
+from rtfbench.engines.native.engine import NativeMnnEngine
+from rtfbench.engines.profiling import Profiler
+from rtfbench.engines.protocol import (
     FLOAT32,
     HOME,
     Availability,
-    Engine,
     EngineError,
     FloatArray,
     Format,
@@ -32,11 +36,9 @@ from engines.protocol import (
     ModelArtifact,
     Precision,
     Quantization,
-    Session,
     SessionOptions,
     SettingMismatchError,
     check_features,
-    chosen,
 )
 
 # What Interpreter.getSessionInfo tells by number (MNN's Interpreter::SessionInfoCode).
@@ -133,12 +135,12 @@ class MnnEngine(MnnFileEngine):
         """Import MNN."""
         return probe_wheel()
 
-    def on(self, settings: Mapping[str, str]) -> Engine:
+    def on(self, settings: Mapping[str, str]) -> EngineBase:
         """Return the engine on the library that the setting `home` names."""
         home = settings.get(HOME)
         return NativeMnnEngine(self, "full", home) if home else self
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Create a session; a dynamic model gets its shape at the first run."""
         settings = chosen(self, options)
         if settings[HOME]:

@@ -3,7 +3,7 @@
 The converter is the wheel's extension module. Its console scripts are not used: they install a
 telemetry package when they run and report to a server.
 
-python -m engines.mnn_convert ONNX MNN [OPTION...]
+python -m rtfbench.engines.mnn_convert ONNX MNN [OPTION...]
 """
 
 import sys
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from engines.tools import run_tool
+from rtfbench.engines.processes import run_tool
 
 #: The largest models of the catalog take some seconds.
 LIMIT_S = 600.0
@@ -45,7 +45,7 @@ def to_mnn(
         # The converter keeps large tensors in a file of a fixed name in its working folder: two
         # converters in one folder would write zeros into each other's models.
         run_tool(
-            [sys.executable, "-m", "engines.mnn_convert", *files]
+            [sys.executable, "-m", "rtfbench.engines.mnn_convert", *files]
             + ["--saveStaticModel"] * static
             + list(more),
             folder=Path(folder),

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.protocol import EngineError
+from rtfbench.engines.protocol import EngineError
 
 #: Fields of `Net` that point to something, and whether that is a list of pointers again.
 _NAME, _TENSORS, _EXTRA, _OPERATORS, _OUTPUTS, _TENSOR_NAMES = 0, 1, 2, 3, 4, 7

@@ -9,20 +9,18 @@ model in a session of the wheel's full library that is never resized, and says s
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engines.mnn import WHEEL, MnnFileEngine, MnnSession, probe_wheel
-from engines.native.engine import NativeMnnEngine
-from engines.protocol import (
+from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.mnn import WHEEL, MnnFileEngine, MnnSession, probe_wheel
+from rtfbench.engines.native.engine import NativeMnnEngine
+from rtfbench.engines.protocol import (
     HOME,
     Availability,
-    Engine,
     EngineError,
     Form,
     Library,
     ModelArtifact,
-    Session,
     SessionOptions,
     Support,
-    chosen,
 )
 
 NOTE = (
@@ -57,12 +55,12 @@ class MnnMiniEngine(MnnFileEngine):
             )
         return super().supports(artifact, options)
 
-    def on(self, settings: Mapping[str, str]) -> Engine:
+    def on(self, settings: Mapping[str, str]) -> EngineBase:
         """Return the engine on the minimal library that the setting `home` names."""
         home = settings.get(HOME)
         return NativeMnnEngine(self, "minimal", home) if home else self
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Create a session of fixed shape."""
         support = self.supports(artifact, options)
         if not support.ok:

@@ -1,6 +1,6 @@
 """MNN in int8 by its own quantiser, in a process of its own: it prints, and ends as it likes.
 
-python -m engines.mnn_quantize MODEL.mnn RESULT.mnn CONFIG.json
+python -m rtfbench.engines.mnn_quantize MODEL.mnn RESULT.mnn CONFIG.json
 """
 
 import json
@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from engines import mnn_convert
-from engines.mnn_convert import LIMIT_S
-from engines.protocol import FloatArray, Quantization
-from engines.tools import run_tool
+from rtfbench.engines import mnn_convert
+from rtfbench.engines.mnn_convert import LIMIT_S
+from rtfbench.engines.processes import run_tool
+from rtfbench.engines.protocol import FloatArray, Quantization
 
 #: How the converter stores weights in fewer bits.
 OF_WEIGHTS = {"int8-weights": ("--weightQuantBits", "8"), "fp16-weights": ("--fp16",)}
@@ -41,7 +41,7 @@ def to_int8(onnx_path: Path, path: Path, wanted: Quantization, *, limit_s: float
         made = folder / "int8.mnn"
         files = [str(folder / "float.mnn"), str(made), str(config)]
         run_tool(
-            [sys.executable, "-m", "engines.mnn_quantize", *files],
+            [sys.executable, "-m", "rtfbench.engines.mnn_quantize", *files],
             folder=folder,
             made=[made],
             failed="MNN's quantiser failed",

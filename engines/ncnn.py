@@ -1,7 +1,7 @@
 """ncnn on the CPU, from TorchScript through its converter pnnx.
 
 Not from ONNX: pnnx takes the axis of the pooling over time for another one there, and the embedding
-is wrong without a word. ncnn knows no batch and no length that varies: a file is for one of both.
+is silently wrong. ncnn knows no batch and no length that varies: a file is for one of both.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from engines import ncnn_convert
-from engines.base import EngineBase, SessionBase
-from engines.protocol import (
+from rtfbench.engines import ncnn_convert
+from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.protocol import (
     Availability,
     EngineError,
     FloatArray,
@@ -22,7 +22,6 @@ from engines.protocol import (
     SessionOptions,
     Support,
     check_features,
-    chosen,
 )
 
 #: Whatever makes values smaller than 32 bits; all of it is on by default.

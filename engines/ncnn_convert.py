@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from engines.protocol import ConversionError, EngineError
-from engines.tools import run_tool
+from rtfbench.engines.processes import run_tool
+from rtfbench.engines.protocol import ConversionError, EngineError
 
 PARAM, WEIGHTS = "model.param", "model.bin"
 LIMIT_S = 300.0

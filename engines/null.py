@@ -4,15 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from engines.base import EngineBase, SessionBase
-from engines.protocol import (
+from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.protocol import (
     Availability,
     FloatArray,
     ModelArtifact,
     SessionOptions,
     Support,
     check_features,
-    chosen,
 )
 
 

@@ -4,22 +4,24 @@ Importing the package reports to a server through `openvino_telemetry` wherever 
 and it is installed with it. It is kept from being imported here.
 """
 
+import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from engines import cpu, onnx_layers, openvino_quantize
-from engines.base import EngineBase, SessionBase
-from engines.openvino_profile import OpenVinoProfiler
-from engines.openvino_quiet import TELEMETRY, keep_telemetry_out
-from engines.profiling import Profiler
-from engines.protocol import (
+from rtfbench.engines import cpu, onnx_layers
+from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
+from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
+from rtfbench.engines.protocol import (
     FLOAT32,
     Availability,
+    ConversionError,
     EngineError,
     FloatArray,
     ModelArtifact,
@@ -28,8 +30,103 @@ from engines.protocol import (
     SessionOptions,
     SettingMismatchError,
     check_features,
-    chosen,
 )
+
+#: Of a layer whose bias was made one of its own.
+SPLIT = "/WithoutBiases"
+#: Between the names of the layers that a change of layout is from and for.
+LAYOUTS = re.compile(r"_[a-eA-E\d]+_[a-eA-E\d]+_")
+
+
+class CountingSession(Runnable, Protocol):
+    """A session whose model was compiled with counters."""
+
+    def counters(self) -> tuple[Sequence[Any], Mapping[str, str]]:
+        """Return the counters, and layer -> the names of what it was fused from, by commas."""
+        ...
+
+
+class OpenVinoProfiler(Profiler):
+    """A session with counters; it has one mean for all runs, untimed ones among them."""
+
+    def __init__(self, session: CountingSession) -> None:
+        super().__init__(session)
+        self._counting = session
+
+    def took_ns(self) -> Sequence[int]:
+        """Return the mean of all runs, as the counters are."""
+        mean = sum(self._wall_ns) / max(len(self._wall_ns), 1)
+        return [round(mean)] * len(self._wall_ns)
+
+    def operators(self) -> Sequence[tuple[OperatorTime, ...]]:
+        """Read the counters."""
+        counters, fused = self._counting.counters()
+        mean = tuple(
+            OperatorTime(
+                name=each.node_name,
+                kind=each.node_type,
+                ns=round(each.real_time.total_seconds() * 1e9),
+                sources=_sources(each.node_name, fused.get(each.node_name, "")),
+                implementation=each.exec_type,
+            )
+            for each in counters
+            if each.status.name == "EXECUTED"
+        )
+        return [mean] * len(self._wall_ns)
+
+
+def _sources(name: str, fused: str) -> tuple[str, ...]:
+    """Return the names of what a layer was made from; a change of layout is its taker's."""
+    taker = LAYOUTS.split(name)[-1]
+    names = (each.removesuffix(SPLIT) for each in (taker, *filter(None, fused.split(","))))
+    return tuple(dict.fromkeys(names))
+
+
+#: What may be quantised: what multiplies, and what stands between. The statistics of the pooling
+#: are a thousandth of the operations, and in int8 they cost more accuracy than all the rest.
+MULTIPLIES = ("Conv", "MatMul", "Gemm")
+OPERATORS = frozenset({*MULTIPLIES, "Add", "Relu"})
+
+
+def to_int8(onnx_path: Path, path: Path, wanted: Quantization) -> str:
+    """Write a model with quantise and dequantise nodes where nncf puts them.
+
+    Raises:
+        ConversionError: nncf is not installed.
+    """
+    keep_telemetry_out()
+    try:
+        import nncf
+    except ImportError as error:
+        raise ConversionError(f"{error}; install it with: pip install 'rtfbench[nncf]'") from error
+    import onnx
+
+    model = onnx.load(str(onnx_path))
+    name = model.graph.input[0].name
+    chunks = nncf.Dataset([{name: features_TM[None]} for features_TM in wanted.calibration_NTM])
+    kept = layers_in_float(model, MULTIPLIES, wanted.settings[FLOAT_LAYERS])
+    others = sorted({node.op_type for node in model.graph.node} - OPERATORS)
+    quantised = nncf.quantize(
+        model,
+        chunks,
+        subset_size=len(wanted.calibration_NTM),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(names=kept, types=others, validate=False),
+    )
+    onnx.save(quantised, str(path))
+    return (
+        "nncf: post-training, mixed preset, weights per channel, fast bias correction, "
+        f"{', '.join(sorted(OPERATORS))}{told(kept)}; {wanted.calibrated}"
+    )
+
+
+TELEMETRY = "openvino_telemetry"
+
+
+def keep_telemetry_out() -> None:
+    """Make the package one that cannot be imported; its users then take a stand-in of their own."""
+    sys.modules.setdefault(TELEMETRY, None)  # type: ignore[arg-type]
+
 
 DEVICE = "CPU"
 #: By name: on processors that have bfloat16, the runtime would take that by itself. What a file in
@@ -80,6 +177,7 @@ class OpenVinoEngine(EngineBase):
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "bf16": FLOAT32, "int8": "int8"}
     recipes: Mapping[str, tuple[str, ...]] = {onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES}
     quantizers = ("nncf",)
+    may_lack = ("bf16",)
 
     def probe(self) -> Availability:
         """Import openvino and look for its CPU plug-in."""
@@ -95,7 +193,7 @@ class OpenVinoEngine(EngineBase):
         return Availability(True, version=version, build=build)
 
     def lacks(self) -> Mapping[str, str]:
-        """Ask the runtime, which falls back to float32 without a word."""
+        """Ask the runtime, which silently falls back to float32."""
         held = cpu.onednn_lacks_bf16()
         if "BF16" in core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES") and not held:
             return {}
@@ -104,7 +202,7 @@ class OpenVinoEngine(EngineBase):
 
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use nncf."""
-        return openvino_quantize.to_int8(onnx_path, path, wanted)
+        return to_int8(onnx_path, path, wanted)
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return the properties that a model is compiled with; nothing is reported to a server."""

@@ -4,16 +4,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from engines import cpu, onnx_layers, ort_quantize
-from engines.base import EngineBase, SessionBase
-from engines.ort_profile import OnnxRuntimeProfiler
-from engines.profiling import Profiler
-from engines.protocol import (
+from rtfbench.engines import cpu, cuda, onnx_layers, onnx_versions, ort_quantize
+from rtfbench.engines.base import EngineBase, SessionBase, chosen, lacking
+from rtfbench.engines.ort_profile import OnnxRuntimeProfiler
+from rtfbench.engines.profiling import Profiler
+from rtfbench.engines.protocol import (
+    CPU,
+    CUDA,
     FLOAT32,
+    TF32,
     Availability,
     EngineError,
     FloatArray,
@@ -22,17 +25,66 @@ from engines.protocol import (
     Quantization,
     SessionOptions,
     SettingMismatchError,
+    Support,
     check_features,
-    chosen,
+    kind_of,
+    number_of,
 )
 
+
+class Place(NamedTuple):
+    """Where sessions compute: a provider, what the runtime calls its memory, and its options.
+
+    `tf32` is the option that lets it multiply in TF32, `threads` the one that says how many it
+    takes, both empty where it has none; `fixed` are others. `cure` says how a build has it.
+    """
+
+    provider: str
+    memory: str
+    tf32: str = ""
+    threads: str = ""
+    fixed: tuple[tuple[str, str], ...] = ()
+    cure: str = "install onnxruntime-gpu in its place"
+
+    def options(self, asked: SessionOptions) -> dict[str, str]:
+        """Return the provider's options: the device's number, and TF32 only where it is asked."""
+        if self.threads:
+            return {self.threads: str(asked.threads), **dict(self.fixed)}
+        if not self.tf32:
+            return {}
+        tf32 = "1" if asked.precision == TF32 else "0"
+        return {"device_id": str(number_of(asked.device)), self.tf32: tf32}
+
+
 PROVIDER = "CPUExecutionProvider"
+HERE = Place(PROVIDER, "cpu")
+#: What computes on the CPU: the setting, and its values.
+PROVIDES = "provider"
+PROVIDERS: Mapping[str, Place] = {
+    CPU: HERE,
+    "openvino": Place(
+        "OpenVINOExecutionProvider",
+        "cpu",
+        threads="num_of_threads",
+        # By itself it would compute in bf16 on cores that have it.
+        fixed=(("device_type", "CPU"), ("precision", "FP32")),
+        cure="install onnxruntime-openvino in its place",
+    ),
+    "xnnpack": Place(
+        "XnnpackExecutionProvider",
+        "cpu",
+        threads="intra_op_num_threads",
+        cure="build onnxruntime with --use_xnnpack, which no wheel for Linux was",
+    ),
+}
+NAMED = {place.provider: name for name, place in PROVIDERS.items()}
 SPINNING_KEY = "session.intra_op.allow_spinning"
 #: Unsigned weights in place of signed ones, whose products saturate in 16 bits without VNNI. With
 #: VNNI nothing saturates, and this would cost a factor of two all the same.
 EXACT = "x64quantprecision"
 EXACT_KEY = f"session.{EXACT}"
 PRODUCTS = "int8_products"
+SEVEN_BITS = f"{ort_quantize.WEIGHT_BITS}=7"
 GRAPH_OPTIMIZATION = {
     "all": "ORT_ENABLE_ALL",
     "extended": "ORT_ENABLE_EXTENDED",
@@ -42,12 +94,14 @@ GRAPH_OPTIMIZATION = {
 
 
 class OnnxRuntimeEngine(EngineBase):
-    """onnxruntime with its CPU provider, sequential execution, an explicit thread count.
+    """onnxruntime with one provider, sequential execution, an explicit thread count.
 
     Settings: `graph_optimization` (the WeSpeaker runtime sets `extended`, the runtime's own
     default is `all`), `spinning` of the intra-op threads, `arena` for the CPU memory arena, and
     `int8_products`: on a CPU without VNNI `fast` ones, the runtime's own default, saturate in 16
-    bits unless weights have 7 bits, so they are `exact` there if nobody asks for something else.
+    bits unless weights have 7 bits, so they are `exact` there unless something else is asked for;
+    `provider`, another of the runtime's on the CPU, in float32, where the build has it. What that
+    does not take, the runtime's own computes.
     """
 
     name = "onnxruntime"
@@ -58,8 +112,15 @@ class OnnxRuntimeEngine(EngineBase):
         "spinning": ("on", "off"),
         "arena": ("on", "off"),
         PRODUCTS: ("auto", "exact", "fast"),
+        PROVIDES: tuple(PROVIDERS),
     }
+    may_lack = tuple(f"{PROVIDES}={name}" for name in PROVIDERS if name != CPU)
 
+    devices = (CPU, CUDA)
+    places: Mapping[str, Place] = {
+        CPU: HERE,
+        CUDA: Place("CUDAExecutionProvider", "cuda", "use_tf32"),
+    }
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "int8": "int8"}
     recipes: Mapping[str, tuple[str, ...]] = {
         onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES,
@@ -79,12 +140,52 @@ class OnnxRuntimeEngine(EngineBase):
             return Availability(False, reason=f"this build of onnxruntime has no {PROVIDER}")
         return Availability(True, version=onnxruntime.__version__, build=PROVIDER)
 
+    def precisions_on(self, device: str) -> Mapping[Precision, Precision]:
+        """On CUDA, float32 without TF32 and with it."""
+        return {FLOAT32: FLOAT32, TF32: FLOAT32} if kind_of(device) == CUDA else self.precisions
+
+    def away(self, device: str) -> str:
+        """Ask the driver for the device, and this build for its provider."""
+        import onnxruntime
+
+        provider = self.places[kind_of(device)].provider
+        if kind_of(device) == CUDA and (gone := cuda.missing(device)):
+            return gone
+        if provider not in onnxruntime.get_available_providers():
+            return _without(self.places[kind_of(device)])
+        return ""
+
+    def lacks(self) -> Mapping[str, str]:
+        """Ask this build for its providers."""
+        import onnxruntime
+
+        built = onnxruntime.get_available_providers()
+        return {
+            f"{PROVIDES}={name}": f"{_without(place)}, or choose {PROVIDES}={CPU}"
+            for name, place in PROVIDERS.items()
+            if place.provider not in built
+        }
+
+    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
+        """Take float32 on the CPU alone where another provider is asked for."""
+        provides = options.settings.get(PROVIDES, CPU)
+        if provides != CPU and (options.device, options.precision) != (CPU, FLOAT32):
+            return Support(
+                False,
+                f"onnxruntime[{PROVIDES}={provides}] computes float32 on the CPU; choose "
+                f"{PROVIDES}={CPU}",
+            )
+        return super().supports(artifact, options)
+
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
-        """Return the options that a session is opened with."""
+        """Return the options that a session is opened with; nothing of one on another device."""
+        if options.device != CPU:
+            return ""
         settings = chosen(self, options)
         level = GRAPH_OPTIMIZATION[settings["graph_optimization"]]
         spinning = "1" if settings["spinning"] == "on" else "0"
         exact = "1" if _exact(settings, options) else "0"
+        place = PROVIDERS[settings[PROVIDES]]
         return f"""import onnxruntime
 
 options = onnxruntime.SessionOptions()
@@ -95,7 +196,9 @@ options.enable_cpu_mem_arena = {settings["arena"] == "on"}
 options.add_session_config_entry({SPINNING_KEY!r}, {spinning!r})
 options.add_session_config_entry({EXACT_KEY!r}, {exact!r})
 session = onnxruntime.InferenceSession(
-    {str(artifact.path)!r}, sess_options=options, providers=[{PROVIDER!r}]
+    {str(artifact.path)!r},
+    sess_options=options,
+    providers=[{(place.provider, place.options(options))!r}],
 )
 """
 
@@ -105,20 +208,34 @@ session = onnxruntime.InferenceSession(
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""
-        return OnnxRuntimeSession(artifact, options, chosen(self, options))
+        settings = chosen(self, options)
+        if reason := lacking(self, options, self.lacks):
+            raise EngineError(reason)
+        if options.device == CPU:
+            place = PROVIDERS[settings[PROVIDES]]
+            return OnnxRuntimeSession(artifact, options, settings, place=place)
+        from rtfbench.engines.ort_device import OnnxRuntimeDeviceSession
+
+        place = self.places[kind_of(options.device)]
+        return OnnxRuntimeDeviceSession(artifact, options, settings, place=place)
 
     def caveat(self, options: SessionOptions) -> str:
         """Tell what int8 is without VNNI."""
         if options.precision != "int8" or cpu.has(cpu.INT8):
             return ""
-        exact = _exact(chosen(self, options), options)
-        does = "are widened to stay exact, which costs the speed of int8"
-        if not exact:
-            does = "are added up in 16 bits, which saturate unless weight_bits=7"
-        return (
-            f"this CPU has no VNNI ({cpu.without(cpu.INT8)}): products of 8 bits {does} "
-            f"({PRODUCTS}={'exact' if exact else 'fast'})"
-        )
+        if _exact(chosen(self, options), options):
+            does = (
+                f"are widened to stay exact ({PRODUCTS}=exact), which costs speed; "
+                f"with {SEVEN_BITS} they need not be"
+            )
+        elif _fits(options):
+            return ""
+        else:
+            does = (
+                f"are added up in 16 bits, which saturate ({PRODUCTS}=fast); "
+                f"{PRODUCTS}=exact or {SEVEN_BITS} keeps them right"
+            )
+        return f"this CPU has no VNNI ({cpu.without(cpu.INT8)}): products of 8 bits {does}"
 
     def inner_tensors(
         self,
@@ -141,11 +258,20 @@ session = onnxruntime.InferenceSession(
             session = self.open(replace(artifact, path=path), options)
             return dict(zip(shown, session.run_for(shown, features_BTM), strict=True))
 
-    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler:
-        """Create an InferenceSession that writes a profile."""
+    def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
+        """Create an InferenceSession that writes a profile; on the CPU, where a call is done."""
+        if options.device != CPU:
+            return None
+        settings = chosen(self, options)
+        place = PROVIDERS[settings[PROVIDES]]
         return OnnxRuntimeProfiler(
-            lambda also: OnnxRuntimeSession(artifact, options, chosen(self, options), also),
+            lambda also: OnnxRuntimeSession(artifact, options, settings, also, place),
         )
+
+
+def _without(place: Place) -> str:
+    """Say that this build has no such provider, and what has."""
+    return f"this build of onnxruntime has no {place.provider}; {place.cure}"
 
 
 def _exact(settings: Mapping[str, str], options: SessionOptions) -> bool:
@@ -154,7 +280,12 @@ def _exact(settings: Mapping[str, str], options: SessionOptions) -> bool:
         return settings[PRODUCTS] == "exact"
     if options.precision != "int8" or cpu.has(cpu.INT8):
         return False
-    return options.settings.get(ort_quantize.WEIGHT_BITS) != "7"
+    return not _fits(options)
+
+
+def _fits(options: SessionOptions) -> bool:
+    """Say whether weights are small enough for sums of products in 16 bits."""
+    return options.settings.get(ort_quantize.WEIGHT_BITS) == "7"
 
 
 class OnnxRuntimeSession(SessionBase):
@@ -166,6 +297,7 @@ class OnnxRuntimeSession(SessionBase):
         options: SessionOptions,
         settings: Mapping[str, str],
         also: Callable[[Any], None] = lambda _: None,
+        place: Place = HERE,
     ) -> None:
         """Load a model; `also` changes more of the runtime's options before."""
         import onnxruntime
@@ -184,20 +316,33 @@ class OnnxRuntimeSession(SessionBase):
         also(wanted)
         try:
             session = onnxruntime.InferenceSession(
-                str(artifact.path), sess_options=wanted, providers=[PROVIDER]
+                str(artifact.path),
+                sess_options=wanted,
+                providers=[(place.provider, place.options(options))],
             )
         except Exception as error:  # the binding's exceptions share no public base class
+            new = onnx_versions.too_new(str(error))
+            why = f"{new}; this is {onnxruntime.__version__}" if new else first_line(error)
             raise EngineError(
-                f"{artifact.path}: onnxruntime cannot load this model: {_first_line(error)}"
+                f"{artifact.path}: onnxruntime cannot load this model: {why}"
             ) from error
         self._artifact = artifact
         self._options = wanted
+        self._memory = (place.memory, number_of(options.device))
         self._session: Any = session
         self._input = artifact.input_name or session.get_inputs()[0].name
         self._outputs = [artifact.output_name or session.get_outputs()[0].name]
         self._effective = {**_read_back(session), PRODUCTS: settings[PRODUCTS]}
         asked = {"threads": options.threads, EXACT: "on" if exact else "off"}
-        _compare(self._effective, {**asked, "provider": PROVIDER, **settings})
+        got = str(self._effective[PROVIDES])
+        told = session.get_provider_options()[got]
+        if got != place.provider:
+            raise SettingMismatchError(f"onnxruntime: asked for {place.provider}, got {got}")
+        # OpenVINO's tells none of its options: its threads are counted at work.
+        asked |= place.options(options) if told else {}
+        self._effective |= {**told, PROVIDES: NAMED.get(got, got)}
+        # On another device the setting says nothing.
+        _compare(self._effective, {**settings, **asked, PROVIDES: NAMED.get(got, got)})
 
     @property
     def effective(self) -> Mapping[str, str | int | float]:
@@ -221,7 +366,7 @@ class OnnxRuntimeSession(SessionBase):
         try:
             found = self._session.run(outputs, {self._input: features_BTM})
         except Exception as error:  # as above
-            raise EngineError(f"onnxruntime failed: {_first_line(error)}") from error
+            raise EngineError(f"onnxruntime failed: {first_line(error)}") from error
         return [np.asarray(each, np.float32) for each in found]
 
     def end_profiling(self) -> Path:
@@ -246,7 +391,8 @@ def _read_back(session: Any) -> dict[str, str | int | float]:
     )
     return {
         "threads": int(got.intra_op_num_threads),
-        "provider": ",".join(session.get_providers()),
+        # What it lacks, the CPU's computes, which always stands behind it.
+        "provider": session.get_providers()[0],
         "graph_optimization": level,
         "spinning": "on" if got.get_session_config_entry(SPINNING_KEY) == "1" else "off",
         "arena": "on" if got.enable_cpu_mem_arena else "off",
@@ -260,5 +406,6 @@ def _compare(got: Mapping[str, object], wanted: Mapping[str, object]) -> None:
             raise SettingMismatchError(f"onnxruntime: asked for {name}={value}, got {got[name]}")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what went wrong."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from engines.profiling import OperatorTime, Profiler
-from engines.protocol import EngineError, Session
+from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
+from rtfbench.engines.protocol import EngineError
 
 #: What is left of an event's name is the node's.
 ENDING = "_kernel_time"
@@ -18,7 +18,7 @@ ADDED = re.compile(r"^fused |_nchwc$|/duplicated.*$|_(De)?[qQ]uantize(Linear|d)?
 RUN = "model_run"
 
 
-class ProfiledSession(Session, Protocol):
+class ProfiledSession(Runnable, Protocol):
     """A session that can be asked for its profile."""
 
     def end_profiling(self) -> Path:

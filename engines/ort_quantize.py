@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
-from engines.protocol import FloatArray, Quantization
+from rtfbench.engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
+from rtfbench.engines.protocol import FloatArray, Quantization
 
 #: What is quantised. The statistics of the pooling stay in float32: they are a thousandth of the
 #: operations, and in int8 they cost more accuracy than all the rest.

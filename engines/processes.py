@@ -1,4 +1,4 @@
-"""Programs that run to their end, within a limit, and no longer than whoever started them."""
+"""Programs that run to their end, within a limit, and end with the process that started them."""
 
 import ctypes
 import os
@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from rtfbench.engines.protocol import ConversionError
 
 _PR_SET_PDEATHSIG = 1
 # Loaded before any fork: between fork and exec a child may do next to nothing.
@@ -27,6 +29,14 @@ def ending_with_parent() -> Callable[[], None]:
             os._exit(1)
 
     return ask_the_kernel
+
+
+def without_git() -> dict[str, str]:
+    """Return our environment variables without git's.
+
+    Within a hook they name the hook's repository, and would do so for every git that we start.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def run(
@@ -66,3 +76,38 @@ def run(
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def run_tool(
+    command: Sequence[str], *, folder: Path, made: Sequence[Path], failed: str, limit_s: float
+) -> None:
+    """Run a program that writes files; what it returns is not believed, only its files are.
+
+    Args:
+        command: the program with its arguments.
+        folder: where it runs: some leave files of fixed names in their working folder.
+        made: what it has to write, none of them empty.
+        failed: how an error begins, before what it said last.
+        limit_s: how long it may take.
+
+    Raises:
+        ConversionError: a file is missing, or it did not end.
+    """
+    try:
+        done = run(command, timeout_s=limit_s, folder=folder)
+    except subprocess.TimeoutExpired:
+        raise ConversionError(f"{failed}: no end within {limit_s:g} s") from None
+    whole = all(each.is_file() and each.stat().st_size for each in made)
+    if done.returncode != 0 or not whole:
+        raise ConversionError(f"{failed}: {_reason(done)}")
+
+
+def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:
+    """Return what a program said last, where that is why it ended."""
+    text = (done.stdout + done.stderr).decode(errors="replace")
+    said = [line.strip() for line in text.splitlines() if line.strip()][-1:]
+    if done.returncode < 0:
+        # Killed, it had no time to say why; one that aborts does so itself, and says why.
+        told = said if done.returncode == -signal.SIGABRT else []
+        return "; it said: ".join([f"killed by {signal.Signals(-done.returncode).name}", *told])
+    return said[0] if said else f"exit status {done.returncode}"

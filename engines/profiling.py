@@ -4,8 +4,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from engines.protocol import FloatArray, Session
+from rtfbench.engines.protocol import FloatArray
 
 #: The kind of what a first run does before it computes.
 PREPARING = "Preparing"
@@ -41,18 +42,30 @@ class ProfiledRun:
     operators: tuple[OperatorTime, ...]
 
 
+class Runnable(Protocol):
+    """What a profiler needs of a session."""
+
+    def run(self, features_BTM: FloatArray, /) -> FloatArray:
+        """Compute embeddings, as `SessionBase.run`."""
+        ...
+
+    def close(self) -> None:
+        """Release the model."""
+        ...
+
+
 class Profiler(ABC):
     """A session with the runtime's own profiler on."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Runnable) -> None:
         self._session = session
         self._wall_ns: list[int] = []
 
     def run(self, features_BTM: FloatArray) -> int:
-        """Run once, and return how many nanoseconds the call took; features as `Session.run`.
+        """Run once, and return how many nanoseconds the call took; features as `SessionBase.run`.
 
         Raises:
-            EngineError: as `Session.run`.
+            EngineError: as `SessionBase.run`.
         """
         before = time.perf_counter_ns()
         self._session.run(features_BTM)

@@ -1,15 +1,12 @@
-"""What an engine is: the types that a runtime adapter receives, returns and raises.
+"""The values that an engine receives and returns, and the errors that it raises.
 
-An adapter is a class with the members of `Engine`, and a session has those of `Session`. What an
-engine may tell besides has defaults in `engines.base`: derive from its classes to have them.
-Import the runtime inside the methods, never at the top of the module: naming an engine must not
-load it.
+What an engine and a session have to be is said in `rtfbench.engines.base`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +17,14 @@ Format = str
 ONNX: Format = "onnx"
 Form = Literal["dynamic", "static"]
 #: What weights and activations are computed in; the forms with `-weights` store weights in fewer
-#: bits and compute in float32.
-Precision = Literal["float32", "bf16", "fp16", "fp16-weights", "int8", "int8-weights"]
+#: bits and compute in float32. `tf32` multiplies float32 with 10 bits of its fraction.
+Precision = Literal["float32", "tf32", "bf16", "fp16", "fp16-weights", "int8", "int8-weights"]
 FLOAT32: Precision = "float32"
+TF32: Precision = "tf32"
+#: The device that every engine computes on that does not say otherwise.
+CPU = "cpu"
+#: The first CUDA device; `cuda:1` is the second.
+CUDA = "cuda"
 #: The length at which the published tables give FLOPs.
 PUBLISHED_NUM_FRAMES = 200
 PUBLISHED_FLOPS_BASIS = f"by the published convention ({PUBLISHED_NUM_FRAMES} frames)"
@@ -37,12 +39,14 @@ MEGA_MACS = "mega_macs"
 MEGA_MACS_FROM = "mega_macs_from"
 #: Size on disk of the library that ran.
 LIBRARY_BYTES = "library_bytes"
-#: What a dynamic model's first run prepares; `Engine.first_run` of those that say.
+#: What a dynamic model's first run prepares; `EngineBase.first_run` of those that say.
 FIRST_RUN = "first_run"
-#: How it computes the same with fewer operations; `Engine.fewer_operations` of those that say.
+#: How it computes the same with fewer operations; `EngineBase.fewer_operations` of those that say.
 FEWER_OPERATIONS = "fewer_operations"
-#: What this CPU does to a precision; `Engine.caveat` of those that say.
+#: What this CPU does to a precision; `EngineBase.caveat` of those that say.
 CAVEAT = "caveat"
+#: Of an engine that brings its own front end: the least cosine of its embeddings to the reference.
+OWN_FRONT_END_COSINE = "own_front_end_cosine"
 
 
 class EngineError(Exception):
@@ -79,10 +83,10 @@ class ModelArtifact:
     (`PUBLISHED_NUM_FRAMES`) unless `flops_basis` says otherwise; `macs` are the
     multiply-accumulates of convolution and linear layers at the frames of the chunk that is
     measured. Counts that are unknown are None. Input and output are the only ones where no name
-    is given. `note` is for whoever reads a measurement of the model, `about` goes with its counts.
+    is given. `note` is for readers of a measurement of the model, `about` goes with its counts.
     `denormal_share` is the share of denormal values among all that the model computes on speech,
-    None where nobody has looked. `precision` is the file's own, and `recipe` says how one of fewer
-    bits was made.
+    None where that is not known. `precision` is the file's own, and `recipe` says how one of fewer
+    bits was made. `front_end` says what the model is fed, for its caller; empty is WeSpeaker's.
     """
 
     name: str
@@ -104,19 +108,31 @@ class ModelArtifact:
     denormal_share: float | None = None
     precision: Precision = FLOAT32
     recipe: str = ""
+    front_end: str = ""
 
     def __post_init__(self) -> None:
         if (self.form == "static") != (self.num_frames is not None):
             raise ValueError(f"{self.path}: a static model, and no other, has num_frames")
 
 
+def kind_of(device: str) -> str:
+    """Return a device without its number: `cuda` of `cuda:1`."""
+    return device.partition(":")[0]
+
+
+def number_of(device: str) -> int:
+    """Return the number of a device: 1 of `cuda:1`, 0 of `cuda`."""
+    return int(device.partition(":")[2] or 0)
+
+
 @dataclass(frozen=True)
 class SessionOptions:
-    """How a session is opened: intra-op threads, the engine's own settings by name, precision."""
+    """How a session is opened: intra-op threads, the engine's own settings, precision, device."""
 
     threads: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
     precision: Precision = FLOAT32
+    device: str = CPU
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -128,8 +144,8 @@ class Quantization:
     """What a file in another precision than float32 is to be.
 
     `precision` is the file's; a `static` one is for a single length. Ranges of values are found on
-    `calibration_NTM`, features of speech, float32 [N, T, M]; who uses them adds `calibrated`, which
-    tells what they are, to the recipe. `settings` has every one of the engine's `recipes`.
+    `calibration_NTM`, features of speech, float32 [N, T, M]; `calibrated` tells what they
+    are, and the caller adds it to the recipe. `settings` has every one of the engine's `recipes`.
     """
 
     precision: Precision
@@ -143,7 +159,7 @@ class Quantization:
 class Availability:
     """Whether a runtime can be used here, and which one it is; `note` becomes a footnote.
 
-    `lacks` has what the engine's `lacks` says, where somebody asked it.
+    `lacks` has what the engine's `lacks` says.
     """
 
     ok: bool
@@ -162,81 +178,9 @@ class Support:
     reason: str = ""
 
 
-@runtime_checkable
-class Session(Protocol):
-    """A loaded model, ready to run. Not thread-safe."""
-
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """What the runtime really took, read back from it where it tells."""
-        ...
-
-    def run(self, features_BTM: FloatArray) -> FloatArray:
-        """Compute embeddings.
-
-        Args:
-            features_BTM: float32 [B, T, M], C-contiguous, mean-normalised fbank frames.
-
-        Returns:
-            float32 [B, D], owned by the caller.
-
-        Raises:
-            EngineError: the shape is not the model's, or the runtime failed.
-        """
-        ...
-
-    def close(self) -> None:
-        """Release the model; a second call does nothing."""
-        ...
-
-
-@runtime_checkable
-class Engine(Protocol):
-    """A runtime that opens model files."""
-
-    name: str
-    format: Format
-    default_form: Form
-    #: Setting name -> allowed values, the first the default; none are listed where any text is
-    #: allowed, and then the default is an empty one.
-    choices: Mapping[str, tuple[str, ...]]
-
-    def probe(self) -> Availability:
-        """Say which version is installed, or why the runtime cannot be used; never raises."""
-        ...
-
-    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
-        """Say whether `open` would take this model with these options; loads nothing."""
-        ...
-
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
-        """Load a model.
-
-        Raises:
-            EngineError: the file is not a model of this engine, or a setting was refused.
-        """
-        ...
-
-
-def chosen(engine: Engine, options: SessionOptions) -> dict[str, str]:
-    """Return every setting of an engine: what the options ask for, its default elsewhere.
-
-    Raises:
-        EngineError: a setting or a value that the engine does not have.
-    """
-    recipes: Mapping[str, tuple[str, ...]] = getattr(engine, "recipes", {})
-    choices = {**recipes, **engine.choices}
-    for name, value in options.settings.items():
-        if name not in choices:
-            known = ", ".join(choices) or "none"
-            raise EngineError(f"{engine.name} has no setting {name!r}; it has: {known}")
-        if choices[name] and value not in choices[name]:
-            allowed = ", ".join(choices[name])
-            raise EngineError(f"{engine.name}: {name}={value} is not one of: {allowed}")
-        if name in recipes and options.precision == FLOAT32:
-            cure = f"name a precision, as in {engine.name}:int8[{name}={value}]"
-            raise EngineError(f"{engine.name}: {name} is of files in fewer bits; {cure}")
-    return completed_settings(engine.choices, options.settings)
+def not_computed(engine: str, precision: Precision) -> str:
+    """Return how a reason begins where an engine has no such precision on any host."""
+    return f"{engine} does not compute in {precision}"
 
 
 def completed_settings(
@@ -246,20 +190,6 @@ def completed_settings(
     return {
         name: settings.get(name, values[0] if values else "") for name, values in choices.items()
     }
-
-
-def check_model(engine: Engine, artifact: ModelArtifact, options: SessionOptions) -> Support:
-    """Return the answer that `supports` gives in every engine: format and settings fit."""
-    if artifact.format != engine.format:
-        cure = f"name the model's .{ONNX} file, and its .{engine.format} file is made from it"
-        return Support(
-            False, f"{engine.name} reads {engine.format} models, not {artifact.format}; {cure}"
-        )
-    try:
-        chosen(engine, options)
-    except EngineError as error:
-        return Support(False, str(error))
-    return Support(True)
 
 
 def check_features(artifact: ModelArtifact, features_BTM: FloatArray) -> None:

@@ -6,18 +6,19 @@ Built-in engines use the same door as plug-ins: a package that declares
     mine = "my_package.engine:MyEngine"
 
 is found as soon as it is installed. An engine's module is imported when the engine is first
-asked for.
+asked for, a plug-in's in a process of its own before.
 """
 
 import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from engines.base import EngineBase, completed
-from engines.protocol import Engine, EngineError, Format
+from rtfbench.engines import vetting
+from rtfbench.engines.base import EngineBase
+from rtfbench.engines.protocol import EngineError, Format
 
 GROUP = "rtfbench.engines"
 
@@ -28,7 +29,32 @@ class UnknownEngineError(EngineError):
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    """Return the engines by name; a plug-in takes the place of no other."""
+    found: dict[str, EntryPoint] = {}
+    for entry in sorted(entry_points(group=GROUP), key=_is_plug_in):
+        found.setdefault(entry.name, entry)
+    return found
+
+
+def _is_plug_in(entry: EntryPoint) -> bool:
+    return not entry.module.startswith("rtfbench.")
+
+
+def passed_over() -> tuple[str, ...]:
+    """Say which plug-ins are not used, because another engine has their name."""
+    used = _entry_points().values()
+    return tuple(
+        f"{entry.value} calls its engine {entry.name}, as {_entry_points()[entry.name].value} "
+        "does, and is passed over; rename it"
+        for entry in entry_points(group=GROUP)
+        if entry not in used
+    )
+
+
+def vet(names: Iterable[str]) -> None:
+    """Try the plug-ins among engines together, which is faster than each when it is asked for."""
+    known = _entry_points()
+    vetting.vet([name for name in names if name in known and _is_plug_in(known[name])])
 
 
 def names() -> tuple[str, ...]:
@@ -46,20 +72,28 @@ def get(name: str) -> EngineBase:
     """
     known = _entry_points()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=2, cutoff=0.5) or sorted(known)
+        # What was left unfinished is nearer than what is spelled alike.
+        near = [each for each in known if name and each.startswith(name)]
+        near = near or difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+        )
         raise UnknownEngineError(
-            f"no engine {name!r}; did you mean {' or '.join(near)}? "
+            f"no engine {name!r}; {hint} "
             "(`rtfbench engines` lists them; a plug-in is found once it is installed)"
         )
+    what = f"engine {name!r} ({known[name].value}) cannot be loaded"
+    if _is_plug_in(known[name]) and (why := vetting.refusal(name)):
+        raise EngineError(f"{what}: {why}")
     try:
         engine = known[name].load()()
     except Exception as error:  # a plug-in may fail in any way; the sweep must go on
+        raise EngineError(f"{what}: {' '.join(str(error).split())}") from error
+    if not isinstance(engine, EngineBase):
         raise EngineError(
-            f"engine {name!r} ({known[name].value}) cannot be loaded: {error}"
-        ) from error
-    if not isinstance(engine, Engine):
-        raise EngineError(f"{known[name].value} is no engine: see engines/protocol.py")
-    return completed(engine)
+            f"{known[name].value} is no engine: derive it from EngineBase (engines/base.py)"
+        )
+    return engine
 
 
 def on(name: str, settings: Mapping[str, str]) -> EngineBase:
@@ -69,24 +103,27 @@ def on(name: str, settings: Mapping[str, str]) -> EngineBase:
         UnknownEngineError: as `get`.
         EngineError: as `get`.
     """
-    return completed(get(name).on(settings))
+    return get(name).on(settings)
 
 
 @cache
 def maker_of(format: Format) -> str:
     """Return the name of the engine that makes files of a format.
 
-    That is the one of the format's name, else the first in the alphabet that reads it.
+    That is the one of the format's name, else the first in the alphabet that reads it, plug-ins
+    last.
 
     Raises:
         EngineError: no installed engine reads it.
     """
-    for name in sorted(names(), key=lambda name: name != format):
+    known = _entry_points()
+    # A plug-in that only reads the format is not asked where an engine from here does.
+    for name in sorted(names(), key=lambda name: (name != format, _is_plug_in(known[name]))):
         try:
             if get(name).format == format:
                 return name
         except EngineError:
-            continue  # whoever asks for that engine is told
+            continue  # a user who asks for that engine is told
     raise EngineError(f"no installed engine reads .{format} files; see: rtfbench engines")
 
 

@@ -2,18 +2,22 @@
 
 import os
 import shutil
+import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from engines import cpu
-from engines.base import EngineBase, SessionBase
-from engines.profiling import Profiler
-from engines.protocol import (
+from rtfbench.engines import cpu, cuda
+from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
+from rtfbench.engines.protocol import (
+    CPU,
+    CUDA,
     FLOAT32,
+    TF32,
     Availability,
     ConversionError,
     EngineError,
@@ -24,9 +28,81 @@ from engines.protocol import (
     SessionOptions,
     SettingMismatchError,
     check_features,
-    chosen,
+    kind_of,
+    number_of,
 )
-from engines.torch_profile import Interpreted, TorchProfiler
+
+#: What computes; the other nodes of a program name inputs and weights.
+COMPUTES = ("call_function", "call_method", "call_module")
+
+
+class Interpreted:
+    """A program that is computed node by node, in the order in which torch would."""
+
+    def __init__(self, interpreter: Any) -> None:
+        """Take the place of an exported module.
+
+        Args:
+            interpreter: a `torch.fx.Interpreter` of it.
+        """
+        self._interpreter, self._run_node = interpreter, interpreter.run_node
+        interpreter.run_node = self._timed
+        self.run: list[OperatorTime] = []
+
+    def __call__(self, features_BTM: Any) -> Any:
+        """Compute the embeddings."""
+        self.run = []
+        return self._interpreter.run(features_BTM)
+
+    def _timed(self, node: Any) -> Any:
+        before = time.perf_counter_ns()
+        found = self._run_node(node)
+        took_ns = time.perf_counter_ns() - before
+        if node.op in COMPUTES:
+            self.run.append(
+                OperatorTime(node.name, operator_of(node.target), took_ns, tuple(_sources(node)))
+            )
+        return found
+
+
+def operator_of(target: Any) -> str:
+    """Return an operator's name: `conv2d` of `aten.conv2d.default`."""
+    packet = getattr(target, "overloadpacket", target)
+    return str(getattr(packet, "__name__", packet)).strip("_")
+
+
+def _sources(node: Any) -> Iterator[str]:
+    """Yield a node's name and those of the weights that it takes."""
+    yield node.name
+    for each in node.all_input_nodes:
+        if each.op == "get_attr":
+            yield str(each.target)
+
+
+class InterpretedSession(Runnable, Protocol):
+    """A session whose program is interpreted."""
+
+    def interpret(self) -> Interpreted:
+        """Compute node by node from now on."""
+        ...
+
+
+class TorchProfiler(Profiler):
+    """A session that is interpreted."""
+
+    def __init__(self, session: InterpretedSession) -> None:
+        super().__init__(session)
+        self._program = session.interpret()
+        self._runs: list[tuple[OperatorTime, ...]] = []
+
+    def after_run(self) -> None:
+        """Take the operators."""
+        self._runs.append(tuple(self._program.run))
+
+    def operators(self) -> Sequence[tuple[OperatorTime, ...]]:
+        """Return what was taken."""
+        return self._runs
+
 
 #: A length to trace with; the exported program must not depend on it.
 EXAMPLE_FRAMES = 200
@@ -49,7 +125,11 @@ class TorchEngine(EngineBase):
     name = "torch"
     format: Format = "pt2"
     from_onnx = False
+    may_lack = ("bf16", "mode=compiled")
     distribution = "torch"
+    devices = (CPU, CUDA)
+    #: What torch calls each.
+    places: Mapping[str, str] = {CPU: "cpu", CUDA: "cuda"}
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "bf16": FLOAT32}
     choices: Mapping[str, tuple[str, ...]] = {
         "mode": ("eager", "compiled"),
@@ -65,6 +145,21 @@ class TorchEngine(EngineBase):
                 False, reason=f"{error}; install it with: pip install 'rtfbench[zoo]'"
             )
         return Availability(True, version=torch.__version__, build="oneDNN")
+
+    def precisions_on(self, device: str) -> Mapping[Precision, Precision]:
+        """Other devices than the CPU multiply in TF32 and float16 too."""
+        more: Mapping[Precision, Precision] = {TF32: FLOAT32, "fp16": FLOAT32}
+        return self.precisions if device == CPU else {**self.precisions, **more}
+
+    def away(self, device: str) -> str:
+        """Ask the driver for the device, and this build for CUDA."""
+        import torch
+
+        if kind_of(device) != CUDA:
+            return ""
+        if not (gone := cuda.missing(device)) and not torch.cuda.is_available():
+            return f"this build of torch ({torch.__version__}) has no CUDA; install one that has"
+        return gone
 
     def lacks(self) -> Mapping[str, str]:
         """Ask oneDNN for bf16, which takes minutes a chunk where it is emulated, and the path."""
@@ -100,12 +195,23 @@ class TorchEngine(EngineBase):
 
     def open(self, artifact: ModelArtifact, options: SessionOptions) -> "TorchEngineSession":
         """Load the program."""
-        return TorchEngineSession(artifact, options, chosen(self, options))
+        settings = chosen(self, options)
+        if options.device == CPU:
+            return TorchEngineSession(artifact, options, settings)
+        from rtfbench.engines.torch_device import TorchDeviceSession
+
+        place = self.places[kind_of(options.device)]
+        numbered = f"{place}:{number_of(options.device)}" if place != CPU else place
+        return TorchDeviceSession(artifact, options, settings, where=numbered)
 
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
-        """Interpret the program; a compiled one has no operators of the model any more."""
+        """Interpret the program; a compiled one has no operators of the model any more.
+
+        Of another device than the CPU the times of calls tell nothing: they return before it is
+        done.
+        """
         settings = chosen(self, options)
-        if settings["mode"] == "compiled":
+        if settings["mode"] == "compiled" or options.device != CPU:
             return None
         return TorchProfiler(TorchEngineSession(artifact, options, settings))
 
@@ -130,26 +236,38 @@ def _traced(model: Any, features_BTM: Any, shapes: Any) -> Any:
         )
 
 
+#: Precisions that are types of their own; what else there is computes float32.
+TYPES: Mapping[Precision, str] = {"bf16": "bfloat16", "fp16": "float16"}
+
+
 class TorchEngineSession(SessionBase):
     """One loaded program. Threads are the process's: one session a process."""
 
     def __init__(
-        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+        self,
+        artifact: ModelArtifact,
+        options: SessionOptions,
+        settings: Mapping[str, str],
+        *,
+        where: str = CPU,
     ) -> None:
+        """Load a program; `where` is the device as torch calls it."""
         import torch
 
         threads = options.threads
         torch.set_num_threads(threads)
         self._torch = torch
         self._artifact = artifact
+        self._device = torch.device(where)
+        self._precision = options.precision
         self._has_run = False
         try:
-            module: Any = torch.export.load(artifact.path).module()
+            module: Any = self._placed(torch.export.load(artifact.path)).module()
         except Exception as error:  # damaged archives end in errors of many kinds
             raise EngineError(
                 f"{artifact.path}: torch cannot load this model: {_last_line(error)}"
             ) from error
-        self._dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+        self._dtype = getattr(torch, TYPES.get(options.precision, FLOAT32))
         module.to(self._dtype)
         if settings["layout"] == "channels_last":
             for parameter in module.parameters():
@@ -175,9 +293,19 @@ class TorchEngineSession(SessionBase):
 
     def operators(self) -> Mapping[str, int]:
         """Count kernels and matrices by type: torch multiplies in that, or refuses to."""
-        kinds = {"torch.float32": "float32", "torch.bfloat16": "bf16"}
+        kinds = {f"torch.{name}": precision for precision, name in TYPES.items()}
+        kinds["torch.float32"] = self._float32_is
         weights = (each for each in self._module.parameters() if each.dim() > 1)
         return Counter(kinds.get(str(each.dtype), str(each.dtype)) for each in weights)
+
+    @property
+    def _float32_is(self) -> Precision:
+        """What float32 is multiplied in."""
+        return FLOAT32
+
+    def _placed(self, program: Any) -> Any:
+        """Return a program where it is to compute."""
+        return program
 
     def run(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]; the first run of a compiled program compiles it."""

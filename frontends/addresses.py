@@ -18,10 +18,14 @@ from urllib.parse import urlsplit
 from weakref import finalize
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 #: What a server may take for one file, or for one stretch of one.
 FETCH_TIMEOUT_S = 300.0
+#: No recording and no list is larger: a server that sends more would fill the disk.
+MOST_BYTES = 16 << 30
+#: So much is told of what a server answers: it may be a whole page.
+MOST_SAID = 160
 #: What is read at once of a file that is not read as a whole: some headers of a tar file.
 RANGE_BYTES = 1 << 16
 #: So many whole files are kept a while: neighbours in a list may be stretches of one recording.
@@ -94,8 +98,9 @@ class Address:
         Raises:
             OSError: they cannot be read, or are others than were asked for.
         """
+        transfer = _Transfer(end - begin)
         content: bytes = _within_limit(
-            self, lambda system, path: system.cat_file(path, start=begin, end=end)
+            self, lambda system, path: _range(system, path, begin, end, transfer), transfer
         )
         if len(content) != end - begin:
             raise AddressError(
@@ -133,9 +138,20 @@ def open_ranges(place: Place) -> IO[bytes]:
     """Open a file for reading here and there.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is a device or a FIFO, from which nothing may ever come.
     """
-    return place.open_ranges() if isinstance(place, Address) else place.open("rb")
+    return place.open_ranges() if isinstance(place, Address) else regular(place).open("rb")
+
+
+def regular(path: Path) -> Path:
+    """Return a path, once no device and no FIFO is there: to open one may wait for ever.
+
+    Raises:
+        OSError: one is.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise AddressError("it is no regular file; write what it holds to one and name that")
+    return path
 
 
 def size_bytes(place: Place) -> int:
@@ -186,7 +202,12 @@ class _Copy:
         os.close(fd)
         self.path = Path(name)
         finalize(self, self.path.unlink, missing_ok=True)
-        _within_limit(address, lambda system, path: system.get_file(path, name))
+        transfer = _Transfer(MOST_BYTES)
+        _within_limit(
+            address,
+            lambda system, path: system.get_file(path, name, callback=transfer.callback()),
+            transfer,
+        )
 
 
 @lru_cache(maxsize=COPIES)
@@ -194,8 +215,76 @@ def _copy(address: Address) -> _Copy:
     return _Copy(address)
 
 
-def _within_limit(address: Address, call: Callable[[Any, str], _T]) -> _T:
+class _Transfer:
+    """Ends a transfer from within, where it brings too much or nobody waits for it any more."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.given_up = False
+        self._most_bytes, self._came_bytes = most_bytes, 0
+
+    def came(self, count: int) -> None:
+        """Hear of bytes.
+
+        Raises:
+            AddressError: there are to be no more.
+        """
+        self._came_bytes += count
+        if self.given_up or self._came_bytes > self._most_bytes:
+            raise AddressError(
+                f"more than the {self._most_bytes} bytes came that there should be at most; copy "
+                "it here"
+            )
+
+    def callback(self) -> Any:
+        """Return what fsspec tells of bytes."""
+        from fsspec.callbacks import Callback
+
+        came, told = self.came, [0]
+
+        class TransferCallback(Callback):  # type: ignore[misc]
+            def relative_update(self, inc: int = 1) -> None:
+                came(inc)
+
+            def absolute_update(self, value: int) -> None:
+                came(value - told[0])
+                told[0] = value
+
+        return TransferCallback()
+
+
+class _Sink(io.BytesIO):
+    """Takes bytes into memory as long as they may come."""
+
+    def __init__(self, transfer: _Transfer) -> None:
+        super().__init__()
+        self._transfer = transfer
+
+    def write(self, data: "ReadableBuffer") -> int:
+        written = super().write(data)
+        self._transfer.came(written)
+        return written
+
+
+def _range(system: Any, path: str, begin: int, end: int, transfer: _Transfer) -> bytes:
+    """Return some bytes of a file; a web server may send the whole of it, which may never end."""
+    if not type(system).__module__.endswith("implementations.http"):
+        content: bytes = system.cat_file(path, start=begin, end=end)
+        return content
+    headers = {**system.kwargs.get("headers", {}), "Range": f"bytes={begin}-{end - 1}"}
+    sink = _Sink(transfer)
+    system.get_file(path, sink, headers=headers)
+    return sink.getvalue()
+
+
+def _within_limit(
+    address: Address, call: Callable[[Any, str], _T], transfer: _Transfer | None = None
+) -> _T:
     """Return what a file system says, which is asked in a thread: it may never answer.
+
+    Args:
+        address: whose file system is asked.
+        call: asks it.
+        transfer: ends a transfer that goes on after its time.
 
     Raises:
         OSError: whatever went wrong.
@@ -214,12 +303,14 @@ def _within_limit(address: Address, call: Callable[[Any, str], _T]) -> _T:
     except (FileNotFoundError, AddressError):
         raise
     except TimeoutError as error:
+        if transfer is not None:
+            transfer.given_up = True
         raise AddressError(f"no answer within {FETCH_TIMEOUT_S:g} s; try again later") from error
     except PermissionError as error:
         raise AddressError("access is denied; give fsspec the credentials") from error
     except Exception as error:
         said = _without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
-        raise AddressError(said) from error
+        raise AddressError(said[:MOST_SAID]) from error
 
 
 def _file_system(address: Address) -> tuple[Any, str]:

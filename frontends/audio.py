@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -12,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from frontends import ogg
-from frontends.addresses import Address, Place
+from rtfbench.frontends import ogg, wav
+from rtfbench.frontends.addresses import Address, Place
 
+#: Other rates are damage, or would become gigabytes when they are converted.
+LEAST_RATE_HZ, MOST_RATE_HZ = 1_000, 10_000_000
 #: What is read at a time: ten seconds at 16 kHz.
 BLOCK_SAMPLES = 160_000
 #: Some headers of compressed files only estimate the length.
@@ -41,10 +44,12 @@ class Waveform:
     Attributes:
         samples: float32[N] in int16 scale, -32768 to 32767, as Kaldi expects it.
         sample_rate_hz: Samples a second.
+        file_rate_hz: Those of the file that it was read from; None where there was none.
     """
 
     samples: npt.NDArray[np.float32]
     sample_rate_hz: int
+    file_rate_hz: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -86,8 +91,15 @@ def read_audio(
         AudioError: If the file is missing, is not audio, is empty or cut off, holds NaN or
             infinity, or has channels or a rate that were not asked for.
     """
-    blocks = read_blocks(path, sample_rate_hz=sample_rate_hz, channel=channel, resample=resample)
-    return Waveform(np.concatenate(list(blocks)), sample_rate_hz)
+    rates_hz: list[int] = []
+    blocks = read_blocks(
+        path,
+        sample_rate_hz=sample_rate_hz,
+        channel=channel,
+        resample=resample,
+        told_rate=rates_hz.append,
+    )
+    return Waveform(np.concatenate(list(blocks)), sample_rate_hz, *rates_hz)
 
 
 def read_blocks(
@@ -100,6 +112,7 @@ def read_blocks(
     file: IO[bytes] | None = None,
     begin_s: float = 0.0,
     end_s: float | None = None,
+    told_rate: Callable[[int], None] | None = None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Read what `read_audio` reads, a block at a time, so that any length fits into memory.
 
@@ -112,6 +125,7 @@ def read_blocks(
         file: The file's content, where the path, or an address, only names it.
         begin_s: Where to begin, in seconds.
         end_s: Where to end; None for the end of the file. It may be `OVERSHOOT_S` behind that.
+        told_rate: Is told the file's own rate before the first block comes.
 
     Yields:
         float32[N] in int16 scale, one block or more, none of them empty.
@@ -129,7 +143,23 @@ def read_blocks(
                 lack = ogg.damage(source) if isinstance(source, Path) else ogg.damage_in(source)
                 if lack:
                     raise audio_error(place, f"{lack}; copy it again")
+            if audio.format == "WAV" and not audio.frames:
+                with source.open("rb") if isinstance(source, Path) else nullcontext(source) as raw:
+                    if (whole := wav.completed(raw)) is not None:
+                        yield from read_blocks(
+                            place,
+                            sample_rate_hz=sample_rate_hz,
+                            channel=channel,
+                            resample=resample,
+                            block_samples=block_samples,
+                            file=whole,
+                            begin_s=begin_s,
+                            end_s=end_s,
+                        )
+                        return
             wanted = _cut(place, audio, begin_s, end_s)
+            if told_rate is not None:
+                told_rate(audio.samplerate)
             yield from _blocks(
                 place, audio, sample_rate_hz, channel, resample, block_samples, wanted
             )
@@ -162,6 +192,8 @@ def _blocks(
     wanted: int | None,
 ) -> Iterator[npt.NDArray[np.float32]]:
     rate_hz, column = file.samplerate, _pick_channel(path, file.channels, channel)
+    if not LEAST_RATE_HZ <= rate_hz <= MOST_RATE_HZ:
+        raise audio_error(path, f"has {rate_hz} Hz, as no speech has; export it again")
     if rate_hz != sample_rate_hz and not resample:
         raise audio_error(
             path, f"has {rate_hz} Hz, not {sample_rate_hz}; convert it with --resample"
@@ -169,7 +201,10 @@ def _blocks(
     convert = _resampler(path, rate_hz, sample_rate_hz) if rate_hz != sample_rate_hz else None
     promised, read, made = _promised_frames(file) - file.tell(), 0, 0
     if wanted is not None:
-        promised = wanted - round(OVERSHOOT_S * rate_hz)
+        if promised < wanted - round(OVERSHOOT_S * rate_hz):
+            early_s = (wanted - promised) / rate_hz
+            raise audio_error(path, f"ends {early_s:g} s before the segment does; correct its end")
+        promised = min(promised, wanted)
     while True:
         asked = block_samples if wanted is None else min(block_samples, wanted - read)
         samples = file.read(asked, dtype="float32", always_2d=True)[:, column]
@@ -192,6 +227,21 @@ def _blocks(
         raise audio_error(
             path, f"is too short to resample from {rate_hz} Hz; use a longer recording"
         )
+
+
+def raised(count: int, lowest_hz: int, sample_rate_hz: int) -> str:
+    """Say that recordings were raised to a higher rate, which adds nothing to hear.
+
+    Args:
+        count: Of them.
+        lowest_hz: The lowest rate among theirs.
+        sample_rate_hz: The rate that they were raised to.
+    """
+    recordings = "1 recording was" if count == 1 else f"{count} recordings were"
+    return (
+        f"{recordings} raised from {lowest_hz} to {sample_rate_hz} Hz: nothing is above "
+        f"{lowest_hz // 2} Hz there, which the model was not made for; one for {lowest_hz} Hz is"
+    )
 
 
 def _regular_file(path: Place) -> Path:

@@ -106,3 +106,26 @@ class PowerSpectrum:
         power, imag = flat[: size // 2], flat[size // 2 :]
         np.add(power, imag, out=power)
         return power.reshape(self.num_rows, num_frames)
+
+
+class AnySizeSpectrum:
+    """Power spectra for transforms whose length is no power of two, by numpy's own; see above."""
+
+    def __init__(self, frame_length: int, fft_length: int) -> None:
+        """Note the lengths.
+
+        Raises:
+            ValueError: If a frame does not fit.
+        """
+        if not 0 < frame_length <= fft_length:
+            raise ValueError(f"frame_length {frame_length} does not fit fft_length {fft_length}")
+        self.padded_length = frame_length
+        self.num_rows = fft_length // 2 + 1
+        self.bin_of_row: npt.NDArray[np.int64] = np.arange(self.num_rows)
+        self._fft_length = fft_length
+
+    def __call__(self, frames_TW: Float32Array) -> Float32Array:
+        """Compute |X|^2: float32[num_rows, T]."""
+        spectrum_TR = np.fft.rfft(frames_TW, self._fft_length)
+        power_TR = spectrum_TR.real**2 + spectrum_TR.imag**2
+        return np.ascontiguousarray(power_TR.T, np.float32)

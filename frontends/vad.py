@@ -12,6 +12,7 @@ is found as soon as it is installed; `MyVad(**settings)` is called with the text
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
@@ -19,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from frontends.fbank import FbankConfig
+from rtfbench.frontends.edges import prepared
+from rtfbench.frontends.fbank import FbankConfig
+from rtfbench.frontends.front_end import FrontEnd
 
 GROUP = "rtfbench.vads"
 SPEC = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<settings>[^\]]*)\])?")
@@ -90,6 +93,19 @@ class EnergyVad:
         return np.asarray(near_T >= counted_T * self._proportion)
 
 
+def voiced(detector: Vad, blocks: Blocks, front_end: FrontEnd) -> Voiced:
+    """Say of every frame of a front end whether it is speech.
+
+    Raises:
+        VadError: the front end makes no frames.
+    """
+    if front_end.waveform:
+        raise VadError("--vad leaves out frames, and this model takes samples; leave --vad out")
+    config = replace(front_end.fbank, preemphasis_over="frame")
+    # A detector knows frames that lie inside the samples: it gets those that the others lie in.
+    return detector.voiced(prepared(blocks, config), replace(config, edges="snip"))
+
+
 def select(blocks_TM: Blocks, voiced_T: Voiced) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the features of the frames that are speech, block by block."""
     first = 0
@@ -105,7 +121,11 @@ def get(text: str) -> Vad:
         VadError: none has this name, or it does not take the settings.
     """
     match = SPEC.fullmatch(text.strip())
-    known = {entry.name: entry for entry in entry_points(group=GROUP)}
+    # A plug-in takes the place of no other detector.
+    entries = sorted(
+        entry_points(group=GROUP), key=lambda each: not each.module.startswith("rtfbench.")
+    )
+    known = {entry.name: entry for entry in reversed(entries)}
     if match is None or match["name"] not in known:
         near = difflib.get_close_matches(text, known, n=1) or sorted(known)
         raise VadError(f"no voice activity detector {text!r}; there is: {', '.join(near)}")

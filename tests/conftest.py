@@ -8,21 +8,25 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests that run side by side would otherwise fight for the cores with torch's threads.
     os.environ["OMP_NUM_THREADS"] = "1"
 
+import fcntl
+import gc
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from hypothesis import settings
 
-from bench.base.cache import CACHE_VARIABLE
-from bench.cli import main
-from bench.embed.audio_input import DEFAULT_SPEECH
-from engines import registry
+from rtfbench.base.cache import CACHE_VARIABLE
+from rtfbench.commands import main
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.engines import registry
 
 from .tiny_onnx import write_tiny
 
@@ -33,6 +37,9 @@ sys.path.append(PLUGINS)
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [PLUGINS, os.environ.get("PYTHONPATH", "")])
 )
+# The tests start thousands of processes: where the shell forbids bytecode, as containers like to,
+# each of them would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 #: Engine -> the MNN that the environment names for it; only the tests of these libraries use them.
 MNN_HOMES = {
@@ -57,6 +64,19 @@ settings.register_profile("deep", max_examples=3000, deadline=None, database=Non
 settings.load_profile("quick")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+#: Without any of these words in it, a file has no test that measures.
+MEASURING = re.compile(r"\b(measures|speed|benchmark)\b")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files that have none of the tests that measure, where those are asked for."""
+    asked = str(config.option.markexpr).startswith(("measures", "speed"))
+    if not asked or collection_path.suffix != ".py":
+        return None
+    return not MEASURING.search(collection_path.read_text(encoding="utf-8")) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,6 +84,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "benchmark" in getattr(item, "fixturenames", ()) or item.get_closest_marker("speed"):
             item.add_marker("measures")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the collector what stays: the modules of all tests are a million objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +141,7 @@ def spawned() -> Command:
 
     def run(*arguments: object, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+            [sys.executable, "-m", "rtfbench.commands", *map(str, arguments)],
             capture_output=True,
             text=True,
             env=dict(os.environ),
@@ -121,14 +152,44 @@ def spawned() -> Command:
     return run
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Use a cache of the tests' own, so that everything in it is made by this code.
-
-    All processes of a run share it: each has its own folder within that of the run.
-    """
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run, which its processes share: each has its own within it."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
-    folder.mkdir(exist_ok=True)
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(shared: Path) -> Path:
+    """Use a cache of the tests' own, so that everything in it is made by this code."""
+    folder = shared / "cache"
+    folder.mkdir(mode=0o700, exist_ok=True)
     os.environ[CACHE_VARIABLE] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def once(shared: Path) -> Once:
+    """Return a function that has a folder filled once for all processes of the tests.
+
+    Whoever comes while it is being filled waits.
+    """
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                part = Path(mkdtemp(dir=shared))
+                fill(part)
+                part.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_pytest() -> None:
+    """Spare a pytest that a test starts hypothesis, which it would load for a second."""
+    options = (os.environ.get("PYTEST_ADDOPTS", ""), "-p no:hypothesispytest")
+    os.environ["PYTEST_ADDOPTS"] = " ".join(filter(None, options))

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = Path(".fuzz")
 LONGEST_S, MOST_MB, MOST_BYTES = 20, 1024, 1 << 14
 #: Where the code is that guides the search.
-INSTRUMENTED = ("bench", "frontends", "tests.readers", "tomllib", "onnx")
+INSTRUMENTED = ("rtfbench", "tests.readers", "tomllib", "onnx")
 
 
 def _recordings() -> list[bytes]:
@@ -58,12 +58,12 @@ def _models() -> list[bytes]:
 
 
 def _plans() -> list[bytes]:
-    return [path.read_bytes() for path in sorted(ROOT.glob("bench/plan/sweeps/*.toml"))]
+    return [path.read_bytes() for path in sorted(ROOT.glob("bench/measure/sweeps/*.toml"))]
 
 
 def _words() -> list[str]:
     """Return what plans are made of, so that not every letter has to be found."""
-    from bench.plan.sweep import Axes, Plan
+    from rtfbench.measure.plan import Axes, Plan
 
     return [
         *Plan.model_fields,

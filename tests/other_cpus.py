@@ -3,39 +3,52 @@
     make test-other-cpus
     python -m tests.other_cpus --only avx2 --only one-core
 
-Each variant is a pytest in a process of its own; one that this machine cannot stand in for is
-refused, with the reason, and does not fail the rest.
+Each variant is a pytest of its own, and takes the tests that what it lacks can change; one that
+this machine cannot stand in for is refused, with the reason, and does not fail the rest.
 """
 
 import argparse
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
+from shlex import quote
 from shutil import which
 
-from bench.base.interruption import SIGNALS
+from rtfbench.base.core_count import core_count
+from rtfbench.base.interruption import SIGNALS
 
 ROOT = Path(__file__).parent.parent
-#: The engines, their precisions, the peak of a core, what a host is, and doctor.
-TESTS = (
-    "tests/conformance",
-    "tests/integration/test_precision.py",
+#: What a host is, the peak of its core, and what it resolves.
+HOST_TESTS = (
     "tests/unit/test_core.py",
-    "tests/unit/test_host.py",
     "tests/unit/test_cpu.py",
+    "tests/unit/test_host.py",
     "tests/integration/test_measurement.py::test_doctor_says_what_this_machine_resolves",
 )
-#: Another user cannot write pytest's cache.
-PYTEST = ("-p", "no:cacheprovider", "-m", "not deep")
+#: The engines and their precisions besides.
+TESTS = ("tests/conformance", "tests/integration/test_precision.py", *HOST_TESTS)
+#: What compiles besides the kernels of a core: Inductor, and the shim of a user's own MNN.
+COMPILER_TESTS = (
+    *("tests/conformance", "tests/native", *HOST_TESTS),
+    *("-k", "not Test_ or Test_torch or Test_mnn"),
+)
+#: Who may write, read and start what.
+USER_TESTS = (
+    *("tests/integration/test_cache_of_others.py", "tests/unit/test_scratch.py", "tests/native"),
+    *TESTS,
+)
 #: They make the quotas themselves, under cgroup v1 and v2.
 QUOTA_TESTS = ("tests/unit/test_cgroup.py", "tests/integration/test_cpu_quota.py")
 #: What holds under the emulator: it slows threads and takes memory of its own, and children run on
@@ -63,6 +76,13 @@ EMULATOR = "qemu-x86_64"
 NUMPY_AVX2 = {"X86_V3", "AVX", "F16C", "FMA3", "AVX2"}
 COMPILERS = r"(.+-)?(cc|c\+\+|gcc|g\+\+|clang|clang\+\+)(-[\d.]+)?"
 NOBODY = 65534
+#: Another user cannot write pytest's cache.
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+#: A file's tests share what is made for them.
+SIDE_BY_SIDE = ("--max-worker-restart=0", "--dist", "loadfile")
+#: What pytest counts in its last line.
+COUNT = r"(\d+) (passed|failed|skipped|xfailed|errors?)"
+NOTHING_COLLECTED = 5
 #: The start alone proves too little: root can hand over a program that the user may not start.
 STARTS_ITSELF = """
 import subprocess, sys
@@ -74,31 +94,91 @@ PATIENCE_S = 20.0
 
 @dataclass(frozen=True)
 class Variant:
-    """A machine that is not here; `without` is a pattern of programs that it lacks."""
+    """A machine that is not here; `without` is a pattern of programs that it lacks.
+
+    Where `alone`, no tests run beside others.
+    """
 
     name: str
     level: str = ""
     prefix: tuple[str, ...] = ()
     without: str = ""
     tests: tuple[str, ...] = TESTS
+    alone: bool = False
+
+    def calls(self) -> Iterator[tuple[str, ...]]:
+        """Yield pytest's options call by call; tests that measure are never beside others."""
+        if self.alone:
+            # To import torch alone takes minutes under the emulator.
+            yield ("-m", "not deep", "-o", "faulthandler_timeout=1800")
+            return
+        yield ("-m", "not deep and not measures", "-n", str(core_count()), *SIDE_BY_SIDE)
+        yield ("-m", "not deep and measures")
 
 
 def variants() -> list[Variant]:
     """Return all of them."""
     core = str(min(os.sched_getaffinity(0)))
-    ids = (f"--reuid={NOBODY}", f"--regid={NOBODY}")
     return [
         *(Variant(level, level=level) for level in LEVELS),
-        Variant("no-compiler", without=COMPILERS),
-        Variant("no-lscpu", without="lscpu"),
-        Variant("one-core", prefix=("taskset", "--cpu-list", core)),
-        Variant("no-root", prefix=("setpriv", *ids, "--clear-groups")),
+        Variant("no-compiler", without=COMPILERS, tests=COMPILER_TESTS),
+        Variant("no-lscpu", without="lscpu", tests=HOST_TESTS),
+        Variant("one-core", prefix=("taskset", "--cpu-list", core), alone=True),
+        Variant("no-root", prefix=as_nobody(ROOT, sys.prefix, sys.base_prefix), tests=USER_TESTS),
         Variant("quota", tests=QUOTA_TESTS),
+        # What an emulated process starts is not emulated, the workers of pytest-xdist neither.
         *(
-            Variant(f"emulated-{level}", prefix=(EMULATOR, "-cpu", cpu), tests=EMULATED_TESTS)
+            Variant(
+                f"emulated-{level}",
+                prefix=(EMULATOR, "-cpu", cpu),
+                tests=EMULATED_TESTS,
+                alone=True,
+            )
             for level, cpu in zip(LEVELS, EMULATED_CPUS, strict=True)
         ),
     ]
+
+
+def as_nobody(*needed: str | Path) -> tuple[str, ...]:
+    """Return the beginning of a command that runs as another user than root.
+
+    Folders that others may not enter, /root for one, are covered by empty ones in a mount namespace
+    of the command's own, in which what is needed stands at its old place; its files stay whose they
+    are.
+
+    Args:
+        needed: folders that the command reads.
+    """
+    closed = behind_closed_doors(Path(each).resolve() for each in needed)
+    user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    if not closed:
+        return user
+    return ("unshare", "--mount", "sh", "-ec", "\n".join(opening(closed)), "sh", *user)
+
+
+def behind_closed_doors(needed: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Return the first folders on the ways that others may not enter, and what lies behind."""
+    found: dict[Path, list[Path]] = {}
+    for path in needed:
+        for folder in reversed(path.parents):
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                found.setdefault(folder, []).append(path)
+                break
+    return found
+
+
+def opening(closed: Mapping[Path, Iterable[Path]]) -> Iterator[str]:
+    """Yield lines for a shell that cover closed folders, and then run its arguments."""
+    kept = {path: f'"$kept"/{n}' for n, path in enumerate(chain.from_iterable(closed.values()))}
+    yield "umask 022; kept=$(mktemp -d)"
+    for path, place in kept.items():
+        yield f"mkdir {place}; mount --bind {quote(str(path))} {place}"
+    for folder in closed:
+        yield f"mount -t tmpfs -o mode=755 none {quote(str(folder))}"
+    for path, place in kept.items():
+        there = quote(str(path))
+        yield f"mkdir -p {there}; mount --move {place} {there}; rmdir {place}"
+    yield 'rmdir "$kept"; exec "$@"'
 
 
 def switches(level: str) -> dict[str, str]:
@@ -158,6 +238,8 @@ def environment(variant: Variant) -> Iterator[dict[str, str]]:
             found.pop("CXX", None)
         if variant.name == "no-root":
             os.chown(folder, NOBODY, NOBODY)
+            # git asks for this where a checkout is somebody else's.
+            (folder / ".gitconfig").write_text("[safe]\n\tdirectory = *\n")
         yield found
 
 
@@ -167,7 +249,7 @@ def run(variant: Variant, arguments: Iterable[str]) -> tuple[int, str]:
     Returns:
         Its status, and what it wrote.
     """
-    command = [*variant.prefix, sys.executable, "-m", "pytest", "-q", *PYTEST]
+    command = [*variant.prefix, sys.executable, *PYTEST]
     with environment(variant) as variables, tempfile.TemporaryFile("w+") as written:
         child = subprocess.Popen(
             [*command, *arguments],
@@ -212,13 +294,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if reason := refusal(known[name]):
             print(f"{name}: refused: {reason}", flush=True)
             continue
-        began = time.monotonic()
-        status, text = run(known[name], asked.tests or known[name].tests)
-        counts = re.sub(r" in [\d.]+s.*", "", text.rstrip().rpartition("\n")[2].strip("= "))
-        if status:
-            failed = True
-            print(text)
-        print(f"{name}: {counts}, {time.monotonic() - began:.0f} s", flush=True)
+        began, counts = time.monotonic(), Counter[str]()
+        for options in known[name].calls():
+            status, text = run(known[name], (*options, *(asked.tests or known[name].tests)))
+            for count, what in re.findall(COUNT, text.rstrip().rpartition("\n")[2]):
+                counts[what] += int(count)
+            if status not in (0, NOTHING_COLLECTED):
+                failed = True
+                print(text)
+        told = ", ".join(f"{count} {what}" for what, count in counts.items()) or "no tests"
+        failed = failed or not counts
+        print(f"{name}: {told}, {time.monotonic() - began:.0f} s", flush=True)
     return int(failed)
 
 

@@ -4,18 +4,18 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-from bench.base.errors import InputError
-from bench.embed.embeddings import read_embeddings
-from bench.embed.trials import read_trials
-from bench.inputs.json_lines import from_json_lines
-from bench.inputs.kaldi import from_scp, from_segments
-from bench.inputs.listing import Listing
-from bench.inputs.tars import from_tar
-from bench.models.model_files import FileRequest
-from bench.models.model_reading import read_model_file
-from bench.plan.plan_files import load_plan
-from bench.tune.recordings import read_lengths
-from frontends.audio import AudioError, read_blocks
+from rtfbench.base.errors import InputError
+from rtfbench.embed.embeddings import read_embeddings
+from rtfbench.embed.trials import read_trials
+from rtfbench.frontends.audio import AudioError, read_blocks
+from rtfbench.inputs.json_lines import from_json_lines
+from rtfbench.inputs.kaldi import from_scp, from_segments
+from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.tars import from_tar
+from rtfbench.measure.plan import load_plan
+from rtfbench.models.model_files import FileRequest
+from rtfbench.models.model_reading import read_model_file
+from rtfbench.tune.recordings import read_lengths
 
 Reader = Callable[[Path], object]
 #: What the segments of a fuzzed file are cut from; it is written beside it.

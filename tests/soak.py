@@ -22,11 +22,11 @@ from pathlib import Path
 
 import psutil
 
-from bench import Embedder
-from bench.base.cache import CACHE_VARIABLE
-from bench.base.scratch import process_folder
-from bench.cli import main as rtfbench
-from bench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench import Embedder
+from rtfbench.base.cache import CACHE_VARIABLE
+from rtfbench.base.scratch import process_folder
+from rtfbench.commands import main as rtfbench
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
 
 #: Rounds before the first look, and how much the process may grow from there on.
 WARM_UP, MOST_GROWTH_BYTES = 2, 20_000_000
@@ -37,7 +37,7 @@ SETTLE_S = 5.0
 #: Marks every process that descends from this one, whoever is its parent by then.
 MARK = "RTFBENCH_SOAK"
 ENGINES = ("onnxruntime", "mnn")
-SEEDED = ("--model", "xvec", "--seeded-weights")
+SEEDED = ("--model", "xvec", "--weights", "seeded")
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def steps(folder: Path) -> Iterator[Step]:
 def embed(engine: str) -> None:
     """Open a model in this process, and embed with it."""
     recordings = sorted(DEFAULT_SPEECH.glob("*.flac"))
-    with Embedder("xvec", engine=engine, seeded_weights=True) as embedder:
+    with Embedder("xvec", engine=engine, weights="seeded") as embedder:
         for _ in embedder.embed_many(recordings):
             pass
 

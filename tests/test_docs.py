@@ -1,5 +1,6 @@
 """The documentation: its links, its commands, its files and its figures."""
 
+import pkgutil
 import re
 import shlex
 import tomllib
@@ -9,18 +10,19 @@ from typing import get_args
 import pytest
 import typer
 
-from bench.cli.app import app
-from bench.gate.baseline import Baseline
-from bench.plan.sweep import Plan
-from bench.report import explained, figures, hosts
-from bench.results.cells import Status
-from bench.results.explanation import Explanation
-from bench.results.rows import Summary
-from bench.results.store import EXPLANATION, read_explanation
-from bench.tune import saved
-from bench.tune.answer import Answer
-from bench.tune.report import render
-from engines import registry
+from rtfbench.commands.app import app
+from rtfbench.engines import registry
+from rtfbench.gate.baseline import Baseline
+from rtfbench.measure.plan import Plan
+from rtfbench.models import front_ends
+from rtfbench.report import explained, figures, hosts, markdown
+from rtfbench.results.cells import Status
+from rtfbench.results.explanation import Explanation
+from rtfbench.results.rows import Summary
+from rtfbench.results.store import EXPLANATION, read_explanation
+from rtfbench.tune import saved
+from rtfbench.tune.answer import Answer
+from rtfbench.tune.report import of_tuning
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -36,6 +38,28 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 def name_of(page: Path) -> str:
     """Return a page's path in the project."""
     return str(page.relative_to(ROOT))
+
+
+#: A module, or what is in one, as texts name it.
+NAMED = re.compile(r"(?:`|python -m |`import )(rtfbench(?:\.\w+)*)\b(?=[`\s(])")
+#: Names that are no module's: groups of entry points, and a key of a model file's metadata.
+NO_MODULES = {"rtfbench.devices", "rtfbench.protocols", "rtfbench.vads", "rtfbench.front_end"}
+
+
+@pytest.mark.parametrize("room", ["docs", "bench", "engines", "frontends"])
+def test_names_in_texts_are_there(room: str) -> None:
+    """A module or a name that a page or a docstring tells of can be imported."""
+    told: dict[str, Path] = {}
+    for path in PAGES if room == "docs" else (ROOT / room).rglob("*.py"):
+        text = path.read_text("utf-8")
+        assert "import bench" not in text, path
+        told |= dict.fromkeys(NAMED.findall(text), path)
+    assert told
+    for name in told.keys() - NO_MODULES:
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            pytest.fail(f"{told[name]}: there is no {name}")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -95,6 +119,9 @@ def test_every_toml_file_is_valid(page: Path) -> None:
     for code in blocks(page, "toml"):
         content = tomllib.loads(code)
         if "project" in content:
+            continue
+        if isinstance(content.get("front_end"), dict):
+            front_ends.of_table(page, content["front_end"])
             continue
         held = {"packages", "revision", "model_file"} & set(content)
         (Baseline if held else Plan).model_validate(content)
@@ -178,7 +205,7 @@ def test_the_chunk_sizes_table_is_the_stored_one() -> None:
         assert line.replace("%", " %") in text
 
 
-HOSTS = ("zen5", "zen4-avx512", "zen4-avx2")
+HOSTS = ("zen5", "zen4-avx512", "zen4-avx2", "zen3", "emerald-rapids")
 
 
 def test_the_first_table_is_of_the_stored_runs() -> None:
@@ -201,7 +228,7 @@ def test_hosts_side_by_side_are_the_stored_runs() -> None:
     """`reports/hosts.md` is what `rtfbench report` says of the stored runs of all hosts."""
     runs = [("resnet34", stored(f"{host}/resnet34")) for host in HOSTS]
     text = (ROOT / "reports" / "hosts.md").read_text("utf-8")
-    assert text.strip() == hosts.render(hosts.named(runs)).strip()
+    assert text.strip() == markdown.draw(hosts.of_hosts(hosts.named(runs))).strip()
 
 
 def test_the_precision_table_is_the_stored_one() -> None:
@@ -238,7 +265,9 @@ def test_the_explained_tables_are_the_stored_ones() -> None:
 def test_stored_explanations_say_what_their_figures_say(model: str) -> None:
     """The report beside stored figures is the one that they give today."""
     folder = ROOT / "reports" / "zen5" / "explain" / model
-    text = explained.render(read_explanation(folder / EXPLANATION, Explanation))
+    text = markdown.draw(
+        explained.of_explanation(read_explanation(folder / EXPLANATION, Explanation))
+    )
     assert text == (folder / "explain.md").read_text("utf-8")
 
 
@@ -249,13 +278,14 @@ def test_the_example_of_a_tuning_is_the_stored_one() -> None:
     assert found.named is not None
     text = (folder / "tune.md").read_text("utf-8")
     commands = saved.commands(found.named.cell, "best.toml")
-    assert text == render(found, commands=commands, in_python="")
-    rows = {row.split(" | ")[0].removeprefix("| "): row.split(" | ") for row in text.split("\n")}
+    assert text == markdown.draw(of_tuning(found, commands=commands, in_python=""))
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in text.split("\n")]
+    rows = {row[0]: row for row in cells}
     page = (DOCS / "tune.md").read_text("utf-8")
     shown = re.findall(r"^\| (\w+(?::int8)? (?:static|dynamic), .*) \|$", page, re.MULTILINE)
     assert len(shown) == 4
     for line in shown:
         configuration, ratio, rate, fate = line.split(" | ")
         stored_row = rows[configuration]
-        assert [ratio, rate, fate] == [stored_row[2], stored_row[3], stored_row[-1].rstrip(" |")]
+        assert [ratio, rate, fate] == [stored_row[2], stored_row[3], stored_row[-1]]
     assert f"in {found.spent_s:.0f} s of measuring" in page

@@ -44,6 +44,8 @@ def write_tiny(
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    # A file that says what it is fed is nothing that a command speaks of.
+    helper.set_model_props(model, {"framework": "wespeaker", "feat_dim": str(feat_dim)})
     if external:
         onnx.save(
             model,

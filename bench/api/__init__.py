@@ -1,1 +1,1 @@
-"""The Python interface: what `import bench` offers, from the functions that the commands use."""
+"""The Python interface: what `import rtfbench` offers, from the functions that the commands use."""

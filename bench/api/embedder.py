@@ -1,19 +1,26 @@
 """Speaker embeddings in this process: a model opened once, recordings or arrays in."""
 
+import os
+import warnings
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.base.errors import InputError
-from bench.extract.options import SEEDED, ModelOptions, setup_for
-from bench.extract.session import Computed, EmbeddingSession
-from engines.protocol import EngineError, FloatArray, Form
-from frontends.audio import AudioError
+from rtfbench.base.errors import InputError
+from rtfbench.engines.protocol import EngineError, FloatArray, Form
+from rtfbench.extract.messages import WorkerOptions
+from rtfbench.extract.options import ModelOptions, setup_for
+from rtfbench.extract.session import Computed, EmbeddingSession
+from rtfbench.frontends.audio import AudioError
+from rtfbench.models.names import named_engine
+from rtfbench.models.user_models import Reading
+from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 
 INT16_SCALE = np.float32(32768)
 #: A recording's file, or its samples.
@@ -24,12 +31,13 @@ class Embedder:
     """A model on an engine, open until `close`, or to the end of its `with` block.
 
     ```python
-    with bench.Embedder("model.onnx", engine="mnn") as embedder:
+    with rtfbench.Embedder("model.onnx", engine="mnn") as embedder:
         embedding_D = embedder.embed("a.wav")
     ```
 
-    Not thread-safe. Models of the catalog have weights that know no speakers: they need
-    `seeded_weights=True`, as in `rtfbench extract`.
+    Threads may share it; their recordings take turns. A forked process needs one of its own.
+    Models of the catalog know no real speakers: their weights are trained on synthetic voices, or
+    seeded.
     """
 
     def __init__(
@@ -42,37 +50,51 @@ class Embedder:
         form: Form | None = None,
         channel: int | None = None,
         resample: bool = False,
-        seeded_weights: bool = False,
+        weights: Weights = DEFAULT_WEIGHTS,
+        front_end: str | None = None,
+        model_input: str | None = None,
+        model_output: str | None = None,
     ) -> None:
         """Open a model; its file is converted first if the engine needs that, and kept.
 
         Args:
-            model: an `.onnx` or `.mnn` file, the folder of a WeSpeaker experiment, or with
-                `seeded_weights` a name of the catalog.
+            model: an `.onnx` or `.mnn` file, the folder of a WeSpeaker experiment, or a name of the
+                catalog.
             engine: its name, with settings as `name[key=value]`; None takes MNN for its own files
                 and the catalog, else onnxruntime.
             threads: intra-op threads.
-            chunk_samples: samples a chunk at 16 kHz, -1 for the whole recording; None takes 32000,
+            chunk_samples: samples a chunk, -1 for the whole recording; None takes 32000,
                 or what a static model is fixed to.
             form: `dynamic` or `static`; None takes what the engine prefers.
             channel: which channel of files with several, from 0.
             resample: convert files of other sample rates.
-            seeded_weights: take a model of the catalog.
+            weights: of a model of the catalog: `trained` where it has such, or `seeded`.
+            front_end: what a model file is fed: a preset's name, or a file in TOML; None is what
+                the file says itself. Where it says nothing, a `UserWarning` tells what is assumed.
+            model_input: the name of its input, where shapes do not tell.
+            model_output: the name of its embedding, where shapes do not tell.
 
         Raises:
             InputError: the model or engine cannot be used; one line with the cure.
         """
         options = ModelOptions(
             model=str(model),
-            engine=engine,
+            engine=named_engine(engine) if engine else None,
             form=form,
             chunk_samples=chunk_samples,
-            threads=threads,
+            worker=WorkerOptions(threads=threads),
             channel=channel,
             resample=resample,
-            seeded_weights=seeded_weights,
+            weights=weights,
+            reading=Reading(front_end, model_input, model_output),
         )
-        self.setup = setup_for(options, phase=_unheard, note=_unheard)
+        self._remark = options.remark
+        assumed: list[str] = []
+        self.setup = setup_for(options, phase=_unheard, note=_unheard, assumed=assumed.append)
+        for line in assumed:
+            warnings.warn(line, stacklevel=2)
+        # Runtimes and the front end keep buffers that a second call would write over.
+        self._lock, self._pid = Lock(), os.getpid()
         try:
             self._session: EmbeddingSession | None = EmbeddingSession(self.setup, threads)
         except EngineError as error:
@@ -83,22 +105,25 @@ class Embedder:
         """D, the values of an embedding."""
         return self.setup.artifact.embedding_dim
 
-    def embed(self, audio: Audio, *, sample_rate_hz: int = 16000) -> FloatArray:
+    def embed(self, audio: Audio, *, sample_rate_hz: int | None = None) -> FloatArray:
         """Return the embedding of a recording: float32 [D].
 
         Args:
             audio: a file, or samples [N] of one channel: int16, or floating point from -1 to 1.
-            sample_rate_hz: of the samples; files say theirs.
+            sample_rate_hz: of the samples; None is the model's. Files say theirs.
 
         Raises:
             InputError: the recording cannot be used; one line with the reason and the cure.
         """
-        if self._session is None:
-            raise InputError("this embedder is closed; open another")
-        try:
-            return self._computed(self._session, audio, sample_rate_hz).embedding_D
-        except (AudioError, EngineError) as error:
-            raise InputError(str(error)) from error
+        if os.getpid() != self._pid:  # a runtime's threads, and what held the lock, stayed there
+            raise InputError("this embedder was opened by another process; open one in each")
+        with self._lock:
+            if self._session is None:
+                raise InputError("this embedder is closed; open another")
+            try:
+                return self._computed(self._session, audio, sample_rate_hz).embedding_D
+            except (AudioError, EngineError) as error:
+                raise InputError(str(error)) from error
 
     def embed_many(self, audios: Iterable[Audio]) -> Iterator[FloatArray]:
         """Yield the embedding of each recording, in order, as it is computed.
@@ -111,9 +136,12 @@ class Embedder:
 
     def close(self) -> None:
         """Release the runtime; closing again does nothing."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
 
     def __enter__(self) -> "Embedder":
         return self
@@ -128,13 +156,15 @@ class Embedder:
 
     def __repr__(self) -> str:
         setup = self.setup
-        known = f" ({SEEDED})" if setup.seeded_weights else ""
+        known = f" ({self._remark})" if self._remark else ""
         return f"<Embedder {setup.artifact.name} on {setup.engine}{known}>"
 
-    def _computed(self, session: EmbeddingSession, audio: Audio, sample_rate_hz: int) -> Computed:
+    def _computed(
+        self, session: EmbeddingSession, audio: Audio, sample_rate_hz: int | None
+    ) -> Computed:
         if isinstance(audio, str | PathLike):
             return session.embed_file(Path(audio))
-        if sample_rate_hz != session.sample_rate_hz:
+        if sample_rate_hz not in (None, session.sample_rate_hz):
             raise InputError(
                 f"the array has {sample_rate_hz} Hz, and {session.sample_rate_hz} are needed; "
                 "resample it first"

@@ -6,13 +6,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bench.base.errors import InputError
-from bench.measure.whole_run import INTERRUPTED, OK, SOME_FAILED
-from bench.report import markdown, notebook, plots
-from bench.report.finding import Finding
-from bench.report.findings import findings
-from bench.report.plots.style import Picture
-from bench.results.rows import NESTED, CellSummary, Environment, Ratio, Summary
+from rtfbench.base.errors import InputError
+from rtfbench.measure.whole_run import INTERRUPTED, OK, SOME_FAILED
+from rtfbench.report import html, markdown, plots
+from rtfbench.report.compare import Finding
+from rtfbench.report.findings import findings
+from rtfbench.report.plots.style import Picture
+from rtfbench.report.run_document import of_run
+from rtfbench.results.rows import NESTED, CellSummary, Environment, Ratio, Summary
 
 FrameLibrary = Literal["pandas", "polars"]
 
@@ -61,7 +62,7 @@ class Result:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended the run; `bench.run(..., out=result.path, resume=True)` goes on."""
+        """Whether Ctrl-C ended the run; `run(..., out=result.path, resume=True)` goes on."""
         return self.status == INTERRUPTED
 
     def to_dataframe(self, library: FrameLibrary | None = None) -> Any:
@@ -110,10 +111,10 @@ class Result:
 
     def to_markdown(self) -> str:
         """Return the content of `table.md`."""
-        return markdown.render(self.summary)
+        return markdown.draw(of_run(self.summary))
 
     def _repr_html_(self) -> str:
-        return notebook.render(self.summary)
+        return html.draw(of_run(self.summary))
 
     def __repr__(self) -> str:
         counts: dict[str, int] = {}
@@ -134,6 +135,13 @@ def _flat(cell: CellSummary) -> dict[str, Any]:
     parity = cell.parity
     return {
         **cell.model_dump(exclude=set(NESTED)),
+        **(cell.own or {}),
+        "load": None if cell.load is None else str(cell.load),
+        **{
+            f"{name}_{end}": value
+            for name, ends in (cell.own_ci95 or {}).items()
+            for end, value in zip(("low", "high"), ends, strict=True)
+        },
         "engine_label": cell.engine_label,
         "rtf_low": low,
         "rtf_high": high,

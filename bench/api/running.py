@@ -1,23 +1,51 @@
 """Measure, and load what was measured."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from bench.api.progress import ProgressCallback, Told
-from bench.api.result import Result
-from bench.base.errors import InputError
-from bench.measure.context import Progress
-from bench.measure.whole_run import Audience, default_folder, read_summary, run_plan
-from bench.plan.plan_files import load_plan
-from bench.plan.sweep import Plan
-from bench.results.cells import Protocol
-from bench.results.store import RECORDS, RunFolder
-from bench.zoo.catalog import Weights
-from engines.protocol import Form, Precision
+from rtfbench.api.result import Result
+from rtfbench.base.errors import InputError
+from rtfbench.base.pace import Countdown
+from rtfbench.engines.protocol import Form, Precision
+from rtfbench.measure.context import Progress
+from rtfbench.measure.plan import Plan, load_plan
+from rtfbench.measure.whole_run import Audience, folder_for, read_summary, run_plan
+from rtfbench.models.zoo.catalog import Weights
+from rtfbench.results.store import RECORDS, RunFolder
+
+#: Is told what goes on, and which share of the measuring is done, 0 to 1.
+ProgressCallback = Callable[[str, float], None]
+
+
+class ToldProgress:
+    """Progress that a function is told of, if there is one."""
+
+    def __init__(self, callback: ProgressCallback | None) -> None:
+        self._callback = callback or (lambda text, done: None)
+        self._text, self._countdown = "starting", Countdown()
+
+    def phase(self, text: str) -> None:
+        """Tell what begins."""
+        self._text = text
+        self._callback(text, self._countdown.share)
+
+    def step(self, text: str) -> None:
+        """Tell what begins within a phase."""
+        self.phase(text)
+
+    def note(self, text: str) -> None:
+        """Tell what a user should know."""
+        self._callback(text, self._countdown.share)
+
+    def left(self, most_s: float, least_s: float | None = None) -> None:
+        """Tell how much is done."""
+        self._countdown.tell(most_s, least_s)
+        self._callback(self._text, self._countdown.share)
+
 
 StrPath = str | PathLike[str]
 
@@ -25,18 +53,28 @@ StrPath = str | PathLike[str]
 class PlanOptions(TypedDict, total=False):
     """What may be said of a run; the names are those of a plan file, one value stands for a list.
 
-    `rtfbench run --help` and `bench.plan.sweep` explain them and have the defaults.
+    `rtfbench run --help` and `rtfbench.measure.plan` explain them and have the defaults.
     """
 
     models: StrPath | Sequence[StrPath]
     engines: str | Sequence[str]
     precisions: Precision | Sequence[Precision]
+    devices: str | Sequence[str]
     threads: int | Sequence[int]
     chunk_samples: int | Sequence[int]
     forms: Form | Sequence[Form]
-    protocols: Protocol | Sequence[Protocol]
+    protocols: str | Sequence[str]
     jobs: int | Sequence[int]
     batches: int | Sequence[int]
+    rates: float | Sequence[float]
+    streams: int | Sequence[int]
+    window_s: float
+    hop_s: float
+    gamma_shape: float
+    trace: StrPath
+    batch_delay_ms: float
+    places: int
+    latency_ms: float
     audio: StrPath | Sequence[StrPath]
     channel: int
     resample: bool
@@ -52,6 +90,7 @@ class PlanOptions(TypedDict, total=False):
     seed: int
     ghost: bool
     weight: float
+    front_end: str
     input: str
     output: str
     reference: StrPath
@@ -83,15 +122,15 @@ def run(
     Raises:
         InputError: something cannot be used; one line that names it and the cure.
     """
-    told = Told(progress)
+    told = ToldProgress(progress)
 
     @contextmanager
-    def watch(expected_s: float) -> Iterator[Progress]:
+    def watch() -> Iterator[Progress]:
         yield told
 
     measured = run_plan(
         load_plan(None if plan is None else Path(plan), _as_lists(options)),
-        default_folder() if out is None else Path(out),
+        folder_for(None if out is None else Path(out), resume=resume),
         Audience(say=told.note, complain=_warn, progress=watch),
         overwrite=overwrite,
         resume=resume,
@@ -122,7 +161,7 @@ def _as_lists(options: PlanOptions) -> dict[str, Any]:
     for name, value in given.items():
         field = Plan.model_fields.get(name)
         several = field is not None and str(field.annotation).startswith("tuple")
-        if several and isinstance(value, str | int | PathLike):
+        if several and isinstance(value, str | int | float | PathLike):
             given[name] = (value,)
     if "models" in given:
         given["models"] = tuple(map(fspath, given["models"]))

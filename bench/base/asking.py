@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from bench.base.child import (
+from rtfbench.base.child import (
     SINGLE_THREADED,
     ChildError,
     ChildSilent,
@@ -27,9 +27,9 @@ from bench.base.child import (
     last_said,
     write_all,
 )
-from bench.base.errors import InputError
-from bench.base.memory import MemoryLimit
-from bench.base.modules import run_module
+from rtfbench.base.errors import InputError
+from rtfbench.base.memory import MemoryLimit
+from rtfbench.base.modules import run_module
 
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer")

@@ -3,28 +3,75 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from platformdirs import user_cache_path
 
-from bench.base.errors import InputError
-from bench.base.links import followed
-from bench.base.modules import ROOT
-from bench.base.outputs import is_special
-from bench.base.scratch import held_folder
+from rtfbench.base import modules
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import followed, is_special
+from rtfbench.base.scratch import held_folder
 
 CACHE_VARIABLE = "RTFBENCH_CACHE"
+#: What a mode has where its group or everybody may write.
+OTHERS_WRITE = 0o022
+CURE = f"name a folder of your own in {CACHE_VARIABLE}"
 
 
 def cache_folder() -> Path:
     """Return the cache folder: `RTFBENCH_CACHE`, or the platform's place for caches."""
     named = os.environ.get(CACHE_VARIABLE)
     return Path(named) if named else user_cache_path("rtfbench")
+
+
+def cache_room(*names: str) -> Path:
+    """Return a folder of the cache that is ours alone, made where it is missing.
+
+    What lies in it is run or believed, so nobody else may write to it nor to those that it lies in.
+    One that cannot be made is for whoever writes there to tell of.
+
+    Raises:
+        InputError: one of them is a link or somebody else's, or others may write to it.
+    """
+    folder = cache_folder()
+    _check_own(folder)
+    for name in names:
+        folder /= name
+        if os.path.islink(folder):  # noqa: PTH114  # no name is too long
+            raise InputError(f"{folder}: is a link, which no folder of a cache is; {CURE}")
+        _check_own(folder)
+    return folder
+
+
+def is_own(path: Path) -> bool:
+    """Say whether a path is a file of ours, and no link.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _check_own(folder: Path) -> None:
+    with suppress(OSError, ValueError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        found = folder.stat()
+    except (OSError, ValueError):
+        return
+    if stat.S_ISDIR(found.st_mode) and (
+        found.st_uid != os.geteuid() or found.st_mode & OTHERS_WRITE
+    ):
+        raise InputError(f"{folder}: others may write here, and what lies here is run; {CURE}")
 
 
 def check_cache() -> None:
@@ -36,7 +83,7 @@ def check_cache() -> None:
     folder = cache_folder()
     try:
         str(folder).encode()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             pass
     except (OSError, UnicodeEncodeError) as error:
@@ -48,17 +95,17 @@ def check_cache() -> None:
         ) from error
 
 
-def fingerprint(sources: Iterable[str], packages: Iterable[str], *values: str) -> str:
-    """Return a name that changes with the sources, package versions or values given.
+def fingerprint(rooms: Iterable[str], packages: Iterable[str], *values: str) -> str:
+    """Return a name that changes with the code, package versions or values given.
 
     Args:
-        sources: files of this project that matter, by their path from its root.
+        rooms: parts of this project that matter, such as `models` or `frontends`.
         packages: distributions whose version matters.
         values: whatever else does.
     """
     digest = hashlib.sha256()
-    for source in sorted(set(sources)):
-        digest.update(source.encode() + b"\0" + (ROOT / source).read_bytes())
+    for room in rooms:
+        digest.update(_code_of(room))
     for package in packages:
         try:
             digest.update(f"{package}=={version(package)}\0".encode())
@@ -66,6 +113,15 @@ def fingerprint(sources: Iterable[str], packages: Iterable[str], *values: str) -
             digest.update(f"{package} absent\0".encode())
     digest.update("\0".join(values).encode())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _code_of(room: str) -> bytes:
+    """Return a digest of the code of a room."""
+    digest = hashlib.sha256()
+    for path in modules.sources(room):
+        digest.update(f"{room} {path.name}\0".encode() + path.read_bytes())
+    return digest.digest()
 
 
 def sha256_of(path: Path, *more: Path) -> str:
@@ -91,9 +147,10 @@ def seal(path: Path) -> None:
 
 
 def intact(path: Path) -> bool:
-    """Say whether a sealed file is there, and is what it was when it was sealed."""
+    """Say whether a sealed file is there, is ours, and is what it was when it was sealed."""
     try:
-        return _seal_of(path).read_text(encoding="ascii").strip() == sha256_of(path)
+        ours = is_own(path) and is_own(_seal_of(path))
+        return ours and _seal_of(path).read_text(encoding="ascii").strip() == sha256_of(path)
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -124,3 +181,89 @@ def replacing(path: Path) -> Iterator[Path]:
         part = folder / path.name
         yield part
         part.replace(path)
+
+
+#: Folder -> what lies in it, an entry each.
+KINDS = {
+    "models": "exported and converted models",
+    "descriptions": "what model files say of themselves",
+    "references": "embeddings that engines are compared with",
+    "environments": "pinned packages and revisions of gates",
+    "native": "compiled interfaces to libraries of your own",
+    "logs": "what preparing processes printed",
+}
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """A file or folder of the cache.
+
+    Attributes:
+        kind: a key of `KINDS`.
+        path: where it is.
+        size_bytes: of all its files.
+        used_s: when it was last read or written, seconds since the epoch. Systems that note reads
+            once a day make this up to a day early.
+    """
+
+    kind: str
+    path: Path
+    size_bytes: int
+    used_s: float
+
+
+def entries(folder: Path) -> list[CacheEntry]:
+    """Return what is in a cache folder, the longest unused first."""
+    found = [
+        _entry(kind, path)
+        for kind in KINDS
+        if (folder / kind).is_dir() and not (folder / kind).is_symlink()
+        for path in sorted((folder / kind).iterdir())
+    ]
+    return sorted(found, key=lambda entry: entry.used_s)
+
+
+def outdated(
+    found: Sequence[CacheEntry],
+    *,
+    unused_since_s: float | None = None,
+    max_bytes: int | None = None,
+) -> list[CacheEntry]:
+    """Return which entries have to go (pure).
+
+    Args:
+        found: what is there, the longest unused first.
+        unused_since_s: what was last used before this time goes.
+        max_bytes: then, of what is left, the longest unused goes until no more than this is.
+    """
+    going = [each for each in found if unused_since_s is not None and each.used_s < unused_since_s]
+    left = [each for each in found if each not in going]
+    size_bytes = sum(each.size_bytes for each in left)
+    for each in left:
+        if max_bytes is None or size_bytes <= max_bytes:
+            break
+        going.append(each)
+        size_bytes -= each.size_bytes
+    return going
+
+
+def remove(going: Iterable[CacheEntry]) -> None:
+    """Delete entries; one that is gone already is no fault.
+
+    Raises:
+        OSError: one cannot be deleted.
+    """
+    for each in going:
+        if each.path.is_dir() and not each.path.is_symlink():
+            shutil.rmtree(each.path)
+        else:
+            each.path.unlink(missing_ok=True)
+
+
+def _entry(kind: str, path: Path) -> CacheEntry:
+    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+    stats = [each.lstat() for each in (path, *inside) if not each.is_dir() or each.is_symlink()]
+    if not stats:
+        return CacheEntry(kind, path, 0, path.lstat().st_mtime)
+    used_s = max(max(stat.st_atime, stat.st_mtime) for stat in stats)
+    return CacheEntry(kind, path, sum(stat.st_size for stat in stats), used_s)

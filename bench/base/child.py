@@ -10,24 +10,27 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bench.base.modules import PYTHONPATH, run_module, search_path
-from bench.base.scratch import process_folder
+from rtfbench.base.modules import PYTHONPATH, run_module
+from rtfbench.base.scratch import process_folder
 
 Reply = TypeVar("Reply")
 PR_SET_PDEATHSIG = 1
-#: Tells a child who started it.
+#: Tells a child which process started it.
 PARENT_VARIABLE = "RTFBENCH_PARENT"
 #: So many characters of an answer that cannot be understood are shown.
 MOST_QUOTED = 80
+#: In place of a specification: it is named later.
+WAITS = "-"
 
-# numpy's BLAS and OpenMP would start threads that nobody asked for; engines have their own.
+# numpy's BLAS and OpenMP would start threads that were not asked for; engines have their own.
 SINGLE_THREADED = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -53,9 +56,9 @@ class ChildSilent(ChildError):
 
 
 def inherited() -> dict[str, str]:
-    """Return the environment variables of a child: ours, who its parent is, and our scratch."""
+    """Return a child's environment variables: ours, the id of its parent, and our scratch."""
     ours = {PARENT_VARIABLE: str(os.getpid()), "TMPDIR": str(process_folder())}
-    return {**os.environ, **search_path(), **ours}
+    return {**os.environ, **ours}
 
 
 def die_with_parent() -> None:
@@ -64,7 +67,7 @@ def die_with_parent() -> None:
     Source: prctl(2), PR_SET_PDEATHSIG.
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # Not in the environment where somebody runs a worker by hand.
+    # Not in the environment of a worker that is run by hand.
     parent = os.environ.pop(PARENT_VARIABLE, str(os.getppid()))
     if os.getppid() != int(parent):
         os._exit(1)  # it was gone before the kernel was asked
@@ -127,6 +130,8 @@ class Interpreter:
     path: tuple[Path, ...] = ()
     #: What the workers of that other code understand; None for this code's own.
     protocol: int | None = None
+    #: The module of those workers.
+    worker: str = "rtfbench.worker"
 
     def command(self, module: str) -> list[str]:
         """Return the beginning of a command that runs a module."""
@@ -138,6 +143,72 @@ class Interpreter:
         if self.path:
             found[PYTHONPATH] = os.pathsep.join(map(str, self.path))
         return found
+
+
+class Started:
+    """A process of a module with its pipes: commands go in, answers come out, the log is a file."""
+
+    def __init__(self, module: str, spec: str, log: Path, interpreter: Interpreter) -> None:
+        """Start `python -m module SPEC --answer-fd N`; of `-`, see `read_spec`."""
+        self.log = log
+        self.answers, answer_fd = os.pipe()
+        try:
+            with log.open("wb") as output:
+                self.process = subprocess.Popen(
+                    [*interpreter.command(module), spec, "--answer-fd", str(answer_fd)],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[answer_fd],
+                    env=interpreter.environment(),
+                    # Ctrl-C is for the parent, which ends its workers itself.
+                    start_new_session=True,
+                )
+        finally:
+            os.close(answer_fd)
+
+    def give(self, spec: Path) -> None:
+        """Name the specification to a process that was started without; one that died says so."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(os.fsencode(spec) + b"\n")
+            self.process.stdin.flush()
+
+    def close(self) -> None:
+        """End the process and release its pipes; a second call does nothing."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stdin is not None and not self.process.stdin.closed:
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
+        if self.answers >= 0:
+            os.close(self.answers)
+            self.answers = -1
+
+
+@contextmanager
+def started_ahead(module: str) -> Iterator[Started]:
+    """Start a module's process before its specification is known: it imports what it needs."""
+    started = Started(module, WAITS, process_folder() / f"{module}.log", Interpreter())
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+def read_spec(path: Path) -> str:
+    """Return a child's specification; of `-`, that of the file that standard input names first."""
+    if str(path) == WAITS:
+        name = b""
+        while not name.endswith(b"\n"):
+            # A byte at a time: what follows is for others to read.
+            piece = os.read(sys.stdin.fileno(), 1)
+            if not piece:
+                sys.exit()  # there was nothing to do
+            name += piece
+        path = Path(os.fsdecode(name[:-1]))
+    return path.read_text(encoding="utf-8")
 
 
 class Child(Generic[Reply]):
@@ -155,6 +226,7 @@ class Child(Generic[Reply]):
         logs: Path,
         replies: TypeAdapter[Reply],
         interpreter: Interpreter | None = None,
+        ahead: Started | None = None,
     ) -> None:
         """Start `python -m module SPEC.json`.
 
@@ -165,29 +237,19 @@ class Child(Generic[Reply]):
             logs: their folder.
             replies: what its answers are.
             interpreter: the Python that it runs in; this one by default.
+            ahead: a process of the module that waits for its specification.
         """
-        interpreter = interpreter or Interpreter()
         self._replies = replies
-        self._log = logs / f"{name}.log"
+        self._pending = b""
         spec_path = logs / f"{name}.json"
         spec_path.write_text(spec + "\n", encoding="utf-8")
-        self._answers, answer_fd = os.pipe()
-        self._pending = b""
-        try:
-            with self._log.open("wb") as output:
-                command = [*interpreter.command(module), str(spec_path)]
-                self._process = subprocess.Popen(
-                    [*command, "--answer-fd", str(answer_fd)],
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=[answer_fd],
-                    env=interpreter.environment(),
-                    # Ctrl-C is for the parent, which ends its workers itself.
-                    start_new_session=True,
-                )
-        finally:
-            os.close(answer_fd)
+        if ahead is None:
+            log = logs / f"{name}.log"
+            self._started = Started(module, str(spec_path), log, interpreter or Interpreter())
+        else:
+            self._started = ahead
+            ahead.give(spec_path)
+        self._process, self._log = self._started.process, self._started.log
 
     def __enter__(self) -> Self:
         return self
@@ -202,7 +264,7 @@ class Child(Generic[Reply]):
 
     def fileno(self) -> int:
         """Return the descriptor to wait at for answers."""
-        return self._answers
+        return self._started.answers
 
     @property
     def has_answer(self) -> bool:
@@ -213,7 +275,7 @@ class Child(Generic[Reply]):
         """Send one command.
 
         Raises:
-            ChildDied: nobody is there to take it.
+            ChildDied: the process has ended.
         """
         assert self._process.stdin is not None
         try:
@@ -232,9 +294,9 @@ class Child(Generic[Reply]):
         deadline = time.monotonic() + timeout_s
         while not self.has_answer:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._answers], [], [], left)[0]:
+            if left <= 0 or not select.select([self.fileno()], [], [], left)[0]:
                 raise ChildSilent.after(timeout_s)
-            data = os.read(self._answers, 1 << 16)
+            data = os.read(self.fileno(), 1 << 16)
             if not data:
                 raise self._died()
             self._pending += data
@@ -262,12 +324,4 @@ class Child(Generic[Reply]):
 
     def close(self) -> None:
         """End the process and release its pipes; a second call does nothing."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-        if self._answers >= 0:
-            os.close(self._answers)
-            self._answers = -1
+        self._started.close()

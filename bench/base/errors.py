@@ -1,5 +1,20 @@
-"""What a user did wrong, in one line; the command line prints it and exits with status 2."""
+"""What a user is told in one line: what was done wrong, and what goes on."""
+
+import sys
 
 
 class InputError(Exception):
-    """Bad input: the message is one line that names the file or option, and the cure."""
+    """Bad input: the message is one line that names the file or option, and the cure.
+
+    The command line prints it and exits with status 2.
+    """
+
+
+def say(text: str) -> None:
+    """Say on standard error, in one line whatever stands in a file's name."""
+    print(" ".join(text.splitlines()), file=sys.stderr)
+
+
+def complain(text: str) -> None:
+    """Say on standard error what is wrong."""
+    say(f"rtfbench: {text}")

@@ -31,7 +31,7 @@ def finishing(say: Callable[[str], None]) -> Iterator[None]:
     def take(number: int, frame: FrameType | None) -> None:
         handler = before[number]
         if came:
-            # Twice: whoever lets the first one through has to get the second one too.
+            # Twice: a handler that lets the first one through has to get the second one too.
             with suppress(KeyboardInterrupt):
                 handler(number, frame)
             handler(number, frame)

@@ -1,4 +1,11 @@
-"""Limits of options: what lies beyond them is a slip of the keyboard, and is refused."""
+"""Limits and defaults of options, and sizes as people write them; light, for the command line.
+
+What lies beyond a limit is a slip of the keyboard, and is refused.
+"""
+
+import re
+
+from rtfbench.base.errors import InputError
 
 #: A year, in seconds: no budget and no time limit is longer, infinite ones among them.
 LONGEST_S = 365 * 86400.0
@@ -10,3 +17,29 @@ RECORDING_TIMEOUT_S = 3600.0
 MOST_TOGETHER = 4096
 #: More workers for each core only take memory, and a mistyped number would take the machine.
 MOST_JOBS_A_CORE = 16
+#: Points of EER that fewer bits may lose where nobody says how many. The package's own trials
+#: resolve a quarter of a point; below what trials resolve, no row surely keeps its accuracy.
+MAX_EER_LOSS = 0.3
+
+
+BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def parse_size(text: str, option: str) -> int:
+    """Return the bytes that `500MB` or `5GB` are; a number alone is bytes.
+
+    Args:
+        text: the size.
+        option: where it was written, for the message.
+
+    Raises:
+        InputError: it is no size.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
+    if not found:
+        raise InputError(f"{option} {text}: write a size such as 500MB or 5GB")
+    return int(float(found[1]) * BYTES[found[2]])
+
+
+#: Two seconds at 16 kHz: what is measured where nothing else is asked for, and told first.
+PUBLISHED_CHUNK_SAMPLES = 32000

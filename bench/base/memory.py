@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import psutil
 
-from bench.base.child import ChildError, ChildSilent
+from rtfbench.base.child import ChildError, ChildSilent
 
 Reply = TypeVar("Reply")
 #: How often the parent looks while it waits; a look takes some 50 µs.

@@ -1,32 +1,83 @@
-"""How a child process finds this project's modules, and no others of their names."""
+"""Where this project's code is, and how another process finds it, or another revision's.
 
-import os
+Installed, the package is a folder `rtfbench`. In a checkout its parts are three folders: `bench`
+is `rtfbench`, `engines` is `rtfbench.engines`, and `frontends` is `rtfbench.frontends`.
+"""
+
 import sys
-import sysconfig
-from functools import cache
+import tomllib
 from pathlib import Path
+from typing import Any
 
-#: Where `bench`, `engines` and `frontends` are.
-ROOT = Path(__file__).parent.parent.parent
+NAME = "rtfbench"
+#: The folder of the package `rtfbench`.
+PACKAGE = Path(__file__).resolve().parent.parent
+#: The checkout, or where packages are installed.
+ROOT = PACKAGE.parent
 PYTHONPATH = "PYTHONPATH"
 
 
 def run_module(module: str, python: Path | None = None) -> list[str]:
     """Return the beginning of a command that runs a module."""
-    # Without -P the present folder comes first, and users have folders called bench.
+    # Without -P the present folder comes first, and users have modules of any name there.
     return [str(python or sys.executable), "-P", "-m", module]
 
 
-def search_path() -> dict[str, str]:
-    """Return the variable that lets a child run this very code; none where it is installed."""
-    if str(ROOT) in _site_folders():
-        return {}
-    # A checkout: its code runs in children too, whichever other is installed.
-    given = os.environ.get(PYTHONPATH)
-    return {PYTHONPATH: os.pathsep.join(filter(None, [str(ROOT), given]))}
+def sources(room: str) -> list[Path]:
+    """Return the Python files of a room, such as `models` or `frontends`.
+
+    Raises:
+        LookupError: there is no such room.
+    """
+    inside = PACKAGE / room
+    found = sorted((inside if inside.is_dir() else ROOT / room).rglob("*.py"))
+    if not found:
+        raise LookupError(f"there is no room {room!r}")
+    return found
 
 
-@cache
-def _site_folders() -> frozenset[str]:
-    """Return where packages are installed."""
-    return frozenset(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+def is_one_package(checkout: Path) -> bool:
+    """Say whether a checkout is imported as `rtfbench`; older revisions are `bench`."""
+    return NAME in _project(checkout)["scripts"][NAME]
+
+
+def lay_out(checkout: Path, folder: Path) -> Path:
+    """Make a folder from which Python imports a checkout's code; return it.
+
+    Beside links to the code it has what the revision's engines are found by.
+
+    Args:
+        checkout: the revision's files.
+        folder: where; what is there stays.
+    """
+    if is_one_package(checkout):
+        package = folder / NAME
+        package.mkdir(parents=True, exist_ok=True)
+        parts = [*(checkout / "bench").iterdir(), checkout / "engines", checkout / "frontends"]
+    else:
+        package = folder
+        package.mkdir(parents=True, exist_ok=True)
+        parts = [checkout / name for name in ("bench", "engines", "frontends")]
+    for part in parts:
+        if part.exists() and part.name != "__pycache__" and not (package / part.name).exists():
+            (package / part.name).symlink_to(part)
+    project = _project(checkout)
+    told = folder / f"{NAME}-{project['version']}.dist-info"
+    told.mkdir(exist_ok=True)
+    (told / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {project['version']}\n", encoding="utf-8"
+    )
+    groups = project.get("entry-points", {})
+    lines = [
+        line
+        for group, names in groups.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in names.items()))
+    ]
+    (told / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def _project(checkout: Path) -> dict[str, Any]:
+    with (checkout / "pyproject.toml").open("rb") as file:
+        found: dict[str, Any] = tomllib.load(file)["project"]
+    return found

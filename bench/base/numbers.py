@@ -1,5 +1,6 @@
-"""Numbers that cost time."""
+"""What is looked for in many numbers: denormal values, and hashes that come twice."""
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -14,3 +15,9 @@ def count_denormals(values: npt.NDArray[np.floating[Any]]) -> int:
     """
     smallest = np.finfo(values.dtype).smallest_normal
     return int(np.count_nonzero((values != 0) & (np.abs(values) < smallest)))
+
+
+def repeated(hashes: "array[int]") -> set[int]:
+    """Return the hashes that are there more than once; two texts may share one by chance."""
+    ordered = np.sort(np.frombuffer(hashes, np.int64))
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())

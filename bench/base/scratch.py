@@ -1,7 +1,7 @@
-"""Folders for temporary files, which somebody deletes even where their owner is killed.
+"""Folders for temporary files, which are deleted even where their owner is killed.
 
 The owner holds a lock on its folder, and the lock goes with it, however it ends. Whoever makes a
-folder in the same place deletes those that nobody holds.
+folder in the same place deletes those that no process holds.
 """
 
 import atexit
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 
-from bench.base.errors import InputError
+from rtfbench.base.errors import InputError
 
 PREFIX = ".rtfbench-"
 #: Of a folder that is not held yet.
@@ -86,7 +86,7 @@ def user_folder() -> Path:
 
 
 def _sweep(place: Path) -> None:
-    """Delete the folders that nobody holds."""
+    """Delete the folders that no process holds."""
     with os.scandir(place) as entries:
         found = [Path(entry.path) for entry in entries if entry.name.startswith(PREFIX)]
     for folder in found:

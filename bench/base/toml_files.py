@@ -1,5 +1,6 @@
 """Files in TOML, read into validated values; whatever is wrong with one is one line."""
 
+import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from bench.base.errors import InputError
-from bench.base.inputs import read_text
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import read_text
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -49,10 +50,20 @@ def validate(model: type[Model], content: dict[str, Any], where: Path | str) -> 
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(_shown(str(part)) for part in first["loc"])
-        known = ", ".join(_table(model, first["loc"]).model_fields)
-        cure = f"; known keys: {known}" if first["type"] == "extra_forbidden" else ""
         message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: {at + ': ' if at else ''}{message}{cure}") from None
+        if first["type"] == "extra_forbidden":
+            message = _unknown(
+                str(first["loc"][-1]), list(_table(model, first["loc"]).model_fields)
+            )
+        raise InputError(f"{where}: {at + ': ' if at else ''}{message}") from None
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    """Say of a key that it is none: which is near, else which there are."""
+    near = difflib.get_close_matches(key, known, n=2)
+    return "no such key; " + (
+        f"did you mean {' or '.join(near)}?" if near else f"known keys: {', '.join(known)}"
+    )
 
 
 def _shown(key: str) -> str:

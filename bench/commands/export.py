@@ -1,43 +1,105 @@
 """`rtfbench export`."""
 
-import sys
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from bench.base.asking import ask
-from bench.base.child import ChildError
-from bench.base.errors import InputError
-from bench.base.outputs import check_outputs
-from bench.commands.progress import progress_on_stderr
-from bench.models.make_export import ExportAnswer, Exported, ExportRequest
-from bench.models.model_files import FORMATS
-from bench.report import figures
-from bench.results.cells import MAX_REL_ERR
-from bench.zoo import catalog
+import typer
+
+from rtfbench.base.errors import InputError, complain
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.options import WeightsName
+
+if TYPE_CHECKING:
+    from rtfbench.models.make_export import Exported, ExportRequest
 
 #: The largest models take minutes.
 TIMEOUT_S = 3600.0
 
 
-def export(request: ExportRequest) -> int:
-    """Export in a process of its own, print what was written, and return the exit status."""
+class ModelFormat(StrEnum):
+    """What is written."""
+
+    onnx = "onnx"
+    mnn = "mnn"
+
+
+@app.command(
+    short_help="Write a model file, ONNX or MNN, proved against its source.",
+    epilog=examples(
+        "rtfbench export --model resnet34 --format onnx -o resnet34.onnx",
+        "rtfbench export --model resnet34 --format mnn --num-frames 198 -o resnet34.mnn",
+        "rtfbench export --config exp/config.yaml --checkpoint exp/models/avg_model.pt "
+        "--format onnx -o model.onnx",
+        "rtfbench export --onnx model.onnx --format mnn --num-frames 198 -o model.mnn",
+    ),
+)
+def export(
+    format: Annotated[ModelFormat, typer.Option(help="What to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write; one that exists is replaced.")
+    ],
+    model: Annotated[str | None, typer.Option(help="Model name (`rtfbench models`).")] = None,
+    weights: WeightsName = None,
+    config: Annotated[
+        Path | None, typer.Option(help="config.yaml of a WeSpeaker experiment.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Its weights; nothing in the file is run.")
+    ] = None,
+    mean_vec: Annotated[
+        Path | None, typer.Option(help="Vector (.npy) that is subtracted from every embedding.")
+    ] = None,
+    onnx: Annotated[Path | None, typer.Option(help="ONNX file to convert.")] = None,
+    num_frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=360_000, help="Fix the number of frames. [default: any number will do]"
+        ),
+    ] = None,
+) -> None:
+    """Export a model of the catalog, a WeSpeaker experiment, or an ONNX file.
+
+    The result is run beside its source on random and real features, at two lengths where it takes
+    any; a file that does not compute the same is not kept, and the exit status is 1.
+    """
+    from rtfbench.base.asking import ask
+    from rtfbench.base.child import ChildError
+    from rtfbench.commands.progress import progress_on_stderr
+    from rtfbench.models.make_export import ExportAnswer, ExportRequest
+    from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS
+
+    request = ExportRequest(
+        output=output,
+        format=format.value,
+        num_frames=num_frames,
+        model=model,
+        weights=weights.value if weights else DEFAULT_WEIGHTS,
+        config=config,
+        checkpoint=checkpoint,
+        mean_vec=mean_vec,
+        onnx=onnx,
+    )
     _check(request)
     with progress_on_stderr() as progress:
-        progress.phase(f"exporting to {request.output}")
+        progress.phase(f"exporting to {output}")
         try:
-            answer = ask("bench.models.make_export", request, ExportAnswer, timeout_s=TIMEOUT_S)
+            answer = ask("rtfbench.models.make_export", request, ExportAnswer, timeout_s=TIMEOUT_S)
         except ChildError as error:
-            answer = ExportAnswer(status=1, error=f"{request.output}: exporting failed: {error}")
+            answer = ExportAnswer(status=1, error=f"{output}: exporting failed: {error}")
     if answer.status == 2:
         raise InputError(answer.error)
     if answer.exported is None:
-        print(f"rtfbench: {answer.error}", file=sys.stderr)
-        return 1
-    print("\n".join(_lines(request.output, answer.exported)))
-    return 0
+        complain(answer.error)
+        raise typer.Exit(1)
+    print("\n".join(_lines(output, answer.exported)))
 
 
-def _check(request: ExportRequest) -> None:
+def _check(request: "ExportRequest") -> None:
     """Refuse combinations of options that name no source, or two."""
+    from rtfbench.models.model_files import FORMATS
+    from rtfbench.models.zoo import catalog
+
     named = {
         "--model": request.model,
         "--config": request.config,
@@ -65,7 +127,10 @@ def _check(request: ExportRequest) -> None:
     _check_output(request)
 
 
-def _check_output(request: ExportRequest) -> None:
+def _check_output(request: "ExportRequest") -> None:
+    from rtfbench.base.files import check_outputs
+    from rtfbench.models.model_files import FORMATS
+
     output = request.output
     if FORMATS.get(output.suffix) != request.format:
         raise InputError(
@@ -76,8 +141,12 @@ def _check_output(request: ExportRequest) -> None:
     check_outputs([output], [request.onnx, request.config, request.checkpoint, request.mean_vec])
 
 
-def _lines(output: Path, made: Exported) -> list[str]:
+def _lines(output: Path, made: "Exported") -> list[str]:
     """Return what a user wants to know of the file."""
+    from rtfbench.models.model_files import FORMATS
+    from rtfbench.report import figures
+    from rtfbench.results.cells import MAX_REL_ERR
+
     form = "any number of frames" if made.num_frames is None else f"{made.num_frames} frames"
     lines = [
         f"{output}: {FORMATS[output.suffix]}, {form}, {output.stat().st_size / 1e6:.1f} MB",

@@ -1,180 +1,271 @@
 """`rtfbench extract`."""
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from itertools import chain
+import os
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated
 
-from bench.base.core_count import cores_here
-from bench.base.disk import check_room
-from bench.base.errors import InputError
-from bench.base.limits import MOST_JOBS_A_CORE
-from bench.base.outputs import check_outputs, is_special
-from bench.base.sizes import parse_size
-from bench.embed.embeddings import Named, text_line, writer_for
-from bench.extract import report
-from bench.extract.listing import Todo
-from bench.extract.messages import Embedding
-from bench.extract.options import SEEDED, ModelOptions, jobs_for, setup_for, workers
-from bench.extract.pool import ExtractError, Finished
-from bench.extract.result import ResultFile
-from bench.extract.shards import Manifest, Unit
-from bench.inputs.formats import Inputs
-from bench.inputs.listing import Listing
-from frontends.audio import AudioError
+import typer
 
-OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
+from rtfbench.base.errors import InputError
+from rtfbench.base.limits import LONGEST_S, MOST_TOGETHER, RECORDING_TIMEOUT_S
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.options import (
+    Channel,
+    ChunkSamples,
+    EngineName,
+    FrontEndName,
+    MaxRss,
+    MnnHome,
+    MnnMiniHome,
+    ModelFile,
+    ModelForm,
+    ModelInput,
+    ModelOutput,
+    PartSize,
+    Resample,
+    WeightsName,
+)
+
+#: Of what is read: a path, or an address for fsspec.
+PLACE = "PATH|URL"
 
 
+@app.command(
+    short_help="Compute the embeddings of recordings.",
+    epilog=examples(
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --result embedding.txt",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --engine mnn --result embedding.txt",
+        "rtfbench extract --wav a.wav b.wav --model resnet34    # no real speakers, but the speed",
+        "rtfbench extract --wav-scp wav.scp --model model.mnn --jobs 2 --result x.ark --resume",
+        "rtfbench extract --wav-scp wav.scp.gz --segments segments --model x.onnx --result x.ark",
+        "rtfbench extract --input shard.list --model model.onnx --jobs 4 --result x.ark",
+        "rtfbench extract --input s3://bucket/raw.list --model model.onnx --result x.ark",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --shard 3/32 --result shards/",
+        "rtfbench extract --wav-scp wav.scp --model x.onnx --cluster tcp://h:8786 --result x.ark",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --part-size 1GB --result x.ark",
+        "rtfbench extract --wav-scp wav.scp --model model.onnx --threads 2 --jobs 1 --batch 4",
+        "rtfbench extract --wav-scp wav.scp --config best.toml --result x.ark",
+    )
+    + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input, 130 interrupted.",
+)
 def extract(
-    options: ModelOptions,
-    inputs: Inputs,
-    *,
-    result: Path | None,
-    part_size: str | None,
-    shard: str | None,
-    jobs: int | None,
-    batch: int,
-    timeout_s: float,
-    max_rss_mb: float | None,
-    strict: bool,
-    resume: bool,
-    overwrite: bool,
-    wanted: report.Wanted,
-) -> int:
-    """Embed every recording and return the exit status.
+    context: typer.Context,
+    recordings: Annotated[
+        list[str] | None, typer.Argument(help="More recordings or folders, as with --wav.")
+    ] = None,
+    wav_scp: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PLACE,
+            help="Kaldi list: lines of UTTERANCE PATH; .gz too, - is standard input.",
+        ),
+    ] = None,
+    segments: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PLACE,
+            help="Kaldi's lines of UTTERANCE RECORDING BEGIN END, of recordings in it.",
+        ),
+    ] = None,
+    allow_pipes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-pipes",
+            help="Run commands of the list (sox x.sph -t wav - |), without a shell: only for lists "
+            "that you trust.",
+        ),
+    ] = False,
+    input_file: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar=PLACE,
+            help="WeSpeaker's raw.list or shard.list, a NeMo manifest, lhotse's cuts, a tar file "
+            "(WebDataset), or a Parquet file with a column of audio (Hugging Face).",
+        ),
+    ] = None,
+    wav: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=PLACE,
+            help="Recording or folder; named by its stem, blanks as _. May be repeated.",
+        ),
+    ] = None,
+    model: ModelFile = None,
+    weights: WeightsName = None,
+    front_end: FrontEndName = None,
+    model_input: ModelInput = None,
+    model_output: ModelOutput = None,
+    engine: EngineName = None,
+    mnn_home: MnnHome = None,
+    mnn_mini_home: MnnMiniHome = None,
+    form: ModelForm = None,
+    samples_per_chunk: ChunkSamples = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Intra-op threads. [default: 1]")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Worker processes, each on cores of its own if possible. "
+            "[default: the cores that may be used, over --threads]",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_TOGETHER,
+            help="Chunks that run together, of one recording or several; dynamic models. "
+            "[default: 1]",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `rtfbench tune --save` wrote: model, engine, form, chunk size, threads, "
+            "jobs and batch; other options come first."
+        ),
+    ] = None,
+    result: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the embeddings go: text, or by ending .npz, .parquet or Kaldi's .ark with "
+            "its .scp. [default: text on standard output]"
+        ),
+    ] = None,
+    part_size: PartSize = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Take the I-th of N parts of the list, and write it with its manifest to the "
+            "folder --result; `rtfbench merge` joins them.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Part the list into shards for the workers of a Dask cluster, tcp://HOST:8786, or "
+            "of this machine, local; they are joined into --result. All hosts share the folders.",
+        ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of --cluster. [default: as many as take a worker two minutes each]"
+        ),
+    ] = None,
+    vad: Annotated[
+        str,
+        typer.Option(
+            help="Leave out frames that are no speech: energy[threshold=5,mean_scale=0.5,context=0,"
+            "proportion=0.6] is Kaldi's rule; others by entry point (rtfbench.vads). "
+            "[default: none]",
+            show_default=False,
+        ),
+    ] = "",
+    channel: Channel = None,
+    resample: Resample = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, max=LONGEST_S, help="Seconds that a recording may take.")
+    ] = RECORDING_TIMEOUT_S,
+    max_rss: MaxRss = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", help="Tell of nothing but failures."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="Tell of every utterance. [default: a bar, or without a terminal a line now and "
+            "then]",
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace RESULT; throw an interrupted RESULT.part away."),
+    ] = False,
+) -> None:
+    """Compute an embedding for every recording, in the order of the list, and the RTF.
 
-    Without a number of `jobs`, there are as many as the cores are enough for.
+    A recording that cannot be used is reported and skipped; the others are complete. Results grow
+    in RESULT.part, which becomes RESULT at the end, so that nothing is lost by an interruption.
     """
-    here = cores_here()
-    most = MOST_JOBS_A_CORE * here.count
-    if jobs is not None and jobs > most:
-        raise InputError(
-            f"--jobs {jobs}: this process may use {here.told(here.count)}; take {most} or fewer"
-        )
-    with ExitStack() as stack:
-        listing = stack.enter_context(inputs.opened())
-        unit = Unit.of(shard, listing, result) if shard is not None else None
-        if unit is not None:
-            listing, result = unit.listing, unit.result
-        if result is None and (resume or overwrite):
-            raise InputError("--resume and --overwrite need --result: they are about a file")
-        special = result if result is not None and is_special(result) else None
-        if part_size is not None and (unit is not None or special is not None):
-            raise InputError("--part-size is about one result that is a file: leave it out")
-        if special is not None and (resume or overwrite):
-            raise InputError(f"{result}: is no regular file: there is nothing to resume or replace")
-        part_bytes = part_bytes_of(part_size, result)
-        setup = setup_for(
-            options, phase=report.say_on_terminal, note=report.say, max_rss_mb=max_rss_mb
-        )
-        if unit is not None and not overwrite:
-            earlier = unit.earlier(setup)
-            if earlier is not None and not (resume and earlier.failures):
-                return _finished_before(earlier)
-        lines = stack.enter_context(special.open("w", encoding="utf-8")) if special else sys.stdout
-        file = None
-        if result and not special:
-            file = stack.enter_context(
-                ResultFile(result, part_bytes=part_bytes, keeps_origins=unit is not None)
-            )
-        if file is not None:
-            check_outputs(file.outputs, read_files(listing, inputs, options))
-        present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
-        todo = Todo(listing, present)
-        if file is not None:
-            room_bytes = file.room_bytes(todo.count, setup.artifact.embedding_dim)
-            what = f"a result of {todo.count} embeddings"
-            check_room(file.path, room_bytes, what=what, named_by="--result")
-        told = stack.enter_context(report.on_stderr(todo.count, wanted))
-        tally, began_s = report.Tally(), time.monotonic()
-        jobs = min(jobs or jobs_for(options.threads), todo.count)
-        stopped = failed = ""
-        try:
-            with workers(
-                setup,
-                options,
-                jobs=jobs,
-                batch=batch,
-                timeout_s=timeout_s,
-                max_rss_mb=max_rss_mb,
-            ) as pool:
-                for finished in pool.embed(todo):
-                    _write(finished, file or lines)
-                    if unit is not None:
-                        unit.add(finished)
-                    told.finished(finished, tally)
-                    if strict and tally.skipped:
-                        stopped = "stopped at the first failure (--strict)"
-                        break
-        except KeyboardInterrupt:
-            stopped = "interrupted"
-        except (ExtractError, AudioError) as error:
-            failed = str(error)
-        for line in tally.lines(time.monotonic() - began_s, jobs):
-            told.note(line)
-        if tally.done and not options.knows_speakers:
-            told.note(SEEDED)
-        if failed:
-            raise InputError(failed + _go_on(file))
-        if stopped:
-            told.line(stopped + _go_on(file))
-            return INTERRUPTED if stopped == "interrupted" else SOME_FAILED
-        if file is not None:
-            made = file.finish(None if todo.in_order else listing.names())
-            if made:
-                told.note(f"results: {file.path}")
-            else:
-                told.line("no embedding: no result is written")
-            if unit is not None:
-                unit.finish(setup)
-    return SOME_FAILED if tally.skipped else OK
+    from rtfbench.base.child import started_ahead
+    from rtfbench.extract import WORKER
 
+    # This process multiplies nothing, and starting threads for it takes numpy half of its import.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # The first worker imports what it needs while this process does.
+    ahead = context.with_resource(started_ahead(WORKER)) if cluster is None else None
 
-def part_bytes_of(part_size: str | None, result: Path | None) -> int | None:
-    """Return how large the parts of a result are, None where it is one file.
+    from rtfbench.extract.local import extract_here
+    from rtfbench.extract.messages import WorkerOptions
+    from rtfbench.extract.options import ExtractOptions, ModelOptions, read_config
+    from rtfbench.extract.report import Verbosity
+    from rtfbench.frontends.addresses import place_of
+    from rtfbench.inputs.formats import Inputs
+    from rtfbench.models.names import named_engine
+    from rtfbench.models.user_models import Reading
 
-    Raises:
-        InputError: it is no size, or the result is of a kind that has no parts.
-    """
-    if part_size is None:
-        return None
-    if result is None:
-        raise InputError("--part-size needs --result: it is about a file")
-    part_bytes = parse_size(part_size, "--part-size")
-    writer_for(result, part_bytes)
-    return part_bytes
+    known = read_config(config)
+    if cluster is None and shards is not None:
+        raise InputError("--shards is about --cluster; one part of a list is --shard I/N")
+    if cluster is not None and (shard is not None or strict):
+        raise InputError("--cluster parts the list itself: leave --shard and --strict out")
+    options = ExtractOptions(
+        model=ModelOptions(
+            model=model or known.model or "",
+            weights=weights.value if weights else known.weights,
+            engine=named_engine(engine) if engine else known.engine,
+            form=form.value if form else known.form,
+            chunk_samples=known.chunk_samples if samples_per_chunk is None else samples_per_chunk,
+            worker=WorkerOptions(
+                threads=threads or known.threads or 1,
+                batch=batch or known.batch or 1,
+                timeout_s=timeout,
+                max_rss_mb=max_rss,
+            ),
+            channel=channel,
+            resample=resample,
+            libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+            vad=vad,
+            reading=Reading(
+                front_end or known.reading.front_end,
+                model_input or known.reading.input_name,
+                model_output or known.reading.output_name,
+            ),
+        ),
+        inputs=Inputs(
+            wav_scp=place_of(wav_scp) if wav_scp is not None else None,
+            segments=place_of(segments) if segments is not None else None,
+            allow_pipes=allow_pipes,
+            file=place_of(input_file) if input_file is not None else None,
+            wavs=[place_of(each) for each in (*(wav or ()), *(recordings or ()))],
+        ),
+        result=result,
+        part_size=part_size,
+        shard=shard,
+        shards=shards,
+        # The configuration's jobs are those of this machine, with its own threads.
+        jobs=jobs or (known.jobs if threads is None and cluster is None else None),
+        strict=strict,
+        resume=resume,
+        overwrite=overwrite,
+        verbosity=Verbosity(quiet=quiet, verbose=verbose),
+    )
+    if cluster is None:
+        raise typer.Exit(extract_here(options, ahead))
+    from rtfbench.extract.cluster.whole import extract_on_cluster
 
-
-def _finished_before(manifest: Manifest) -> int:
-    """Say that a shard needs no work, so that a job that is started again costs nothing."""
-    failed = len(manifest.failures)
-    again = f", {failed} skipped: --resume tries them again" if failed else ""
-    report.say(f"shard {manifest.shard} is finished: {manifest.done} embeddings{again}")
-    return SOME_FAILED if failed else OK
-
-
-def read_files(listing: Listing, inputs: Inputs, options: ModelOptions) -> Iterator[Path]:
-    """Yield every file here that is read; a million recordings are asked for one at a time."""
-    named = (inputs.wav_scp, inputs.segments, inputs.file, Path(options.model))
-    places = chain(named, (utterance.path for utterance in listing.utterances()))
-    yield from (place for place in places if isinstance(place, Path))
-
-
-def _write(finished: Finished, out: ResultFile | TextIO) -> None:
-    if isinstance(finished.answer, Embedding):
-        named = Named(finished.utterance.name, finished.answer.values_D)
-        if isinstance(out, ResultFile):
-            out.append(named, finished.origin)
-        else:
-            out.write(text_line(named))
-            out.flush()
-
-
-def _go_on(file: ResultFile | None) -> str:
-    if file is None or file.is_empty:
-        return ""
-    return f"; {file.part} holds what is done, go on with --resume"
+    raise typer.Exit(extract_on_cluster(cluster, options))

@@ -4,35 +4,45 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.base.outputs import check_outputs, writing_to
-from bench.commands.progress import progress_on_stderr
-from bench.commands.report import append_to_step_summary
-from bench.gate import baseline as baselines
-from bench.gate import report
-from bench.gate.baseline import Baseline
-from bench.gate.comparison import Comparison
-from bench.gate.held import Held, hold, hold_measured
-from bench.gate.verdict import Answer, overall
+import typer
 
-PASS, REGRESSION, INCONCLUSIVE = 0, 1, 3
-STATUS: dict[Answer, int] = {
-    "pass": PASS,
-    "regression": REGRESSION,
-    "inconclusive": INCONCLUSIVE,
-}
+from rtfbench.base.errors import InputError
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.options import (
+    Comment,
+    DeviceName,
+    FailInconclusive,
+    FrontEndName,
+    GateBudget,
+    Json,
+    Junit,
+    MaxRss,
+    ModelInput,
+    ModelOutput,
+    Seed,
+    StepSummary,
+    Threads,
+)
+
+if TYPE_CHECKING:
+    from rtfbench.gate.held import Held
+    from rtfbench.gate.verdict import Also
+
+STATUS = {"pass": 0, "regression": 1, "inconclusive": 3}
+STATUSES = "Exit status: 0 pass, 1 regression, 3 inconclusive, 2 bad input."
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GateOutputs:
     """Where the result goes, besides standard output."""
 
     junit: Path | None = None
     comment: Path | None = None
     github_summary: bool = False
     json: bool = False
+    fail_inconclusive: bool = False
 
     @property
     def files(self) -> list[Path]:
@@ -40,62 +50,154 @@ class Wanted:
         return [path for path in (self.junit, self.comment) if path is not None]
 
 
+def share(text: str) -> float:
+    """Read `5%` or `0.05`."""
+    number = text.strip()
+    try:
+        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: write a share, for example 5% or 0.05") from None
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"{text!r}: must lie between 0 and 100 %")
+    return value
+
+
+AlsoDecides = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help="What decides beside the RTF, by commas: front-end, harness, load, first-chunk, "
+        "memory, size. The rest is told.",
+    ),
+]
+
+
+def named_also(text: str) -> list["Also"]:
+    """Read `memory,load`."""
+    from rtfbench.gate.verdict import Also
+
+    known: dict[str, Also] = {each: each for each in get_args(Also)}
+    names = [each.strip() for each in text.split(",") if each.strip()]
+    unknown = [each for each in names if each not in known]
+    if unknown:
+        raise typer.BadParameter(f"--also {unknown[0]!r}: known are {', '.join(known)}")
+    return [known[each] for each in names]
+
+
+@app.command(
+    short_help="Fail when something got slower than a baseline, and only then.",
+    epilog=examples(
+        "rtfbench gate --baseline reports/baselines/mnn-3.6.0.toml",
+        "rtfbench gate --against-rev main --max-regression 5% --budget 120",
+        "rtfbench gate --baseline base.toml --junit gate.xml --github-summary",
+    ),
+    help="Measure a baseline and what is installed in the same blocks, and judge. " + STATUSES,
+)
 def gate(
-    baseline: Path | None,
-    revision: str | None,
-    *,
-    max_regression: float | None,
-    budget_s: float,
-    wanted: Wanted,
-    seed: int | None = None,
-    max_rss_mb: float | None = None,
-) -> int:
-    """Hold what is installed against a baseline, and return the exit status."""
-    if (baseline is None) == (revision is None):
+    baseline: Annotated[
+        Path | None, typer.Option(help="TOML: pinned packages, a revision, or a model file.")
+    ] = None,
+    against_rev: Annotated[
+        str | None, typer.Option(help="Git revision of this project whose code is the baseline.")
+    ] = None,
+    max_regression: Annotated[
+        str | None, typer.Option(help="An RTF's interval must stay under this. [default: 5%]")
+    ] = None,
+    budget: GateBudget = 300,
+    also: AlsoDecides = "",
+    max_rss: MaxRss = None,
+    junit: Junit = None,
+    comment: Comment = None,
+    github_summary: StepSummary = False,
+    json: Json = False,
+    fail_inconclusive: FailInconclusive = False,
+    seed: Seed = None,
+) -> None:
+    """Run the gate."""
+    from rtfbench.base.files import check_outputs
+    from rtfbench.commands.progress import progress_on_stderr
+    from rtfbench.gate.baseline import Baseline, load_baseline
+    from rtfbench.gate.comparison import Comparison
+    from rtfbench.gate.held import hold_measured
+    from rtfbench.gate.options import GateOptions
+
+    wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
+    limit = None if max_regression is None else share(max_regression)
+    if (baseline is None) == (against_rev is None):
         raise InputError("name one of --baseline FILE and --against-rev REVISION")
-    held = baselines.load_baseline(baseline) if baseline else Baseline(revision=revision)
+    held = load_baseline(baseline) if baseline else Baseline(revision=against_rev)
     check_outputs(wanted.files, [baseline, held.model_file, *map(Path, held.models)])
-    asked = Comparison.with_baseline(
-        held,
-        budget_s=budget_s,
-        max_regression=max_regression,
+    options = GateOptions(
+        max_regression=limit,
+        budget_s=budget,
         seed=seed,
-        max_rss_mb=max_rss_mb,
+        max_rss_mb=max_rss,
+        also=named_also(also),
     )
+    asked = Comparison.with_baseline(held, options)
     with progress_on_stderr() as progress:
         found = hold_measured(asked, progress)
-    return _tell(found, wanted)
+    raise typer.Exit(_tell(found, wanted))
 
 
+@app.command(
+    short_help="Hold two engines, versions, models or finished runs against each other.",
+    epilog=examples(
+        "rtfbench compare mnn@3.6.0 mnn",
+        "rtfbench compare onnxruntime mnn --model ecapa512 --budget 60",
+        "rtfbench compare mnn:old.mnn mnn:new.mnn",
+        "rtfbench compare runs/before runs/after",
+    ),
+    help="Measure two specifications in the same blocks, or compare two finished runs by their "
+    "ratios to the reference engine. " + STATUSES,
+)
 def compare(
-    base: str,
-    candidate: str,
-    *,
-    model: str,
-    threads: int,
-    chunk_samples: int,
-    max_regression: float,
-    budget_s: float,
-    wanted: Wanted,
-    seed: int | None = None,
-    max_rss_mb: float | None = None,
-) -> int:
-    """Hold two specifications or two finished runs against each other."""
+    base: Annotated[str, typer.Argument(help="Engine, engine@version, engine:model, or a run.")],
+    candidate: Annotated[str, typer.Argument(help="The same; held against the first.")],
+    model: Annotated[str, typer.Option(help="Model, where no file is named.")] = "resnet34",
+    front_end: FrontEndName = None,
+    model_input: ModelInput = None,
+    model_output: ModelOutput = None,
+    device: DeviceName = "cpu",
+    threads: Threads = 1,
+    chunk_samples: Annotated[int, typer.Option(help="Samples a chunk at 16 kHz.")] = 32000,
+    max_regression: Annotated[
+        str, typer.Option(help="The candidate's interval must stay under this.")
+    ] = "5%",
+    budget: GateBudget = 60,
+    also: AlsoDecides = "",
+    max_rss: MaxRss = None,
+    junit: Junit = None,
+    comment: Comment = None,
+    github_summary: StepSummary = False,
+    json: Json = False,
+    fail_inconclusive: FailInconclusive = False,
+    seed: Seed = None,
+) -> None:
+    """Compare two sides."""
+    from rtfbench.base.files import check_outputs
+    from rtfbench.commands.progress import progress_on_stderr
+    from rtfbench.gate.held import hold
+    from rtfbench.gate.options import GateOptions
+    from rtfbench.models.user_models import Reading
+
+    wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
+    options = GateOptions(
+        model=model,
+        reading=Reading(front_end, model_input, model_output),
+        device=device,
+        threads=threads,
+        chunk_samples=chunk_samples,
+        max_regression=share(max_regression),
+        budget_s=budget,
+        seed=seed,
+        max_rss_mb=max_rss,
+        also=named_also(also),
+    )
     check_outputs(wanted.files, [Path(model), *_read_by(base), *_read_by(candidate)])
     with progress_on_stderr() as progress:
-        found = hold(
-            base,
-            candidate,
-            model=model,
-            threads=threads,
-            chunk_samples=chunk_samples,
-            max_regression=max_regression,
-            budget_s=budget_s,
-            seed=seed,
-            max_rss_mb=max_rss_mb,
-            progress=progress,
-        )
-    return _tell(found, wanted)
+        found = hold(base, candidate, options, progress)
+    raise typer.Exit(_tell(found, wanted))
 
 
 def _read_by(side: str) -> list[Path]:
@@ -104,14 +206,22 @@ def _read_by(side: str) -> list[Path]:
     return [*folder.iterdir()] if folder.is_dir() else [Path(side.partition(":")[2])]
 
 
-def _tell(held: Held, wanted: Wanted) -> int:
+def _tell(held: "Held", wanted: GateOutputs) -> int:
     """Print what was found, write it where it is wanted, and return the exit status."""
+    from rtfbench.base.cache import replacing
+    from rtfbench.base.files import writing_to
+    from rtfbench.gate import report
+    from rtfbench.gate.verdict import overall
+    from rtfbench.report import markdown, terminal
+    from rtfbench.report.page import append_to_step_summary
+
     rulings, title, seconds = held.rulings, held.title, held.seconds
-    text = report.markdown(rulings, title=title, notes=held.notes)
+    found = report.of_gate(rulings, title=title, notes=held.notes)
+    text = markdown.draw(found)
     if wanted.json:
         print(report.as_json(rulings, title=title, seconds=seconds, seed=held.seed), end="")
     else:
-        print(text)
+        terminal.show(found)
     if wanted.github_summary:
         append_to_step_summary(text)
     writers: list[tuple[Path | None, Callable[[], str]]] = [
@@ -123,4 +233,5 @@ def _tell(held: Held, wanted: Wanted) -> int:
             with writing_to(path), replacing(path) as part:
                 part.write_text(write(), encoding="utf-8")
             print(path, file=sys.stderr)
-    return STATUS[overall(rulings)]
+    status = STATUS[overall(rulings)]
+    return STATUS["regression"] if wanted.fail_inconclusive and status else status

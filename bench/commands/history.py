@@ -1,48 +1,60 @@
 """`rtfbench history`."""
 
-import json
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import ValidationError
+import typer
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.base.inputs import check_readable
-from bench.base.links import followed
-from bench.base.outputs import check_outputs, writing_to
-from bench.commands.report import cure, missing, require, write_pictures
-from bench.report import figures, history_page, history_text, plots
-from bench.report.history import HostHistory, StoredRun, histories
-from bench.results.rows import Summary
-from bench.results.store import PLOTS, RECORDS, SUMMARY
+from rtfbench.base.errors import InputError, complain
+from rtfbench.base.extras import cure, missing, require
+from rtfbench.commands.app import app, examples
 
 if TYPE_CHECKING:
-    from bench.report.plots.style import Picture
+    from rtfbench.report.history import HostHistory
+    from rtfbench.report.plots.style import Picture
 
-OK, BAD_INPUT = 0, 2
+BAD_INPUT = 2
 PAGE, TEXT, DATA = "index.html", "history.md", "history.json"
 
 
-@dataclass
-class Found:
-    """What was there, the runs that were read, and a line for each that could not be."""
+@app.command(
+    short_help="Show how ratios changed over many runs, host by host.",
+    epilog=examples(
+        "rtfbench history runs/",
+        "rtfbench history runs/2026-* --out public/speed    # public/speed/index.html is the page",
+        "rtfbench history artifacts/ && jq '.hosts[].series[].changes[]' history/history.json",
+    ),
+)
+def history(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...",
+            help="Run folders, or folders that hold some at any depth: each summary.json is a run.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the page and what is beside it.")] = Path(
+        "history"
+    ),
+) -> None:
+    """Write a page of every ratio over time, from runs that were stored.
 
-    paths: set[Path] = field(default_factory=set)
-    runs: list[StoredRun] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    Runs of one host alone are set in a row, never those of two. Where the level of a ratio moved,
+    the page says since when, by how much, and what the runs before and after differ in: an engine's
+    version, the model file, the harness, the commit. OUT gets index.html, history.md, history.json
+    and plots/.
+    """
+    from rtfbench.base.files import check_outputs
+    from rtfbench.measure.stored_runs import read
+    from rtfbench.report import history_text
+    from rtfbench.report.history import histories
 
-
-def history(folders: Sequence[Path], out: Path) -> int:
-    """Write the history of stored runs; a run that cannot be read is told, and costs status 2."""
     require("jinja2")
     found = read(folders)
     check_outputs([out / name for name in (PAGE, TEXT, DATA)], found.paths)
     for error in found.errors:
-        print(f"rtfbench: {error}", file=sys.stderr)
+        complain(error)
     if not found.runs:
         raise InputError(f"{', '.join(map(str, folders))}: no run here that can be shown")
     notes = [f"Left out: {error}" for error in found.errors]
@@ -54,49 +66,33 @@ def history(folders: Sequence[Path], out: Path) -> int:
     _write(out, hosts, notes)
     for line in _told(hosts, out, notes[len(found.errors) :]):
         print(line)
-    return BAD_INPUT if found.errors else OK
+    if found.errors:
+        raise typer.Exit(BAD_INPUT)
 
 
-def read(folders: Sequence[Path]) -> Found:
-    """Read every summary in and below the folders, each once."""
-    found = Found()
-    for folder in folders:
-        paths = sorted(folder.rglob(SUMMARY)) if folder.is_dir() else []
-        if not paths:
-            found.errors.append(f"{folder}: no {SUMMARY} here or below; name folders of runs")
-        for path in paths:
-            if followed(path) in found.paths:
-                continue
-            found.paths.add(followed(path))
-            try:
-                check_readable(path)
-                summary = Summary.model_validate_json(path.read_bytes())
-            except InputError as error:
-                found.errors.append(str(error))
-            except OSError as error:
-                found.errors.append(f"{path}: cannot be read ({error.strerror})")
-            except ValidationError as error:
-                count = figures.counted(error.error_count(), "error")
-                found.errors.append(
-                    f"{path}: damaged, or of a newer rtfbench ({count}); "
-                    f"where {RECORDS} is beside it, `rtfbench report {path.parent} --format json` "
-                    "derives it anew"
-                )
-            else:
-                found.runs.append(StoredRun(str(path.parent), summary))
-    return found
-
-
-def _write(out: Path, hosts: Sequence[HostHistory], notes: Sequence[str]) -> None:
+def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> None:
     """Write the page, the text, the data and the pictures."""
+    import json
+
+    from rtfbench.base.cache import replacing
+    from rtfbench.base.files import writing_to
+    from rtfbench.report import history_text, html, markdown
+    from rtfbench.report.page import write_pictures
+    from rtfbench.report.plots import history as picture
+    from rtfbench.results.store import PLOTS
+
     drawn: list[list[Picture]] = [[] for _ in hosts]
     if not missing("matplotlib"):
-        drawn = [list(plots.draw_history(host, n)) for n, host in enumerate(hosts, start=1)]
+        drawn = [list(picture.draw(host, n)) for n, host in enumerate(hosts, start=1)]
     paths = [{f"{PLOTS}/{each.name}.svg": each.title for each in pictures} for pictures in drawn]
-    data = json.dumps(history_text.content(hosts, notes), indent=2, ensure_ascii=False) + "\n"
+    told = history_text.of_history(hosts, notes, paths)
+    found = history_text.content(hosts, notes)
+    data = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    by_path = {f"{PLOTS}/{each.name}.svg": each for pictures in drawn for each in pictures}
+    page = html.page(told, by_path, title="history", name="history", data=found)
     for name, content in (
-        (PAGE, history_page.render(hosts, notes, drawn)),
-        (TEXT, history_text.markdown(hosts, notes, paths)),
+        (PAGE, page),
+        (TEXT, markdown.draw(told)),
         (DATA, data),
     ):
         with writing_to(out), replacing(out / name) as part:
@@ -105,8 +101,10 @@ def _write(out: Path, hosts: Sequence[HostHistory], notes: Sequence[str]) -> Non
         write_pictures(out / PLOTS, [each for pictures in drawn for each in pictures])
 
 
-def _told(hosts: Sequence[HostHistory], out: Path, notes: Sequence[str]) -> Iterator[str]:
+def _told(hosts: Sequence["HostHistory"], out: Path, notes: Sequence[str]) -> Iterator[str]:
     """Yield what a person is told at the end: the changes, and where the page is."""
+    from rtfbench.report import history_text
+
     yield from notes
     for host in hosts:
         yield f"{host.name}: {history_text.described(host)}"

@@ -1,86 +1,114 @@
 """`rtfbench engines` and `rtfbench models`."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
+from rtfbench.commands.app import app, examples
 
-from bench.base.core_count import core_count
-from bench.base.errors import InputError
-from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.models import homes
-from bench.models.probe import probe
-from bench.report import figures
-from bench.report.terminal import Output, waiting
-from bench.zoo import catalog
-from engines import registry
-from engines.base import EngineBase
-from engines.protocol import EngineError
-from frontends.chunking import ChunkPolicy
-
-#: What the published MNN table's chunk comes to.
-CHUNK_FRAMES = ChunkPolicy(PUBLISHED_CHUNK_SAMPLES).fbank.num_frames(PUBLISHED_CHUNK_SAMPLES)
+if TYPE_CHECKING:
+    from rtfbench.engines.base import EngineBase
 
 
-def engines() -> int:
-    """Print every installed engine with its version, or why it cannot be used."""
+@app.command(
+    short_help="List engines: versions, settings, or why one is missing.",
+    epilog=examples(
+        "rtfbench engines",
+    ),
+)
+def engines() -> None:
+    """List every installed engine, plug-ins included."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    from rtfbench.base.core_count import core_count
+    from rtfbench.engines import registry
+    from rtfbench.engines.spec import EngineSpec
+    from rtfbench.models import homes
+    from rtfbench.models.probe import known
+    from rtfbench.report.terminal import PAGE, Output, waiting
+
     table = Table(
-        *("engine", "version", "models", "precisions here", "settings (default first)", "note"),
+        *("engine", "version", "models", "precisions here", "settings (default first)"),
         box=SIMPLE_HEAD,
     )
-    table.columns[0].no_wrap = True
+    notes: list[str] = []
+    table.columns[0].no_wrap, table.columns[-1].overflow = True, "fold"
     with waiting("asking every engine"):
-        folders = homes.named(registry.names())
-        names = registry.names()
+        registry.vet(registry.names())
+        found, broken = _installed()
+        folders = homes.named(found)
         # Importing a runtime takes a second, each in a process of its own.
         with ThreadPoolExecutor(max_workers=core_count()) as pool:
-            asked = pool.map(probe, [homes.place(name, folders) for name in names])
-            availability = dict(zip(names, asked, strict=True))
-    for name, found in availability.items():
-        try:
-            engine = registry.get(name)
-        except EngineError as error:
-            table.add_row(name, "[red]unavailable[/]", "", "", "", escape(str(error)))
+            asked = pool.map(known, [homes.place(EngineSpec(name, {}), folders) for name in found])
+            availability = dict(zip(found, asked, strict=True))
+    for name in registry.names():
+        if name in broken:
+            table.add_row(name, "[red]unavailable[/]", "", "", "")
+            notes.append(f"{name}: {broken[name]}")
             continue
+        engine, told = found[name], availability[name]
         table.add_row(
             name,
-            found.version if found.ok else "[red]unavailable[/]",
+            told.version if told.ok else "[red]unavailable[/]",
             f"{engine.format}, {engine.default_form}",
-            ", ".join(each for each in engine.precisions if each not in found.lacks),
-            "\n".join(_settings(engine)),
-            escape("\n".join(filter(None, [found.note, found.reason, *found.lacks.values()]))),
+            ", ".join(each for each in engine.precisions if each not in told.lacks),
+            escape("\n".join(_settings(engine))),
         )
-    Output().print(table)
-    return 0
+        said = filter(None, [told.note, told.reason, *told.lacks.values()])
+        notes += [each if each.startswith(name) else f"{name}: {each}" for each in said]
+    Output(PAGE).print(table)
+    for line in (*notes, *registry.passed_over()):
+        Output().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _settings(engine: EngineBase) -> Iterator[str]:
+def _installed() -> "tuple[dict[str, EngineBase], dict[str, str]]":
+    """Return the engines by name, and of those that cannot be imported the reason."""
+    from rtfbench.engines import registry
+    from rtfbench.engines.protocol import EngineError
+
+    found: dict[str, EngineBase] = {}
+    broken: dict[str, str] = {}
+    for name in registry.names():
+        try:
+            found[name] = registry.get(name)
+        except EngineError as error:
+            broken[name] = str(error)
+    return found, broken
+
+
+def _settings(engine: "EngineBase") -> Iterator[str]:
     """Yield a line for each setting with its values, those of files in fewer bits last."""
     for key, values in engine.choices.items():
-        yield f"{key}={'|'.join(values) or '...'}"
+        yield f"{key}={' | '.join(values) or '...'}"
     for key, values in engine.recipes.items():
-        yield f"{key}={'|'.join(values)} (fewer bits)"
+        yield f"{key}={' | '.join(values)} (fewer bits)"
 
 
-def models() -> int:
-    """Print every model of the catalog with its counts beside the published ones."""
-    try:
-        with waiting("loading torch"):
-            from bench.zoo import build, counter
-    except ImportError as error:
-        raise InputError(
-            f"counting needs torch ({error}); install it with: pip install 'rtfbench[zoo]'"
-        ) from error
+@app.command(
+    short_help="List models with Params and FLOPs.",
+    epilog=examples(
+        "rtfbench models",
+    ),
+)
+def models() -> None:
+    """List the models: counted Params and FLOPs beside the published figures."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from rtfbench.models.zoo import catalog
+    from rtfbench.models.zoo.counts import COUNTS, NUM_FRAMES
+    from rtfbench.report import figures
+    from rtfbench.report.terminal import Output
+
     table = Table(box=SIMPLE_HEAD)
-    for heading in ("name", "model", "Params", "FLOPs", f"MACs at {CHUNK_FRAMES} frames"):
+    for heading in ("name", "model", "Params", "FLOPs", f"MACs at {NUM_FRAMES} frames"):
         table.add_column(heading, justify="left" if heading in ("name", "model") else "right")
     notes: list[str] = []
     for name in catalog.names():
-        card = catalog.get(name)
-        with waiting(f"counting {name}"):
-            counts = counter.count(build(name), CHUNK_FRAMES, card.feat_dim)
+        card, counts = catalog.get(name), COUNTS[name]
         table.add_row(
             name,
             card.title,
@@ -91,7 +119,6 @@ def models() -> int:
     Output().print(table)
     for note in notes:
         Output().print(note, highlight=False)
-    return 0
 
 
 def _beside_published(counted: str, published: str | None, notes: list[str]) -> str:

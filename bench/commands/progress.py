@@ -1,6 +1,5 @@
 """What a command that measures tells on standard error while it goes on."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,19 +7,43 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.measure.whole_run import Audience
+from rtfbench.base.errors import complain, say
+from rtfbench.base.pace import Countdown
+from rtfbench.base.sign_of_life import QUIET_S, SignOfLife
+from rtfbench.measure.whole_run import Audience
+from rtfbench.report import figures
+
+#: Nearer to each other than this, the least and the most that is left are one figure.
+ONE_FIGURE = 1.3
+#: A bar is drawn so often, a second: drawing takes time from what is measured.
+DRAWN_PER_S = 2
+
+
+class ToldCountdown(Countdown):
+    """The time that is left, in words; none where it is not known."""
+
+    def __str__(self) -> str:
+        left_s = self.left_s
+        if left_s is None or left_s[1] < 1:
+            return ""
+        least_s, most_s = left_s
+        if most_s < ONE_FIGURE * least_s:
+            return f"about {figures.duration(most_s)} left"
+        if least_s < 1:
+            return f"at most {figures.duration(most_s)} left"
+        return f"{figures.duration(least_s)} to {figures.duration(most_s)} left"
 
 
 class RichProgress:
-    """Progress on standard error; silent when that is no terminal, but for notes."""
+    """Progress as a bar on a terminal."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("starting", total=1.0)
+    def __init__(self, progress: Progress, countdown: ToldCountdown) -> None:
+        self._progress, self._countdown = progress, countdown
+        self._task = progress.add_task("starting", total=1.0, left=countdown)
 
     def phase(self, text: str) -> None:
         """Show what is being done."""
-        self._progress.update(self._task, description=text)
+        self._progress.update(self._task, description=text, completed=self._countdown.share)
 
     def step(self, text: str) -> None:
         """Show what is being done."""
@@ -30,72 +53,63 @@ class RichProgress:
         """Say it above the bar."""
         complain(text)
 
-    def advance(self, done: float) -> None:
+    def left(self, most_s: float, least_s: float | None = None) -> None:
         """Move the bar."""
-        self._progress.update(self._task, completed=done)
+        self._countdown.tell(most_s, least_s)
+        self._progress.update(self._task, completed=self._countdown.share)
 
 
 class LineProgress:
-    """Progress on standard error where that is no terminal: a line for each phase.
+    """Progress on standard error where that is no terminal: a line a phase, and now and then."""
 
-    What is expected in all is guessed at first, and then told by how long the part took that is
-    done: loading models takes as long as the machine and the models make it.
-    """
-
-    def __init__(self, expected_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._began_s = clock, clock()
-        self._expected_s = expected_s
-        say(f"up to about {expected_s:.0f} s, model files that are made for the first time apart")
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._countdown, self._text = ToldCountdown(clock), "starting"
+        self.life = SignOfLife(self._say, clock, first_s=QUIET_S)
 
     def phase(self, text: str) -> None:
-        """Say what begins, with the seconds so far and those that are expected in all."""
-        say(f"{self._elapsed_s:.0f} s of about {self._expected_s:.0f}: {text}")
+        """Say what begins, with the seconds so far and, where they are known, those left.
+
+        In the first two seconds it is only remembered, for what may end before they are over.
+        """
+        self._text = text
+        if self._countdown.elapsed_s >= QUIET_S:
+            self._say()
 
     def step(self, text: str) -> None:
-        """Say nothing: there are many."""
+        """Remember what goes on: there are many steps, and a line is said now and then."""
+        self._text = text
 
     def note(self, text: str) -> None:
         """Say it."""
         complain(text)
 
-    def advance(self, done: float) -> None:
-        """Expect the rest to take as long as what is done; the next phase says so."""
-        if done > 0:
-            self._expected_s = self._elapsed_s / done
+    def left(self, most_s: float, least_s: float | None = None) -> None:
+        """Remember it; the next line says it."""
+        self._countdown.tell(most_s, least_s)
 
-    @property
-    def _elapsed_s(self) -> float:
-        return self._clock() - self._began_s
+    def _say(self) -> None:
+        self.life.said()
+        left = f", {self._countdown}" if str(self._countdown) else ""
+        say(f"{self._countdown.elapsed_s:.0f} s{left}: {self._text}")
 
 
 @contextmanager
-def progress_on_stderr(
-    expected_s: float | None = None,
-) -> Iterator[RichProgress | LineProgress]:
-    """Show a bar with the present phase until the block ends.
-
-    Args:
-        expected_s: how long it will take; with that, lines are told where there is no terminal.
-    """
+def progress_on_stderr() -> Iterator[RichProgress | LineProgress]:
+    """Show until the block ends what goes on: a bar, or lines where there is no terminal."""
     console = Console(stderr=True)
-    if expected_s is not None and not console.is_terminal:
-        yield LineProgress(expected_s)
+    if not console.is_terminal:
+        lines = LineProgress()
+        with lines.life.watching():
+            yield lines
         return
-    columns = (BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        yield RichProgress(bar)
-
-
-def complain(text: str) -> None:
-    """Say on standard error what is wrong."""
-    say(f"rtfbench: {text}")
-
-
-def say(text: str) -> None:
-    """Say on standard error, in one line whatever stands in a file's name."""
-    print(" ".join(text.splitlines()), file=sys.stderr)
+    columns = (
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True, refresh_per_second=DRAWN_PER_S) as bar:
+        yield RichProgress(bar, ToldCountdown())
 
 
 #: What a command that runs a plan tells a user.

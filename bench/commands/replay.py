@@ -1,53 +1,52 @@
 """`rtfbench replay`."""
 
-import sys
 from pathlib import Path
+from typing import Annotated
 
-from bench.base.errors import InputError
-from bench.claims import claim as claims
-from bench.claims import report as text
-from bench.commands.progress import ON_STDERR
-from bench.measure.whole_run import OK, default_folder, measure
-from bench.models import homes, names
-from bench.models.resolve import resolve
-from bench.plan.sweep import Plan
+import typer
 
-REPLAY = "replay.md"
+from rtfbench.base.errors import say
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.options import Audio, PlanBudget
 
 
-def replay(name: str, *, audio: tuple[Path, ...], budget_s: float | None, out: Path | None) -> int:
-    """Measure what a claim was measured with, print both, and return the exit status."""
-    claim = claims.on(
-        claims.load_claim(name), lambda engine: homes.place(engine, homes.named([engine]))
+@app.command(
+    short_help="Measure a published table again and judge it.",
+    epilog=examples(
+        "rtfbench replay",
+        "rtfbench replay wespeaker-mnn",
+        "rtfbench replay wespeaker-onnxruntime --budget 600 --out runs/replay",
+        "rtfbench replay my-claim.toml --audio recordings/",
+    ),
+)
+def replay(
+    claim: Annotated[
+        str | None, typer.Argument(help="A claim's name, or a TOML file. [default: list them]")
+    ] = None,
+    audio: Audio = None,
+    budget: PlanBudget = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: runs/CLAIM-DATE-TIME]")
+    ] = None,
+) -> None:
+    """Run a published table's settings and print it beside what is measured here.
+
+    Absolute RTFs belong to two machines, so ratios between rows are compared; Params and FLOPs
+    digit by digit. Each ratio ends as reproduced, not reproduced, or explained by a control.
+    """
+    from rtfbench.commands.progress import ON_STDERR
+    from rtfbench.gate.claims import claim as claims
+    from rtfbench.gate.claims.replay import replay as replayed
+    from rtfbench.report import terminal
+
+    if claim is None:
+        for name in claims.claim_names():
+            known = claims.load_claim(name)
+            print(f"{name}: {known.title} ({known.source})")
+        return
+    measured, told = replayed(
+        claim, audio=tuple(audio or ()), budget_s=budget, out=out, audience=ON_STDERR
     )
-    try:
-        resolved = resolve(claims.cells(claim, names.default_form))
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
-    flags = {} if budget_s is None else {"budget_s": budget_s}
-    try:
-        plan = Plan.model_validate({"audio": audio, **flags})
-    except ValueError as error:
-        raise InputError(f"--budget: must be greater than 0, not {budget_s:g}") from error
-    path = out or default_folder(f"{Path(name).stem}-")
-    measured = measure(plan, resolved, path, ON_STDERR)
-    summary = measured.summary
-    page = text.render(
-        claim,
-        summary,
-        [claims.measured_row(claim, summary, row, names.default_form) for row in claim.row],
-        claims.judge(claim, summary, names.default_form),
-        claims.counts(claim, summary, names.default_form),
-    )
-    measured.folder.write(REPLAY, page)
-    print(page, end="")
-    print(f"results: {path}", file=sys.stderr)
-    return measured.status
-
-
-def list_claims() -> int:
-    """Print the claims that come with the package."""
-    for name in claims.claim_names():
-        claim = claims.load_claim(name)
-        print(f"{name}: {claim.title} ({claim.source})")
-    return OK
+    terminal.show(told)
+    say(f"results: {measured.folder.path}")
+    raise typer.Exit(measured.status)

@@ -1,114 +1,190 @@
 """`rtfbench report` and `rtfbench plot`."""
 
-import os
-from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.base.outputs import writing_to
-from bench.measure.whole_run import read_summary, to_json
-from bench.report import exports, hosts, html, markdown, plots, terminal
-from bench.results.rows import Summary
-from bench.results.store import PAGE, PLOTS, RECORDS, RunFolder
+import typer
+
+from rtfbench.base.errors import InputError
+from rtfbench.base.extras import missing, require
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.options import Full
 
 if TYPE_CHECKING:
-    from bench.report.plots.style import Picture
-
-OK = 0
-SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
-#: What each extra of the package brings.
-EXTRAS = {"matplotlib": "plot", "jinja2": "report", "ruptures": "history"}
+    from rtfbench.report import hosts
+    from rtfbench.results.rows import Summary
+    from rtfbench.results.store import RunFolder
 
 
-def report(path: Path, format_name: str | None, *, github_summary: bool) -> int:
-    """Print a finished run again; without a format, a terminal gets tables and a file markdown."""
+class ReportFormat(StrEnum):
+    """How a result is printed."""
+
+    markdown = "markdown"
+    json = "json"
+    csv = "csv"
+    pytest_benchmark = "pytest-benchmark"
+    github_action_benchmark = "github-action-benchmark"
+    bencher = "bencher"
+    html = "html"
+
+
+RunDirs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RUN_DIR...", help="A folder that `rtfbench run` made; several are compared."
+    ),
+]
+
+
+@app.command(
+    short_help="Print a finished run again, in a format of choice.",
+    epilog=examples(
+        "rtfbench report runs/bench",
+        "rtfbench report runs/bench --format json | jq '.cells[] | [.engine, .rtf]'",
+        "rtfbench report runs/bench --format html > report.html",
+        "rtfbench report runs/bench --format pytest-benchmark > new.json",
+        "rtfbench report runs/bench --github-summary",
+        "rtfbench report runs/zen4 runs/zen5    # two hosts: what holds on both, and what turns",
+    ),
+)
+def report(
+    run_dirs: RunDirs,
+    format: Annotated[
+        ReportFormat | None,
+        typer.Option(help="How to print it. [default: tables on a terminal, else markdown]"),
+    ] = None,
+    github_summary: Annotated[
+        bool,
+        typer.Option(
+            "--github-summary", help="Append the markdown to $GITHUB_STEP_SUMMARY instead."
+        ),
+    ] = False,
+    full: Full = False,
+) -> None:
+    """Derive a run's result from its records and print it to standard output.
+
+    csv has a line a measurement; pytest-benchmark is for `pytest-benchmark compare`;
+    github-action-benchmark is for its tool customSmallerIsBetter, bencher for its adapter json.
+    Several runs are set side by side, ratio by ratio: which conclusions hold on all their hosts,
+    and which turn. `rtfbench history` shows many runs over time.
+    """
+    if github_summary and format not in (None, ReportFormat.markdown):
+        raise typer.BadParameter("--github-summary is markdown; leave --format out")
+    if len(run_dirs) > 1:
+        if format not in (None, ReportFormat.markdown):
+            raise typer.BadParameter("several runs are compared in markdown; leave --format out")
+        show_hosts(run_dirs, github_summary=github_summary)
+    else:
+        name = format.value if format else None
+        show(run_dirs[0], name, github_summary=github_summary, full=full)
+
+
+@app.command(
+    short_help="Draw a finished run's pictures.",
+    epilog=examples(
+        "rtfbench plot runs/bench",
+        "rtfbench plot runs/bench --out pictures/",
+        "rtfbench plot runs/zen4 runs/zen5 --out pictures/    # ratios of both hosts, side by side",
+    ),
+)
+def plot(
+    run_dirs: RunDirs,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the pictures. [default: RUN_DIR/plots]")
+    ] = None,
+) -> None:
+    """Draw RTF by model and chunk size, thread scaling, where the time goes, accuracy and speed.
+
+    Each picture is written as SVG and PNG, as far as the run has figures for it.
+    """
+    from rtfbench.measure.whole_run import read_summary
+    from rtfbench.report import plots
+    from rtfbench.report.page import write_pictures
+    from rtfbench.results.store import PLOTS
+
+    if len(run_dirs) > 1:
+        require("matplotlib")
+        from rtfbench.report.plots import hosts as hosts_picture
+
+        picture = hosts_picture.draw(_named(run_dirs))
+        if picture is None:
+            names = ", ".join(map(str, run_dirs))
+            raise InputError(f"{names}: no ratio was measured in two of them")
+        folder, pictures = out or Path(PLOTS), [picture]
+    else:
+        path = run_dirs[0]
+        summary = read_summary(_existing(path))
+        require("matplotlib")
+        folder, pictures = out or path / PLOTS, list(plots.draw(summary))
+        if not pictures:
+            raise InputError(f"{path}: no cell of this run has an RTF, so there is nothing to draw")
+    for written in write_pictures(folder, pictures):
+        print(written)
+
+
+def show(
+    path: Path,
+    format_name: str | None = None,
+    *,
+    github_summary: bool = False,
+    full: bool = False,
+) -> None:
+    """Print a finished run again; without a format, a terminal gets tables and a file markdown.
+
+    A file gets everything, a terminal the answer and its tables unless it is to be `full`.
+    """
+    from rtfbench.measure.whole_run import read_summary
+    from rtfbench.report import markdown, terminal
+    from rtfbench.report.page import append_to_step_summary
+    from rtfbench.report.run_document import of_run
+
     folder = _existing(path)
     summary = read_summary(folder)
     if github_summary:
-        append_to_step_summary(markdown.render(summary))
+        append_to_step_summary(markdown.draw(of_run(summary)))
     elif format_name is None:
-        terminal.show(summary, terminal.Output())
+        output = terminal.Output()
+        terminal.show(of_run(summary), output, full=full or not output.is_terminal)
     else:
         print(_formatted(folder, summary, format_name), end="")
-    return OK
 
 
-def plot(path: Path, out: Path | None) -> int:
-    """Draw a finished run's pictures and print the files' names."""
-    summary = read_summary(_existing(path))
-    require("matplotlib")
-    pictures = list(plots.draw(summary))
-    if not pictures:
-        raise InputError(f"{path}: no cell of this run has an RTF, so there is nothing to draw")
-    for written in write_pictures(out or path / PLOTS, pictures):
-        print(written)
-    return OK
-
-
-def report_hosts(paths: Sequence[Path], *, github_summary: bool) -> int:
+def show_hosts(paths: Sequence[Path], *, github_summary: bool = False) -> None:
     """Print several runs side by side."""
-    text = hosts.render(_named(paths))
+    from rtfbench.report import hosts, markdown, terminal
+    from rtfbench.report.page import append_to_step_summary
+
+    told = hosts.of_hosts(_named(paths))
     if github_summary:
-        append_to_step_summary(text)
+        append_to_step_summary(markdown.draw(told))
     else:
-        print(text, end="")
-    return OK
+        terminal.show(told)
 
 
-def plot_hosts(paths: Sequence[Path], out: Path | None) -> int:
-    """Draw several runs' ratios side by side, and print the files' names."""
-    require("matplotlib")
-    picture = plots.draw_hosts(_named(paths))
-    if picture is None:
-        raise InputError(f"{', '.join(map(str, paths))}: no ratio was measured in two of them")
-    for written in write_pictures(out or Path(PLOTS), [picture]):
-        print(written)
-    return OK
+def _named(paths: Sequence[Path]) -> "list[hosts.NamedRun]":
+    from rtfbench.measure.whole_run import read_summary
+    from rtfbench.report import hosts
 
-
-def _named(paths: Sequence[Path]) -> list[hosts.NamedRun]:
     folders = [_existing(path) for path in paths]
     return hosts.named([(each.path.name, read_summary(each)) for each in folders])
 
 
-def write_page(folder: RunFolder, summary: Summary) -> Iterator[str]:
-    """Write the pictures and the page of a run; yield a line for each part that is left out."""
-    pictures: list[Picture] = []
-    if missing("matplotlib"):
-        yield f"no pictures: {cure('matplotlib')}"
-    else:
-        pictures = list(plots.draw(summary))
-        write_pictures(folder.path / PLOTS, pictures)
-    if missing("jinja2"):
-        yield f"no {PAGE}: {cure('jinja2')}"
-    else:
-        folder.write(PAGE, html.render(summary, list(folder.originals().values()), pictures))
-
-
-def write_pictures(folder: Path, pictures: Sequence["Picture"]) -> list[Path]:
-    """Write each picture as SVG and PNG."""
-    written: list[Path] = []
-    with writing_to(folder):
-        for picture in pictures:
-            for ending, content in (("svg", picture.svg), ("png", picture.png)):
-                path = folder / f"{picture.name}.{ending}"
-                with replacing(path) as part:
-                    part.write_bytes(content)
-                written.append(path)
-    return written
-
-
-def _existing(path: Path) -> RunFolder:
+def _existing(path: Path) -> "RunFolder":
     """Return a folder that a run was made in."""
+    from rtfbench.results.store import RECORDS, RunFolder
+
     if not (path / RECORDS).is_file():
         raise InputError(f"{path}: no {RECORDS} here; name a folder that `rtfbench run --out` made")
     return RunFolder(path)
 
 
-def _formatted(folder: RunFolder, summary: Summary, format_name: str) -> str:
+def _formatted(folder: "RunFolder", summary: "Summary", format_name: str) -> str:
+    from rtfbench.measure.whole_run import to_json
+    from rtfbench.report import exports, markdown, page, plots
+    from rtfbench.report.run_document import of_run
+
     cells = list(folder.originals().values())
     match format_name:
         case "json":
@@ -124,37 +200,6 @@ def _formatted(folder: RunFolder, summary: Summary, format_name: str) -> str:
         case "html":
             require("jinja2")
             pictures = [] if missing("matplotlib") else list(plots.draw(summary))
-            return html.render(summary, cells, pictures)
+            return page.render(summary, cells, pictures)
         case _:
-            return markdown.render(summary)
-
-
-def append_to_step_summary(text: str) -> None:
-    """Append to the file that GitHub shows on the page of a workflow's run."""
-    path = os.environ.get(SUMMARY_VARIABLE)
-    if not path:
-        raise InputError(
-            f"--github-summary: {SUMMARY_VARIABLE} is not set; it is in a GitHub workflow, "
-            "elsewhere set it to a file"
-        )
-    try:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise InputError(f"{SUMMARY_VARIABLE}: {path}: {error.strerror}") from error
-
-
-def missing(package: str) -> bool:
-    """Say whether a package is not installed."""
-    return find_spec(package) is None
-
-
-def require(package: str) -> None:
-    """Refuse to go on without a package, with the cure."""
-    if missing(package):
-        raise InputError(cure(package))
-
-
-def cure(package: str) -> str:
-    """Say that a package is not installed, and which extra brings it."""
-    return f"{package} is not installed; install it with: pip install 'rtfbench[{EXTRAS[package]}]'"
+            return markdown.draw(of_run(summary))

@@ -1,41 +1,352 @@
 """`rtfbench run`."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from bench.base.errors import InputError
-from bench.commands.progress import ON_STDERR, complain, say
-from bench.commands.report import write_page
-from bench.measure.whole_run import BAD_INPUT, INTERRUPTED, default_folder, run_plan
-from bench.plan.plan_files import load_plan
-from bench.report import terminal
-from bench.results.store import PAGE
+import typer
+
+from rtfbench.base.errors import InputError, complain, say
+from rtfbench.base.limits import MAX_EER_LOSS, PUBLISHED_CHUNK_SAMPLES
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.on_hosts import run_by_ssh, run_on_cluster
+from rtfbench.commands.options import (
+    Audio,
+    Channel,
+    FormChoice,
+    FrontEndName,
+    Full,
+    GammaShape,
+    HopS,
+    MaxRss,
+    MnnHome,
+    MnnMiniHome,
+    PlanBudget,
+    PrecisionChoice,
+    Resample,
+    Seed,
+    TraceFile,
+    WeightsName,
+    WindowS,
+)
+from rtfbench.results.protocols import BUILT_IN, SCENARIOS
+
+if TYPE_CHECKING:
+    from rtfbench.measure.plan import Plan
 
 
+@app.command(
+    short_help="Measure models on engines and print the table.",
+    epilog=examples(
+        "rtfbench run",
+        'rtfbench run --engine mnn --engine "mnn[precision=low]" --audio recordings/',
+        "rtfbench run --model resnet34 --threads 1 --threads 2 --chunk-samples 80000 --budget 60",
+        "rtfbench run --model my.onnx --engine onnxruntime --engine mnn --engine mnn-mini",
+        "rtfbench run --engine onnxruntime --engine openvino --precision float32 --precision int8",
+        "rtfbench run --protocol steady --budget 60 --thorough",
+        "rtfbench run --protocol throughput --jobs 1 --jobs 2 --batch 1 --batch 4",
+        "rtfbench run --protocol server --rate 2 --rate 4 --rate 6 --jobs 1",
+        "rtfbench run --protocol streams --streams 4 --streams 8 --window 1.5 --hop 0.75",
+        "rtfbench run --engine mnn --engine mnn-mini --mnn-home mnn-3.6/ --mnn-mini-home mini-3.6/",
+        'rtfbench run --engine mnn --engine "mnn[home=/opt/mnn-2.8]"',
+        "rtfbench run zoo --out runs/zoo --resume",
+        "rtfbench run sweep.toml --out runs/sweep --resume",
+        "rtfbench run sweep.toml --out runs/hosts --cluster tcp://head:8786",
+        "rtfbench run sweep.toml --out runs/boards --host user@board --host pi5",
+    ),
+)
 def run(
-    plan_path: Path | None,
-    flags: dict[str, Any],
+    plan: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A sweep in TOML, or `zoo` for the published ten-model table; "
+            "options given here override it."
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Model name (`rtfbench models`), or a file: .onnx or .mnn. [default: resnet34]"
+        ),
+    ] = None,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
+            "[default: onnxruntime, mnn, mnn-mini]"
+        ),
+    ] = None,
+    precision: Annotated[
+        list[PrecisionChoice] | None,
+        typer.Option(
+            help="What engines compute in; one alone is written as name:precision, as in "
+            "openvino:int8. [default: float32]"
+        ),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(help="Where engines compute: cpu, cuda or cuda:N, from 0. [default: cpu]"),
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(help="Intra-op threads. [default: 1]")
+    ] = None,
+    chunk_samples: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Samples a chunk at 16 kHz, -1: whole utterance. "
+            f"[default: {PUBLISHED_CHUNK_SAMPLES}, or what a static model file is fixed to]"
+        ),
+    ] = None,
+    mnn_home: MnnHome = None,
+    mnn_mini_home: MnnMiniHome = None,
+    form: Annotated[
+        list[FormChoice] | None, typer.Option(help="Model form. [default: what the engine prefers]")
+    ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"What the clock includes: {', '.join(BUILT_IN)}; or LoadGen's scenario: "
+            f"{', '.join(SCENARIOS)}. [default: published and steady]",
+        ),
+    ] = None,
+    jobs: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Processes at work at once, under --protocol throughput, server or streams. "
+            "[default: the cores that may be used, over the threads]"
+        ),
+    ] = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Chunks of equal length that run together at most. [default: 1]"),
+    ] = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(help="Requests that arrive a second, under --protocol server."),
+    ] = None,
+    gamma: GammaShape = None,
+    trace: TraceFile = None,
+    streams: Annotated[
+        list[int] | None, typer.Option(help="Live streams at once, under --protocol streams.")
+    ] = None,
+    window: WindowS = None,
+    hop: HopS = None,
+    batch_delay_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="How long a request waits for others of its --batch. [default: not at all]"
+        ),
+    ] = None,
+    places: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Requests that may wait; one that finds no place is rejected. [default: all]",
+        ),
+    ] = None,
+    latency_ms: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="What a request may take; one that takes longer is late."),
+    ] = None,
+    front_end: FrontEndName = None,
+    input: Annotated[
+        str | None,
+        typer.Option(
+            "--model-input",
+            "--input",
+            help="Input of a model file, where its shape does not tell.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--model-output",
+            "--output",
+            help="Embedding of a model file, where shapes do not tell.",
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="ONNX file that a model file is compared with. [default: the file itself in "
+            "onnxruntime without optimisations; for a lone .mnn, MNN itself]"
+        ),
+    ] = None,
+    audio: Audio = None,
+    channel: Channel = None,
+    resample: Resample = False,
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trial list (`rtfbench score`), or `heldout` for the package's: adds each cell's "
+            "EER, and what a precision loses of it."
+        ),
+    ] = None,
+    trial_audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recordings of the trials, embedded once a cell and not timed."),
+    ] = None,
+    max_eer_loss: Annotated[
+        float | None,
+        typer.Option(
+            help="A row that surely loses more points of EER against float32 is wrong. "
+            f"[default: {MAX_EER_LOSS}]"
+        ),
+    ] = None,
+    weights: WeightsName = None,
+    budget: PlanBudget = None,
+    sessions: Annotated[
+        int | None,
+        typer.Option(
+            help="Sets of fresh processes before intervals are looked at; a short budget allows "
+            "fewer. [default: 6]"
+        ),
+    ] = None,
+    half_width: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop when every ratio's 95 % interval is this narrow to either side, as a "
+            "share. [default: 0.015]"
+        ),
+    ] = None,
+    thorough: Annotated[
+        bool,
+        typer.Option("--thorough", help="12 sessions, half the width and three times the budget."),
+    ] = False,
+    full: Full = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds that a worker may take for one answer. [default: 120]"),
+    ] = None,
+    max_rss: MaxRss = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: runs/DATE-TIME]")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a run that --out holds.")
+    ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Measure on every host of a Dask cluster, tcp://HOST:8786, each the whole plan at "
+            "once and nothing else; OUT gets a folder a host.",
+        ),
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="USER@HOST",
+            help="Measure on this host, which ssh reaches without a question, and bring the run "
+            "back; OUT gets a folder a host.",
+        ),
+    ] = None,
+    remote_python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Python of the --host that has what a run needs. [default: an environment is "
+            "made there by pip]",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that --out holds.")
+    ] = False,
+    # Of a run that another host shows: no table, no page.
+    bare: Annotated[bool, typer.Option("--bare", hidden=True)] = False,
+) -> None:
+    """Measure every combination of models, engines, threads, chunk sizes, forms and protocols.
+
+    Options may be repeated. Every cell of the sweep ends as a row: with its RTF when its embedding
+    equals the reference's, else with the reason.
+    """
+    from rtfbench.measure.plan import load_plan
+    from rtfbench.measure.whole_run import folder_for
+
+    flags: dict[str, Any] = {
+        "models": model,
+        "engines": engine,
+        "threads": threads,
+        "chunk_samples": chunk_samples,
+        "forms": form,
+        "protocols": protocol,
+        "jobs": jobs,
+        "batches": batch,
+        "rates": rate,
+        "gamma_shape": gamma,
+        "trace": trace,
+        "streams": streams,
+        "window_s": window,
+        "hop_s": hop,
+        "batch_delay_ms": batch_delay_ms,
+        "places": places,
+        "latency_ms": latency_ms,
+        "front_end": front_end,
+        "input": input,
+        "output": output,
+        "reference": reference,
+        "audio": audio,
+        "channel": channel,
+        "resample": resample or None,
+        "trials": trials,
+        "trial_audio": trial_audio,
+        "max_eer_loss": max_eer_loss,
+        "weights": weights,
+        "budget_s": budget,
+        "sessions": sessions,
+        "precisions": precision,
+        "devices": device,
+        "half_width": half_width,
+        "timeout_s": timeout,
+        "max_rss_mb": max_rss,
+        "seed": seed,
+    }
+    asked = load_plan(plan, flags)
+    if host and cluster:
+        raise typer.BadParameter("name a --cluster or hosts, not both")
+    if remote_python and not host:
+        raise typer.BadParameter("--remote-python is of a --host; name one")
+    if host:
+        call = partial(run_by_ssh, host, remote_python)
+    else:
+        call = partial(run_on_cluster, cluster) if cluster else partial(_run, full=full, bare=bare)
+    raise typer.Exit(
+        call(
+            asked.thorough() if thorough else asked,
+            folder_for(out, resume=resume),
+            overwrite=overwrite,
+            resume=resume,
+            libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+        )
+    )
+
+
+def _run(
+    plan: "Plan",
+    out: Path,
     *,
-    out: Path | None,
+    full: bool,
+    bare: bool,
     overwrite: bool,
     resume: bool,
-    thorough: bool = False,
-    libraries: Mapping[str, Path | None] | None = None,
+    libraries: Mapping[str, Path | None],
 ) -> int:
-    """Run a sweep, print its tables, and return the exit status.
+    """Run a sweep, print its tables, and return the exit status."""
+    from rtfbench.commands.progress import ON_STDERR
+    from rtfbench.measure.whole_run import BAD_INPUT, INTERRUPTED, run_plan
+    from rtfbench.report import figures, terminal
+    from rtfbench.report.page import write_page
+    from rtfbench.report.run_document import of_run
+    from rtfbench.results.store import PAGE, PLOTS
 
-    `libraries` are the folders that options name, by the engines that they are for.
-    """
-    plan = load_plan(plan_path, flags)
     measured = run_plan(
-        plan.thorough() if thorough else plan,
-        out or default_folder(),
-        ON_STDERR,
-        overwrite=overwrite,
-        resume=resume,
-        libraries=libraries,
+        plan, out, ON_STDERR, overwrite=overwrite, resume=resume, libraries=libraries
     )
+    if bare:
+        return measured.status
     # Before anything is printed: a reader may leave early.
     left_out, status = [], measured.status
     try:
@@ -43,9 +354,13 @@ def run(
     except (InputError, OSError) as error:
         complain(f"no {PAGE}: {error}")
         status = BAD_INPUT
-    terminal.show(measured.summary, terminal.Output())
+    terminal.show(of_run(measured.summary), full=full)
     for line in left_out:
         say(line)
     interrupted = measured.status == INTERRUPTED
-    say(f"results: {measured.folder.path}" + " (interrupted; go on with --resume)" * interrupted)
+    path = measured.folder.path
+    say(f"results: {path}" + " (interrupted; go on with --resume)" * interrupted)
+    if not left_out and status == measured.status:
+        drawn = figures.counted(len(list((path / PLOTS).glob("*.png"))), "picture")
+        say(f"page: {path / PAGE}; {drawn}: {path / PLOTS}")
     return status

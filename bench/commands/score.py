@@ -1,193 +1,141 @@
 """`rtfbench score`."""
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.base.outputs import check_outputs, writing_to
-from bench.commands import scored
-from bench.commands.scored import System
-from bench.embed import backend
-from bench.embed.trials import Trial, names_of, read_spk2utt, read_trials
-from engines.protocol import FloatArray
+import typer
 
-OK, SOME_MISSING = 0, 1
-#: Of a cohort in adaptive normalisation, where nothing else is asked for: WeSpeaker's.
-TOP_N = 300
-PICTURES = (".png", ".svg")
+from rtfbench.base.errors import InputError
+from rtfbench.commands.app import app, examples
 
 
-@dataclass(frozen=True)
-class ScoreOptions:
-    """How trials become scores, and what is told of them.
+class Norm(StrEnum):
+    """How scores are normalised by a cohort."""
 
-    Means and cohorts are files of embeddings, one for each file that is scored. `adaptive` takes of
-    a cohort the `top_n` most alike.
-    """
-
-    labels: bool = False
-    spk2utt: Path | None = None
-    means: Sequence[Path] = ()
-    cohorts: Sequence[Path] = ()
-    cohort_spk2utt: Path | None = None
-    adaptive: bool = True
-    top_n: int | None = None
-    p_target: float = 0.01
-    target_fpr: float | None = None
-    resamples: int = 1000
-    det: Path | None = None
-
-    @property
-    def inputs(self) -> list[Path | None]:
-        """Every file that is read besides trials and embeddings."""
-        return [self.spk2utt, self.cohort_spk2utt, *self.means, *self.cohorts]
-
-    def check(self, systems: int) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            InputError: which, and what would.
-        """
-        for name, paths in (("--subtract-mean", self.means), ("--cohort", self.cohorts)):
-            if len(paths) not in (0, systems):
-                raise InputError(
-                    f"{name}: named {len(paths)} times, --embeddings {systems} times; each file "
-                    "of embeddings needs its own, computed with the same model"
-                )
-        if not self.cohorts and (self.cohort_spk2utt or self.top_n or not self.adaptive):
-            raise InputError("--norm, --top-n and --cohort-spk2utt need --cohort")
-        if self.top_n and not self.adaptive:
-            raise InputError(
-                "--top-n: s-norm takes the whole cohort; leave it out, or --norm as-norm"
-            )
-        if self.det is not None and self.det.suffix.lower() not in PICTURES:
-            raise InputError(f"--det {self.det}: name a file that ends in {' or '.join(PICTURES)}")
-        if self.det is not None and find_spec("matplotlib") is None:
-            raise InputError(
-                "--det: matplotlib is not installed; install it with: pip install 'rtfbench[plot]'"
-            )
+    s_norm = "s-norm"
+    as_norm = "as-norm"
 
 
-def score(
-    trials_path: Path, paths: Sequence[Path], options: ScoreOptions, *, out: Path | None
-) -> int:
-    """Score every trial with every file of embeddings and return the exit status."""
-    options.check(len(paths))
-    outputs = [path for path in (out, options.det) if path is not None]
-    check_outputs(outputs, [trials_path, *paths, *options.inputs])
-    wants_labels = options.labels or options.target_fpr is not None or options.det is not None
-    trials = read_trials(trials_path, labels=wants_labels)
-    spk2utt = read_spk2utt(options.spk2utt) if options.spk2utt else None
-    scores, missing = [], 0
-    for number, path in enumerate(paths):
-        found, lost = _scores(trials, path, spk2utt, number, options)
-        scores.append(found)
-        for line in lost:
-            print(f"rtfbench: {line}", file=sys.stderr)
-        missing += len(lost)
-    systems = [System(path, found) for path, found in zip(paths, scores, strict=True)]
-    told = list(
-        scored.verdict(
-            trials,
-            systems,
-            p_target=options.p_target,
-            target_fpr=options.target_fpr,
-            resamples=options.resamples,
-            cosines=not options.cohorts and not options.means and spk2utt is None,
-        )
+@app.command(
+    short_help="Score trials with embeddings; EER, minDCF, thresholds.",
+    epilog=examples(
+        "rtfbench score --trials trials.txt --embeddings embedding.txt --labels",
+        "rtfbench score --trials trials.txt --embeddings ort.txt --embeddings mnn.txt --out scores",
+        "rtfbench score --trials vox1_o.txt --embeddings vox1.ark --subtract-mean vox2.ark "
+        "--cohort vox2.ark --cohort-spk2utt spk2utt --out scores --det det.png",
+        "rtfbench score --trials mine.txt --embeddings mine.ark --target-fpr 0.01 --out scores",
+        "rtfbench score --trials mine.txt --enrol-with old.npz --test-with new.npz --out scores",
     )
-    lines = _lines(trials, scores)
-    if out is None:
-        sys.stdout.writelines(lines)
-    else:
-        _write(out, "".join(lines).encode())
-    # Beside scores on standard output, what they amount to would be in the way.
-    for line in told:
-        print(line, file=sys.stderr if out is None else sys.stdout)
-    if options.det is not None:
-        picture = scored.det_picture(trials, systems)
-        _write(options.det, picture.svg if options.det.suffix.lower() == ".svg" else picture.png)
-    return SOME_MISSING if missing else OK
+    + "\n\nExit status: 0 all well, 1 an embedding is missing, 2 bad input.",
+)
+def score(
+    trials: Annotated[
+        Path,
+        typer.Option(
+            help="Lines of ENROLL TEST [LABEL] (target or nontarget, 1 or 0), or VoxCeleb's LABEL "
+            "ENROLL TEST."
+        ),
+    ],
+    embeddings: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Embeddings that `rtfbench extract` wrote, by ending .npz, .scp, .ark or text. "
+            "Of several, each one's EER is compared with the first one's."
+        ),
+    ] = None,
+    enrol_with: Annotated[
+        Path | None,
+        typer.Option(
+            help="In place of --embeddings: what speakers were enrolled with, by another engine, "
+            "precision or front end than --test-with; says what mixing the two does to scores "
+            "and error rates."
+        ),
+    ] = None,
+    test_with: Annotated[
+        Path | None, typer.Option(help="With --enrol-with: what tests will be embedded with.")
+    ] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Insist on labels: a trial without one is an error.")
+    ] = False,
+    spk2utt: Annotated[
+        Path | None,
+        typer.Option(
+            help="Enrolment: lines of SPEAKER UTT1 UTT2 ...; the trials' first names are these "
+            "speakers, each the mean of its embeddings."
+        ),
+    ] = None,
+    utt2spk: Annotated[
+        Path | None,
+        typer.Option(
+            help="Lines of UTTERANCE SPEAKER, for the intervals. [default: target trials say which "
+            "utterances are one speaker's; one in none is a speaker of its own]"
+        ),
+    ] = None,
+    subtract_mean: Annotated[
+        list[Path] | None,
+        typer.Option(help="Subtract the mean of these embeddings; one for each --embeddings."),
+    ] = None,
+    cohort: Annotated[
+        list[Path] | None,
+        typer.Option(help="Normalise scores by these embeddings; one for each --embeddings."),
+    ] = None,
+    cohort_spk2utt: Annotated[
+        Path | None, typer.Option(help="The cohort's speakers, each the mean of its embeddings.")
+    ] = None,
+    norm: Annotated[
+        Norm, typer.Option(help="By the whole cohort, or adaptively by its most alike.")
+    ] = Norm.as_norm,
+    top_n: Annotated[
+        int | None,
+        typer.Option(min=2, help="How many of the cohort count in as-norm. [default: 300 at most]"),
+    ] = None,
+    p_target: Annotated[float, typer.Option(help="Prior of a target trial in minDCF.")] = 0.01,
+    target_fpr: Annotated[
+        float | None,
+        typer.Option(
+            help="Find the threshold with this share of false alarms on these trials, 0.01 for 1 %."
+        ),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Draws of speakers for the intervals; 0 for none.")
+    ] = 1000,
+    det: Annotated[
+        Path | None, typer.Option(help="Draw the DET curves here, .png or .svg.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the scores. [default: standard output]")
+    ] = None,
+) -> None:
+    """Write the score of every trial and, where labels exist, say EER and minDCF with intervals.
 
-
-def _scores(
-    trials: Sequence[Trial],
-    path: Path,
-    spk2utt: Mapping[str, Sequence[str]] | None,
-    number: int,
-    options: ScoreOptions,
-) -> tuple[list[float | None], list[str]]:
-    """Return a file's scores of the trials, and a line for each name that has no embedding."""
-    if spk2utt is None:
-        wanted = names_of(trials)
-        lost: list[str] = []
-    else:
-        speakers = dict.fromkeys(trial.enroll for trial in trials)
-        unknown = [name for name in speakers if name not in spk2utt]
-        lost = [f"{options.spk2utt}: no speaker {name!r}" for name in unknown]
-        enrolled = [name for speaker in speakers for name in spk2utt.get(speaker, ())]
-        wanted = list(dict.fromkeys([*enrolled, *(trial.test for trial in trials)]))
-    stored = scored.load(path, frozenset(wanted))
-    lost += [f"{path}: no embedding of {name!r}" for name in wanted if name not in stored]
-    dim = len(next(iter(stored.values()))) if stored else 0
-    mean_D = None
-    if options.means:
-        mean_D = backend.mean_of(_all_of(options.means[number], dim))
-    cohort = None
-    if options.cohorts:
-        members = _all_of(options.cohorts[number], dim)
-        if options.cohort_spk2utt:
-            members = backend.enroll(members, read_spk2utt(options.cohort_spk2utt))
-        top_n = _top_n(options, len(members))
-        cohort = backend.Cohort(backend.units(list(members.values()), mean_D), top_n)
-    enrolled_by_name = stored if spk2utt is None else backend.enroll(stored, spk2utt)
-    found = backend.score(trials, enrolled_by_name, stored, mean_D=mean_D, cohort=cohort)
-    return found, lost
-
-
-def _all_of(path: Path, dim: int) -> dict[str, FloatArray]:
-    """Return all embeddings of a file that serves those of another.
-
-    Raises:
-        InputError: there are none, or of another length.
+    A line is ENROLL TEST SCORE [LABEL], with one score for each file of embeddings: the cosine, or
+    with --cohort the normalised one. With --enrol-with and --test-with there are three scores: by
+    the first alone, enrolled with the first and tested with the second, and by the second alone.
+    Intervals are bootstrapped over the speakers that the target trials tell.
     """
-    found = scored.load(path)
-    if not found:
-        raise InputError(f"{path}: holds no embeddings")
-    length = len(next(iter(found.values())))
-    if dim not in (0, length):
-        raise InputError(f"{path}: has embeddings of {length} values, those to score have {dim}")
-    return found
+    from rtfbench.extract.score import ScoreOptions
+    from rtfbench.extract.score import score as scored
 
-
-def _top_n(options: ScoreOptions, members: int) -> int | None:
-    """Return how many of a cohort count, None for all.
-
-    Raises:
-        InputError: it has not so many.
-    """
-    if members < 2:
-        raise InputError("--cohort: needs two speakers or more, better some hundreds")
-    if not options.adaptive:
-        return None
-    if options.top_n is not None and options.top_n > members:
-        raise InputError(f"--top-n {options.top_n}: the cohort has {members}")
-    return min(options.top_n or TOP_N, members)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with writing_to(path), replacing(path) as part:
-        part.write_bytes(content)
-
-
-def _lines(trials: Sequence[Trial], scores: Sequence[Sequence[float | None]]) -> Iterator[str]:
-    for trial, *values in zip(trials, *scores, strict=True):
-        known = [value for value in values if value is not None]
-        if len(known) == len(values):
-            label = {True: " target", False: " nontarget", None: ""}[trial.label]
-            text = " ".join(f"{value:.6f}" for value in known)
-            yield f"{trial.enroll} {trial.test} {text}{label}\n"
+    for name, share in (("--p-target", p_target), ("--target-fpr", target_fpr)):
+        if share is not None and not 0 < share < 1:
+            raise InputError(f"{name} {share:g}: need a share between 0 and 1, 0.01 for 1 %")
+    mixed = (enrol_with, test_with) if enrol_with and test_with else None
+    if (enrol_with is None) != (test_with is None) or (mixed is None) == (not embeddings):
+        raise InputError("name --embeddings, or both --enrol-with and --test-with")
+    options = ScoreOptions(
+        labels=labels,
+        spk2utt=spk2utt,
+        utt2spk=utt2spk,
+        means=subtract_mean or (),
+        cohorts=cohort or (),
+        cohort_spk2utt=cohort_spk2utt,
+        adaptive=norm is Norm.as_norm,
+        top_n=top_n,
+        p_target=p_target,
+        target_fpr=target_fpr,
+        resamples=resamples,
+        det=det,
+        mixed=mixed,
+    )
+    raise typer.Exit(scored(trials, mixed or embeddings or (), options, out=out))

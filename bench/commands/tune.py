@@ -1,343 +1,225 @@
 """`rtfbench tune`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from bench.base.cache import replacing
-from bench.base.core_count import cores_here
-from bench.base.errors import InputError
-from bench.base.outputs import check_outputs, writing_to
-from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.commands.progress import ON_STDERR, say
-from bench.embed import audio_input, trial_check
-from bench.embed.trial_check import HELDOUT, HELDOUT_NAME
-from bench.extract.options import default_engine
-from bench.machine import environment
-from bench.machine.cores import cores_to_pin
-from bench.measure.context import RunContext
-from bench.measure.job import Job
-from bench.measure.patience import Patience
-from bench.measure.schedule import draw_seed
-from bench.measure.whole_run import default_folder, to_json
-from bench.models import homes
-from bench.models.model_files import is_path
-from bench.models.names import check_names, default_form
-from bench.models.resolve import Asked, resolve
-from bench.models.workload import Prepared
-from bench.plan.engine_spec import EngineSpec, parse_engine
-from bench.results.cells import Cell
-from bench.results.store import ENVIRONMENT, RunFolder
-from bench.tune import picture, report, saved, space
-from bench.tune.accuracy import TrialSet
-from bench.tune.answer import Answer, answer
-from bench.tune.course import Course, Wanted
-from bench.tune.limits import Limits
-from bench.tune.recordings import Recordings, from_audio, from_lengths
-from bench.tune.space import Choice, Goal
-from bench.zoo import catalog
-from bench.zoo.catalog import Weights
-from engines import registry
-from engines.protocol import FLOAT32, HOME, EngineError, Precision, SessionOptions
+import typer
 
-NAMED, NONE_LEFT, UNDECIDED, INTERRUPTED = 0, 1, 3, 130
-#: The precisions that are computed in; the others only store weights in fewer bits.
-COMPUTED: tuple[Precision, ...] = (FLOAT32, "bf16", "fp16", "int8")
-JSON, MARKDOWN = "tune.json", "tune.md"
-NO_TRIALS = (
-    "Only float32 was raced: nothing tells what fewer bits would lose. --trials measures it; "
-    "--precision int8 races it anyway."
-)
-DISTURBED = (
-    "Others were busy on these cores: {discarded} of {taken} turns do not count, and were taken "
-    "again."
-)
-#: So often a turn is taken at most where others come and go.
-MOST_TRIES = 8
-OTHER_SIZE = (
-    "Chunks of {size} samples in place of {default} change the embeddings: compare enrolment and "
-    "test made with one size, and set the threshold anew."
+from rtfbench.base.errors import say
+from rtfbench.base.limits import MAX_EER_LOSS, MOST_MB
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.options import (
+    Audio,
+    Channel,
+    FrontEndName,
+    GammaShape,
+    HopS,
+    MnnHome,
+    MnnMiniHome,
+    ModelInput,
+    ModelName,
+    ModelOutput,
+    PrecisionChoice,
+    Resample,
+    Seed,
+    TraceFile,
+    WeightsName,
+    WindowS,
 )
 
 
-@dataclass(frozen=True)
-class TuneOptions:
-    """What a user asked for; see `rtfbench tune --help`."""
+class Goal(StrEnum):
+    """What the best configuration is best at."""
 
-    model: str
-    goal: Goal
-    engines: Sequence[str] = ()
-    precisions: Sequence[Precision] = ()
-    chunk_samples: Sequence[int] = ()
-    audio: Sequence[Path] = ()
-    lengths: Path | None = None
-    channel: int | None = None
-    resample: bool = False
-    latency_ms: float | None = None
-    max_rss_mb: float | None = None
-    trials: Path | None = None
-    trial_audio: Sequence[Path] = ()
-    max_eer_loss: float = 0.1
-    weights: Weights = "trained"
-    cores: int | None = None
-    margin: float = 0.02
-    budget_s: float = 240.0
-    timeout_s: float = 120.0
-    seed: int | None = None
-    libraries: Mapping[str, Path | None] = field(default_factory=dict)
+    throughput = "throughput"
+    latency = "latency"
+    server = "server"
+    streams = "streams"
 
 
-def tune(options: TuneOptions, *, out: Path | None, save: Path | None, overwrite: bool) -> int:
-    """Race configurations, tell the answer, and return the exit status.
+@app.command(
+    short_help="Name the fastest engine, threads, jobs, batch and chunk size of this machine.",
+    epilog=examples(
+        "rtfbench tune",
+        "rtfbench tune --model my.onnx --audio recordings/ --save best.toml",
+        "rtfbench tune --model my.onnx --lengths utt2dur --trials trials --trial-audio wavs/",
+        "rtfbench tune --model ecapa512 --goal latency --cores 4",
+        "rtfbench tune --model my.onnx --goal server --latency-ms 500 --max-rss 2000",
+        "rtfbench tune --model ecapa512 --goal streams --latency-ms 200 --window 1.5 --hop 0.75",
+    )
+    + "\n\nExit status: 0 a configuration is named, 1 none keeps the limits, 3 it cannot be told "
+    "within the budget, 2 bad input, 130 interrupted.",
+)
+def tune(
+    model: ModelName = "resnet34",
+    front_end: FrontEndName = None,
+    model_input: ModelInput = None,
+    model_output: ModelOutput = None,
+    goal: Annotated[
+        Goal,
+        typer.Option(
+            help="throughput: most audio a second, on all cores; latency: one recording at a time, "
+            "soonest; server: most requests a second that are answered within --latency-ms, their "
+            "waiting counted; streams: the same of live streams."
+        ),
+    ] = Goal.throughput,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Engine to race, as name:precision[key=value]; may be repeated. "
+            "[default: all that are installed]"
+        ),
+    ] = None,
+    precision: Annotated[
+        list[PrecisionChoice] | None,
+        typer.Option(
+            help="Precision to race; may be repeated. [default: all with trials, else float32]"
+        ),
+    ] = None,
+    chunk_samples: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Chunk size to race, the default one first; may be repeated. [default: 32000, and "
+            "what fits the lengths]"
+        ),
+    ] = None,
+    audio: Audio = None,
+    lengths: Annotated[
+        Path | None,
+        typer.Option(
+            help="Lengths of your recordings in seconds, one a line (or Kaldi's utt2dur), in place "
+            "of --audio."
+        ),
+    ] = None,
+    channel: Channel = None,
+    resample: Resample = False,
+    latency_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="95 of 100 recordings have to take less than this; of server and streams, 99 of "
+            "100 requests, from when each is due.",
+        ),
+    ] = None,
+    window: WindowS = None,
+    hop: HopS = None,
+    gamma: GammaShape = None,
+    trace: TraceFile = None,
+    max_rss: Annotated[
+        float | None,
+        typer.Option(min=1, max=MOST_MB, help="Megabytes that all processes together may hold."),
+    ] = None,
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trial list (`rtfbench score`) that tells what fewer bits lose. [default: the "
+            "package's, for models of the catalog with trained weights]"
+        ),
+    ] = None,
+    trial_audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recordings of the trials. [default: those of --audio]"),
+    ] = None,
+    max_eer_loss: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Points of EER that fewer bits may lose against float32; what may lose more is "
+            "out.",
+        ),
+    ] = MAX_EER_LOSS,
+    weights: WeightsName = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use. [default: those that may be used]")
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0.001, max=0.5, help="Differences below this share make no difference to you."
+        ),
+    ] = 0.02,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Seconds of measuring; starting processes takes about as long besides. "
+            "[default: 120; of server and streams 600]",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that a worker may take for one answer.")
+    ] = 120,
+    mnn_home: MnnHome = None,
+    mnn_mini_home: MnnMiniHome = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the configuration here, for `run`, `extract` and `gate`."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: runs/tune-DATE-TIME]")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what --out and --save hold.")
+    ] = False,
+    seed: Seed = None,
+) -> None:
+    """Race engines, precisions, chunk sizes, threads, jobs and batches against each other.
 
-    Raises:
-        InputError: something cannot be used; one line that names it and the cure.
+    All candidates get a cheap look on one core; those that are surely slower are dropped, the rest
+    get more sessions on all cores, until one is named, or those that are left make no difference.
     """
-    check_names([options.model], options.engines)
-    if options.goal == "streams" and options.latency_ms is None:
-        raise InputError("--goal streams: needs --latency-ms, what 95 of 100 recordings may take")
-    if save is not None:
-        named = (options.lengths, options.trials, Path(options.model), *options.audio)
-        check_outputs([save], [*named, *options.trial_audio])
-        if save.is_dir():
-            raise InputError(f"{save}: is a folder; name a file for --save")
-        if save.exists() and not overwrite:
-            raise InputError(f"{save}: exists; add --overwrite, or choose another --save")
-    cores = _cores(options)
-    trials = _trials(options)
-    choices = _choices(options, lossy=trials is not None)
-    folder = RunFolder.create(out or default_folder("tune-"), overwrite=overwrite, resume=False)
-    recordings = (
-        from_lengths(options.lengths, folder.path / "recordings")
-        if options.lengths is not None
-        else from_audio(options.audio, channel=options.channel, resample=options.resample)
-    )
-    seed = draw_seed() if options.seed is None else options.seed
-    host = environment.describe_host(
-        audio=[source.name for source in recordings.sources],
-        audio_s=recordings.audio_s,
-        weights="",
-        seed=seed,
-    )
-    folder.write(ENVIRONMENT, to_json(host))
-    status = None
-    with ON_STDERR.progress(options.budget_s) as progress:
-        context = RunContext(
-            folder=folder,
-            sources=recordings.sources,
-            progress=progress,
+    from rtfbench.commands.progress import ON_STDERR
+    from rtfbench.models.names import named_engine
+    from rtfbench.models.user_models import Reading
+    from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS
+    from rtfbench.report import terminal
+    from rtfbench.results.load import Traffic
+    from rtfbench.tune.tuning import BUDGET_S, BUDGETS_S, STEADY_TRAFFIC, TuneOptions
+    from rtfbench.tune.tuning import tune as tuned
+
+    if lengths is not None and audio:
+        raise typer.BadParameter("name one of --audio and --lengths")
+    done = tuned(
+        TuneOptions(
+            model=model,
+            reading=Reading(front_end, model_input, model_output),
+            goal=goal.value,
+            engines=[named_engine(each) for each in engine or ()],
+            precisions=[each.value for each in precision or ()],
+            chunk_samples=chunk_samples or (),
+            audio=audio or (),
+            lengths=lengths,
+            channel=channel,
+            resample=resample,
+            latency_ms=latency_ms,
+            traffic=Traffic(
+                window_s=window,
+                hop_s=hop,
+                gamma_shape=gamma or STEADY_TRAFFIC.gamma_shape,
+                trace=trace,
+            ),
+            max_rss_mb=max_rss,
+            trials=trials,
+            trial_audio=trial_audio or (),
+            max_eer_loss=max_eer_loss,
+            weights=weights.value if weights else DEFAULT_WEIGHTS,
             cores=cores,
+            margin=margin,
+            budget_s=budget or BUDGETS_S.get(goal.value, BUDGET_S),
+            timeout_s=timeout,
             seed=seed,
-            timeout_s=options.timeout_s,
-            patience=Patience(MOST_TRIES),
-        )
-        course = Course(
-            _wanted(options, choices, recordings, trials, len(cores)),
-            context,
-            _Preparing(options, context),
-            recordings,
-        )
-        try:
-            course.run()
-        except KeyboardInterrupt:
-            status = INTERRUPTED
-        for race in {id(heat.race): heat.race for heat in course.heats}.values():
-            race.end()
-    if not course.heats:
-        raise KeyboardInterrupt
-    found = answer(course, host=host.cpu_kind)
-    notes = _notes(options, course, found, lossy=trials is not None)
-    found = found.model_copy(update={"notes": tuple(notes)})
-    _tell(found, course, folder, save)
-    if status is None:
-        status = NAMED if found.named else UNDECIDED if found.entries else NONE_LEFT
-    return status
-
-
-def _tell(found: Answer, course: Course, folder: RunFolder, save: Path | None) -> None:
-    """Print and write the answer."""
-    job = None
-    if found.named is not None:
-        job = next(job for job in course.last.race.jobs if job.cell == found.named.cell)
-    used = str(save) if save and found.named else ""
-    commands = saved.commands(found.named.cell, used) if found.named else ()
-    in_python = _in_python(job.prepared) if job else ""
-    text = report.render(found, commands=commands, in_python=in_python)
-    folder.write(JSON, found.model_dump_json(indent=2) + "\n")
-    folder.write(MARKDOWN, text)
-    try:
-        drawn = picture.draw(found)
-    except ImportError:
-        drawn = None
-        say("no picture: matplotlib is not installed; pip install 'rtfbench[plot]'")
-    if drawn is not None:
-        folder.write(f"{drawn.name}.png", drawn.png)
-        folder.write(f"{drawn.name}.svg", drawn.svg)
-    print(text)
-    say(f"results: {folder.path}")
+            libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+        ),
+        out=out,
+        save=save,
+        overwrite=overwrite,
+        audience=ON_STDERR,
+    )
+    terminal.show(done.document)
+    say(f"results: {done.folder}")
     # Last, because it may fail, and the answer is known by then.
-    if job is not None and save is not None:
-        _save(found, job, save)
-
-
-def _save(found: Answer, job: Job, path: Path) -> None:
-    """Write the configuration that is named.
-
-    Raises:
-        InputError: it cannot be written there.
-    """
-    version = job.ready.version if job.ready else ""
-    text = saved.as_toml(
-        job.cell,
-        packages=_packages(job.cell, version),
-        remarks=(report.headline(found), found.host),
-    )
-    with writing_to(path), replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def _in_python(prepared: Prepared) -> str:
-    cell, artifact = prepared.cell, prepared.artifact
-    if artifact is None:
-        return ""
-    options = SessionOptions(cell.threads, cell.settings, cell.precision)
-    return registry.get(cell.engine).in_python(artifact, options)
-
-
-def _packages(cell: Cell, version: str) -> tuple[str, ...]:
-    """Return what pins the runtime that was measured, nothing where that is the user's own."""
-    distribution = registry.get(cell.engine).distribution
-    if distribution is None or not version or cell.settings.get(HOME):
-        return ()
-    return (f"{distribution}=={version.partition('+')[0]}",)
-
-
-class _Preparing:
-    """Makes the files of cells, with all that the user said of the model."""
-
-    def __init__(self, options: TuneOptions, context: RunContext) -> None:
-        self._options, self._context = options, context
-
-    def __call__(self, cells: Sequence[Cell]) -> list[Prepared]:
-        specs = [cell.engine_label for cell in cells]
-        used = {parse_engine(spec).name for spec in specs}
-        given = {name: path for name, path in self._options.libraries.items() if name in used}
-        resolved = resolve(
-            cells,
-            folders=homes.named(specs, given),
-            asked=Asked(sizes=bool(self._options.chunk_samples), weights=self._options.weights),
-            phase=self._context.progress.phase,
-        )
-        return self._context.prepare(resolved)
-
-
-def _wanted(
-    options: TuneOptions,
-    choices: Sequence[Choice],
-    recordings: Recordings,
-    trials: TrialSet | None,
-    cores: int,
-) -> Wanted:
-    default = PUBLISHED_CHUNK_SAMPLES
-    sizes = tuple(options.chunk_samples) or (
-        default,
-        *space.sizes_for(recordings.lengths, default=default),
-    )
-    return Wanted(
-        goal=options.goal,
-        model=options.model,
-        choices=choices,
-        sizes=sizes,
-        cores=cores,
-        budget_s=options.budget_s,
-        margin=options.margin,
-        limits=Limits(options.latency_ms, options.max_rss_mb),
-        trials=trials,
-    )
-
-
-def _cores(options: TuneOptions) -> list[int]:
-    usable = cores_to_pin()
-    if options.cores is not None and options.cores > len(usable):
-        told = cores_here().told(len(usable))
-        raise InputError(f"--cores {options.cores}: this process may use {told}")
-    return usable[: options.cores]
-
-
-def _choices(options: TuneOptions, *, lossy: bool) -> list[Choice]:
-    """Return the engines that are raced, each in its precisions; the default is first."""
-    default = default_engine(options.model)
-    try:
-        specs = [parse_engine(text) for text in options.engines] or _installed(options.libraries)
-        found = [
-            Choice(spec.name, spec.settings, precision, default_form(spec.name))
-            for spec in specs
-            for precision in _precisions(spec, options, lossy=lossy)
-        ]
-    except (ValueError, EngineError) as error:
-        raise InputError(str(error)) from error
-    if not found:
-        raise InputError("no engine is left to race; see: rtfbench engines")
-    return sorted(
-        found,
-        key=lambda each: (each.precision != FLOAT32, each.engine != default, bool(each.settings)),
-    )
-
-
-def _installed(libraries: Mapping[str, Path | None]) -> list[EngineSpec]:
-    """Return every engine that computes something, and is not another under its own name."""
-    found = []
-    for name in registry.names():
-        try:
-            engine = registry.get(name)
-        except EngineError as error:
-            say(f"left out: {error}")
-            continue
-        placed = not engine.stands_in or homes.named([name], {name: libraries.get(name)})
-        if engine.computes and placed:
-            found.append(EngineSpec(name, {}))
-    return found
-
-
-def _precisions(spec: EngineSpec, options: TuneOptions, *, lossy: bool) -> tuple[Precision, ...]:
-    if spec.precision is not None:
-        return (spec.precision,)
-    known = registry.get(spec.name).precisions
-    asked = options.precisions or (COMPUTED if lossy else (FLOAT32,))
-    return tuple(each for each in asked if each in known)
-
-
-def _trials(options: TuneOptions) -> TrialSet | None:
-    """Return the trials that tell what fewer bits lose; the package's know its trained models.
-
-    Raises:
-        InputError: they cannot be used.
-    """
-    path, audio = options.trials, list(options.trial_audio)
-    cataloged = not is_path(options.model)
-    trained = cataloged and catalog.weights_of(options.model, options.weights) == "trained"
-    if (path is None and trained) or (path is not None and str(path) == HELDOUT_NAME):
-        path, audio = HELDOUT / "trials", [*audio, HELDOUT]
-    if path is None:
-        return None
-    checked = audio_input.check_audio(
-        audio or options.audio, channel=options.channel, resample=options.resample
-    )
-    if checked.errors:
-        raise InputError(checked.errors[0])
-    trial_check.check_covered(path, [source.name for source in checked.sources])
-    return TrialSet(path, checked.sources, options.max_eer_loss)
-
-
-def _notes(options: TuneOptions, course: Course, found: Answer, *, lossy: bool) -> list[str]:
-    notes = []
-    if not lossy and not options.precisions and not options.engines:
-        notes.append(NO_TRIALS)
-    first = found.named or next((each for each in found.entries if each.fate == "leads"), None)
-    default = course.wanted.sizes[0]
-    if first is not None and first.cell.chunk_samples != default:
-        notes.append(OTHER_SIZE.format(size=first.cell.chunk_samples, default=default))
-    patience = course.context.patience
-    if patience is not None and patience.discarded:
-        notes.append(DISTURBED.format(discarded=patience.discarded, taken=patience.taken))
-    return notes
+    if save is not None:
+        done.save(save)
+        say(f"saved: {save}" if done.toml else f"{save}: not written, nothing keeps the limits")
+    raise typer.Exit(done.status)

@@ -1,35 +1,160 @@
 """`rtfbench verify`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from bench.base.errors import InputError
-from bench.embed.scoring import similarity
-from bench.extract import report
-from bench.extract.messages import Unusable
-from bench.extract.options import SEEDED, ModelOptions, setup_for, workers
-from bench.extract.pool import ExtractError
-from engines.protocol import FloatArray
-from frontends.find import Utterance
+import typer
+
+from rtfbench.base.errors import InputError, say
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.options import (
+    Channel,
+    ChunkSamples,
+    EngineName,
+    FrontEndName,
+    MnnHome,
+    MnnMiniHome,
+    ModelFile,
+    ModelForm,
+    ModelInput,
+    ModelOutput,
+    Resample,
+    Threads,
+    WeightsName,
+)
 
 SAME, DIFFERENT = 0, 1
+NO_THRESHOLD = (
+    "no decision without --threshold, or --target-fpr with --trials of yours, which finds one"
+)
 
 
-def verify(options: ModelOptions, *, enroll: Path, test: Path, threshold: float) -> int:
-    """Compare two recordings, print score and decision, and return the exit status."""
+@app.command(
+    short_help="Tell whether two recordings are of one speaker.",
+    epilog=examples(
+        "rtfbench verify --enroll a.wav --test b.wav --model model.onnx --engine mnn",
+        "rtfbench verify --enroll a.wav --test b.wav --model model.onnx --threshold 0.7",
+        "rtfbench verify --enroll a.wav --test b.wav --model model.onnx --target-fpr 0.01 "
+        "--trials trials.txt --embeddings mine.npz",
+    )
+    + "\n\nExit status: 0 same speaker, or no threshold; 1 different speakers, 2 error.",
+)
+def verify(
+    enroll: Annotated[Path, typer.Option(help="Recording of the speaker who is known.")],
+    test: Annotated[Path, typer.Option(help="Recording to compare it with.")],
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Same speaker from this score on; `rtfbench score --target-fpr` finds one on "
+            "your trials. [default: none, and no decision]",
+        ),
+    ] = None,
+    target_fpr: Annotated[
+        float | None,
+        typer.Option(
+            help="In place of --threshold: the lowest one with at most this share of false alarms "
+            "on --trials, 0.01 for 1 %."
+        ),
+    ] = None,
+    trials: Annotated[
+        Path | None, typer.Option(help="Labelled trials (`rtfbench score`) of your recordings.")
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(help="The trials' embeddings, by `rtfbench extract` with the same options."),
+    ] = None,
+    trial_audio: Annotated[
+        list[Path] | None,
+        typer.Option(help="In place of --embeddings: the trials' recordings, embedded now."),
+    ] = None,
+    model: ModelFile = None,
+    weights: WeightsName = None,
+    front_end: FrontEndName = None,
+    model_input: ModelInput = None,
+    model_output: ModelOutput = None,
+    engine: EngineName = None,
+    mnn_home: MnnHome = None,
+    mnn_mini_home: MnnMiniHome = None,
+    form: ModelForm = None,
+    samples_per_chunk: ChunkSamples = None,
+    threads: Threads = 1,
+    channel: Channel = None,
+    resample: Resample = False,
+) -> None:
+    """Print the similarity of two recordings, (cosine + 1) / 2, and with a threshold the decision.
+
+    A threshold belongs to a model, its front end and its recordings, so there is no default one.
+    """
+    from rtfbench.embed.scoring import similarity
+    from rtfbench.extract import report
+    from rtfbench.extract.messages import Unusable, WorkerOptions
+    from rtfbench.extract.options import ModelOptions, setup_for, workers
+    from rtfbench.extract.pool import ExtractError
+    from rtfbench.extract.trial_threshold import TrialThreshold
+    from rtfbench.frontends.audio import raised
+    from rtfbench.inputs.find import Utterance
+    from rtfbench.models.names import named_engine
+    from rtfbench.models.user_models import Reading
+    from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS
+
+    on_trials = None
+    if target_fpr is not None or trials or embeddings or trial_audio:
+        if threshold is not None:
+            raise InputError("--threshold: leave it out, or --target-fpr, which finds one")
+        if target_fpr is None or trials is None or bool(embeddings) == bool(trial_audio):
+            raise InputError(
+                "--target-fpr: needs --trials, and for them --embeddings or --trial-audio"
+            )
+        on_trials = TrialThreshold(trials, target_fpr)
+    options = ModelOptions(
+        model=model or "",
+        weights=weights.value if weights else DEFAULT_WEIGHTS,
+        engine=named_engine(engine) if engine else None,
+        form=form.value if form else None,
+        chunk_samples=samples_per_chunk,
+        worker=WorkerOptions(threads=threads),
+        channel=channel,
+        resample=resample,
+        reading=Reading(front_end, model_input, model_output),
+        libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
+    )
+    decides = threshold is not None or on_trials is not None
+    if decides and options.model and not options.knows_speakers:
+        raise InputError(f"--threshold: nothing to decide, {options.remark}; name a model file")
     utterances = [Utterance("enroll", enroll), Utterance("test", test)]
-    embeddings: list[FloatArray] = []
-    setup = setup_for(options, phase=report.say_on_terminal, note=report.say)
-    with workers(setup, options) as pool:
+    pair, rates_hz = [], list[int]()
+    setup = setup_for(options, phase=report.say_on_terminal, note=say)
+    needed_hz = setup.front_end.sample_rate_hz
+    told, known = "", {}
+    if on_trials and embeddings:
+        known = on_trials.stored(embeddings, setup, say)
+    with workers(setup, options.worker) as pool:
         try:
             for utterance, answer in pool.embed(utterances):
                 if isinstance(answer, Unusable):
                     raise InputError(f"{utterance.name} recording: {answer.reason}")
-                embeddings.append(answer.values_D)
+                pair.append(answer.values_D)
+                rates_hz.append(answer.file_rate_hz or needed_hz)
+            if on_trials:
+                known = known or on_trials.embedded(trial_audio or (), pool)
+                threshold, rates = on_trials.among(known)
+                told = f" ({rates})"
         except ExtractError as error:
             raise InputError(str(error)) from error
-    score = similarity(*embeddings)
+    low_hz = [rate_hz for rate_hz in rates_hz if rate_hz < needed_hz]
+    if low_hz:
+        say(raised(len(low_hz), min(low_hz), needed_hz))
+    score = similarity(*pair)
+    remark = f" ({options.remark})" if options.remark else ""
+    if not options.knows_speakers:
+        print(f"score {score:.6f}; no decision{remark}")
+        return
+    if threshold is None:
+        print(f"score {score:.6f}; {NO_THRESHOLD}{remark}")
+        return
     same = score >= threshold
     decision = "same speaker" if same else "different speakers"
-    remark = "" if options.knows_speakers else f" ({SEEDED})"
-    print(f"score {score:.6f}, threshold {threshold:g}: {decision}{remark}")
-    return SAME if same else DIFFERENT
+    print(f"score {score:.6f}, threshold {threshold:.7g}{told}: {decision}{remark}")
+    raise typer.Exit(SAME if same else DIFFERENT)

@@ -4,14 +4,14 @@ All arithmetic is in float64. Symmetric and adaptive normalisation: Matějka et 
 score normalization in multilingual speaker recognition", Interspeech 2017.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.embed.trials import Trial
-from engines.protocol import FloatArray
+from rtfbench.embed.trials import Scores, Trial, Trials
+from rtfbench.engines.protocol import FloatArray
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,54 +69,60 @@ def units(embeddings: Sequence[FloatArray], mean_D: Floats | None = None) -> Flo
 
 
 def score(
-    trials: Sequence[Trial],
+    trials: Iterable[Trial],
     enrolled: Mapping[str, FloatArray],
     tests: Mapping[str, FloatArray],
     *,
     mean_D: Floats | None = None,
     cohort: Cohort | None = None,
-) -> list[float | None]:
-    """Return the score of each trial, None where an embedding is missing.
+) -> Scores:
+    """Return the score of each trial, float64 [N], NaN where an embedding is missing.
 
     It is the cosine; with a cohort, the mean of the cosine's distances to both sides' cohort
     scores, each in that side's standard deviations.
 
     Args:
-        trials: who is compared with what.
+        trials: which utterances are compared.
         enrolled: embeddings [D] of the trials' first names.
         tests: embeddings [D] of the second ones.
         mean_D: is subtracted from every embedding.
         cohort: directions less the same mean.
     """
-    first = _Side([trial.enroll for trial in trials], enrolled, mean_D, cohort)
-    second = _Side([trial.test for trial in trials], tests, mean_D, cohort)
-    known = np.flatnonzero((first.rows >= 0) & (second.rows >= 0))
-    found: list[float | None] = [None] * len(trials)
-    for begin in range(0, len(known), BATCH):
-        places = known[begin : begin + BATCH]
-        a, b = first.rows[places], second.rows[places]
+    columns = Trials.of(trials)
+    if enrolled is tests:
+        both = np.union1d(columns.enroll_N, columns.test_N)
+        first = second = _TrialSide(columns.names, both, enrolled, mean_D, cohort)
+    else:
+        first = _TrialSide(columns.names, np.unique(columns.enroll_N), enrolled, mean_D, cohort)
+        second = _TrialSide(columns.names, np.unique(columns.test_N), tests, mean_D, cohort)
+    found = np.full(len(columns), np.nan)
+    for begin in range(0, len(columns), BATCH):
+        batch = slice(begin, begin + BATCH)
+        a, b = first.rows[columns.enroll_N[batch]], second.rows[columns.test_N[batch]]
+        known = (a >= 0) & (b >= 0)
+        a, b = a[known], b[known]
         scores = np.einsum("nd,nd->n", first.units_ND[a], second.units_ND[b])
         if cohort is not None:
             scores = (first.standard(scores, a) + second.standard(scores, b)) / 2
-        for place, value in zip(places.tolist(), scores.tolist(), strict=True):
-            found[place] = value
+        found[batch][known] = scores
     return found
 
 
-class _Side:
-    """One side of the trials: its directions once each, and where each trial finds its own."""
+class _TrialSide:
+    """One side of the trials: its directions once each, and where each name finds its own."""
 
     def __init__(
         self,
         names: Sequence[str],
+        places: npt.NDArray[np.int32],
         embeddings: Mapping[str, FloatArray],
         mean_D: Floats | None,
         cohort: Cohort | None,
     ) -> None:
-        used = [name for name in dict.fromkeys(names) if name in embeddings]
-        row = {name: number for number, name in enumerate(used)}
-        self.rows = np.array([row.get(name, -1) for name in names])
-        self.units_ND = units([embeddings[name] for name in used], mean_D)
+        used = [place for place in places.tolist() if names[place] in embeddings]
+        self.rows = np.full(len(names), -1)
+        self.rows[used] = np.arange(len(used))
+        self.units_ND = units([embeddings[names[place]] for place in used], mean_D)
         if cohort is not None:
             stats = list(_cohort_stats(self.units_ND, cohort))
             self._mean, self._std = np.concatenate(stats, axis=1) if stats else np.ones((2, 0))

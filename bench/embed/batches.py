@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engines.protocol import EngineError, FloatArray, Session
-from frontends.chunking import Chunk
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import EngineError, FloatArray
+from rtfbench.frontends.chunking import Chunk
 
 Clock = Callable[[], int]
 #: Two chunks of a batch are compared with each alone, with this tolerance of the largest value.
 ALIKE = 1e-3
-#: Where chunks have no fixed length, batches are tried with so many frames.
-TRIED_FRAMES = 198
 
 
 @dataclass
@@ -42,7 +41,9 @@ class Batches:
     Nothing is padded to fill a batch: one that stays smaller runs as it is, at `flush`.
     """
 
-    def __init__(self, session: Session, size: int, clock: Clock = time.perf_counter_ns) -> None:
+    def __init__(
+        self, session: SessionBase, size: int, clock: Clock = time.perf_counter_ns
+    ) -> None:
         if size < 1:
             raise ValueError(f"a batch has 1 chunk or more, not {size}")
         self._session, self._size, self._clock = session, size, clock
@@ -89,14 +90,14 @@ class Batches:
             each.gathered.chunk_ns[each.place] = took_ns // len(batch)
 
 
-def refusal(session: Session, *, num_frames: int | None, feat_dim: int) -> str:
+def refusal(session: SessionBase, *, num_frames: int, feat_dim: int) -> str:
     """Say why a session cannot be given batches, nothing where it can; runs four chunks.
 
     Some models compute the first element alone, or mix the elements: a batch of two has to give
     what each of them gives.
     """
     rng = np.random.default_rng(0)
-    shape = (2, num_frames or TRIED_FRAMES, feat_dim)
+    shape = (2, num_frames, feat_dim)
     features_BTM = rng.standard_normal(shape).astype(np.float32)
     try:
         together_BD = session.run(features_BTM)

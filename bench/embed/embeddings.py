@@ -12,12 +12,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.base.inputs import check_readable
-from bench.embed import kaldi_vectors, parquet
-from bench.embed.origins import Origin
-from engines.protocol import FloatArray
+from rtfbench.base.cache import replacing
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import check_readable
+from rtfbench.embed import kaldi_vectors, parquet
+from rtfbench.embed.origins import Origin
+from rtfbench.engines.protocol import FloatArray
 
 PARQUET = ".parquet"
 #: As many digits as a stream of the C++ library prints, and as many as give a float32 back.
@@ -55,6 +55,8 @@ def parse_line(line: str) -> Named:
         ValueError: a value is no number, or there is none.
     """
     name, *values = line.split()
+    if values[:1] == ["["] and values[-1] == "]":  # as Kaldi writes a vector in text
+        values = values[1:-1]
     if not values:
         raise ValueError("no values")
     embedding_D = np.array(values, np.float32)

@@ -13,15 +13,16 @@ from typing import IO, Any
 
 import numpy as np
 
-from bench.base.cache import replacing
-from bench.base.links import followed
-from bench.base.scratch import held_folder
-from engines.protocol import FloatArray
+from rtfbench.base.cache import replacing
+from rtfbench.base.files import followed
+from rtfbench.base.scratch import held_folder
+from rtfbench.engines.protocol import FloatArray
 
 Rows = Callable[[], Iterator[tuple[str, FloatArray]]]
 
 ENDINGS = (".ark", ".scp")
 TYPES: dict[bytes, np.dtype[Any]] = {b"FV ": np.dtype("<f4"), b"DV ": np.dtype("<f8")}
+MATRICES: dict[bytes, np.dtype[Any]] = {b"FM ": np.dtype("<f4"), b"DM ": np.dtype("<f8")}
 
 
 def write_ark(path: Path, rows: Rows, part_bytes: int | None = None) -> None:
@@ -75,19 +76,23 @@ def written_arks(scp: Path) -> set[Path]:
 
 
 def read_ark(path: Path) -> Iterator[tuple[str, FloatArray]]:
-    """Yield the vectors of an `.ark` file.
+    """Yield the vectors of an `.ark` file, binary or text; a matrix of one row is a vector.
 
     Raises:
         ValueError, struct.error: it is damaged.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        while name := _word(file):
+        while (name := _word(file)) is not None:
+            if not name:
+                raise ValueError("a vector has no name")
             yield name, _vector(file)
 
 
 def read_scp(path: Path) -> Iterator[tuple[str, FloatArray]]:
     """Yield the vectors that a `.scp` names, from whatever files they are in.
+
+    A file is looked for from the present folder, as Kaldi does, and then beside the `.scp`.
 
     Raises:
         ValueError, struct.error: it or one of them is damaged.
@@ -103,34 +108,56 @@ def read_scp(path: Path) -> Iterator[tuple[str, FloatArray]]:
                 raise ValueError(f"line {number}: need UTTERANCE FILE.ark:OFFSET")
             if file is None or ark != opened:  # neighbours are in one file
                 stack.close()
-                file, opened = stack.enter_context(Path(ark).open("rb")), ark
+                beside = path.parent / ark
+                found = beside if not Path(ark).exists() and beside.exists() else Path(ark)
+                file, opened = stack.enter_context(found.open("rb")), ark
             file.seek(int(offset))
             yield name, _vector(file)
 
 
 def _place(line: str) -> tuple[str, str, str]:
     """Return name, file and offset of a line of a `.scp`."""
-    name, _, place = line.strip().partition(" ")
-    ark, _, offset = place.strip().rpartition(":")
+    name, *others = line.split(maxsplit=1)
+    ark, _, offset = "".join(others).strip().rpartition(":")
     return name, ark, offset
 
 
-def _word(file: IO[bytes]) -> str:
-    """Read up to a space; empty at the end of the file."""
+def _word(file: IO[bytes]) -> str | None:
+    """Read up to a blank; None at the end of the file."""
     word = b""
-    while (byte := file.read(1)) not in (b" ", b""):
+    while (byte := file.read(1)) not in (b" ", b"\t", b""):
         word += byte
-    return word.decode().strip()
+    return word.decode().strip() if byte or word.strip() else None
 
 
 def _vector(file: IO[bytes]) -> FloatArray:
-    """Read a vector as Kaldi writes it in binary: NUL B, type, size of the size, size, values."""
-    mark, kind, size_bytes = file.read(2), file.read(3), file.read(1)
-    if mark != b"\0B" or kind not in TYPES or size_bytes != b"\4":
+    """Read a vector as Kaldi writes it: NUL B, type, sizes and values, or `[ V1 V2 ... ]`."""
+    mark = file.read(2)
+    if mark != b"\0B":
+        return _text_vector(mark + file.readline())
+    kind = file.read(3)
+    matrix = kind in MATRICES
+    if not matrix and kind not in TYPES:
         raise ValueError("not a binary Kaldi vector")
-    (size,) = struct.unpack("<i", file.read(4))
-    dtype = TYPES[kind]
+    if matrix and _size(file) != 1:
+        raise ValueError("a matrix of several rows is no embedding")
+    size, dtype = _size(file), (MATRICES if matrix else TYPES)[kind]
     content = file.read(size * dtype.itemsize) if size > 0 else b""
     if not content or len(content) != size * dtype.itemsize:
         raise ValueError("cut off")
     return np.array(np.frombuffer(content, dtype), np.float32)
+
+
+def _size(file: IO[bytes]) -> int:
+    if file.read(1) != b"\4":
+        raise ValueError("not a binary Kaldi vector")
+    (size,) = struct.unpack("<i", file.read(4))
+    return int(size)
+
+
+def _text_vector(line: bytes) -> FloatArray:
+    """Return the vector of a line that begins behind the name."""
+    opening, *values, closing = line.split() or [b"", b""]
+    if (opening, closing) != (b"[", b"]") or not values:
+        raise ValueError("not a Kaldi vector, binary or in text")
+    return np.array(values, np.float32)

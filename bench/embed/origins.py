@@ -6,12 +6,12 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
+from rtfbench.base.cache import replacing
+from rtfbench.base.errors import InputError
 
 
 class Origin(NamedTuple):
-    """The seconds of audio, and the path or address of its file; None where nobody knows."""
+    """The seconds of audio, and the path or address of its file; None where they are not known."""
 
     seconds: float | None = None
     source: str | None = None
@@ -46,7 +46,7 @@ def write_origins(path: Path, origins: Iterable[Origin]) -> None:
 
 
 def read_origins(path: Path) -> Iterator[Origin]:
-    """Yield what a file tells; without a file, that nobody knows, again and again.
+    """Yield what a file tells; without a file, that they are not known, again and again.
 
     Raises:
         InputError: it is damaged.

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.embed.origins import Origin
-from engines.protocol import FloatArray
+from rtfbench.base.cache import replacing
+from rtfbench.base.errors import InputError
+from rtfbench.embed.origins import Origin
+from rtfbench.engines.protocol import FloatArray
 
 #: Rows that are written and read at a time.
 ROWS = 4096
@@ -73,7 +73,7 @@ def read_parquet(path: Path) -> Iterator[tuple[str, FloatArray]]:
 
 
 def read_parquet_origins(path: Path) -> Iterator[Origin]:
-    """Yield where the embeddings are from; of files without these columns nobody knows.
+    """Yield where the embeddings are from; of files without these columns that is not known.
 
     Raises:
         InputError: pyarrow is not installed.

@@ -4,32 +4,40 @@ The only module where the front end meets an engine.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from bench.embed.batches import Batches, Clock, Gathered
-from engines.base import counted_ns
-from engines.protocol import EngineError, FloatArray, ModelArtifact, Session
-from frontends.audio import Waveform
-from frontends.chunking import Chunk, ChunkPolicy
-from frontends.fbank import Fbank, FbankConfig
+from rtfbench.embed import fed
+from rtfbench.embed.batches import Batches, Clock, Gathered
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import EngineError, FloatArray, ModelArtifact
+from rtfbench.frontends.audio import Waveform
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE, Chunk, ChunkPolicy
+from rtfbench.frontends.front_end import UNIT, WESPEAKER, Features, FrontEnd
+from rtfbench.frontends.windows import MovingWindows
 
 #: Leaves frames out of features [T, M] that come in blocks.
 KeepFrames = Callable[[Iterable[FloatArray]], Iterator[FloatArray]]
 #: Engines make finite numbers of features that are none.
 NOT_FINITE = "its features are not finite: the samples are too large; export it as 16-bit PCM"
-#: The length that a model is tried with that takes whole utterances.
-DEAF_FRAMES = 200
+#: A model that takes whole utterances is tried with so much.
+TRIED_S = 2
 #: Mean-normalised log mel energies of speech have standard deviations up to about this.
 SPEECH_SCALE = np.float32(6.0)
+#: Samples of speech, where full scale is 1.
+SAMPLES_SCALE = np.float32(0.1)
 DEAF = (
     "noise and silence, or two noises, give the same embedding: the model or its file is damaged; "
     "export or convert it again"
 )
+
+
+class NoSignalError(ValueError):
+    """A recording that every model would answer alike; one line, without the recording's name."""
 
 
 @dataclass(frozen=True)
@@ -49,76 +57,88 @@ class Embedded:
     copy_ns: int | None = None
 
 
+class LiveWindow(NamedTuple):
+    """A window of a live stream; see `MovingWindows`."""
+
+    stream: int
+    recording: str
+    begin: int
+    samples: FloatArray
+
+
 class Pipeline:
     """One front end and one chunk policy; sessions come and go. Not thread-safe."""
 
     def __init__(
         self,
         chunk_samples: int,
-        config: FbankConfig | None = None,
+        front_end: FrontEnd = WESPEAKER,
         clock: Clock = time.perf_counter_ns,
     ) -> None:
-        config = config or FbankConfig()
-        self.policy = ChunkPolicy(chunk_samples, config)
-        self._fbank = Fbank(config)
+        self.policy = ChunkPolicy(chunk_samples, front_end)
+        self._compute = Features(front_end)
         self._clock = clock
+        #: What live streams were heard to say.
+        self.moving = MovingWindows(front_end, self._compute)
 
     @classmethod
-    def for_model(cls, artifact: ModelArtifact, chunk_samples: int) -> "Pipeline":
-        """Return the pipeline whose features have the model's mel bins."""
-        return cls.for_mel_bins(artifact.feat_dim, chunk_samples)
+    def for_model(cls, artifact: ModelArtifact, chunk_samples: int = WHOLE_UTTERANCE) -> "Pipeline":
+        """Return the pipeline that feeds a model what it was made for."""
+        return cls(chunk_samples, fed.read(artifact.front_end, artifact.feat_dim))
 
-    @classmethod
-    def for_mel_bins(cls, num_mel_bins: int, chunk_samples: int) -> "Pipeline":
-        """Return the pipeline whose features have so many mel bins."""
-        return cls(chunk_samples, FbankConfig(num_mel_bins=num_mel_bins))
+    @property
+    def sample_rate_hz(self) -> int:
+        """The rate that waveforms must have."""
+        return self.policy.front_end.sample_rate_hz
 
     def first_chunk(self, waveform: Waveform) -> FloatArray:
         """Return the features of an utterance's first chunk: float32 [1, T, M]."""
-        return self.policy.cut(self._fbank(waveform.samples))[0].features[np.newaxis]
+        return self.policy.cut(self._compute(waveform.samples))[0].features[np.newaxis]
 
     def all_chunks(self, waveform: Waveform) -> FloatArray:
         """Return the features of an utterance's chunks of one length: float32 [N, T, M]."""
-        chunks = self.policy.cut(self._fbank(waveform.samples))
+        chunks = self.policy.cut(self._compute(waveform.samples))
         features_NTM: FloatArray = np.stack([chunk.features for chunk in chunks])
         return features_NTM
 
-    def embed(self, session: Session, waveform: Waveform) -> Embedded:
+    def embed(self, session: SessionBase, waveform: Waveform) -> Embedded:
         """Compute an utterance's embedding; all of its fbank comes first, then every chunk.
 
         Raises:
             ValueError: the waveform is too short for one frame.
             EngineError: the session refused or failed, or features are not finite.
         """
-        copied_ns = counted_ns(session)
+        copied_ns = session.copy_ns
         began = self._clock()
-        chunks = self.policy.cut(self._fbank(waveform.samples))
+        chunks = self.policy.cut(self._compute(waveform.samples))
         frontend_ns = self._clock() - began
-        ran = self._run(session, chunks)
+        ran = self._run(session, _finite(chunks))
         processing_ns = self._clock() - began
         return ran.embedded(
             frontend_ns=frontend_ns,
             processing_ns=processing_ns,
-            copy_ns=None if copied_ns is None else (counted_ns(session) or 0) - copied_ns,
+            copy_ns=None if copied_ns is None else (session.copy_ns or 0) - copied_ns,
         )
 
     def embed_blocks(
-        self, session: Session, blocks: Iterable[FloatArray], keep: KeepFrames | None = None
+        self, session: SessionBase, blocks: Iterable[FloatArray], keep: KeepFrames | None = None
     ) -> Embedded:
         """Compute what `embed` computes from samples that come in blocks, as they are read.
 
-        With `keep`, frames are left out before chunks are cut.
+        With `keep`, frames are left out before chunks are cut. Chunks without any signal are left
+        out too: what a model says of them would be the same for every speaker.
 
         Memory does not grow with the length of an utterance that is cut. The time that the blocks
         take to come is no processing time.
 
         Raises:
-            ValueError: the waveform is too short for one frame.
+            NoSignalError: there is nothing to hear in the waveform.
+            ValueError: it is too short for one frame.
             EngineError: the session refused or failed, or features are not finite.
         """
         waited = _Waited(blocks, self._clock)
         began = self._clock()
-        ran = self._run(session, self._chunks(waited, keep))
+        ran = self._run(session, self._heard(_finite(self._chunks(waited, keep))))
         processing_ns = self._clock() - began - waited.ns
         return ran.embedded(
             frontend_ns=processing_ns - sum(ran.chunk_ns), processing_ns=processing_ns
@@ -126,7 +146,7 @@ class Pipeline:
 
     def embed_together(
         self,
-        session: Session,
+        session: SessionBase,
         utterances: Sequence[Iterable[FloatArray]],
         *,
         batch: int,
@@ -155,7 +175,7 @@ class Pipeline:
         for index, blocks in enumerate(utterances):
             waited = _Waited(blocks, self._clock)
             began, ran_ns = self._clock(), batches.ran_ns
-            chunks = _finite(self._chunks(waited, keep[index] if keep else None))
+            chunks = self._heard(_finite(self._chunks(waited, keep[index] if keep else None)))
             while True:
                 try:
                     chunk = next(chunks, None)
@@ -173,19 +193,59 @@ class Pipeline:
             for index, each in enumerate(gathered)
         ]
 
-    def listens(self, session: Session, feat_dim: int) -> bool:
+    def embed_windows(
+        self, session: SessionBase, windows: Sequence[LiveWindow], *, batch: int
+    ) -> list[Embedded]:
+        """Compute what `embed` computes of windows of equal length; a batch is one run.
+
+        What a stream's window has in common with the one before is not computed again, where the
+        front end lets frames stand alone.
+
+        Raises:
+            EngineError: the session refused or failed, or features are not finite.
+        """
+        clock = self._clock
+        began = clock()
+        chunks = [list(_finite(self.policy.cut(self.moving(*each)))) for each in windows]
+        frontend_ns = clock() - began
+        if batch == 1:
+            ran = [self._run(session, some) for some in chunks]
+        else:
+            features_BTM = np.stack([chunk.features for some in chunks for chunk in some])
+            before = clock()
+            embeddings_BD = session.run(features_BTM)
+            chunk_ns = (clock() - before) // len(features_BTM)
+            ends = np.cumsum([len(some) for some in chunks])[:-1]
+            ran = [
+                _Ran(each_CD.mean(axis=0), each_CD, (chunk_ns,) * len(each_CD))
+                for each_CD in np.split(embeddings_BD, ends)
+            ]
+        processing_ns = clock() - began
+        count = len(windows)
+        return [
+            each.embedded(frontend_ns=frontend_ns // count, processing_ns=processing_ns // count)
+            for each in ran
+        ]
+
+    @property
+    def tried_frames(self) -> int:
+        """Frames that a session is tried with before it is trusted."""
+        front_end = self.policy.front_end
+        return self.policy.num_frames or front_end.num_frames(TRIED_S * front_end.sample_rate_hz)
+
+    def listens(self, session: SessionBase) -> bool:
         """Say whether the session tells noises and silence apart; a damaged model may not.
 
         One may answer silence in its own way, and alike all that is as loud as speech.
-
-        Args:
-            session: an open one.
-            feat_dim: M.
         """
-        shape = (1, self.policy.num_frames or DEAF_FRAMES, feat_dim)
+        front_end = self.policy.front_end
+        shape = (1, self.tried_frames, front_end.feat_dim)
+        loudness = SPEECH_SCALE
+        if front_end.waveform:
+            loudness = SAMPLES_SCALE / np.float32(1 if front_end.scale == "unit" else UNIT)
         # Not one noise and its mirror: a model may take frames in any order, or bins.
         rng = np.random.default_rng(0)
-        noises = [SPEECH_SCALE * rng.standard_normal(shape, np.float32) for _ in range(2)]
+        noises = [loudness * rng.standard_normal(shape, np.float32) for _ in range(2)]
         found = [session.run(each) for each in (*noises, np.zeros(shape, np.float32))]
         return not any(
             np.array_equal(one, other, equal_nan=True) for one, other in combinations(found, 2)
@@ -193,15 +253,36 @@ class Pipeline:
 
     def _chunks(self, blocks: Iterable[FloatArray], keep: KeepFrames | None) -> Iterator[Chunk]:
         """Return the chunks of samples as they come, of the frames that are kept."""
-        features = self._fbank.blocks(blocks)
+        features = self._compute.blocks(blocks)
         return self.policy.chunks(features if keep is None else keep(features))
 
-    def _run(self, session: Session, chunks: Iterable[Chunk]) -> "_Ran":
+    def _heard(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yield the chunks that there is something to hear in.
+
+        Raises:
+            NoSignalError: there is none, or too few frames for one.
+        """
+        heard, least = False, self.policy.front_end.least_frames
+        for chunk in chunks:
+            if not heard and chunk.valid_frames < least:
+                raise NoSignalError(
+                    "too short to tell a voice: there is no signal in 1 or 2 frames; use a longer "
+                    "recording"
+                )
+            if chunk.has_signal:
+                heard = True
+                yield chunk
+        if not heard:
+            raise NoSignalError(
+                "no signal: silence, or a constant, from beginning to end; check the recording"
+            )
+
+    def _run(self, session: SessionBase, chunks: Iterable[Chunk]) -> "_Ran":
         """Run every chunk and average; between two clock reads stands only the engine's call."""
         clock = self._clock
         embeddings_CBD: list[FloatArray] = []
         chunk_ns: list[int] = []
-        for chunk in _finite(chunks):
+        for chunk in chunks:
             features_BTM = chunk.features[np.newaxis]
             before = clock()
             embedding_BD = session.run(features_BTM)
@@ -280,3 +361,47 @@ class _Waited:
             if block is None:
                 return
             yield block
+
+
+class BehindFrontEnd(SessionBase):
+    """A session behind a front end, as a runtime is that brings one: samples [B, N, 1] in."""
+
+    def __init__(self, session: SessionBase, front_end: FrontEnd) -> None:
+        """Put a front end before a session of features; see `behind`."""
+        self._session = session
+        self._run = behind(front_end, session.run)
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """What the session inside reports."""
+        return self._session.effective
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Compute embeddings [B, D]."""
+        return self._run(features_BTM)
+
+    def close(self) -> None:
+        """Close the session inside."""
+        self._session.close()
+
+
+def behind(
+    front_end: FrontEnd, compute: Callable[[FloatArray], FloatArray]
+) -> Callable[[FloatArray], FloatArray]:
+    """Return what computes embeddings of samples from -1 to 1, each element normalised by itself.
+
+    Args:
+        front_end: makes features of them.
+        compute: float32 [B, T, M] -> [B, D].
+    """
+    features = Features(front_end)
+
+    def run(samples_BN1: FloatArray) -> FloatArray:
+        found = []
+        for samples_N1 in samples_BN1:
+            features_TM = features(samples_N1[:, 0] / np.float32(UNIT))
+            normalized_TM = np.ascontiguousarray(front_end.normalized(features_TM))
+            found.append(compute(normalized_TM[np.newaxis])[0])
+        return np.array(found, np.float32)
+
+    return run

@@ -1,15 +1,23 @@
 """Trial lists: which pairs of utterances are compared, and whether one speaker said both."""
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
-from bench.base.errors import InputError
-from bench.base.inputs import read_text
-from bench.embed.scoring import P_TARGET, eer, min_dcf
+import numpy as np
+import numpy.typing as npt
+
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import check_readable, read_text
+from rtfbench.embed.scoring import P_TARGET, Detection
 
 LABELS = {"target": True, "nontarget": False, "1": True, "0": False}
 VOXCELEB_LABELS = {"1": True, "0": False}
+
+Places = npt.NDArray[np.int32]
+Labels = npt.NDArray[np.int8]
+Scores = npt.NDArray[np.float64]
 
 
 class Trial(NamedTuple):
@@ -18,6 +26,64 @@ class Trial(NamedTuple):
     enroll: str
     test: str
     label: bool | None
+
+
+class Trials(Sequence[Trial]):
+    """Trials of any number: 9 bytes each, and every name once.
+
+    Attributes:
+        names: in the order in which they come first.
+        enroll_N, test_N: places among the names, int32.
+        labels_N: 1 for a target trial, 0 for a nontarget one, -1 where nobody knows; int8.
+    """
+
+    def __init__(
+        self, names: Sequence[str], enroll_N: Places, test_N: Places, labels_N: Labels
+    ) -> None:
+        self.names, self.enroll_N, self.test_N, self.labels_N = names, enroll_N, test_N, labels_N
+
+    @classmethod
+    def of(cls, trials: Iterable[Trial]) -> "Trials":
+        """Return trials in columns, as they are if they are that already."""
+        if isinstance(trials, Trials):
+            return trials
+        places: dict[str, int] = {}
+        enroll, test, labels = array("i"), array("i"), array("b")
+        for each in trials:
+            enroll.append(places.setdefault(each.enroll, len(places)))
+            test.append(places.setdefault(each.test, len(places)))
+            labels.append(-1 if each.label is None else each.label)
+        return cls(
+            list(places),
+            np.frombuffer(enroll, np.int32),
+            np.frombuffer(test, np.int32),
+            np.frombuffer(labels, np.int8),
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    @overload
+    def __getitem__(self, place: int) -> Trial: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Trials": ...
+
+    def __getitem__(self, place: int | slice) -> "Trial | Trials":
+        if isinstance(place, slice):
+            return self.take(place)
+        label = int(self.labels_N[place])
+        names = (self.names[self.enroll_N[place]], self.names[self.test_N[place]])
+        return Trial(*names, None if label < 0 else bool(label))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def take(self, wanted: "slice | npt.NDArray[np.bool_]") -> "Trials":
+        """Return some of the trials, of the same names."""
+        return Trials(self.names, self.enroll_N[wanted], self.test_N[wanted], self.labels_N[wanted])
 
 
 class Rates(NamedTuple):
@@ -29,7 +95,7 @@ class Rates(NamedTuple):
     nontargets: int
 
 
-def read_trials(path: Path, *, labels: bool = False) -> list[Trial]:
+def read_trials(path: Path, *, labels: bool = False) -> Trials:
     """Read lines of `enroll test [label]`, Kaldi's, or of `label enroll test`, VoxCeleb's.
 
     Args:
@@ -40,16 +106,25 @@ def read_trials(path: Path, *, labels: bool = False) -> list[Trial]:
         InputError: the list is missing, empty, or has a line that is no trial.
     """
     try:
-        lines = read_text(path, "utf-8-sig").splitlines()
+        check_readable(path)
+        with path.open(encoding="utf-8-sig") as lines:
+            found = Trials.of(_trials(path, lines, labels))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
-    numbered = [(n, line.split()) for n, line in enumerate(lines, start=1) if line.strip()]
-    if not numbered:
+    if not found:
         raise InputError(f"{path}: names no trial; write lines: ENROLL TEST [target|nontarget]")
-    label_first = _is_voxceleb(numbered[0][1])
-    return [_trial(path, number, fields, labels, label_first) for number, fields in numbered]
+    return found
+
+
+def _trials(path: Path, lines: Iterable[str], labels: bool) -> Iterator[Trial]:
+    label_first: bool | None = None
+    for number, line in enumerate(lines, start=1):
+        if fields := line.split():
+            if label_first is None:
+                label_first = _is_voxceleb(fields)
+            yield _trial(path, number, fields, labels, label_first)
 
 
 def _is_voxceleb(fields: Sequence[str]) -> bool:
@@ -82,27 +157,58 @@ def _trial(
 
 def names_of(trials: Iterable[Trial]) -> list[str]:
     """Return every utterance of the trials once."""
-    return list(dict.fromkeys(name for trial in trials for name in trial[:2]))
+    found = Trials.of(trials)
+    used = np.union1d(found.enroll_N, found.test_N)
+    return [found.names[place] for place in used.tolist()]
+
+
+def known(
+    trials: Iterable[Trial], scores: Sequence[float | None] | Scores
+) -> tuple[Trials, Scores]:
+    """Return the trials that have a label and a score, and the scores."""
+    found, values_N = Trials.of(trials), np.asarray(scores, np.float64)
+    wanted = (found.labels_N >= 0) & ~np.isnan(values_N)
+    return (found, values_N) if wanted.all() else (found.take(wanted), values_N[wanted])
 
 
 def rates(
-    trials: Sequence[Trial], scores: Sequence[float | None], *, p_target: float = P_TARGET
+    trials: Iterable[Trial],
+    scores: Sequence[float | None] | Scores,
+    *,
+    p_target: float = P_TARGET,
 ) -> Rates | None:
     """Return what the trials with a label and a score amount to, None without both kinds."""
-    known = [
-        (value, trial.label)
-        for trial, value in zip(trials, scores, strict=True)
-        if trial.label is not None and value is not None
-    ]
-    values, labels = [value for value, _ in known], [label for _, label in known]
-    if all(labels) or not any(labels):
+    of_label, values_N = known(trials, scores)
+    is_target_N = of_label.labels_N == 1
+    targets = int(is_target_N.sum())
+    if targets in (0, len(of_label)):
         return None
-    return Rates(
-        eer=eer(values, labels),
-        min_dcf=min_dcf(values, labels, p_target=p_target),
-        targets=sum(labels),
-        nontargets=len(labels) - sum(labels),
-    )
+    found = Detection(values_N, is_target_N).figures(p_target=p_target)
+    assert found is not None
+    return Rates(*found, targets, len(of_label) - targets)
+
+
+def read_utt2spk(path: Path) -> dict[str, str]:
+    """Read Kaldi's lines of `utterance speaker`.
+
+    Raises:
+        InputError: the list cannot be read, or a line is none of these, or an utterance has two.
+    """
+    found: dict[str, str] = {}
+    try:
+        check_readable(path)
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not (fields := line.split()):
+                    continue
+                if len(fields) != 2:
+                    raise InputError(f"{path}: line {number} is no pair; write: UTTERANCE SPEAKER")
+                if found.setdefault(*fields) != fields[1]:
+                    raise InputError(f"{path}: line {number}: {fields[0]!r} has another speaker")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(f"{path}: cannot be read ({reason})") from error
+    return found
 
 
 def read_spk2utt(path: Path) -> dict[str, list[str]]:

@@ -7,9 +7,9 @@ operator was fused from has no name left; it is found along the graph's edges.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.explain import kinds
-from bench.explain.graph import Graph, Node
-from engines.profiling import OperatorTime
+from rtfbench.engines.profiling import OperatorTime
+from rtfbench.explain import graph as kinds
+from rtfbench.explain.graph import Graph, Node
 
 #: The block of operators that belong to no node.
 NOT_MAPPED, INPUT_AND_OUTPUT = "not mapped to the model", "input and output"

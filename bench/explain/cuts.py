@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from onnx import ModelProto
 
-from bench.base.scratch import process_folder
-from bench.explain.divergence import NOTHING_RIGHT, Seen, compare
-from bench.explain.part_run import PartRequest, run_part
-from bench.explain.parts import Array, SourceGraph, compute
-from bench.models.onnx_graph import save_graph
-from bench.results.cells import Cell
-from engines.protocol import ONNX, FloatArray, ModelArtifact, SessionOptions
+from rtfbench.base.scratch import process_folder
+from rtfbench.engines.protocol import ONNX, FloatArray, ModelArtifact
+from rtfbench.explain.divergence import NOTHING_RIGHT, Seen, compare
+from rtfbench.explain.part_run import PartAnswer, PartRequest, run_part
+from rtfbench.explain.parts import Array, SourceGraph, compute
+from rtfbench.models.onnx_graph import save_graph
+from rtfbench.results.cells import Cell
 
 #: References are computed for so many tensors at a time: all of a large model fill the memory.
 AT_ONCE = 64
@@ -38,11 +38,6 @@ class Suspect:
     unavailable: str = ""
     #: Whether the file was converted by someone else, from a graph that may be another one.
     made_elsewhere: bool = False
-
-    @property
-    def options(self) -> SessionOptions:
-        """How its sessions are opened."""
-        return SessionOptions(self.cell.threads, self.cell.settings, self.cell.precision)
 
     def references(self, names: Sequence[str]) -> dict[str, Array]:
         """Return what onnxruntime computes for tensors of the graph."""
@@ -81,20 +76,31 @@ class Cuts:
     def _compare(
         self, artifact: ModelArtifact, source: Path | None, expected: Array, folder: Path
     ) -> Seen:
-        features, found = folder / "features.npy", folder / "found.npy"
-        np.save(features, self._suspect.features_BTM)
-        answer = run_part(
-            PartRequest(
-                cell=self._suspect.cell,
-                artifact=artifact,
-                features=features,
-                found=found,
-                source=source,
-            )
-        )
+        answer, found = run_on(self._suspect, artifact, source, folder)
         if answer.error:
             return Seen(None if answer.stage == "converting" else NOTHING_RIGHT, answer.error)
         return compare(np.load(found, allow_pickle=False), expected)
+
+
+def run_on(
+    suspect: Suspect,
+    artifact: ModelArtifact,
+    source: Path | None,
+    folder: Path,
+    inner: tuple[str, ...] = (),
+) -> tuple[PartAnswer, Path]:
+    """Run a file on a suspect's chunk; return what came of it, and the file that was written."""
+    features, found = folder / "features.npy", folder / ("found.npz" if inner else "found.npy")
+    np.save(features, suspect.features_BTM)
+    request = PartRequest(
+        cell=suspect.cell,
+        artifact=artifact,
+        features=features,
+        found=found,
+        source=source,
+        inner=inner,
+    )
+    return run_part(request), found
 
 
 def to_convert(

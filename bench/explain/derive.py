@@ -5,19 +5,22 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.explain import kinds
-from bench.explain.align import align
-from bench.explain.graph import Graph
-from bench.explain.measure import Profiled
-from bench.explain.messages import Profile
-from bench.explain.typical import mean_of
-from bench.results.contrasts import prior_of
-from bench.results.estimate import ratio_estimate, session_centres
-from bench.results.explanation import EngineCost, GroupCost, OperatorCost
-from bench.results.stats import hodges_lehmann, student_interval
-from engines.protocol import Form
+from rtfbench.engines.protocol import Form
+from rtfbench.explain import graph
+from rtfbench.explain.align import align
+from rtfbench.explain.graph import Graph
+from rtfbench.explain.measure import Profiled
+from rtfbench.explain.process import Profile
+from rtfbench.explain.typical import mean_of
+from rtfbench.results.contrasts import prior_of
+from rtfbench.results.estimate import ratio_estimate, session_centres
+from rtfbench.results.explanation import EngineCost, GroupCost, OperatorCost
+from rtfbench.results.moderated import Difference, judge_together
+from rtfbench.results.stats import hodges_lehmann
 
 NS_PER_MS = 1e6
+#: The same times are grouped by kind and by part of the model.
+GROUPINGS = 2
 #: Times of blocks, a list a session.
 Blocks = Sequence[Sequence[float]]
 #: Of what an operator is grouped by.
@@ -175,7 +178,16 @@ def groups(engines: Sequence[Costs], name_of: NameOf) -> tuple[GroupCost, ...]:
     ]
     first = next((place for place, each in enumerate(spent) if each), 0)
     found = []
-    for name in dict.fromkeys(name for each in spent for name in each):
+    names = list(dict.fromkeys(name for each in spent for name in each))
+    others = sum(map(bool, spent)) - 1
+    family = max(GROUPINGS * len(names) * others, 1)
+    judged = [
+        {}
+        if each is sessions[first]
+        else _differences(each, sessions[first], (took, spent[first]), names, family)
+        for each, took in zip(sessions, spent, strict=True)
+    ]
+    for name in names:
         ms = [each.get(name, 0.0) if each else None for each in spent]
         macs = [_macs(each.engine, name_of, name) for each in engines]
         found.append(
@@ -184,7 +196,8 @@ def groups(engines: Sequence[Costs], name_of: NameOf) -> tuple[GroupCost, ...]:
                 macs=max(macs, default=0) or None,
                 ms=tuple(ms),
                 more_ms=tuple(None if each is None else each - (ms[first] or 0.0) for each in ms),
-                more_ci95=tuple(_interval(each, sessions[first], name) for each in sessions),
+                more_ci95=tuple(each[name].interval if name in each else None for each in judged),
+                surely=tuple(name in each and each[name].sure for each in judged),
                 gflops=tuple(
                     2 * count / took / 1e6 if count and took else None
                     for count, took in zip(macs, ms, strict=True)
@@ -201,17 +214,21 @@ def _spent(
     found: dict[str, float] = {}
     for each in operators:
         found[name_of(each)] = found.get(name_of(each), 0.0) + each.ms
-    return found if between_ms is None else {**found, kinds.FRAMEWORK: between_ms}
+    return found if between_ms is None else {**found, graph.FRAMEWORK: between_ms}
 
 
-def _interval(
-    ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]], name: str
-) -> tuple[float, float] | None:
-    """Return the interval of how much more a group takes, from sessions that both were in."""
-    if ours is theirs:
-        return None
-    pairs = zip(ours, theirs, strict=False)
-    return student_interval([a.get(name, 0.0) - b.get(name, 0.0) for a, b in pairs])
+def _differences(
+    ours: Sequence[Mapping[str, float]],
+    theirs: Sequence[Mapping[str, float]],
+    spent: tuple[Mapping[str, float], Mapping[str, float]],
+    names: Sequence[str],
+    family: int,
+) -> dict[str, Difference]:
+    """Return how much more each group takes, from sessions that both were in."""
+    pairs = list(zip(ours, theirs, strict=False))
+    values = {name: [a.get(name, 0.0) - b.get(name, 0.0) for a, b in pairs] for name in names}
+    sizes = {name: max(abs(each.get(name, 0.0)) for each in spent) for name in names}
+    return judge_together(values, sizes, family=family)
 
 
 def _macs(engine: EngineCost, name_of: NameOf, name: str) -> int:

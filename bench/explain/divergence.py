@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.results.cells import MAX_REL_ERR
-from engines.protocol import FloatArray
+from rtfbench.engines.protocol import FloatArray
+from rtfbench.results.cells import MAX_REL_ERR
 
 #: So many tensors before the one that was found are looked at, whether they belong to it or not.
 LOOKED_AT_BEFORE = 3

@@ -1,16 +1,67 @@
 """The whole way from a subject to its explanation."""
 
-from bench.embed.audio_input import read_source
-from bench.embed.pipeline import Pipeline
-from bench.explain.derive import costs, groups
-from bench.explain.measure import measure
-from bench.explain.read_graph import GraphRequest, graph_of
-from bench.explain.subject import Subject
-from bench.machine import environment
-from bench.machine.peak import ceiling
-from bench.measure.context import Progress
-from bench.results.explanation import Explanation
-from bench.results.stats import median
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from rtfbench.base.cache import replacing
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import writing_to
+from rtfbench.base.values import Value
+from rtfbench.embed.audio_input import read_source
+from rtfbench.embed.pipeline import Pipeline
+from rtfbench.explain.derive import costs, groups
+from rtfbench.explain.measure import measure
+from rtfbench.explain.read_graph import GraphRequest, graph_of
+from rtfbench.explain.subject import Subject
+from rtfbench.measure.context import Progress
+from rtfbench.measure.machine import environment
+from rtfbench.measure.machine.devices import ceiling_of
+from rtfbench.measure.whole_run import default_folder
+from rtfbench.results.explanation import Explanation
+from rtfbench.results.stats import median
+
+
+def folder_for(out: Path | None, result: str, *, overwrite: bool) -> Path:
+    """Return the folder that is asked for, or one of the date, found to be writable.
+
+    What takes minutes should not end at a folder that could have been looked at before.
+
+    Args:
+        out: as it was asked for.
+        result: the file that a folder with a result has.
+        overwrite: whether that may be replaced.
+
+    Raises:
+        InputError: it is no folder, cannot be written to, or holds a result.
+    """
+    folder = out or default_folder("explain-")
+    is_there = folder.exists()
+    if is_there and not folder.is_dir():
+        raise InputError(f"{folder}: not a folder; name another --out")
+    if (folder / result).exists() and not overwrite:
+        raise InputError(f"{folder}: holds a result; name another --out, or --overwrite it")
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+        if not is_there:
+            folder.rmdir()  # what is refused later leaves no folder behind
+    return folder
+
+
+def write(folder: Path, *, text: tuple[str, str], figures: tuple[str, Value]) -> None:
+    """Write a result, each file as a whole; it was printed before, because this may fail.
+
+    Args:
+        folder: where to, as `folder_for` found it.
+        text: the report's name and content.
+        figures: the same of what is behind it; where that is, all is.
+    """
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in (text, (figures[0], figures[1].model_dump_json(indent=2) + "\n")):
+            with replacing(folder / name) as part:
+                part.write_text(content, encoding="utf-8")
 
 
 def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> Explanation:
@@ -27,7 +78,7 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
     cell = subject.cells[0].cell
     source = subject.source_of(cell)
     pipeline = Pipeline.for_model(source, cell.chunk_samples)
-    waveform = read_source(subject.speech)
+    waveform = read_source(subject.speech, pipeline.sample_rate_hz)
     num_frames = pipeline.first_chunk(waveform).shape[1]
     progress.phase("reading the model's graph")
     graphs = {
@@ -40,7 +91,11 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
         audio=[subject.speech.name], audio_s=waveform.duration_ns / 1e9, weights=""
     )
     measured = measure(
-        subject, budget_s=budget_s, seed=subject.seed, progress=progress, ceiling=ceiling()
+        subject,
+        budget_s=budget_s,
+        seed=subject.seed,
+        progress=progress,
+        ceiling=ceiling_of(cell.device),
     )
     found = costs(measured.engines, graphs)
     return Explanation(

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from bench.base.values import Value
-from bench.results.cells import MAX_REL_ERR
-from engines.protocol import Form
+from rtfbench.base.values import Value
+from rtfbench.engines.protocol import Form
+from rtfbench.report.document import Document, Heading, Paragraph, document
+from rtfbench.report.figures import counted
+from rtfbench.results.cells import MAX_REL_ERR
 
 #: So many operators are named one by one.
 MOST_NAMED = 6
@@ -32,7 +34,7 @@ class Operator(Value):
         return f"{self.kind} `{self.name}`{weights}"
 
 
-class Finding(Value):
+class CellFinding(Value):
     """What was found of one cell. Errors are the largest difference over the largest value.
 
     Attributes:
@@ -80,32 +82,31 @@ class Findings(Value):
     threads: int
     cpu: str
     rtfbench: str
-    cells: tuple[Finding, ...]
+    cells: tuple[CellFinding, ...]
 
 
-def render(found: Findings) -> str:
-    """Return the whole report, as markdown."""
-    threads = f"{found.threads} thread{'s' * (found.threads != 1)}"
-    conditions = (
-        f"Float32, a chunk of {found.num_frames} frames, {threads}; {found.cpu}; rtfbench "
-        f"{found.rtfbench}. The reference is onnxruntime on the same graph, without optimisations."
+def of_findings(found: Findings) -> Document:
+    """Return the whole report."""
+    return document(
+        Heading(f"{found.model}: where an output is wrong", 1),
+        f"Float32, a chunk of {found.num_frames} frames, {counted(found.threads, 'thread')}; "
+        f"{found.cpu}; rtfbench {found.rtfbench}. The reference is onnxruntime on the same graph, "
+        "without optimisations.",
+        (Paragraph(in_words(each), lead=each.engine) for each in found.cells),
     )
-    title = f"# {found.model}: where an output is wrong"
-    return "\n\n".join([title, conditions, *map(in_words, found.cells)]) + "\n"
 
 
-def in_words(finding: Finding) -> str:
-    """Return a finding as a paragraph."""
-    version = f" {finding.version}" * bool(finding.version)
-    who = f"**{finding.engine}**{version}, {finding.form}"
+def in_words(finding: CellFinding) -> str:
+    """Return what was found of an engine, to be read behind its name."""
+    what = f"{finding.version}, {finding.form}".removeprefix(", ")
     if not finding.wrong:
         if finding.error is None:
-            return f"{who}: not searched; {finding.note}."
+            return f"{what}: not searched; {finding.note}."
         return (
-            f"{who}: right; {_how(finding.error, '')}, limit {MAX_REL_ERR:.0e}: there is nothing "
+            f"{what}: right; {_how(finding.error, '')}, limit {MAX_REL_ERR:.0e}: there is nothing "
             "to search."
         )
-    sentences = [f"{who}: wrong output, {_how(finding.error, finding.reason)}."]
+    sentences = [f"{what}: wrong output, {_how(finding.error, finding.reason)}."]
     if finding.tensor is not None:
         sentences += _place(finding, finding.tensor)
     if finding.needed is not None:
@@ -117,7 +118,7 @@ def in_words(finding: Finding) -> str:
     return " ".join(sentences)
 
 
-def _place(finding: Finding, tensor: Tensor) -> list[str]:
+def _place(finding: CellFinding, tensor: Tensor) -> list[str]:
     """Say which operator it is, and what it takes and gives."""
     count = len(finding.operators)
     what = (
@@ -134,7 +135,7 @@ def _place(finding: Finding, tensor: Tensor) -> list[str]:
     ]
 
 
-def _alone(finding: Finding, needed: int) -> str:
+def _alone(finding: CellFinding, needed: int) -> str:
     """Say whether the operator is wrong alone."""
     if needed == len(finding.operators):
         error = _how(finding.alone_error, finding.alone_reason)

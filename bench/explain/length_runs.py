@@ -1,14 +1,17 @@
 """Run engines on input of many lengths, one after the other, each in a process of its own."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from bench.base.child import Child, ChildError
-from bench.base.scratch import process_folder
-from bench.embed.audio_input import read_source
-from bench.explain.length_worker import (
+from rtfbench.base.child import Child, ChildError
+from rtfbench.base.core_count import usable_cores
+from rtfbench.base.scratch import process_folder
+from rtfbench.embed.audio_input import read_source
+from rtfbench.engines.protocol import EngineError
+from rtfbench.explain.length_worker import (
     REPLY,
     LengthSpec,
     Reply,
@@ -16,15 +19,13 @@ from bench.explain.length_worker import (
     RoundDone,
     SessionOpened,
 )
-from bench.explain.messages import Failed
-from bench.explain.subject import Subject, artifact_of
-from bench.explain.visits import IN_A_ROW, Visited, derive, schedule
-from bench.machine import environment
-from bench.machine.cores import usable_cores
-from bench.measure.context import Progress
-from bench.models.workload import Prepared
-from bench.results.lengths import EngineLengths, LengthReport
-from engines.protocol import EngineError
+from rtfbench.explain.process import Failed
+from rtfbench.explain.subject import Subject, artifact_of
+from rtfbench.explain.visits import IN_A_ROW, Visited, derive, schedule
+from rtfbench.measure.context import Progress
+from rtfbench.measure.machine import environment
+from rtfbench.models.workload import Prepared
+from rtfbench.results.explanation import EngineLengths, LengthReport
 
 Kind = TypeVar("Kind", SessionOpened, RoundDone)
 #: A round, or opening a session.
@@ -40,11 +41,12 @@ def lengths_of(subject: Subject, *, progress: Progress) -> LengthReport:
     audio_s = read_source(subject.speech).duration_ns / 1e9
     host = environment.describe_host(audio=[subject.speech.name], audio_s=audio_s, weights="")
     engines: list[EngineLengths] = []
+    began_s = time.monotonic()
     for number, prepared in enumerate(subject.cells):
-        done = number / len(subject.cells)
 
-        def advance(share: float, done: float = done) -> None:
-            progress.advance(done + share / len(subject.cells))
+        def advance(share: float, done: int = number) -> None:
+            ran = done + share
+            progress.left((len(subject.cells) - ran) * (time.monotonic() - began_s) / ran)
 
         engines.append(_run(prepared, subject, progress.phase, advance))
         if engines[-1].interrupted:
@@ -83,7 +85,7 @@ def _run(
         phase(f"{cell.engine_label}: input of many lengths")
         with TemporaryDirectory(dir=process_folder()) as logs:
             child: Child[Reply] = Child(
-                "bench.explain.length_worker",
+                "rtfbench.explain.length_worker",
                 asked,
                 "engine",
                 logs=Path(logs),

@@ -6,19 +6,17 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter
 
-from bench.base.memory import memory_of
-from bench.base.values import Value
-from bench.embed.audio_input import Source, read_source
-from bench.embed.pipeline import Pipeline
-from bench.explain.divergence import compare
-from bench.explain.messages import EngineSpec, Failed
-from bench.explain.process import run_worker, usable_engine
-from bench.explain.visits import Visited
-from engines.protocol import EngineError, FloatArray
-from frontends.chunking import WHOLE_UTTERANCE
+from rtfbench.base.values import Value
+from rtfbench.embed.audio_input import Source, read_source
+from rtfbench.embed.pipeline import Pipeline
+from rtfbench.engines.protocol import EngineError, FloatArray
+from rtfbench.explain.divergence import compare
+from rtfbench.explain.process import Failed, OpenSpec, run_worker, usable_engine
+from rtfbench.explain.visits import Visited
+from rtfbench.measure.machine import devices
 
 
-class LengthSpec(EngineSpec):
+class LengthSpec(OpenSpec):
     """What a process opens; features of all lengths are made of this recording's."""
 
     speech: Source
@@ -60,11 +58,13 @@ class LengthWorker:
             EngineError: the engine is not there, or does not take the model.
         """
         engine, version = usable_engine(spec)
-        pipeline = Pipeline.for_model(spec.artifact, WHOLE_UTTERANCE)
-        self._features_TM = pipeline.first_chunk(read_source(spec.speech))[0]
-        self._session = engine.open(spec.artifact, spec.options)
+        pipeline = Pipeline.for_model(spec.artifact)
+        waveform = read_source(spec.speech, pipeline.sample_rate_hz)
+        self._features_TM = pipeline.first_chunk(waveform)[0]
+        self._device = devices.named(spec.cell.device)
+        self._session = engine.open(spec.artifact, spec.cell.options)
         self._first: dict[int, FloatArray] = {}
-        self.opened = SessionOpened(version=version, rss_bytes=memory_of().steady_bytes)
+        self.opened = SessionOpened(version=version, rss_bytes=self._device.memory().steady_bytes)
 
     def obey(self, line: str) -> RoundDone:
         """Run a round without a pause: after one, a processor is slower at first.
@@ -92,7 +92,7 @@ class LengthWorker:
             before = time.perf_counter_ns()
             embedding_BD = self._session.run(features_BTM)
             ns.append(time.perf_counter_ns() - before)
-            rss_bytes.append(memory_of().steady_bytes)
+            rss_bytes.append(self._device.memory().steady_bytes)
             first_BD = self._first.setdefault(num_frames, embedding_BD)
             moved = max(moved, compare(embedding_BD, first_BD).error or 0.0)
         return Visited(num_frames=num_frames, ns=tuple(ns), rss_bytes=tuple(rss_bytes), moved=moved)
@@ -100,7 +100,7 @@ class LengthWorker:
 
 def main(argv: list[str] | None = None) -> None:
     """Run a worker from the command line."""
-    run_worker("bench.explain.length_worker", LengthSpec, LengthWorker, argv)
+    run_worker("rtfbench.explain.length_worker", LengthSpec, LengthWorker, argv)
 
 
 if __name__ == "__main__":

@@ -5,29 +5,30 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.base.child import Child, ChildError
-from bench.base.scratch import process_folder
-from bench.explain.messages import (
+from rtfbench.base.child import Child, ChildError
+from rtfbench.base.core_count import usable_cores
+from rtfbench.base.scratch import process_folder
+from rtfbench.explain.process import (
     REPLY,
     Command,
     Failed,
     Finish,
-    Opened,
     Profile,
+    ProfileOpened,
     ProfileSpec,
+    ProfileTurn,
     Reply,
-    Turn,
     Turned,
 )
-from bench.explain.subject import Subject, artifact_of
-from bench.machine.cores import usable_cores
-from bench.machine.peak import Ceiling
-from bench.measure.context import Progress
-from bench.measure.schedule import SLOT_S, block_turns
-from bench.models.workload import Prepared
+from rtfbench.explain.subject import RuntimeVersion, Subject, artifact_of
+from rtfbench.measure.context import Progress
+from rtfbench.measure.machine.core import Ceiling
+from rtfbench.measure.schedule import SLOT_S, block_turns
+from rtfbench.models.workload import Prepared
 
 #: Sets of fresh processes: which memory a process gets is luck that only a new one redraws.
 SESSIONS = 4
@@ -47,7 +48,8 @@ class Profiled:
     """
 
     prepared: Prepared
-    opened: Opened | None = None
+    version: RuntimeVersion | None = None
+    opened: ProfileOpened | None = None
     failed: str = ""
     plain_ns: list[list[float]] = field(default_factory=list)
     profiled_ns: list[list[float]] = field(default_factory=list)
@@ -55,12 +57,12 @@ class Profiled:
 
     @property
     def label(self) -> str:
-        """The engine as it was asked for."""
-        return self.prepared.cell.engine_label
+        """The engine as it was asked for, with its version where it is one of several."""
+        return self.version.name if self.version else self.prepared.cell.engine_label
 
 
 @dataclass
-class Measured:
+class MeasuredEngines:
     """All engines, and what the machine's cores reached between the blocks, in GFLOP/s."""
 
     engines: list[Profiled]
@@ -75,7 +77,7 @@ def measure(
     progress: Progress,
     ceiling: Ceiling | None,
     clock: Callable[[], float] = time.monotonic,
-) -> Measured:
+) -> MeasuredEngines:
     """Profile every engine; one that fails is left behind with its reason.
 
     Args:
@@ -86,12 +88,13 @@ def measure(
         ceiling: what the cores can do at best, None where that is not measured.
         clock: of seconds.
     """
-    found = Measured([Profiled(prepared) for prepared in subject.cells])
+    sides = zip_longest(subject.cells, subject.versions)
+    found, began_s = MeasuredEngines([Profiled(*each) for each in sides]), clock()
     for number in range(SESSIONS):
         alive = [engine for engine in found.engines if not engine.failed]
         with ExitStack() as stack:
             logs = Path(stack.enter_context(TemporaryDirectory(dir=process_folder())))
-            session = _Session(subject, alive, logs, stack)
+            session = _ProfilingSession(subject, alive, logs, stack)
             for engine in alive:
                 progress.phase(f"session {number + 1} of {SESSIONS}: loading {engine.label}")
                 session.open(engine)
@@ -103,11 +106,11 @@ def measure(
                     found.peak_gflops.append(ceiling.gflops(subject.cells[0].cell.threads))
                 block += 1
             session.finish()
-        progress.advance((number + 1) / SESSIONS)
+        progress.left((SESSIONS - number - 1) * (clock() - began_s) / (number + 1))
     return found
 
 
-class _Session:
+class _ProfilingSession:
     """Fresh processes, one an engine; all but the one at work are stopped."""
 
     def __init__(
@@ -138,15 +141,16 @@ class _Session:
             cores=tuple(cores[: prepared.cell.threads]),
         )
         child = Child(
-            "bench.explain.worker",
+            "rtfbench.explain.worker",
             spec.model_dump_json(),
             f"engine-{len(self._children)}",
             logs=self._logs,
             replies=REPLY,
+            interpreter=engine.version.python if engine.version else None,
         )
         self._children[engine.label] = self._stack.enter_context(child)
         match self._ask(engine, None):
-            case Opened() as opened:
+            case ProfileOpened() as opened:
                 engine.opened = opened
         child.pause()
 
@@ -158,7 +162,7 @@ class _Session:
             engine = self._names[turn.cell_id]
             if engine.failed or engine.opened is None:
                 continue
-            order = Turn(
+            order = ProfileTurn(
                 runs=_runs(engine.opened),
                 # Once this way and once the other: the order of both kinds cancels in a block.
                 profiled_first=(block + len(slots[turn.cell_id])) % 2 == 1,
@@ -208,7 +212,7 @@ class _Session:
         return reply
 
 
-def _runs(opened: Opened) -> int:
+def _runs(opened: ProfileOpened) -> int:
     """Return how many runs of both kinds fill a slot."""
     return max(1, min(MOST_RUNS, round(SLOT_S * 1e9 / opened.round_ns)))
 

@@ -1,19 +1,24 @@
 """Run a part of a model in an engine, in a process of its own: a crash is a result.
 
-python -m bench.explain.part_run < REQUEST.json
+python -m rtfbench.explain.part_run < REQUEST.json
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from bench.base.asking import ask, respond
-from bench.base.child import ChildError
-from bench.base.values import Value
-from bench.models.conversion import convert
-from bench.results.cells import Cell
-from engines import registry
-from engines.protocol import ONNX, ConversionError, EngineError, ModelArtifact, SessionOptions
+from rtfbench.base.asking import ask, respond
+from rtfbench.base.child import ChildError
+from rtfbench.base.values import Value
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import (
+    ONNX,
+    ConversionError,
+    EngineError,
+    ModelArtifact,
+)
+from rtfbench.models.conversion import convert
+from rtfbench.results.cells import Cell
 
 #: Converting the largest models of the catalog takes seconds, and running one chunk less.
 TIMEOUT_S = 300.0
@@ -47,7 +52,7 @@ class PartAnswer(Value):
 
 def run_part(request: PartRequest) -> PartAnswer:
     """Run a part; whatever happens to the process is an answer."""
-    module = "bench.explain.part_run"
+    module = "rtfbench.explain.part_run"
     try:
         return ask(module, request, PartAnswer, timeout_s=TIMEOUT_S, single_threaded=True)
     except ChildError as error:
@@ -62,17 +67,16 @@ def _run_here(request: PartRequest) -> PartAnswer:
             convert(request.source, artifact.path, artifact.format, static=static)
     except ConversionError as error:
         return PartAnswer(error=str(error), stage="converting")
-    options = SessionOptions(cell.threads, cell.settings, cell.precision)
     engine = registry.on(cell.engine, cell.settings)
     features_BTM = np.load(request.features, allow_pickle=False)
     try:
         if request.inner:
-            shown = engine.inner_tensors(artifact, options, features_BTM, request.inner)
+            shown = engine.inner_tensors(artifact, cell.options, features_BTM, request.inner)
             if shown is None:
                 return PartAnswer(shows=False)
             np.savez(request.found, *shown.values(), names=np.array(list(shown)))
             return PartAnswer()
-        session = engine.open(artifact, options)
+        session = engine.open(artifact, cell.options)
         np.save(request.found, session.run(features_BTM))
         session.close()
     except EngineError as error:

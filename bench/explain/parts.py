@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, helper, shape_inference
 
-from bench.base.errors import InputError
+from rtfbench.base.errors import InputError
 
 Shape = tuple[int | str, ...]  # a name where a size is open
 Array = npt.NDArray[Any]

@@ -1,21 +1,139 @@
-"""The source graph from its ONNX file, read in a process of its own."""
+"""The source graph from its ONNX file, read in a process of its own.
+
+A node belongs to a part of the model by the names of weights. Exporters keep the names that weights
+have in the model: `layer1.0.conv1.weight`. A node without weights belongs where its input comes
+from; what reduces over frames, and all that follows from it, belongs to what takes it up: the gate
+of a squeeze-and-excitation, or the pooling.
+"""
 
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.base.asking import ask, respond
-from bench.base.child import ChildError
-from bench.base.errors import InputError
-from bench.base.values import Value
-from bench.explain import kinds
-from bench.explain.blocks import Placed, blocks
-from bench.explain.graph import Graph, Node
+from rtfbench.base.asking import ask, respond
+from rtfbench.base.child import ChildError
+from rtfbench.base.errors import InputError
+from rtfbench.base.values import Value
+from rtfbench.explain import graph
+from rtfbench.explain.graph import EMBEDDING, POOLING, Graph, Node
 
 if TYPE_CHECKING:
-    from bench.models.onnx_graph import NodeCost
+    from rtfbench.models.onnx_graph import NodeCost
+
+
+#: More blocks than these make no table: numbered layers are then one block each.
+MOST_BLOCKS = 24
+
+
+@dataclass(frozen=True)
+class PlacedNode:
+    """What is known of a node's place.
+
+    Attributes:
+        inputs: tensors that it takes, stored ones left out.
+        outputs: tensors that it computes.
+        weight: a stored tensor that it alone takes, empty where there is none.
+        reduces: whether it is a pooling or a reduction.
+        over_frames: whether it has weights, and computes a value a frame.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weight: str = ""
+    reduces: bool = False
+    over_frames: bool = False
+
+
+def blocks(nodes: Sequence[PlacedNode]) -> list[str]:
+    """Return the block of every node, given in the order in which they are computed."""
+    own = _own_blocks(nodes)
+    first = next((name for name in own if name), "")
+    reduced = _reduced(nodes, own)
+    later = _taken_up_by(nodes, own)
+    found: list[str] = []
+    made: dict[str, str] = {}
+    for index, node in enumerate(nodes):
+        earlier = next((made[name] for name in node.inputs if name in made), first)
+        name = own[index] or ((later[index] or earlier) if reduced[index] else earlier)
+        found.append(name or "model")
+        made |= dict.fromkeys(node.outputs, name)
+    return found
+
+
+def _own_blocks(nodes: Sequence[PlacedNode]) -> list[str]:
+    """Return the block that a node's weight names, empty without one."""
+    last = max((index for index, node in enumerate(nodes) if node.over_frames), default=-1)
+    paths = [_path(node.weight) for node in nodes]
+    shared = _shared([path for path in paths if path])
+    names = [_name(path[shared:], whole=True) for path in paths]
+    if len(set(names)) > MOST_BLOCKS:
+        names = [_name(path[shared:], whole=False) for path in paths]
+    return [
+        EMBEDDING if name and last >= 0 and index > last and name != POOLING else name
+        for index, name in enumerate(names)
+    ]
+
+
+def _path(weight: str) -> tuple[str, ...]:
+    """Return the modules that a weight is in."""
+    return tuple(re.split(r"[./]+", weight.strip("./")))[:-1] if weight else ()
+
+
+def _shared(paths: Sequence[tuple[str, ...]]) -> int:
+    """Return how many modules all weights are in."""
+    if len(paths) < 2:
+        return 0
+    columns = zip(*paths, strict=False)
+    shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    return min(shared, min(map(len, paths)) - 1)
+
+
+def _name(path: tuple[str, ...], *, whole: bool) -> str:
+    """Return a block's name: modules up to the first that is numbered, `layer1` or `blocks.1`.
+
+    Where the `whole` is wanted, the number of a layer within comes to it: `layer1.0`.
+    """
+    if not path:
+        return ""
+    if "pool" in path[0].lower():
+        return POOLING
+    numbered = (index for index, module in enumerate(path) if module[-1:].isdigit())
+    end = next(numbered, 0) + 1
+    if whole and len(path) > end and path[end].isdigit():
+        end += 1
+    return ".".join(path[:end])
+
+
+def _reduced(nodes: Sequence[PlacedNode], own: Sequence[str]) -> list[bool]:
+    """Say of nodes without weights whether they follow from a reduction that has none between."""
+    found: list[bool] = []
+    tensors: set[str] = set()
+    for node, name in zip(nodes, own, strict=True):
+        follows = not name and (node.reduces or any(each in tensors for each in node.inputs))
+        found.append(follows)
+        tensors |= set(node.outputs) if follows else set()
+    return found
+
+
+def _taken_up_by(nodes: Sequence[PlacedNode], own: Sequence[str]) -> list[str]:
+    """Return the block of the first node with weights that each node's outputs lead to.
+
+    Those that lead to the embedding, which no layer takes up before, are the pooling.
+    """
+    wants: dict[str, str] = {}
+    found = [""] * len(nodes)
+    for index in reversed(range(len(nodes))):
+        node = nodes[index]
+        leads = next((wants[name] for name in node.outputs if wants.get(name)), "")
+        found[index] = own[index] or (POOLING if leads == EMBEDDING else leads)
+        wants |= dict.fromkeys(node.inputs, own[index] or leads)
+    return found
+
 
 #: Shapes that inference cannot find are measured, on the largest models in half a minute.
 TIMEOUT_S = 600.0
@@ -36,14 +154,14 @@ def graph_of(request: GraphRequest) -> Graph:
         InputError: it cannot be read.
     """
     try:
-        return ask("bench.explain.read_graph", request, Graph, timeout_s=TIMEOUT_S)
+        return ask("rtfbench.explain.read_graph", request, Graph, timeout_s=TIMEOUT_S)
     except ChildError as error:
         raise InputError(f"{request.path}: reading its graph failed: {error}") from None
 
 
 def read(request: GraphRequest) -> Graph:
     """Read an ONNX file in this process."""
-    from bench.models import onnx_graph
+    from rtfbench.models import onnx_graph
 
     model = onnx_graph.load_graph(request.path)
     input_name = request.input_name or onnx_graph.inputs(model)[0].name
@@ -75,17 +193,17 @@ def _computed(cost: "NodeCost", stored: Sizes) -> tuple[str, ...]:
     return tuple(name for name in cost.node.input if name and name not in stored)
 
 
-def _placed(cost: "NodeCost", weights: tuple[str, ...], stored: Sizes) -> Placed:
+def _placed(cost: "NodeCost", weights: tuple[str, ...], stored: Sizes) -> PlacedNode:
     """Return what a node's place is told by."""
     # Numbers and lists of sizes are stored tensors too, and have no dots in their names.
     named = next((name for name in weights if "." in name and math.prod(stored[name]) > 1), "")
     axes = cost.shape or ()
     frames = axes[1:-1] if cost.node.op_type in ("MatMul", "Gemm") else axes[2:]
-    return Placed(
+    return PlacedNode(
         inputs=_computed(cost, stored),
         outputs=tuple(filter(None, cost.node.output)),
         weight=named,
-        reduces=kinds.kind_of(cost.node.op_type) == kinds.POOLING,
+        reduces=graph.kind_of(cost.node.op_type) == graph.REDUCTION,
         over_frames=bool(named) and math.prod(size or 2 for size in frames) > 1,
     )
 
@@ -93,12 +211,12 @@ def _placed(cost: "NodeCost", weights: tuple[str, ...], stored: Sizes) -> Placed
 def _kind(node: Any, stored: Sizes) -> str:
     """Return what a node computes, in words."""
     if node.op_type not in ("Conv", "ConvTranspose"):
-        return kinds.kind_of(node.op_type)
+        return graph.kind_of(node.op_type)
     sizes = {each.name: tuple(each.ints) for each in node.attribute}
     groups = next((each.i for each in node.attribute if each.name == "group"), 1)
     kernel = sizes.get("kernel_shape") or stored.get(node.input[1], (1, 1, 1))[2:]
     ones = (1,) * len(kernel)
-    return kinds.convolutions(
+    return graph.convolutions(
         kernel, sizes.get("strides", ones), sizes.get("dilations", ones), groups
     )
 

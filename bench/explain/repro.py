@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from bench.base.child import last_said
-from bench.explain.divergence import NOT_FINITE, NOTHING_RIGHT, Seen, other_shape
-from bench.explain.parts import Array
-from bench.models.onnx_graph import save_graph
-from bench.results.cells import MAX_REL_ERR
+from rtfbench.base.child import last_said
+from rtfbench.explain.divergence import NOT_FINITE, NOTHING_RIGHT, Seen, other_shape
+from rtfbench.explain.parts import Array
+from rtfbench.models.onnx_graph import save_graph
+from rtfbench.results.cells import MAX_REL_ERR
 
 FILES = MODEL, EXAMPLE, SCRIPT = "operator.onnx", "example.npz", "reproduce.py"
 TIMEOUT_S = 300.0
@@ -35,6 +35,34 @@ class Example:
     expected: Array
 
 
+def write_example(folder: Path, example: Example, *, told: str, lines: str) -> None:
+    """Write a model, its example and a script.
+
+    Args:
+        folder: where to; it exists.
+        example: what is computed.
+        told: what the script shows, and how it is run.
+        lines: what it does with `inputs`; `expected` is what has to come of them.
+    """
+    save_graph(example.model, folder / MODEL)
+    names = list(example.inputs)
+    arrays: dict[str, Any] = {f"input_{i}": example.inputs[name] for i, name in enumerate(names)}
+    np.savez(folder / EXAMPLE, output=example.expected, **arrays)
+    fed = ", ".join(f'{name!r}: data["input_{i}"]' for i, name in enumerate(names))
+    script = f'''\
+"""{told}
+"""
+
+import numpy as np
+
+data = np.load("{EXAMPLE}")
+inputs = {{{fed}}}
+expected = data["output"]
+
+{lines}'''
+    (folder / SCRIPT).write_text(script, encoding="utf-8")
+
+
 def write(folder: Path, example: Example, *, runtime: str, packages: str, lines: str) -> None:
     """Write a model, its example and a script that compares.
 
@@ -45,35 +73,22 @@ def write(folder: Path, example: Example, *, runtime: str, packages: str, lines:
         packages: what pip has to install.
         lines: convert and open `MODEL`, and run `inputs`; see `EngineBase.run_in_python`.
     """
-    save_graph(example.model, folder / MODEL)
-    names = list(example.inputs)
-    arrays: dict[str, Any] = {f"input_{i}": example.inputs[name] for i, name in enumerate(names)}
-    np.savez(folder / EXAMPLE, output=example.expected, **arrays)
-    fed = ", ".join(f'{name!r}: data["input_{i}"]' for i, name in enumerate(names))
-    script = f'''\
-"""{runtime}: {MODEL} gives another output than onnxruntime gives without optimisations.
+    told = f"""\
+{runtime}: {MODEL} gives another output than onnxruntime gives without optimisations.
 
     pip install {packages}
     python {SCRIPT}
 
-Exit status 1 where an error is over {MAX_REL_ERR:g} of the largest value in {EXAMPLE}.
-"""
-
-import numpy as np
-
-data = np.load("{EXAMPLE}")
-inputs = {{{fed}}}
-expected = data["output"]
-
-{lines}
+Exit status 1 where an error is over {MAX_REL_ERR:g} of the largest value in {EXAMPLE}."""
+    compared = f"""{lines}
 print(f"shape {{list(found.shape)}}, expected {{list(expected.shape)}}")
 error = np.inf
 if found.size == expected.size:
     error = np.abs(found.ravel() - expected.ravel()).max() / np.abs(expected).max()
 print(f"largest error {{error:.3g}} of the largest value")
 raise SystemExit(int(not error <= {MAX_REL_ERR:g}))
-'''
-    (folder / SCRIPT).write_text(script, encoding="utf-8")
+"""
+    write_example(folder, example, told=told, lines=compared)
 
 
 def run(folder: Path) -> Seen:

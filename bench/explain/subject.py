@@ -5,25 +5,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.base.cache import cache_folder
-from bench.base.core_count import core_count
-from bench.base.errors import InputError
-from bench.embed import audio_input
-from bench.embed.audio_input import Source
-from bench.measure.schedule import draw_seed
-from bench.models import homes
-from bench.models.names import default_form, precisions_of
-from bench.models.resolve import Asked, resolve
-from bench.models.workload import Prepared, prepare
-from bench.plan.plan_files import load_plan
-from bench.plan.sweep import expand
-from bench.results.cells import Cell
-from engines.protocol import FLOAT32, Form, ModelArtifact
+from rtfbench.base.cache import cache_room
+from rtfbench.base.child import Interpreter
+from rtfbench.base.core_count import core_count
+from rtfbench.base.errors import InputError
+from rtfbench.embed import audio_input
+from rtfbench.embed.audio_input import Source
+from rtfbench.engines.protocol import CPU, FLOAT32, Form, ModelArtifact
+from rtfbench.measure.plan import load_plan, resolve_plan
+from rtfbench.measure.schedule import draw_seed
+from rtfbench.models.workload import Prepared, prepare
+from rtfbench.results import protocols
+from rtfbench.results.cells import Cell
+from rtfbench.results.protocols import BUILT_IN
 
 #: The engine that reads the graph as it is.
 SOURCE_ENGINE = "onnxruntime"
 #: Of the package's recordings, the first chunk of one of so many short ones is computed.
 SHORT_ONES = 4
+
+
+@dataclass(frozen=True)
+class RuntimeVersion:
+    """A version of an engine's runtime, `name@version`, and the Python that has it."""
+
+    name: str
+    python: Interpreter
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,14 @@ class Subject:
         sources: form -> the ONNX file that the engines' files of that form were made from.
         speech: the utterance whose first chunk is computed.
         seed: of the order of turns.
+        versions: of one engine in several versions, those of the cells, in their order.
     """
 
     cells: tuple[Prepared, ...]
     sources: Mapping[Form, ModelArtifact]
     speech: Source
     seed: int
+    versions: tuple["RuntimeVersion", ...] = ()
 
     def source_of(self, cell: Cell) -> ModelArtifact:
         """Return the ONNX file that a cell's was made from."""
@@ -66,27 +75,20 @@ def subject_of(
         InputError: the model cannot be used, or no engine can; one line with the cure.
     """
     plan = load_plan(None, dict(flags))
-    (model,) = plan.models
+    (model,), (protocol,) = plan.models, plan.protocols
+    if protocols.named(protocol).explained is None:
+        known = " or ".join(each for each in BUILT_IN if protocols.named(each).explained)
+        raise InputError(f"--protocol {protocol}: has no chunk to explain; choose {known}")
     if Path(model).suffix == ".mnn":
         raise InputError(f"{model}: name the .onnx file that it was made from, and --engine mnn")
-    cores = core_count()
-    resolved = resolve(
-        expand(plan, default_form, precisions_of, cores=cores),
-        folders=homes.named(plan.engines, libraries),
-        asked=Asked(
-            sizes="chunk_samples" in plan.model_fields_set,
-            forms=bool(plan.forms),
-            weights=plan.weights,
-        ),
-        phase=phase,
-    )
+    resolved = resolve_plan(plan, libraries, say=phase)
     sources = [_source(resolved.cells[0], form) for form in _forms(resolved.cells)]
     speech = chosen_speech()
     found = prepare(
         replace(resolved, cells=(*resolved.cells, *sources)),
         (speech,),
-        cores=cores,
-        logs=cache_folder() / "logs",
+        cores=core_count(),
+        logs=cache_room("logs"),
         phase=phase,
     )
     count = len(resolved.cells)
@@ -121,8 +123,8 @@ def _forms(cells: Sequence[Cell]) -> tuple[Form, ...]:
 
 def _source(cell: Cell, form: Form) -> Cell:
     """Return the cell whose file is the graph itself."""
-    update = {"engine": SOURCE_ENGINE, "settings": {}, "precision": FLOAT32, "form": form}
-    return cell.model_copy(update=update)
+    update = {"engine": SOURCE_ENGINE, "settings": {}, "precision": FLOAT32, "device": CPU}
+    return cell.model_copy(update={**update, "form": form})
 
 
 def _usable(cells: Iterable[Prepared], note: Callable[[str], None]) -> Iterator[Prepared]:

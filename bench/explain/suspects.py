@@ -4,21 +4,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.base.cache import cache_folder
-from bench.base.core_count import core_count
-from bench.base.errors import InputError
-from bench.embed.audio_input import Source, read_source
-from bench.embed.pipeline import Pipeline
-from bench.explain.cuts import Suspect
-from bench.explain.parts import SourceGraph
-from bench.explain.subject import artifact_of, chosen_speech, subject_of
-from bench.models import homes, onnx_graph
-from bench.models.names import default_form, precisions_of
-from bench.models.probe import probe
-from bench.models.resolve import Asked, resolve
-from bench.models.workload import Prepared, prepare
-from bench.plan.plan_files import load_plan
-from bench.plan.sweep import expand
+from rtfbench.base.cache import cache_room
+from rtfbench.base.core_count import core_count
+from rtfbench.base.errors import InputError
+from rtfbench.embed.audio_input import Source, read_source
+from rtfbench.embed.pipeline import Pipeline
+from rtfbench.explain.cuts import Suspect
+from rtfbench.explain.parts import SourceGraph
+from rtfbench.explain.subject import Subject, artifact_of, chosen_speech, subject_of
+from rtfbench.measure.plan import load_plan, resolve_plan
+from rtfbench.models import onnx_graph
+from rtfbench.models.probe import probe
+from rtfbench.models.workload import Prepared, prepare
 
 Say = Callable[[str], None]
 Libraries = Mapping[str, Path | None]
@@ -45,7 +42,11 @@ def suspects_of(
     if Path(model).suffix == ".mnn":
         cure = "add --reference FILE.onnx, what it was made from"
         raise InputError(f"{model}: an MNN file alone has nothing to be compared with; {cure}")
-    subject = subject_of(flags, libraries=libraries, phase=phase, note=note)
+    return suspects_in(subject_of(flags, libraries=libraries, phase=phase, note=note))
+
+
+def suspects_in(subject: Subject) -> list[Suspect]:
+    """Return the cells of a subject with the graph that their files were made from."""
     graphs = {
         form: _graph(source.path, source.input_name, source.output_name, None)
         for form, source in subject.sources.items()
@@ -62,30 +63,20 @@ def _made_elsewhere(
     """Return the cells of a file that the user converted, and that runs as it is."""
     plan = load_plan(None, dict(flags))
     (model,) = plan.models
-    cores = core_count()
-    resolved = resolve(
-        expand(plan, default_form, precisions_of, cores=cores),
-        folders=homes.named(plan.engines, libraries),
-        asked=Asked(
-            reference=plan.reference,
-            sizes="chunk_samples" in plan.model_fields_set,
-            forms=bool(plan.forms),
-        ),
-        phase=phase,
-    )
+    resolved = resolve_plan(plan, libraries, say=phase)
     if model not in resolved.users:
         raise InputError(f"--reference: {model} is no model file; name one, or leave it out")
     reference = resolved.users[model].reference
-    logs = cache_folder() / "logs"
+    logs = cache_room("logs")
     found: list[Suspect] = []
-    for each in prepare(resolved, (), cores=cores, logs=logs, phase=phase):
+    for each in prepare(resolved, (), cores=core_count(), logs=logs, phase=phase):
         try:
             frames = artifact_of(each).num_frames
         except InputError as error:
             note(f"left out: {error}")
             continue
         fixed = frames if reference.num_frames is None else None
-        graph = _graph(reference.path, reference.input_name, reference.output_name, fixed)
+        graph = _graph(reference.runs, reference.input_name, reference.output_name, fixed)
         found.append(_suspect(each, graph, chosen_speech(), made_elsewhere=True))
     if not found:
         raise InputError(f"{model}: none of the engines can run it; see: rtfbench engines")
@@ -108,13 +99,13 @@ def _suspect(
     prepared: Prepared, graph: SourceGraph, speech: Source, *, made_elsewhere: bool
 ) -> Suspect:
     artifact = artifact_of(prepared)
-    runtime = probe(prepared.cell.engine_label)
+    runtime = probe(prepared.cell.engine_spec)
     pipeline = Pipeline.for_model(artifact, prepared.cell.chunk_samples)
     return Suspect(
         cell=prepared.cell,
         artifact=artifact,
         graph=graph,
-        features_BTM=pipeline.first_chunk(read_source(speech)),
+        features_BTM=pipeline.first_chunk(read_source(speech, pipeline.sample_rate_hz)),
         title=prepared.title,
         version=runtime.version,
         unavailable="" if runtime.ok else runtime.reason,

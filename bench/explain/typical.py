@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bench.explain.messages import Profile
-from engines.profiling import OperatorTime, ProfiledRun
+from rtfbench.engines.profiling import OperatorTime, ProfiledRun
+from rtfbench.explain.process import Profile
 
 #: An operator's name and type, and how many of these came before in its run.
 Key = tuple[str, str, int]

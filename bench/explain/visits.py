@@ -6,9 +6,9 @@ import random
 import statistics
 from collections.abc import Sequence
 
-from bench.base.values import Value
-from bench.results.lengths import EngineLengths, LengthCost
-from bench.results.stats import (
+from rtfbench.base.values import Value
+from rtfbench.results.explanation import EngineLengths, LengthCost
+from rtfbench.results.stats import (
     exponential,
     hodges_lehmann,
     signed_rank_interval,

@@ -1,21 +1,148 @@
 """Name the operator where a cell's output leaves the reference, and cut a model around it."""
 
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.base.scratch import process_folder
-from bench.explain import repro
-from bench.explain.alone import Alone
-from bench.explain.cuts import Cuts, Suspect
-from bench.explain.divergence import Hit, Search, Seen, smallest
-from bench.explain.finding import Finding, Operator, Tensor
-from bench.explain.parts import SourceGraph
-from bench.explain.shown import compare_shown
-from bench.results.cells import Cell
-from engines import registry
-from engines.protocol import FLOAT32
+import numpy as np
+
+from rtfbench.base.errors import InputError
+from rtfbench.base.scratch import process_folder
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import FLOAT32, ONNX
+from rtfbench.explain import repro
+from rtfbench.explain.cuts import Cuts, Suspect, run_on, to_convert
+from rtfbench.explain.divergence import Hit, Search, Seen, compare, smallest
+from rtfbench.explain.finding import CellFinding, Findings, Operator, Tensor
+from rtfbench.explain.parts import Array, Shape, SourceGraph
+from rtfbench.explain.repro import Example
+from rtfbench.measure.context import Progress
+from rtfbench.measure.machine.environment import describe_host
+from rtfbench.models.onnx_graph import inputs
+from rtfbench.results.cells import Cell
+
+
+def compare_shown(suspect: Suspect) -> dict[str, Seen] | None:
+    """Compare the inner tensors of a file that was converted elsewhere.
+
+    A runtime may call by the name of one tensor what is another: what it has fused bears the name
+    of the first and is the last. What each is, a file that is made of the graph now tells.
+
+    Returns:
+        What was compared, by its name in the graph; None where the runtime shows nothing.
+    """
+    shown, right = _shown(suspect, anew=False), _shown(suspect, anew=True)
+    if shown is None or right is None:
+        return None
+    graph = suspect.graph
+    wanted = {each for name in right for each in graph.followers(name)}
+    expected = suspect.references([name for name in graph.tensors if name in wanted])
+    found: dict[str, Seen] = {}
+    for name in right.keys() & shown.keys():
+        seen = {each: compare(right[name], expected[each]) for each in graph.followers(name)}
+        meant = min(seen, key=lambda each: seen[each].error or 0.0)
+        if not seen[meant].wrong:
+            found[meant] = compare(shown[name], expected[meant])
+    return found
+
+
+def _shown(suspect: Suspect, *, anew: bool) -> dict[str, Array] | None:
+    """Run a file, or one that is made of the graph now, and return its inner tensors."""
+    graph = suspect.graph
+    with TemporaryDirectory(dir=process_folder()) as name:
+        folder = Path(name)
+        artifact, source = suspect.artifact, None
+        if anew:
+            artifact, source = to_convert(suspect, graph.model, graph.output_name, folder)
+        answer, found = run_on(suspect, artifact, source, folder, graph.tensors)
+        if answer.error or not answer.shows:
+            return None
+        with np.load(found, allow_pickle=False) as stored:
+            return {str(each): stored[f"arr_{i}"] for i, each in enumerate(stored["names"])}
+
+
+#: A second input is longer by so many frames: what its sizes change is open in a dynamic model.
+FRAMES_MORE = 37
+
+
+def _pinned(package: str) -> str:
+    """Return what pip has to install of a converter; nothing where it is not here."""
+    try:
+        return f"{package}=={version(package)}"
+    except PackageNotFoundError:
+        return ""
+
+
+class Alone:
+    """Runs what computes a tensor from right values of others.
+
+    `lines` convert, open and run its model in a script; `possible` says whether the engine has all
+    that are needed. `package` is what pip has to install.
+    """
+
+    def __init__(self, suspect: Suspect) -> None:
+        self._suspect = suspect
+        engine = registry.on(suspect.cell.engine, suspect.cell.settings)
+        file = Path(repro.MODEL).with_suffix(f".{engine.format}")
+        opened = engine.in_python(replace(suspect.artifact, path=file), suspect.cell.options)
+        static = suspect.artifact.form == "static"
+        converted = engine.convert_in_python(repro.MODEL, str(file), static=static)
+        self.lines = (converted, opened, engine.run_in_python)
+        self.possible = all(self.lines if engine.format != ONNX else self.lines[1:])
+        self.package = engine.distribution or suspect.cell.engine
+        self._runtime = f"{self.package} {suspect.version}"
+        also = filter(None, map(_pinned, engine.converters if converted else ()))
+        self._packages = " ".join(["numpy", f"{self.package}=={suspect.version}", *also])
+
+    def save(self, hit: Hit, given: Sequence[str], folder: Path) -> Seen:
+        """Write what computes a tensor from others to a folder, and run it there."""
+        example = self.example(hit.tensor, given)
+        repro.write(
+            folder,
+            example,
+            runtime=self._runtime,
+            packages=self._packages,
+            lines="".join(self.lines),
+        )
+        return repro.run(folder)
+
+    def example(self, tensor: str, given: Sequence[str]) -> Example:
+        """Return what computes a tensor from others, with values for it."""
+        suspect = self._suspect
+        inner = [name for name in given if name != suspect.graph.input_name]
+        values = suspect.references([*inner, tensor])
+        part = suspect.graph.part([tensor], self._shapes(inner, values))
+        feeds = {suspect.graph.input_name: suspect.features_BTM, **values}
+        return Example(part, {port.name: feeds[port.name] for port in inputs(part)}, values[tensor])
+
+    def _shapes(self, names: Sequence[str], values: Mapping[str, Array]) -> dict[str, Shape]:
+        """Return the tensors' shapes; sizes that follow those of the input are open."""
+        shapes: dict[str, Shape] = {name: values[name].shape for name in names}
+        suspect = self._suspect
+        if suspect.artifact.form == "static" or not names:
+            return shapes
+        (port,) = inputs(suspect.graph.model)
+        batch = 1 if port.shape and port.shape[0] else 2
+        more = ((0, batch - 1), (0, FRAMES_MORE), (0, 0))
+        other_BTM = np.pad(suspect.features_BTM, more, mode="wrap")
+        try:
+            others = replace(suspect, features_BTM=other_BTM).references(names)
+        except InputError:  # the model's input is less free than it says
+            return shapes
+        return {
+            name: tuple(
+                size if size == other else f"{name}_{axis}"
+                for axis, (size, other) in enumerate(
+                    zip(values[name].shape, others[name].shape, strict=True)
+                )
+            )
+            for name in names
+        }
+
 
 NOT_FROM_ONNX = (
     "{engine} reads files that are made from torch and not from ONNX: no part of the graph can be "
@@ -41,6 +168,39 @@ NOT_ALONE = (
 SAME_BY_NAME = "no tensor that the runtime shows by its name is wrong"
 
 
+def search(
+    suspects: Sequence[Suspect], *, progress: Progress, save_to: Path | None = None
+) -> Findings:
+    """Search one cell after the other; after an interruption there are as many as were searched.
+
+    Args:
+        suspects: the cells of one model.
+        progress: is told what goes on.
+        save_to: gets a folder for each cell that is wrong, with a model that shows it.
+    """
+    findings: list[CellFinding] = []
+    began_s = time.monotonic()
+    inspector = Inspector(step=progress.phase, save_to=save_to)
+    try:
+        for suspect in suspects:
+            findings.append(inspector.inspect(suspect))
+            each_s = (time.monotonic() - began_s) / len(findings)
+            progress.left((len(suspects) - len(findings)) * each_s)
+    except KeyboardInterrupt:
+        if not findings:
+            raise
+    first = suspects[0]
+    host = describe_host(audio=(), audio_s=0.0, weights="")
+    return Findings(
+        model=first.title,
+        num_frames=first.features_BTM.shape[1],
+        threads=first.cell.threads,
+        cpu=host.cpu_kind,
+        rtfbench=host.rtfbench,
+        cells=tuple(findings),
+    )
+
+
 class Inspector:
     """Searches one cell after the other."""
 
@@ -53,10 +213,10 @@ class Inspector:
         """
         self._step, self._save_to = step, save_to
 
-    def inspect(self, suspect: Suspect) -> Finding:
+    def inspect(self, suspect: Suspect) -> CellFinding:
         """Search one cell."""
         cell = suspect.cell
-        found = Finding(engine=cell.engine_label, form=cell.form, version=suspect.version)
+        found = CellFinding(engine=cell.engine_label, form=cell.form, version=suspect.version)
         refused = refusal(suspect)
         if refused:
             return _noted(found, refused)
@@ -73,7 +233,7 @@ class Inspector:
             found = _noted(found, CONVERTED_WRONG)
         return self._by_cuts(found, suspect, whole)
 
-    def _by_cuts(self, found: Finding, suspect: Suspect, whole: Seen) -> Finding:
+    def _by_cuts(self, found: CellFinding, suspect: Suspect, whole: Seen) -> CellFinding:
         """Search among parts of the graph, each converted alone."""
         graph = suspect.graph
         cuts = Cuts(suspect, self._step)
@@ -83,7 +243,7 @@ class Inspector:
         found = _told(found, suspect, hit, len(search.seen))
         return self._alone(found, suspect, hit)
 
-    def _in_file(self, found: Finding, suspect: Suspect) -> Finding:
+    def _in_file(self, found: CellFinding, suspect: Suspect) -> CellFinding:
         """Compare what the user's file and one that is right compute on the way."""
         self._step(f"{suspect.cell.engine_label}: comparing inner tensors")
         known = compare_shown(suspect)
@@ -97,15 +257,13 @@ class Inspector:
         hit = Hit(first, known[first], graph.sources(first, lost))
         return _noted(_told(found, suspect, hit, len(known)), IN_FILE)
 
-    def _alone(self, found: Finding, suspect: Suspect, hit: Hit) -> Finding:
+    def _alone(self, found: CellFinding, suspect: Suspect, hit: Hit) -> CellFinding:
         """Run the operator alone on right inputs, then with more and more of what is before it."""
         alone = Alone(suspect)
         if not alone.possible:
             return _noted(found, NOT_SAID.format(engine=suspect.cell.engine))
         graph = suspect.graph
-        levels = [hit.given]
-        while set(levels[-1]) != {graph.input_name}:
-            levels.append(_wider(graph, levels[-1]))
+        levels = growing(graph, hit.given)
         with TemporaryDirectory(dir=process_folder()) as name:
             folders = [Path(name) / str(level) for level in range(len(levels))]
             tried: dict[int, Seen] = {}
@@ -145,13 +303,15 @@ def refusal(suspect: Suspect) -> str:
     engine = registry.on(cell.engine, cell.settings)
     if not engine.computes:
         return f"{cell.engine} computes nothing"
+    if engine.front_end:
+        return f"{cell.engine} brings its own front end, and is given no features"
     if not engine.from_onnx:
         return NOT_FROM_ONNX.format(engine=cell.engine)
     if cell.precision != FLOAT32:
         return NOT_FLOAT32.format(engine=cell.engine, precision=cell.precision)
     if suspect.unavailable:
         return suspect.unavailable
-    support = engine.supports(suspect.artifact, suspect.options)
+    support = engine.supports(suspect.artifact, suspect.cell.options)
     return "" if support.ok else support.reason
 
 
@@ -161,15 +321,18 @@ def file_name(cell: Cell) -> str:
     return f"{label.strip('_')}-{cell.form}"
 
 
-def _wider(graph: SourceGraph, given: Sequence[str]) -> tuple[str, ...]:
-    """Return what all that is given is computed from; the input stays."""
-    found: dict[str, None] = {}
-    for name in given:
-        found |= dict.fromkeys([name] if name == graph.input_name else graph.sources(name))
-    return tuple(found)
+def growing(graph: SourceGraph, given: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return what is given, then what that is computed from, and so on to the input."""
+    found = [tuple(given)]
+    while set(found[-1]) != {graph.input_name}:
+        before: dict[str, None] = {}
+        for name in found[-1]:
+            before |= dict.fromkeys([name] if name == graph.input_name else graph.sources(name))
+        found.append(tuple(before))
+    return found
 
 
-def _told(found: Finding, suspect: Suspect, hit: Hit, looked_at: int) -> Finding:
+def _told(found: CellFinding, suspect: Suspect, hit: Hit, looked_at: int) -> CellFinding:
     """Return a finding with the operator, and the shapes around it."""
     graph = suspect.graph
     values = suspect.references([*hit.given, hit.tensor])
@@ -189,5 +352,5 @@ def _told(found: Finding, suspect: Suspect, hit: Hit, looked_at: int) -> Finding
     return found.model_copy(update=update)
 
 
-def _noted(found: Finding, note: str) -> Finding:
+def _noted(found: CellFinding, note: str) -> CellFinding:
     return found.model_copy(update={"note": "; ".join(filter(None, [found.note, note]))})

@@ -1,16 +1,23 @@
 """Shards become one result, if they are all there and of one whole."""
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
-from bench.base.cache import sha256_of
-from bench.base.errors import InputError
-from bench.embed.embeddings import Named, read_embeddings
-from bench.embed.origins import Origin, origins_path, read_origins
-from bench.extract.shards import ENDING, MANIFEST, Manifest, Shard, read_manifest
+from rtfbench.base.cache import sha256_of
+from rtfbench.base.errors import InputError, say
+from rtfbench.base.files import check_outputs, followed
+from rtfbench.base.numbers import repeated
+from rtfbench.embed.embeddings import Named, read_embeddings, write_embeddings
+from rtfbench.embed.origins import Origin, origins_path, read_origins
+from rtfbench.extract.cards import write_card
+from rtfbench.extract.result import ResultFile, part_bytes_of
+from rtfbench.extract.shards import ENDING, MANIFEST, Manifest, read_manifest
+from rtfbench.report import figures
 
+OK, SOME_FAILED = 0, 1
 #: So many are named, of what is wrong in many places.
 NAMED = 5
 
@@ -36,11 +43,40 @@ class Shards:
         """Yield the embeddings in the order of the list.
 
         Raises:
-            InputError: a shard does not hold what its manifest says.
+            InputError: a shard does not hold what its manifest says, or two have one utterance.
         """
+        hashes = array("q", (hash(name) for each in self.manifests for name in each.failures))
         for manifest in self.manifests:
-            if manifest.done:
-                yield from read_embeddings(self.folder / f"{manifest.shard.name}{ENDING}")
+            path, count = self.folder / f"{manifest.shard.name}{ENDING}", 0
+            for named in read_embeddings(path) if manifest.done else ():
+                hashes.append(hash(named.name))
+                count += 1
+                yield named
+            if (count, count + len(manifest.failures)) != (manifest.done, manifest.entries):
+                raise InputError(
+                    f"{path}: holds {count} embeddings, and its manifest tells of {manifest.done} "
+                    f"and {len(manifest.failures)} failures of {manifest.entries} utterances; run "
+                    f"it again with extract --shard {manifest.shard} --overwrite"
+                )
+        if suspects := repeated(hashes):
+            self._check_names(suspects)
+
+    def _check_names(self, suspects: set[int]) -> None:
+        """Refuse an utterance that is there twice, as shards of different lists have it."""
+        first: dict[str, Manifest] = {}
+        for manifest in self.manifests:
+            path = self.folder / f"{manifest.shard.name}{ENDING}"
+            done = (each.name for each in read_embeddings(path)) if manifest.done else iter(())
+            for name in chain(done, manifest.failures):
+                if hash(name) not in suspects:
+                    continue
+                if name in first:
+                    shards = f"shards {first[name].shard} and {manifest.shard}"
+                    raise InputError(
+                        f"{self.folder}: {shards} both hold utterance {name!r}; run both again "
+                        "with --overwrite, of one list"
+                    )
+                first[name] = manifest
 
     def origins(self) -> Iterator[Origin]:
         """Yield where the embeddings are from, in the same order.
@@ -80,16 +116,48 @@ def find_shards(folder: Path) -> Shards:
             )
     found = {each.shard.number: each for each in manifests}
     numbers = range(1, first.shard.of + 1)
-    if missing := [Shard(number=n, of=first.shard.of) for n in numbers if n not in found]:
-        count = f"{len(missing)} of {first.shard.of} shards are missing"
+    if missing := first.shard.of - len(found):
+        names = (f"{number}/{first.shard.of}" for number in numbers if number not in found)
+        named = ", ".join(islice(names, NAMED))
+        more = f" and {missing - NAMED} more" if missing > NAMED else ""
         raise InputError(
-            f"{folder}: {count}: {_some(map(str, missing))}; run them with extract --shard"
+            f"{folder}: {missing} of {first.shard.of} shards are missing: {named}{more}; run them "
+            "with extract --shard"
         )
     shards = Shards(folder, tuple(found[number] for number in numbers))
     for manifest in shards.manifests:
         _check_unchanged(folder, manifest)
     _check_contiguous(shards)
     return shards
+
+
+def merge(folder: Path, *, result: Path, part_size: str | None, overwrite: bool) -> int:
+    """Join the shards of a folder and return the exit status."""
+    if result.is_dir():
+        raise InputError(f"{result}: is a folder; name a file for --result")
+    part_bytes = part_bytes_of(part_size, result)
+    file = ResultFile(result, part_bytes=part_bytes)
+    if file.finished is not None and not overwrite:
+        raise InputError(f"{file.finished}: is there already; replace it with --overwrite")
+    if followed(result.parent) == followed(folder) and result.name.startswith("shard-"):
+        raise InputError(f"{result}: would replace a shard; choose another --result")
+    shards = find_shards(folder)
+    check_outputs(file.outputs, folder.iterdir())
+    for name, why in shards.failures.items():
+        say(f"rtfbench: utterance {name}: {why}")
+    if not shards.done:
+        raise InputError(f"{folder}: the shards hold no embedding")
+    try:
+        write_embeddings(result, shards.rows, part_bytes, shards.origins)
+        write_card(result, shards.manifests[0].setup)
+    except OSError as error:
+        raise InputError(f"{result}: cannot be written ({error.strerror})") from error
+    count = len(shards.failures)
+    skipped = f", {count} skipped" if count else ""
+    parts = figures.counted(len(shards.manifests), "shard")
+    say(f"{figures.counted(shards.done, 'utterance')} of {parts}{skipped}")
+    say(f"results: {result}")
+    return SOME_FAILED if shards.failures else OK
 
 
 def _files(folder: Path) -> list[Path]:
@@ -132,9 +200,3 @@ def _check_contiguous(shards: Shards) -> None:
             f"{shards.folder}: utterances {place + 1} to {total} of the list are missing, behind "
             f"shard {before}; run it again"
         )
-
-
-def _some(texts: Iterator[str]) -> str:
-    named = list(islice(texts, NAMED))
-    more = sum(1 for _ in texts)
-    return ", ".join(named) + (f" and {more} more" if more else "")

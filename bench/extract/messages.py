@@ -6,10 +6,15 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter
 
-from bench.base.values import Value
-from engines.protocol import FLOAT32, FloatArray, ModelArtifact, Precision
-from frontends.addresses import Place
-from frontends.parts import Part
+from rtfbench.base.limits import RECORDING_TIMEOUT_S
+from rtfbench.base.memory import MemoryLimit
+from rtfbench.base.values import Value
+from rtfbench.embed import fed
+from rtfbench.engines.protocol import FLOAT32, FloatArray, ModelArtifact, Precision
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.frontends.addresses import Place
+from rtfbench.frontends.front_end import FrontEnd
+from rtfbench.inputs.parts import Part
 
 
 class ExtractionSetup(Value):
@@ -30,6 +35,16 @@ class ExtractionSetup(Value):
     #: What decides which frames are speech, empty where all are.
     vad: str = ""
 
+    @property
+    def front_end(self) -> FrontEnd:
+        """What the model is fed."""
+        return fed.read(self.artifact.front_end, self.artifact.feat_dim)
+
+    @property
+    def spec(self) -> EngineSpec:
+        """The engine with its settings."""
+        return EngineSpec(self.engine, self.settings, self.precision)
+
     def differences(self, other: "ExtractionSetup") -> list[str]:
         """Say in which respects two settings differ; where a model file lies is none."""
         mine, theirs = self._facts(), other._facts()
@@ -44,6 +59,7 @@ class ExtractionSetup(Value):
             "engine": self.engine,
             "settings": self.settings,
             "precision": self.precision,
+            "front end": str(self.front_end),
             "model file": f"{self.artifact.name} {self.artifact.sha256[:12]}",
             "samples per chunk": self.chunk_samples,
             "channel": self.channel,
@@ -52,12 +68,30 @@ class ExtractionSetup(Value):
         }
 
 
+class WorkerOptions(Value):
+    """How a worker goes about it; an embedding does not depend on it.
+
+    `batch` chunks of equal length run together at most. An utterance may take `timeout_s`, None for
+    any time; of a batch that takes longer, each is tried again, alone. A worker that takes more
+    than `max_rss_mb` is replaced, as one that dies.
+    """
+
+    threads: int = 1
+    batch: int = 1
+    timeout_s: float | None = RECORDING_TIMEOUT_S
+    max_rss_mb: float | None = None
+
+    @property
+    def memory(self) -> MemoryLimit:
+        """What a process may take."""
+        return MemoryLimit.of_megabytes(self.max_rss_mb)
+
+
 class EmbedderSpec(Value):
-    """All that a worker needs to know; `batch` chunks of equal length run together at most."""
+    """All that a worker needs to know."""
 
     setup: ExtractionSetup
-    threads: int
-    batch: int = 1
+    options: WorkerOptions
     cores: tuple[int, ...]
 
 
@@ -98,9 +132,11 @@ class Embedding(Value):
     embedding: str
     audio_ns: int
     processing_ns: int
-    #: Of so many frames, so many are speech; 0 where nobody looked.
+    #: Of so many frames, so many are speech; 0 where that was not looked at.
     kept_frames: int = 0
     frames: int = 0
+    #: Of the file; 0 where there was none.
+    file_rate_hz: int = 0
 
     @classmethod
     def of(
@@ -112,6 +148,7 @@ class Embedding(Value):
         processing_ns: int,
         kept_frames: int = 0,
         frames: int = 0,
+        file_rate_hz: int = 0,
     ) -> "Embedding":
         """Pack an embedding."""
         return cls(
@@ -121,6 +158,7 @@ class Embedding(Value):
             processing_ns=processing_ns,
             kept_frames=kept_frames,
             frames=frames,
+            file_rate_hz=file_rate_hz,
         )
 
     @property

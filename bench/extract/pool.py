@@ -14,11 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.base.child import Child, ChildDied, ChildError, ChildSilent
-from bench.base.core_count import cores_here
-from bench.base.memory import LOOK_S, MemoryLimit
-from bench.embed.origins import Origin
-from bench.extract.messages import (
+from rtfbench.base.child import Child, ChildDied, ChildError, ChildSilent, Started
+from rtfbench.base.core_count import cores_here
+from rtfbench.base.memory import LOOK_S, ChildTooLarge
+from rtfbench.embed.origins import Origin
+from rtfbench.extract import WORKER
+from rtfbench.extract.messages import (
     ANSWER,
     EmbedderSpec,
     Embedding,
@@ -27,9 +28,10 @@ from bench.extract.messages import (
     Refused,
     Task,
     Unusable,
+    WorkerOptions,
 )
-from frontends.audio import NOT_TEXT, is_text, printable
-from frontends.find import Utterance
+from rtfbench.frontends.audio import NOT_TEXT, is_text, printable
+from rtfbench.inputs.find import Utterance
 
 NS_PER_S = 1_000_000_000
 #: A worker has the next tasks at hand when it is done with one batch.
@@ -51,7 +53,7 @@ class ExtractError(Exception):
 
 
 class Finished(NamedTuple):
-    """An utterance and what became of it."""
+    """An utterance and its outcome."""
 
     utterance: Utterance
     answer: Embedding | Unusable
@@ -66,18 +68,21 @@ class Finished(NamedTuple):
 class WorkerChild(Child[Opened | Refused | Embedding | Unusable]):
     """A process with one session."""
 
-    def __init__(self, spec: EmbedderSpec, number: int, logs: Path) -> None:
+    def __init__(
+        self, spec: EmbedderSpec, number: int, logs: Path, ahead: Started | None = None
+    ) -> None:
         super().__init__(
-            "bench.extract.worker",
+            WORKER,
             spec.model_dump_json(indent=2),
             f"worker-{number}",
             logs=logs,
             replies=ANSWER,
+            ahead=ahead,
         )
 
 
 @dataclass
-class Try:
+class TriedTask:
     """A task, and how many workers died of it."""
 
     task: Task
@@ -91,7 +96,7 @@ class Member:
     spec: EmbedderSpec
     number: int
     child: WorkerChild
-    tries: deque[Try] = field(default_factory=deque)
+    tries: deque[TriedTask] = field(default_factory=deque)
     since: float = 0.0
     opened: bool = False
 
@@ -105,46 +110,37 @@ class Pool:
     def __init__(
         self,
         setup: ExtractionSetup,
+        options: WorkerOptions,
         *,
         jobs: int,
-        threads: int,
         cores: list[int],
         logs: Path,
-        batch: int = 1,
-        timeout_s: float | None = None,
-        memory: MemoryLimit | None = None,
+        ahead: Started | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the workers.
 
         Args:
             setup: what they compute.
+            options: how each goes about it.
             jobs: how many there are.
-            threads: of each.
             cores: those that may be used; if there are enough, each worker gets its own, but not
                 under a CPU quota: the containers of a host would all take the same ones.
             logs: a folder for what the workers print.
-            batch: how many chunks of equal length a worker runs together at most.
-            timeout_s: how long an utterance may take; None sets no limit. Of a batch that takes
-                longer, each utterance is tried again, alone.
-            memory: what a worker may take; one that takes more is replaced, as one that dies.
+            ahead: the first worker's process, where it was started before.
             clock: monotonic seconds.
         """
-        self._logs, self._timeout_s, self._clock = logs, timeout_s, clock
-        self._batch, self._memory = batch, memory or MemoryLimit()
-        self._again: deque[Try] = deque()
+        self._options, self._memory = options, options.memory
+        self._logs, self._clock = logs, clock
+        self._again: deque[TriedTask] = deque()
         self._failed_starts = 0
         self._members: list[Member] = []
-        pinned = not cores_here().limited and jobs * threads <= len(cores)
+        pinned = not cores_here().limited and jobs * options.threads <= len(cores)
         for number in range(jobs):
-            own = cores[number * threads : (number + 1) * threads]
-            spec = EmbedderSpec(
-                setup=setup,
-                threads=threads,
-                batch=batch,
-                cores=tuple(own if pinned else cores),
-            )
-            child = WorkerChild(spec, number, logs)
+            own = cores[number * options.threads : (number + 1) * options.threads]
+            own = own if pinned else cores
+            spec = EmbedderSpec(setup=setup, options=options, cores=tuple(own))
+            child = WorkerChild(spec, number, logs, ahead if number == 0 else None)
             self._members.append(Member(spec, number, child, since=clock()))
 
     def __enter__(self) -> "Pool":
@@ -156,7 +152,7 @@ class Pool:
                 stack.callback(member.child.close)
 
     def embed(self, utterances: Iterable[Utterance]) -> Iterator[Finished]:
-        """Yield what became of every utterance, in their order.
+        """Yield the outcome of every utterance, in their order.
 
         Raises:
             ExtractError: no worker can be started.
@@ -171,8 +167,8 @@ class Pool:
                 yield Finished(waiting.popleft(), answers.pop(given))
                 given += 1
             # One at a time to each, so that a short list is shared out evenly.
-            for member in self._members * (BATCHES_AT_HAND * self._batch):
-                if len(member.tries) < BATCHES_AT_HAND * self._batch:
+            for member in self._members * (BATCHES_AT_HAND * self._options.batch):
+                if len(member.tries) < BATCHES_AT_HAND * self._options.batch:
                     if not self._again and len(waiting) < LOOK_AHEAD:
                         for index, utterance in islice(fresh, 1):
                             waiting.append(utterance)
@@ -180,7 +176,7 @@ class Pool:
                                 answers[index] = Unusable(index=index, reason=reason)
                                 continue
                             task = _task(index, utterance)
-                            self._again.append(Try(task))
+                            self._again.append(TriedTask(task))
                     if self._again:
                         self._hand_out(member, self._again.popleft())
             if not waiting:
@@ -188,7 +184,7 @@ class Pool:
             if given not in answers:
                 self._wait(answers)
 
-    def _hand_out(self, member: Member, attempt: Try) -> None:
+    def _hand_out(self, member: Member, attempt: TriedTask) -> None:
         if not member.tries and member.opened:
             member.since = self._clock()
         member.tries.append(attempt)
@@ -201,17 +197,22 @@ class Pool:
         busy = [member for member in self._members if member.tries or not member.opened]
         readable, _, _ = select.select([m.child for m in busy], [], [], self._patience_s(busy))
         for member in busy:
+            answered = False
             try:
                 if member.child in readable:
-                    self._listen(member, answers)
+                    answered = self._listen(member, answers)
                 else:
                     self._check_time(member)
                 self._memory.check(member.child.pid)
+            except ChildTooLarge as error:
+                # What it answered may have taken the memory: of the next one nobody knows yet.
+                self._replace(member, error, answers, blames=not answered)
             except ChildError as error:
                 self._replace(member, error, answers)
 
-    def _listen(self, member: Member, answers: dict[int, Embedding | Unusable]) -> None:
-        """Take every answer that a worker has sent."""
+    def _listen(self, member: Member, answers: dict[int, Embedding | Unusable]) -> bool:
+        """Take every answer that a worker has sent, and say whether one is an utterance's."""
+        answered = False
         while True:
             match member.child.receive(ANSWER_TIMEOUT_S):
                 case Opened():
@@ -221,9 +222,10 @@ class Pool:
                 case Embedding() | Unusable() as answer:
                     answers[answer.index] = answer
                     member.tries.popleft()
+                    answered = True
             member.since = self._clock()
             if not member.child.has_answer:
-                return
+                return answered
 
     def _patience_s(self, members: list[Member]) -> float | None:
         """Return after how many seconds to look at them: one may be late then; None for never."""
@@ -235,7 +237,7 @@ class Pool:
     def _left_s(self, member: Member) -> float | None:
         """Return how long a worker still may take for what it does, None without a limit."""
         # Loading a model is no utterance's fault.
-        limit_s = self._timeout_s if member.opened else OPEN_TIMEOUT_S
+        limit_s = self._options.timeout_s if member.opened else OPEN_TIMEOUT_S
         return None if limit_s is None else member.since + limit_s - self._clock()
 
     def _check_time(self, member: Member) -> None:
@@ -250,18 +252,31 @@ class Pool:
         if not member.opened:
             raise ChildSilent(f"the model is not open within {OPEN_TIMEOUT_S:g} s")
         raise ChildSilent(
-            f"no embedding within {self._timeout_s:g} s; a larger --timeout gives it more time"
+            f"no embedding within {self._options.timeout_s:g} s; a larger --timeout gives it more "
+            "time"
         )
 
     def _replace(
-        self, member: Member, error: ChildError, answers: dict[int, Embedding | Unusable]
+        self,
+        member: Member,
+        error: ChildError,
+        answers: dict[int, Embedding | Unusable],
+        *,
+        blames: bool = True,
     ) -> None:
         """Start a worker in a dead one's place; of its tasks, the running one is to blame.
 
         Any of a batch may have been: each of them is tried again alone.
         """
         member.child.close()
-        if member.opened and self._batch > 1 and member.tries and not member.tries[0].task.alone:
+        if not blames:
+            pass
+        elif (
+            member.opened
+            and self._options.batch > 1
+            and member.tries
+            and not member.tries[0].task.alone
+        ):
             for attempt in member.tries:
                 attempt.task = attempt.task.model_copy(update={"alone": True})
         elif member.opened and member.tries:

@@ -6,18 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bench.extract.messages import Embedding, Unusable
-from bench.extract.pool import Finished
-from bench.report import figures
+from rtfbench.base.errors import say
+from rtfbench.base.pace import PieceTimes
+from rtfbench.base.sign_of_life import SignOfLife
+from rtfbench.extract.messages import Embedding, Unusable
+from rtfbench.extract.pool import Finished
+from rtfbench.frontends.audio import raised
+from rtfbench.report import figures
 
 NS_PER_S = 1e9
-MINUTE_S = 60.0
 #: Names that the summary repeats, so that the end of a long log says what to look at.
 NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Verbosity:
     """How much is told: with `quiet` nothing but failures, with `verbose` every utterance."""
 
     quiet: bool = False
@@ -30,7 +33,7 @@ class Report:
     def __init__(
         self,
         total: int,
-        wanted: Wanted,
+        wanted: Verbosity,
         line: Callable[[str], None],
         advance: Callable[[], None] | None = None,
         *,
@@ -42,50 +45,63 @@ class Report:
             total: how many there are.
             wanted: how much is told.
             line: says something that stays.
-            advance: moves a bar; without one, how far it is is said once a minute.
+            advance: moves a bar; without one, a line says now and then how far it is.
             clock: monotonic seconds.
         """
-        self.line = line
+        self._line = line
         self._total, self._wanted, self._advance, self._clock = total, wanted, advance, clock
-        self._began_s = self._said_s = clock()
+        self._began_s = self._finished_s = clock()
+        self._pace, self._tally = PieceTimes(), Tally()
+        self.life = SignOfLife(lambda: self.line(self._so_far()), clock)
+
+    def line(self, text: str) -> None:
+        """Say something that stays."""
+        self.life.said()
+        self._line(text)
 
     def finished(self, finished: Finished, tally: "Tally") -> None:
         """Tell of an utterance that is done, or was skipped."""
-        told = tally.add(finished)
+        told, now_s = tally.add(finished), self._clock()
+        # Before the first one, workers start, which comes once.
+        if tally.done + tally.skipped > 1:
+            self._pace.add(now_s - self._finished_s)
+        self._finished_s, self._tally = now_s, tally
         if isinstance(finished.answer, Unusable) or self._wanted.verbose:
             self.line(told)
         if self._advance is not None:
             self._advance()
-        elif not (self._wanted.quiet or self._wanted.verbose):
-            now_s = self._clock()
-            if now_s - self._said_s >= MINUTE_S:
-                self._said_s = now_s
-                self.line(self._so_far(tally, now_s - self._began_s))
 
     def note(self, text: str) -> None:
         """Tell what a reader may leave out."""
         if not self._wanted.quiet:
             self.line(text)
 
-    def _so_far(self, tally: "Tally", seconds: float) -> str:
-        """Say how far it is, how fast it goes and when it will be done."""
+    def _so_far(self) -> str:
+        """Say how far it is, and once something is known, how fast it goes and how long yet."""
+        tally, seconds = self._tally, self._clock() - self._began_s
         done = tally.done + tally.skipped
-        left_min = (self._total - done) * seconds / done / 60
-        parts = [
-            f"{done} of {self._total} utterances",
-            f"{figures.number(done / seconds)} a second",
-            f"{figures.number(tally.audio_ns / NS_PER_S / seconds)} x real time",
-            *([f"{tally.skipped} skipped"] if tally.skipped else []),
-            f"about {max(left_min, 1):.0f} min left",
-        ]
+        parts = [f"{seconds:.0f} s: {done} of {self._total} utterances"]
+        left_s = self._pace.left_s(self._total - done)
+        if left_s is not None:
+            parts += [
+                f"{figures.number(done / seconds)} a second",
+                f"{figures.number(tally.audio_ns / NS_PER_S / seconds)} x real time",
+                *([f"{tally.skipped} skipped"] if tally.skipped else []),
+                f"about {figures.duration(left_s)} left",
+            ]
         return ", ".join(parts)
 
 
 @contextmanager
-def on_stderr(total: int, wanted: Wanted) -> Iterator[Report]:
+def on_stderr(total: int, wanted: Verbosity) -> Iterator[Report]:
     """Write lines to standard error, where that is a terminal above a bar."""
-    if wanted.quiet or not sys.stderr.isatty():
+    if wanted.quiet:
         yield Report(total, wanted, say)
+        return
+    if not sys.stderr.isatty():
+        told = Report(total, wanted, say)
+        with told.life.watching():
+            yield told
         return
     # Loaded for eyes alone: most extractions are started by scripts.
     from rich.console import Console
@@ -111,11 +127,6 @@ def on_stderr(total: int, wanted: Wanted) -> Iterator[Report]:
         )
 
 
-def say(text: str) -> None:
-    """Write a line to standard error, one whatever stands in a file's name."""
-    print(" ".join(text.splitlines()), file=sys.stderr)
-
-
 def say_on_terminal(text: str) -> None:
     """Write a line that only somebody who waits wants to see."""
     if sys.stderr.isatty():
@@ -133,6 +144,10 @@ class Tally:
     kept_frames: int = 0
     frames: int = 0
     first_skipped: list[str] = field(default_factory=list)
+    #: Rate that the model needs, 0 where raised rates are not looked for.
+    sample_rate_hz: int = 0
+    raised: int = 0
+    lowest_hz: int = 0
 
     def add(self, finished: Finished) -> str:
         """Count an utterance; return the line that is told of it."""
@@ -144,6 +159,9 @@ class Tally:
             rtf = figures.rtf(answer.processing_ns / answer.audio_ns)
             self.kept_frames += answer.kept_frames
             self.frames += answer.frames
+            if 0 < answer.file_rate_hz < self.sample_rate_hz:
+                self.raised += 1
+                self.lowest_hz = min(self.lowest_hz or answer.file_rate_hz, answer.file_rate_hz)
             kept = _kept(answer.kept_frames, answer.frames)
             return f"{name}: RTF {rtf} ({answer.audio_ns / NS_PER_S:.2f} s){kept}"
         self.skipped += 1
@@ -167,6 +185,8 @@ class Tally:
                 f"{figures.number(audio_s / wall_s)} x real time on {figures.counted(jobs, 'job')}"
                 f"{_kept(self.kept_frames, self.frames)}"
             )
+        if self.raised:
+            yield raised(self.raised, self.lowest_hz, self.sample_rate_hz)
         if self.skipped:
             more = self.skipped - len(self.first_skipped)
             names = ", ".join(self.first_skipped) + (f" and {more} more" if more else "")
@@ -174,5 +194,5 @@ class Tally:
 
 
 def _kept(kept_frames: int, frames: int) -> str:
-    """Say which share of the frames is speech, nothing where nobody looked."""
+    """Say which share of the frames is speech, nothing where that was not looked at."""
     return f", {figures.percent(kept_frames / frames)} of the frames are speech" if frames else ""

@@ -10,20 +10,19 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.base.links import followed
-from bench.base.outputs import writing_to
-from bench.embed import embeddings
-from bench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
-from bench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
-from bench.embed.kaldi_vectors import written_arks
-from bench.embed.origins import Origin, origins_path, read_origins, write_origins
-from bench.embed.parquet import read_parquet_origins
-from bench.extract.cards import card_path, read_card, write_card
-from bench.extract.messages import ExtractionSetup
-from bench.extract.part_lines import part_line, read_part_lines
-from bench.extract.present import Present
+from rtfbench.base.cache import replacing
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import followed, writing_to
+from rtfbench.base.limits import parse_size
+from rtfbench.embed import embeddings
+from rtfbench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
+from rtfbench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
+from rtfbench.embed.kaldi_vectors import written_arks
+from rtfbench.embed.origins import Origin, origins_path, read_origins, write_origins
+from rtfbench.embed.parquet import read_parquet_origins
+from rtfbench.extract.cards import Card, card_path, read_card, write_card
+from rtfbench.extract.listing import Present, part_line, read_part_lines
+from rtfbench.extract.messages import ExtractionSetup
 
 
 class ResultBusyError(InputError):
@@ -37,7 +36,12 @@ class ResultFile:
     """
 
     def __init__(
-        self, path: Path, *, part_bytes: int | None = None, keeps_origins: bool = False
+        self,
+        path: Path,
+        *,
+        part_bytes: int | None = None,
+        keeps_origins: bool = False,
+        list_sha256: str = "",
     ) -> None:
         """Take up a path; nothing is written before `begin`.
 
@@ -46,13 +50,14 @@ class ResultFile:
             part_bytes: the size of the parts that an `.ark` is split into; None for one file.
             keeps_origins: whether a file beside it tells where the embeddings are from. Parquet
                 has columns for that.
+            list_sha256: of the list, where no other one may go on with the result.
         """
         path = followed(path) if path.is_symlink() else path
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self._part_card = card_path(self.part)
         self._writer = embeddings.writer_for(path, part_bytes, self._origins)
-        self._keeps_origins = keeps_origins
+        self._keeps_origins, self._list_sha256 = keeps_origins, list_sha256
         self._is_parquet = path.suffix.lower() == embeddings.PARQUET
         self._digits = EXACT_DIGITS if self._writer else TEXT_DIGITS
         self._fd = -1
@@ -145,7 +150,7 @@ class ResultFile:
                     embeddings.read_embeddings(finished), _origins_of(finished), strict=False
                 ):
                     self.append(named, origin)
-            write_card(self.part, setup)
+            write_card(self.part, setup, self._list_sha256)
         return Present(self.part) if resume else None
 
     def append(self, named: Named, origin: Origin) -> None:
@@ -217,13 +222,14 @@ class ResultFile:
                 "--result"
             ) from None
 
-    def _check_same(
-        self, path: Path, begun: ExtractionSetup | None, setup: ExtractionSetup
-    ) -> None:
-        """Refuse to mix embeddings of different models or settings in one result."""
+    def _check_same(self, path: Path, begun: Card | None, setup: ExtractionSetup) -> None:
+        """Refuse to mix embeddings of different models, settings or lists in one result."""
         if begun is None:
             return  # nothing is known of it; the length of its embeddings is checked all the same
-        if different := begun.differences(setup):
+        different = begun.differences(setup)
+        if self._list_sha256 and begun.list_sha256 != self._list_sha256:
+            different.append(f"list {begun.list_sha256[:12]}, not {self._list_sha256[:12]}")
+        if different:
             raise InputError(
                 f"{path}: was begun with {'; '.join(different)}; take the same, "
                 "or start again with --overwrite"
@@ -262,3 +268,18 @@ def _mend(part: Path, fd: int) -> None:
                 complete = size - len(line)
     if complete != size:
         os.ftruncate(fd, complete)
+
+
+def part_bytes_of(part_size: str | None, result: Path | None) -> int | None:
+    """Return how large the parts of a result are, None where it is one file.
+
+    Raises:
+        InputError: it is no size, or the result is of a kind that has no parts.
+    """
+    if part_size is None:
+        return None
+    if result is None:
+        raise InputError("--part-size needs --result: it is about a file")
+    part_bytes = parse_size(part_size, "--part-size")
+    embeddings.writer_for(result, part_bytes)
+    return part_bytes

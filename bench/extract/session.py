@@ -4,15 +4,23 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bench.embed.pipeline import DEAF, Embedded, KeepFrames, Pipeline, check_embedding
-from bench.extract.messages import ExtractionSetup
-from engines import registry
-from engines.protocol import EngineError, FloatArray, Session, SessionOptions
-from frontends import vad
-from frontends.addresses import Place
-from frontends.audio import AudioError
-from frontends.parts import Part, read_part
-from frontends.vad import Voiced
+from rtfbench.embed.pipeline import (
+    DEAF,
+    Embedded,
+    KeepFrames,
+    NoSignalError,
+    Pipeline,
+    check_embedding,
+)
+from rtfbench.engines import registry
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import EngineError, FloatArray, SessionOptions
+from rtfbench.extract.messages import ExtractionSetup
+from rtfbench.frontends import vad
+from rtfbench.frontends.addresses import Place
+from rtfbench.frontends.audio import AudioError
+from rtfbench.frontends.vad import Voiced
+from rtfbench.inputs.parts import Part, read_part
 
 NS_PER_S = 1_000_000_000
 
@@ -20,7 +28,8 @@ NS_PER_S = 1_000_000_000
 class Computed(NamedTuple):
     """An embedding, float32 [D], and what it took; reading the file is not in it.
 
-    `kept_frames` of `frames` were speech; both are 0 where nobody looked.
+    `kept_frames` of `frames` were speech; both are 0 without a detector of speech. `file_rate_hz`
+    is the file's own sample rate, 0 where there was no file.
     """
 
     embedding_D: FloatArray
@@ -28,6 +37,7 @@ class Computed(NamedTuple):
     processing_ns: int
     kept_frames: int = 0
     frames: int = 0
+    file_rate_hz: int = 0
 
 
 class Counted:
@@ -42,26 +52,30 @@ class Counted:
         name: str,
         find_voiced: Callable[[], Voiced] | None = None,
     ) -> None:
-        self._blocks, self.name, self.samples = blocks, name, 0
-        self._find_voiced = find_voiced
-        self.kept_frames = self.frames = 0
+        self.blocks, self.name, self.samples = blocks, name, 0
+        self.find_voiced = find_voiced
+        self.kept_frames = self.frames = self.file_rate_hz = 0
+
+    def tell_rate(self, rate_hz: int) -> None:
+        """Take note of the file's own sample rate."""
+        self.file_rate_hz = rate_hz
 
     @property
     def keep(self) -> KeepFrames | None:
         """Leaves out frames that are no speech, and remembers how many; None where all are."""
-        return None if self._find_voiced is None else self._keep
+        return None if self.find_voiced is None else self._keep
 
     def _keep(self, blocks_TM: Iterable[FloatArray]) -> Iterator[FloatArray]:
         # Not before features are asked for: what it raises is this recording's alone.
-        assert self._find_voiced is not None
-        voiced_T = self._find_voiced()
+        assert self.find_voiced is not None
+        voiced_T = self.find_voiced()
         self.kept_frames, self.frames = int(voiced_T.sum()), len(voiced_T)
         if self.frames and not self.kept_frames:
             raise AudioError(f"{self.name}: no frame is speech, says --vad; leave it out for this")
         yield from vad.select(blocks_TM, voiced_T)
 
     def __iter__(self) -> Iterator[FloatArray]:
-        for block in self._blocks:
+        for block in self.blocks:
             self.samples += len(block)
             yield block
 
@@ -88,14 +102,14 @@ class EmbeddingSession:
         self._vad = vad.get(setup.vad) if setup.vad else None
         self._embedding_dim = artifact.embedding_dim
         self._pipeline = Pipeline.for_model(artifact, setup.chunk_samples)
-        self._session: Session = engine.open(artifact, options)
-        # Asked at the first recording: whoever crashes or hangs then is replaced, or given up.
+        self._session: SessionBase = engine.open(artifact, options)
+        # At the first recording: a worker that crashes or hangs then is replaced, or given up.
         self._is_proved = not engine.computes
 
     @property
     def sample_rate_hz(self) -> int:
         """The rate that samples must have."""
-        return self._pipeline.policy.fbank.sample_rate_hz
+        return self._pipeline.sample_rate_hz
 
     def embed_file(self, path: Place, part: Part | None = None) -> Computed:
         """Embed a recording, or a part of a file.
@@ -122,14 +136,23 @@ class EmbeddingSession:
     def _read(self, path: Place, part: Part | None) -> Counted:
         """Return what is to be read; nothing is before its first block is asked for."""
         setup = self._setup
+        counted = Counted((), str(path))
 
         def blocks() -> Iterable[FloatArray]:
-            return read_part(path, part, channel=setup.channel, resample=setup.resample)
+            return read_part(
+                path,
+                part,
+                sample_rate_hz=self.sample_rate_hz,
+                channel=setup.channel,
+                resample=setup.resample,
+                told_rate=counted.tell_rate,
+            )
 
-        if self._vad is None:
-            return Counted(blocks(), str(path))
-        detector, config = self._vad, self._pipeline.policy.fbank
-        return Counted(blocks(), str(path), lambda: detector.voiced(blocks(), config))
+        counted.blocks = blocks()
+        if self._vad is not None:
+            detector, front_end = self._vad, self._pipeline.policy.front_end
+            counted.find_voiced = lambda: vad.voiced(detector, blocks(), front_end)
+        return counted
 
     def _embed(self, counted: Counted) -> Computed:
         with self._naming(counted):
@@ -138,18 +161,20 @@ class EmbeddingSession:
 
     @contextmanager
     def _naming(self, counted: Counted) -> Iterator[None]:
-        """Let errors say whose they are, and which of them mean that there is too little."""
-        config = self._pipeline.policy.fbank
+        """Let errors name the recording, and tell those of too little audio from the others."""
+        front_end = self._pipeline.policy.front_end
         try:
             yield
         except EngineError as error:
             raise EngineError(f"{counted.name}: {error}") from error
+        except NoSignalError as error:
+            raise AudioError(f"{counted.name}: {error}") from error
         except ValueError as error:
-            if isinstance(error, AudioError) or config.num_frames(counted.samples):
+            if isinstance(error, AudioError) or front_end.num_frames(counted.samples):
                 raise
             raise AudioError(
                 f"{counted.name}: too short for one frame; it has {counted.samples} samples and "
-                f"needs {config.frame_length}"
+                f"needs {front_end.least_samples}"
             ) from error
 
     def _computed(self, counted: Counted, embedded: Embedded) -> Computed:
@@ -167,6 +192,7 @@ class EmbeddingSession:
             embedded.processing_ns,
             counted.kept_frames,
             counted.frames,
+            counted.file_rate_hz,
         )
 
     def _prove(self) -> None:
@@ -177,7 +203,7 @@ class EmbeddingSession:
         """
         artifact = self._setup.artifact
         if not self._is_proved:
-            if not self._pipeline.listens(self._session, artifact.feat_dim):
+            if not self._pipeline.listens(self._session):
                 raise EngineError(f"{artifact.path.name}: {DEAF}")
             self._is_proved = True
 

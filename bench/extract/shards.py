@@ -12,16 +12,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from bench.base.cache import replacing, sha256_of
-from bench.base.errors import InputError
-from bench.base.values import Value
-from bench.extract.messages import ExtractionSetup, Unusable
-from bench.extract.pool import Finished
-from bench.inputs.listing import Listing
+from rtfbench.base.cache import replacing, sha256_of
+from rtfbench.base.errors import InputError
+from rtfbench.base.values import Value
+from rtfbench.extract.messages import ExtractionSetup, Unusable
+from rtfbench.extract.pool import Finished
+from rtfbench.inputs.listing import Listing
 
 #: Shards hold Kaldi vectors: every bit of a float32, and usable as they are.
 ENDING = ".ark"
-MANIFEST = re.compile(r"shard-\d{5}-of-\d{5}\.json")
+#: No recording is longer; hundred millions of such lengths can be added up.
+MOST_S = 1e7
+MANIFEST = re.compile(r"shard-\d{5,}-of-\d{5,}\.json")
 
 
 class Shard(Value):
@@ -121,7 +123,7 @@ def _ends_ms(listing: Listing) -> "np.typing.NDArray[np.int64] | None":
         return None
     lengths_ms = array("q")
     for seconds in listing.lengths():
-        if seconds is None or not 0 < seconds < float("inf"):
+        if seconds is None or not 0 < seconds < MOST_S:
             return None
         lengths_ms.append(round(1000 * seconds))
     return np.cumsum(np.frombuffer(lengths_ms, np.int64)) if lengths_ms else None

@@ -1,6 +1,6 @@
 r"""An extraction and any other command, run in turns: which takes longer, and by how much.
 
-    python -m bench.extract.side_by_side --against "extract_emb_main --wav_scp wav.scp ..." \
+    python -m rtfbench.extract.side_by_side --against "extract_emb_main --wav_scp wav.scp ..." \
         -- --wav-scp wav.scp --model model.mnn --threads 1
 
 What follows `--` are the options of `rtfbench extract`. In the other command, {result} stands for a
@@ -21,15 +21,16 @@ from math import log
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.base.child import last_said
-from bench.base.errors import InputError
-from bench.base.modules import run_module
-from bench.embed.embeddings import read_embeddings
-from bench.embed.scoring import cosine
-from bench.report import figures
-from bench.report.compare import ends
-from bench.results.estimate import ratio_estimate
-from bench.results.stats import median
+from rtfbench.base.child import last_said
+from rtfbench.base.errors import InputError, complain, say
+from rtfbench.base.modules import run_module
+from rtfbench.embed.embeddings import read_embeddings
+from rtfbench.embed.scoring import cosine
+from rtfbench.report import figures
+from rtfbench.report.compare import ends
+from rtfbench.report.markdown import grid
+from rtfbench.results.estimate import ratio_estimate
+from rtfbench.results.stats import median
 
 #: Fewer rounds give no interval of signed ranks.
 ROUNDS = 6
@@ -94,13 +95,12 @@ def table(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
         "CPU, s": lambda each: each.cpu_s,
         "RTF told": lambda each: each.rtf,
     }
-    lines = ["| | rtfbench | the other | rtfbench / the other |", "| :--- | ---: | ---: | ---: |"]
+    lines = [["", "rtfbench", "the other", "rtfbench / the other"]]
     for kind, of in kinds.items():
         left, right = [*map(of, ours)], [*map(of, theirs)]
-        ratio = _ratio(left, right)
-        values = " | ".join(figures.number(_median(side)) for side in (left, right))
-        lines.append(f"| {kind} | {values} | {ratio} |")
-    return "\n".join(lines)
+        values = [figures.number(_median(side)) for side in (left, right)]
+        lines.append([kind, *values, _ratio(left, right)])
+    return grid(lines, [False, True, True, True])
 
 
 def _ratio(ours: Sequence[float | None], theirs: Sequence[float | None]) -> str:
@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments, those of the process by default.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m bench.extract.side_by_side",
+        prog="python -m rtfbench.extract.side_by_side",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         print(_side_by_side(asked.against, asked.options, asked.rounds, asked.timeout))
     except (InputError, ValueError) as error:
-        print(f"rtfbench: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
     return 0
 
@@ -162,13 +162,13 @@ def _side_by_side(against: str, options: Sequence[str], rounds: int, timeout_s: 
         raise InputError("--against needs a command, and --rounds 1 or more")
     with TemporaryDirectory(prefix="rtfbench-") as name:
         mine, theirs = Path(name) / "ours.txt", Path(name) / "theirs.txt"
-        extract = [*run_module("bench.cli"), "extract", *options]
+        extract = [*run_module("rtfbench.commands"), "extract", *options]
         extract += ["--result", str(mine), "--overwrite"]
         told = [part.replace(RESULT, str(theirs)) for part in other]
         left: list[Run] = []
         right: list[Run] = []
         for number in range(rounds):
-            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+            say(f"round {number + 1} of {rounds}")
             first, second = (left, extract), (right, told)
             for kept, command in (first, second, second, first):
                 kept.append(run(command, timeout_s))

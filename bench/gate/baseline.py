@@ -1,40 +1,56 @@
 """What to run beside the candidate: a TOML file, or a specification on the command line."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from bench.base import toml_files
-from bench.base.cache import sha256_of
-from bench.base.errors import InputError
-from bench.base.values import Value
-from bench.models.model_files import is_path
-from bench.plan.engine_spec import parse_engine
-from bench.plan.sweep import Axes
-from bench.results.cells import Protocol
-from engines import registry
-from engines.protocol import EngineError, Precision
+from rtfbench.base import toml_files
+from rtfbench.base.cache import sha256_of
+from rtfbench.base.errors import InputError
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import EngineError, Precision
+from rtfbench.engines.spec import EngineSpec, parse_engine
+from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.measure.plan import Axes
+from rtfbench.models.model_files import is_path
+from rtfbench.results.cells import ProtocolName
+from rtfbench.results.protocols import STEADY
 
-#: A time may grow by this share unproved; an RTF's interval must stay under the other to pass.
-MARGIN, MAX_REGRESSION = 0.02, 0.05
+PINNED = re.compile(r"[A-Za-z0-9][\w.-]*==[\w.+!-]+", re.ASCII)
 _PRECISIONS = "|".join(map(re.escape, get_args(Precision)))
 SPEC = re.compile(
     rf"(?P<engine>[\w.-]+(?::(?:{_PRECISIONS})(?=[\[@:]|$))?(?:\[[^\]]*\])?)"
-    r"(?:@(?P<version>[\w.+!-]+))?(?::(?P<model>.+))?"
+    r"(?:@(?P<version>[A-Za-z0-9_.+!-]+))?(?::(?P<model>.+))?"
 )
 
 
-class Side(Value):
+def _pinned(requirement: str) -> str:
+    """Return a requirement that pins one version, as pip can take it for nothing else.
+
+    Raises:
+        ValueError: it is an option, a file, an address, or a range of versions.
+    """
+    if PINNED.fullmatch(requirement) is None:
+        raise ValueError(f"{requirement!r} pins no package; write NAME==VERSION")
+    return requirement
+
+
+Pinned = Annotated[str, AfterValidator(_pinned)]
+
+
+@dataclass(frozen=True)
+class Side:
     """One side of a comparison.
 
     `packages` are pinned requirements, `revision` is a git revision of this project, `model` a
     model file in place of the cells' model; each None or empty where the side is as here and now.
     """
 
-    engine: str | None = None
-    packages: tuple[str, ...] = ()
+    engine: EngineSpec | None = None
+    packages: tuple[Pinned, ...] = ()
     revision: str | None = None
     model: Path | None = None
 
@@ -49,11 +65,15 @@ class Baseline(Axes):
     """The cells that are gated, and what they are held against."""
 
     title: str = ""
-    packages: tuple[str, ...] = ()
+    packages: tuple[Pinned, ...] = ()
     revision: str | None = None
     model_file: Path | None = None
     sha256: str | None = None
-    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("steady",)
+    protocols: Annotated[tuple[ProtocolName, ...], Field(min_length=1)] = (STEADY.name,)
+    #: What model files are fed, and what their input and output are called.
+    front_end: str | None = None
+    input: str | None = None
+    output: str | None = None
     margin: Annotated[float, Field(ge=0, lt=1)] = MARGIN
     max_regression: Annotated[float, Field(gt=0, lt=1)] = MAX_REGRESSION
 
@@ -100,17 +120,17 @@ def parse_side(text: str) -> Side:
             f"{text!r}: write engine, engine@version or engine:model file, for example mnn@3.6.0"
         )
     try:
-        name = parse_engine(match["engine"]).name
-        distribution = registry.get(name).distribution
+        engine = parse_engine(match["engine"])
+        distribution = registry.get(engine.name).distribution
     except (ValueError, EngineError) as error:
         raise InputError(str(error)) from None
     packages: tuple[str, ...] = ()
     if match["version"]:
         if distribution is None:
             raise InputError(
-                f"{text}: which package {name} comes from is not known; pin it in a baseline file "
-                '(packages = ["NAME==VERSION"])'
+                f"{text}: which package {engine.name} comes from is not known; pin it in a "
+                'baseline file (packages = ["NAME==VERSION"])'
             )
         packages = (f"{distribution}=={match['version']}",)
     model = Path(match["model"]) if match["model"] else None
-    return Side(engine=match["engine"], packages=packages, model=model)
+    return Side(engine=engine, packages=packages, model=model)

@@ -1,17 +1,97 @@
 """Measures both sides in the same blocks until every cell has its answer, or time is up."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from bench.base.child import Interpreter
-from bench.gate.turns import take_turns
-from bench.gate.verdict import Answer, Criterion, Pair, Ruling, judge
-from bench.measure.context import RunContext
-from bench.measure.group import Group
-from bench.measure.job import Job
-from bench.models.workload import Prepared
-from bench.results.cells import GHOST
-from bench.results.store import CellData
+from rtfbench.base.child import Interpreter
+from rtfbench.gate.verdict import (
+    Also,
+    Answer,
+    Criterion,
+    Pair,
+    Ruling,
+    judge,
+    latency_ruling,
+    undecided,
+)
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.group import Group
+from rtfbench.measure.job import Job
+from rtfbench.models.workload import Prepared
+from rtfbench.results.cells import GHOST
+from rtfbench.results.sequential import LOOKS
+from rtfbench.results.store import CellData
+
+
+class TurnTaker(Protocol):
+    """A cell that can be measured for a session more.
+
+    `session_s` is how long its last one took, `failed` whether it has ended early.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in the rulings."""
+        ...
+
+    @property
+    def sessions(self) -> int:
+        """How many were measured."""
+        ...
+
+    @property
+    def session_s(self) -> float:
+        """Seconds that the last one took."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Whether no more can be measured."""
+        ...
+
+    def measure_session(self) -> None:
+        """Measure one more."""
+        ...
+
+
+def take_turns(
+    cells: Sequence[TurnTaker],
+    rule: Callable[[bool], list[Ruling]],
+    *,
+    budget_s: float,
+    spent_s: Callable[[], float],
+    left: Callable[[float], None] = lambda _: None,
+) -> list[Ruling]:
+    """Return the rulings of all cells.
+
+    Cells that are not decided get a session each, in turns, until all are or the next session does
+    not fit what is left of the budget. The first session of each is measured whatever it takes.
+
+    Args:
+        cells: what is gated.
+        rule: judges what was measured so far; is told whether this is the end.
+        budget_s: seconds that all of it may take.
+        spent_s: returns how many it took so far.
+        left: is told how many seconds are left at most.
+    """
+    while True:
+        waiting = set(undecided(rule(False)))
+        more = False
+        for each in cells:
+            if each.name not in waiting or each.failed or each.sessions >= LOOKS[-1]:
+                continue
+            if each.session_s <= budget_s - spent_s() or not each.sessions:
+                each.measure_session()
+                more = True
+            first = [other.session_s for other in cells if other.sessions]
+            to_begin = len(cells) - len(first)
+            least_s = to_begin * sum(first) / len(first) if first else 0.0
+            left(max(budget_s - spent_s(), least_s))
+        if not more:
+            left(0.0)
+            return rule(True)
+
 
 BASELINE = "baseline"
 #: By how much what is no time but a size may grow.
@@ -30,7 +110,7 @@ class Sides:
 
 
 @dataclass(frozen=True)
-class Found:
+class GateFindings:
     """What a gate found, and what it rests on: the candidates' records, a cell each.
 
     `seconds` is how long measuring took, the start of every session included; `seed` is that of
@@ -87,44 +167,69 @@ class GatedCell:
         data = (self.candidate.data, self.baseline.data)
         return Pair(self.name, *data, ghost, self.session_s)
 
-    def sizes(self) -> list[Ruling]:
+    def sizes(self, also: Collection[Also]) -> list[Ruling]:
         """Compare what is no time: memory and the model file."""
-        found = {
-            "peak RSS": (_peak(self.candidate), _peak(self.baseline)),
-            "model size": (
-                self.candidate.data.declaration.artifact_bytes,
-                self.baseline.data.declaration.artifact_bytes,
-            ),
+        files = [each.data.declaration.artifact_bytes for each in (self.candidate, self.baseline)]
+        peaks = [_peak(each) for each in (self.candidate, self.baseline)]
+        rulings = {
+            "memory": _size_ruling(self.name, "peak RSS", *peaks),
+            "size": _size_ruling(self.name, "model size", *files),
         }
-        return [_size_ruling(self.name, what, *values) for what, values in found.items()]
+        return [replace(ruling, counts=name in also) for name, ruling in rulings.items()]
+
+    def latency(self, *, final: bool) -> list[Ruling]:
+        """Hold the candidate's latencies against what requests may take, where that is said.
+
+        They are judged once, at the end: looked at again and again, one would be wrong too often.
+        """
+        load = self.candidate.cell.load
+        if load is None or load.latency_ms is None:
+            return []
+        if not final:
+            return [Ruling(self.name, "p99", "inconclusive")]
+        return [latency_ruling(self.name, self.candidate.data.records, load.latency_ms)]
 
 
 def run(
-    sides: Sequence[Sides], context: RunContext, criteria: Sequence[Criterion], *, budget_s: float
-) -> Found:
-    """Measure both sides of every cell in turns, and return the rulings; Ctrl-C ends it early."""
+    sides: Sequence[Sides],
+    context: RunContext,
+    criteria: Sequence[Criterion],
+    *,
+    budget_s: float,
+    also: Collection[Also] = (),
+) -> GateFindings:
+    """Measure both sides of every cell in turns, and return the rulings; Ctrl-C ends it early.
+
+    Args:
+        sides: the cells.
+        context: of the run.
+        criteria: the times that are compared, and which of them decide.
+        budget_s: seconds of measuring.
+        also: which sizes decide too.
+    """
     measured = [GatedCell(each, context) for each in sides]
     began_s = context.clock()
     interrupted = False
     try:
         rulings = take_turns(
             measured,
-            lambda final: _judge(measured, criteria, budget_s, final=final),
+            lambda final: _judge(measured, criteria, also, budget_s, final=final),
             budget_s=budget_s,
             spent_s=lambda: context.clock() - began_s,
-            advance=context.progress.advance,
+            left=lambda seconds: context.progress.left(seconds, 0.0),
         )
     except KeyboardInterrupt:
         interrupted = True
-        rulings = _judge(measured, criteria, budget_s, final=True)
+        rulings = _judge(measured, criteria, also, budget_s, final=True)
     candidates = tuple(each.candidate.data for each in measured)
     seconds = context.clock() - began_s
-    return Found(tuple(rulings), seconds, candidates, context.seed, interrupted)
+    return GateFindings(tuple(rulings), seconds, candidates, context.seed, interrupted)
 
 
 def _judge(
     measured: Sequence[GatedCell],
     criteria: Sequence[Criterion],
+    also: Collection[Also],
     budget_s: float,
     *,
     final: bool,
@@ -133,7 +238,9 @@ def _judge(
     rulings = judge(
         [each.pair().seen(criteria) for each in running], criteria, budget_s=budget_s, final=final
     )
-    rulings += [ruling for each in running for ruling in each.sizes()]
+    rulings += [
+        ruling for each in running for ruling in (*each.latency(final=final), *each.sizes(also))
+    ]
     return [*(each.failure for each in measured if each.failure is not None), *rulings]
 
 

@@ -1,87 +1,99 @@
-"""What a gate found: a markdown table, a comment for a pull request, JUnit XML, JSON."""
+"""What a gate found: a document, also a pull request's comment; JUnit XML, JSON."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from xml.etree import ElementTree as ET
 
-from bench.gate.verdict import Answer, Ruling, overall
-from bench.report import figures
-from bench.report.grid import grid
+from rtfbench.base.values import Value
+from rtfbench.gate.verdict import Answer, Ruling, overall
+from rtfbench.report import figures
+from rtfbench.report.compare import ends
+from rtfbench.report.document import Block, Document, Heading, Paragraph, document, table
 
 WORDS: dict[Answer, str] = {
-    "pass": "Pass: nothing got slower by more than is allowed.",
-    "regression": "Regression: something got slower.",
+    "pass": "Pass: head is not slower by more than is allowed.",
+    "regression": "Regression: head is slower.",
     "inconclusive": "Inconclusive: the measurement cannot tell.",
 }
 
 
-def markdown(rulings: Sequence[Ruling], *, title: str, notes: Sequence[str] = ()) -> str:
+def of_gate(
+    rulings: Sequence[Ruling], *, title: str, notes: Sequence[Block | str] = ()
+) -> Document:
     """Return the table with its verdict; fits a job summary and a pull request's comment."""
-    texts = [
-        [
-            "cell",
-            "",
-            "candidate / baseline",
-            "95 %",
-            "limit",
-            "verdict",
-            "why, and what would decide",
-        ]
-    ]
-    texts += [
-        [
-            each.cell,
-            each.criterion,
-            figures.times(each.ratio) if each.ratio else figures.MISSING,
-            "{:.3f} to {:.3f}".format(*each.interval) if each.interval else figures.MISSING,
-            f"+{figures.percent(each.limit)}" if each.limit else figures.MISSING,
-            each.answer,
-            each.why,
-        ]
-        for each in rulings
-    ]
-    table = grid(texts, [False, False, True, True, True, False, False])
-    remarks = "".join(f"\n{note}\n" for note in notes)
-    return f"### {title}\n\n**{WORDS[overall(rulings)]}**\n\n{table}\n{remarks}"
+    heads = ["cell", "", "head / base", "95 %"]
+    judged = [*heads, "limit", "verdict", "why, and what would decide"]
+    counted = [each for each in rulings if each.counts]
+    told = [_line(each)[: len(heads)] for each in rulings if not each.counts and each.ratio]
+    return document(
+        Heading(title, 3),
+        Paragraph(WORDS[overall(rulings)], "strong"),
+        table(judged, map(_line, counted), "llrrrll"),
+        "Measured too; each decides where `--also` names it:" if told else None,
+        table(heads, told, "llrr") if told else None,
+        *notes,
+    )
 
 
-def other_host(differing: Sequence[tuple[str, str, str]]) -> str:
+def _line(each: Ruling) -> list[str]:
+    return [
+        each.cell,
+        each.criterion,
+        figures.times(each.ratio) if each.ratio else figures.MISSING,
+        ends(each.interval) if each.interval else figures.MISSING,
+        f"+{figures.percent(each.limit)}" if each.limit else figures.MISSING,
+        each.answer,
+        each.why,
+    ]
+
+
+def other_host(differing: Sequence[tuple[str, str, str]]) -> list[Block | str]:
     """Say why runs of two hosts are not compared: what tells these from each other.
 
     Args:
         differing: what it is, of the baseline and of the candidate.
     """
-    table = grid([["", "there", "here"], *map(list, differing)], [False] * 3)
-    return (
+    return [
         "Other host: no ratio is judged, because another processor turns which engine is faster. "
-        "Measure both sides on one machine, or look at both with `rtfbench report`.\n\n" + table
-    )
+        "Measure both sides on one machine, or look at both with `rtfbench report`.",
+        table(["", "base", "head"], differing, "lll"),
+    ]
 
 
 def reason(rulings: Sequence[Ruling]) -> str:
     """Return why the answer is not a pass: of the first cell that is not, in one line."""
     answer = overall(rulings)
-    found = next((each for each in rulings if each.answer == answer and each.why), None)
+    counted = (each for each in rulings if each.counts)
+    found = next((each for each in counted if each.answer == answer and each.why), None)
     return f"{found.cell}: {found.criterion}: {found.why}" if found else WORDS[answer]
+
+
+class GateResult(Value):
+    """What `--json` prints; `seconds` is 0 and `seed` None where finished runs were compared."""
+
+    title: str
+    answer: Answer
+    seconds: float
+    seed: int | None
+    rulings: tuple[Ruling, ...]
 
 
 def as_json(
     rulings: Sequence[Ruling], *, title: str, seconds: float, seed: int | None = None
 ) -> str:
     """Return everything for machines; limits are shares, intervals those of the ratio."""
-    content = {
-        "title": title,
-        "answer": overall(rulings),
-        "seconds": round(seconds, 1),
-        "seed": seed,
-        "rulings": [asdict(each) for each in rulings],
-    }
-    return json.dumps(content, indent=2) + "\n"
+    found = GateResult(
+        title=title,
+        answer=overall(rulings),
+        seconds=round(seconds, 1),
+        seed=seed,
+        rulings=tuple(rulings),
+    )
+    return found.model_dump_json(indent=2) + "\n"
 
 
 def junit(rulings: Sequence[Ruling], *, title: str, seconds: float) -> str:
-    """Return JUnit XML: a regression is a failure, inconclusive is skipped."""
+    """Return JUnit XML of what counts: a regression is a failure, inconclusive is skipped."""
+    rulings = [each for each in rulings if each.counts]
     counts = {answer: sum(each.answer == answer for each in rulings) for answer in WORDS}
     suite = ET.Element(
         "testsuite",

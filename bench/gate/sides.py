@@ -12,16 +12,18 @@ import sysconfig
 import tarfile
 import venv
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from bench.base.cache import cache_folder, check_cache
-from bench.base.child import ChildError, Interpreter
-from bench.base.errors import InputError
-from bench.base.modules import ROOT
-from bench.measure.wire import IncomparableError
-from bench.measure.workers import protocol_of
-from engines import processes
+from rtfbench.base.cache import cache_room, check_cache
+from rtfbench.base.child import ChildError, Interpreter
+from rtfbench.base.errors import InputError
+from rtfbench.base.modules import NAME, PACKAGE, ROOT, is_one_package, lay_out
+from rtfbench.base.scratch import process_folder
+from rtfbench.engines import processes
+from rtfbench.measure.wire import IncomparableError
+from rtfbench.measure.workers import protocol_of
 
 READY = "ready"
 #: A wheel of a runtime has some 100 MB.
@@ -48,10 +50,12 @@ def interpreter_for(
     shared = sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
     facts = [*sorted(packages), commit or "", sys.version, *shared]
     key = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
-    folder = cache_folder() / "environments" / key
+    folder = cache_room("environments", key)
     if not (folder / READY).is_file():
         check_cache()
-        phase(f"building the baseline's environment: {', '.join([*packages, revision or ''])}")
+        phase(
+            f"building the baseline's environment: {', '.join(filter(None, [*packages, revision]))}"
+        )
         shutil.rmtree(folder, ignore_errors=True)
         try:
             _build(folder, packages, commit, shared)
@@ -60,15 +64,22 @@ def interpreter_for(
             raise
     python = folder / "bin" / "python"
     if not commit:
-        return Interpreter(python, (ROOT,))
+        here = ROOT if PACKAGE.name == NAME else lay_out(ROOT, process_folder() / "code")
+        return Interpreter(python, (here,))
+    other = Interpreter(
+        python,
+        (folder / "code",),
+        worker=f"{NAME if is_one_package(folder / 'src') else 'bench'}.worker",
+    )
     try:
-        theirs = protocol_of(Interpreter(python, (folder / "src",)))
+        theirs = protocol_of(other)
     except (IncomparableError, ChildError) as error:
         raise InputError(f"{revision}: cannot be compared: {error}") from error
-    return Interpreter(python, (folder / "src",), theirs)
+    return replace(other, protocol=theirs)
 
 
 def _build(folder: Path, packages: Sequence[str], commit: str | None, shared: list[str]) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     if packages:
@@ -79,6 +90,7 @@ def _build(folder: Path, packages: Sequence[str], commit: str | None, shared: li
     (own / "zz_shared.pth").write_text("\n".join(shared) + "\n", encoding="utf-8")
     if commit:
         _check_out(commit, folder / "src")
+        lay_out(folder / "src", folder / "code")
     (folder / READY).write_text("\n".join([*packages, commit or ""]), encoding="utf-8")
 
 
@@ -86,7 +98,7 @@ def _install(python: Path, packages: Sequence[str]) -> None:
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps"]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
     try:
-        done = processes.run([*command, *quiet, *packages], timeout_s=INSTALL_TIMEOUT_S)
+        done = processes.run([*command, *quiet, "--", *packages], timeout_s=INSTALL_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise InputError(
             f"{', '.join(packages)}: not installed within {INSTALL_TIMEOUT_S:g} s; "
@@ -104,7 +116,8 @@ def _install(python: Path, packages: Sequence[str]) -> None:
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return processes.run(["git", "-C", ROOT, *arguments], timeout_s=GIT_TIMEOUT_S)
+        command = ["git", "-C", str(ROOT), *arguments]
+        return processes.run(command, timeout_s=GIT_TIMEOUT_S, env=processes.without_git())
     except FileNotFoundError:
         raise InputError("--against-rev needs git; install it") from None
     except subprocess.TimeoutExpired:
@@ -115,6 +128,8 @@ def _commit(revision: str) -> str:
     """Return the commit that a revision names."""
     done = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if done.returncode != 0:
+        if said := done.stderr.decode(errors="replace").split():
+            raise InputError(f"{revision}: git opens no checkout in {ROOT}: {' '.join(said)}")
         raise InputError(
             f"{revision}: no such revision of the checkout in {ROOT}; fetch it, or name another"
         )

@@ -2,22 +2,43 @@
 
 What is gated are times, as ratios of candidate to baseline that were measured in turns. A cell's
 sessions give the ratio, and with those of cells that compare the same engines its spread; the rule
-in `bench.results.sequential` decides after each look.
+in `rtfbench.results.sequential` decides after each look.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from bench.base.values import Interval
-from bench.results.contrasts import PartNs, contrasts_by_session, prior_of, stratum_of
-from bench.results.lines import Record
-from bench.results.moderated import SessionValues, session_values
-from bench.results.sequential import LOOKS, Decision, alpha_of, decide, sessions_needed
-from bench.results.store import CellData
+from rtfbench.base.values import Interval
+from rtfbench.results import protocols
+from rtfbench.results.contrasts import (
+    PartNs,
+    TimesOf,
+    contrasts_by_session,
+    prior_of,
+    stratum_of,
+    undisturbed_times,
+)
+from rtfbench.results.lines import Record
+from rtfbench.results.moderated import SessionValues, session_values, steadier
+from rtfbench.results.sequential import Decision, alpha_of, decide, last_look, sessions_needed
+from rtfbench.results.stats import clustered_quantile_interval, tail_quantile
+from rtfbench.results.store import CellData
+
+#: Where it is told which side is disturbed more, a chunk counts with so many undisturbed ones.
+MOST_OF_A_CHUNK = 2.0
 
 Answer = Literal["pass", "regression", "inconclusive"]
+#: What can decide beside the RTF. Where both sides are two engines, or share their front end, these
+#: say nothing of which is faster.
+Also = Literal["front-end", "harness", "load", "first-chunk", "memory", "size"]
+
+
+#: Of latencies, what is held against a limit.
+TAIL = 0.99
+NS_PER_MS = 1e6
 
 
 @dataclass(frozen=True)
@@ -25,7 +46,9 @@ class Criterion:
     """One time that is gated.
 
     A ratio over 1 + `margin` is a regression once it is proved; `max_regression` is what the
-    interval must stay under to pass, None where anything that is no regression passes.
+    interval must stay under to pass, None where anything that is no regression passes. One that
+    does not count is told and decides nothing. `steadies` says that on a noisy machine times count
+    as they would be undisturbed.
     """
 
     name: str
@@ -33,6 +56,8 @@ class Criterion:
     margin: float
     max_regression: float | None
     a_session: bool = False
+    counts: bool = True
+    steadies: bool = False
 
     @property
     def limit(self) -> float:
@@ -53,7 +78,7 @@ class Ruling:
     """What was found of one criterion of one cell.
 
     `limit` is a share, `interval` that of the ratio; one that is None was not judged, and `why`
-    says the reason.
+    says the reason. One that does not count was not asked for, and decides nothing.
     """
 
     cell: str
@@ -65,23 +90,33 @@ class Ruling:
     sessions: int | None = None
     df: float | None = None
     why: str = ""
+    counts: bool = True
 
 
-def criteria(*, margin: float, max_regression: float) -> tuple[Criterion, ...]:
-    """Return what is gated of a cell's times.
+def criteria(
+    *, margin: float, max_regression: float, also: Collection[Also] = ()
+) -> tuple[Criterion, ...]:
+    """Return what is gated of a cell's times: RTF, and of the others those that were asked for.
 
     Args:
         margin: share by which the processing time may grow unproved.
         max_regression: share under which its interval must stay.
+        also: what else decides; the rest is measured and told.
     """
+    wider, limit = max(margin, 0.05), max(max_regression, 0.10)
     return (
-        Criterion("RTF", lambda r: r.processing_ns, margin, max_regression),
+        Criterion("RTF", lambda r: r.processing_ns, margin, max_regression, steadies=True),
+        Criterion("front end", lambda r: r.frontend_ns, wider, limit, counts="front-end" in also),
+        Criterion("harness", _own_ns, 0.25, 0.50, counts="harness" in also),
+        Criterion("load", lambda r: r.load_ns, 0.25, None, a_session=True, counts="load" in also),
         Criterion(
-            "front end", lambda r: r.frontend_ns, max(margin, 0.05), max(max_regression, 0.10)
+            "first chunk",
+            lambda r: r.first_chunk_ns,
+            0.25,
+            None,
+            a_session=True,
+            counts="first-chunk" in also,
         ),
-        Criterion("harness", _own_ns, 0.25, 0.50),
-        Criterion("load", lambda r: r.load_ns, 0.25, None, a_session=True),
-        Criterion("first chunk", lambda r: r.first_chunk_ns, 0.25, None, a_session=True),
     )
 
 
@@ -102,20 +137,32 @@ class Pair:
     ghost: CellData
     session_s: float = 0.0
 
-    def seen(self, criteria: Sequence[Criterion]) -> "Seen":
+    def seen(self, criteria: Sequence[Criterion]) -> "Evidence":
         """Return what is known of the cell."""
         values = {each.name: values_of(each, self) for each in criteria}
         cells = (self.candidate.cell, self.baseline.cell)
-        return Seen(self.name, stratum_of(*cells), prior_of(*cells), self.session_s, values)
+        return Evidence(self.name, stratum_of(*cells), prior_of(*cells), self.session_s, values)
 
 
 def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
     """Return a criterion's values of every session in which all three have a complete block."""
-    part = criterion.part_ns
+    every = _values(criterion, pair)
+    cell = pair.candidate.cell
+    if not criterion.steadies or protocols.named(cell.protocol).queued or not every.v:
+        return every
+    undisturbed = _values(criterion, pair, undisturbed_times)
+    capped = _values(criterion, pair, partial(undisturbed_times, most=MOST_OF_A_CHUNK))
+    return steadier(every, undisturbed, capped, prior=prior_of(cell, pair.baseline.cell))
+
+
+def _values(criterion: Criterion, pair: Pair, times: TimesOf | None = None) -> SessionValues:
     found = [
-        contrasts_by_session(pair.candidate, pair.baseline, part_ns=part),
-        contrasts_by_session(pair.candidate, pair.ghost, part_ns=part),
-        contrasts_by_session(pair.ghost, pair.baseline, part_ns=part),
+        contrasts_by_session(one, other, part_ns=criterion.part_ns, times=times)
+        for one, other in (
+            (pair.candidate, pair.baseline),
+            (pair.candidate, pair.ghost),
+            (pair.ghost, pair.baseline),
+        )
     ]
     shared = sorted(set.intersection(*(set(each) for each in found)))
     return session_values(
@@ -124,7 +171,7 @@ def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Evidence:
     """What is judged: the values of a cell's sessions, by criterion; see `Pair`.
 
     Cells of one stratum tell of each other's spread; `prior` is what is assumed of it.
@@ -138,7 +185,11 @@ class Seen:
 
 
 def judge(
-    cells: Sequence[Seen], criteria: Sequence[Criterion], *, budget_s: float, final: bool = False
+    cells: Sequence[Evidence],
+    criteria: Sequence[Criterion],
+    *,
+    budget_s: float,
+    final: bool = False,
 ) -> list[Ruling]:
     """Judge every criterion of every cell.
 
@@ -154,11 +205,11 @@ def judge(
 
 
 def _judge_all(
-    criterion: Criterion, cells: Sequence[Seen], budget_s: float, *, final: bool
+    criterion: Criterion, cells: Sequence[Evidence], budget_s: float, *, final: bool
 ) -> list[Ruling]:
     """Judge one criterion of every cell; the cells of a stratum tell of each other's spread."""
     values = [cell.values[criterion.name] for cell in cells]
-    values = values if final else [_at_look(each) for each in values]
+    values = values if final else [each.first(last_look(len(each.u))) for each in values]
     rulings = []
     for cell, own in zip(cells, values, strict=True):
         others = [
@@ -179,16 +230,9 @@ def _judge_all(
     return rulings
 
 
-def _at_look(values: SessionValues) -> SessionValues:
-    """Return the sessions up to the last look."""
-    looks = [look for look in LOOKS if look <= len(values.u)]
-    count = looks[-1] if looks else len(values.u)
-    return SessionValues(values.u[:count], values.v[:count])
-
-
 def _rule(
     criterion: Criterion,
-    cell: Seen,
+    cell: Evidence,
     values: SessionValues,
     others: Sequence[SessionValues],
     *,
@@ -213,9 +257,10 @@ def _rule(
             limit=criterion.limit,
             sessions=sessions,
             why=f"not judged: {counted} measured, and it takes two: a larger --budget",
+            counts=criterion.counts,
         )
     why = _why(criterion, found)
-    if found.answer == "inconclusive" and budget_s is not None:
+    if found.answer == "inconclusive" and not found.spiky and budget_s is not None:
         needed = sessions_needed(
             values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
         )
@@ -230,19 +275,26 @@ def _rule(
         found.sessions,
         found.df,
         why,
+        criterion.counts,
     )
 
 
 def _why(criterion: Criterion, found: Decision) -> str:
-    """Say what proves a regression, or what a pass rests on where no limit had to be ruled out."""
+    """Say what proves a regression, or what a pass rests on."""
+    if found.spiky:
+        more = f"of what disturbs both, head takes {math.expm1(found.spikes or 0.0):.0%} more"
+        proved = f"over {criterion.margin:.0%}" if found.answer == "regression" else "not proved"
+        return f"{more}, {proved}; the ratio is that of undisturbed times"
     if found.answer == "regression":
         return f"slower by more than {criterion.margin:.0%}"
     if found.answer == "pass" and criterion.max_regression is None:
         return "no more than an alarm was asked for"
+    if found.spikes is not None:
+        return "of the times that nothing disturbed; the machine is noisy"
     return ""
 
 
-def _what_would_decide(cell: Seen, found: Decision, needed: int | None, budget_s: float) -> str:
+def _what_would_decide(cell: Evidence, found: Decision, needed: int | None, budget_s: float) -> str:
     off = f"the baseline differs from itself by {math.expm1(found.off):.1%}; " if found.off else ""
     if needed is None:
         return f"{off}no budget would decide here: a quieter machine"
@@ -250,19 +302,46 @@ def _what_would_decide(cell: Seen, found: Decision, needed: int | None, budget_s
     return f"{off}undecided: about --budget {math.ceil(budget_s + 1.2 * more)} would decide"
 
 
+def latency_ruling(cell: str, records: Sequence[Record], limit_ms: float) -> Ruling:
+    """Hold a candidate's p99 against what its requests may take; once, when measuring has ended.
+
+    Args:
+        cell: its name.
+        records: of the candidate.
+        limit_ms: what 99 of 100 requests may take, from when each is due.
+    """
+    sessions: dict[int, list[float]] = {}
+    for record in records:
+        sessions.setdefault(record.session, []).extend(record.utterance_ns)
+    by_session, count = list(sessions.values()), len(sessions)
+    found = tail_quantile([ns for some in by_session for ns in some], TAIL)
+    ends = clustered_quantile_interval(by_session, TAIL) if found is not None else None
+    if found is None or ends is None:
+        why = "not judged: so few requests tell no interval of p99: a larger --budget"
+        return Ruling(cell, "p99", "inconclusive", sessions=count, why=why)
+    limit_ns = limit_ms * NS_PER_MS
+    answer: Answer = "pass" if ends[1] <= limit_ns else "inconclusive"
+    if ends[0] > limit_ns:
+        answer = "regression"
+    interval = (ends[0] / limit_ns, ends[1] / limit_ns) if math.isfinite(ends[1]) else None
+    why = f"times the {limit_ms:g} ms that a request may take"
+    return Ruling(cell, "p99", answer, found / limit_ns, interval, sessions=count, why=why)
+
+
 def undecided(rulings: Sequence[Ruling]) -> list[str]:
     """Return the cells that more sessions may decide; one time that is slower decides a cell.
 
     A size that grew does not: how long the candidate takes is still to be told.
     """
-    decided = {each.cell for each in rulings if each.answer == "regression" and each.interval}
-    waiting = (each.cell for each in rulings if each.answer == "inconclusive")
+    counted = [each for each in rulings if each.counts]
+    decided = {each.cell for each in counted if each.answer == "regression" and each.interval}
+    waiting = (each.cell for each in counted if each.answer == "inconclusive")
     return [cell for cell in dict.fromkeys(waiting) if cell not in decided]
 
 
 def overall(rulings: Sequence[Ruling]) -> Answer:
-    """Return the answer for all rulings together."""
-    answers = {each.answer for each in rulings}
+    """Return the answer for all rulings that count together."""
+    answers = {each.answer for each in rulings if each.counts}
     if "regression" in answers:
         return "regression"
-    return "inconclusive" if "inconclusive" in answers or not rulings else "pass"
+    return "inconclusive" if "inconclusive" in answers or not answers else "pass"

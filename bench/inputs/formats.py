@@ -1,24 +1,55 @@
 """From what a user names to utterances; a file tells its format by ending and first line."""
 
+import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryDirectory
 
-from bench.base.errors import InputError
-from bench.base.scratch import process_folder
-from bench.inputs.json_lines import from_json_lines
-from bench.inputs.kaldi import from_scp, from_segments
-from bench.inputs.listing import Listing
-from bench.inputs.parquet import from_parquet
-from bench.inputs.paths import from_paths
-from bench.inputs.tars import from_tar, from_tar_list
-from frontends.addresses import AddressError, Place
-from frontends.audio import AudioError, audio_error
-from frontends.find import numbered_lines
+from rtfbench.base.errors import InputError
+from rtfbench.base.scratch import process_folder
+from rtfbench.frontends.addresses import Address, AddressError, Place
+from rtfbench.frontends.audio import AudioError, audio_error
+from rtfbench.inputs.find import Utterance, find_audio, numbered_lines, utterance_name
+from rtfbench.inputs.json_lines import from_json_lines
+from rtfbench.inputs.kaldi import from_scp, from_segments
+from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.parquet import from_parquet
+from rtfbench.inputs.tars import from_tar, from_tar_list
+
+
+def from_paths(paths: Sequence[Place]) -> Listing:
+    """Return files and folders as utterances; a blank in a name becomes `_`, as Kaldi needs.
+
+    Raises:
+        AudioError: a folder holds no audio, or two utterances have one name.
+        InputError: two have one name without the blanks.
+    """
+    found = [
+        replace(utterance, name=utterance_name(utterance.name)) for utterance in find_audio(paths)
+    ]
+    first: dict[str, Utterance] = {}
+    digest = hashlib.sha256()
+    for utterance in found:
+        other = first.setdefault(utterance.name, utterance)
+        if other is not utterance:
+            raise InputError(
+                f"{other.path} and {utterance.path} would both be {utterance.name!r}; rename one"
+            )
+        place = utterance.path
+        where = place.url if isinstance(place, Address) else str(place)
+        digest.update(f"{utterance.name}\0{where}\n".encode(errors="surrogateescape"))
+    return Listing(
+        count=len(found),
+        sha256=digest.hexdigest(),
+        read=lambda begin, stop: islice(found, begin, stop),
+        names=lambda: iter(first),
+    )
+
 
 KNOWN = (
     "JSON lines (WeSpeaker's raw.list, NeMo's manifest, lhotse's cuts.jsonl.gz), a list of tar "
@@ -26,7 +57,7 @@ KNOWN = (
 )
 
 
-def from_file(path: Place) -> Listing:
+def from_file(path: Place, *, allow_pipes: bool = False) -> Listing:
     """Return the utterances of a file in any of the known formats.
 
     Raises:
@@ -38,7 +69,7 @@ def from_file(path: Place) -> Listing:
         return from_parquet(path)
     _, first = next(numbered_lines(path), (0, ""))
     if first.startswith("{"):
-        return from_json_lines(path)
+        return from_json_lines(path, allow_pipes=allow_pipes)
     if first.lower().endswith(".tar"):
         return from_tar_list(path)
     raise audio_error(path, f"is none of: {KNOWN}; a Kaldi list goes with --wav-scp")
@@ -66,22 +97,22 @@ class Inputs:
                 "name recordings with --input FILE, with --wav-scp LIST or with --wav PATH, one of "
                 "the three"
             )
-        if self.wav_scp is None and (self.segments or self.allow_pipes):
-            raise InputError(
-                "--segments and --allow-pipes need --wav-scp: they are about its lines"
-            )
+        if self.wav_scp is None and self.segments:
+            raise InputError("--segments needs --wav-scp: it is about its lines")
+        if self.allow_pipes and self.wavs:
+            raise InputError("--allow-pipes needs --wav-scp or --input: it is about their lines")
         with _readable(self.wav_scp) as scp, _readable(self.file) as file:
             try:
-                listing = self._listing(scp, file)
+                # Whoever reads it later may find that it changed meanwhile.
+                yield self._listing(scp, file)
             except AudioError as error:
                 raise InputError(str(error)) from error
             except AddressError as error:  # one that could be read a moment ago
                 raise InputError(f"{scp or file}: cannot be read ({error})") from error
-            yield listing
 
     def _listing(self, scp: Place | None, file: Place | None) -> Listing:
         if file is not None:
-            return from_file(file)
+            return from_file(file, allow_pipes=self.allow_pipes)
         if scp is None:
             return from_paths(self.wavs)
         if self.segments is not None:

@@ -2,14 +2,22 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice, repeat
 from pathlib import Path
 
-from bench.inputs.listing import Listing, content_sha256
-from frontends.addresses import Place
-from frontends.audio import audio_error
-from frontends.find import Utterance, check_list, check_names, list_names, numbered_lines, read_list
-from frontends.parts import Part
+from rtfbench.frontends.addresses import Place
+from rtfbench.frontends.audio import audio_error
+from rtfbench.inputs.find import (
+    Utterance,
+    check_list,
+    check_names,
+    list_names,
+    numbered_lines,
+    read_list,
+)
+from rtfbench.inputs.listing import Listing, content_sha256
+from rtfbench.inputs.parts import Part
 
 #: Files of a data folder that tell lengths, and the seconds that one of their units stands for.
 LENGTHS = {"utt2dur": 1.0, "utt2num_frames": 0.01}
@@ -46,7 +54,7 @@ def _beside(scp: Place) -> Path | None:
 def _lengths(names: Iterator[str], beside: Path) -> Iterator[float | None]:
     """Yield each utterance's seconds while the other file goes on in the list's order."""
     unit_s = LENGTHS[beside.name]
-    with beside.open(encoding="utf-8") as lines:
+    with beside.open(encoding="utf-8", errors="replace") as lines:
         for name, line in zip(names, chain(lines, repeat("")), strict=False):
             found, _, value = line.strip().partition(" ")
             try:
@@ -81,8 +89,7 @@ def from_segments(segments: Place, scp: Place, *, allow_pipes: bool = False) -> 
     def read(first: int, stop: int) -> Iterator[Utterance]:
         for name, recording, begin_s, end_s in islice(fields(), first, stop):
             whole = recordings[recording]
-            command = whole.part.command if whole.part else ()
-            part = Part(begin_s=begin_s, end_s=end_s, command=command)
+            part = replace(whole.part or Part(), begin_s=begin_s, end_s=end_s)
             yield Utterance(name, whole.path, part)
 
     count = check_names(segments, checked)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from bench.base.cache import sha256_of
-from frontends.addresses import Address, Place
-from frontends.find import Utterance
+from rtfbench.base.cache import sha256_of
+from rtfbench.frontends.addresses import Address, Place
+from rtfbench.inputs.find import Utterance
 
 
 def content_sha256(*places: Place) -> str:
@@ -27,6 +27,7 @@ class Listing:
         sha256: of all that decides which utterances there are, and how long they are said to be.
         read: yields those from one place up to another, counted from 0.
         names: yields all names, without a look at what is behind them.
+        notes: what a user has to know of it, a line each.
         lengths: yields how long each is in seconds, None where the list does not tell; there is
             no such function where it never does.
     """
@@ -36,6 +37,7 @@ class Listing:
     read: Callable[[int, int], Iterator[Utterance]]
     names: Callable[[], Iterator[str]]
     lengths: Callable[[], Iterator[float | None]] | None = None
+    notes: tuple[str, ...] = ()
 
     def utterances(self) -> Iterator[Utterance]:
         """Yield all of them."""
@@ -49,4 +51,5 @@ class Listing:
             sha256=whole.sha256,
             read=lambda begin, end: whole.read(first + begin, min(first + end, stop)),
             names=lambda: islice(whole.names(), first, stop),
+            notes=whole.notes,
         )

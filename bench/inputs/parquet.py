@@ -5,12 +5,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.base.cache import fingerprint, sha256_of
-from bench.inputs.listing import Listing
-from frontends.addresses import Place, size_bytes
-from frontends.audio import audio_error
-from frontends.find import Utterance, check_names, utterance_name
-from frontends.parts import Part, open_parquet
+from rtfbench.base.cache import fingerprint, sha256_of
+from rtfbench.frontends.addresses import Place, size_bytes
+from rtfbench.frontends.audio import audio_error
+from rtfbench.inputs.find import Utterance, check_names, utterance_name
+from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.parts import Column, Part, open_parquet, within
 
 #: Columns that name an utterance, the first of them that is there.
 NAMES = ("key", "utt_id", "utterance", "id")
@@ -58,34 +58,38 @@ def _sha256(path: Place, count: int) -> str:
     return fingerprint((), (), str(path), str(size_bytes(path)), str(count))
 
 
-def _columns(path: Place, file: Any) -> tuple[str, str]:
-    """Return the column of audio bytes and the one of names, empty where rows have none."""
+def _columns(path: Place, file: Any) -> tuple[Column, Column]:
+    """Return the column of audio bytes and the one of names, empty where rows have none.
+
+    Either is a name or, within a struct, two: a name itself may hold any character.
+    """
     import pyarrow
 
     schema = file.schema_arrow
-    names = next((name for name in NAMES if name in schema.names), "")
+    names: Column = next(((name,) for name in NAMES if name in schema.names), ())
     for field in schema:
         if pyarrow.types.is_struct(field.type):
             children = {child.name for child in field.type}
             if "bytes" in children:
-                return f"{field.name}.bytes", names or f"{field.name}.path" * ("path" in children)
-        if pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type):
-            return field.name, names
+                inside: Column = (field.name, "path") if "path" in children else ()
+                return (field.name, "bytes"), names or inside
+        is_bytes = pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type)
+        if is_bytes and (field.name,) != names:
+            return (field.name,), names
     raise audio_error(
         path, f"has no column of audio bytes (columns: {', '.join(schema.names)}); embed the audio"
     )
 
 
-def _names(file: Any, column: str) -> Iterator[str]:
+def _names(file: Any, column: Column) -> Iterator[str]:
     """Yield each row's name."""
     if not column:
         yield from (f"row-{row:09}" for row in range(file.metadata.num_rows))
         return
-    outer, _, inner = column.partition(".")
     row = 0
-    for batch in file.iter_batches(ROWS, columns=[column]):
-        values = batch.column(outer)
-        for value in (values.field(inner) if inner else values).to_pylist():
-            text = str(value) if value is not None else f"row-{row:09}"
-            yield utterance_name(Path(text).stem if inner and value else text)
+    for batch in file.iter_batches(ROWS, columns=[".".join(column)]):
+        for value in within(batch, column).to_pylist():
+            text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
+            name = "" if text is None else str(text)
+            yield utterance_name(Path(name).stem if len(column) > 1 else name) or f"row-{row:09}"
             row += 1

@@ -1,18 +1,33 @@
 """One cell in its own process: opens the model, proves it right, measures when told to."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from bench.base.memory import Memory, memory_of
-from bench.base.numbers import count_denormals
-from bench.embed import parity, reference
-from bench.embed.audio_input import read_source
-from bench.embed.pipeline import DEAF, Embedded, Pipeline
-from bench.machine import threads
-from bench.measure.messages import (
+from rtfbench.base.memory import Memory
+from rtfbench.base.numbers import count_denormals
+from rtfbench.embed import reference
+from rtfbench.embed.audio_input import read_source
+from rtfbench.embed.pipeline import DEAF, Embedded, LiveWindow, Pipeline
+from rtfbench.embed.scoring import cosine
+from rtfbench.engines import registry
+from rtfbench.engines.base import EngineBase, SessionBase
+from rtfbench.engines.protocol import (
+    CAVEAT,
+    FEWER_OPERATIONS,
+    FIRST_RUN,
+    FLOAT32,
+    OWN_FRONT_END_COSINE,
+    FloatArray,
+    SessionOptions,
+)
+from rtfbench.measure import procedures
+from rtfbench.measure.machine import devices
+from rtfbench.measure.machine.energy import Stopwatch
+from rtfbench.measure.messages import (
+    Hear,
     Loaded,
     Measure,
     Ready,
@@ -20,21 +35,39 @@ from bench.measure.messages import (
     Worked,
     WorkerSpec,
 )
-from bench.measure.slowed import Slowed
-from bench.results.cells import GHOST, Effective, Parity, Status
-from bench.results.lines import Outcome, Record
-from engines import registry
-from engines.base import EngineBase, computed_in, reported
-from engines.protocol import (
-    CAVEAT,
-    FEWER_OPERATIONS,
-    FIRST_RUN,
-    FLOAT32,
-    FloatArray,
-    Session,
-    SessionOptions,
-)
-from frontends.audio import Waveform
+from rtfbench.results.cells import GHOST, Effective, Parity, Status
+from rtfbench.results.lines import Outcome, Record
+
+
+class Slowed(SessionBase):
+    """Takes (1 + share) times as long as the session inside it, for the same embeddings.
+
+    The extra time is spent computing, in proportion to the call that it follows, so that a
+    neighbour on the machine slows both alike.
+    """
+
+    def __init__(self, session: SessionBase, share: float) -> None:
+        self._session = session
+        self._share = share
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """What the session inside reports, and the share."""
+        return {**self._session.reported, "slowdown": self._share}
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Compute embeddings [B, D], then compute on."""
+        began = time.perf_counter()
+        embeddings_BD = self._session.run(features_BTM)
+        ended = time.perf_counter()
+        until = ended + self._share * (ended - began)
+        while time.perf_counter() < until:
+            pass
+        return embeddings_BD
+
+    def close(self) -> None:
+        """Close the session inside."""
+        self._session.close()
 
 
 class CellEnd(Exception):
@@ -49,7 +82,7 @@ class CellEnd(Exception):
 class LoadedSession(NamedTuple):
     """A session and how long it took to open, in nanoseconds."""
 
-    session: Session
+    session: SessionBase
     load_ns: int
 
 
@@ -58,17 +91,26 @@ class CellWorker:
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._spec = spec
-        self._options = SessionOptions(spec.cell.threads, spec.cell.settings, spec.cell.precision)
+        cell = spec.cell
+        self._options = cell.options
+        self._device = devices.named(cell.device)
+        self._meter = devices.meter_of(cell.device)
         self._pipeline = Pipeline.for_model(spec.artifact, spec.cell.chunk_samples)
-        self._waveforms = {source.name: read_source(source) for source in spec.sources}
+        self._places = {source.name: source for source in spec.sources}
+        self._waveforms = {
+            source.name: read_source(source, self._pipeline.sample_rate_hz)
+            for source in spec.sources
+        }
         self._reference_CD = reference.load_reference(spec.reference)
+        self._model_D = reference.load_model_embeddings(spec.reference)
         self._engine = _engine(spec, self._options)
         self._parities: list[Parity] = []
         self._unchecked: list[tuple[str, Embedded]] = []
         self._embeddings: dict[str, FloatArray] = {}
         self._effective: Effective = {}
         self._kept: LoadedSession | None = None
-        self._first_chunk_ns = 0
+        #: What the first chunk of the session that is kept took.
+        self.first_chunk_ns = 0
         self._proves = spec.session == 0 if spec.proves is None else spec.proves
 
     def loaded(self) -> Loaded:
@@ -77,21 +119,19 @@ class CellWorker:
         return Loaded(chunks={name: count(len(w.samples)) for name, w in self._waveforms.items()})
 
     def open(self) -> Ready:
-        """Open a session and check its first embedding; in the first session also its threads.
-
-        Under the steady protocol the session that is rehearsed here is the one that is timed.
-        """
-        before = threads.count_threads()
-        self._kept = self._open()
+        """Open a session and check its first embedding; in the first session also its threads."""
+        before = devices.count_threads()
+        self._kept = self.open_session()
         name, waveform = next(iter(self._waveforms.items()))
-        (embedded,) = self._embed(self._kept.session, [name])
+        (embedded,) = self._embed(self.kept.session, [name])
         self._check(name, embedded)
-        if not self._pipeline.listens(self._kept.session, self._spec.artifact.feat_dim):
+        if not self._pipeline.listens(self.kept.session):
             raise CellEnd("wrong_output", DEAF)
-        self._first_chunk_ns = embedded.chunk_ns[0]
-        self._effective = reported(self._kept.session)
+        self.first_chunk_ns = embedded.chunk_ns[0]
+        self._effective = self.kept.session.reported
         caveat = self._engine.caveat(self._options)
         said = {
+            "energy": self._meter.source if self._meter else "",
             FIRST_RUN: self._engine.first_run,
             FEWER_OPERATIONS: self._engine.fewer_operations,
             CAVEAT: caveat,
@@ -102,21 +142,22 @@ class CellWorker:
         memory = None
         if self._proves:
             self._prove_precision()
-            started = threads.count_threads() - before
+            started = devices.count_threads() - before
             notes.append(self._prove_threads(started))
             features_BTM = self._pipeline.first_chunk(waveform)
             notes.append(told_denormals(features_BTM, embedded.chunk_embeddings_CD))
             if self._spec.cell.replica != GHOST:  # which is as large as what it replicates
                 memory = self._weigh()
+            notes.append(self._tell_front_end())
         began = time.perf_counter_ns()
         # With its front end: a plan that leaves that out has a small model measured for minutes.
-        self._kept.session.run(self._pipeline.first_chunk(waveform))
+        self.kept.session.run(self._pipeline.first_chunk(waveform))
         return Ready(
             version=found.version,
             build=found.build,
             note="; ".join(filter(None, notes)),
-            load_ns=self._kept.load_ns,
-            first_chunk_ns=self._first_chunk_ns,
+            load_ns=self.kept.load_ns,
+            first_chunk_ns=self.first_chunk_ns,
             chunk_ns=time.perf_counter_ns() - began,
             peak_rss_bytes=memory and memory.peak_bytes,
             steady_rss_bytes=memory and memory.steady_bytes,
@@ -124,32 +165,52 @@ class CellWorker:
 
     def measure(self, order: Measure) -> Iterator[Record]:
         """Run utterances, after one untimed chunk that wakes caches and thread pools."""
-        assert self._kept is not None
         first = self._waveforms[order.utterances[0]]
-        self._kept.session.run(self._pipeline.first_chunk(first))
-        for name in order.utterances:
-            waveform = self._waveforms[name]
-            if self._spec.cell.protocol == "steady":
-                yield self._timed(order, name, waveform, self._kept, self._first_chunk_ns)
-            else:
-                opened = self._open()
-                try:
-                    yield self._timed(order, name, waveform, opened, None)
-                finally:
-                    opened.session.close()
+        self.kept.session.run(self._pipeline.first_chunk(first))
+        yield from procedures.of(self._spec.cell.protocol).measure(self, order)
+
+    @property
+    def kept(self) -> LoadedSession:
+        """The session that was opened, checked and stays."""
+        assert self._kept is not None
+        return self._kept
 
     def warm(self) -> None:
         """Run one untimed chunk, which wakes caches and thread pools."""
-        assert self._kept is not None
         first = next(iter(self._waveforms.values()))
-        self._kept.session.run(self._pipeline.first_chunk(first))
+        self.kept.session.run(self._pipeline.first_chunk(first))
 
     def work(self, order: Work) -> Worked:
         """Run a task of a queue; its embeddings are checked when the queue is empty."""
-        assert self._kept is not None
+        return self._worked(order, lambda: self._embed(self.kept.session, order.utterances))
+
+    def hear(self, order: Hear) -> Worked:
+        """Run windows of live streams, of which what was heard before is known."""
+        rate_hz = self._pipeline.sample_rate_hz
+        windows = [
+            LiveWindow(
+                stream,
+                f"{place.path} {place.channel}",
+                round(place.begin_s * rate_hz),
+                self._waveforms[name].samples,
+            )
+            for name, stream in zip(order.utterances, order.streams, strict=True)
+            for place in [self._places[name]]
+        ]
+        moving = self._pipeline.moving
+        frames, known = moving.frames, moving.known
+        session = self.kept.session
+        batch = self._spec.cell.batch
+        found = self._worked(
+            order, lambda: self._pipeline.embed_windows(session, windows, batch=batch)
+        )
+        heard = (moving.frames - frames, moving.known - known)
+        return found.model_copy(update={"frames": heard})
+
+    def _worked(self, order: Work | Hear, run: Callable[[], list[Embedded]]) -> Worked:
         waveforms = [self._waveforms[name] for name in order.utterances]
         cpu, began = time.process_time_ns(), time.perf_counter_ns()
-        found = self._embed(self._kept.session, order.utterances)
+        found = run()
         processing_ns = time.perf_counter_ns() - began
         cpu_ns = time.process_time_ns() - cpu
         self._unchecked += zip(order.utterances, found, strict=True)
@@ -161,8 +222,8 @@ class CellWorker:
             chunk_ns=tuple(ns for each in found for ns in each.chunk_ns),
             processing_ns=processing_ns,
             cpu_ns=cpu_ns,
-            load_ns=self._kept.load_ns,
-            first_chunk_ns=self._first_chunk_ns,
+            load_ns=self.kept.load_ns,
+            first_chunk_ns=self.first_chunk_ns,
         )
 
     def check(self) -> None:
@@ -172,16 +233,15 @@ class CellWorker:
 
     def embed_scored(self, utterances: Collection[str]) -> None:
         """Embed recordings of trials; nothing is timed or compared with the reference."""
-        assert self._kept is not None
         for source in self._spec.scored:
             if source.name in utterances:
-                embedded = self._pipeline.embed(self._kept.session, read_source(source))
+                waveform = read_source(source, self._pipeline.sample_rate_hz)
+                embedded = self._pipeline.embed(self.kept.session, waveform)
                 self._embeddings[source.name] = embedded.embedding_D
 
     def finish(self) -> Outcome:
         """Write the embeddings where they are wanted, and say how the cell ended."""
-        assert self._kept is not None
-        self._kept.session.close()
+        self.kept.session.close()
         if self._spec.embeddings is not None:
             np.savez(
                 self._spec.embeddings,
@@ -192,22 +252,18 @@ class CellWorker:
             cell_id=self._spec.cell_id,
             status="ok",
             effective=self._effective,
-            parity=parity.worst(self._parities),
+            parity=reference.worst(self._parities),
         )
 
     def _prove_threads(self, started: int) -> str:
         """Observe the threads at work; return a footnote where some stayed idle."""
-        assert self._kept is not None
-        session = self._kept.session
+        session = self.kept.session
         features_BTM = self._pipeline.first_chunk(next(iter(self._waveforms.values())))
-        busy = threads.prove(
-            lambda: session.run(features_BTM), threads=self._options.threads, started=started
+        proof = self._device.prove(
+            lambda: session.run(features_BTM), wanted=self._options.threads, started=started
         )
-        self._effective |= {
-            "cpu_per_wall": round(busy.cores, 3),
-            "threads_at_work": busy.threads,
-        }
-        return threads.idle_note(busy, threads=self._options.threads)
+        self._effective |= proof.effective
+        return proof.note
 
     def _prove_precision(self) -> None:
         """Let the runtime tell what it computes in; a fallback to float32 is no result.
@@ -215,11 +271,10 @@ class CellWorker:
         Raises:
             CellEnd: it computes in something else.
         """
-        assert self._kept is not None
         asked = self._options.precision
         if asked == FLOAT32 or asked.endswith("-weights"):
             return  # float32 is compared value by value; weights of fewer bits are in the file
-        found = computed_in(self._kept.session)
+        found = self.kept.session.operators()
         told = ", ".join(f"{count} in {kind}" for kind, count in found.items()) or "nothing told"
         if 2 * found.get(asked, 0) <= sum(found.values()):
             raise CellEnd("failed", f"asked for {asked}, but of what computes: {told}")
@@ -227,16 +282,32 @@ class CellWorker:
 
     def _weigh(self) -> Memory:
         """Run every utterance once, for memory alone: nothing is timed."""
-        assert self._kept is not None
         names = list(self._waveforms)
         at_once = self._spec.cell.batch
         for first in range(0, len(names), at_once):
             some = names[first : first + at_once]
-            for name, embedded in zip(some, self._embed(self._kept.session, some), strict=True):
+            for name, embedded in zip(some, self._embed(self.kept.session, some), strict=True):
                 self._check(name, embedded)
-        return memory_of()
+        return self._device.memory()
 
-    def _embed(self, session: Session, names: Sequence[str]) -> list[Embedded]:
+    def _tell_front_end(self) -> str:
+        """Say what the engine's own front end does to embeddings, nothing where it brings none."""
+        if not self._model_D:
+            return ""
+        least = min(
+            cosine(self._embeddings[name], embedding_D)
+            for name, embedding_D in self._model_D.items()
+            if name in self._embeddings
+        )
+        self._effective[OWN_FRONT_END_COSINE] = round(least, 6)
+        found = reference.worst(self._parities)
+        assert found is not None
+        return (
+            f"brings its own front end: cosine {least:.4f} to the reference at least, and "
+            f"{found.cosine:.6f} where the reference is fed the same"
+        )
+
+    def _embed(self, session: SessionBase, names: Sequence[str]) -> list[Embedded]:
         """Embed utterances, in batches where the cell has such."""
         waveforms = [self._waveforms[name] for name in names]
         if self._spec.cell.batch == 1:
@@ -249,7 +320,8 @@ class CellWorker:
                 raise each
         return [each for each in found if isinstance(each, Embedded)]
 
-    def _open(self) -> LoadedSession:
+    def open_session(self) -> LoadedSession:
+        """Open one more session."""
         before = time.perf_counter_ns()
         session = self._engine.open(self._spec.artifact, self._options)
         load_ns = time.perf_counter_ns() - before
@@ -257,18 +329,23 @@ class CellWorker:
             session = Slowed(session, self._spec.cell.slowdown)
         return LoadedSession(session, load_ns)
 
-    def _timed(
-        self,
-        order: Measure,
-        name: str,
-        waveform: Waveform,
-        opened: LoadedSession,
-        first_chunk_ns: int | None,
+    def timed(
+        self, order: Measure, name: str, opened: LoadedSession, first_chunk_ns: int | None = None
     ) -> Record:
-        """Measure one utterance; its embedding is checked after the clock stopped."""
+        """Measure one utterance; its embedding is checked after the clock stopped.
+
+        Args:
+            order: the turn that it belongs to.
+            name: the utterance's.
+            opened: the session.
+            first_chunk_ns: what its first chunk took; without it, this is the first.
+        """
+        waveform = self._waveforms[name]
+        watch = Stopwatch(self._meter)
         cpu = time.process_time_ns()
         (embedded,) = self._embed(opened.session, [name])
         cpu_ns = time.process_time_ns() - cpu
+        spent = watch.spent()
         self._check(name, embedded)
         return Record(
             cell_id=self._spec.cell_id,
@@ -286,20 +363,24 @@ class CellWorker:
             chunk_ns=embedded.chunk_ns,
             cpu_ns=cpu_ns,
             copy_ns=embedded.copy_ns,
+            energy_uj=spent.uj,
+            energy_ns=spent.ns,
         )
 
     def _check(self, name: str, embedded: Embedded) -> None:
         precision = self._options.precision
-        found = parity.parity_of(embedded.chunk_embeddings_CD, self._reference_CD[name], precision)
+        found = reference.parity_of(
+            embedded.chunk_embeddings_CD, self._reference_CD[name], precision
+        )
         self._parities.append(found)
         self._embeddings[name] = embedded.embedding_D
         if not found.ok:
-            reason = f"utterance {name}: {parity.why_wrong(found, precision)}"
+            reason = f"utterance {name}: {reference.why_wrong(found, precision)}"
             caveat = self._engine.caveat(self._options)
             raise CellEnd(
                 "wrong_output",
                 "; ".join(filter(None, [reason, caveat])),
-                parity.worst(self._parities),
+                reference.worst(self._parities),
             )
 
 

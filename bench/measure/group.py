@@ -3,16 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
-from bench.base.interruption import finishing
-from bench.measure import schedule
-from bench.measure.context import RunContext
-from bench.measure.job import Job
-from bench.measure.messages import Ready
-from bench.measure.session import MeasuringSession
-from bench.results.cells import GHOST
-from bench.results.contrasts import run_ratios
-from bench.results.lines import SLOTS, Course
-from bench.results.stats import relative_half_width
+from rtfbench.base.interruption import finishing
+from rtfbench.base.pace import PieceTimes
+from rtfbench.measure import procedures, schedule
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.job import Job
+from rtfbench.measure.messages import Ready
+from rtfbench.measure.session import MeasuringSession
+from rtfbench.results import protocols
+from rtfbench.results.cells import GHOST, INTERRUPTED
+from rtfbench.results.contrasts import run_ratios
+from rtfbench.results.lines import SLOTS, Course
+from rtfbench.results.protocols import Protocol
+from rtfbench.results.stats import relative_half_width
 
 
 class Group:
@@ -24,8 +27,19 @@ class Group:
         self._wants_ghost = ghost
         self._course: schedule.Schedule | None = None
         self._portions: list[tuple[str, ...]] = []
-        self._block_s = 0.0
+        #: How long a block takes, and how much measuring there may be up to the first look.
+        self.block_s = self._longest_s = 0.0
         self._sessions = 0
+        #: Whether a session is on, and the seconds that its blocks took so far.
+        self.is_on, self.session_spent_s = False, 0.0
+        #: Those of the sessions before.
+        self._ended_s = 0.0
+        #: How long a process takes to start and to end, and a cell to embed the trials.
+        self.starts, self.scoring = PieceTimes(), PieceTimes()
+        #: How many times as long as was expected from the first chunks blocks take.
+        self.stretch, self._expected_s = PieceTimes(), 0.0
+        #: Is called whenever more is known of how long it takes.
+        self.learned: Callable[[], None] = lambda: None
         for job in self.jobs:
             self._declare_cell(job)
 
@@ -54,16 +68,44 @@ class Group:
     @property
     def session_s(self) -> float:
         """Seconds of measuring that one more session takes about; 0 where none is possible."""
-        return self._course.blocks * self._block_s if self._course and self.running else 0.0
+        return self._course.blocks * self.block_s if self._course and self.running else 0.0
 
     @property
-    def _published(self) -> bool:
-        return self.jobs[0].cell.protocol == "published"
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of sessions after which it is judged, none before they are declared."""
+        return self._course.looks if self._course else ()
 
     @property
-    def _cycle(self) -> int:
+    def spent_s(self) -> float:
+        """Seconds of measuring so far, loading apart."""
+        return self._ended_s + self.session_spent_s
+
+    def to_first_look_s(self, stretch: float = 1.0) -> float:
+        """Return what measuring takes up to the first look, of which the present session is a part.
+
+        Args:
+            stretch: how many times as long as is known blocks take.
+        """
+        assert self._course is not None
+        sessions = max(self._course.looks[0] - self._sessions, 0)
+        block_s = stretch * self.block_s
+        # Sessions lose blocks where these take longer than they seemed to.
+        left_s = min(sessions * self._course.blocks * block_s, self._longest_s - self._ended_s)
+        return max(left_s, sessions * self.cycle * block_s)
+
+    @property
+    def scores(self) -> bool:
+        """Whether its cells embed the recordings of trials."""
+        return bool(self._context.scored)
+
+    @property
+    def _protocol(self) -> Protocol:
+        return protocols.named(self.jobs[0].cell.protocol)
+
+    @property
+    def cycle(self) -> int:
         """How many blocks make one contrast."""
-        return len(self._portions) if self._published else 1
+        return len(self._portions) if self._protocol.contrast_takes_all else 1
 
     def measure_first(self, *, share_s: float, longest_s: float, sessions: int) -> float:
         """Measure up to the first look.
@@ -81,7 +123,8 @@ class Group:
             session = MeasuringSession(0, self._context, stack)
             if self._wants_ghost:
                 self._add_ghost()
-            session.start(self.running)
+            self._start(session)
+            self._longest_s = longest_s
             if self.running:
                 self._course = self._declare(session, share_s, longest_s, sessions)
                 took_s += self._measure(session, self._course.blocks)
@@ -89,11 +132,11 @@ class Group:
             # Chunks may take longer than they seemed to: sessions stay, and lose blocks.
             affordable = schedule.blocks_for(
                 budget_s=longest_s - took_s,
-                block_s=self._block_s,
+                block_s=self.block_s,
                 sessions=self._course.looks[0] - self._sessions,
-                cycle=self._cycle,
+                cycle=self.cycle,
             )
-            took_s += self._one_more(max(min(self._course.blocks, affordable), self._cycle))
+            took_s += self._one_more(max(min(self._course.blocks, affordable), self.cycle))
         self._end_ok()
         return took_s
 
@@ -118,7 +161,7 @@ class Group:
         if not self.running:
             return 0.0
         blocks = schedule.blocks_for(
-            budget_s=share_s, block_s=self._block_s, sessions=sessions, cycle=self._cycle
+            budget_s=share_s, block_s=self.block_s, sessions=sessions, cycle=self.cycle
         )
         took_s = 0.0
         for _ in range(sessions if blocks else 0):
@@ -147,13 +190,13 @@ class Group:
             session = MeasuringSession(self._sessions, self._context, stack)
             if self._wants_ghost and not self._sessions:
                 self._add_ghost()
-            session.start(self.running)
+            self._start(session)
             if self.running:
                 if not self._portions:
                     self._cut_slots(session, schedule.short_slot_chunks)
-                cycle_s = self._block_s * self._cycle
+                cycle_s = self.block_s * self.cycle
                 cycles = schedule.blocks_beside(clock() - began_s, cycle_s=cycle_s)
-                self._measure(session, cycles * self._cycle)
+                self._measure(session, cycles * self.cycle)
         self._end_ok()
         return clock() - began_s
 
@@ -161,7 +204,7 @@ class Group:
         """End what was cut short; what has come to a look stays."""
         for job in self.running:
             if job.data.outcome is None:
-                job.end(self._context.folder, "failed", "interrupted")
+                job.end(self._context.folder, "failed", INTERRUPTED)
 
     def _add_ghost(self) -> None:
         """Enter the reference a second time, before anything starts: it must not come last."""
@@ -183,9 +226,9 @@ class Group:
         self._cut_slots(session, schedule.slot_chunks)
         course = schedule.plan_course(
             budget_s=share_s,
-            block_s=self._block_s,
+            block_s=self.block_s,
             sessions=sessions,
-            cycle=self._cycle,
+            cycle=self.cycle,
             longest_s=longest_s,
         )
         self._say_coverage(course)
@@ -222,19 +265,19 @@ class Group:
         known = [job.ready for job in self.running if job.ready is not None]
         slowest_s = max(ready.chunk_ns for ready in known) / 1e9
         wanted, cell = chunks_of(slowest_s), self.jobs[0].cell
-        self._portions = (
-            schedule.queues(session.chunks, wanted=wanted, jobs=cell.jobs, batch=cell.batch)
-            if cell.protocol == "throughput"
-            else schedule.portions(session.chunks, wanted=wanted)
-        )
-        self._block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+        self._portions = procedures.of(cell.protocol).slots(session.chunks, cell, wanted=wanted)
+        self.block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+        self._expected_s = self.block_s
 
     def _slot_s(self, ready: Ready, chunks: Mapping[str, int]) -> float:
         """Return how long a slot takes about."""
         queued = sum(chunks[name] for portion in self._portions for name in portion)
         slot_chunks = queued / len(self._portions) / self.jobs[0].cell.jobs + 1
-        took_s = slot_chunks * ready.chunk_ns / 1e9
-        if not self._published:
+        cell = self.jobs[0].cell
+        took_s = procedures.of(cell.protocol).turn_s(
+            cell, len(self._portions[0]), slot_chunks * ready.chunk_ns / 1e9
+        )
+        if not self._protocol.fresh_session:
             return took_s
         extra_ns = ready.load_ns + max(ready.first_chunk_ns - ready.chunk_ns, 0)
         return took_s + len(chunks) / len(self._portions) * extra_ns / 1e9
@@ -243,32 +286,50 @@ class Group:
         """Measure a session of so many blocks."""
         with ExitStack() as stack:
             session = MeasuringSession(self._sessions, self._context, stack)
-            session.start(self.running)
+            self._start(session)
             return self._measure(session, blocks)
+
+    def _start(self, session: MeasuringSession) -> None:
+        """Start the processes of a session, and learn how long that takes."""
+        clock, jobs = self._context.clock, self.running
+        began_s = clock()
+        session.start(jobs)
+        took_s = clock() - began_s - session.scored_s - session.waited_s
+        if jobs:
+            self.starts.add(took_s, len(jobs))
+        if session.scored:
+            self.scoring.add(session.scored_s, session.scored)
 
     def _measure(self, session: MeasuringSession, blocks: int) -> float:
         """Return the seconds that the blocks of a session took, but for waiting in vain."""
         cell, clock = self.jobs[0].cell, self._context.clock
         began_s, waited_s = clock(), session.waited_s
-        done = 0
+        self.is_on = True
+        self.learned()
         for block in range(blocks):
             if not self.running:
                 break
             self._context.progress.step(
                 f"session {self._sessions + 1}, block {block + 1} of {blocks}: "
-                f"{cell.model}, {cell.threads} threads, {cell.chunk_samples} samples, "
+                f"{cell.model}, {cell.threads} thread{'s' * (cell.threads > 1)}, "
+                f"{cell.chunk_samples} samples, "
                 f"{cell.protocol}"
             )
             # Sessions begin with different portions, so that few blocks see every utterance.
             turn = self._sessions * blocks + block
             with finishing(self._context.progress.note):
                 session.block(block, self._portions[turn % len(self._portions)])
-            done += 1
-        took_s = clock() - began_s - (session.waited_s - waited_s)
-        if done:
-            self._block_s = took_s / done
+            spent_s = clock() - began_s - (session.waited_s - waited_s)
+            self.stretch.add(spent_s - self.session_spent_s, self._expected_s)
+            self.session_spent_s = spent_s
+            self.block_s = self.session_spent_s / (block + 1)
+            self.learned()
+        took_s = self.session_spent_s
         session.finish()
         self._sessions += 1
+        self._ended_s += took_s
+        self.session_spent_s, self.is_on = 0.0, False
+        self.learned()
         return took_s
 
     def _end_ok(self) -> None:

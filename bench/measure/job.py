@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
-from bench.base.child import Interpreter
-from bench.embed.parity import worst
-from bench.measure.messages import Ready
-from bench.models.workload import Prepared
-from bench.results.cells import Cell, Effective, Parity, Status
-from bench.results.lines import Declaration, Outcome
-from bench.results.store import CellData, RunFolder
+from rtfbench.base.child import Interpreter
+from rtfbench.embed.reference import worst
+from rtfbench.measure.messages import Ready
+from rtfbench.models.workload import Prepared
+from rtfbench.results.cells import Cell, Effective, Parity, Status
+from rtfbench.results.lines import Declaration, Outcome
+from rtfbench.results.store import CellData, RunFolder
 
 
 @dataclass
@@ -29,21 +29,7 @@ class Job:
     @classmethod
     def of(cls, prepared: Prepared, interpreter: Interpreter | None = None) -> "Job":
         """Return a job with the declaration of its cell."""
-        artifact = prepared.artifact
-        declaration = Declaration(
-            cell_id=prepared.cell.id(artifact.sha256 if artifact else ""),
-            cell=prepared.cell,
-            title=prepared.title,
-            params=artifact.params if artifact else None,
-            flops=artifact.flops if artifact else None,
-            flops_basis=artifact.flops_basis if artifact else "",
-            about=artifact.about if artifact else "",
-            recipe=artifact.recipe if artifact else "",
-            macs=artifact.macs if artifact else None,
-            artifact_sha256=artifact.sha256 if artifact else "",
-            denormal_share=artifact.denormal_share if artifact else None,
-            artifact_bytes=artifact.path.stat().st_size if artifact else None,
-        )
+        declaration = Declaration.of(prepared.cell, prepared.title, prepared.artifact)
         return cls(prepared, CellData(declaration), interpreter=interpreter)
 
     @property

@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from bench.base.values import Value
-from bench.embed.audio_input import Source
-from bench.results.cells import Cell
-from bench.results.lines import Outcome, Record
-from engines.protocol import ModelArtifact
+from rtfbench.base.values import Value
+from rtfbench.embed.audio_input import Source
+from rtfbench.engines.protocol import ModelArtifact
+from rtfbench.results.cells import Cell
+from rtfbench.results.lines import Outcome, Record
 
 
 class WorkerSpec(Value):
     """All that a worker needs to know; kept beside its log so that it can be run by hand.
 
-    A new field is told to `bench.measure.wire`; `protocol` is 1 where a parent does not count.
+    A new field is told to `rtfbench.measure.wire`.
     """
 
     protocol: int = 1
@@ -58,6 +58,14 @@ class Work(Value):
 
     command: Literal["work"] = "work"
     utterances: tuple[str, ...]
+
+
+class Hear(Value):
+    """Run these windows together, each the next one of a live stream; answer `Worked`."""
+
+    command: Literal["hear"] = "hear"
+    utterances: tuple[str, ...]
+    streams: tuple[int, ...]
 
 
 class Check(Value):
@@ -116,6 +124,8 @@ class Worked(Value):
     cpu_ns: int
     load_ns: int
     first_chunk_ns: int
+    #: Of windows: their frames, and those of them whose features were known.
+    frames: tuple[int, int] = (0, 0)
 
 
 class Done(Value):
@@ -124,7 +134,7 @@ class Done(Value):
     kind: Literal["done"] = "done"
 
 
-Command = Open | Measure | Warm | Work | Check | Embed | Stop
+Command = Open | Measure | Warm | Work | Hear | Check | Embed | Stop
 COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="command")])
 Reply = Loaded | Ready | Record | Worked | Done | Outcome
 REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])

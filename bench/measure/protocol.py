@@ -1,4 +1,7 @@
-"""The number of what a parent and a worker say to each other; `bench.measure.wire` has the rest."""
+"""The number of what a parent and a worker say to each other; the rest is in `measure.wire`."""
 
-#: Workers of before it was counted understand 1, and do not know the question for it.
-PROTOCOL = 4
+#: With 5 the package became `rtfbench`, with 6 a cell has a device, with 7 a rate, with 8 a model
+#: says what it is fed, and with 9 a cell has a load.
+PROTOCOL = 9
+#: The oldest workers that can be compared with.
+OLDEST = 4

@@ -7,11 +7,12 @@ and host, which all of a run shares, and each engine's version.
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from bench.base.errors import InputError
-from bench.results.rows import Environment
-from bench.results.same_host import facts
-from bench.results.store import ENVIRONMENT, CellData, RunFolder, StoreError, finished_of
-from engines.protocol import Availability
+from rtfbench.base.errors import InputError
+from rtfbench.engines.protocol import Availability
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.results.rows import Environment
+from rtfbench.results.same_host import facts
+from rtfbench.results.store import ENVIRONMENT, CellData, RunFolder, StoreError, finished_of
 
 #: Beside the harness itself, what its front end and its clock run on.
 HARNESS_PACKAGES = ("numpy", "soundfile")
@@ -44,7 +45,7 @@ def take_up(
     folder: RunFolder,
     stored: Environment | None,
     now: Environment,
-    probe: Callable[[str], Availability],
+    probe: Callable[[EngineSpec], Availability],
 ) -> Kept:
     """Hold what a folder has against how it would be measured now.
 
@@ -71,7 +72,7 @@ def take_up(
         data for cell_id, data in cells.items() if cell_id in finished and not data.cell.replica
     ]
     engines = dict(_changed_engines(originals, probe, stored.packages == now.packages))
-    again = {data.cell.condition for data in originals if data.cell.engine_label in engines}
+    again = {data.cell.condition for data in originals if str(data.cell.engine_spec) in engines}
     stale = frozenset(cell_id for cell_id in finished if cells[cell_id].cell.condition in again)
     return Kept(finished - stale, stale, tuple(engines.values()))
 
@@ -84,20 +85,19 @@ def changes(stored: Environment, now: Environment) -> Iterator[str]:
     for name, (then, today) in versions.items():
         if then != today:
             yield f"{name} {today}, and {then} then"
-    # Runs of before recordings were hashed tell their names and their length alone.
-    told = ["audio", "audio_s", *(["audio_sha256", "scored_sha256"] if stored.audio_sha256 else [])]
-    if any(getattr(stored, name) != getattr(now, name) for name in told):
+    recordings = ("audio", "audio_s", "audio_sha256", "scored_sha256")
+    if any(getattr(stored, name) != getattr(now, name) for name in recordings):
         yield "other recordings"
 
 
 def _changed_engines(
-    cells: Collection[CellData], probe: Callable[[str], Availability], same_packages: bool
+    cells: Collection[CellData], probe: Callable[[EngineSpec], Availability], same_packages: bool
 ) -> Iterator[tuple[str, str]]:
     """Yield the labels of engines that are not what they were, and how so.
 
     Of one that refused a cell no version is stored: it may take it since any package changed.
     """
-    labels = {data.cell.engine_label: data for data in cells}
+    labels = {str(data.cell.engine_spec): data for data in cells}
     for label, data in labels.items():
         outcome = data.outcome
         assert outcome is not None
@@ -105,7 +105,7 @@ def _changed_engines(
             if not same_packages:
                 yield label, f"{label} has other packages around it"
             continue
-        found = probe(label)
+        found = probe(data.cell.engine_spec)
         then, today = _build(outcome.version, outcome.build), _build(found.version, found.build)
         if found.ok and then != today:
             yield label, f"{label}: {today}, and {then} then"

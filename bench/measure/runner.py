@@ -4,18 +4,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.base.errors import InputError
-from bench.measure.context import RunContext
-from bench.measure.group import Group
-from bench.measure.job import Job
-from bench.models.resolve import Resolved
-from bench.plan.sweep import Plan, axes_of
-from bench.results.cells import Condition
-from bench.results.estimate import SESSIONS_FOR_RANKS
-
-#: Where few sessions are asked for, so much of the time is kept for those that turn out to differ
-#: most.
-KEPT_FOR_THE_WIDEST = 0.4
+from rtfbench.base.errors import InputError
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.group import Group
+from rtfbench.measure.job import Job
+from rtfbench.measure.plan import Plan, axes_of
+from rtfbench.measure.schedule import KEPT_FOR_THE_WIDEST
+from rtfbench.measure.time_left import TimeLeft
+from rtfbench.models.resolve import Resolved
+from rtfbench.results.cells import Condition
+from rtfbench.results.estimate import SESSIONS_FOR_RANKS
 
 
 @dataclass
@@ -79,6 +77,9 @@ class Runner:
         """Give each comparison its share, then what is left to those that are not decided."""
         budget = Budget(self._plan.budget_s)
         axes = [axes_of(self._plan, group.jobs[0].cell) for group in groups]
+        left = TimeLeft(groups, axes, budget.total_s)
+        for group in groups:
+            group.learned = lambda: left.tell(self._context.progress)
         kept_s = 0.0
         for index, group in enumerate(groups):
             weight = axes[index].weight / sum(a.weight for a in axes[index:])
@@ -89,17 +90,15 @@ class Runner:
             budget.spent_s += group.measure_first(
                 share_s=share_s, longest_s=budget.left_s, sessions=axes[index].sessions
             )
-            self._advance(budget)
         undecided = [group for group in groups if not group.decided]
         while undecided:
             took_s = 0.0
             for index, group in enumerate(undecided):
                 took_s += group.measure_on((budget.left_s - took_s) / (len(undecided) - index))
             budget.spent_s += took_s
-            self._advance(budget)
             undecided = [group for group in undecided if took_s and not group.decided]
         self._narrow(groups, budget)
-        self._context.progress.advance(1.0)
+        self._context.progress.left(0.0)
 
     def _narrow(self, groups: Sequence[Group], budget: Budget) -> None:
         """Give what is left to the widest intervals, a session at a time.
@@ -118,10 +117,6 @@ class Runner:
             if not wide:
                 return
             budget.spent_s += max(wide, key=lambda group: group.width).measure_one()
-            self._advance(budget)
-
-    def _advance(self, budget: Budget) -> None:
-        self._context.progress.advance(min(budget.spent_s / budget.total_s, 1.0))
 
 
 def _refuse_left_out(

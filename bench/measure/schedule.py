@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.results.stats import ALPHA_PER_LOOK
+from rtfbench.results.stats import ALPHA_PER_LOOK
 
 #: A slot this long is short against the drift of a shared machine, and long against a switch.
 SLOT_S = 0.3
@@ -20,7 +20,7 @@ SLOT_S = 0.3
 CHUNKS_PER_SLOT = 10
 #: Chunks of this many seconds are large; of those, a short slot has this many.
 LARGE_CHUNK_S, SHORT_SLOT = 0.03, 4.0
-#: A queue has at least so many chunks for each process that works on it, so that those who find it
+#: A queue has at least so many chunks for each process that works on it, so that those that find it
 #: empty while others still work do not weigh much.
 QUEUED_CHUNKS = 12
 #: A session that takes long to start has this many cycles of blocks at most.
@@ -29,6 +29,9 @@ MOST_CYCLES = 8
 MOST_LOOKS = 3
 #: Further looks are declared when their sessions can have this many blocks each.
 BLOCKS_PER_SESSION = 4
+#: Where few sessions are asked for, so much of the time is kept for those that turn out to differ
+#: most.
+KEPT_FOR_THE_WIDEST = 0.4
 #: Stopping early at fewer sessions than this cannot be paid for.
 SESSIONS_FOR_LOOKS = 6
 

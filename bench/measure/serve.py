@@ -4,23 +4,28 @@ Commands come as JSON lines on standard input, answers go as JSON lines to an in
 descriptor and never to standard output, where runtimes print. By hand, with a specification that
 a run left in its `logs` folder:
 
-    echo '{"command": "open"}' | python -m bench.worker logs/CELL.json 3>&1
+    echo '{"command": "open"}' | python -m rtfbench.worker logs/CELL.json 3>&1
 """
 
 import argparse
 import json
-import os
 import sys
 import traceback
 from pathlib import Path
 
-from bench.base.child import answer, die_with_parent
-from bench.measure.cell_worker import CellEnd, CellWorker
-from bench.measure.messages import (
+from pydantic import ValidationError
+
+from rtfbench.base.child import answer, die_with_parent
+from rtfbench.base.named_values import UnknownNameError
+from rtfbench.engines.protocol import EngineError
+from rtfbench.measure.cell_worker import CellEnd, CellWorker
+from rtfbench.measure.machine import devices
+from rtfbench.measure.messages import (
     COMMAND,
     Check,
     Done,
     Embed,
+    Hear,
     Measure,
     Open,
     Stop,
@@ -28,9 +33,8 @@ from bench.measure.messages import (
     Work,
     WorkerSpec,
 )
-from bench.measure.protocol import PROTOCOL
-from bench.results.lines import Outcome
-from engines.protocol import EngineError
+from rtfbench.measure.protocol import PROTOCOL
+from rtfbench.results.lines import Outcome
 
 ANSWER_FD = 3
 
@@ -54,6 +58,8 @@ def serve(spec: WorkerSpec, fd: int) -> None:
                     answer(fd, Done())
                 case Work():
                     answer(fd, worker.work(command))
+                case Hear():
+                    answer(fd, worker.hear(command))
                 case Check():
                     worker.check()
                     answer(fd, Done())
@@ -78,15 +84,23 @@ def _failure(spec: WorkerSpec, error: Exception) -> Outcome:
 
 def main(argv: list[str] | None = None) -> None:
     """Run a worker from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m rtfbench.worker", description=__doc__)
     parser.add_argument("spec", type=Path, help="the cell's specification (JSON)")
     parser.add_argument("--answer-fd", type=int, default=ANSWER_FD)
     arguments = parser.parse_args(argv)
     die_with_parent()
     text = arguments.spec.read_text(encoding="utf-8")
-    if (sent := json.loads(text).get("protocol", 1)) > PROTOCOL:
+    if (sent := json.loads(text).get("protocol", PROTOCOL)) > PROTOCOL:
         sys.exit(f"this worker speaks protocol {PROTOCOL}, and was sent {sent}")
-    spec = WorkerSpec.model_validate_json(text)
-    # Before a runtime is loaded: thread pools take over the affinity that they find.
-    os.sched_setaffinity(0, spec.cores)
+    try:
+        spec = WorkerSpec.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        sys.exit(f"{arguments.spec}: {where}: {first['msg'].removeprefix('Value error, ')}")
+    try:
+        device = devices.named(spec.cell.device)
+    except UnknownNameError as error:
+        sys.exit(f"{arguments.spec}: cell.device: {error}")
+    device.pin(spec.cores)  # before a runtime is loaded
     serve(spec, arguments.answer_fd)

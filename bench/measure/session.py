@@ -1,17 +1,19 @@
 """One session: a fresh process for each cell, and the turns that they take."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from bench.base.child import ChildError, ChildSilent
-from bench.base.memory import ChildTooLarge
-from bench.machine import health
-from bench.machine.health import Counters
-from bench.measure.context import RunContext
-from bench.measure.job import Job
-from bench.measure.messages import (
+from rtfbench.base.child import ChildError, ChildSilent
+from rtfbench.base.memory import ChildTooLarge
+from rtfbench.measure.context import Patience, RunContext
+from rtfbench.measure.job import Job
+from rtfbench.measure.machine import health
+from rtfbench.measure.machine.energy import idle
+from rtfbench.measure.machine.health import Counters
+from rtfbench.measure.messages import (
     Command,
     Done,
     Embed,
@@ -23,11 +25,10 @@ from bench.measure.messages import (
     Stop,
     WorkerSpec,
 )
-from bench.measure.patience import Patience
-from bench.measure.schedule import block_turns
-from bench.measure.workers import CellProcess
-from bench.results.lines import Health, Outcome, Record
-from bench.results.noise import disturbances
+from rtfbench.measure.schedule import block_turns
+from rtfbench.measure.workers import CellProcess
+from rtfbench.results.lines import Health, Outcome, Record
+from rtfbench.results.noise import disturbances
 
 #: A process embeds so many recordings of trials within the time of one answer.
 SCORED_AT_ONCE = 50
@@ -56,6 +57,8 @@ class MeasuringSession:
         self.chunks: Mapping[str, int] = {}
         #: Seconds that were spent on answers that never came.
         self.waited_s = 0.0
+        #: Seconds that embedding the recordings of the trials took, and for how many cells.
+        self.scored_s, self.scored = 0.0, 0
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Start a process for each job; all load together, but open one by one.
@@ -65,6 +68,8 @@ class MeasuringSession:
         """
         jobs = list(jobs)
         random.Random(f"{self._context.seed}/{self._number}").shuffle(jobs)
+        for device in {job.cell.device for job in jobs}:
+            self._context.ceiling_of(device)  # what has to be built for it is, before any clock
         if jobs:
             self._context.progress.phase(f"session {self._number + 1}: loading {jobs[0]}")
         started = [_Slot(job, worker) for job in jobs if (worker := self._spawn(job))]
@@ -77,17 +82,27 @@ class MeasuringSession:
             self._embed_scored(slot)
         self._slots += started
 
+    def leave_out(self, job: Job) -> None:
+        """End a cell's process: it takes no turns in this session."""
+        for slot in self._slots:
+            if slot.job is job:
+                slot.worker.close()
+        self._slots = [slot for slot in self._slots if slot.job is not job]
+
     def _embed_scored(self, slot: _Slot) -> None:
         """Have a process embed the recordings of the trials, some at a time: all take long."""
         names = [source.name for source in self._context.scored]
         if not names or slot.job.cell.replica or slot.job.failed or slot.job.embedded:
             return
         self._context.progress.phase(f"embedding {len(names)} recordings of trials: {slot.job}")
+        began_s = self._context.clock()
         with self._awake(slot):
             for first in range(0, len(names), SCORED_AT_ONCE):
                 some = tuple(names[first : first + SCORED_AT_ONCE])
                 self._listen(slot, Embed(utterances=some), until=Done)
         slot.job.embedded = True
+        self.scored_s += self._context.clock() - began_s
+        self.scored += 1
 
     def block(self, block: int, utterances: tuple[str, ...]) -> None:
         """Let the processes take their turns, and write down what else the machine did."""
@@ -108,30 +123,39 @@ class MeasuringSession:
                     self._wait_for_quiet(slot, order, context.patience)
         after = context.counters(self._pids())
         first = next(iter(slots.values())).job
-        held = context.ceiling
-        self._keep(
-            first,
-            health.between(
-                before,
-                after,
-                cell_id=first.cell_id,
-                session=self._number,
-                block=block,
-                peak_gflops=None if held is None else round(held.gflops(first.cell.threads), 2),
-            ),
+        held = context.ceiling_of(first.cell.device)
+        line = health.between(
+            before,
+            after,
+            cell_id=first.cell_id,
+            session=self._number,
+            block=block,
+            peak_gflops=None if held is None else round(held.gflops(first.cell.threads), 2),
         )
+        self._keep(first, line.model_copy(update=self._idle(slots.values())))
+
+    def _idle(self, slots: Iterable[_Slot]) -> dict[str, Any]:
+        """Return what the devices spend while all processes are stopped, as a line has it."""
+        names = {slot.job.cell.device for slot in slots}
+        meters = {name: meter for name in names if (meter := self._context.meter_of(name))}
+        found = {name: each for name, each in idle(meters).items() if each.uj is not None}
+        if not found:
+            return {}
+        longest_ns = max(each.ns or 0 for each in found.values())
+        return {"idle_ns": longest_ns, "idle_uj": {name: each.uj for name, each in found.items()}}
 
     def _wait_for_quiet(self, slot: _Slot, order: Measure, patience: Patience) -> None:
         """Measure a turn until nothing disturbs it, and keep that one only."""
         quiet, cell_id = False, slot.job.cell_id
         for _ in range(patience.tries(cell_id)):
-            before = self._context.counters(slot.worker.pids)
+            before, began_s = self._context.counters(slot.worker.pids), self._context.clock()
             taken: list[Record] = []
             self._listen(slot, order, until=Done, into=taken)
             if slot.job.failed:
                 return
             quiet = self._is_quiet(slot, order, before)
-            if patience.counts(cell_id, quiet=quiet):
+            took_s = self._context.clock() - began_s
+            if patience.counts(cell_id, quiet=quiet, took_s=took_s):
                 for record in taken:
                     self._keep(slot.job, record)
                 break
@@ -202,16 +226,15 @@ class MeasuringSession:
     ) -> None:
         """Send a command and take answers until the awaited one; a failure ends the cell.
 
-        Records are kept as they come, or go into a list for whoever decides whether they count.
+        Records are kept as they come, or go into a list where the caller decides what counts.
         """
         job, worker, context = slot.job, slot.worker, self._context
         if job.failed:
             return
 
         def receive(timeout_s: float) -> Reply:
-            # While the clock runs nobody looks: the peak is known when it has stopped. A team is
-            # asked for all of an answer, or its members would be out of step.
-            if isinstance(command, Measure) or job.cell.protocol == "throughput":
+            # While the clock runs, memory is not looked at: the peak is known when it has stopped.
+            if isinstance(command, Measure) or worker.works_as_it_answers:
                 return worker.receive(timeout_s)
             return context.memory.wait(worker.pids[0], worker.receive, timeout_s)
 

@@ -3,14 +3,17 @@
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from bench.base.child import ChildSilent, Interpreter
-from bench.embed import parity
-from bench.measure.messages import (
+from rtfbench.base.child import ChildSilent, Interpreter
+from rtfbench.embed import reference
+from rtfbench.measure import schedule
+from rtfbench.measure.machine.devices import meter_of
+from rtfbench.measure.machine.energy import Stopwatch
+from rtfbench.measure.messages import (
     Check,
     Command,
     Done,
@@ -24,26 +27,27 @@ from bench.measure.messages import (
     Worked,
     WorkerSpec,
 )
-from bench.measure.workers import CellProcess, Worker
-from bench.results.lines import Outcome, Record
+from rtfbench.measure.procedures import Procedure
+from rtfbench.measure.workers import CellProcess, Worker
+from rtfbench.results.cells import Cell
+from rtfbench.results.lines import Outcome, Record
+
+if TYPE_CHECKING:
+    from rtfbench.measure.cell_worker import CellWorker
 
 #: A process has its next task at hand when it is done with one.
 TASKS_AT_HAND = 2
 
 
-def start(spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None) -> CellProcess:
-    """Start what measures a cell: a process, or under the throughput protocol a team of them."""
-    if spec.cell.protocol == "throughput":
-        return Team(spec, logs, interpreter)
-    return Worker(spec, logs, interpreter)
-
-
 class Team:
     """A `CellProcess` of several workers, each on cores of its own.
 
-    To whoever measures, it is one process whose pass over a queue is one record: the wall time from
+    To a session, it is one process whose pass over a queue is one record: the wall time from
     the first task that is handed out to the last that is done.
     """
+
+    #: Its members would be out of step if an answer were asked for in parts.
+    works_as_it_answers = True
 
     def __init__(
         self,
@@ -53,15 +57,15 @@ class Team:
         *,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        self._spec, self._clock = spec, clock
+        self._spec, self.clock = spec, clock
         self._chunks: Mapping[str, int] = {}
         self._asked: Command | None = None
         self._replies: deque[Reply] = deque()
-        self._members: list[Worker] = []
+        self.members: list[Worker] = []
         try:
             for number in range(spec.cell.jobs):
                 own = _member_spec(spec, number)
-                self._members.append(Worker(own, logs, interpreter, member=number))
+                self.members.append(Worker(own, logs, interpreter, member=number))
         except OSError:
             self.close()
             raise
@@ -75,10 +79,10 @@ class Team:
     @property
     def pids(self) -> tuple[int, ...]:
         """The ids of all its processes."""
-        return tuple(member.pid for member in self._members)
+        return tuple(member.pid for member in self.members)
 
     def send(self, command: Command, /) -> None:
-        """Remember what is asked; it is done when somebody listens."""
+        """Remember what is asked; it is done when the answer is asked for."""
         self._asked = command
 
     def receive(self, timeout_s: float, /) -> Reply:
@@ -92,36 +96,36 @@ class Team:
             asked, self._asked = self._asked, None
             match asked:
                 case None:
-                    self._replies += _first_failure(self._all(timeout_s)) or [self._loaded]
+                    self._replies += first_failure(self._all(timeout_s)) or [self._loaded]
                 case Measure():
                     self._replies += self._passed(asked, timeout_s)
                 case Embed():
-                    self._members[0].send(asked)
-                    self._replies.append(self._members[0].receive(timeout_s))
+                    self.members[0].send(asked)
+                    self._replies.append(self.members[0].receive(timeout_s))
                 case _:
                     found = self._in_turns(asked, timeout_s)
-                    self._replies += _first_failure(found) or [_merged(found)]
+                    self._replies += first_failure(found) or [_merged(found)]
         return self._replies.popleft()
 
     def pause(self) -> None:
         """Stop all processes."""
-        for member in self._members:
+        for member in self.members:
             member.pause()
 
     def resume(self) -> None:
         """Let all go on."""
-        for member in self._members:
+        for member in self.members:
             member.resume()
 
     def close(self) -> None:
         """End all processes."""
         with ExitStack() as stack:
-            for member in self._members:
+            for member in self.members:
                 stack.callback(member.close)
 
     def _all(self, timeout_s: float) -> list[Reply]:
         """Take an answer of each process, which all work at once."""
-        found = [member.receive(timeout_s) for member in self._members]
+        found = [member.receive(timeout_s) for member in self.members]
         for reply in found:
             if isinstance(reply, Loaded):
                 self._loaded, self._chunks = reply, reply.chunks
@@ -130,38 +134,42 @@ class Team:
     def _in_turns(self, command: Command, timeout_s: float) -> list[Reply]:
         """Have one process after the other do something, so that none disturbs another."""
         found = []
-        for member in self._members:
+        for member in self.members:
             member.send(command)
             found.append(member.receive(timeout_s))
         return found
 
     def _together(self, command: Command, timeout_s: float) -> list[Reply]:
         """Have all processes do something at once."""
-        for member in self._members:
+        for member in self.members:
             member.send(command)
         return self._all(timeout_s)
 
     def _passed(self, order: Measure, timeout_s: float) -> list[Reply]:
         """Run a queue, and return its record, or what failed."""
-        failed = _first_failure(self._together(Warm(), timeout_s))
+        failed = first_failure(self._together(Warm(), timeout_s))
         if failed:
             return failed
         tasks = tasks_of(order.utterances, self._chunks, batch=self._spec.cell.batch)
-        began = self._clock()
+        watch = Stopwatch(meter_of(self._spec.cell.device))
+        began = self.clock()
         done = self._run(tasks, timeout_s)
-        wall_ns = self._clock() - began
-        failed = _first_failure([reply for _, reply in done])
-        failed = failed or _first_failure(self._together(Check(), timeout_s))
+        wall_ns = self.clock() - began
+        spent = watch.spent()
+        failed = first_failure([reply for _, reply in done])
+        failed = failed or first_failure(self._together(Check(), timeout_s))
         if failed:
             return failed
-        return [record_of(self._spec, order, done, wall_ns=wall_ns), Done()]
+        found = record_of(self._spec, order, done, wall_ns=wall_ns)
+        energy = {"energy_uj": spent.uj, "energy_ns": spent.ns}
+        return [found.model_copy(update=energy), Done()]
 
     def _run(
         self, tasks: Sequence[tuple[str, ...]], timeout_s: float
     ) -> list[tuple[tuple[str, ...], Reply]]:
-        """Hand out tasks to whoever is free, and return them with their answers."""
+        """Hand out tasks to members that are free, and return them with their answers."""
         waiting, done = deque(tasks), []
-        at_hand: dict[Worker, deque[tuple[str, ...]]] = {each: deque() for each in self._members}
+        at_hand: dict[Worker, deque[tuple[str, ...]]] = {each: deque() for each in self.members}
         for _ in range(TASKS_AT_HAND):
             for member, own in at_hand.items():
                 _hand_out(member, own, waiting)
@@ -179,6 +187,29 @@ class Team:
                     if not member.has_answer:
                         break
         return done
+
+
+class Queue(Procedure):
+    """A queue that a team of processes works off."""
+
+    #: What is started, in the parent.
+    team: ClassVar[type[Team]] = Team
+
+    def start(
+        self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None
+    ) -> CellProcess:
+        """Start a team."""
+        return self.team(spec, logs, interpreter)
+
+    def slots(
+        self, chunks: Mapping[str, int], cell: Cell, *, wanted: float
+    ) -> list[tuple[str, ...]]:
+        """Split utterances into queues that keep every process busy."""
+        return schedule.queues(chunks, wanted=wanted, jobs=cell.jobs, batch=cell.batch)
+
+    def measure(self, worker: "CellWorker", order: Measure) -> Iterator[Record]:
+        """Refuse: a team's workers are told to `Work`."""
+        raise NotImplementedError("a queue is measured by a team, task by task")
 
 
 def _member_spec(spec: WorkerSpec, number: int) -> WorkerSpec:
@@ -240,7 +271,7 @@ def record_of(
     )
 
 
-def _first_failure(replies: Sequence[Reply]) -> list[Reply]:
+def first_failure(replies: Sequence[Reply]) -> list[Reply]:
     """Return the first answer that ends the cell, nothing where there is none."""
     return [*[each for each in replies if isinstance(each, Outcome) and each.status != "ok"][:1]]
 
@@ -260,7 +291,7 @@ def _merged(replies: Sequence[Reply]) -> Reply:
             }
         )
     if isinstance(first, Outcome):
-        found = parity.worst(each.parity for each in ended if each.parity is not None)
+        found = reference.worst(each.parity for each in ended if each.parity is not None)
         return first.model_copy(update={"parity": found})
     return first
 

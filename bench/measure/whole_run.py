@@ -6,26 +6,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bench.base.core_count import core_count
-from bench.base.disk import check_room
-from bench.base.errors import InputError
-from bench.base.memory import MemoryLimit
-from bench.embed import audio_input, trial_check
-from bench.embed.trial_check import TrialOptions
-from bench.machine import environment
-from bench.measure import resuming
-from bench.measure.context import Progress, RunContext
-from bench.measure.runner import Runner
-from bench.measure.schedule import draw_seed
-from bench.models import homes
-from bench.models.names import default_form, precisions_of
-from bench.models.probe import probe
-from bench.models.resolve import Asked, Resolved, resolve
-from bench.plan.engine_spec import parse_engine
-from bench.plan.sweep import Plan, expand, precisions_for
-from bench.report import figures, markdown
-from bench.results.rows import Environment, Summary
-from bench.results.store import (
+from rtfbench.base.cache import sha256_of
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import check_room
+from rtfbench.base.memory import MemoryLimit
+from rtfbench.embed import audio_input
+from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
+from rtfbench.measure import resuming, trial_check
+from rtfbench.measure.context import Progress, RunContext
+from rtfbench.measure.machine import environment
+from rtfbench.measure.plan import Plan, precisions_for, resolve_plan
+from rtfbench.measure.runner import Runner
+from rtfbench.measure.schedule import draw_seed
+from rtfbench.measure.trial_check import TrialOptions
+from rtfbench.models.names import precisions_of
+from rtfbench.models.probe import probe
+from rtfbench.models.resolve import Resolved
+from rtfbench.models.zoo import catalog
+from rtfbench.report import figures, markdown
+from rtfbench.report.answer import answer
+from rtfbench.report.run_document import of_run
+from rtfbench.results.rows import Environment, Summary
+from rtfbench.results.store import (
     DAMAGED,
     ENVIRONMENT,
     RECORDS,
@@ -33,13 +35,11 @@ from bench.results.store import (
     TABLE,
     TRIAL_OPTIONS,
     TRIALS,
+    CellData,
     RunFolder,
 )
-from bench.results.summary import summarize
-from bench.zoo import catalog
+from rtfbench.results.summary import summarize
 
-#: A worker takes about so long to start and to load.
-START_S = 0.7
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 #: What a run leaves on the disk at least, and what a cell adds: records, logs, page and pictures.
 ROOM_BYTES, CELL_BYTES = 500_000, 50_000
@@ -61,12 +61,12 @@ class Audience:
     Attributes:
         say: what is done before anything is measured, and what a plan leaves out.
         complain: what is wrong with a part of the input.
-        progress: of the measuring, given the seconds that it is expected to take.
+        progress: of the measuring.
     """
 
     say: Callable[[str], None]
     complain: Callable[[str], None]
-    progress: Callable[[float], AbstractContextManager[Progress]]
+    progress: Callable[[], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,17 @@ class MeasuredRun:
 def default_folder(name: str = "") -> Path:
     """Return where a run goes that names no folder."""
     return Path("runs") / f"{name}{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def folder_for(out: Path | None, *, resume: bool) -> Path:
+    """Return where a run goes.
+
+    Raises:
+        InputError: it is to be gone on with, and nothing tells which one.
+    """
+    if out is None and resume:
+        raise InputError("resume: name the folder of the run that goes on, as --out does")
+    return out or default_folder()
 
 
 def run_plan(
@@ -108,19 +119,7 @@ def run_plan(
     plan = trial_check.with_heldout(plan)
     for line in dict.fromkeys(_not_computed(plan)):
         audience.say(line)
-    resolved = resolve(
-        expand(plan, default_form, precisions_of, cores=core_count()),
-        folders=homes.named([spec for axes in plan.sweeps for spec in axes.engines], libraries),
-        asked=Asked(
-            input_name=plan.input,
-            output_name=plan.output,
-            reference=plan.reference,
-            sizes=any("chunk_samples" in axes.model_fields_set for axes in plan.sweeps),
-            forms=any(axes.forms for axes in plan.sweeps),
-            weights=plan.weights,
-        ),
-        phase=audience.say,
-    )
+    resolved = resolve_plan(plan, libraries, say=audience.say)
     return measure(plan, resolved, path, audience, overwrite=overwrite, resume=resume)
 
 
@@ -143,15 +142,24 @@ def measure(
         overwrite: whether a run that the folder holds is replaced.
         resume: whether it is gone on with.
     """
-    checked = audio_input.check_audio(plan.audio, channel=plan.channel, resample=plan.resample)
+    front_end = resolved.audio_front_end
+    checked = audio_input.check_audio(
+        plan.audio,
+        channel=plan.channel,
+        resample=plan.resample,
+        front_end=front_end,
+        windows=plan.cut,
+    )
     *others, last = checked.errors or ("",)
     for error in others:
         audience.complain(error)
     if not checked.sources:
         raise InputError(last)
+    for note in checked.notes:
+        audience.say(note)
     if last:
         audience.complain(last)
-    scored = _scored(plan)
+    scored = _scored(plan, front_end)
     if plan.trials is not None:
         covered = (*checked.sources, *scored.sources)
         trial_check.check_covered(plan.trials, [source.name for source in covered])
@@ -165,8 +173,8 @@ def _measure_into(
     folder: RunFolder,
     plan: Plan,
     resolved: Resolved,
-    checked: audio_input.Checked,
-    scored: audio_input.Checked,
+    checked: audio_input.CheckedSources,
+    scored: audio_input.CheckedSources,
     audience: Audience,
 ) -> MeasuredRun:
     """Measure cells and write their result; see `measure`."""
@@ -184,6 +192,7 @@ def _measure_into(
         audio_sha256=checked.sha256,
         scored_sha256=scored.sha256,
         weights=_weights(resolved),
+        front_ends=_front_ends(resolved),
         seed=seed,
     )
     kept = resuming.take_up(folder, stored, host, probe)
@@ -194,7 +203,7 @@ def _measure_into(
     status = BAD_INPUT if checked.errors else OK
     stopped: OSError | None = None
     try:
-        with audience.progress(_expected_s(plan, resolved)) as progress:
+        with audience.progress() as progress:
             context = RunContext(
                 folder=folder,
                 sources=tuple(checked.sources),
@@ -218,6 +227,8 @@ def _measure_into(
                 folder.write(TRIAL_OPTIONS, options.model_dump_json())
             runner.run(groups)
     except KeyboardInterrupt:
+        if not folder.cells():
+            raise  # before any cell began, there is nothing to tell
         status = INTERRUPTED
     except OSError as error:
         stopped = error
@@ -241,14 +252,14 @@ def _measure_into(
 def _not_computed(plan: Plan) -> Iterator[str]:
     """Say of the precisions that a plan asks of all engines which ones an engine lacks."""
     for axes in plan.sweeps:
-        for spec in map(parse_engine, axes.engines):
-            kept = precisions_for(axes, spec, precisions_of)
-            lacking = [each for each in axes.precisions if each not in kept]
+        for spec in axes.engines:
+            kept = [precisions_for(axes, spec, where, precisions_of) for where in axes.devices]
+            lacking = [each for each in axes.precisions if not any(each in some for some in kept)]
             if lacking and spec.precision is None:
                 yield f"{spec.name} does not compute in {', '.join(lacking)}"
 
 
-def _scored(plan: Plan) -> audio_input.Checked:
+def _scored(plan: Plan, front_end: FrontEnd) -> audio_input.CheckedSources:
     """Return the recordings that are embedded for the trials alone.
 
     Raises:
@@ -256,7 +267,9 @@ def _scored(plan: Plan) -> audio_input.Checked:
     """
     if plan.trials is None or not plan.trial_audio:
         return audio_input.NOTHING
-    found = audio_input.check_audio(plan.trial_audio, channel=plan.channel, resample=plan.resample)
+    found = audio_input.check_audio(
+        plan.trial_audio, channel=plan.channel, resample=plan.resample, front_end=front_end
+    )
     if found.errors:
         raise InputError(found.errors[0])
     return found
@@ -264,15 +277,22 @@ def _scored(plan: Plan) -> audio_input.Checked:
 
 def _write(folder: RunFolder, summary: Summary) -> None:
     folder.write(SUMMARY, to_json(summary))
-    folder.write(TABLE, markdown.render(summary))
+    folder.write(TABLE, markdown.draw(of_run(summary)))
 
 
-def read_summary(folder: RunFolder) -> Summary:
-    """Derive a run's result from its records."""
-    summary = summarize(folder.environment(), list(folder.cells().values()))
-    explained = {"explanations": folder.explanations(), "lengths": folder.lengths()}
-    summary = summary.model_copy(update=explained)
-    return trial_check.with_eer(summary, list(folder.originals()), folder)
+def read_summary(folder: RunFolder, cells: Mapping[str, CellData] | None = None) -> Summary:
+    """Derive a run's result from its records; `cells` are those of a caller who has read them."""
+    cells = folder.cells() if cells is None else cells
+    summary = summarize(folder.environment(), list(cells.values()))
+    found = {
+        "explanations": folder.explanations(),
+        "lengths": folder.lengths(),
+        "records_sha256": sha256_of(folder.path / RECORDS),
+    }
+    summary = summary.model_copy(update=found)
+    originals = [cell_id for cell_id, data in cells.items() if not data.cell.replica]
+    summary = trial_check.with_eer(summary, originals, folder)
+    return summary.model_copy(update={"answer": tuple(answer(summary))})
 
 
 def to_json(stored: Summary | Environment) -> str:
@@ -280,10 +300,16 @@ def to_json(stored: Summary | Environment) -> str:
     return stored.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
-def _expected_s(plan: Plan, resolved: Resolved) -> float:
-    """Return about how long a run takes: its budget, and starting processes session by session."""
-    most = max((axes.sessions for axes in plan.sweeps), default=1)
-    return plan.budget_s + START_S * most * len(resolved.cells)
+def _front_ends(resolved: Resolved) -> str:
+    """Say what models are fed where that is not WeSpeaker's front end."""
+    told = {
+        model: str(resolved.front_end(model))
+        for model in dict.fromkeys(cell.model for cell in resolved.cells)
+    }
+    others = [
+        f"{Path(model).name}: {each}" for model, each in told.items() if each != WESPEAKER.base
+    ]
+    return "; ".join(others)
 
 
 def _weights(resolved: Resolved) -> str:

@@ -9,18 +9,20 @@ field of a reply that came later needs a default.
 from collections.abc import Mapping
 from typing import Any
 
-from bench.measure.messages import WorkerSpec
-from engines.protocol import FLOAT32
+from rtfbench.engines.protocol import CPU
+from rtfbench.measure.messages import WorkerSpec
+from rtfbench.measure.protocol import OLDEST
 
 #: Protocol -> the fields that came with it, by their path, and the value that may be left out.
 SINCE: Mapping[int, Mapping[str, Any]] = {
-    3: {
-        "cell.precision": FLOAT32,
-        "artifact.precision": FLOAT32,
-        "artifact.recipe": "",
-        "scored": [],
+    6: {"cell.device": CPU},
+    7: {"cell.rate_per_s": 0.0},
+    8: {"artifact.front_end": ""},
+    9: {
+        "cell.load": None,
+        **{f"{each}.begin_s": 0.0 for each in ("sources", "scored")},
+        **{f"{each}.end_s": None for each in ("sources", "scored")},
     },
-    4: {"cell.jobs": 1, "cell.batch": 1, "proves": None},
 }
 
 
@@ -29,7 +31,7 @@ class IncomparableError(Exception):
 
 
 def check(theirs: int, ours: int) -> None:
-    """Refuse a worker that is newer than this code: what it answers cannot be understood.
+    """Refuse a worker that is newer than this code, or older than what it still speaks to.
 
     Raises:
         IncomparableError: it is.
@@ -38,6 +40,11 @@ def check(theirs: int, ours: int) -> None:
         raise IncomparableError(
             f"its workers speak protocol {theirs} and this rtfbench speaks {ours}; "
             "run the gate from the newer revision"
+        )
+    if theirs < OLDEST:
+        raise IncomparableError(
+            f"its workers speak protocol {theirs} and this rtfbench speaks {OLDEST} to {ours}; "
+            "name a newer revision"
         )
 
 
@@ -53,19 +60,21 @@ def written(spec: WorkerSpec, theirs: int, since: Mapping[int, Mapping[str, Any]
         IncomparableError: something is asked for that the worker does not know.
     """
     content = spec.model_dump(mode="json")
-    if theirs < 2:
-        del content["protocol"]
-    else:
-        content["protocol"] = theirs
+    content["protocol"] = theirs
     for number, fields in since.items():
         for path, neutral in fields.items() if number > theirs else ():
             *parents, name = path.split(".")
-            inside = content
+            inside = [content]
             for parent in parents:
-                inside = inside[parent]
-            if inside.pop(name, neutral) != neutral:
+                inside = [each for some in inside for each in _all(some[parent])]
+            found = [each.pop(name, neutral) for each in inside]
+            if any(each != neutral for each in found):
                 raise IncomparableError(
                     f"its workers speak protocol {theirs} and do not know {path}, which came "
                     f"with {number}; leave it out, or name a newer revision"
                 )
     return content
+
+
+def _all(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

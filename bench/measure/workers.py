@@ -5,11 +5,11 @@ import subprocess
 from pathlib import Path
 from typing import Protocol, Self
 
-from bench.base.child import Child, ChildError, Interpreter
-from bench.measure import wire
-from bench.measure.messages import REPLY, Command, Reply, WorkerSpec
-from bench.measure.protocol import PROTOCOL
-from engines import processes
+from rtfbench.base.child import Child, ChildError, Interpreter
+from rtfbench.engines import processes
+from rtfbench.measure import wire
+from rtfbench.measure.messages import REPLY, Command, Reply, WorkerSpec
+from rtfbench.measure.protocol import PROTOCOL
 
 #: The door answers before it imports anything.
 PROTOCOL_TIMEOUT_S = 60.0
@@ -27,11 +27,16 @@ class CellProcess(Protocol):
         """The ids of its processes."""
         ...
 
+    @property
+    def works_as_it_answers(self) -> bool:
+        """Whether `receive` is where the work is done, so that it must not be broken off."""
+        ...
+
     def send(self, command: Command, /) -> None:
         """Send one command.
 
         Raises:
-            ChildError: nobody is there to take it.
+            ChildError: the process has ended.
         """
         ...
 
@@ -60,6 +65,8 @@ class CellProcess(Protocol):
 class Worker(Child[Reply]):
     """A process that measures one cell."""
 
+    works_as_it_answers = False
+
     def __init__(
         self,
         spec: WorkerSpec,
@@ -71,7 +78,7 @@ class Worker(Child[Reply]):
         theirs = interpreter.protocol if interpreter else None
         content = wire.written(spec, PROTOCOL if theirs is None else theirs)
         super().__init__(
-            "bench.worker",
+            interpreter.worker if interpreter else "rtfbench.worker",
             json.dumps(content, indent=2),
             f"{spec.cell_id}-{spec.session}" + (f"-{member}" if member else ""),
             logs=logs,
@@ -94,15 +101,16 @@ def protocol_of(interpreter: Interpreter) -> int:
     """
     try:
         done = processes.run(
-            [*interpreter.command("bench.worker"), "--protocol"],
+            [*interpreter.command(interpreter.worker), "--protocol"],
             timeout_s=PROTOCOL_TIMEOUT_S,
             env=interpreter.environment(),
         )
     except subprocess.TimeoutExpired:
         raise ChildError(f"its worker said nothing within {PROTOCOL_TIMEOUT_S:g} s") from None
-    if b"No module named" in done.stderr and b"bench.worker" in done.stderr:
+    if b"No module named" in done.stderr and interpreter.worker.encode() in done.stderr:
         raise wire.IncomparableError("it has no bench/worker.py, so it cannot measure a cell")
-    # Workers of before the question refuse the option.
-    theirs = int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else 1
+    if done.returncode != 0 or not done.stdout.strip().isdigit():
+        raise wire.IncomparableError("its worker does not say which protocol it speaks")
+    theirs = int(done.stdout)
     wire.check(theirs, PROTOCOL)
     return theirs

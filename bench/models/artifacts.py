@@ -1,13 +1,54 @@
-"""Model files in the cache: made once, found again by what made them."""
+"""Model files in the cache: made once, found again by what made them.
+
+The names of cached files change with what they depend on. A key holds the rooms whose code can
+change a byte of the file, and the packages that make it.
+"""
 
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.base.cache import cache_folder, intact, replacing, seal, sha256_of
-from bench.base.values import Value
-from engines.protocol import FLOAT32, Form, Format, ModelArtifact, Precision
+from rtfbench.base.cache import cache_room, fingerprint, intact, replacing, seal, sha256_of
+from rtfbench.base.values import Value
+from rtfbench.engines.protocol import FLOAT32, Form, Format, ModelArtifact, Precision
+from rtfbench.models.zoo import catalog
+from rtfbench.models.zoo.catalog import Weights
+
+#: From a recording to the features of its chunks.
+FEATURES = ("embed", "frontends")
+#: From a name or a file to a model file of any form, to what it says of itself, and to its
+#: embeddings. Definitions and weights are in `models` too.
+MODELS = ("models", *FEATURES)
+FILE_PACKAGES = ("numpy", "onnx", "onnxruntime", "MNN")
+EXPORT_PACKAGES = ("numpy", "torch", "onnx", "onnxscript")
+
+
+def catalog_files(model: str, weights: Weights = "seeded") -> str:
+    """Return the key of the files that a model is exported to, and of what it embeds."""
+    card = catalog.get(model)
+    shape = f"{card.family} {dict(card.kwargs)} {card.feat_dim} {card.embed_dim}"
+    path = catalog.trained_weights(model) if weights == "trained" else None
+    return fingerprint(MODELS, EXPORT_PACKAGES, shape, *((sha256_of(path),) if path else ()))
+
+
+def experiment(*digests: str) -> str:
+    """Return the key of the file that an experiment is exported to.
+
+    Args:
+        digests: of its files' content.
+    """
+    return fingerprint(MODELS, EXPORT_PACKAGES, *digests)
+
+
+def of_file(*names: str) -> str:
+    """Return the key of what is read or made of a user's file.
+
+    Args:
+        names: that change with the file and with what is asked of it.
+    """
+    return fingerprint(MODELS, FILE_PACKAGES, *names)
+
 
 _ARTIFACT = TypeAdapter(ModelArtifact)
 
@@ -56,7 +97,7 @@ class ArtifactRequest(Value):
 
 def folder_of(name: str, key: str) -> Path:
     """Return where files are kept that a model's key was made for."""
-    return cache_folder() / "models" / f"{name}-{key}"
+    return cache_room("models", f"{name}-{key}")
 
 
 def _card_path(request: ArtifactRequest, folder: Path) -> Path:

@@ -4,21 +4,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.base.cache import intact, seal, sha256_of
-from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.pipeline import Pipeline
-from bench.models import artifacts, conversion, keys
-from bench.models.artifacts import ArtifactRequest
-from bench.models.conversion import convert, is_from_onnx
-from bench.models.quantization import quantize
-from bench.zoo import catalog, counter, export
-from bench.zoo.catalog import Weights
-from bench.zoo.reference_session import TorchSession
-from bench.zoo.seeded import denormal_share, seeded_model
-from bench.zoo.weights import trained_model
-from engines.protocol import FLOAT32, ONNX, PUBLISHED_NUM_FRAMES, Format, ModelArtifact, Session
-from frontends.audio import read_audio
-from frontends.chunking import natural_chunk_samples
+from rtfbench.base.cache import intact, seal, sha256_of
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.embed.pipeline import Pipeline
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import FLOAT32, ONNX, PUBLISHED_NUM_FRAMES, Format, ModelArtifact
+from rtfbench.frontends.audio import read_audio
+from rtfbench.frontends.chunking import natural_chunk_samples
+from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
+from rtfbench.models import artifacts, conversion
+from rtfbench.models.artifacts import ArtifactRequest
+from rtfbench.models.conversion import convert, is_from_onnx, quantize
+from rtfbench.models.front_ends import metadata_of
+from rtfbench.models.zoo import catalog, counter, export
+from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
+from rtfbench.models.zoo.export import TorchSession
+from rtfbench.models.zoo.seeded import denormal_share, seeded_model
+from rtfbench.models.zoo.weights import trained_model
 
 SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
 
@@ -26,7 +28,7 @@ SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
 class CatalogMaker:
     """Makes the files of one model of the catalog."""
 
-    def __init__(self, name: str, weights: Weights = "seeded") -> None:
+    def __init__(self, name: str, weights: Weights = DEFAULT_WEIGHTS) -> None:
         self._name = name
         self._weights: Weights = weights
         self._card = catalog.get(name)
@@ -39,17 +41,17 @@ class CatalogMaker:
     @property
     def folder(self) -> Path:
         """Where its files are kept."""
-        return artifacts.folder_of(self._name, keys.catalog_files(self._name, self._weights))
+        return artifacts.folder_of(self._name, artifacts.catalog_files(self._name, self._weights))
 
     @property
     def key(self) -> str:
         """A name that changes with all that its embeddings depend on, the recordings apart."""
-        return keys.catalog_reference(self._name, self._weights)
+        return artifacts.catalog_files(self._name, self._weights)
 
     @property
-    def feat_dim(self) -> int:
-        """Mel bins a frame that the reference takes."""
-        return self._card.feat_dim
+    def front_end(self) -> FrontEnd:
+        """What the model is fed."""
+        return WESPEAKER.with_bins(self._card.feat_dim)
 
     def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
         """Export the model, convert it where another format is asked for, and count it.
@@ -61,7 +63,7 @@ class CatalogMaker:
         path = self.folder / request.file_name
         recipe = ""
         if request.precision != FLOAT32:
-            recipe = quantize(self._onnx(frames), path, request, self._card.feat_dim)
+            recipe = quantize(self._onnx(frames), path, request, self.front_end)
         elif not intact(path):
             self._write(path, request.format, frames)
             seal(path)
@@ -93,7 +95,8 @@ class CatalogMaker:
             return
         onnx_path = self._onnx(frames)
         if format != ONNX:
-            convert(onnx_path, path, format, static=frames is not None)
+            said = metadata_of(self.front_end, self._card.embed_dim)
+            convert(onnx_path, path, format, static=frames is not None, said=said)
 
     def _onnx(self, frames: int | None) -> Path:
         """Return the model as ONNX, exported when it is not there."""
@@ -103,11 +106,11 @@ class CatalogMaker:
             seal(path)
         return path
 
-    def open_reference(self) -> Session:
+    def open_reference(self) -> SessionBase:
         """Open the model in torch."""
         return TorchSession(self._model)
 
     def denormals_on_speech(self, num_frames: int) -> float:
         """Return the share of denormal activations on one chunk of recorded speech."""
-        pipeline = Pipeline.for_mel_bins(self._card.feat_dim, natural_chunk_samples(num_frames))
+        pipeline = Pipeline(natural_chunk_samples(num_frames), self.front_end)
         return denormal_share(self._model, pipeline.first_chunk(read_audio(SPEECH)))

@@ -4,22 +4,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.base.cache import intact, replacing, seal, sha256_of
-from bench.models.artifacts import ArtifactRequest
-from bench.models.conversion import convert
-from bench.models.model_files import ModelFile
-from bench.models.quantization import quantize
-from bench.models.user_models import UserModel
-from engines import registry
-from engines.protocol import (
+from rtfbench.base.cache import intact, replacing, seal, sha256_of
+from rtfbench.embed import fed
+from rtfbench.engines import registry
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import (
     FLOAT32,
     ONNX,
     EngineError,
     Format,
     ModelArtifact,
-    Session,
     SessionOptions,
 )
+from rtfbench.frontends.front_end import FrontEnd
+from rtfbench.models.artifacts import ArtifactRequest
+from rtfbench.models.conversion import convert, quantize
+from rtfbench.models.front_ends import metadata_of
+from rtfbench.models.model_files import ModelFile
+from rtfbench.models.user_models import UserModel
 
 
 class FileMaker:
@@ -39,9 +41,9 @@ class FileMaker:
         return self._user.key
 
     @property
-    def feat_dim(self) -> int:
-        """Mel bins a frame that the reference takes."""
-        return self._user.reference.feat_dim
+    def front_end(self) -> FrontEnd:
+        """What the model is fed."""
+        return self._user.file.front_end
 
     def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
         """Return the file that an engine reads: the user's own where it fits, else a conversion.
@@ -52,7 +54,7 @@ class FileMaker:
         file = self._user.file
         frames = request.chunk_frames if request.form == "static" else None
         fits = (file.format, file.form) == (request.format, request.form)
-        path = file.path if fits and request.precision == FLOAT32 else None
+        path = file.runs if fits and request.precision == FLOAT32 else None
         recipe = ""
         if request.precision != FLOAT32:
             path = self.folder / request.file_name
@@ -81,6 +83,7 @@ class FileMaker:
             about=file.about,
             precision=request.precision,
             recipe=recipe,
+            front_end=fed.written(file.front_end),
         )
 
     def _quantize(self, path: Path, request: ArtifactRequest, frames: int | None) -> str:
@@ -89,9 +92,9 @@ class FileMaker:
         with TemporaryDirectory(prefix="rtfbench-") as folder:
             source = Path(folder) / f"model.{ONNX}"
             convert_file(file, source, ONNX, num_frames=frames)
-            return quantize(source, path, request, file.feat_dim)
+            return quantize(source, path, request, file.front_end)
 
-    def open_reference(self) -> Session:
+    def open_reference(self) -> SessionBase:
         """Open what embeddings are compared with.
 
         That is onnxruntime in float32 on the graph as it is, or for MNN's own files MNN itself.
@@ -111,31 +114,32 @@ def convert_file(file: ModelFile, path: Path, format: Format, *, num_frames: int
         format: which format.
         num_frames: the length that the result is fixed to, None for any.
     """
-    from bench.models import onnx_graph
+    from rtfbench.models import onnx_graph
 
-    source = file.path
+    source = file.runs
     if num_frames != file.num_frames or file.data_files or format == ONNX:
         # As one file: the converter does not look for data files.
         source = path.with_suffix(f".{ONNX}")
-        model = onnx_graph.load_graph(file.path)
+        model = onnx_graph.load_graph(file.runs)
         if num_frames is not None:
             model = onnx_graph.fix_frames(model, file.input_name, num_frames)
         with replacing(source) as part:
             onnx_graph.save_graph(model, part)
     if format != ONNX:
-        convert(source, path, format, static=num_frames is not None)
+        said = metadata_of(file.front_end, file.embedding_dim)
+        convert(source, path, format, static=num_frames is not None, said=said)
 
 
 def _macs(file: ModelFile, chunk_frames: int | None) -> int | None:
     """Count the chunk that is measured, where the file can be counted."""
     if file.format != ONNX or chunk_frames is None:
         return None
-    from bench.models import onnx_graph
+    from rtfbench.models import onnx_graph
 
-    return onnx_graph.count(onnx_graph.load_graph(file.path), file.input_name, chunk_frames).macs
+    return onnx_graph.count(onnx_graph.load_graph(file.runs), file.input_name, chunk_frames).macs
 
 
-def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> Session:
+def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> SessionBase:
     """Open a model file with one thread.
 
     Raises:
@@ -146,7 +150,7 @@ def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> S
         raise EngineError(f"running {file.path.name} needs {engine}: {found.reason}")
     artifact = ModelArtifact(
         name=file.path.name,
-        path=file.path,
+        path=file.runs,
         format=file.format,
         form=file.form,
         num_frames=file.num_frames,
@@ -155,5 +159,6 @@ def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> S
         sha256=file.sha256,
         input_name=file.input_name,
         output_name=file.output_name,
+        front_end=fed.written(file.front_end),
     )
     return registry.get(engine).open(artifact, SessionOptions(settings=settings))

@@ -9,33 +9,31 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bench.base.errors import InputError
-from bench.base.links import followed
-from bench.models.probe import probe
-from bench.plan.engine_spec import parse_engine
-from bench.results.cells import engine_label
-from engines import registry
-from engines.protocol import FLOAT32, HOME, EngineError, Library
-from frontends.audio import NOT_TEXT, is_text, printable
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import followed
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import HOME, EngineError, Library
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.frontends.audio import NOT_TEXT, is_text, printable
+from rtfbench.models.probe import probe
 
 Homes = Mapping[str, Path]
 
 
 def named(
-    specs: Iterable[str], options: Mapping[str, Path | None] | None = None
+    engines: Iterable[str], options: Mapping[str, Path | None] | None = None
 ) -> dict[str, Path]:
     """Return engine -> folder: the options' values, else those of the environment.
 
     Args:
-        specs: the engines that will be used.
+        engines: the names of those that will be used.
         options: engine -> the value of its option.
 
     Raises:
         InputError: an option is for an engine that is not among them.
-        ValueError: as `parse_engine`.
     """
     given = {name: folder for name, folder in (options or {}).items() if folder}
-    used = dict.fromkeys(parse_engine(spec).name for spec in specs)
+    used = dict.fromkeys(engines)
     for name in given:
         library = _library(name)
         if library is not None and name not in used:
@@ -59,19 +57,18 @@ def _library(name: str) -> Library | None:
         return None
 
 
-def place(spec: str, homes: Homes) -> str:
-    """Return an engine as it is written on the command line, its folder in it as a full path.
+def place(spec: EngineSpec, homes: Homes) -> EngineSpec:
+    """Return an engine with its folder among the settings, as a full path.
 
     Args:
-        spec: the engine, `name[key=value,...]`; a folder that it names itself is its own.
+        spec: the engine; a folder that it names itself is its own.
         homes: the folders of those that name none.
 
     Raises:
         InputError: the path cannot be written among settings.
-        ValueError: as `parse_engine`.
     """
-    name, settings, precision = parse_engine(spec)
-    home, library = settings.pop(HOME, "") or str(homes.get(name, "")), _library(name)
+    settings, library = dict(spec.settings), _library(spec.name)
+    home = settings.pop(HOME, "") or str(homes.get(spec.name, ""))
     if library is None or not home:
         return spec
     if home != library.own:
@@ -83,20 +80,19 @@ def place(spec: str, homes: Homes) -> str:
                 f"{path}: a comma or bracket in the path of a library; rename the folder"
             )
         settings[HOME] = str(path)
-    return engine_label(name, settings, precision or FLOAT32)
+    return spec._replace(settings=settings)
 
 
-def check_homes(specs: Iterable[str]) -> None:
+def check_homes(specs: Iterable[EngineSpec]) -> None:
     """Compile and load every library that engines name, each in a process of its own.
 
     Raises:
         InputError: one cannot be used; the message names the folder and the cure.
     """
-    folders: dict[tuple[str, str], str] = {}
+    folders: dict[tuple[str, str], EngineSpec] = {}
     for spec in specs:
-        name, settings, _ = parse_engine(spec)
-        if HOME in settings and _library(name) is not None:
-            folders.setdefault((name, settings[HOME]), spec)
+        if HOME in spec.settings and _library(spec.name) is not None:
+            folders.setdefault((spec.name, spec.settings[HOME]), spec)
     for (_, folder), spec in folders.items():
         found = probe(spec)
         if not found.ok:

@@ -2,43 +2,49 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from bench.base.asking import respond
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.base.values import Value
-from bench.embed import parity
-from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.pipeline import Pipeline, check_embedding
-from bench.models.conversion import convert
-from bench.models.file_maker import convert_file, open_session
-from bench.models.model_files import FileRequest, ModelFile
-from bench.models.model_reading import read_model_file
-from bench.results.cells import MAX_REL_ERR
-from engines.protocol import (
+from rtfbench.base.asking import respond
+from rtfbench.base.cache import replacing
+from rtfbench.base.errors import InputError
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.values import Value
+from rtfbench.embed import fed, reference
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.embed.pipeline import Pipeline, check_embedding
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import (
     ONNX,
     PUBLISHED_FLOPS_BASIS,
     PUBLISHED_NUM_FRAMES,
     EngineError,
     Format,
-    Session,
 )
-from frontends.audio import read_audio
-from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy, natural_chunk_samples
+from rtfbench.frontends.audio import read_audio
+from rtfbench.frontends.chunking import natural_chunk_samples
+from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
+from rtfbench.models import front_ends
+from rtfbench.models.conversion import convert
+from rtfbench.models.file_maker import convert_file, open_session
+from rtfbench.models.front_ends import Stated
+from rtfbench.models.model_files import FileRequest, ModelFile
+from rtfbench.models.model_reading import read_model_file
+from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
+from rtfbench.results.cells import MAX_REL_ERR
 
 #: Lengths at which a model that takes any is compared with its source: the published chunk, and an
 #: odd one.
 CHECKED_FRAMES = (
-    ChunkPolicy(PUBLISHED_CHUNK_SAMPLES).fbank.num_frames(PUBLISHED_CHUNK_SAMPLES),
+    WESPEAKER.num_frames(PUBLISHED_CHUNK_SAMPLES),
     321,
 )
+#: A model of samples is checked on about so much.
+CHECKED_S = 2
 SPEECH = DEFAULT_SPEECH / "digits_en_gb.flac"
 
 
@@ -49,13 +55,14 @@ class ExportRequest(Value):
     format: Format
     num_frames: int | None = None
     model: str | None = None
+    weights: Weights = DEFAULT_WEIGHTS
     config: Path | None = None
     checkpoint: Path | None = None
     mean_vec: Path | None = None
     onnx: Path | None = None
 
 
-class Check(Value):
+class ExportCheck(Value):
     """One comparison with the source."""
 
     features: str
@@ -76,7 +83,7 @@ class Exported(Value):
     about: str
     source: str
     ignored: tuple[str, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[ExportCheck, ...]
 
 
 class ExportAnswer(Value):
@@ -88,13 +95,13 @@ class ExportAnswer(Value):
 
 
 @dataclass(frozen=True)
-class _Source:
+class _ModelSource:
     """Where a model comes from and what is known of it."""
 
     title: str
-    session: Session
+    session: SessionBase
     write: Callable[[Path], None]
-    feat_dim: int
+    front_end: FrontEnd
     num_frames: int | None
     params: int | None
     flops: int | None
@@ -121,7 +128,7 @@ def export(request: ExportRequest) -> Exported:
     with replacing(request.output) as part:
         source.write(part)
         try:
-            file = read_model_file(FileRequest(path=part))
+            file = read_model_file(FileRequest(path=part, front_end=_stated(source.front_end)))
         except InputError as error:
             said = str(error).replace(f"{part}: ", "")
             raise WrongExportError(f"{request.output}: not kept: {said}") from error
@@ -154,9 +161,10 @@ def _sizes(file: ModelFile, feat_dim: int) -> str:
     return f"{batch}, {frames}, {feat_dim}"
 
 
-def _from_onnx(request: ExportRequest) -> _Source:
+def _from_onnx(request: ExportRequest) -> _ModelSource:
     assert request.onnx is not None
-    file = read_model_file(FileRequest(path=request.onnx))
+    beside = tuple(front_ends.beside(request.onnx))
+    file = read_model_file(FileRequest(path=request.onnx, beside=beside))
     if request.num_frames is not None and file.num_frames not in (None, request.num_frames):
         raise InputError(
             f"{request.onnx}: is fixed to {file.num_frames} frames already; "
@@ -168,13 +176,15 @@ def _from_onnx(request: ExportRequest) -> _Source:
         with TemporaryDirectory() as folder:
             made = Path(folder) / f"model.{request.format}"
             convert_file(file, made, request.format, num_frames=frames)
+            if request.format == ONNX:
+                _stamp(made, file.front_end)
             shutil.copyfile(made, part)
 
-    return _Source(
+    return _ModelSource(
         title=f"{request.onnx.name} in onnxruntime without optimisations",
         session=open_session(file, "onnxruntime", {"graph_optimization": "off"}),
         write=write,
-        feat_dim=file.feat_dim,
+        front_end=file.front_end,
         num_frames=frames,
         params=file.params,
         flops=file.flops,
@@ -183,38 +193,41 @@ def _from_onnx(request: ExportRequest) -> _Source:
     )
 
 
-def _from_torch(request: ExportRequest) -> _Source:
+def _from_torch(request: ExportRequest) -> _ModelSource:
     try:
-        from bench.zoo import build, catalog, checkpoint, counter, experiment
-        from bench.zoo.export import to_onnx
-        from bench.zoo.reference_session import TorchSession
-        from bench.zoo.repvgg import reparameterize
-        from bench.zoo.seeded import seeded_model
+        from rtfbench.models.zoo import build, catalog, counter, experiment
+        from rtfbench.models.zoo.export import TorchSession, to_onnx
+        from rtfbench.models.zoo.repvgg import reparameterize
+        from rtfbench.models.zoo.seeded import seeded_model
+        from rtfbench.models.zoo.weights import trained_model
     except ImportError as error:
         raise InputError(
             f"exporting needs torch ({error}); install it with: pip install 'rtfbench[zoo]'"
         ) from error
     model: Any
     ignored: list[str] = []
-    about = ""
+    about, front_end = "", WESPEAKER
     if request.model is not None:
         card = catalog.get(request.model)
         title, feat_dim = f"{card.title} in torch", card.feat_dim
-        model = trained = seeded_model(request.model)
-        about = "weights are seeded, not trained"
+        is_trained = catalog.weights_of(request.model, request.weights) == "trained"
+        model = trained = (trained_model if is_trained else seeded_model)(request.model)
+        about = f"weights are {'trained on synthetic voices' if is_trained else 'seeded'}"
     else:
         assert request.config is not None
         assert request.checkpoint is not None
         found = experiment.read_experiment(request.config)
         title, feat_dim = f"{found.card.title} in torch", found.feat_dim
+        said = front_ends.of_experiment(request.config)
+        front_end = WESPEAKER if said is None else said.applied(WESPEAKER)
         try:
             trained = build(found.card.name, embed_dim=found.embed_dim, feat_dim=feat_dim)
         except ValueError as error:
             raise InputError(f"{request.config}: model_args.feat_dim: {error}") from error
-        ignored = checkpoint.load_weights(trained, request.checkpoint)
+        ignored = experiment.load_weights(trained, request.checkpoint)
         model = reparameterize(trained)
         if request.mean_vec is not None:
-            model = checkpoint.subtract_mean(model, request.mean_vec, found.embed_dim)
+            model = experiment.subtract_mean(model, request.mean_vec, found.embed_dim)
             title += ", mean subtracted"
     counts = counter.count(trained, PUBLISHED_NUM_FRAMES, feat_dim)
 
@@ -222,14 +235,15 @@ def _from_torch(request: ExportRequest) -> _Source:
         with TemporaryDirectory() as folder:
             path = part if request.format == ONNX else Path(folder) / "model.onnx"
             to_onnx(model, path, feat_dim=feat_dim, num_frames=request.num_frames)
+            _stamp(path, front_end.with_bins(feat_dim))
             if request.format != ONNX:
                 convert(path, part, request.format, static=request.num_frames is not None)
 
-    return _Source(
+    return _ModelSource(
         title=title,
         session=TorchSession(model),
         write=write,
-        feat_dim=feat_dim,
+        front_end=front_end.with_bins(feat_dim),
         num_frames=request.num_frames,
         params=counts.params,
         flops=counts.published_flops,
@@ -239,20 +253,38 @@ def _from_torch(request: ExportRequest) -> _Source:
     )
 
 
-def _compare(source: _Source, file: ModelFile) -> list[Check]:
+def _stated(front_end: FrontEnd) -> Stated:
+    return front_ends.of_front_end("the source", front_end)
+
+
+def _stamp(path: Path, front_end: FrontEnd) -> None:
+    """Write into an ONNX file what it is to be fed."""
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    kept = {each.key: each.value for each in model.metadata_props}
+    onnx.helper.set_model_props(model, kept | {front_ends.OWN_KEY: fed.dumped(front_end)})
+    onnx.save(model, str(path))
+
+
+def _compare(source: _ModelSource, file: ModelFile) -> list[ExportCheck]:
     """Run the file and its source on random and on real features, at two lengths if it can."""
     session = open_session(file, "onnxruntime" if file.format == ONNX else "mnn", {})
-    checks: list[Check] = []
-    for num_frames in (source.num_frames,) if source.num_frames else CHECKED_FRAMES:
+    checks: list[ExportCheck] = []
+    front_end = file.front_end
+    lengths = CHECKED_FRAMES
+    if front_end.waveform:
+        lengths = (CHECKED_S * front_end.sample_rate_hz, CHECKED_S * front_end.sample_rate_hz + 999)
+    for num_frames in (source.num_frames,) if source.num_frames else lengths:
         rng = np.random.default_rng(num_frames)
         random_BTM = rng.standard_normal((1, num_frames, file.feat_dim)).astype(np.float32)
-        config = replace(ChunkPolicy(WHOLE_UTTERANCE).fbank, num_mel_bins=file.feat_dim)
-        pipeline = Pipeline(natural_chunk_samples(num_frames), config)
-        speech_BTM = pipeline.first_chunk(read_audio(SPEECH))
+        pipeline = Pipeline(natural_chunk_samples(num_frames, front_end), front_end)
+        rate_hz = front_end.sample_rate_hz
+        speech_BTM = pipeline.first_chunk(read_audio(SPEECH, sample_rate_hz=rate_hz, resample=True))
         for name, features_BTM in (("random", random_BTM), ("speech", speech_BTM)):
-            found = parity.parity_of(session.run(features_BTM), source.session.run(features_BTM))
+            found = reference.parity_of(session.run(features_BTM), source.session.run(features_BTM))
             checks.append(
-                Check(
+                ExportCheck(
                     features=name,
                     num_frames=num_frames,
                     max_rel_err=found.max_rel_err,
@@ -263,14 +295,16 @@ def _compare(source: _Source, file: ModelFile) -> list[Check]:
     return checks
 
 
-def _check_length(source: _Source, num_frames: int) -> None:
+def _check_length(source: _ModelSource, num_frames: int) -> None:
     """Refuse a length at which a model computes nothing: a deviation over one frame is none, say.
 
     Raises:
         InputError: with what it said.
     """
     rng = np.random.default_rng(num_frames)
-    features_BTM = rng.standard_normal((1, num_frames, source.feat_dim)).astype(np.float32)
+    features_BTM = rng.standard_normal((1, num_frames, source.front_end.feat_dim)).astype(
+        np.float32
+    )
     try:
         (embedding_D,) = source.session.run(features_BTM)
         check_embedding(embedding_D, embedding_D.size)

@@ -7,14 +7,17 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from bench.base.asking import ask
-from bench.base.cache import cache_folder, intact, replacing, seal, sha256_of
-from bench.base.child import ChildError
-from bench.base.errors import InputError
-from bench.base.values import Value
-from bench.models import keys
-from bench.zoo import catalog
-from engines.protocol import ONNX, Form, Format
+from rtfbench.base.asking import ask
+from rtfbench.base.cache import cache_room, intact, replacing, seal, sha256_of
+from rtfbench.base.child import ChildError
+from rtfbench.base.errors import InputError
+from rtfbench.base.values import Value
+from rtfbench.engines.protocol import ONNX, Form, Format
+from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
+from rtfbench.models import artifacts, front_ends
+from rtfbench.models.artifacts import folder_of
+from rtfbench.models.front_ends import Stated
+from rtfbench.models.zoo import catalog
 
 #: Endings of the files that can be named; those of other formats are made from ONNX.
 FORMATS: dict[str, Format] = {".onnx": ONNX, ".mnn": "mnn"}
@@ -23,11 +26,29 @@ TIMEOUT_S = 600.0
 
 
 class FileRequest(Value):
-    """A model file, and what to call its input and output where shapes do not tell."""
+    """A model file, and what its shapes do not tell.
+
+    `front_end` is what the user says of it, `beside` what files in its folder say.
+    """
 
     path: Path
     input_name: str | None = None
     output_name: str | None = None
+    front_end: Stated | None = None
+    beside: tuple[Stated, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """A name that changes with the file's content and path, and with what is asked of it."""
+        path = self.path.resolve()
+        # A name that is no text has escapes here; whoever is asked about it refuses it.
+        asked = self.model_dump_json(exclude={"path"})
+        return artifacts.of_file(ascii(str(path)), sha256_of(path), asked)
+
+    @property
+    def adapted_path(self) -> Path:
+        """Where the graph is kept as engines run it, if its own shape is another."""
+        return folder_of(slug_of(self.path), self.key) / f"adapted.{ONNX}"
 
 
 class ModelFile(Value):
@@ -50,6 +71,18 @@ class ModelFile(Value):
     flops: int | None = None
     flops_basis: str = ""
     about: str = ""
+    #: What it is fed.
+    front_end: FrontEnd = WESPEAKER
+    #: What a user is told of how it is run, and of those what nobody said of it.
+    notes: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    #: The file that engines run, where the model's own shape is another than [B, T, M] to [B, D].
+    adapted: Path | None = None
+
+    @property
+    def runs(self) -> Path:
+        """The file that engines run, or that theirs is made from."""
+        return self.adapted or self.path
 
     @property
     def form(self) -> Form:
@@ -93,6 +126,7 @@ def describe_model_file(request: FileRequest) -> ModelFile:
         raise InputError(f"{path}: not a model file; name one that ends in .onnx or .mnn")
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
+    request = request.model_copy(update={"beside": tuple(front_ends.beside(path))})
     try:
         kept = _kept_at(request)
     except OSError as error:
@@ -100,7 +134,7 @@ def describe_model_file(request: FileRequest) -> ModelFile:
     known = _said_before(kept, path)
     if known is not None:
         return known
-    module = "bench.models.model_reading"
+    module = "rtfbench.models.model_reading"
     try:
         answer = ask(module, request, ModelFileAnswer, timeout_s=TIMEOUT_S, single_threaded=True)
     except ChildError as error:
@@ -119,10 +153,7 @@ def describe_model_file(request: FileRequest) -> ModelFile:
 
 def _kept_at(request: FileRequest) -> Path:
     """Return where a description is kept, a place for each content, path and question."""
-    path = request.path.resolve()
-    # A name that is no text has escapes here; whoever is asked about it refuses it.
-    asked = (ascii(str(path)), sha256_of(path), str(request.input_name), str(request.output_name))
-    return cache_folder() / "descriptions" / f"{slug_of(path)}-{keys.file_description(*asked)}.json"
+    return cache_room("descriptions") / f"{slug_of(request.path)}-{request.key}.json"
 
 
 def _said_before(kept: Path, path: Path) -> ModelFile | None:
@@ -131,6 +162,7 @@ def _said_before(kept: Path, path: Path) -> ModelFile | None:
         return None
     with suppress(OSError, ValueError):
         found = ModelFile.model_validate_json(kept.read_bytes())
-        if sha256_of(path, *found.data_files) == found.sha256:
+        whole = found.adapted is None or intact(found.adapted)
+        if whole and sha256_of(path, *found.data_files) == found.sha256:
             return found
     return None

@@ -4,15 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.base.asking import respond
-from bench.base.cache import sha256_of
-from bench.base.errors import InputError
-from bench.models.model_files import FORMATS, FileRequest, ModelFile, ModelFileAnswer
-from engines.protocol import ONNX, PUBLISHED_NUM_FRAMES
-from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
+from rtfbench.base.asking import respond
+from rtfbench.base.cache import replacing, seal, sha256_of
+from rtfbench.base.errors import InputError
+from rtfbench.engines.protocol import ONNX, PUBLISHED_NUM_FRAMES
+from rtfbench.frontends.front_end import PRESETS, FrontEnd
+from rtfbench.models import front_ends, ports
+from rtfbench.models.front_ends import BESIDE, CURE, Decided, Stated
+from rtfbench.models.model_files import FORMATS, FileRequest, ModelFile, ModelFileAnswer
+from rtfbench.models.ports import FeaturePorts, Ports, Socket
 
-#: What the front end makes.
-MEL_BINS = ChunkPolicy(WHOLE_UTTERANCE).fbank.num_mel_bins
+#: Operations of a model of samples are counted at so much.
+COUNTED_S = 2
+#: The preset of models that take samples.
+PYANNOTE = "pyannote"
 
 
 def read_model_file(request: FileRequest) -> ModelFile:
@@ -35,7 +40,7 @@ def read_model_file(request: FileRequest) -> ModelFile:
 
 def _read_onnx(request: FileRequest) -> ModelFile:
     try:
-        from bench.models import onnx_graph
+        from rtfbench.models import adapting, onnx_graph
     except ImportError as error:
         raise InputError(
             f"{request.path}: reading it needs the onnx package ({error}); "
@@ -45,15 +50,39 @@ def _read_onnx(request: FileRequest) -> ModelFile:
     spoiled = onnx_graph.not_numbers(model)
     if spoiled is not None:
         raise InputError(f"{request.path}: weight {spoiled!r} holds NaN; export the model again")
-    shapes_in = {port.name: port.shape for port in onnx_graph.inputs(model)}
-    shapes_out = {port.name: port.shape for port in onnx_graph.outputs(model)}
-    input_name = _choose_input(request, shapes_in)
-    num_frames, feat_dim = _features(request.path, input_name, shapes_in[input_name])
-    counts = onnx_graph.count(model, input_name, num_frames or PUBLISHED_NUM_FRAMES)
-    fixed = onnx_graph.fix_frames(model, input_name, num_frames or PUBLISHED_NUM_FRAMES)
+    metadata = {each.key: each.value for each in model.metadata_props}
+    decided, bins = _front_end(request, front_ends.of_metadata(request.path, metadata))
+    front_end = decided.front_end
+    sockets = [Socket(p.name, p.shape, p.type) for p in onnx_graph.inputs(model)]
+    inputs = ports.find_inputs(request.path, sockets, request.input_name, front_end, bins=bins)
+    notes = [*decided.notes]
+    front_end = _fitting(request, inputs, front_end, bins, notes)
+    assumed = () if request.front_end else tuple(notes)
+    found = Ports(
+        input_name=inputs.features.name,
+        layout=inputs.layout,
+        output_name=_output(request, model, inputs, front_end, metadata).name,
+        lengths_name=inputs.lengths.name if inputs.lengths else None,
+        lengths=inputs.counted,
+        frame_shift=front_end.frame_shift,
+    )
+    input_name, output_name, adapted = found.input_name, found.output_name, None
+    num_frames, feat_dim = inputs.num_frames, front_end.feat_dim
+    is_plain = adapting.is_plain(model, found)
+    if inputs.feat_dim is None or not is_plain:
+        model = adapting.wrapped(model, found, num_frames=num_frames, feat_dim=feat_dim)
+        input_name, output_name = adapting.FEATURES, adapting.EMBEDDING
+        adapted = request.adapted_path
+        with replacing(adapted) as part:
+            onnx_graph.save_graph(model, part)
+        seal(adapted)
+        if not is_plain:
+            notes.append(f"{request.path}: {_told_wrapping(found)}")
+    counted_frames = num_frames or _published_frames(front_end)
+    counts = onnx_graph.count(model, input_name, counted_frames)
+    fixed = onnx_graph.fix_frames(model, input_name, counted_frames)
     # With the input fixed, inference may find sizes that the file leaves open.
-    shapes_out |= {p.name: p.shape for p in onnx_graph.outputs(fixed) if p.shape is not None}
-    output_name = _choose_output(request, shapes_out)
+    shapes = {p.name: p.shape for p in onnx_graph.outputs(fixed)}
     data_files = onnx_graph.data_files(request.path)
     about = f"operators not counted: {', '.join(counts.uncounted) or 'none'}"
     denormal, stored = onnx_graph.denormal_weights(model)
@@ -65,16 +94,121 @@ def _read_onnx(request: FileRequest) -> ModelFile:
         sha256=sha256_of(request.path, *data_files),
         num_frames=num_frames,
         feat_dim=feat_dim,
-        embedding_dim=_embedding_dim(request.path, output_name, shapes_out[output_name]),
+        embedding_dim=_embedding_dim(request.path, output_name, shapes.get(output_name)),
         input_name=input_name,
         output_name=output_name,
         data_files=tuple(data_files),
         params=counts.params,
         flops=counts.flops,
         flops_basis="in the graph's convolutions, matrix products and BatchNorms "
-        f"({num_frames or PUBLISHED_NUM_FRAMES} frames)",
+        f"({counted_frames} {'samples' if front_end.waveform else 'frames'})",
         about=about,
+        front_end=front_end,
+        notes=tuple(notes),
+        assumed=assumed,
+        adapted=adapted,
     )
+
+
+def _front_end(request: FileRequest, metadata: Stated | None) -> tuple[Decided, int | None]:
+    """Return what a model is fed, and its mel bins where something says them."""
+    sources = [*([metadata] if metadata else []), *request.beside]
+    # What stands in model.toml goes before the metadata, and config.yaml behind it.
+    sources.sort(key=lambda each: (not each.origin.endswith(BESIDE), each is not metadata))
+    decided = front_ends.decide(request.path, request.front_end, sources)
+    said = [*filter(None, [request.front_end]), *sources]
+    bins = next((each.values["num_mel_bins"] for each in said if each.says("num_mel_bins")), None)
+    return decided, bins
+
+
+def _fitting(
+    request: FileRequest,
+    inputs: FeaturePorts,
+    front_end: FrontEnd,
+    bins: int | None,
+    notes: list[str],
+) -> FrontEnd:
+    """Return the front end with the features that the input takes.
+
+    Raises:
+        InputError: they contradict each other.
+    """
+    path = request.path
+    takes_samples = inputs.layout in ("BN", "B1N")
+    if takes_samples and not front_end.waveform:
+        said = [*filter(None, [request.front_end]), *request.beside]
+        if any(each.base is not None for each in said):
+            raise InputError(
+                f"{path}: the input {inputs.features} takes samples, and {said[0].origin} says "
+                f"features; choose --front-end {PYANNOTE}"
+            )
+        kept = {"sample_rate_hz": front_end.sample_rate_hz}
+        samples = PRESETS[PYANNOTE].with_values(kept)
+        notes[:] = [f"{path}: takes samples: it is fed those from -1 to 1; {CURE}"]
+        return samples
+    if front_end.waveform:
+        if not takes_samples:
+            raise InputError(
+                f"{path}: the input {inputs.features} takes features, and its front end "
+                f"({front_end}) makes none; name another with --front-end"
+            )
+        return front_end
+    energies = front_end.feat_dim - front_end.fbank.num_mel_bins
+    if inputs.feat_dim is None:
+        if bins is None:
+            notes.append(
+                f"{path}: the input {inputs.features} leaves mel bins open: it gets "
+                f"{front_end.fbank.num_mel_bins}; say num_mel_bins in {BESIDE} beside the file"
+            )
+        return front_end
+    if bins is not None and bins + energies != inputs.feat_dim:
+        raise InputError(
+            f"{path}: the input {inputs.features} takes {inputs.feat_dim} features a frame, and "
+            f"its front end makes {bins + energies}; correct num_mel_bins"
+        )
+    try:
+        return front_end.with_bins(inputs.feat_dim - energies)
+    except ValueError as error:
+        raise InputError(f"{path}: the input {inputs.features}: {error}") from error
+
+
+def _output(
+    request: FileRequest,
+    model: Any,
+    inputs: FeaturePorts,
+    front_end: FrontEnd,
+    metadata: Mapping[str, str],
+) -> Socket:
+    """Return the embedding among a graph's outputs, their sizes inferred for one chunk."""
+    from rtfbench.models import onnx_graph
+
+    length = inputs.num_frames or _published_frames(front_end)
+    by_axis = {"B": 1, "1": 1, "T": length, "N": length, "M": front_end.feat_dim}
+    fixed = onnx_graph.fix_axes(
+        model, inputs.features.name, [by_axis[axis] for axis in inputs.layout]
+    )
+    open_ = [Socket(p.name, p.shape, p.type) for p in onnx_graph.outputs(model)]
+    inferred = {p.name: p.shape for p in onnx_graph.outputs(fixed) if p.shape is not None}
+    sockets = [each._replace(shape=inferred.get(each.name, each.shape)) for each in open_]
+    dim = metadata.get("output_dim", "")
+    wanted = int(dim) if dim.isdecimal() else None
+    return ports.find_output(request.path, sockets, request.output_name or front_end.output, wanted)
+
+
+def _published_frames(front_end: FrontEnd) -> int:
+    """Return the length that operations are counted at where a model takes any."""
+    if front_end.waveform:
+        return COUNTED_S * front_end.sample_rate_hz
+    return PUBLISHED_NUM_FRAMES
+
+
+def _told_wrapping(found: Ports) -> str:
+    """Say what is done to a graph so that it takes features [B, T, M]."""
+    fed = {"BMT": "features [B, M, T]", "BN": "samples [B, N]", "B1N": "samples [B, 1, N]"}
+    parts = [f"its input {found.input_name} gets {fed.get(found.layout, 'features [B, T, M]')}"]
+    if found.lengths_name is not None:
+        parts.append(f"{found.lengths_name} the length in {found.lengths}")
+    return f"{', and '.join(parts)}; the embedding is {found.output_name}"
 
 
 def _read_mnn(request: FileRequest) -> ModelFile:
@@ -93,15 +227,26 @@ def _read_mnn(request: FileRequest) -> ModelFile:
             f"{request.path}: not a complete MNN model; convert it again with: rtfbench export"
         ) from error
     tensors = interpreter.getSessionInputAll(session)
-    shapes_in = {name: _open_sizes(tensor) for name, tensor in tensors.items()}
-    input_name = _choose_input(request, shapes_in)
-    num_frames, feat_dim = _features(request.path, input_name, shapes_in[input_name])
+    sockets = [Socket(name, _open_sizes(tensor)) for name, tensor in tensors.items()]
+    decided, bins = _front_end(request, None)
+    inputs = ports.find_inputs(
+        request.path, sockets, request.input_name, decided.front_end, bins=bins
+    )
+    notes = [*decided.notes]
+    front_end = _fitting(request, inputs, decided.front_end, bins, notes)
+    if inputs.layout != "BTM" or inputs.lengths is not None:
+        raise InputError(
+            f"{request.path}: the inputs {ports.told(sockets)} are more than features [B, T, M]; "
+            "name the .onnx file that it was made from"
+        )
+    input_name, num_frames, feat_dim = inputs.features.name, inputs.num_frames, front_end.feat_dim
     if num_frames is None:
         interpreter.resizeTensor(tensors[input_name], (1, PUBLISHED_NUM_FRAMES, feat_dim))
         interpreter.resizeSession(session)
     outputs = interpreter.getSessionOutputAll(session)
-    shapes_out = {name: _open_sizes(tensor) for name, tensor in outputs.items()}
-    output_name = _choose_output(request, shapes_out)
+    found = [Socket(name, _open_sizes(tensor)) for name, tensor in outputs.items()]
+    named = request.output_name or front_end.output
+    output = ports.find_output(request.path, found, named, None)
     mega_macs = float(interpreter.getSessionInfo(session, 1))
     return ModelFile(
         path=request.path.resolve(),
@@ -109,12 +254,15 @@ def _read_mnn(request: FileRequest) -> ModelFile:
         sha256=sha256_of(request.path),
         num_frames=num_frames,
         feat_dim=feat_dim,
-        embedding_dim=_embedding_dim(request.path, output_name, shapes_out[output_name]),
+        embedding_dim=_embedding_dim(request.path, output.name, output.shape),
         input_name=input_name,
-        output_name=output_name,
+        output_name=output.name,
         flops=round(mega_macs * 1e6),
         flops_basis=f"as MNN counts them ({num_frames or PUBLISHED_NUM_FRAMES} frames)",
         about="an MNN file does not tell its number of parameters",
+        front_end=front_end,
+        notes=tuple(notes),
+        assumed=() if request.front_end else tuple(notes),
     )
 
 
@@ -122,64 +270,13 @@ def _open_sizes(tensor: Any) -> tuple[int | None, ...]:
     return tuple(size if size > 0 else None for size in tensor.getShape())
 
 
-Shapes = Mapping[str, tuple[int | None, ...] | None]
-
-
-def _choose_input(request: FileRequest, shapes: Shapes) -> str:
-    """Return the input's name; there may be no other that has to be fed."""
-    if request.input_name is not None and request.input_name not in shapes:
-        raise InputError(f"{request.path}: no input {request.input_name!r}; it has {_list(shapes)}")
-    if len(shapes) != 1:
-        raise InputError(
-            f"{request.path}: {len(shapes)} inputs ({_list(shapes)}), and only a model with one, "
-            "features [B, T, M], can be run; export it without the others"
-        )
-    return next(iter(shapes))
-
-
-def _choose_output(request: FileRequest, shapes: Shapes) -> str:
-    """Return the output that is named, or the only one of the shape [B, D]."""
-    if request.output_name is not None:
-        if request.output_name in shapes:
-            return request.output_name
-        raise InputError(
-            f"{request.path}: no output {request.output_name!r}; it has {_list(shapes)}"
-        )
-    fitting = [name for name, shape in shapes.items() if shape is not None and len(shape) == 2]
-    if len(fitting) != 1:
-        raise InputError(
-            f"{request.path}: {len(fitting)} outputs of the shape [B, D] among {_list(shapes)}; "
-            "name the embedding with --output"
-        )
-    return fitting[0]
-
-
-def _features(
-    path: Path, name: str, shape: tuple[int | None, ...] | None
-) -> tuple[int | None, int]:
-    """Return frames (None for any number) and feature dimension of an input [B, T, M]."""
-    if shape is None or len(shape) != 3 or shape[0] not in (None, 1):
-        raise InputError(
-            f"{path}: the input {_list({name: shape})} is no features [B, T, M] "
-            "(batch, frames, mel bins)"
-        )
-    return shape[1], shape[2] or MEL_BINS
-
-
 def _embedding_dim(path: Path, name: str, shape: tuple[int | None, ...] | None) -> int:
     if shape is None or len(shape) != 2 or shape[1] is None:
         raise InputError(
-            f"{path}: the output {_list({name: shape})} is no embedding [B, D] of a known size; "
-            "name another with --output"
+            f"{path}: the output {Socket(name, shape)} is no embedding [B, D] of a known size; "
+            "name another with --model-output"
         )
     return shape[1]
-
-
-def _list(shapes: Shapes) -> str:
-    def sizes(shape: tuple[int | None, ...] | None) -> str:
-        return "?" if shape is None else ", ".join(str(size or "any") for size in shape)
-
-    return ", ".join(f"{name} [{sizes(shape)}]" for name, shape in shapes.items()) or "none"
 
 
 def _read_here(request: FileRequest) -> ModelFileAnswer:

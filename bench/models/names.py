@@ -1,21 +1,23 @@
 """Names that a user gave: of models and engines, checked before anything is made."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from bench.base.errors import InputError
-from bench.models.model_files import is_path
-from bench.plan.engine_spec import parse_engine
-from bench.zoo import catalog
-from engines import registry
-from engines.protocol import EngineError, Form, Precision, SessionOptions, chosen
+from rtfbench.base.errors import InputError
+from rtfbench.engines import registry
+from rtfbench.engines.base import chosen
+from rtfbench.engines.protocol import EngineError, Form, Precision, SessionOptions
+from rtfbench.engines.spec import EngineSpec, parse_engine
+from rtfbench.models.model_files import is_path
+from rtfbench.models.zoo import catalog
 
 
-def check_names(models: Iterable[str], engines: Iterable[str]) -> None:
+def check_names(models: Iterable[str], engines: Iterable[EngineSpec]) -> None:
     """Refuse models that are neither files nor of the catalog, and engines or settings not known.
 
     Args:
         models: names or paths.
-        engines: names, with settings or without.
+        engines: with their settings.
 
     Raises:
         InputError: one line that suggests what is near.
@@ -24,7 +26,7 @@ def check_names(models: Iterable[str], engines: Iterable[str]) -> None:
         for model in models:
             if not is_path(model):
                 catalog.get(model)
-        for spec in map(parse_engine, engines):
+        for spec in engines:
             chosen(
                 registry.get(spec.name),
                 SessionOptions(settings=spec.settings, precision=spec.computes),
@@ -33,8 +35,20 @@ def check_names(models: Iterable[str], engines: Iterable[str]) -> None:
         raise InputError(str(error)) from error
 
 
+def named_engine(text: str) -> EngineSpec:
+    """Read an engine as it is written on the command line.
+
+    Raises:
+        InputError: with an example of what is right.
+    """
+    try:
+        return parse_engine(text)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
 def default_form(engine: str) -> Form:
-    """Return the model form that an engine runs when nobody asks for another.
+    """Return the model form that an engine runs when no other is asked for.
 
     Raises:
         InputError: no such engine.
@@ -45,13 +59,18 @@ def default_form(engine: str) -> Form:
         raise InputError(str(error)) from error
 
 
-def precisions_of(engine: str) -> tuple[Precision, ...]:
-    """Return what an engine computes in.
+def precisions_of(engine: str, device: str) -> tuple[Precision, ...]:
+    """Return what an engine computes in on a device.
 
     Raises:
         InputError: no such engine.
     """
     try:
-        return tuple(registry.get(engine).precisions)
+        return tuple(registry.get(engine).precisions_on(device))
     except EngineError as error:
         raise InputError(str(error)) from error
+
+
+def default_engine(model: str) -> str:
+    """Return the engine that embeds where none is named."""
+    return "mnn" if Path(model).suffix == ".mnn" or not is_path(model) else "onnxruntime"

@@ -7,7 +7,7 @@ graph once and tells the sizes.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +26,10 @@ from onnx import (
     shape_inference,
 )
 
-from bench.base.errors import InputError
-from bench.base.numbers import count_denormals
+from rtfbench.base.errors import InputError
+from rtfbench.base.numbers import count_denormals
+from rtfbench.engines import onnx_versions
+from rtfbench.models.products import MULTIPLYING, Shape, needed, products, size
 
 #: protobuf, and with it one ONNX file, ends here.
 MAX_BYTES = 2**31 - 1
@@ -36,18 +38,25 @@ MAX_BYTES = 2**31 - 1
 _MOVING = {"Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather"}
 _MOVING |= {"Identity", "Pad", "Range", "Reshape", "Shape", "Slice", "Split", "Squeeze"}
 _MOVING |= {"Tile", "Transpose", "Unsqueeze", "Dropout"}
-_COUNTED = {"Conv", "ConvTranspose", "MatMul", "Gemm", "BatchNormalization"}
+# What stands around integers: its scales and zero points are no parameters.
+_SCALING = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+#: Places of weights and of biases among the inputs of operators that compute in integers.
+_INTEGER_WEIGHTS = {
+    **dict.fromkeys(("QLinearConv",), (3, 8)),
+    **dict.fromkeys(("QLinearMatMul",), (3,)),
+    **dict.fromkeys(("ConvInteger", "MatMulInteger"), (1,)),
+    "DequantizeLinear": (0,),
+}
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
-
-Shape = tuple[int | None, ...]  # None where a size is open
 
 
 @dataclass(frozen=True)
 class Port:
-    """A graph's input or output; a shape of None is unknown."""
+    """A graph's input or output; a shape of None is unknown, `type` is ONNX's number."""
 
     name: str
     shape: Shape | None
+    type: int = TensorProto.FLOAT
 
     def __str__(self) -> str:
         sizes = "?" if self.shape is None else ", ".join(str(s or "any") for s in self.shape)
@@ -59,15 +68,17 @@ class GraphCounts:
     """What one chunk through a graph costs.
 
     Attributes:
-        params: values of the graph's floating-point tensors, BatchNorm statistics left out.
-        macs: multiply-accumulates of convolutions and matrix products.
+        params: values of the graph's floating-point tensors and integer weights; BatchNorm
+            statistics, scales and zero points left out.
+        macs: multiply-accumulates of convolutions, matrix products and recurrences; None where an
+            operator that multiplies could not be counted.
         flops: the same with four operations an element of every BatchNorm that is left.
         uncounted: operators that compute something that neither figure includes.
     """
 
     params: int
-    macs: int
-    flops: int
+    macs: int | None
+    flops: int | None
     uncounted: tuple[str, ...]
 
 
@@ -85,6 +96,7 @@ def load_graph(path: Path) -> ModelProto:
     Raises:
         InputError: not a complete ONNX model.
     """
+    _refuse_what_is_no_model(path)
     try:
         model = onnx.load(str(path))
         onnx.checker.check_model(model if model.ByteSize() < MAX_BYTES else str(path))
@@ -97,6 +109,50 @@ def load_graph(path: Path) -> ModelProto:
             f"{path}: not a complete ONNX model ({_first_line(error)}); export it again"
         ) from error
     return model
+
+
+def _refuse_what_is_no_model(path: Path) -> None:
+    """Refuse what is often saved under a model's name, and what is too new to be read here.
+
+    Raises:
+        InputError: it is that.
+    """
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        raise InputError(
+            f"{path}: a pointer of Git LFS, not the model; fetch it with: git lfs pull"
+        )
+    if start.startswith((b"<!doctype html", b"<html", b"<head")):
+        raise InputError(f"{path}: a web page, not the model; download the file itself again")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception:  # who loads it says what is wrong with it
+        return
+    opset = max((each.version for each in model.opset_import if not each.domain), default=0)
+    newest, newest_ir = onnx.defs.onnx_opset_version(), onnx.IR_VERSION
+    if opset > newest or model.ir_version > newest_ir:
+        needed = onnx_versions.needed(opset, model.ir_version)
+        raise InputError(
+            f"{path}: ONNX opset {opset}, IR {model.ir_version}; onnx {onnx.__version__} knows up "
+            f"to opset {newest}, IR {newest_ir}: it {needed}, and a newer onnx, or export it with "
+            f"opset_version={newest}"
+        )
+    _refuse_missing_data(path, model)
+
+
+def _refuse_missing_data(path: Path, model: ModelProto) -> None:
+    for each in _data_files(path, model):
+        if not each.is_file():
+            raise InputError(
+                f"{path}: its data file {each.name} is missing; keep it beside the model"
+            )
+        with each.open("rb") as file:
+            if file.read(64).startswith(b"version https://git-lfs"):
+                raise InputError(
+                    f"{path}: its data file {each.name} is a pointer of Git LFS; fetch it with: "
+                    "git lfs pull"
+                )
 
 
 def save_graph(model: ModelProto, path: Path) -> None:
@@ -112,7 +168,10 @@ def save_graph(model: ModelProto, path: Path) -> None:
 
 def data_files(model_path: Path) -> list[Path]:
     """Return the files beside a model that hold its large tensors, in alphabetical order."""
-    model = onnx.load(str(model_path), load_external_data=False)
+    return _data_files(model_path, onnx.load(str(model_path), load_external_data=False))
+
+
+def _data_files(model_path: Path, model: ModelProto) -> list[Path]:
     names = {
         entry.value
         for tensor in model.graph.initializer
@@ -134,12 +193,18 @@ def outputs(model: ModelProto) -> list[Port]:
 
 
 def fix_frames(model: ModelProto, input_name: str, num_frames: int) -> ModelProto:
-    """Return a copy whose input is one chunk of `num_frames`."""
+    """Return a copy whose input, features [B, T, M], is one chunk of `num_frames`."""
+    return fix_axes(model, input_name, (1, num_frames))
+
+
+def fix_axes(model: ModelProto, input_name: str, sizes: Sequence[int | None]) -> ModelProto:
+    """Return a copy whose input has these sizes on its first axes, None where they stay."""
     fixed = ModelProto()
     fixed.CopyFrom(model)
     (features,) = (value for value in fixed.graph.input if value.name == input_name)
-    for axis, size in enumerate((1, num_frames)):
-        features.type.tensor_type.shape.dim[axis].dim_value = size
+    for axis, length in enumerate(sizes):
+        if length is not None:
+            features.type.tensor_type.shape.dim[axis].dim_value = length
     # Sizes that were inferred for open axes would contradict the fixed ones.
     del fixed.graph.value_info[:]
     for value in fixed.graph.output:
@@ -155,39 +220,37 @@ def costs(model: ModelProto, input_name: str, num_frames: int) -> Iterator[NodeC
         shapes |= _measured_shapes(fixed, input_name, _needed(fixed.graph) - shapes.keys())
     for node in _nodes(fixed.graph):
         shape = shapes.get(node.output[0])
-        elements, inputs_per_output = _size(shape), _inputs_per_output(node, shapes)
-        products = None
-        if elements is not None and inputs_per_output is not None:
-            products = elements * inputs_per_output
-        yield NodeCost(node, shape, products)
+        yield NodeCost(node, shape, products(node, shapes))
 
 
 def count(model: ModelProto, input_name: str, num_frames: int) -> GraphCounts:
     """Count one chunk of `num_frames` through a graph."""
     macs = batchnorm_flops = 0
     uncounted: Counter[str] = Counter()
-    for node, shape, products in costs(model, input_name, num_frames):
-        elements = _size(shape)
-        if node.op_type in _MOVING:
+    for node, shape, found in costs(model, input_name, num_frames):
+        elements = size(shape)
+        if node.op_type in _MOVING | _SCALING:
             continue
         if node.op_type == "BatchNormalization" and elements is not None:
             batchnorm_flops += 4 * elements
-        elif products is not None:
-            macs += products
+        elif found is not None:
+            macs += found
         else:
             uncounted[node.op_type] += 1
+    known = not uncounted.keys() & MULTIPLYING
     return GraphCounts(
         params=_params(model.graph),
-        macs=macs,
-        flops=macs + batchnorm_flops,
+        macs=macs if known else None,
+        flops=macs + batchnorm_flops if known else None,
         uncounted=tuple(f"{name} x{times}" for name, times in sorted(uncounted.items())),
     )
 
 
 def _needed(graph: GraphProto) -> set[str]:
     """Return the tensors whose shapes counting looks at."""
-    counted = [node for node in graph.node if node.op_type in _COUNTED]
-    return {name for node in counted for name in (*node.input[:2], node.output[0])}
+    named = {name for node in graph.node for name in needed(node) if name}
+    norms = (node for node in graph.node if node.op_type == "BatchNormalization")
+    return named | {node.output[0] for node in norms}
 
 
 def _measured_shapes(model: ModelProto, input_name: str, names: set[str]) -> dict[str, Shape]:
@@ -216,37 +279,21 @@ def _measured_shapes(model: ModelProto, input_name: str, names: set[str]) -> dic
     return {name: tuple(map(int, shape)) for name, shape in zip(wanted, found, strict=True)}
 
 
-def _inputs_per_output(node: NodeProto, shapes: dict[str, Shape]) -> int | None:
-    """Return how many products each output value sums, None for other or unknown operators."""
-    sources = [shapes.get(name) for name in node.input]
-    if node.op_type == "Conv":
-        return _size(sources[1][1:]) if sources[1] else None
-    if node.op_type == "ConvTranspose" and sources[0] and sources[1]:
-        # Spread over the outputs, every input value meets the whole kernel of its group.
-        output = shapes.get(node.output[0])
-        spread = _size(sources[0])
-        kernel, made = _size(sources[1][1:]), _size(output)
-        return spread * kernel // made if spread and kernel and made else None
-    if node.op_type == "MatMul":
-        return sources[0][-1] if sources[0] else (sources[1][-2] if sources[1] else None)
-    if node.op_type == "Gemm" and sources[0]:
-        transposed = any(a.name == "transA" and a.i for a in node.attribute)
-        return sources[0][0 if transposed else 1]
-    return None
-
-
 def _params(graph: GraphProto) -> int:
-    """Count the values of floating-point tensors; scalars and running statistics are none."""
-    statistics = {
-        name
-        for node in _nodes(graph)
-        if node.op_type == "BatchNormalization"
-        for name in node.input[3:5]
-    }
+    """Count the values of tensors; scalars, running statistics and scales are none."""
+    left_out, weights = set(), set()
+    for node in _nodes(graph):
+        if node.op_type == "BatchNormalization":
+            left_out |= set(node.input[3:5])
+        places = _INTEGER_WEIGHTS.get(node.op_type, ())
+        weights |= {node.input[place] for place in places if place < len(node.input)}
+        if node.op_type in _SCALING | _INTEGER_WEIGHTS.keys():
+            left_out |= set(node.input[1:]) - weights
     return sum(
         math.prod(tensor.dims)
         for name, tensor in _constants(graph)
-        if tensor.data_type in _FLOATS and tensor.dims and name not in statistics
+        if tensor.dims and (tensor.data_type in _FLOATS or name in weights)
+        if name not in left_out
     )
 
 
@@ -302,19 +349,14 @@ def _shapes(graph: GraphProto) -> dict[str, Shape]:
     return known | {name: tuple(tensor.dims) for name, tensor in _constants(graph)}
 
 
-def _size(shape: Iterable[int | None] | None) -> int | None:
-    """Return the number of elements, None where it is open."""
-    sizes = [None] if shape is None else list(shape)
-    return math.prod(s for s in sizes if s is not None) if None not in sizes else None
-
-
 def _port(value: ValueInfoProto) -> Port:
     kind = value.type.tensor_type
     if not kind.HasField("shape"):
-        return Port(value.name, None)
+        return Port(value.name, None, kind.elem_type)
     return Port(
         value.name,
         tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim),
+        kind.elem_type,
     )
 
 

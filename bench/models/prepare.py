@@ -1,23 +1,26 @@
 """Make what is missing of a model, in a process of its own: its files and its reference.
 
-Models of the catalog and files of the user differ in who makes them, and in nothing else.
+Models of the catalog and files of the user differ in what makes them, and in nothing else.
 """
 
 from pathlib import Path
 from typing import Protocol
 
-from bench.base.asking import respond
-from bench.base.errors import InputError
-from bench.base.values import Value
-from bench.embed import reference
-from bench.embed.audio_input import read_source
-from bench.embed.pipeline import DEAF, Pipeline, check_embedding
-from bench.embed.reference import ReferenceRequest
-from bench.models import artifacts
-from bench.models.artifacts import ArtifactRequest
-from bench.models.user_models import UserModel
-from bench.zoo.catalog import Weights
-from engines.protocol import ConversionError, EngineError, ModelArtifact, Session
+from rtfbench.base.asking import respond
+from rtfbench.base.errors import InputError
+from rtfbench.base.values import Value
+from rtfbench.embed import fed, reference
+from rtfbench.embed.audio_input import read_source
+from rtfbench.embed.pipeline import DEAF, BehindFrontEnd, Pipeline, check_embedding
+from rtfbench.embed.reference import ReferenceRequest
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import ConversionError, EngineError, ModelArtifact
+from rtfbench.frontends.front_end import FrontEnd
+from rtfbench.models import artifacts
+from rtfbench.models.artifacts import ArtifactRequest
+from rtfbench.models.conversion import as_fed
+from rtfbench.models.user_models import UserModel
+from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 
 
 class PrepareRequest(Value):
@@ -27,7 +30,7 @@ class PrepareRequest(Value):
     artifacts: tuple[ArtifactRequest, ...]
     references: tuple[ReferenceRequest, ...]
     user: UserModel | None = None
-    weights: Weights = "seeded"
+    weights: Weights = DEFAULT_WEIGHTS
 
 
 class Failure(Value):
@@ -57,8 +60,8 @@ class Maker(Protocol):
         ...
 
     @property
-    def feat_dim(self) -> int:
-        """Mel bins a frame that the reference takes."""
+    def front_end(self) -> FrontEnd:
+        """What the model is fed."""
         ...
 
     def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
@@ -69,7 +72,7 @@ class Maker(Protocol):
         """
         ...
 
-    def open_reference(self) -> Session:
+    def open_reference(self) -> SessionBase:
         """Open what embeddings are compared with."""
         ...
 
@@ -81,7 +84,8 @@ def prepare_here(request: PrepareRequest) -> PrepareAnswer:
     try:
         for wanted in request.artifacts:
             try:
-                artifacts.remember(wanted, maker.make_artifact(wanted), maker.folder)
+                made = as_fed(maker.make_artifact(wanted), maker.front_end)
+                artifacts.remember(wanted, made, maker.folder)
             except ConversionError as error:
                 failures.append(Failure(reason=str(error), file=wanted))
         if request.references:
@@ -95,30 +99,40 @@ def prepare_here(request: PrepareRequest) -> PrepareAnswer:
 
 
 def _maker(request: PrepareRequest) -> Maker:
-    """Return who makes a model's files; only one of the catalog needs torch."""
+    """Return what makes a model's files; only one of the catalog needs torch."""
     if request.user is not None:
-        from bench.models.file_maker import FileMaker
+        from rtfbench.models.file_maker import FileMaker
 
         return FileMaker(request.user)
-    from bench.models.catalog_maker import CatalogMaker
+    from rtfbench.models.catalog_maker import CatalogMaker
 
     return CatalogMaker(request.model, request.weights)
 
 
-def _make_reference(session: Session, request: ReferenceRequest, maker: Maker) -> None:
-    """Compute the embedding of every chunk and store it."""
-    pipeline = Pipeline.for_mel_bins(maker.feat_dim, request.chunk_samples)
-    chunks_CD = {}
+def _make_reference(session: SessionBase, request: ReferenceRequest, maker: Maker) -> None:
+    """Compute the embedding of every chunk and store it.
+
+    Of an engine that brings its front end that is the model's behind this front end, and beside it
+    stands the embedding of every utterance behind the model's own.
+    """
+    pipeline = Pipeline(request.chunk_samples, maker.front_end)
+    own = fed.read(request.front_end, maker.front_end.feat_dim) if request.front_end else None
+    model_D, chunks_CD = {}, {}
     for source in request.sources:
-        embedded = pipeline.embed(session, read_source(source))
+        waveform = read_source(source, pipeline.sample_rate_hz)
+        embedded = pipeline.embed(session, waveform)
+        if own is not None:
+            model_D[source.name] = embedded.embedding_D
+            behind = Pipeline(request.chunk_samples, own.as_samples)
+            embedded = behind.embed(BehindFrontEnd(session, own), waveform)
         try:
             check_embedding(embedded.embedding_D, embedded.embedding_D.size)
         except EngineError as error:
             raise EngineError(f"the reference of {source.name}: {error}") from error
         chunks_CD[source.name] = embedded.chunk_embeddings_CD
-    if not pipeline.listens(session, maker.feat_dim):
+    if not pipeline.listens(session):
         raise EngineError(f"the reference: {DEAF}")
-    reference.save_reference(reference.path_of(request, maker.key), chunks_CD)
+    reference.save_reference(reference.path_of(request, maker.key), chunks_CD, model_D)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,54 @@
 """Models that a run takes from the user's own files, and what an embedding is compared with."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.base.errors import InputError
-from bench.base.values import Value
-from bench.models import keys
-from bench.models.artifacts import folder_of
-from bench.models.model_files import FileRequest, ModelFile, describe_model_file, is_path
-from bench.results.cells import Cell
-from engines import registry
-from engines.protocol import ONNX, Form
-from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy, natural_chunk_samples
+from rtfbench.base.errors import InputError
+from rtfbench.base.values import Value
+from rtfbench.embed import fed
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import ONNX, Form
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy, natural_chunk_samples
+from rtfbench.models import artifacts
+from rtfbench.models.artifacts import folder_of
+from rtfbench.models.front_ends import named, of_front_end
+from rtfbench.models.model_files import FileRequest, ModelFile, describe_model_file, is_path
+from rtfbench.results.cells import Cell
 
 SELF_REFERENCE = (
     "an MNN file alone has no independent reference: it is compared with MNN itself "
     "(full library, precision high); --reference FILE.onnx names a real one"
 )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a user says of model files: what they are fed, and what input and output are called.
+
+    `front_end` is the name of a preset, or a file in TOML.
+    """
+
+    front_end: str | None = None
+    input_name: str | None = None
+    output_name: str | None = None
+
+    def of(self, path: Path) -> FileRequest:
+        """Return the question about a file.
+
+        Raises:
+            InputError: there is no such front end.
+        """
+        return FileRequest(
+            path=path,
+            input_name=self.input_name,
+            output_name=self.output_name,
+            front_end=None if self.front_end is None else named(self.front_end),
+        )
+
+
+#: Of a file that says all itself.
+AS_IT_SAYS = Reading()
 
 
 class UserModel(Value):
@@ -38,15 +70,18 @@ class UserModel(Value):
     @property
     def key(self) -> str:
         """A name that changes with all that its reference's embeddings depend on."""
-        file = self.reference
-        return keys.file_reference(file.format, file.sha256, file.input_name, file.output_name)
+        file, fed_with = self.reference, fed.written(self.file.front_end)
+        return artifacts.of_file(
+            file.format, file.sha256, file.input_name, file.output_name, str(file.runs), fed_with
+        )
 
     @property
     def folder(self) -> Path:
         """Where its conversions are kept; what is told of them depends on the reference too."""
         file, other = self.file, self.reference
         names = [str(file.path), file.sha256, file.input_name, file.output_name, other.sha256]
-        return folder_of(self.slug, keys.file_conversions(*names))
+        names += [str(file.runs), fed.written(file.front_end)]
+        return folder_of(self.slug, artifacts.of_file(*names))
 
     @property
     def note(self) -> str:
@@ -78,9 +113,8 @@ class UserModel(Value):
 
 def load_user_model(
     path: str,
+    reading: Reading = AS_IT_SAYS,
     *,
-    input_name: str | None = None,
-    output_name: str | None = None,
     reference: Path | None = None,
 ) -> UserModel:
     """Read a model file and its reference.
@@ -88,14 +122,14 @@ def load_user_model(
     Raises:
         InputError: one of them cannot be used, or they do not belong together.
     """
-    file = describe_model_file(
-        FileRequest(path=Path(path), input_name=input_name, output_name=output_name)
-    )
+    file = describe_model_file(reading.of(Path(path)))
     if reference is None:
         return UserModel(file=file, reference=file)
     if reference.suffix != ".onnx":
         raise InputError(f"{reference}: not a reference; name the model's .onnx file")
-    other = describe_model_file(FileRequest(path=reference))
+    # It is fed what the model is fed that is compared with it.
+    fed_with = of_front_end(str(file.path), file.front_end)
+    other = describe_model_file(FileRequest(path=reference, front_end=fed_with))
     if other.embedding_dim != file.embedding_dim:
         raise InputError(
             f"{reference}: embeddings of {other.embedding_dim} values, and {path} gives "
@@ -116,15 +150,13 @@ def load_user_model(
 
 def load_user_models(
     models: Iterable[str],
+    reading: Reading = AS_IT_SAYS,
     *,
-    input_name: str | None = None,
-    output_name: str | None = None,
     reference: Path | None = None,
 ) -> dict[str, UserModel]:
     """Read every model that is named by a file; see `load_user_model`."""
-    names = {"input_name": input_name, "output_name": output_name}
     return {
-        each: load_user_model(each, **names, reference=reference)
+        each: load_user_model(each, reading, reference=reference)
         for each in models
         if is_path(each)
     }
@@ -136,17 +168,14 @@ def check_chunks(file: ModelFile, chunk_samples: int) -> None:
     Raises:
         InputError: with the value that fits.
     """
-    if file.num_frames is None or ChunkPolicy(chunk_samples).num_frames == file.num_frames:
+    num_frames = ChunkPolicy(chunk_samples, file.front_end).num_frames
+    if file.num_frames is None or num_frames == file.num_frames:
         return
-    given = (
-        "the whole utterance"
-        if chunk_samples == WHOLE_UTTERANCE
-        else f"{ChunkPolicy(chunk_samples).num_frames} frames"
-    )
+    given = "the whole utterance" if chunk_samples == WHOLE_UTTERANCE else f"{num_frames} frames"
     raise InputError(
         f"{file.path.name} is fixed to {file.num_frames} frames, and --chunk-samples "
         f"{chunk_samples} gives {given}; "
-        f"--chunk-samples {natural_chunk_samples(file.num_frames)} fits"
+        f"--chunk-samples {natural_chunk_samples(file.num_frames, file.front_end)} fits"
     )
 
 
@@ -157,10 +186,10 @@ def fit(
     sizes_given: bool,
     forms_given: bool,
 ) -> tuple[Cell, ...]:
-    """Give the cells of static files their form and chunk size, where nobody asked for another.
+    """Give cells the form and chunk size of their files, where no other was asked for.
 
     Raises:
-        InputError: a chunk size was asked for that a static file cannot take.
+        InputError: a chunk size was asked for that a static file or a front end cannot take.
     """
     fitted: list[Cell] = []
     for cell in cells:
@@ -169,9 +198,17 @@ def fit(
             if sizes_given:
                 check_chunks(user.file, cell.chunk_samples)
             else:
-                size = natural_chunk_samples(user.file.num_frames)
+                size = natural_chunk_samples(user.file.num_frames, user.file.front_end)
                 cell = cell.model_copy(update={"chunk_samples": size})
             if not forms_given:
                 cell = cell.model_copy(update={"form": "static"})
+        elif user is not None and not sizes_given and user.file.front_end.chunk_samples:
+            size = user.file.front_end.chunk_samples
+            cell = cell.model_copy(update={"chunk_samples": size})
+        if user is not None:
+            try:
+                ChunkPolicy(cell.chunk_samples, user.file.front_end)
+            except ValueError as error:
+                raise InputError(f"{user.file.path}: {error}") from error
         fitted.append(cell)
     return tuple({cell.model_dump_json(): cell for cell in fitted}.values())

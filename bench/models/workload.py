@@ -5,31 +5,37 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.base.asking import ask
-from bench.base.cache import CACHE_VARIABLE, cache_folder, check_cache, intact
-from bench.base.child import ChildError
-from bench.base.core_count import cores_here
-from bench.base.disk import check_room
-from bench.base.errors import InputError
-from bench.base.memory import MemoryLimit
-from bench.embed import reference
-from bench.embed.audio_input import Source
-from bench.embed.reference import ReferenceRequest
-from bench.models import artifacts, keys
-from bench.models.artifacts import ArtifactRequest
-from bench.models.conversion import maker_key
-from bench.models.prepare import PrepareAnswer, PrepareRequest
-from bench.models.probe import lacks, probe
-from bench.models.quantization import quantizer_key
-from bench.models.resolve import Resolved
-from bench.results.cells import Cell, Status
-from bench.zoo import catalog
-from engines import registry
-from engines.base import lacking, may_lack, refuse_precision
-from engines.protocol import FLOAT32, ModelArtifact, SessionOptions
-from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
+from rtfbench.base.asking import ask
+from rtfbench.base.cache import CACHE_VARIABLE, cache_folder, check_cache, intact
+from rtfbench.base.child import ChildError
+from rtfbench.base.core_count import cores_here
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import check_room
+from rtfbench.base.memory import MemoryLimit
+from rtfbench.embed import fed, reference
+from rtfbench.embed.audio_input import Source
+from rtfbench.embed.reference import ReferenceRequest
+from rtfbench.engines import registry
+from rtfbench.engines.base import lacking, refuse_device, refuse_precision
+from rtfbench.engines.protocol import CPU, FLOAT32, ModelArtifact
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
+from rtfbench.frontends.front_end import FrontEnd
+from rtfbench.models import artifacts
+from rtfbench.models.artifacts import ArtifactRequest
+from rtfbench.models.conversion import maker_key, quantizer_key
+from rtfbench.models.front_ends import brought
+from rtfbench.models.prepare import PrepareAnswer, PrepareRequest
+from rtfbench.models.probe import away, lacks, probe
+from rtfbench.models.resolve import Resolved
+from rtfbench.models.zoo import catalog
+from rtfbench.results.cells import Cell, Status
 
 STATIC_NEEDS_CHUNKS = "a static model needs chunks of one size; name one with --chunk-samples"
+STATIC_NEVER_SHORT = (
+    "a static model takes no short last chunk, which its front end keeps; choose --form dynamic, "
+    'or another last_chunk than "short"'
+)
 STATIC_TAKES_ONE = "a static model takes one chunk at a time; choose --batch 1 or --form dynamic"
 #: What exporting a model of the catalog imports.
 ZOO_PACKAGES = ("torch", "onnx", "onnxscript")
@@ -168,7 +174,7 @@ def _ask(request: PrepareRequest, log: Path, memory: MemoryLimit | None) -> Fail
     """
     limit_s = FILE_TIMEOUT_S * len(request.artifacts)
     limit_s += REFERENCES_TIMEOUT_S if request.references else 0
-    module = "bench.models.prepare"
+    module = "rtfbench.models.prepare"
     answer = ask(module, request, PrepareAnswer, timeout_s=limit_s, log=log, memory=memory)
     return {each.file: f"{each.reason} (log: {log})" for each in answer.failures}
 
@@ -201,17 +207,17 @@ def _require_zoo(model: str) -> None:
             )
 
 
-def _file_of(cell: Cell, name: str) -> ArtifactRequest:
+def _file_of(cell: Cell, name: str, front_end: FrontEnd) -> ArtifactRequest:
     """Return the file that a cell runs; in a precision that is refused, that in float32."""
     engine = registry.get(cell.engine)
     request = ArtifactRequest(
         model=name,
         format=engine.format,
         form=cell.form,
-        chunk_frames=ChunkPolicy(cell.chunk_samples).num_frames,
+        chunk_frames=ChunkPolicy(cell.chunk_samples, front_end).num_frames,
         maker=maker_key(engine.format),
     )
-    precision = engine.precisions.get(cell.precision, FLOAT32)
+    precision = engine.precisions_on(cell.device).get(cell.precision, FLOAT32)
     if precision == FLOAT32:
         return request
     asked = (
@@ -228,6 +234,17 @@ def _file_of(cell: Cell, name: str) -> ArtifactRequest:
     return request.model_copy(update=made)
 
 
+def _own_front_end(cell: Cell, front_end: FrontEnd) -> tuple[str, str]:
+    """Return the front end that a cell's engine brings, as text, or why it has none that fits."""
+    own = registry.get(cell.engine).front_end
+    if not own:
+        return "", ""
+    try:
+        return fed.dumped(brought(own, front_end)), ""
+    except InputError as error:
+        return "", str(error)
+
+
 class _Need:
     """What one cell needs, and whether the cache has it."""
 
@@ -238,16 +255,21 @@ class _Need:
         self.user = resolved.users.get(cell.model)
         self.weights = resolved.weights
         name = self.user.slug if self.user else cell.model
-        self.file = _file_of(cell, name)
+        self._front_end = resolved.front_end(cell.model)
+        self.file = _file_of(cell, name, self._front_end)
+        own, self._unlike = _own_front_end(cell, self._front_end)
         self.reference = ReferenceRequest(
-            model=name, chunk_samples=cell.chunk_samples, sources=sources
+            model=name,
+            chunk_samples=cell.chunk_samples,
+            sources=sources,
+            front_end=own,
         )
         self._cores = cores
         if self.user:
             self._folder, key = self.user.folder, self.user.key
         else:
-            self._folder = artifacts.folder_of(name, keys.catalog_files(name, self.weights))
-            key = keys.catalog_reference(name, self.weights)
+            key = artifacts.catalog_files(name, self.weights)
+            self._folder = artifacts.folder_of(name, key)
         self.reference_path = reference.path_of(self.reference, key) if sources else None
 
     @property
@@ -257,19 +279,28 @@ class _Need:
         if cell.batch > 1 and cell.form == "static":
             return Refusal("unsupported", STATIC_TAKES_ONE)
         if cell.jobs > 1 and cell.cores > self._cores:
-            reason = f"{cell.jobs} jobs of {cell.threads} threads, but this process may use "
-            return Refusal("unsupported", f"{reason}{cores_here().told(self._cores)}")
-        if cell.threads > self._cores:
-            reason = f"{cell.threads} threads, but this process may use "
-            return Refusal("unsupported", f"{reason}{cores_here().told(self._cores)}")
+            reason = f"{cell.jobs} jobs of {cell.threads} threads"
+        elif cell.threads > self._cores:
+            reason = f"{cell.threads} threads"
+        else:
+            reason = ""
+        if reason:
+            return Refusal("unsupported", f"{reason}, but {cores_here().told(self._cores)}")
         if cell.form == "static" and cell.chunk_samples == WHOLE_UTTERANCE:
             return Refusal("unsupported", STATIC_NEEDS_CHUNKS)
-        reason = refuse_precision(registry.get(cell.engine), cell.precision)
-        options = SessionOptions(cell.threads, cell.settings, cell.precision)
-        if not reason and may_lack(options):
-            reason = lacking(lacks(cell.engine), options)
+        if cell.form == "static" and self._front_end.last_chunk == "short":
+            return Refusal("unsupported", STATIC_NEVER_SHORT)
+        engine = registry.get(cell.engine)
+        reason = (
+            refuse_device(engine, cell.device)
+            or refuse_precision(engine, cell.precision, cell.device)
+            or lacking(engine, cell.options, lambda: lacks(cell.engine))
+            or self._unlike
+        )
         if not reason and self.user:
             reason = self.user.refusal(cell.engine, cell.form)
+        if not reason and cell.device != CPU and (gone := away(cell.engine, cell.device)):
+            return Refusal("unavailable", gone)
         return Refusal("unsupported", reason) if reason else None
 
     def artifact(self) -> ModelArtifact | None:
@@ -285,7 +316,7 @@ class _Need:
         artifact, path = self.artifact(), self.reference_path
         failure = failures.get(self.file if artifact is None else None, failures.get(None))
         if artifact is None and failure is not None:
-            engine = probe(self.cell.engine)
+            engine = probe(EngineSpec(self.cell.engine, {}))
             if not engine.ok:
                 # Without its runtime, there was nothing to convert the model with either.
                 refusal = Refusal("unavailable", engine.reason)

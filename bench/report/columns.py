@@ -1,30 +1,202 @@
 """Every column of tables, terminal and page; a new one is added here and nowhere else in a report.
 
-`python -m bench.report.columns` prints the tables of `reports/README.md` that explain them.
+Figures that only one protocol has stand with it.
+
+`python -m rtfbench.report.columns` prints the tables of `reports/README.md` that explain them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from bench.report import cell_texts, figures, libraries, record_columns
-from bench.report.cell_texts import PUBLISHED, TERMINAL
-from bench.report.views import VIEWS, Column, Context, Placed, View, explained, place
-from bench.results.cells import MAX_REL_ERR
-from bench.results.rows import CellSummary, Summary
-from engines.protocol import PUBLISHED_NUM_FRAMES
+from rtfbench.engines.protocol import FLOAT32, PUBLISHED_NUM_FRAMES
+from rtfbench.report import compare, exports, figures, libraries
+from rtfbench.report.energy_columns import ENERGY
+from rtfbench.report.views import VIEWS, Column, Context, PlacedColumn, View, explained, place
+from rtfbench.results import protocols
+from rtfbench.results.cells import MAX_REL_ERR
+from rtfbench.results.protocols import BUILT_IN, Figure, named
+from rtfbench.results.rows import CellSummary, Summary
 
-CHUNK_MS: dict[View, str] = dict.fromkeys((*TERMINAL, "page"), "chunk ms")
+#: Where what is the same in all rows stands above the table, and not in it.
+TOGETHER: tuple[View, ...] = ("run", "page")
 
 
-def columns(view: View, summary: Summary, rows: Sequence[CellSummary]) -> list[Placed]:
+def engine(row: CellSummary, context: Context) -> str:
+    """Return the engine; with a mark if it has a footnote, where those stand below."""
+    return row.engine_label + context.footnotes.mark(row) * (
+        context.view in ("published", "precision")
+    )
+
+
+def rtf(row: CellSummary, _: Context) -> str:
+    """Return the RTF, or in its place how the cell ended."""
+    return figures.rtf(row.rtf) if row.status == "ok" else row.status.replace("_", " ")
+
+
+def ratio(row: CellSummary, context: Context) -> str:
+    """Return the ratio with its interval."""
+    found = context.to_reference(row)
+    if found is None:
+        return "reference" if context.is_reference(row) else figures.MISSING
+    mark = " provisional" if found.provisional else ""
+    if context.view == "precision":
+        return figures.ratio(found.ratio, found.ci95) + mark
+    mark = " *" * bool(mark) if context.view == "run" else mark
+    return compare.times(found.ratio, found.ci95) + mark
+
+
+def varies(field: str) -> Callable[[Context], bool]:
+    """Return whether a setting stands in a table: where its rows share it, it is told above."""
+
+    def present(context: Context) -> bool:
+        if context.view not in TOGETHER:
+            return True
+        return len({getattr(row, field) for row in context.rows}) > 1
+
+    return present
+
+
+def load(row: CellSummary, _: Context) -> str:
+    """Return how long opening a session takes, with a mark where it was opened once."""
+    return _of_openings(row, row.load_ms)
+
+
+def first_chunk(row: CellSummary, _: Context) -> str:
+    """Return what the first run takes, with a mark where there was one."""
+    return _of_openings(row, row.first_chunk_ms)
+
+
+def _of_openings(row: CellSummary, ms: float | None) -> str:
+    once = row.sessions == 1 and not protocols.named(row.protocol).fresh_session
+    if ms is None or not once:
+        return figures.number(ms)
+    return f"~{figures.number(ms, 2)}"
+
+
+def freedom(row: CellSummary, context: Context) -> float | None:
+    """Return the degrees of freedom behind the ratio's interval."""
+    found = context.to_reference(row)
+    return found.df if found else None
+
+
+def ratio_value(row: CellSummary, context: Context) -> float | None:
+    """Return the ratio to the reference engine, None where none was measured."""
+    found = context.to_reference(row)
+    return found.ratio if found else None
+
+
+def ratio_present(context: Context) -> bool:
+    """Say whether a table has ratios: that of the run only where any was measured."""
+    return bool(context.summary.ratios) or context.view != "run"
+
+
+def utterances(row: CellSummary, context: Context) -> str:
+    """Return of how many utterances a row is, among those that were asked for."""
+    if row.utterances is None:
+        return figures.MISSING
+    return f"{row.utterances} of {len(context.summary.environment.audio)}"
+
+
+def utterances_present(context: Context) -> bool:
+    """Say whether a budget did not reach all utterances for some row."""
+    asked = len(context.summary.environment.audio)
+    return any(row.utterances not in (None, asked) for row in context.rows)
+
+
+def several_threads(context: Context) -> bool:
+    """Say whether a result has more than one thread count, so that they can be compared."""
+    return len({row.threads for row in context.summary.cells}) > 1
+
+
+def embeddings_a_core(row: CellSummary, _: Context) -> float | None:
+    """Return the chunks a second that a core embeds."""
+    return 1000 / row.chunk_ms / row.threads if row.chunk_ms else None
+
+
+def half_width(row: CellSummary, _: Context) -> str | None:
+    """Return half of the interval's width in percent, as it is shown."""
+    return figures.plus_minus(row.rtf_ci95).strip("± %") if row.rtf_ci95 else None
+
+
+def chunk(row: CellSummary, context: Context) -> str:
+    """Return the samples a chunk; error rates are told of the number itself."""
+    whole = row.chunk_samples < 0 and context.view != "verification"
+    return "whole" if whole else str(row.chunk_samples)
+
+
+def eer_difference(row: CellSummary, context: Context) -> float:
+    """Return the percentage points by which a row's error rate is over the first of its model."""
+    first = next(each for each in context.rows if each.title == row.title)
+    return 100 * ((row.eer or 0.0) - (first.eer or 0.0))
+
+
+def eer_loss(row: CellSummary, _: Context) -> str:
+    """Return what a precision loses of the EER, in points, with its interval."""
+    if row.eer_loss is None:
+        unknown = row.precision != FLOAT32 and row.rtf is not None
+        return "unknown: no trials" if unknown else figures.MISSING
+    loss, low, high = (100 * value for value in row.eer_loss)
+    return f"{loss:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def min_dcf_loss(row: CellSummary, _: Context) -> str:
+    """Return what a precision loses of the minDCF, with its interval."""
+    if row.min_dcf_loss is None:
+        return figures.MISSING
+    loss, low, high = row.min_dcf_loss
+    return f"{loss:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+PUBLISHED: tuple[View, ...] = ("published",)
+TABLES: tuple[View, ...] = ("precision", "accuracy", "latency", "parts", "machine")
+CHUNK_MS: dict[View, str] = {"run": "chunk ms", "page": "chunk ms"}
+
+
+def columns(view: View, summary: Summary, rows: Sequence[CellSummary]) -> list[PlacedColumn]:
     """Return the columns that rows of a result have in a view."""
-    return place(COLUMNS, Context(summary, tuple(rows), view))
+    plug_ins = {row.protocol for row in rows} - BUILT_IN.keys()
+    return place((*COLUMNS, *of_protocols(sorted(plug_ins))), Context(summary, tuple(rows), view))
+
+
+def of_protocols(names: Iterable[str]) -> list[Column]:
+    """Return the columns of what rows of protocols tell; tables without such rows lack them.
+
+    A figure that several protocols tell is one column.
+    """
+    told: dict[str, tuple[Figure, list[str]]] = {}
+    for name in names:
+        for each in named(name).figures:
+            told.setdefault(each.name, (each, []))[1].append(name)
+    return [_of_figure(protocols, each) for each, protocols in told.values()]
+
+
+def _of_figure(protocols: Sequence[str], figure: Figure) -> Column:
+    return Column(
+        figure.name, figure.heading, figure.meaning,
+        ("latency", "page") if figure.detail else ("run", "page"),
+        lambda row, _: row.figure(figure.name), unit=figure.unit, text=_with_interval(figure.name),
+        present=lambda context: any(
+            row.protocol in protocols and row.figure(figure.name) is not None
+            for row in context.rows
+        ),
+    )  # fmt: skip
+
+
+def _with_interval(name: str) -> Callable[[CellSummary, Context], str]:
+    """Return what writes a figure of a row, with its interval where it has one."""
+
+    def text(row: CellSummary, _: Context) -> str:
+        low, high = (row.own_ci95 or {}).get(name, (None, None))
+        told = f" {figures.plus_minus((low, high))}" if low and high else ""
+        return figures.number(row.figure(name)) + told
+
+    return text
 
 
 COLUMNS = (
     Column(
         "model", "Model", "the model's title in the catalog, or the name of its file",
         VIEWS, lambda row, _: row.title,
-        headings={"page": "model"}, left=VIEWS, filtered=True,
+        headings={"page": "model"}, left=VIEWS, filtered=True, present=varies("title"),
     ),
     Column(
         "params", "Params", "exact count, cut off after two decimals as the published tables do",
@@ -38,47 +210,67 @@ COLUMNS = (
     ),
     Column(
         "engine", "engine", "the runtime with its settings; a small number is that of a footnote",
-        VIEWS, lambda row, _: row.engine_label, text=cell_texts.engine, left=VIEWS, filtered=True,
+        VIEWS, lambda row, _: row.engine_label, text=engine, left=VIEWS, filtered=True,
     ),
     Column(
         "form", "form", "a dynamic model takes any length, a static one a single length",
-        ("precision", "accuracy", "latency", "parts", "machine", "verification", "wide", "page"),
-        lambda row, _: row.form,
-        left=VIEWS, behind={"wide": "load", "page": "ratio"},
+        (*TABLES, "verification", "run", "page"), lambda row, _: row.form,
+        left=VIEWS, present=varies("form"), behind={"page": "ratio"},
+    ),
+    Column(
+        "protocol", "protocol",
+        "; ".join(named(name).meaning for name in BUILT_IN),
+        ("verification", "run", "page"), lambda row, _: row.protocol,
+        left=VIEWS, filtered=True, present=varies("protocol"),
+    ),
+    Column(
+        "chunk", "chunk", "samples a chunk: how the audio is cut; whole: it is not",
+        ("verification", "run", "page"), lambda row, _: row.chunk_samples, unit="samples",
+        text=chunk, headings={"verification": "chunk samples"},
+        filtered=True, present=varies("chunk_samples"),
+    ),
+    Column(
+        "threads", "threads", "intra-op threads that the engine was given",
+        ("verification", "run", "page"), lambda row, _: row.threads, filtered=True,
+        present=varies("threads"),
+    ),
+    Column(
+        "jobs", "jobs", "processes at work at once, each with so many threads",
+        ("run", "page"), lambda row, _: row.jobs, filtered=True, present=varies("jobs"),
+    ),
+    Column(
+        "batch", "batch", "chunks of equal length that run together at most",
+        ("verification", "run", "page"), lambda row, _: row.batch, filtered=True,
+        present=lambda context: len({row.batch for row in context.rows}) > 1,
+    ),
+    Column(
+        "requests", "requests",
+        "how they arrive, where the protocol offers any",
+        ("verification", "run", "page"), lambda row, _: str(row.load) if row.load else None,
+        left=VIEWS, filtered=True,
+        present=lambda context: len({row.load for row in context.rows}) > 1,
     ),
     Column(
         "rtf", "RTF",
         "processing time (front end, chunking, inference) over true audio duration, each "
         "utterance with its median; loading is not in it. Words in its place say how the cell "
         "ended; the reason is below the table",
-        ("published", "wide", "narrow", "page"), lambda row, _: row.rtf,
-        text=cell_texts.rtf, left=PUBLISHED,
+        ("run", "published", "page"), lambda row, _: row.rtf,
+        text=rtf, left=PUBLISHED,
     ),
     Column(
         "real_time", "× real time", "seconds of audio that a second of processing embeds: 1 / RTF",
         ("precision", "accuracy", "page"), lambda row, _: 1 / row.rtf if row.rtf else None,
         write=figures.number,
     ),
-    Column(
-        "utterance_rate", "utterances/s",
-        "under the throughput protocol: recordings that all jobs together embed in a second",
-        ("published", "wide", "narrow", "page"), lambda row, _: row.utterances_per_s,
-        write=figures.number, present=cell_texts.any_queue,
-    ),
-    Column(
-        "utterance_p95", "utterance p95 ms",
-        "under the throughput protocol: what 95 of 100 recordings stay under, from when a process "
-        "begins with one, and with those of its batch, to its embedding",
-        ("latency", "page"), lambda row, _: row.utterance_ms_p95, unit="ms",
-        write=figures.number, present=cell_texts.any_queue,
-    ),
+    *of_protocols(BUILT_IN),
     Column(
         "ci", "RTF 95 %",
-        "half the width of the RTF's interval over sessions (over slots where there is one "
-        "session); for this host and this hour",
-        ("precision", "wide", "narrow", "page"), cell_texts.half_width, unit="%",
+        "half the width of the RTF's interval over sessions, none with one session; for this host "
+        "and this hour",
+        ("precision", "run", "page"), half_width, unit="%",
         text=lambda row, _: figures.plus_minus(row.rtf_ci95),
-        headings={"wide": "95 %", "narrow": "95 %", "page": "± 95 %"},
+        headings={"run": "± 95 %", "page": "± 95 %"},
     ),
     Column(
         "sessions", "sessions",
@@ -87,8 +279,8 @@ COLUMNS = (
     ),
     Column(
         "utterances", "utterances", "how many of the run's utterances its times are of",
-        ("latency", "page"), lambda row, _: row.utterances, text=cell_texts.utterances,
-        present=cell_texts.utterances_present,
+        ("latency", "page"), lambda row, _: row.utterances, text=utterances,
+        present=utterances_present,
     ),
     Column(
         "passes", "passes", "how often every utterance was run",
@@ -99,77 +291,52 @@ COLUMNS = (
         "how many times as long as the first row of its table. From six sessions on it is the "
         "Hodges-Lehmann estimate over blocks, with the interval of the signed-rank test with "
         "sessions as clusters; with fewer, the mean of the sessions' own and an interval that "
-        "rests on the spread of all pairs of the same engines. Of one or two sessions it is "
+        "rests on the spread of all pairs of the same engines. Of one to three sessions it is "
         "provisional",
-        ("precision", "wide", "narrow", "page"), cell_texts.ratio_value, text=cell_texts.ratio,
-        headings=dict.fromkeys(TERMINAL, "× {reference}") | {"page": "× reference (95 %)"},
-        present=cell_texts.ratio_present,
+        ("precision", "run", "page"), ratio_value, text=ratio,
+        headings={"run": "× {reference} (95 %)", "page": "× reference (95 %)"},
+        present=ratio_present,
     ),
     Column(
         "df", "df",
         "degrees of freedom behind the ratio's interval: the larger, the more it rests on what "
         "was measured",
-        ("precision",), cell_texts.freedom, write="{:.0f}".format,
-        present=cell_texts.ratio_present,
-    ),
-    Column(
-        "threads", "threads", "intra-op threads that the engine was given",
-        ("verification", "page"), lambda row, _: row.threads, filtered=True,
-    ),
-    Column(
-        "jobs", "jobs", "processes at work at once, each with so many threads",
-        ("page",), lambda row, _: row.jobs, filtered=True, present=cell_texts.any_queue,
-    ),
-    Column(
-        "batch", "batch", "chunks of equal length that run together at most",
-        ("verification", "page"), lambda row, _: row.batch, filtered=True,
-        present=cell_texts.any_batch,
-    ),
-    Column(
-        "chunk", "samples a chunk", "how the audio is cut; whole: it is not",
-        ("verification", "page"), lambda row, _: row.chunk_samples, unit="samples",
-        text=cell_texts.chunk, headings={"verification": "chunk samples"}, filtered=True,
-    ),
-    Column(
-        "protocol", "protocol",
-        "published: a fresh session for every utterance, its first run timed; steady: one "
-        "session, warmed; throughput: several at work on one queue, by the clock on the wall",
-        ("verification", "page"), lambda row, _: row.protocol,
-        left=VIEWS, filtered=True, behind={"verification": "form"},
-    ),
-    Column(
-        "chunk_ms", "p50 ms", "a chunk, first runs left out: the median",
-        ("latency", "wide", "narrow", "page"), lambda row, _: row.chunk_ms, unit="ms",
-        write=figures.number, headings=CHUNK_MS,
-    ),
-    Column(
-        "p90", "p90 ms", "what nine of ten chunks stay under, first runs left out",
-        ("latency", "page"), lambda row, _: row.chunk_ms_p90, unit="ms", write=figures.number,
-    ),
-    Column(
-        "p99", "p99 ms", "what 99 of 100 chunks stay under, first runs left out",
-        ("latency", "page"), lambda row, _: row.chunk_ms_p99, unit="ms", write=figures.number,
+        ("precision",), freedom, write="{:.0f}".format,
+        present=ratio_present,
     ),
     Column(
         "first", "first chunk ms",
-        "the first run of a session, with any resize that it triggers",
-        ("latency", "wide", "page"), lambda row, _: row.first_chunk_ms, unit="ms",
-        write=figures.number, headings={"wide": "first ms"}, behind={"latency": "load"},
+        "the first run of a session, with any resize that it triggers; ~ of a single one",
+        ("latency", "run", "page"), lambda row, _: row.first_chunk_ms, unit="ms",
+        text=first_chunk, headings={"run": "first ms"}, behind={"latency": "load"},
     ),
     Column(
-        "load", "load ms", "opening a session",
-        ("latency", "wide", "page"), lambda row, _: row.load_ms, unit="ms", write=figures.number,
+        "chunk_ms", "p50 ms", "a chunk, first runs left out: the median",
+        ("latency", "run", "page"), lambda row, _: row.chunk_ms, unit="ms",
+        write=figures.number, headings=CHUNK_MS,
+    ),
+    Column(
+        "p90", "p90 ms", "what nine of ten chunks stay under, of 30 or more, first runs left out",
+        ("latency", "page"), lambda row, _: row.chunk_ms_p90, unit="ms", write=figures.number,
+    ),
+    Column(
+        "p99", "p99 ms", "what 99 of 100 chunks stay under, of 300 or more, first runs left out",
+        ("latency", "page"), lambda row, _: row.chunk_ms_p99, unit="ms", write=figures.number,
+    ),
+    Column(
+        "load", "load ms", "opening a session; ~ of a single one",
+        ("latency", "page"), lambda row, _: row.load_ms, unit="ms", text=load,
     ),
     Column(
         "rate", "embeddings/s a core",
         "chunks that are embedded in a second of inference, over the threads",
-        ("latency", "page"), cell_texts.embeddings_a_core, write=figures.number,
+        ("latency", "page"), embeddings_a_core, write=figures.number,
     ),
     Column(
         "library", "library MB",
         "a library of the user's own on disk; only where a row ran on one",
         ("machine", "page"), lambda row, _: libraries.size_mb(row), unit="MB", write=figures.number,
-        present=lambda context: libraries.any_size(context.rows),
+        present=lambda context: any(map(libraries.size_mb, context.rows)),
     ),
     Column(
         "frontend", "front end", "the part of the RTF that makes features and cuts them",
@@ -180,7 +347,7 @@ COLUMNS = (
         ("parts", "page"), lambda row, _: row.rtf_engine, write=figures.rtf,
     ),
     Column(
-        "copies", "of it copies",
+        "copies", "copies",
         "the part of inference that is shapes and copies, where the runtime's adapter tells",
         ("parts", "page"), lambda row, _: row.rtf_copy, write=figures.rtf,
     ),
@@ -211,25 +378,19 @@ COLUMNS = (
         present=lambda context: any(row.peak_share for row in context.rows),
     ),
     Column(
-        "gemm", "of GEMM",
-        "the same over what a matrix product of numpy reached, in runs of before the peak was "
-        "measured; no ceiling",
-        ("machine", "page"), lambda row, _: row.gemm_share, unit="%", write=figures.percent,
-        present=lambda context: any(row.gemm_share for row in context.rows),
-    ),
-    Column(
         "cpu", "CPU/wall", "cores kept busy while processing",
         ("machine", "page"), lambda row, _: row.cpu_per_wall, write=figures.number,
     ),
+    *ENERGY,
     Column(
         "speedup", "speed-up", "against the same cell with one thread",
         ("machine", "page"), lambda row, _: row.speedup or None, write=figures.times,
-        present=cell_texts.several_threads,
+        present=several_threads,
     ),
     Column(
         "efficiency", "efficiency", "the speed-up over the threads",
         ("machine", "page"), lambda row, _: row.efficiency, unit="%", write=figures.percent,
-        present=cell_texts.several_threads,
+        present=several_threads,
     ),
     Column(
         "file", "file MB", "the model file's size",
@@ -252,7 +413,7 @@ COLUMNS = (
         "the worst chunk against the reference (torch in float32; for model files onnxruntime "
         "without optimisations), relative to the reference's largest value; over "
         f"{figures.error(MAX_REL_ERR)} no RTF is shown of a row in float32",
-        ("precision", "wide", "page"),
+        ("precision", "page"),
         lambda row, _: row.parity.max_rel_err if row.parity else None, write="{:.1e}".format,
     ),
     Column(
@@ -266,15 +427,15 @@ COLUMNS = (
         "eer_loss", "EER loss",
         "how many points higher the equal error rate on the run's trials is than that of float32, "
         "with the 95 % interval of resampled speakers",
-        ("accuracy", "page"), lambda row, _: row.eer_loss and 100 * row.eer_loss[0],
-        unit="percentage points", text=cell_texts.eer_loss,
-        present=lambda context: any(row.eer_loss for row in context.rows),
+        ("accuracy", "run", "page"), lambda row, _: row.eer_loss and 100 * row.eer_loss[0],
+        unit="percentage points", text=eer_loss,
+        present=lambda context: any(row.precision != FLOAT32 for row in context.rows),
     ),
     Column(
         "min_dcf_loss", "minDCF loss",
         "the same of the least detection cost at a target prior of 0.01, normalised: 1 is useless",
         ("accuracy", "page"), lambda row, _: row.min_dcf_loss and row.min_dcf_loss[0],
-        text=cell_texts.min_dcf_loss,
+        text=min_dcf_loss,
         present=lambda context: any(row.min_dcf_loss for row in context.rows),
     ),
     Column(
@@ -284,7 +445,7 @@ COLUMNS = (
     ),
     Column(
         "eer_difference", "difference", "that, less the first row's of the same model",
-        ("verification",), cell_texts.eer_difference, unit="percentage points",
+        ("verification",), eer_difference, unit="percentage points",
         write="{:+.4f}".format,
     ),
 )  # fmt: skip
@@ -292,7 +453,7 @@ COLUMNS = (
 
 def tables() -> list[str]:
     """Return the tables that explain columns in `reports/README.md`: of rows, and of the CSV."""
-    return [explained(COLUMNS), record_columns.explained()]
+    return [explained(COLUMNS), exports.explained()]
 
 
 if __name__ == "__main__":

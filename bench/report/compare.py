@@ -1,15 +1,22 @@
-"""Who is faster, and how surely: comparisons of rows by the ratios that were measured in turns."""
+"""Who is faster, and how surely: rows compared by the ratios that were measured in turns.
+
+Rows that tie lead together; a finding is one sentence about a result.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal
 
-from bench.report import figures
-from bench.results.cells import Condition
-from bench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Ratio, Summary
-from engines.protocol import Form
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.values import Interval
+from rtfbench.engines.protocol import Form
+from rtfbench.report import figures
+from rtfbench.results.cells import Condition
+from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Ratio, Summary
 
-Interval = tuple[float, float]
-
+#: A difference of a ratio from 1 that its three decimals show.
+SHOWN = 0.0005
 #: Where memory lies is drawn anew with each process, and makes up to this difference.
 LUCK = 1.02
 LUCK_TEXT = "one process each, and a new one may differ by 2 %"
@@ -34,6 +41,7 @@ class PairedRatio:
     decided: bool = True
     sessions: int = 1
     df: float | None = None
+    together: Interval | None = None
 
     @property
     def provisional(self) -> bool:
@@ -48,17 +56,36 @@ class PairedRatio:
     @property
     def differs(self) -> bool:
         """Whether the interval excludes a tie, and by more than a new process may bring."""
-        apart = self.ci95 is not None and not self.ci95[0] <= 1 <= self.ci95[1]
-        return apart and not self.within_luck
+        return excludes_one(self.ci95) and not self.within_luck
+
+    @property
+    def surely_differs(self) -> bool:
+        """Whether it differs among all ratios of its run, of which some do by luck."""
+        return self.differs and excludes_one(self.together)
 
     def inverted(self) -> "PairedRatio":
         """Return the same comparison with the sides swapped."""
-        swapped = None if self.ci95 is None else (1 / self.ci95[1], 1 / self.ci95[0])
-        return replace(self, left=self.right, right=self.left, ratio=1 / self.ratio, ci95=swapped)
+        return replace(
+            self,
+            left=self.right,
+            right=self.left,
+            ratio=1 / self.ratio,
+            ci95=_inverted(self.ci95),
+            together=_inverted(self.together),
+        )
 
     def slower_first(self) -> "PairedRatio":
         """Return it so that `left` takes longer."""
         return self if self.ratio >= 1 else self.inverted()
+
+
+def _inverted(ends: Interval | None) -> Interval | None:
+    return None if ends is None else (1 / ends[1], 1 / ends[0])
+
+
+def excludes_one(ci95: Interval | None) -> bool:
+    """Say whether an interval excludes a tie by so much that its figures show it."""
+    return ci95 is not None and (ci95[0] >= 1 + SHOWN or ci95[1] <= 1 - SHOWN)
 
 
 def side(row: CellSummary) -> EngineForm:
@@ -85,15 +112,14 @@ def paired_ratio(
     of theirs: for errors that are normal on the log scale it covers at least as often as the two,
     however they depend on one another, since a difference spreads no wider than the sum of both.
     """
-    to_reference = [each for each in summary.ratios if each.condition == where]
-    for each in map(_measured, to_reference):
+    found = list(comparisons(summary, where))
+    for each in found:
         for candidate in (each, each.inverted()):
             if (candidate.left, candidate.right) == (left, right):
                 return candidate
-    for first in map(_measured, to_reference):
-        for second in map(_measured, to_reference):
-            if (first.left, second.left) == (left, right) and first.right == second.right:
-                return _divide(first, second)
+    for first, second in product(found, found):
+        if (first.left, second.left) == (left, right) and first.right == second.right:
+            return _divide(first, second)
     return None
 
 
@@ -104,10 +130,24 @@ def comparisons(summary: Summary, where: Condition) -> Iterator[PairedRatio]:
 
 def to_reference(summary: Summary, row: CellSummary) -> PairedRatio | None:
     """Return a row's own ratio to the reference engine under its condition."""
-    for each in comparisons(summary, row.condition):
-        if each.left == side(row):
-            return each
-    return None
+    found = comparisons(summary, row.condition)
+    return next((each for each in found if each.left == side(row)), None)
+
+
+def surely_faster(summary: Summary, row: CellSummary, other: CellSummary) -> bool:
+    """Say whether a row is surely faster than another, which may be of another condition.
+
+    Where both took turns their paired ratio tells, elsewhere the intervals of their RTF.
+    """
+    if row.condition == other.condition:
+        found = paired_ratio(summary, row.condition, side(row), side(other))
+        if found is not None:
+            return found.ratio < 1 and found.surely_differs
+    return (
+        row.rtf_ci95 is not None
+        and other.rtf_ci95 is not None
+        and row.rtf_ci95[1] < other.rtf_ci95[0]
+    )
 
 
 def has_intervals(summary: Summary, where: Condition) -> bool:
@@ -140,7 +180,7 @@ def ends(ci95: Interval | None) -> str:
     """Write an interval: 2.50 to 2.70."""
     if ci95 is None:
         return "no interval"
-    return f"{figures.factor(ci95[0])} to {figures.factor(ci95[1])}"
+    return " to ".join(figures.factors(*ci95))
 
 
 def sentence(comparison: PairedRatio, named: Mapping[EngineForm, str]) -> str:
@@ -153,25 +193,135 @@ def sentence(comparison: PairedRatio, named: Mapping[EngineForm, str]) -> str:
     if comparison.differs or comparison.ci95 is None:
         return text
     text = f"{left} and {right} cannot be told apart: {factor} times as long ({interval})"
-    apart = not comparison.ci95[0] <= 1 <= comparison.ci95[1]
-    return text + f", {LUCK_TEXT}" * (apart and comparison.within_luck)
+    return text + f", {LUCK_TEXT}" * (excludes_one(comparison.ci95) and comparison.within_luck)
 
 
 def _measured(ratio: Ratio) -> PairedRatio:
     left = EngineForm(ratio.engine, ratio.form)
     right = EngineForm(ratio.reference, ratio.reference_form)
     return PairedRatio(
-        left, right, ratio.ratio, ratio.ci95, ratio.decided, ratio.sessions, ratio.df
+        left,
+        right,
+        ratio.ratio,
+        ratio.ci95,
+        ratio.decided,
+        ratio.sessions,
+        ratio.df,
+        ratio.together,
     )
 
 
 def _divide(left: PairedRatio, right: PairedRatio) -> PairedRatio:
     """Return left against right, both measured against one reference."""
-    ci95 = None
-    if left.ci95 and right.ci95:
-        ci95 = (left.ci95[0] / right.ci95[1], left.ci95[1] / right.ci95[0])
+    ci95, together = _over(left.ci95, right.ci95), _over(left.together, right.together)
     decided = left.decided and right.decided
     sessions = min(left.sessions, right.sessions)
     df = None if left.df is None or right.df is None else min(left.df, right.df)
     ratio = left.ratio / right.ratio
-    return PairedRatio(left.left, right.left, ratio, ci95, decided, sessions, df)
+    return PairedRatio(left.left, right.left, ratio, ci95, decided, sessions, df, together)
+
+
+def _over(left: Interval | None, right: Interval | None) -> Interval | None:
+    """Return the interval of a quotient, from end to end."""
+    return (left[0] / right[1], left[1] / right[0]) if left and right else None
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The fastest row and those that cannot be told from it, and all others against them.
+
+    `behind` are how many times as long the others take, each against each of the group. Without
+    others, everything ties. The same engine in its other form is no rival.
+    """
+
+    group: tuple[EngineForm, ...]
+    behind: tuple[PairedRatio, ...]
+
+    @property
+    def by(self) -> tuple[float, float]:
+        """How many times as long the others take, from the least to the most."""
+        ratios = [each.ratio for each in self.behind]
+        return min(ratios), max(ratios)
+
+
+def lead(summary: Summary, where: Condition) -> Lead | None:
+    """Return what is ahead, None where no group is ahead of all others or intervals are missing."""
+    rows = sorted(rows_of(summary, where), key=lambda row: row.rtf or 0.0)
+    sides = [side(row) for row in rows]
+    if len({each.engine for each in sides}) < 2:
+        return None
+    best = sides[0]
+    against = {each: paired_ratio(summary, where, each, best) for each in sides[1:]}
+    if any(found is None or found.ci95 is None for found in against.values()):
+        return None
+    group = [best, *(each for each, found in against.items() if found and not found.differs)]
+    engines = {each.engine for each in group}
+    behind = []
+    for each in sides:
+        for member in group if each not in group and each.engine not in engines else ():
+            found = paired_ratio(summary, where, each, member)
+            if found is None or not found.differs or found.ratio <= 1:
+                return None
+            behind.append(found)
+    return Lead(tuple(group), tuple(behind))
+
+
+def group_name(found: Lead, named: Mapping[EngineForm, str]) -> str:
+    """Name the rows that lead together, in the order in which all are named."""
+    return listed([name for each, name in named.items() if each in found.group])
+
+
+def told(found: Lead, named: Mapping[EngineForm, str]) -> str:
+    """Say which engine leads and by how much, or that none does."""
+    if not found.behind:
+        return "no engine can be told from the others"
+    names = group_name(found, named)
+    verb = "is" if len(found.group) == 1 else "are"
+    return f"{names} {verb} {span(found.by)} times as fast as {behind_name([found], named)}"
+
+
+def behind_name(found: Sequence[Lead], named: Mapping[EngineForm, str]) -> str:
+    """Name whom the leaders of some conditions are ahead of: the one, or all of them."""
+    others = list(dict.fromkeys(named[each.left] for lead in found for each in lead.behind))
+    return others[0] if len(others) == 1 else "the others"
+
+
+def span(ends: tuple[float, float]) -> str:
+    """Write the range of a factor; one figure where both ends are written alike."""
+    low, high = figures.factors(*ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def listed(names: list[str]) -> str:
+    """Write names as a list in words."""
+    names = list(dict.fromkeys(names))
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+Kind = Literal[
+    "warning",
+    "defect",
+    "coverage",
+    "protocol",
+    "precision",
+    "engine",
+    "best",
+    "threads",
+    "jobs",
+    "batch",
+    "ceiling",
+    "padding",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence with its figure and interval, and what it is about."""
+
+    kind: Kind
+    text: str
+
+
+def stated_first(sizes: Sequence[int]) -> list[int]:
+    """Return chunk sizes in the order in which they are told of: that of the published tables."""
+    return sorted(sizes, key=lambda size: (size != PUBLISHED_CHUNK_SAMPLES, size))

@@ -1,36 +1,55 @@
-"""Which engine is faster, configuration by configuration; of many models, in one sentence."""
+"""Which engine is faster, configuration by configuration; of many models, in one sentence.
+
+Their matrix says who wins where: a row a model, a column an engine, each with how much longer it
+takes.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
-from bench.report import figures
-from bench.report.compare import (
+from rtfbench.engines.protocol import FLOAT32
+from rtfbench.report import figures
+from rtfbench.report.compare import (
+    Finding,
     PairedRatio,
     conditions,
     ends,
     engine_names,
+    group_name,
+    lead,
+    listed,
     paired_ratio,
     rows_of,
     sentence,
+    side,
+    span,
+    stated_first,
+    surely_faster,
     to_reference,
 )
-from bench.report.finding import Finding, stated_first
-from bench.report.lead import group_name, lead, listed, span
-from bench.results.cells import MAX_REL_ERR, Condition
-from bench.results.rows import CellSummary, Summary
-from engines.protocol import FLOAT32
+from rtfbench.results import protocols
+from rtfbench.results.cells import MAX_REL_ERR, Condition
+from rtfbench.results.protocols import steady_first
+from rtfbench.results.rows import CellSummary, Summary
 
 #: From so many models on, one sentence and a matrix tell what a sentence each would.
 MANY_MODELS = 4
 
 
 def best_findings(summary: Summary) -> Iterator[Finding]:
-    """Name the configuration with the smallest RTF of each model, in steady state if measured."""
+    """Name the configuration with the smallest RTF of each model, in steady state if measured.
+
+    Where requests arrive at a rate, the time of a row is what its processes were at work: more of
+    them are no faster for it, and a rate is no configuration.
+    """
     models = list(dict.fromkeys(row.model for row in summary.cells))
     for model in models if len(models) < MANY_MODELS else ():
         every = [row for row in summary.cells if row.model == model and row.rtf is not None]
+        every = [row for row in every if not protocols.named(row.protocol).offered]
         ok = [row for row in every if row.precision == FLOAT32]
-        rows = [row for row in ok if row.protocol == "steady"] or ok
+        rows = steady_first(ok)
         certain = [row for row in rows if row.rtf_ci95 is not None]
         if len(rows) < 2 or not certain:
             continue
@@ -45,45 +64,42 @@ def best_findings(summary: Summary) -> Iterator[Finding]:
             f"({best.protocol}): {best.engine_label}, {best.form}, {where}: "
             f"RTF {figures.rtf(best.rtf)} ({low} to {high})"
         )
-        yield Finding("best", f"{text}{_against_reference(summary, best)}{_rivals(best, rows)}.")
+        behind = _reference_behind(summary, best)
+        if behind is not None:
+            text += (
+                f"; {behind.left.engine} takes {figures.factor(behind.ratio)} times as long there "
+                f"({ends(behind.ci95)})"
+            )
+            told = behind.left
+            rows = [row for row in rows if (row.condition, side(row)) != (best.condition, told)]
+        text += _rivals(summary, best, rows)
+        yield Finding("best", f"{text}.")
 
 
-def _against_reference(summary: Summary, best: CellSummary) -> str:
-    """Say how much longer the reference engine takes in the setting of the best."""
+def _reference_behind(summary: Summary, best: CellSummary) -> PairedRatio | None:
+    """Return how much longer the reference engine takes in the setting of the best, if it does."""
     found = to_reference(summary, best)
-    if found is None or not found.differs or found.ratio >= 1:
-        return ""
-    other = found.inverted()
-    return (
-        f"; {other.left.engine} takes {figures.factor(other.ratio)} times as long there "
-        f"({ends(other.ci95)})"
-    )
+    return None if found is None or not found.differs or found.ratio >= 1 else found.inverted()
 
 
-def _rivals(best: CellSummary, rows: Sequence[CellSummary]) -> str:
-    """Name how many other configurations the intervals do not tell from the best."""
-    assert best.rtf_ci95 is not None
-    near = [
-        row
-        for row in rows
-        if row is not best
-        and (row.rtf_ci95[0] if row.rtf_ci95 else row.rtf or 0.0) <= best.rtf_ci95[1]
-    ]
+def _rivals(summary: Summary, best: CellSummary, rows: Sequence[CellSummary]) -> str:
+    """Name other configurations that the best is not surely faster than."""
+    near = [row for row in rows if row is not best and not surely_faster(summary, best, row)]
     if not near:
         return ""
     texts = [f"{row.engine_label} {row.form}, {figures.setting(*row.setting)}" for row in near[:2]]
     more = f" and {len(near) - 2} more" if len(near) > 2 else ""
-    return f". Its interval does not exclude {'; '.join(texts)}{more}"
+    return f". Not surely ahead of {'; '.join(texts)}{more}"
 
 
 def engine_findings(summary: Summary) -> Iterator[Finding]:
     """Compare the engines, a sentence a model, protocol and thread count, or one for many models.
 
-    Where there are many models, `report.matrix` has their figures.
+    Where there are many models, `matrices` has their figures.
     """
-    groups: dict[tuple[str, int, int, int], dict[str, list[Condition]]] = {}
+    groups: dict[tuple[object, ...], dict[str, list[Condition]]] = {}
     for where in conditions(summary):
-        same = (where.protocol, where.threads, where.jobs, where.batch)
+        same = (where.protocol, *where.setting[1:])
         by_model = groups.setdefault(same, {})
         by_model.setdefault(where.model, []).append(where)
     for by_model in groups.values():
@@ -175,3 +191,60 @@ def _elsewhere(comparison: PairedRatio, others: Sequence[PairedRatio]) -> str:
     ratios = [(other.inverted() if turn else other).ratio for other in others]
     sizes = "size" if len(others) == 1 else "sizes"
     return f" ({span((min(ratios), max(ratios)))} at {len(others)} other chunk {sizes})"
+
+
+EXPLAINED = (
+    "How many times as long as the fastest, with 95 % intervals; rows that cannot be told from the "
+    "fastest are the fastest too. Words say how a row ended that has no time."
+)
+FASTEST = "fastest"
+
+
+class Matrix(NamedTuple):
+    """The models of one setting: the engines' names, and a line of texts for each model."""
+
+    title: str
+    engines: list[str]
+    models: list[list[str]]
+
+
+def matrices(summary: Summary) -> Iterator[Matrix]:
+    """Yield a matrix for each setting in which many models were measured."""
+
+    def setting(where: Condition) -> tuple[str, int, int, int, int, str]:
+        return (where.protocol, *where.setting[:4], str(where.load or ""))
+
+    # Sorting keeps the models' order within a setting.
+    ordered = sorted(conditions(summary), key=setting)
+    for (protocol, *_), found in groupby(ordered, key=setting):
+        wheres = list(found)
+        if len(wheres) >= MANY_MODELS:
+            where = figures.setting(*wheres[0].setting)
+            title = f"Who is ahead: {protocol} protocol, {where}"
+            yield _matrix(title, summary, wheres)
+
+
+def _matrix(title: str, summary: Summary, wheres: Sequence[Condition]) -> Matrix:
+    every = [row for row in summary.cells if row.condition in wheres]
+    named = engine_names(every)
+    lines = []
+    for where in wheres:
+        rows = {side(row): row for row in rows_of(summary, where)}
+        if not rows:
+            continue
+        ended = {side(row): row.status for row in every if row.condition == where}
+        ahead = lead(summary, where)
+        best = min(rows, key=lambda each: rows[each].rtf or 0.0)
+        texts = []
+        for each in named:
+            if each not in rows:
+                texts.append(ended[each].replace("_", " ") if each in ended else figures.MISSING)
+            elif ahead is not None and ahead.behind and each in ahead.group:
+                texts.append(FASTEST)
+            elif each == best:
+                texts.append(figures.factor(1.0))
+            else:
+                found = paired_ratio(summary, where, each, best)
+                texts.append(figures.ratio(found.ratio, found.ci95) if found else figures.MISSING)
+        lines.append([next(iter(rows.values())).title, *texts])
+    return Matrix(title, list(named.values()), lines)

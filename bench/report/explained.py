@@ -1,11 +1,23 @@
-"""Why one engine is slower than another, as a markdown report."""
+"""Why one engine is slower than another, as a document.
+
+It begins with five sentences at most, each with its figure.
+"""
 
 from collections.abc import Iterator, Sequence
 
-from bench.report import figures
-from bench.report.explained_sentences import sentences
-from bench.report.grid import escape, grid
-from bench.results.explanation import SUMS_AGREE, EngineCost, Explanation, GroupCost
+from rtfbench.report import figures
+from rtfbench.report.document import (
+    Block,
+    Document,
+    Heading,
+    Paragraph,
+    Table,
+    bullets,
+    document,
+    table,
+)
+from rtfbench.results import protocols
+from rtfbench.results.explanation import SUMS_AGREE, EngineCost, Explanation, GroupCost
 
 #: A group that takes less than this share of every engine's time is one of the others.
 SMALL = 0.005
@@ -13,22 +25,20 @@ SMALL = 0.005
 LISTED = 10
 
 
-def render(found: Explanation) -> str:
+def of_explanation(found: Explanation) -> Document:
     """Return the whole report."""
-    parts = [f"# {_title(found)}", _conditions(found)]
-    parts += ["\n".join(f"- {escape(each)}" for each in sentences(found))]
-    parts += ["## Engines", _engines(found), *_remarks(found)]
-    if found.profiled:
-        parts += ["## By kind of operator", _groups(found, "kind", found.kinds)]
-        parts += ["## By part of the model", _groups(found, "part", found.blocks)]
-        parts += ["## Costliest operators", *_operators(found)]
-        parts += [
-            "An operator that a runtime has fused counts whole with what multiplies in it. ± is "
-            "half of a 95 % interval, from sessions of fresh processes. GFLOP/s are the operations "
-            "that the model asks for, two for each multiply-accumulate, over the time: a runtime "
-            "that needs fewer multiplications may exceed the core's peak."
-        ]
-    return "\n\n".join(parts) + "\n"
+    return document(
+        Heading(_title(found), 1),
+        _conditions(found),
+        bullets(sentences(found)),
+        Heading("Engines"),
+        _engines(found),
+        "`ms` is a run without a profiler, and `ratio` pairs such runs. `profiler`: a profiled "
+        "run's time over that. `told`: what the operators' own times add up to, over the time "
+        "without a profiler. `mapped`: the share of them that belongs to nodes of the model.",
+        bullets(_remarks(found)),
+        _operators(found) if found.profiled else (),
+    )
 
 
 def _title(found: Explanation) -> str:
@@ -38,10 +48,8 @@ def _title(found: Explanation) -> str:
 
 def _conditions(found: Explanation) -> str:
     """Say what was measured."""
-    what = {
-        "steady": "a chunk of a warmed session",
-        "published": "the first chunk of a fresh session; loading is not in it",
-    }[found.protocol]
+    explained = protocols.named(found.protocol).explained
+    what = explained[0] if explained else f"a chunk of the {found.protocol} protocol"
     setting = figures.setting(found.chunk_samples, found.threads)
     peak = (
         "no compiler, so its peak is unknown"
@@ -55,7 +63,7 @@ def _conditions(found: Explanation) -> str:
     )
 
 
-def _engines(found: Explanation) -> str:
+def _engines(found: Explanation) -> Table:
     heading = ["engine", "version", "form", "load ms", "ms", "ratio", "profiler", "told", "mapped"]
     lines = [
         [
@@ -71,7 +79,7 @@ def _engines(found: Explanation) -> str:
         ]
         for engine in found.engines
     ]
-    return grid([heading, *lines], [False, False, False, *[True] * 6])
+    return table(heading, lines, "lllrrrrrr")
 
 
 def _ratio(engine: EngineCost) -> str:
@@ -81,31 +89,23 @@ def _ratio(engine: EngineCost) -> str:
 
 
 def _remarks(found: Explanation) -> Iterator[str]:
-    """Yield what the columns mean, and what a reader has to know of engines."""
-    yield (
-        "`ms` is a run without a profiler, and `ratio` pairs such runs. `profiler`: a profiled "
-        "run's time over that. `told`: what the operators' own times add up to, over the time "
-        "without a profiler. `mapped`: the share of them that belongs to nodes of the model."
-    )
-    lines: list[str] = []
+    """Yield what a reader has to know of engines."""
     for engine in found.engines:
         if engine.failed:
-            lines.append(f"{engine.engine} failed: {engine.failed}")
+            yield f"{engine.engine} failed: {engine.failed}"
         elif not engine.operators:
-            lines.append(f"{engine.engine} tells of no operators: its total is all there is")
+            yield f"{engine.engine} tells of no operators: its total is all there is"
         if engine.wrong:
-            lines.append(f"{engine.engine} computes another embedding: {engine.wrong}")
+            yield f"{engine.engine} computes another embedding: {engine.wrong}"
         if engine.told is not None and abs(engine.told - 1) > SUMS_AGREE:
-            lines.append(
+            yield (
                 f"{engine.engine}: the operators' own times add up to "
                 f"{figures.percent(engine.told)} of the time without a profiler, which is further "
                 f"off than {figures.percent(SUMS_AGREE)}; `between operators` has the rest"
             )
-    if lines:
-        yield "\n".join(f"- {escape(line)}" for line in lines)
 
 
-def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> str:
+def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> Table:
     """Return a table: times of every engine, differences to the first, and rates."""
     others = found.profiled[1:]
     names = [found.engines[index].engine for index in found.profiled]
@@ -126,7 +126,7 @@ def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> str:
         last += [_signed(total - totals[0]), *_share_of(found, index, "100 %")]
     pairs = zip(totals, found.profiled, strict=True)
     last += [_rate(found, 2 * found.macs / total / 1e6, index) for total, index in pairs]
-    return grid([heading, *lines, last], [False, *[True] * (len(heading) - 1)])
+    return table(heading, [*lines, last], "l" + "r" * (len(heading) - 1))
 
 
 def shown(found: Explanation, groups: Sequence[GroupCost]) -> list[GroupCost]:
@@ -146,6 +146,7 @@ def shown(found: Explanation, groups: Sequence[GroupCost]) -> list[GroupCost]:
         ms=_sums([group.ms for group in little]),
         more_ms=_sums([group.more_ms for group in little]),
         more_ci95=(None,) * len(totals),
+        surely=(False,) * len(totals),
         gflops=(None,) * len(totals),
     )
     return [*(group for group in groups if group not in little), together]
@@ -173,7 +174,13 @@ def _share_of(found: Explanation, index: int, text: str) -> list[str]:
     return [text] if found.engines[index].sure else []
 
 
-def _operators(found: Explanation) -> Iterator[str]:
+def _operators(found: Explanation) -> Iterator[Block]:
+    """Yield the tables of operators, and what their columns mean."""
+    yield Heading("By kind of operator")
+    yield _groups(found, "kind", found.kinds)
+    yield Heading("By part of the model")
+    yield _groups(found, "part", found.blocks)
+    yield Heading("Costliest operators")
     for index in found.profiled:
         engine = found.engines[index]
         listed = sorted(engine.operators, key=lambda each: -each.ms)[:LISTED]
@@ -190,7 +197,14 @@ def _operators(found: Explanation) -> Iterator[str]:
             ]
             for each in listed
         ]
-        yield grid([heading, *lines], [False, False, True, True, True, False, False])
+        yield table(heading, lines, "llrrrll")
+    yield Paragraph(
+        "An operator that a runtime has fused counts whole with what multiplies in it. ± is "
+        "half of a 95 % interval, from sessions of fresh processes; sentences speak of differences "
+        "that are sure among all groups together. GFLOP/s are the operations "
+        "that the model asks for, two for each multiply-accumulate, over the time: a runtime "
+        "that needs fewer multiplications may exceed the core's peak."
+    )
 
 
 def _rate(found: Explanation, gflops: float | None, place: int) -> str:
@@ -210,3 +224,203 @@ def _ms(value: float | None) -> str:
 
 def _signed(ms: float) -> str:
     return f"{ms:+.2f}" if abs(ms) < 100 else f"{ms:+.0f}"
+
+
+MOST = 5
+#: A part that takes so much of an engine's time is named with it.
+DOMINANT = 1 / 3
+#: So many parts of the model are named.
+NAMED = 3
+#: A rate that is so far above the peak is no error of measuring it.
+ABOVE_PEAK = 1.05
+
+
+def sentences(found: Explanation) -> list[str]:
+    """Return what the times say, most important first.
+
+    Of several pairs of engines, each has its first sentence before any has its second.
+    """
+    silent = list(_silent(found))
+    if not found.profiled:
+        return silent[:MOST]
+    first, *others = found.profiled
+    if not others:
+        total, *parts = _alone(found, first)
+        return [total, *silent, *parts][:MOST]
+    told = [list(_pair(found, first, other)) for other in others]
+    return [*(each for column in _columns(told) for each in column), *silent][:MOST]
+
+
+def _silent(found: Explanation) -> Iterator[str]:
+    """Compare the totals of engines without a profile with the reference."""
+    timed = [engine for engine in found.engines if engine.ms is not None]
+    reference = next((engine for engine in timed if engine.ratio is None), None)
+    for engine in timed:
+        if reference is not None and engine is not reference and not engine.operators:
+            yield f"{_totals(found, reference, engine)}; its runtime tells of no operators."
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    for index in range(max(map(len, rows))):
+        yield [row[index] for row in rows if index < len(row)]
+
+
+def _alone(found: Explanation, index: int) -> Iterator[str]:
+    """Say where one engine's time goes."""
+    engine = found.engines[index]
+    total = engine.ms or 0.0
+    yield (
+        f"{engine.engine} takes {figures.number(total)} ms {_chunk(found)}"
+        f"{_dominant(found, (index,))}."
+    )
+    for group in found.kinds[:2]:
+        ms = group.ms[index] or 0.0
+        yield (
+            f"{_upper(group.name)}: {figures.number(ms)} ms, {figures.percent(ms / total)} of its "
+            f"time{_speed(found, group, index)}."
+        )
+    yield from _fewer_multiplications(found, index)
+    most = max(engine.operators, key=lambda each: each.ms)
+    yield (
+        f"Its costliest operator is {most.name} ({most.kind}; {most.block}): "
+        f"{figures.number(most.ms)} ms, {figures.percent(most.ms / total)}."
+    )
+
+
+def _pair(found: Explanation, first: int, other: int) -> Iterator[str]:
+    """Say what makes the difference between two engines."""
+    a, b = found.engines[first], found.engines[other]
+    yield f"{_totals(found, a, b)}{_dominant(found, (first, other))}."
+    apart = _surely_apart(found.kinds, other)
+    if not apart:
+        yield f"No kind of operator surely takes another time in {b.engine} than in {a.engine}."
+        return
+    main, *rest = apart
+    yield _main(found, main, first, other)
+    for index in (other, first):
+        yield from _fewer_multiplications(found, index)
+    parts = _surely_apart(found.blocks, other)[:NAMED]
+    if len(parts) > 1:
+        yield (
+            f"By part of the model, {b.engine} surely differs in {_parts(parts, other)}"
+            f"{_unsure(found, parts, other)}."
+        )
+    if rest:
+        same = _more(rest[0], other) * _more(main, other) > 0
+        yield (
+            f"{'Second' if same else 'The other way'}: {rest[0].name}, "
+            f"{_both(found, rest[0], first, other)}."
+        )
+
+
+def _surely_apart(groups: Sequence[GroupCost], other: int) -> list[GroupCost]:
+    """Return groups whose time surely differs, the one that differs most first."""
+    sure = [group for group in groups if group.surely[other]]
+    return sorted(sure, key=lambda group: -abs(_more(group, other)))
+
+
+def _unsure(found: Explanation, parts: Sequence[GroupCost], other: int) -> str:
+    """Name the parts that seem to differ more than some of these, and not surely."""
+    least = min(abs(_more(each, other)) for each in parts)
+    larger = [
+        each for each in found.blocks if not each.surely[other] and abs(_more(each, other)) > least
+    ]
+    larger.sort(key=lambda each: -abs(_more(each, other)))
+    return f"; not surely in {_parts(larger[:NAMED], other)}" if larger else ""
+
+
+def _parts(parts: Sequence[GroupCost], other: int) -> str:
+    return ", ".join(f"{each.name} ({_more(each, other):+.2f} ms)" for each in parts)
+
+
+def _totals(found: Explanation, a: EngineCost, b: EngineCost) -> str:
+    """Compare the totals, as surely as their interval allows."""
+    times = (
+        f"{b.engine} takes {figures.number(b.ms)} ms {_chunk(found)} and {a.engine} "
+        f"{figures.number(a.ms)}"
+    )
+    if b.ratio is None:
+        return times
+    told = figures.ratio(b.ratio, b.ratio_ci95)
+    if b.sure:
+        return f"{times}: {told} times as long"
+    return f"{times}, which cannot be told apart (ratio {told})"
+
+
+def _main(found: Explanation, main: GroupCost, first: int, other: int) -> str:
+    """Name the kind that differs most, with what it reaches in both."""
+    b = found.engines[other]
+    more = _more(main, other)
+    whole = (b.ms or 0.0) - (found.engines[first].ms or 0.0)
+    both = _both(found, main, first, other)
+    largest = max(abs(_more(group, other)) for group in found.kinds)
+    if b.sure and abs(more) == largest and 0 <= more / whole <= 1:
+        share = f"{figures.number(abs(more))} of the {figures.number(abs(whole))} ms"
+        return f"{share} are in {main.name}: {both}."
+    most = "largest" if abs(more) == largest else "largest sure"
+    return (
+        f"The {most} difference is in {main.name}, which alone would make {b.engine} "
+        f"{figures.number(abs(more))} ms {'slower' if more > 0 else 'faster'}: {both}."
+    )
+
+
+def _both(found: Explanation, group: GroupCost, first: int, other: int) -> str:
+    """Write a group's time in both engines, with what it reaches."""
+    return ", ".join(
+        f"{figures.number(group.ms[index])} ms in {found.engines[index].engine}"
+        f"{_speed(found, group, index)}"
+        for index in (first, other)
+    )
+
+
+def _dominant(found: Explanation, places: Sequence[int]) -> str:
+    """Name the part of the model that takes much of every engine's time."""
+    for group in found.blocks:
+        shares = [(group.ms[i] or 0.0) / (found.engines[i].ms or 1.0) for i in places]
+        if min(shares) >= DOMINANT:
+            told = " and ".join(figures.percent(share) for share in shares)
+            return f"; {group.name} takes {told} of it"
+    return ""
+
+
+def _fewer_multiplications(found: Explanation, index: int) -> Iterator[str]:
+    """Say where an engine is faster than the core can multiply; no runtime tells how."""
+    engine = found.engines[index]
+    asked = [(each, each.macs) for each in engine.operators if each.macs and each.ms]
+    shares = [found.share_of_peak(2 * macs / each.ms / 1e6, index) for each, macs in asked]
+    rates = [share for share in shares if share is not None]
+    above = [rate for rate in rates if rate > ABOVE_PEAK]
+    if above:
+        how = f", as {engine.fewer_operations} do" if engine.fewer_operations else ""
+        yield (
+            f"In {len(above)} of its {len(rates)} operators that multiply, {engine.engine} is up "
+            f"to {max(above):.2f} times as fast as {_cores(found)} peak: it needs fewer "
+            f"multiplications there than the model asks for{how}."
+        )
+
+
+def _speed(found: Explanation, group: GroupCost, index: int) -> str:
+    """Say what a group reaches."""
+    rate = group.gflops[index]
+    if rate is None:
+        return ""
+    share = found.share_of_peak(rate, index)
+    told = "" if share is None else f", {figures.percent(share)} of {_cores(found)} peak"
+    return f" ({figures.number(rate)} GFLOP/s{told})"
+
+
+def _chunk(found: Explanation) -> str:
+    explained = protocols.named(found.protocol).explained
+    return explained[1] if explained else "a chunk"
+
+
+def _cores(found: Explanation) -> str:
+    return "the core's" if found.threads == 1 else "the cores'"
+
+
+def _more(group: GroupCost, other: int) -> float:
+    return group.more_ms[other] or 0.0
+
+
+def _upper(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,21 +1,31 @@
-"""A result for other programs: tidy CSV, and the JSON of tools that keep histories."""
+"""A result for other programs: tidy CSV, and the JSON of tools that keep histories.
+
+Every column of the CSV, which has a line a measurement, stands here.
+"""
 
 import csv
 import io
 import json
-import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from bench.report import figures, record_columns
-from bench.report.compare import EngineForm, Interval, side
-from bench.results.contrasts import complete_slots
-from bench.results.rows import CellSummary, Ratio, Summary
-from bench.results.store import CellData
-from bench.results.summary import levels
+from rtfbench.base.values import Interval
+from rtfbench.report import figures
+from rtfbench.report.compare import EngineForm, side
+from rtfbench.report.views import meanings
+from rtfbench.results import protocols
+from rtfbench.results.contrasts import complete_slots
+from rtfbench.results.levels import pass_s
+from rtfbench.results.lines import Record
+from rtfbench.results.rows import CellSummary, Ratio, Summary
+from rtfbench.results.stats import quantile
+from rtfbench.results.store import CellData
 
 NS_PER_S = 1e9
+#: A cell that begins so is computed, and may start programs.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def tidy_csv(cells: Sequence[CellData]) -> str:
@@ -25,12 +35,18 @@ def tidy_csv(cells: Sequence[CellData]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    columns = record_columns.COLUMNS
+    columns = COLUMNS
     writer.writerow([column.key for column in columns])
     for data in cells:
         for record in data.records:
-            writer.writerow([column.value(data, record) for column in columns])
+            writer.writerow([_inert(column.value(data, record)) for column in columns])
     return buffer.getvalue()
+
+
+def _inert(value: Any) -> Any:
+    """Return a value that no spreadsheet takes for a formula: text gets an apostrophe before it."""
+    starts_one = isinstance(value, str) and value[:1] in FORMULA_STARTS
+    return f"'{value}" if starts_one else value
 
 
 def pytest_benchmark(summary: Summary, cells: Sequence[CellData]) -> str:
@@ -127,6 +143,7 @@ def _name(row: CellSummary) -> str:
     parts = [row.title, f"{row.engine_label} {row.form}", f"{row.threads} thr", size, row.protocol]
     parts += [f"{row.jobs} jobs"] if row.jobs > 1 else []
     parts += [f"batches of {row.batch}"] if row.batch > 1 else []
+    parts += [str(row.load)] if row.load else []
     return " / ".join(parts)
 
 
@@ -135,12 +152,13 @@ def _benchmark(data: CellData, seconds: Sequence[float]) -> dict[str, Any]:
     parts = [cell.engine_label, cell.form, f"t{cell.threads}", str(cell.chunk_samples)]
     parts += [f"j{cell.jobs}"] if cell.jobs > 1 else []
     parts += [f"b{cell.batch}"] if cell.batch > 1 else []
+    parts += [str(cell.load)] if cell.load else []
     name = f"{cell.model}[{'-'.join(parts)}-{cell.protocol}]"
     return {
         "group": f"{cell.model} {cell.protocol}",
         "name": name,
         "fullname": f"rtfbench::{name}",
-        "params": cell.model_dump(exclude={"settings", "replica", "slowdown"}),
+        "params": cell.model_dump(mode="json", exclude={"settings", "replica", "slowdown"}),
         "param": "-".join(parts),
         "extra_info": {"cell_id": data.declaration.cell_id},
         "options": {
@@ -157,48 +175,106 @@ def _benchmark(data: CellData, seconds: Sequence[float]) -> dict[str, Any]:
 
 def _stats(seconds: Sequence[float]) -> dict[str, Any]:
     """Return the statistics that pytest-benchmark's tables show, by its definitions."""
-    ordered = sorted(seconds)
-    mean = statistics.fmean(ordered)
-    spread = statistics.stdev(ordered) if len(ordered) > 1 else 0.0
-    lower, upper = (
-        statistics.quantiles(ordered, n=4, method="inclusive")[::2]
-        if len(ordered) > 1
-        else (mean, mean)
-    )
-    iqr = upper - lower
-    far = [s for s in ordered if not lower - 1.5 * iqr <= s <= upper + 1.5 * iqr]
-    near = [s for s in ordered if s not in far]
-    beyond = sum(not mean - spread <= s <= mean + spread for s in ordered)
+    mean, spread = statistics.fmean(seconds), statistics.stdev(seconds) if seconds[1:] else 0.0
+    lower, median, upper = (quantile(seconds, share) or 0.0 for share in (0.25, 0.5, 0.75))
+    reach = 1.5 * (upper - lower)
+    near = [each for each in seconds if lower - reach <= each <= upper + reach]
+    far, beyond = len(seconds) - len(near), sum(abs(each - mean) > spread for each in seconds)
     return {
-        "min": ordered[0],
-        "max": ordered[-1],
+        "min": min(seconds),
+        "max": max(seconds),
         "mean": mean,
         "stddev": spread,
-        "rounds": len(ordered),
-        "median": statistics.median(ordered),
-        "iqr": iqr,
+        "rounds": len(seconds),
+        "median": median,
+        "iqr": upper - lower,
         "q1": lower,
         "q3": upper,
-        "iqr_outliers": len(far),
+        "iqr_outliers": far,
         "stddev_outliers": beyond,
-        "outliers": f"{beyond};{len(far)}",
-        "ld15iqr": near[0],
-        "hd15iqr": near[-1],
+        "outliers": f"{beyond};{far}",
+        "ld15iqr": min(near),
+        "hd15iqr": max(near),
         "ops": 1 / mean,
-        "total": sum(ordered),
+        "total": sum(seconds),
         "data": list(seconds),
         "iterations": 1,
     }
 
 
 def _passes_s(data: CellData) -> list[float]:
-    """Return the seconds of a pass as each slot tells them; nothing where the cell is not ok.
-
-    A slot has a portion of the utterances: what it took against their medians, times the medians'
-    sum, is comparable with any other slot.
-    """
+    """Return the seconds of a pass as each slot tells them; nothing where the cell is not ok."""
     if data.outcome is None or data.outcome.status != "ok":
         return []
-    found = levels(complete_slots(data.records))
-    pass_s = sum(found.usual_ns.values()) / NS_PER_S
-    return [pass_s * math.exp(level) for logs in found.by_session.values() for level in logs]
+    return pass_s(complete_slots(data.records), data.cell.protocol)
+
+
+Field = str | int | float | None
+
+
+@dataclass(frozen=True)
+class RecordColumn:
+    """A figure of every measurement: an utterance through a session of a cell."""
+
+    key: str
+    meaning: str
+    value: Callable[[CellData, Record], Field]
+    unit: str = ""
+
+
+def explained() -> str:
+    """Return a markdown table of what each column of the CSV means."""
+    return meanings((f"`{each.key}`", each.unit, each.meaning) for each in COLUMNS)
+
+
+def _settings(data: CellData, _: Record) -> str:
+    settings = data.declaration.cell.settings
+    return ",".join(f"{key}={value}" for key, value in sorted(settings.items()))
+
+
+def _cell(key: str, meaning: str, unit: str = "") -> RecordColumn:
+    return RecordColumn(key, meaning, lambda data, _: getattr(data.declaration.cell, key), unit)
+
+
+def _of_record(key: str, meaning: str, unit: str = "") -> RecordColumn:
+    return RecordColumn(key, meaning, lambda _, record: getattr(record, key), unit)
+
+
+#: The cell, then the turn, then durations, then what follows from them.
+COLUMNS = (
+    RecordColumn("cell_id", "the cell on its very model file", lambda d, _: d.declaration.cell_id),
+    _cell("model", "name in the catalog, or file"),
+    _cell("engine", "the runtime"),
+    _cell("form", "dynamic or static"),
+    _cell("threads", "intra-op threads"),
+    _cell("chunk_samples", "length of a chunk, -1 for the whole utterance", "samples"),
+    _cell("protocol", f"one of: {', '.join(protocols.BUILT_IN)}"),
+    _cell("precision", "what the engine computes in"),
+    _cell("jobs", "processes at work at once"),
+    _cell("batch", "chunks of equal length that run together at most"),
+    RecordColumn("settings", "the engine's settings, key=value with commas between", _settings),
+    RecordColumn(
+        "status", "how the cell ended; use the lines that say ok",
+        lambda data, _: data.outcome.status if data.outcome else "failed",
+    ),
+    _of_record("session", "the set of fresh processes"),
+    _of_record("block", "the block of turns"),
+    _of_record("position", "the cell's turn in its block"),
+    _of_record("utterance", "what was embedded"),
+    _of_record("audio_ns", "true duration of the utterance", "ns"),
+    _of_record("padded_audio_ns", "duration that was computed, the filling of its last chunk "
+               "included", "ns"),
+    _of_record("load_ns", "opening the session", "ns"),
+    _of_record("first_chunk_ns", "the first run of the session", "ns"),
+    _of_record("frontend_ns", "making features and cutting them", "ns"),
+    _of_record("engine_ns", "inference", "ns"),
+    _of_record("processing_ns", "all of the processing", "ns"),
+    _of_record("cpu_ns", "CPU time of the process meanwhile", "ns"),
+    _of_record("energy_uj", "what the device's energy counters rose by meanwhile", "µJ"),
+    _of_record("copy_ns", "the part of `engine_ns` that is shapes and copies", "ns"),
+    RecordColumn("chunks", "how many chunks were run", lambda _, record: len(record.chunk_ns)),
+    RecordColumn(
+        "rtf", "`processing_ns` / `audio_ns`",
+        lambda _, record: record.processing_ns / record.audio_ns,
+    ),
+)  # fmt: skip

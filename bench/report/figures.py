@@ -3,6 +3,8 @@
 #: Digits that the published tables give of an RTF.
 RTF_DIGITS = 4
 MISSING = "-"
+#: Nearer to 1 than this, a hundredth is a large part of what a ratio says.
+NEAR = 1.1
 
 
 def rtf(value: float | None) -> str:
@@ -42,13 +44,22 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def times(ratio: float) -> str:
-    """Write a ratio to a hundredth, or with three digits from ten on: 0.53×, 2.60×, 12.3×."""
-    return f"{ratio:.2f}×" if ratio < 9.995 else f"{significant(ratio, 3)}×"
+    """Write a ratio as a factor of its own: 0.53×, 2.60×, 12.3×."""
+    return f"{factor(ratio)}×"
 
 
 def factor(ratio: float) -> str:
-    """Write a ratio that words follow: 0.53, 2.60, 12.3 (times as long)."""
-    return times(ratio).removesuffix("×")
+    """Write a ratio that words follow: 0.53, 1.046, 2.60, 12.3 (times as long)."""
+    return factors(ratio)[0]
+
+
+def factors(*ratios: float) -> list[str]:
+    """Write ratios that stand together with as many decimals as the one nearest to 1 needs.
+
+    To a hundredth, within a tenth of 1 to a thousandth, and with three digits from ten on.
+    """
+    decimals = 3 if any(1 / NEAR < ratio < NEAR for ratio in ratios) else 2
+    return [f"{ratio:.{decimals}f}" if ratio < 9.995 else significant(ratio, 3) for ratio in ratios]
 
 
 def error(value: float) -> str:
@@ -59,13 +70,23 @@ def error(value: float) -> str:
 
 def percent(share: float) -> str:
     """Write a share in whole percent: 97 %."""
-    return f"{100 * share:.0f} %"
+    return f"{round(100 * share)} %"
 
 
-def setting(chunk_samples: int, threads: int, jobs: int = 1, batch: int = 1) -> str:
+def duration(seconds: float) -> str:
+    """Write how long something takes about: 85 s, 14 min, 3.2 h."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def setting(
+    chunk_samples: int, threads: int, jobs: int = 1, batch: int = 1, load: object = None
+) -> str:
     """Write under which setting something was measured: 32000 samples, 1 thread."""
     parts = ["whole utterances" if chunk_samples < 0 else f"{chunk_samples} samples"]
     parts += [f"batches of {batch}"] if batch > 1 else []
+    parts += [str(load)] if load else []
     each = counted(threads, "thread")
     return ", ".join([*parts, f"{jobs} jobs of {each}" if jobs > 1 else each])
 

@@ -1,18 +1,96 @@
 """What a result says, in sentences: each has its figure and interval, none stands without them."""
 
 import math
-from collections.abc import Iterator
+import pkgutil
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
 
-from bench.report import figures
-from bench.report.defects import cause
-from bench.report.engine_findings import best_findings, engine_findings
-from bench.report.finding import Finding
-from bench.report.precision_findings import precision_findings
-from bench.report.protocol_findings import protocol_findings
-from bench.report.scaling_findings import scaling_findings
-from bench.results.rows import CellSummary, Summary
-from engines.protocol import FEWER_OPERATIONS, FLOAT32
-from frontends.chunking import WHOLE_UTTERANCE
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.engines.protocol import FEWER_OPERATIONS, FLOAT32
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE
+from rtfbench.report import figures
+from rtfbench.report.compare import Finding, ends, side
+from rtfbench.report.engine_findings import best_findings, engine_findings
+from rtfbench.report.libraries import MINIMAL, PUBLISHED
+from rtfbench.report.precision_findings import precision_findings
+from rtfbench.results import protocols
+from rtfbench.results.protocols import STEADY
+from rtfbench.results.rows import CellSummary, Summary
+
+Axis = Literal["threads", "jobs", "batch"]
+AXES: tuple[Axis, ...] = ("threads", "jobs", "batch")
+#: What one of it is called.
+ONE: dict[Axis, str] = {"threads": "", "jobs": " job", "batch": " chunk at a time"}
+#: Batches share no cores, so that they have no efficiency.
+SHARING: frozenset[Axis] = frozenset({"threads", "jobs"})
+
+
+def scaling_findings(summary: Summary) -> Iterator[Finding]:
+    """Say it where both have intervals of their RTF; a batch may well be slower.
+
+    Where requests arrive at a rate, the time of a row is shared among its jobs, busy or not.
+    """
+    cells = [row for row in summary.cells if not protocols.named(row.protocol).offered]
+    for axis in AXES:
+        told: dict[str, list[str]] = {}
+        for row in cells:
+            alone = with_one(axis, row, cells)
+            if alone is None or None in (row.rtf, row.rtf_ci95, alone.rtf, alone.rtf_ci95):
+                continue
+            assert row.rtf
+            assert alone.rtf
+            assert row.rtf_ci95
+            assert alone.rtf_ci95
+            ratio = alone.rtf / row.rtf
+            ci95 = (alone.rtf_ci95[0] / row.rtf_ci95[1], alone.rtf_ci95[1] / row.rtf_ci95[0])
+            text = (
+                f"{row.engine_label} {row.form} {figures.factor(ratio)} times as fast "
+                f"({ends(ci95)})"
+            )
+            if axis in SHARING:
+                text += f", {figures.percent(ratio / getattr(row, axis))} efficiency"
+            head = f"{row.title}, {row.protocol}, {figures.setting(*row.setting)} against one"
+            told.setdefault(head, []).append(text + _slower(ci95[1]))
+        for head, sentences in told.items():
+            yield Finding(axis, f"{head}{ONE[axis]}: {'; '.join(sentences)}.")
+
+
+def _slower(high: float) -> str:
+    return ", which is slower" if high < 1 else ""
+
+
+def with_one(axis: Axis, row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary | None:
+    """Return the row that differs from another by having one of something, None without such."""
+    if getattr(row, axis) == 1:
+        return None
+
+    def rest(each: CellSummary) -> tuple[object, ...]:
+        others = [getattr(each, other) for other in AXES if other != axis]
+        return (each.model, side(each), each.protocol, each.chunk_samples, *others)
+
+    same = (each for each in rows if getattr(each, axis) == 1 and rest(each) == rest(row))
+    return next(same, None)
+
+
+#: Model, form and the engines of one runtime -> cause.
+CAUSES = {
+    ("campplus", "static", ("mnn", MINIMAL, PUBLISHED)): "MNN's static conversion turns pooling "
+    "over one axis into a copy of its input's beginning (reports/mnn-static-pooling.md)",
+}
+
+
+def cause(row: CellSummary) -> str | None:
+    """Return why the embedding of a row is wrong, None where that is not known."""
+    for (model, form, engines), text in CAUSES.items():
+        if (row.model, row.form) == (model, form) and row.engine in engines:
+            return text
+    return None
+
+
+#: Readings of the peak err by so much; a row within it may reach the peak.
+PEAK_TOLERANCE = 0.05
 
 
 def findings(summary: Summary) -> list[Finding]:
@@ -21,7 +99,7 @@ def findings(summary: Summary) -> list[Finding]:
         *_warnings(summary),
         *_defects(summary),
         *_coverage(summary),
-        *protocol_findings(summary),
+        *_of_protocols(summary),
         *precision_findings(summary),
         *best_findings(summary),
         *engine_findings(summary),
@@ -42,6 +120,13 @@ def _warnings(summary: Summary) -> Iterator[Finding]:
             "No engine is called faster: this run has no intervals of paired ratios; "
             "a larger --budget gives them.",
         )
+
+
+def _of_protocols(summary: Summary) -> Iterator[Finding]:
+    """Yield what only the protocols of this result have to say."""
+    known = (protocols.named(row.protocol).findings for row in summary.cells)
+    for where in dict.fromkeys(filter(None, known)):
+        yield from pkgutil.resolve_name(where)(summary)
 
 
 def _defects(summary: Summary) -> Iterator[Finding]:
@@ -67,7 +152,19 @@ def _defects(summary: Summary) -> Iterator[Finding]:
         text += _right_forms(summary, rows[0])
         if known := cause(rows[0]):
             text += f"; {known}"
-        yield Finding("defect", f"{text}. Its time is not shown.")
+        text += ". Its time is not shown."
+        if rows[0].title == title:
+            text += f" The operator, and the smallest model that shows it: `{_shown_by(rows[0])}`."
+        yield Finding("defect", text)
+
+
+def _shown_by(wrong: CellSummary) -> str:
+    """Return the command that finds what is wrong, and writes a reproduction."""
+    words = ["rtfbench", "explain", "--where-wrong", "--model", wrong.model]
+    words += ["--engine", wrong.engine_label, "--form", wrong.form]
+    if wrong.chunk_samples != PUBLISHED_CHUNK_SAMPLES:
+        words += ["--chunk-samples", str(wrong.chunk_samples)]
+    return shlex.join([*words, "--save-repro", f"wrong-{Path(wrong.model).stem}-{wrong.engine}"])
 
 
 def _right_forms(summary: Summary, wrong: CellSummary) -> str:
@@ -97,7 +194,7 @@ def _coverage(summary: Summary) -> Iterator[Finding]:
 
 def _ceiling(summary: Summary) -> Iterator[Finding]:
     """Say of rows over the cores' peak why that can be, or that the peak is none."""
-    over = [row for row in summary.cells if (row.peak_share or 0.0) > 1]
+    over = [row for row in summary.cells if (row.peak_share or 0.0) > 1 + PEAK_TOLERANCE]
     known: dict[str, list[CellSummary]] = {}
     for row in over:
         known.setdefault(str(row.effective.get(FEWER_OPERATIONS, "")), []).append(row)
@@ -108,8 +205,8 @@ def _ceiling(summary: Summary) -> Iterator[Finding]:
             f"{engines}: up to {most} of the cores' peak, because {how} need fewer operations than "
             "the model's definition counts."
             if how
-            else f"{engines}: {most} of what was taken for the cores' peak, and nothing is known "
-            "that would save operations: the ceiling is invalid."
+            else f"{engines}: {most} of the cores' estimated peak, and nothing is known "
+            "that would save operations: the peak estimate is too low, ignore `of peak`."
         )
         yield Finding("ceiling", text)
 
@@ -140,24 +237,30 @@ def _seconds(summary: Summary) -> Iterator[Finding]:
         rows = [
             row
             for row in summary.cells
-            if (row.model, row.threads, row.protocol) == (model, threads, "steady")
+            if (row.model, row.threads, row.protocol) == (model, threads, STEADY.name)
             and row.rtf is not None
             and row.utterances in (None, len(environment.audio))
         ]
-        best: dict[int, float] = {}
+        best: dict[int, CellSummary] = {}
         for row in rows:
-            best[row.chunk_samples] = min(best.get(row.chunk_samples, math.inf), row.rtf or 0.0)
-        if len(best) < 2 or not environment.audio:
+            if row.rtf is not None and row.rtf < (_rtf(best.get(row.chunk_samples)) or math.inf):
+                best[row.chunk_samples] = row
+        known = [(size, row.rtf_ci95) for size, row in sorted(best.items()) if row.rtf_ci95]
+        if len(known) < 2 or not environment.audio:
             continue
         mean_s = environment.audio_s / len(environment.audio)
         told = ", ".join(
-            f"{figures.number(1000 * rtf * mean_s)} ms at "
-            f"{'whole utterances' if size == WHOLE_UTTERANCE else size}"
-            for size, rtf in sorted(best.items())
+            " to ".join(figures.number(1000 * end * mean_s) for end in ends)
+            + f" ms at {'whole utterances' if size == WHOLE_UTTERANCE else size}"
+            for size, ends in known
         )
         yield Finding(
             "padding",
             f"{rows[0].title}: an utterance of these lengths ({mean_s:.1f} s on average) takes the "
-            f"fastest engine {told} samples a chunk, padding included (steady, {threads} "
+            f"fastest engine {told} samples a chunk (95 %), padding included (steady, {threads} "
             f"thread{'s' * (threads > 1)}).",
         )
+
+
+def _rtf(row: CellSummary | None) -> float | None:
+    return row.rtf if row else None

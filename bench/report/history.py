@@ -1,20 +1,21 @@
 """A history: each host's ratios in the order of time, where they moved, and what changed (pure).
 
-Never across hosts: which engine is faster depends on the core, so a step between two hosts would
-say nothing of the engines.
+Never across hosts: which engine is faster depends on the processor, so a step between two hosts
+would say nothing of the engines.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from bench.report.compare import EngineForm, Interval
-from bench.report.hosts import against, setting
-from bench.results import change_points
-from bench.results.cells import Condition
-from bench.results.change_points import FEWEST_RUNS, Level, Measured
-from bench.results.rows import CellSummary, Environment, Ratio, Summary
-from bench.results.same_host import differences, one_host
+from rtfbench.base.values import Interval
+from rtfbench.report.compare import EngineForm
+from rtfbench.report.hosts import against, setting
+from rtfbench.results import change_points
+from rtfbench.results.cells import Condition
+from rtfbench.results.change_points import FEWEST_RUNS, MeasuredRatio, Plateau
+from rtfbench.results.rows import CellSummary, Environment, Ratio, Summary
+from rtfbench.results.same_host import differences, one_host
 
 #: So many digits of a file's SHA-256 tell it from others.
 DIGEST_DIGITS = 12
@@ -81,7 +82,8 @@ class Series:
 
     `levels` are of the points that have an interval; empty where none were looked for. Those that
     stand `alone` are of no level; `newest_is_off` is how many times the last level the newest run
-    is, where it stands alone.
+    is, where it stands alone. A `trend` is how many times the first run the newest is, where the
+    ratio drifts and does not step.
     """
 
     where: Condition
@@ -89,10 +91,11 @@ class Series:
     left: EngineForm
     right: EngineForm
     points: tuple[Point, ...]
-    levels: tuple[Level, ...] = ()
+    levels: tuple[Plateau, ...] = ()
     changes: tuple[Change, ...] = ()
     alone: tuple[Point, ...] = ()
     newest_is_off: float | None = None
+    trend: tuple[float, Interval] | None = None
 
     @property
     def name(self) -> str:
@@ -182,7 +185,7 @@ def _searched(series: Series, count: int) -> Series:
     points = series.searched
     if len(points) < FEWEST_RUNS:
         return series
-    measured = [Measured(each.ratio.ratio, each.ratio.ci95 or (1.0, 1.0)) for each in points]
+    measured = [MeasuredRatio(each.ratio.ratio, each.ratio.ci95 or (1.0, 1.0)) for each in points]
     found = change_points.search(measured, series=count)
     newest, last = measured[-1], found.levels[-1] if found.levels else None
     off = newest.ratio / last.ratio if last and len(points) - 1 in found.alone else None
@@ -192,10 +195,13 @@ def _searched(series: Series, count: int) -> Series:
         changes=tuple(_change(series, measured, *pair) for pair in pairwise(found.levels)),
         alone=tuple(points[place] for place in found.alone),
         newest_is_off=off,
+        trend=found.trend,
     )
 
 
-def _change(series: Series, measured: Sequence[Measured], before: Level, after: Level) -> Change:
+def _change(
+    series: Series, measured: Sequence[MeasuredRatio], before: Plateau, after: Plateau
+) -> Change:
     factor, ci95 = change_points.step(before, after)
     runs = [point.run for point in series.searched]
     around = change_points.around(measured, before, after)

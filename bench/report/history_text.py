@@ -1,14 +1,23 @@
-"""A history as markdown and as JSON; its sentences are those of the page and pictures (pure)."""
+"""A history as a document and as JSON; its sentences are those of the pictures too (pure)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.report import figures
-from bench.report.compare import ends
-from bench.report.grid import grid
-from bench.report.history import Change, HostHistory, Point, Series, StoredRun
-from bench.results.change_points import FEWEST_A_LEVEL, FEWEST_RUNS
-from bench.results.same_host import BETWEEN_HOURS
+from rtfbench.report import figures
+from rtfbench.report.compare import ends
+from rtfbench.report.document import (
+    Block,
+    Document,
+    Heading,
+    Image,
+    Paragraph,
+    bullets,
+    document,
+    table,
+)
+from rtfbench.report.history import Change, HostHistory, Point, Series, StoredRun
+from rtfbench.results.change_points import FEWEST_A_LEVEL, FEWEST_RUNS
+from rtfbench.results.same_host import BETWEEN_HOURS
 
 SCHEMA = 1
 #: A picture's name -> its title.
@@ -21,7 +30,9 @@ METHOD = (
     f"A change is a level that at least {FEWEST_A_LEVEL} runs share, further from the one before "
     "than runs of this host scatter: by their intervals and by what hours make of a ratio "
     f"({100 * BETWEEN_HOURS:g} %), or more where the steps from run to run are larger. A single "
-    "run stands alone. In a host's history without any change, one is seen in about 5 % of cases. "
+    "run stands alone. In a host's history without any change, one is seen in about 5 % of cases, "
+    "if the hours of its runs are independent; where they resemble each other, more often. A ratio "
+    "that drifts along a straight line has a trend and no change. "
     f"Of fewer than {FEWEST_RUNS} runs none is looked for."
 )
 NOT_SEARCHED = "Changes were not looked for"
@@ -52,7 +63,7 @@ def _about(change: Change) -> str:
 
 
 def state(series: Series) -> str:
-    """Say in a few words what became of a ratio."""
+    """Say in a few words how a ratio changed."""
     count = len(series.searched)
     if count < FEWEST_RUNS:
         return f"too few runs to say: {count} of {FEWEST_RUNS}"
@@ -60,6 +71,12 @@ def state(series: Series) -> str:
         return "not looked for"
     days = ", ".join(change.first_after.day for change in series.changes)
     parts = [f"changed on {days}" if days else f"none in {count} runs"]
+    if series.trend is not None:
+        factor, ci95 = series.trend
+        parts = [
+            f"drifts: over {count} runs to {figures.factor(factor)} times what it was "
+            f"({ends(ci95)}), with no step"
+        ]
     earlier = [each.run.day for each in series.alone if each is not series.searched[-1]]
     if earlier:
         parts.append(f"alone: {', '.join(earlier)}")
@@ -76,7 +93,9 @@ def nothing(host: HostHistory) -> str:
     searched = [each for each in host.series if each.levels]
     if not searched:
         return f"no change was looked for: no ratio has {FEWEST_RUNS} runs"
-    return f"no change in {figures.counted(len(searched), 'ratio')}"
+    drifting = sum(each.trend is not None for each in searched)
+    told = f"no change in {figures.counted(len(searched), 'ratio')}"
+    return f"{told}, of which {drifting} drift" if drifting else told
 
 
 def described(host: HostHistory) -> str:
@@ -89,61 +108,58 @@ def described(host: HostHistory) -> str:
     return text
 
 
-def ratio_lines(host: HostHistory) -> list[list[str]]:
-    """Return the table of a host's ratios, headings first."""
-    lines = [["Ratio", "Runs", "First", "Newest", "Change"]]
+def _ratio_lines(host: HostHistory) -> Iterator[list[str]]:
     for each in host.series:
         first, newest = (_ratio(point) for point in (each.points[0], each.points[-1]))
-        lines.append([each.name, str(len(each.points)), first, newest, state(each)])
-    return lines
+        yield [each.name, str(len(each.points)), first, newest, state(each)]
 
 
-def run_lines(host: HostHistory) -> list[list[str]]:
-    """Return the table of a host's runs, headings first and the newest on top."""
-    lines = [["Began", "Commit", "Folder", "rtfbench", "Engines", "Noise"]]
+def _run_lines(host: HostHistory) -> Iterator[list[str]]:
+    """Yield a host's runs, the newest first."""
     for run in reversed(host.runs):
         environment = run.environment
-        lines.append(
-            [
-                environment.started_utc,
-                environment.commit or figures.MISSING,
-                run.folder,
-                environment.rtfbench,
-                ", ".join(_engines(run)),
-                "disturbed" if run.disturbed else "",
-            ]
-        )
-    return lines
+        yield [
+            environment.started_utc,
+            environment.commit or figures.MISSING,
+            run.folder,
+            environment.rtfbench,
+            ", ".join(_engines(run)),
+            "disturbed" if run.disturbed else "",
+        ]
 
 
-def markdown(
+def of_history(
     hosts: Sequence[HostHistory], left_out: Sequence[str], pictures: Sequence[Pictures]
-) -> str:
-    """Return the history as markdown.
+) -> Document:
+    """Return the history as a document.
 
     Args:
         hosts: their histories.
         left_out: what is not in it, a sentence each.
         pictures: those of each host, by the path at which they stand.
     """
-    parts = ["# History", EXPLAINED, *_bullets(left_out)]
-    for host, drawn in zip(hosts, pictures, strict=True):
-        parts += [f"## {host.name}", described(host)]
-        parts += _bullets([sentence(*each) for each in host.changes])
-        ratios, runs = ratio_lines(host), run_lines(host)
-        parts += [f"![{title}]({path})" for path, title in drawn.items()]
-        parts += [grid(ratios, [False, True, True, True, False])] if len(ratios) > 1 else []
-        parts.append(grid(runs, [False] * 6))
-    return "\n\n".join([*parts, METHOD]) + "\n"
+    of_hosts = (_of_host(*each) for each in zip(hosts, pictures, strict=True))
+    return document(
+        Heading("History", 1), EXPLAINED, bullets(left_out, "warning"), *of_hosts, METHOD
+    )
+
+
+def _of_host(host: HostHistory, pictures: Pictures) -> Iterator[Block]:
+    yield Heading(host.name)
+    yield Paragraph(described(host))
+    changes = bullets((sentence(*each) for each in host.changes), "warning")
+    if changes is not None:
+        yield changes
+    yield from (Image(title, path) for path, title in pictures.items())
+    if host.series:
+        yield table(["Ratio", "Runs", "First", "Newest", "Change"], _ratio_lines(host), "lrrrl")
+    heads = ["Began", "Commit", "Folder", "rtfbench", "Engines", "Noise"]
+    yield table(heads, _run_lines(host), "llllll")
 
 
 def content(hosts: Sequence[HostHistory], left_out: Sequence[str]) -> dict[str, Any]:
     """Return the history for other programs; fields may be added, none may go."""
     return {"schema": SCHEMA, "left_out": list(left_out), "hosts": list(map(_host, hosts))}
-
-
-def _bullets(lines: Sequence[str]) -> list[str]:
-    return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
 
 def _ratio(point: Point) -> str:

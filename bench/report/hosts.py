@@ -5,18 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.report import figures
-from bench.report.compare import EngineForm, PairedRatio, comparisons, conditions, rows_of, side
-from bench.report.grid import grid
-from bench.report.markdown import machine
-from bench.results.cells import Condition
-from bench.results.host import widest_vectors
-from bench.results.rows import Summary
+from rtfbench.report import figures
+from rtfbench.report.about import machine
+from rtfbench.report.compare import EngineForm, PairedRatio, comparisons, conditions, rows_of, side
+from rtfbench.report.document import Document, Heading, bullets, document, table
+from rtfbench.results.cells import Condition
+from rtfbench.results.host import widest_vectors
+from rtfbench.results.rows import CellSummary, Summary
 
-Verdict = Literal["holds", "turns", "on some", "one host"]
+Verdict = Literal["holds", "another factor", "turns", "on some", "one host"]
 #: What a verdict means, below the table.
 MEANINGS: dict[Verdict, str] = {
-    "holds": "the same engine is faster on all hosts, or nowhere do they differ",
+    "holds": "the hosts' intervals share a ratio",
+    "another factor": "the same engine is faster on all hosts, by factors that surely differ",
     "turns": "the faster engine on one host is the slower one on another",
     "on some": "on some hosts the engines differ, on others they cannot be told apart",
     "one host": "measured on one host only",
@@ -50,7 +51,11 @@ class Line:
         sides = {(each.ratio > 1) if each.differs else None for each in known}
         if {True, False} <= sides:
             return "turns"
-        return "holds" if len(sides) == 1 else "on some"
+        if len(sides) > 1:
+            return "on some"
+        ends = [each.ci95 for each in known if each.ci95 is not None]
+        shared = max(low for low, _ in ends) <= min(high for _, high in ends) if ends else True
+        return "holds" if shared else "another factor"
 
 
 def named(runs: Sequence[tuple[str, Summary]]) -> list[NamedRun]:
@@ -82,31 +87,20 @@ def _names(folder: str, summary: Summary) -> list[str]:
 
 def lines(runs: Sequence[NamedRun]) -> list[Line]:
     """Return every ratio that any of the runs has, in the order in which they met it."""
-    keys: dict[tuple[Condition, EngineForm, EngineForm], str] = {}
+    titles: dict[tuple[Condition, EngineForm, EngineForm], str] = {}
+    found: list[dict[tuple[Condition, EngineForm, EngineForm], PairedRatio]] = []
     for run in runs:
+        own: dict[tuple[Condition, EngineForm, EngineForm], PairedRatio] = {}
         for where in conditions(run.summary):
-            titles = [row.title for row in run.summary.cells if row.condition == where]
+            title = next(row.title for row in run.summary.cells if row.condition == where)
             for each in comparisons(run.summary, where):
-                keys.setdefault((where, each.left, each.right), titles[0])
+                own.setdefault((where, each.left, each.right), each)
+                titles.setdefault((where, each.left, each.right), title)
+        found.append(own)
     return [
-        Line(
-            where,
-            title,
-            left,
-            right,
-            tuple(_ratio(run.summary, where, left, right) for run in runs),
-        )
-        for (where, left, right), title in keys.items()
+        Line(key[0], title, *key[1:], tuple(own.get(key) for own in found))
+        for key, title in titles.items()
     ]
-
-
-def _ratio(
-    summary: Summary, where: Condition, left: EngineForm, right: EngineForm
-) -> PairedRatio | None:
-    found = (
-        each for each in comparisons(summary, where) if (each.left, each.right) == (left, right)
-    )
-    return next(found, None)
 
 
 def conclusion(found: Sequence[Line]) -> str:
@@ -115,7 +109,9 @@ def conclusion(found: Sequence[Line]) -> str:
     if not known:
         return "No ratio was measured on two of these hosts."
     counts = {verdict: sum(line.verdict == verdict for line in known) for verdict in MEANINGS}
-    parts = [f"{counts['holds']} of {len(known)} ratios say the same on all hosts"]
+    parts = [f"{counts['holds']} of {len(known)} ratios are the same on all hosts"]
+    if counts["another factor"]:
+        parts.append(f"in {counts['another factor']} the same engine is faster, by another factor")
     if counts["turns"]:
         parts.append(f"in {counts['turns']} the faster engine turns")
     if counts["on some"]:
@@ -123,60 +119,56 @@ def conclusion(found: Sequence[Line]) -> str:
     return "; ".join(parts) + "."
 
 
-def render(runs: Sequence[NamedRun]) -> str:
-    """Return the whole comparison as markdown."""
+def of_hosts(runs: Sequence[NamedRun]) -> Document:
+    """Return the whole comparison."""
     found = lines(runs)
     used = dict.fromkeys(line.verdict for line in found)
-    meanings = [f"- {verdict}: {MEANINGS[verdict]}" for verdict in used]
-    return "\n".join(
-        [
-            "## Ratios on each host",
-            "",
-            f"How many times as long as the reference, with 95 % intervals. {conclusion(found)}",
-            "",
-            grid(list(_ratio_table(runs, found)), [False] * 3 + [True] * len(runs) + [False]),
-            "",
-            *meanings,
-            "",
-            "## RTF on each host",
-            "",
-            grid(list(_rtf_table(runs)), [False] * 3 + [True] * len(runs)),
-            "",
-            "## The hosts",
-            "",
-            *(line for run in runs for line in _host(run)),
-            "",
-        ]
+    names = [run.name for run in runs]
+    setting_heads, right = ["Model", "setting", "engine"], "r" * len(runs)
+    return document(
+        Heading("Ratios on each host"),
+        f"How many times as long as the reference, with 95 % intervals. {conclusion(found)}",
+        table([*setting_heads, *names, "on all hosts"], map(_ratios, found), f"lll{right}l"),
+        bullets(f"{verdict}: {MEANINGS[verdict]}" for verdict in used),
+        Heading("RTF on each host"),
+        "Each with half of its 95 % interval, of its own host and hour: a difference between two "
+        "columns is not one of the engines.",
+        table([*setting_heads, *names], _rtfs(runs), f"lll{right}"),
+        Heading("The hosts"),
+        bullets("\n".join(_host(run)) for run in runs),
     )
 
 
-def _ratio_table(runs: Sequence[NamedRun], found: Sequence[Line]) -> Iterator[list[str]]:
-    yield ["Model", "setting", "engine", *(run.name for run in runs), "on all hosts"]
-    for line in found:
-        texts = [
-            figures.MISSING if each is None else figures.ratio(each.ratio, each.ci95)
-            for each in line.ratios
-        ]
-        yield [
-            line.title,
-            setting(line.where),
-            against(line.left, line.right),
-            *texts,
-            line.verdict,
-        ]
+def _ratios(line: Line) -> list[str]:
+    texts = [_marked(each) for each in line.ratios]
+    engines = against(line.left, line.right)
+    return [line.title, setting(line.where), engines, *texts, line.verdict]
 
 
-def _rtf_table(runs: Sequence[NamedRun]) -> Iterator[list[str]]:
-    yield ["Model", "setting", "engine", *(run.name for run in runs)]
+def _marked(each: PairedRatio | None) -> str:
+    if each is None:
+        return figures.MISSING
+    return figures.ratio(each.ratio, each.ci95) + " provisional" * each.provisional
+
+
+def _rtfs(runs: Sequence[NamedRun]) -> Iterator[list[str]]:
     keys: dict[tuple[Condition, EngineForm], str] = {}
-    found: list[dict[tuple[Condition, EngineForm], float | None]] = []
+    found: list[dict[tuple[Condition, EngineForm], str]] = []
     for run in runs:
         rows = [row for where in conditions(run.summary) for row in rows_of(run.summary, where)]
         keys |= {(row.condition, side(row)): row.title for row in rows}
-        found.append({(row.condition, side(row)): row.rtf for row in rows})
+        asked = len(run.summary.environment.audio)
+        found.append({(row.condition, side(row)): _rtf(row, asked) for row in rows})
     for (where, each), title in keys.items():
-        texts = [figures.rtf(of_run.get((where, each))) for of_run in found]
+        texts = [of_run.get((where, each), figures.MISSING) for of_run in found]
         yield [title, setting(where), f"{each.engine} {each.form}", *texts]
+
+
+def _rtf(row: CellSummary, asked: int) -> str:
+    """Write an RTF with its interval, and of how many utterances it is where that is not all."""
+    half = figures.plus_minus(row.rtf_ci95) if row.rtf_ci95 else "one session"
+    covered = row.utterances is None or row.utterances == asked
+    return f"{figures.rtf(row.rtf)} ({half}{'' if covered else f'; {row.utterances} of {asked}'})"
 
 
 def setting(where: Condition) -> str:
@@ -193,8 +185,10 @@ def against(left: EngineForm, right: EngineForm) -> str:
 def _host(run: NamedRun) -> Iterator[str]:
     environment = run.summary.environment
     yield (
-        f"- {run.name}: {environment.cpu_kind}, {environment.core_count} cores usable, "
+        f"{run.name}: {environment.cpu_kind}, {environment.core_count} cores usable, "
         f"started {environment.started_utc}."
     )
+    if run.summary.noise is not None:
+        yield f"  {run.summary.noise.sentence.partition(';')[0]}"
     if environment.host is not None:
         yield from (f"  {line}" for line in machine(environment.host))

@@ -1,88 +1,130 @@
-"""A result as one page: no file beside it, no request to anywhere."""
+"""A document as HTML, and what pages are made of: no file beside them, no request to anywhere."""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from bench.report import exports, figures, libraries, markdown
-from bench.report.columns import columns
-from bench.report.finding import Finding
-from bench.report.findings import findings
-from bench.report.matrix import EXPLAINED, FASTEST, matrices
-from bench.report.palette import VARIABLES
-from bench.report.tables import counts_line, sections
-from bench.report.views import Placed
-from bench.results.cells import MAX_REL_ERR
-from bench.results.rows import CellSummary, Summary
-from bench.results.store import CellData
+from rtfbench.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Heading,
+    Image,
+    More,
+    Paragraph,
+    Table,
+)
+from rtfbench.report.palette import VARIABLES
 
 if TYPE_CHECKING:
     import jinja2
 
-    from bench.report.plots.style import Picture
+    from rtfbench.report.plots.style import Picture
 
-TEMPLATES = files("bench.report") / "templates"
-
-
-class Item(NamedTuple):
-    """One field of a row."""
-
-    column: Placed
-    text: str
-    value: str
+TEMPLATES = files("rtfbench.report") / "templates"
+#: What is typed, between back quotes.
+CODE = re.compile("`([^`]+)`")
+NUMERIC = ' class="numeric" style="text-align: right"'
 
 
-class PageRow(NamedTuple):
-    """A row of the page's table; `where` names it in words."""
-
-    where: str
-    items: list[Item]
-    status: str
-    reason: str
-    best: bool
-
-
-def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Picture"] = ()) -> str:
-    """Return the page.
+def draw(document: Document, pictures: Mapping[str, "Picture"] | None = None) -> str:
+    """Return the whole document; needs neither a template nor a style.
 
     Args:
-        summary: the result.
-        cells: all lines of the run, offered for download.
-        pictures: what `plots.draw` drew; none leaves the pictures out.
+        document: what is drawn.
+        pictures: those of its images that are there, by their paths; the others are left out.
+    """
+    return "\n".join(_block(each, pictures or {}) for each in document.blocks)
+
+
+def page(
+    document: Document, pictures: Mapping[str, "Picture"], *, title: str, name: str, data: object
+) -> str:
+    """Return a page of a document.
+
+    Args:
+        document: what is on it.
+        pictures: see `draw`.
+        title: what the page is called.
+        name: the id of the element that holds the data.
+        data: what is behind it, as JSON.
 
     Raises:
         ImportError: jinja2 is not installed.
     """
-    stored, summary = summary, libraries.named(summary)
-    placed = columns("page", summary, summary.cells)
-    best = {id(r) for section in sections(summary) for r in section.rows if section.is_fastest(r)}
-    return template("report.html.j2").render(
-        title=_title(summary),
-        limit=figures.error(MAX_REL_ERR),
-        started=summary.environment.started_utc,
-        findings=[_finding(each) for each in findings(summary)],
-        noise=summary.noise,
-        columns=placed,
-        choices=_choices(placed, summary.cells),
-        lines=[_line(placed, row, best=id(row) in best) for row in summary.cells],
-        notes=list(dict.fromkeys(row.note for row in summary.cells if row.note)),
-        matrices=list(matrices(summary)),
-        matrix_explained=EXPLAINED,
-        fastest=FASTEST,
-        pictures=[(each, inline(each)) for each in pictures],
-        about=[
-            *markdown.about(summary),
-            *counts_line(summary),
-            *libraries.described(summary),
-        ],
+    return template("document.html.j2").render(
         style=read("report.css"),
-        script=read("report.js"),
-        downloads={
-            "summary.json": script_json(stored.model_dump(mode="json", by_alias=True)),
-            "measurements.csv": script_json(exports.tidy_csv(cells)),
-        },
+        title=title,
+        body=draw(document, pictures),
+        name=name,
+        data=script_json(data),
+    )
+
+
+def _block(block: Block, pictures: Mapping[str, "Picture"]) -> str:
+    match block:
+        case Heading(text, level):
+            return f"<h{level}>{escape(text)}</h{level}>"
+        case Paragraph(style=style):
+            return f"<p{_looks(style)}>{_text(block)}</p>"
+        case Bullets(items):
+            lines = (f"<li{_looks(item.style)}>{_text(item)}</li>" for item in items)
+            return f'<ul class="findings">{"".join(lines)}</ul>'
+        case Table():
+            return _table(block)
+        case Image(path=path):
+            return figure(pictures[path]) if path in pictures else ""
+        case More(title, blocks):
+            inner = draw(Document(blocks), pictures)
+            return f"<details><summary>{escape(title)}</summary>{inner}</details>"
+        case Code(text):
+            return f"<pre><code>{escape(text.strip())}</code></pre>"
+
+
+def _looks(style: str) -> str:
+    return f' class="{style}"' if style else ""
+
+
+def _text(found: Paragraph) -> str:
+    lead = f"<strong>{escape(found.lead)}</strong> " if found.lead else ""
+    text = lead + CODE.sub(r"<code>\1</code>", escape(found.text))
+    return f"<strong>{text}</strong>" if found.style == "strong" else text
+
+
+def _table(found: Table) -> str:
+    attributes = [NUMERIC if right else "" for right in found.numeric]
+    heads = _cells("th", found.headings, attributes)
+    rows = "".join(
+        f"<tr{_looks(f'ok {style}'.strip())}>{_cells('td', row, attributes, found.strong)}</tr>"
+        for row, style in found.styled()
+    )
+    return (
+        f'<div class="scroll" tabindex="0"><table class="matrix"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _cells(
+    tag: str, texts: Sequence[str], attributes: Sequence[str], strong: str | None = None
+) -> str:
+    written = (
+        f"<strong>{escape(text)}</strong>" if strong and text == strong else escape(text)
+        for text in texts
+    )
+    pairs = zip(written, attributes, strict=True)
+    return "".join(f"<{tag}{attribute}>{text}</{tag}>" for text, attribute in pairs)
+
+
+def figure(picture: "Picture") -> str:
+    """Return a picture as a part of a page."""
+    title, caption = escape(picture.title), escape(picture.caption)
+    return (
+        f'<figure><div class="scroll" tabindex="0" role="region" aria-label="{title}">'
+        f'{inline(picture)}</div><figcaption class="sr">{title}. {caption}</figcaption></figure>'
     )
 
 
@@ -128,33 +170,3 @@ def script_json(value: object) -> str:
     """Write JSON that can stand within a script element: no text in it can end the element."""
     text = json.dumps(value, ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _title(summary: Summary) -> str:
-    models = list(dict.fromkeys(row.title for row in summary.cells))
-    engines = list(dict.fromkeys(row.engine for row in summary.cells))
-    what = models[0] if len(models) == 1 else f"{len(models)} models"
-    return f"{what} on {', '.join(engines)}"
-
-
-def _finding(finding: Finding) -> tuple[str, str]:
-    names = {"protocol": "what the timing includes", "padding": "filled-up chunks"}
-    return names.get(finding.kind, finding.kind), finding.text
-
-
-def _choices(placed: Sequence[Placed], rows: Sequence[CellSummary]) -> dict[str, list[str]]:
-    """Return, for each filter, what can be chosen."""
-    return {
-        column.key: list(dict.fromkeys(map(column.text, rows)))
-        for column in placed
-        if column.filtered
-    }
-
-
-def _line(placed: Sequence[Placed], row: CellSummary, *, best: bool) -> PageRow:
-    items = [Item(column, column.text(row), column.sorted_by(row)) for column in placed]
-    where = (
-        f"{row.title}, {row.engine_label} {row.form}, {row.protocol}, "
-        f"{figures.setting(*row.setting)}"
-    )
-    return PageRow(where, items, row.status, row.reason, best)

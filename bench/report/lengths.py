@@ -1,12 +1,12 @@
-"""Input of many lengths, as a markdown report."""
+"""Input of many lengths, as a document."""
 
 from collections.abc import Iterator
 
-from bench.base.values import Interval
-from bench.report import figures
-from bench.report.grid import escape, grid
-from bench.results.cells import MAX_REL_ERR
-from bench.results.lengths import EngineLengths, LengthReport
+from rtfbench.base.values import Interval
+from rtfbench.report import figures
+from rtfbench.report.document import Document, Heading, Table, bullets, document, table
+from rtfbench.results.cells import MAX_REL_ERR
+from rtfbench.results.explanation import EngineLengths, LengthReport
 
 #: Coming to a length, for the first time or later, is told of from this ratio on.
 MATTERS = 1.05
@@ -14,20 +14,18 @@ MATTERS = 1.05
 FOLLOWS = 0.05
 
 
-def render(found: LengthReport) -> str:
+def of_lengths(found: LengthReport) -> Document:
     """Return the whole report."""
-    parts = [f"# {found.model}: input of many lengths", conditions(found)]
-    parts += ["\n".join(f"- {escape(each)}" for each in sentences(found))]
-    for engine in found.engines:
-        if engine.lengths:
-            parts += [f"## {engine.engine}", _table(engine)]
-    parts += [
+    return document(
+        Heading(f"{found.model}: input of many lengths", 1),
+        conditions(found),
+        bullets(sentences(found)),
+        *((Heading(engine.engine), _table(engine)) for engine in found.engines if engine.lengths),
         "`first`: the first run of a length; `back`: coming back to it from another length; "
         "`again`: once more. `memory`: the resident size of the process after runs of the length, "
         "the first ones apart. Times are of one process and no comparison of engines: that is "
-        "`rtfbench run`."
-    ]
-    return "\n\n".join(parts) + "\n"
+        "`rtfbench run`.",
+    )
 
 
 def conditions(found: LengthReport) -> str:
@@ -109,11 +107,11 @@ def _matters(interval: Interval | None) -> bool:
 
 
 def _interval(value: float, interval: Interval | None) -> str:
-    low, high = map(figures.factor, interval or (value, value))
-    return f"{figures.factor(value)} ({low} to {high})"
+    written, low, high = figures.factors(value, *(interval or (value, value)))
+    return f"{written} ({low} to {high})"
 
 
-def _table(engine: EngineLengths) -> str:
+def _table(engine: EngineLengths) -> Table:
     heading = ["frames", "first ms", "back ms", "again ms", "memory MB"]
     lines = [
         [
@@ -123,4 +121,4 @@ def _table(engine: EngineLengths) -> str:
         ]
         for each in engine.lengths
     ]
-    return grid([heading, *lines], [True] * len(heading))
+    return table(heading, lines, "rrrrr")

@@ -1,11 +1,11 @@
 """How a report names engines that ran on libraries of the user's own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePath
 
-from bench.results.cells import Cell
-from bench.results.rows import CellSummary, Summary
-from engines.protocol import HOME, LIBRARY_BYTES
+from rtfbench.engines.protocol import HOME, LIBRARY_BYTES
+from rtfbench.results.cells import Cell
+from rtfbench.results.rows import CellSummary, Summary
 
 MINIMAL = "mnn-mini"
 #: As the table that this project reproduces calls a minimal library.
@@ -65,11 +65,6 @@ def size_mb(row: CellSummary) -> float | None:
     """Return the size on disk of the library that a row ran on, None where it is not known."""
     found = row.effective.get(LIBRARY_BYTES)
     return None if found is None else float(found) / 1e6
-
-
-def any_size(rows: Iterable[CellSummary]) -> bool:
-    """Say whether the size of a library is known."""
-    return any(size_mb(row) is not None for row in rows)
 
 
 def _named(row: CellSummary, homes: list[str]) -> CellSummary:

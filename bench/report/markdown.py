@@ -1,155 +1,99 @@
-"""A result as markdown, the content of `table.md`."""
+"""A document as markdown, whose tables line up in plain text too."""
 
+import re
 from collections.abc import Sequence
 
-from bench.report import figures, libraries
-from bench.report.columns import columns
-from bench.report.findings import findings
-from bench.report.footnotes import Footnotes
-from bench.report.grid import escape, grid
-from bench.report.matrix import EXPLAINED, FASTEST, Matrix, matrices
-from bench.report.tables import Section, counts_line, denormals, reasons, sections
-from bench.report.views import MARKDOWN, Placed
-from bench.results.host import Host, Probes, facts, measured
-from bench.results.rows import CellSummary, Environment, Summary
-from engines.protocol import FLOAT32
+from rtfbench.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Heading,
+    Image,
+    More,
+    Paragraph,
+    Table,
+)
 
-#: What cores do in a cycle: one or two multiply-adds of 256 or 512 bits.
-FLOP_A_CYCLE = (16, 32, 64)
-#: A peak that is further from all of them is none, or the clock is not the core's.
-OFF_CYCLE = 0.10
+#: What begins a tag, and what lies between the text and the target of a link.
+TAG_OR_LINK = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])\(")
+#: A name that somebody may have; `mnn@3.6.0` is none.
+MENTION = re.compile(r"(?<![\w`])@(?=\w)")
 
 
-def render(summary: Summary) -> str:
-    """Return the whole report."""
-    summary = libraries.named(summary)
-    footnotes = Footnotes(summary.cells)
-    parts = [
-        part for section in sections(summary) for part in _section(section, summary, footnotes)
+def grid(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
+    """Return a markdown table of texts, the first line of which holds the headings."""
+    texts = [[escape(cell) for cell in line] for line in lines]
+    widths = [max(len(line[index]) for line in texts) for index in range(len(numeric))]
+
+    def line(cells: Sequence[str]) -> str:
+        aligned = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, widths, numeric, strict=True)
+        ]
+        return f"| {' | '.join(aligned)} |"
+
+    rule = [
+        "-" * (width - 1) + ":" if right else ":" + "-" * (width - 1)
+        for width, right in zip(widths, numeric, strict=True)
     ]
-    parts += verification(summary)
-    for matrix in matrices(summary):
-        parts += [f"## {matrix.title}", EXPLAINED, _matrix(matrix)]
-    parts += _findings(summary)
-    parts.append(_about(summary))
-    return "\n\n".join(parts) + "\n"
+    return "\n".join([line(texts[0]), f"| {' | '.join(rule)} |", *map(line, texts[1:])])
 
 
-def _matrix(matrix: Matrix) -> str:
-    lines = [
-        [f"**{text}**" if text == FASTEST else text for text in line] for line in matrix.models
+def escape(text: str) -> str:
+    """Keep a text from ending a cell."""
+    return text.replace("|", "\\|")
+
+
+def harmless(text: str) -> str:
+    """Keep what a file is called from being a tag, a picture, a link or a call for somebody.
+
+    Reports are put into comments of pull requests, where the names are those of their authors. What
+    stands in backquotes is shown as it is.
+    """
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backquote without its other
+        parts = [text.replace("`", "'")]
+    for place in range(0, len(parts), 2):
+        parts[place] = MENTION.sub("@\u200b", TAG_OR_LINK.sub(r"\\\g<0>", parts[place]))
+    return "`".join(parts)
+
+
+def draw(document: Document) -> str:
+    """Return the whole document."""
+    return "\n\n".join(map(_block, document.blocks)) + "\n"
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {harmless(text)}"
+        case Paragraph():
+            return _text(block)
+        case Bullets(items):
+            return "\n".join(f"- {_text(item)}" for item in items)
+        case Table():
+            return _table(block)
+        case Image(title, path):
+            return f"![{title}]({path})"
+        case More(title, blocks):
+            inner = draw(Document(blocks))
+            return f"<details>\n<summary>{harmless(title)}</summary>\n\n{inner}\n</details>"
+        case Code(text, language):
+            return f"```{language}\n{text.strip()}\n```"
+
+
+def _text(found: Paragraph) -> str:
+    text = harmless(found.text)
+    if found.lead:
+        return f"**{harmless(found.lead)}** {text}"
+    return f"**{text}**" if found.style == "strong" else text
+
+
+def _table(found: Table) -> str:
+    strong = found.strong
+    rows = [
+        [f"**{cell}**" if strong and cell == strong else harmless(cell) for cell in row]
+        for row in found.rows
     ]
-    return grid([["Model", *matrix.engines], *lines], [False, *[True] * len(matrix.engines)])
-
-
-def _findings(summary: Summary) -> list[str]:
-    """Return the noise of the run and what its numbers say."""
-    lines = [f"- {escape(each.text)}" for each in findings(summary)]
-    parts = [] if summary.noise is None else [f"Noise: {summary.noise.sentence}"]
-    parts += ["\n".join(lines)] if lines else []
-    return ["## Findings", *parts] if parts else []
-
-
-def _section(section: Section, summary: Summary, footnotes: Footnotes) -> list[str]:
-    fewer_bits = any(row.precision != FLOAT32 for row in section.rows)
-    published, *others = (
-        table(columns(view, summary, section.rows), section.rows)
-        for view in MARKDOWN
-        if view != "accuracy" or fewer_bits
-    )
-    return [
-        f"## {section.title[0].upper()}{section.title[1:]}",
-        section.conditions,
-        published,
-        *footnotes.lines(section.rows),
-        *(f"- {reason}" for reason in reasons(section.rows)),
-        *others,
-    ]
-
-
-def verification(summary: Summary) -> list[str]:
-    """Return the error rates of a run that was given trials."""
-    rows = [row for row in summary.cells if row.eer is not None]
-    if not rows:
-        return []
-    return [
-        "## Speaker verification on the run's trials",
-        "EER of the embeddings that each cell computed, and its difference, in percentage points, "
-        "to the first cell of the same model.",
-        table(columns("verification", summary, rows), rows),
-    ]
-
-
-def table(placed: Sequence[Placed], rows: Sequence[CellSummary]) -> str:
-    """Return a markdown table whose columns line up in plain text too."""
-    lines = [[column.heading for column in placed]]
-    lines += [[column.text(row) for column in placed] for row in rows]
-    return grid(lines, [column.numeric for column in placed])
-
-
-def _about(summary: Summary) -> str:
-    lines = ["## About this run", ""]
-    lines += [f"- {line}" for line in [*counts_line(summary), *libraries.described(summary)]]
-    lines += [f"- {line}" for line in about(summary)]
-    return "\n".join(lines)
-
-
-def about(summary: Summary) -> list[str]:
-    """Describe host, software and input."""
-    environment = summary.environment
-    packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
-    return [
-        "RTF is processing time (front end, chunking, inference) over true audio duration; the "
-        "last chunk is filled up and costs a full one. Loading is its own column. "
-        "It is of this host, this hour: compare hosts by ratios.",
-        f"Audio: {figures.counted(len(environment.audio), 'utterance')}, "
-        f"{environment.audio_s:.1f} s.",
-        " ".join([f"Weights: {environment.weights}", *denormals(summary.cells)]),
-        f"Host: {host(environment)}",
-        *recipes(summary),
-        *(machine(environment.host) if environment.host else ()),
-        f"Software: rtfbench {environment.rtfbench}, Python {environment.python}, {packages}.",
-        f"Started {environment.started_utc}.",
-    ]
-
-
-def recipes(summary: Summary) -> list[str]:
-    """Say how the files of other precisions were made."""
-    made: dict[str, list[str]] = {}
-    for row in summary.cells:
-        if row.recipe:
-            made.setdefault(row.recipe, []).append(row.engine_label)
-    return [f"{', '.join(dict.fromkeys(rows))}: {recipe}." for recipe, rows in made.items()]
-
-
-def host(environment: Environment) -> str:
-    """Describe the machine in one sentence."""
-    return (
-        f"{environment.cpu_kind}, {environment.core_count} of {environment.cores} cores usable, "
-        f"{environment.memory_bytes / 1e9:.0f} GB, {environment.os}, "
-        f"load {environment.load_average_1min} at the start."
-    )
-
-
-def machine(found: Host) -> list[str]:
-    """Say what identifies a machine, and what was measured of it."""
-    told = [f"{name} {text}" for name, text in facts(found).items()]
-    told += [f"BLAS of numpy {found.blas}"] if found.blas else []
-    lines = [f"Fingerprint: {'; '.join(told)}."] if told else []
-    if found.probes is None:
-        return lines
-    reached = "; ".join(f"{name} {text}" for name, text in measured(found.probes).items())
-    return [*lines, f"Measured of one core: {reached}.{_ceiling(found.probes)}"]
-
-
-def _ceiling(probes: Probes) -> str:
-    """Say what the ceiling is, and whether it looks like one."""
-    if not probes.ceiling:
-        return " Held against nothing: no peak of a core was measured, which takes a C++ compiler."
-    cycle = probes.flop_a_cycle
-    if cycle is None:  # in runs of before, where matrix products stood in for a peak
-        return f" Held against: {probes.ceiling}, which is no ceiling."
-    text = f" Held against: {probes.ceiling}, {cycle:.1f} FLOP a cycle"
-    if min(abs(cycle / full - 1) for full in FLOP_A_CYCLE) > OFF_CYCLE:
-        return f"{text}, where {', '.join(map(str, FLOP_A_CYCLE))} are expected: do not trust it."
-    return f"{text}."
+    return grid([found.headings, *rows], found.numeric)

@@ -1,20 +1,32 @@
-"""What fewer bits bring and cost: how much faster, at which loss of EER."""
+"""What fewer bits bring and cost: how much faster, at which loss of EER.
+
+That a loss was not shown is no proof that there is none: a row keeps its accuracy where the whole
+interval lies within what is allowed.
+"""
 
 from collections.abc import Iterator, Sequence
 
-from bench.report import figures
-from bench.report.compare import PairedRatio, conditions, ends, paired_ratio, rows_of, side
-from bench.report.finding import Finding
-from bench.results.cells import Condition
-from bench.results.rows import CellSummary, Summary
-from engines.protocol import CAVEAT, FLOAT32
+from rtfbench.embed.intervals import LEAST_SPEAKERS, Loss, unresolved
+from rtfbench.engines.protocol import CAVEAT, FLOAT32, not_computed
+from rtfbench.report import figures
+from rtfbench.report.compare import (
+    Finding,
+    PairedRatio,
+    conditions,
+    ends,
+    paired_ratio,
+    rows_of,
+    side,
+)
+from rtfbench.results.cells import Condition
+from rtfbench.results.rows import CellSummary, Summary
 
 POINTS = 100
-NOT_TOLD = "what it costs in accuracy was not measured (--trials heldout)"
+NOT_TOLD = "what it costs in accuracy cannot be told without trials (--trials heldout)"
 
 
 def precision_findings(summary: Summary) -> Iterator[Finding]:
-    """Name the fastest row that loses nothing that trials can tell, and what went the wrong way."""
+    """Name the fastest row that keeps its accuracy, and what went the wrong way."""
     for where in conditions(summary):
         rows = rows_of(summary, where)
         exact = [row for row in rows if row.precision == FLOAT32]
@@ -36,24 +48,41 @@ def _fastest(
     exact: Sequence[CellSummary],
     others: Sequence[CellSummary],
 ) -> Iterator[str]:
-    """Say which row in fewer bits is fastest of those whose EER is not surely worse."""
-    scored = [row for row in others if row.eer_loss is not None]
-    fit = not_surely_worse(scored)
-    candidates = fit if scored else list(others)
-    if not candidates:
-        yield "every row in fewer bits has a surely higher EER than float32"
-        return
-    best, against = fastest(candidates), fastest(exact)
+    """Say which row in fewer bits is fastest, and which of those that keep their accuracy."""
+    best, against = fastest(others), fastest(exact)
     found = gain(summary, where, best, against)
     if found is None:
         yield f"no row in fewer bits is surely faster than {against.engine_label} in float32"
         return
-    price = loss(best) if best.eer_loss else f"cosine {_cosine(best)}, {NOT_TOLD}"
-    which = "the fastest row whose EER is not surely worse" if scored else "the fastest row"
-    yield (
-        f"{which} is {best.engine_label}, {figures.factor(found.ratio)} times as fast as the "
-        f"fastest in float32, {against.engine_label} ({ends(found.ci95)}){_hint(found)}; {price}"
+    fit = keeping_accuracy(summary, others)
+    kept = fastest(fit) if fit else None
+    as_fast = f"times as fast as the fastest in float32, {against.engine_label}"
+    text = (
+        f"the fastest row in fewer bits is {best.engine_label}, {figures.factor(found.ratio)} "
+        f"{as_fast} ({ends(found.ci95)}){_hint(found)}; {price(summary, best)}"
     )
+    yield text
+    gained = gain(summary, where, kept, against) if kept is not None else None
+    if kept is not None and kept is not best and gained is not None:
+        yield (
+            f"the fastest that keeps its accuracy is {kept.engine_label}, "
+            f"{figures.factor(gained.ratio)} {as_fast} ({ends(gained.ci95)}){_hint(gained)}; "
+            f"{price(summary, kept)}"
+        )
+
+
+def price(summary: Summary, row: CellSummary) -> str:
+    """Say what a row costs in accuracy, as far as it is known."""
+    trials = summary.trials
+    if row.eer_loss is None:
+        few = trials is not None and trials.speakers < LEAST_SPEAKERS
+        why = f"{trials.speakers} speakers are too few for a loss" if few and trials else NOT_TOLD
+        return f"cosine {_cosine(row)}, {why}"
+    if trials is None or keeping_accuracy(summary, [row]):
+        return loss(row)
+    allowed = trials.max_eer_loss / POINTS
+    told = unresolved(Loss(*row.eer_loss), allowed=allowed, trials=trials.trials)
+    return f"{loss(row)}: {told}"
 
 
 def fastest(rows: Sequence[CellSummary]) -> CellSummary:
@@ -69,9 +98,10 @@ def gain(
     return found if found is not None and found.differs and found.ratio > 1 else None
 
 
-def not_surely_worse(rows: Sequence[CellSummary]) -> list[CellSummary]:
-    """Return the rows whose loss of EER is known, and whose interval does not exclude none."""
-    return [row for row in rows if row.eer_loss is not None and row.eer_loss[1] <= 0]
+def keeping_accuracy(summary: Summary, rows: Sequence[CellSummary]) -> list[CellSummary]:
+    """Return the rows whose loss of EER is surely no more than the run allowed."""
+    allowed = summary.trials.max_eer_loss / POINTS if summary.trials else 0.0
+    return [row for row in rows if row.eer_loss is not None and row.eer_loss[2] <= allowed]
 
 
 def _hint(found: PairedRatio) -> str:
@@ -109,9 +139,10 @@ def _caveats(rows: Sequence[CellSummary]) -> Iterator[str]:
 
 
 def _not_here(summary: Summary, where: Condition) -> Iterator[str]:
-    """Name the rows in fewer bits that this host could not run."""
+    """Name the rows in fewer bits that this host could not run, and another one may."""
     for row in summary.cells:
-        if row.condition == where and row.precision != FLOAT32 and row.status == "unsupported":
+        here = row.condition == where and row.status == "unsupported" and row.precision != FLOAT32
+        if here and not row.reason.startswith(not_computed(row.engine, row.precision)):
             yield f"not run here: {row.engine_label} ({row.reason})"
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from itertools import combinations
 
-from bench.report import figures
-from bench.report.compare import (
+from rtfbench.engines.protocol import FIRST_RUN
+from rtfbench.report import figures
+from rtfbench.report.compare import (
+    Finding,
     PairedRatio,
     as_long,
     conditions,
@@ -13,13 +15,13 @@ from bench.report.compare import (
     paired_ratio,
     rows_of,
     side,
+    stated_first,
 )
-from bench.report.finding import Finding, stated_first
-from bench.results.cells import Condition
-from bench.results.rows import CellSummary, Summary
-from engines.protocol import FIRST_RUN
+from rtfbench.results.cells import Condition
+from rtfbench.results.protocols import PUBLISHED, STEADY
+from rtfbench.results.rows import CellSummary, Summary
 
-#: A share that is explained is told up to here; what is more is more than the difference.
+#: Up to here a share is about the whole; what is more is more than the difference.
 WHOLE = 1.10
 
 
@@ -29,11 +31,11 @@ def protocol_findings(summary: Summary) -> Iterator[Finding]:
         sizes = [
             each.chunk_samples
             for each in conditions(summary)
-            if (each.model, each.threads, each.protocol) == (model, threads, "steady")
+            if (each.model, each.threads, each.protocol) == (model, threads, STEADY.name)
         ]
         for size in stated_first(sizes):
             published = Condition(
-                model=model, threads=threads, chunk_samples=size, protocol="published"
+                model=model, threads=threads, chunk_samples=size, protocol=PUBLISHED.name
             )
             found = list(_pairs(summary, published))
             if found:
@@ -42,7 +44,7 @@ def protocol_findings(summary: Summary) -> Iterator[Finding]:
 
 
 def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
-    steady = published.model_copy(update={"protocol": "steady"})
+    steady = published.model_copy(update={"protocol": STEADY.name})
     rows = rows_of(summary, published)
     if _differ_in_coverage(rows, rows_of(summary, steady)):
         return
@@ -64,7 +66,8 @@ def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
             f"published protocol {left} takes {as_long(before.ratio, before.ci95)} as {right}; "
             f"{_steady(after, left, right)}"
         )
-        yield Finding("protocol", f"{text}{_preparation(summary, slow, fast, steady, after)}.")
+        told = _preparation(summary, slow, fast, steady, before, after)
+        yield Finding("protocol", f"{text}{told}.")
 
 
 def _differ_in_coverage(*groups: list[CellSummary]) -> bool:
@@ -90,6 +93,7 @@ def _preparation(
     slow: CellSummary,
     fast: CellSummary,
     steady: Condition,
+    before: PairedRatio,
     after: PairedRatio,
 ) -> str:
     """Say how much of a difference is what a dynamic model does in its first chunk."""
@@ -100,6 +104,7 @@ def _preparation(
         return ""
     assert slow.rtf is not None
     assert fast.rtf is not None
+    assert before.ci95 is not None
     environment = summary.environment
     extra_ms = slow.first_chunk_ms - warm
     if extra_ms <= 0 or slow.rtf <= fast.rtf or not environment.audio_s:
@@ -107,9 +112,13 @@ def _preparation(
     extra_rtf = extra_ms / 1000 * len(environment.audio) / environment.audio_s
     what = slow.effective.get(FIRST_RUN, "preparation")
     cause = f"{figures.number(extra_ms)} ms of {what} at the first resize of each session"
-    share = extra_rtf / (slow.rtf - fast.rtf)
-    if share <= WHOLE:
-        return f": {cause} explain {figures.percent(share)} of the difference"
+    # The difference is as uncertain as the ratio that both have in turns.
+    least, most = (extra_rtf / (fast.rtf * (end - 1)) for end in reversed(before.ci95))
+    if least <= 1 <= most or 1 < least <= WHOLE:
+        return f": {cause} explain about all of the difference"
+    if most < 1:
+        share = f"{figures.percent(least)} to {figures.percent(most)}"
+        return f": {cause} explain {share} of the difference"
     if after.differs and after.ratio < 1:
-        return f": {cause} make up for more than the whole difference"
+        return f": {cause} more than account for the difference"
     return f": {cause} are more than the difference"

@@ -2,19 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
-from bench.report import figures
-from bench.results.cells import Protocol
-from bench.results.rows import CellSummary, Environment, Summary
-from engines.protocol import MEGA_MACS, MEGA_MACS_FROM
-from frontends.chunking import WHOLE_UTTERANCE
-
-PROTOCOL_TITLES: dict[Protocol, str] = {
-    "published": "published protocol: a fresh session for every utterance, its first run timed",
-    "steady": "steady protocol: one session, warmed",
-    "throughput": "throughput protocol: processes at work on one queue of utterances",
-}
+from rtfbench.engines.protocol import MEGA_MACS, MEGA_MACS_FROM
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE
+from rtfbench.report import figures
+from rtfbench.results import protocols
+from rtfbench.results.rows import CellSummary, Environment, Summary
 
 
 @dataclass(frozen=True)
@@ -25,55 +18,43 @@ class Section:
     conditions: str
     rows: tuple[CellSummary, ...]
 
-    def is_fastest(self, row: CellSummary) -> bool:
-        """Say whether a row has the smallest RTF of its model's, two at least."""
-        rtfs = [each.rtf for each in self.rows if each.rtf is not None and each.model == row.model]
-        return len(rtfs) > 1 and row.rtf == min(rtfs)
-
 
 def sections(summary: Summary) -> list[Section]:
     """Group the rows of a result, one section a protocol, thread count and chunk size."""
-    ranks = _rank(summary)
-    ordered = sorted(summary.cells, key=lambda row: ranks.index(_key(row)))
+    groups: dict[tuple[object, ...], list[CellSummary]] = {}
+    for row in summary.cells:
+        groups.setdefault((row.protocol, row.setting), []).append(row)
     return [
         Section(
-            title=PROTOCOL_TITLES[protocol],
+            title=protocols.named(rows[0].protocol).title,
             conditions=conditions(summary.environment, rows),
             rows=tuple(rows),
         )
-        for (protocol, *_), grouped in groupby(ordered, key=_key)
-        for rows in [list(grouped)]
+        for rows in groups.values()
     ]
-
-
-def _key(row: CellSummary) -> tuple[Protocol, int, int, int, int]:
-    return (row.protocol, row.threads, row.chunk_samples, row.jobs, row.batch)
-
-
-def _rank(summary: Summary) -> list[tuple[Protocol, int, int, int, int]]:
-    """Return the sections' keys in the order in which the run met them."""
-    return list(dict.fromkeys(map(_key, summary.cells)))
 
 
 def conditions(environment: Environment, rows: Sequence[CellSummary]) -> str:
     """Say under which conditions the rows of a section were measured, in one line."""
-    chunk_samples, threads, jobs, batch = rows[0].setting
+    chunk_samples, threads, jobs, batch, load = rows[0].setting
     versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
     samples = "whole utterance" if chunk_samples == WHOLE_UTTERANCE else str(chunk_samples)
     parts = [environment.cpu_kind, *versions]
     parts += [f"num_threads = {threads}", f"samples_per_chunk = {samples}"]
-    parts += [f"jobs = {jobs}"] if rows[0].protocol == "throughput" else []
+    parts += [f"jobs = {jobs}"] if protocols.named(rows[0].protocol).queued else []
     parts += [f"batch = {batch}"] if batch > 1 else []
+    parts += [str(load)] if load else []
     return " · ".join(parts)
 
 
 def reasons(rows: Sequence[CellSummary]) -> list[str]:
-    """Return one line for every row that is not ok."""
-    return [
-        f"{row.title}, {row.engine_label}, {row.form}: {row.status.replace('_', ' ')}: {row.reason}"
-        for row in rows
-        if row.status != "ok"
-    ]
+    """Return why rows are not ok, a line each reason with all rows that share it."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status != "ok":
+            why = f"{row.status.replace('_', ' ')}: {row.reason}"
+            found.setdefault(why, []).append(f"{row.title}, {row.engine_label}, {row.form}")
+    return [f"{'; '.join(dict.fromkeys(names))}: {why}" for why, names in found.items()]
 
 
 def counts_line(summary: Summary) -> list[str]:
@@ -94,7 +75,7 @@ def counts_line(summary: Summary) -> list[str]:
 
 
 def denormals(rows: Sequence[CellSummary]) -> list[str]:
-    """Say what share of the models' activations is denormal, nothing where nobody has looked."""
+    """Say what share of the models' activations is denormal, nothing where that is not known."""
     shares = {r.title: r.denormal_share for r in rows if r.denormal_share is not None}
     if not shares:
         return []

@@ -1,7 +1,7 @@
-"""A result as tables for a terminal; elsewhere as markdown, which reads as plain text."""
+"""A document on a terminal; elsewhere as markdown, which reads as plain text."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,29 +10,40 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from bench.report import libraries, markdown
-from bench.report.columns import columns
-from bench.report.findings import findings
-from bench.report.footnotes import Footnotes
-from bench.report.tables import Section, reasons, sections
-from bench.report.views import Placed, View
-from bench.results.rows import CellSummary, Summary
+from rtfbench.report import markdown
+from rtfbench.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Heading,
+    Image,
+    More,
+    Paragraph,
+    Style,
+)
+from rtfbench.report.document import Table as Grid
 
-UNLIMITED = 240
+#: What is written to no terminal is as wide as a table needs, or as a page where cells wrap.
+UNLIMITED, PAGE = 240, 100
+LONG_WORD = 14
 BOUNDLESS = 10_000
 
-#: Views that are tried, and the columns that give way one after another where a screen is narrow.
-WIDE_FIRST: tuple[View, ...] = ("wide", "narrow")
-NAMES = {"model", "engine"}
-GIVE_WAY = ("params", "flops", "load", "first", "error", "form", "chunk_ms", "ci", "ratio")
-FINDING_STYLES = {"warning": "yellow", "defect": "red", "best": "bold green"}
+STYLES: dict[Style, str] = {
+    "": "",
+    "strong": "bold",
+    "dim": "dim",
+    "good": "bold green",
+    "warning": "yellow",
+    "bad": "red",
+}
 
 
 class Output(Console):
     """Standard output; as wide as a table needs where no terminal sets a width."""
 
-    def __init__(self) -> None:
-        super().__init__(width=None if sys.stdout.isatty() else UNLIMITED)
+    def __init__(self, width: int = UNLIMITED) -> None:
+        super().__init__(width=None if sys.stdout.isatty() else width)
 
     def on_broken_pipe(self) -> None:
         """Leave it to the command line what to do when the reader has left."""
@@ -44,76 +55,93 @@ def waiting(text: str) -> Status:
     return Console(stderr=True).status(text)
 
 
-def show(summary: Summary, console: Console) -> None:
-    """Print every section, then the findings; the fastest row is bold, one that is not ok red."""
-    if not console.is_terminal:
-        console.file.write(markdown.render(summary))
-        return
-    summary = libraries.named(summary)
-    footnotes = Footnotes(summary.cells)
+def show(document: Document, console: Console | None = None, *, full: bool = True) -> None:
+    """Print a document; a reader that is no terminal gets markdown.
 
-    def styles(name: str) -> str:
-        """Return a style, none where NO_COLOR asks for plain text: bold would be one too."""
-        return "" if console.no_color else name
-
-    for section in sections(summary):
-        console.print(Text(section.title, style=styles("bold")))
-        console.print(_table(section, summary, console))
-        for line in [section.conditions, *footnotes.lines(section.rows)]:
-            console.print(Text(line, style=styles("dim")))
-        for reason in reasons(section.rows):
-            console.print(Text(reason, style=styles("red")))
-        console.print()
-    for part in markdown.verification(summary):
-        console.print(Text(part))
-    if summary.noise is not None:
-        style = "yellow" if summary.noise.contaminated else "dim"
-        console.print(Text(f"Noise: {summary.noise.sentence}", style=styles(style)))
-    for finding in findings(summary):
-        console.print(Text(f"• {finding.text}", style=styles(FINDING_STYLES.get(finding.kind, ""))))
-
-
-def _table(section: Section, summary: Summary, console: Console) -> Table:
-    """Return a section's table: as many columns as have room, model and engine whole.
-
-    Only where names leave no room for a single figure do they break.
+    Args:
+        document: what is printed.
+        console: where to; standard output by default.
+        full: whether what only some readers want is printed too.
     """
-    for view in WIDE_FIRST:
-        placed = columns(view, summary, section.rows)
-        for given_up in ("", *GIVE_WAY):
-            placed = [column for column in placed if column.key != given_up]
-            table = _drawn(placed, section, plain=console.no_color)
-            if _natural_width(table, console) <= console.width:
-                return table
-    kept = [column for column in columns("narrow", summary, section.rows) if column.key != "ci"]
-    return _drawn(kept, section, plain=console.no_color, break_names=True)
+    console = console or Output()
+    shown = document if full else document.short()
+    if console.is_terminal:
+        draw(shown, console)
+    else:
+        console.file.write(markdown.draw(shown))
 
 
-def _drawn(
-    placed: Sequence[Placed], section: Section, *, plain: bool, break_names: bool = False
-) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="" if plain else None)
-    for column in placed:
-        breaks = break_names and column.key in NAMES
+def draw(document: Document, console: Console) -> None:
+    """Print a document as a terminal shows it."""
+    for before, block in zip((None, *document.blocks), document.blocks, strict=False):
+        if before is not None and not isinstance(before, Heading):
+            console.print()
+        _print(block, console)
+
+
+def _print(block: Block, console: Console) -> None:
+    def text(found: Paragraph, *, bullet: str = "") -> Text:
+        style = "" if console.no_color else STYLES[found.style]
+        lead = f"{found.lead} " if found.lead else ""
+        return Text(f"{bullet}{lead}{found.text}", style=style)
+
+    match block:
+        case Heading(title):
+            console.print(text(Paragraph(title, "strong")))
+        case Paragraph():
+            console.print(text(block))
+        case Bullets(items):
+            for item in items:
+                console.print(text(item, bullet="• "))
+        case Grid():
+            console.print(_grid(block, console))
+        case More(_, blocks):
+            draw(Document(blocks), console)
+        case Image(title, path):
+            console.print(text(Paragraph(f"{title}: {path}", "dim")), soft_wrap=True)
+        case Code(lines):
+            # Whole lines: what is copied from a terminal has no line breaks of its own.
+            console.print(Text(lines.strip()), soft_wrap=True)
+
+
+def _grid(found: Grid, console: Console) -> Table:
+    """Return a table with as many columns as have room: those that may give way go first."""
+    left: set[int] = set()
+    for group in ((), *found.give_way):
+        left |= set(group)
+        table = _drawn(found, left, plain=console.no_color)
+        boundless = console.options.update(width=BOUNDLESS)
+        if Measurement.get(console, boundless, table).maximum <= console.width:
+            return table
+    return _drawn(found, left, plain=console.no_color, breaks=True)
+
+
+def _drawn(found: Grid, left: Collection[int], *, plain: bool, breaks: bool = False) -> Table:
+    """Draw the columns that are not left; where `breaks`, figures alone stay on one line."""
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="" if plain else None,
+    )
+    kept = [
+        index
+        for index in range(len(found.headings))
+        if index not in left and any(row[index] for row in found.rows)
+    ]
+    for index in kept:
+        right = found.numeric[index]
+        texts = [row[index] for row in found.rows]
+        # Names break between words, and within those that are too long; figures not at all.
+        parts = texts if right else [w[:LONG_WORD] for text in texts for w in text.split()]
         table.add_column(
-            column.heading,
-            justify="right" if column.numeric else "left",
+            found.headings[index],
+            justify="right" if right else "left",
+            overflow="fold",
             no_wrap=not breaks,
-            overflow="fold" if breaks else "ellipsis",
-            min_width=None if breaks else max(len(column.text(row)) for row in section.rows),
+            min_width=max(map(len, parts), default=0) if breaks else None,
         )
-    for row in section.rows:
-        style = "" if plain else _style(row, section)
-        table.add_row(*(Text(column.text(row), style=style) for column in placed))
+    for row, style in found.styled():
+        table.add_row(*(Text(row[index]) for index in kept), style="" if plain else STYLES[style])
     return table
-
-
-def _natural_width(table: Table, console: Console) -> int:
-    """Return how wide a table is where nothing limits it."""
-    return Measurement.get(console, console.options.update(width=BOUNDLESS), table).maximum
-
-
-def _style(row: CellSummary, section: Section) -> str:
-    if row.status != "ok":
-        return "red"
-    return "bold green" if section.is_fastest(row) else ""

@@ -1,17 +1,44 @@
-"""What a column is, the views that it may stand in, and its place there."""
+"""What a column is, the views that it may stand in, and its place there; notes to the rows."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from bench.report import figures
-from bench.report.compare import EngineForm, PairedRatio, engine_names, to_reference
-from bench.report.footnotes import Footnotes
-from bench.results.rows import CellSummary, Summary
+from rtfbench.report import figures
+from rtfbench.report.compare import PairedRatio, to_reference
+from rtfbench.results.rows import CellSummary, Summary
 
-#: The tables of the markdown, those of a wide and of a narrow terminal, and the page's.
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Footnotes:
+    """Numbers notes in the order in which the rows of a result first need them."""
+
+    def __init__(self, rows: Sequence[CellSummary]) -> None:
+        self._notes = list(dict.fromkeys(row.note for row in rows if row.note))
+        self._told: set[str] = set()
+
+    def mark(self, row: CellSummary) -> str:
+        """Return a row's superscript mark, empty when it has no note."""
+        if not row.note:
+            return ""
+        return f" {self._notes.index(row.note) + 1}".translate(_SUPERSCRIPTS)
+
+    def lines(self, rows: Sequence[CellSummary]) -> list[str]:
+        """Return the notes of rows that no rows before had, each behind its mark."""
+        needed = [note for note in dict.fromkeys(row.note for row in rows) if note]
+        new = [note for note in needed if note not in self._told]
+        self._told.update(new)
+        return [f"{self._number(note)} {note}" for note in new]
+
+    def _number(self, note: str) -> str:
+        return str(self._notes.index(note) + 1).translate(_SUPERSCRIPTS)
+
+
+#: The table of the run, the published document's, those of the rest, and the page's.
 View = Literal[
+    "run",
     "published",
     "precision",
     "accuracy",
@@ -19,8 +46,6 @@ View = Literal[
     "parts",
     "machine",
     "verification",
-    "wide",
-    "narrow",
     "page",
 ]
 #: A table of the markdown has so many columns at most: wider ones are scrolled on the web.
@@ -42,26 +67,29 @@ class Context:
         """The notes to the result's rows."""
         return Footnotes(self.summary.cells)
 
-    @cached_property
-    def short_names(self) -> dict[EngineForm, str]:
-        """Engines, with their form where there are both."""
-        return engine_names(self.rows)
-
     @property
     def reference(self) -> str:
         """The engine that all ratios are to, without settings; `reference` if there are several."""
         names = {ratio.reference.partition("[")[0] for ratio in self.summary.ratios}
         return names.pop() if len(names) == 1 else "reference"
 
+    def is_reference(self, row: CellSummary) -> bool:
+        """Say whether a row is what others of its condition are compared with."""
+        own = (row.condition, row.engine_label, row.form)
+        return own in {(r.condition, r.reference, r.reference_form) for r in self.summary.ratios}
+
     def to_reference(self, row: CellSummary) -> PairedRatio | None:
         """Return a row's ratio to the reference engine."""
         return to_reference(self.summary, row)
 
 
-#: The tables of a section of the markdown, one below the other.
-MARKDOWN: tuple[View, ...] = ("published", "precision", "accuracy", "latency", "parts", "machine")
+#: The tables of a section of the rest, one below the other.
+MARKDOWN: tuple[View, ...] = ("precision", "accuracy", "latency", "parts", "machine")
 #: What leaves such a table first where it would have more columns; the page keeps everything.
-GIVE_WAY = ("df", "efficiency", "library", "sessions", "utterances", "speedup", "copies")
+GIVE_WAY = (
+    *("df", "efficiency", "library", "sessions", "utterances", "speedup", "copies", "kept_up"),
+    *("lateness", "goodput_per_s", "known_share", "latency_ms_p90", "rejected_share", "load"),
+)
 
 
 def _always(_: Context) -> bool:
@@ -108,7 +136,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedColumn:
     """A column in its view."""
 
     column: Column
@@ -147,7 +175,7 @@ class Placed:
         return "" if value is None else str(value)
 
 
-def place(columns: Iterable[Column], context: Context) -> list[Placed]:
+def place(columns: Iterable[Column], context: Context) -> list[PlacedColumn]:
     """Return the columns of a view, in their order there."""
     view = context.view
     found = [each for each in columns if view in each.views and each.present(context)]
@@ -158,7 +186,7 @@ def place(columns: Iterable[Column], context: Context) -> list[Placed]:
         for key in GIVE_WAY:
             if len(found) > MOST_COLUMNS:
                 found = [each for each in found if each.key != key]
-    return [Placed(each, context) for each in found]
+    return [PlacedColumn(each, context) for each in found]
 
 
 def explained(columns: Sequence[Column]) -> str:

@@ -3,27 +3,41 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from bench.base.values import Value
-from engines.protocol import FLOAT32, Form, Precision
+from rtfbench.base.values import Value
+from rtfbench.engines.protocol import CPU, FLOAT32, Form, Precision, SessionOptions
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.results import protocols
+from rtfbench.results.load import Load
 
 Status = Literal[
     "ok", "unsupported", "unavailable", "wrong_output", "failed", "timed_out", "out_of_memory"
 ]
-Protocol = Literal["published", "steady", "throughput"]
+#: A protocol as plans, cells and rows name it; an unknown one is refused.
+ProtocolName = Annotated[str, AfterValidator(lambda name: protocols.named(name).name)]
 Effective = dict[str, str | int | float]
+#: Fields of a cell that came later -> the value at which a cell keeps its earlier name.
+NEUTRAL: Mapping[str, object] = {
+    "precision": FLOAT32,
+    "jobs": 1,
+    "batch": 1,
+    "device": CPU,
+    "rate_per_s": 0.0,
+    "load": None,
+}
 #: The replica of a group's reference, which tells what the machine cannot tell apart.
 GHOST = "ghost"
+#: The reason of a cell that the user ended before its first intervals.
+INTERRUPTED = "interrupted"
 
 
-def engine_label(name: str, settings: Mapping[str, str], precision: Precision) -> str:
-    """Write an engine as on the command line: `name:precision[key=value,...]`."""
-    inside = ",".join(f"{key}={value}" for key, value in settings.items())
-    computes = "" if precision == FLOAT32 else f":{precision}"
-    return f"{name}{computes}[{inside}]" if inside else f"{name}{computes}"
+def on_device(engine: EngineSpec, device: str) -> str:
+    """Write where an engine computes, where that is not the CPU."""
+    return str(engine) if device == CPU else f"{engine} on {device}"
 
 
 class Condition(Value):
@@ -36,31 +50,45 @@ class Condition(Value):
     model: str
     threads: Annotated[int, Field(ge=1)]
     chunk_samples: int
-    protocol: Protocol
+    protocol: ProtocolName
     jobs: Annotated[int, Field(ge=1)] = 1
     batch: Annotated[int, Field(ge=1)] = 1
+    #: How many requests arrive a second, 0 where the protocol offers none: as the load says.
+    rate_per_s: Annotated[float, Field(ge=0)] = 0.0
+    #: How requests arrive, where the protocol offers any.
+    load: Load | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_is_the_loads(cls, values: Any) -> Any:
+        load = values.get("load") if isinstance(values, dict) else None
+        if not load:
+            return values
+        return values | {"rate_per_s": Load.model_validate(load).rate_per_s}
 
     @property
     def condition(self) -> "Condition":
         """The condition alone, of whatever was measured under it."""
-        return Condition(
-            model=self.model,
-            threads=self.threads,
-            chunk_samples=self.chunk_samples,
-            protocol=self.protocol,
-            jobs=self.jobs,
-            batch=self.batch,
-        )
+        return _condition(*(getattr(self, name) for name in Condition.model_fields))
 
     @property
-    def setting(self) -> tuple[int, int, int, int]:
-        """Chunk size, threads, jobs and batch: all of it but the model and the protocol."""
-        return self.chunk_samples, self.threads, self.jobs, self.batch
+    def setting(self) -> tuple[int, int, int, int, Load | None]:
+        """Chunk size, threads, jobs, batch and load: all but the model and the protocol."""
+        return self.chunk_samples, self.threads, self.jobs, self.batch, self.load
 
     @property
     def cores(self) -> int:
         """How many cores it keeps at work."""
         return self.jobs * self.threads
+
+
+@cache
+def _condition(*values: Any) -> Condition:
+    """Return a condition of its fields' values, in their order.
+
+    It is made once: a report asks each row for its own thousands of times.
+    """
+    return Condition(**dict(zip(Condition.model_fields, values, strict=True)))
 
 
 class Cell(Condition):
@@ -77,17 +105,28 @@ class Cell(Condition):
     form: Form
     replica: str = ""
     slowdown: float = 0.0
+    device: str = CPU
+
+    @property
+    def engine_spec(self) -> EngineSpec:
+        """The engine with its settings."""
+        return EngineSpec(self.engine, self.settings, self.precision)
 
     @property
     def engine_label(self) -> str:
-        """The engine with its settings, as it is written on the command line."""
-        return engine_label(self.engine, dict(sorted(self.settings.items())), self.precision)
+        """The engine as tables name it: behind it stands the device, where that is not the CPU."""
+        return on_device(self.engine_spec, self.device)
+
+    @property
+    def options(self) -> SessionOptions:
+        """How its sessions are opened."""
+        return SessionOptions(self.threads, self.settings, self.precision, self.device)
 
     def id(self, artifact_sha256: str) -> str:
         """Return a stable name for this cell on this very model file."""
-        content = self.model_dump()
-        # Cells of before there were others keep their names.
-        for name, neutral in {"precision": FLOAT32, "jobs": 1, "batch": 1}.items():
+        content = self.model_dump(mode="json")
+        # A field that comes later changes no cell's name.
+        for name, neutral in NEUTRAL.items():
             if content[name] == neutral:
                 del content[name]
         text = json.dumps([content, artifact_sha256], sort_keys=True)
@@ -99,6 +138,7 @@ MAX_REL_ERR = 1e-3
 #: In other precisions an embedding of a lower cosine to the reference is wrong. What is above costs
 #: accuracy, and trials tell how much.
 LEAST_COSINE: Mapping[Precision, float] = {
+    "tf32": 0.999,
     "bf16": 0.999,
     "fp16": 0.999,
     "fp16-weights": 0.999,

@@ -4,8 +4,8 @@ A run's log ratio scatters about its level by a known standard deviation: that o
 and what the hours of a host make of any ratio. Levels are the segmentation that costs least: the
 squared distances to each segment's mean, in units of that deviation, and a penalty for each change.
 The penalty is a quantile of chi squared, so that a change is seen where there is none in 5 % of all
-histories (Bonferroni over the places and the ratios); `tests/unit/test_change_points.py` simulates
-it. A run that stands alone is no level.
+histories (Bonferroni over the places and the ratios), where the hours of runs are independent. A
+run that stands alone is no level. A straight line is tried against steps before these are told.
 
 Source: Killick, Fearnhead and Eckley, Optimal Detection of Changepoints With a Linear Computational
 Cost, 2012 (PELT), by the library ruptures.
@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from bench.base.values import Interval
-from bench.results.same_host import BETWEEN_HOURS
+from rtfbench.base.values import Interval
+from rtfbench.results.same_host import BETWEEN_HOURS
+from rtfbench.results.stats import TWO_SIDED_95
 
 #: How often any change is seen in histories that have none.
 ALPHA = 0.05
@@ -31,13 +32,12 @@ FEWEST_A_LEVEL = 2
 FEWEST_RUNS = 6
 #: How many times less likely than the likeliest a place is that is ruled out.
 LIKELIER = 20
-TWO_SIDED_95 = float(special.ndtri(0.975))
 #: The median distance of a normal value to its mean, in standard deviations.
 MEDIAN_DISTANCE = float(special.ndtri(0.75))
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRatio:
     """A run's ratio with its 95 % interval."""
 
     ratio: float
@@ -55,7 +55,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Level:
+class Plateau:
     """Runs that share a ratio, by their places in the history; `sd` is of its logarithm."""
 
     runs: tuple[int, ...]
@@ -69,17 +69,20 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Found:
+class Segmentation:
     """The levels of a history in the order of time, and the runs that stand alone.
 
-    Those are far from the runs on both sides: an hour, or the first run of a change.
+    Those are far from the runs on both sides: an hour, or the first run of a change. Where a
+    straight line says as much with fewer figures than steps do, there is one level and a `trend`:
+    how many times the first run the last one is, with its 95 % interval.
     """
 
-    levels: tuple[Level, ...] = ()
+    levels: tuple[Plateau, ...] = ()
     alone: tuple[int, ...] = ()
+    trend: tuple[float, Interval] | None = None
 
 
-def search(runs: Sequence[Measured], *, series: int = 1) -> Found:
+def search(runs: Sequence[MeasuredRatio], *, series: int = 1) -> Segmentation:
     """Return the levels of a history; one where nothing changed, none of too few runs.
 
     Args:
@@ -90,7 +93,7 @@ def search(runs: Sequence[Measured], *, series: int = 1) -> Found:
         ImportError: ruptures is not installed.
     """
     if len(runs) < FEWEST_RUNS:
-        return Found()
+        return Segmentation()
     sd = scatter(runs)
     price = penalty(len(runs), series)
     kept = list(range(len(runs)))
@@ -101,9 +104,12 @@ def search(runs: Sequence[Measured], *, series: int = 1) -> Found:
         left = [i for part in parts if len(part) >= FEWEST_A_LEVEL for i in part]
         if left == kept:
             alone = tuple(sorted(set(range(len(runs))) - set(kept)))
-            return Found(tuple(_level(runs, sd, part) for part in parts), alone)
+            levels = tuple(_level(runs, sd, part) for part in parts)
+            if len(levels) > 1 and _is_line(runs, sd, parts, price):
+                return Segmentation((_level(runs, sd, kept),), alone, _trend(runs, sd, kept))
+            return Segmentation(levels, alone)
         kept = left
-    return Found(alone=tuple(range(len(runs))))
+    return Segmentation(alone=tuple(range(len(runs))))
 
 
 def penalty(count: int, series: int = 1) -> float:
@@ -111,14 +117,14 @@ def penalty(count: int, series: int = 1) -> float:
     return float(special.chdtri(1, ALPHA / (count - 1) / series))
 
 
-def step(before: Level, after: Level) -> tuple[float, Interval]:
+def step(before: Plateau, after: Plateau) -> tuple[float, Interval]:
     """Return how many times as much a level is as the one before, with its 95 % interval."""
     moved = after.log - before.log
     half = TWO_SIDED_95 * math.hypot(before.sd, after.sd)
     return math.exp(moved), (math.exp(moved - half), math.exp(moved + half))
 
 
-def around(runs: Sequence[Measured], before: Level, after: Level) -> tuple[int, int]:
+def around(runs: Sequence[MeasuredRatio], before: Plateau, after: Plateau) -> tuple[int, int]:
     """Return between which two runs a step lies: the last before it for sure, and the first after.
 
     Where it was found is likeliest. Other places count in that are not twenty times less likely.
@@ -131,7 +137,7 @@ def around(runs: Sequence[Measured], before: Level, after: Level) -> tuple[int, 
     return both[places[0] - 1], both[places[-1]]
 
 
-def scatter(runs: Sequence[Measured]) -> list[float]:
+def scatter(runs: Sequence[MeasuredRatio]) -> list[float]:
     """Return the standard deviation of each run's logarithm about its level.
 
     It is that of the run's interval and of what hours make of a ratio; all are widened by one
@@ -147,19 +153,57 @@ def scatter(runs: Sequence[Measured]) -> list[float]:
     return [factor * sd for sd in told]
 
 
-def _level(runs: Sequence[Measured], sd: Sequence[float], places: Sequence[int]) -> Level:
+def _level(runs: Sequence[MeasuredRatio], sd: Sequence[float], places: Sequence[int]) -> Plateau:
     weights = [1 / sd[i] ** 2 for i in places]
     mean = sum(w * runs[i].log for w, i in zip(weights, places, strict=True)) / sum(weights)
-    return Level(tuple(places), mean, 1 / math.sqrt(sum(weights)))
+    return Plateau(tuple(places), mean, 1 / math.sqrt(sum(weights)))
 
 
-def _spread(runs: Sequence[Measured], sd: Sequence[float], places: Sequence[int]) -> float:
+def _spread(runs: Sequence[MeasuredRatio], sd: Sequence[float], places: Sequence[int]) -> float:
     """Return the squared distances of runs to their level, in units of their scatter."""
     level = _level(runs, sd, places)
     return sum(((runs[i].log - level.log) / sd[i]) ** 2 for i in places)
 
 
-def _segments(runs: Sequence[Measured], sd: Sequence[float], price: float) -> list[tuple[int, int]]:
+def _is_line(
+    runs: Sequence[MeasuredRatio], sd: Sequence[float], parts: Sequence[Sequence[int]], price: float
+) -> bool:
+    """Say whether a straight line costs less than levels: it has one figure, a step costs each."""
+    places = [place for part in parts for place in part]
+    steps = sum(_spread(runs, sd, part) for part in parts) + price * (len(parts) - 1)
+    slope, _ = _slope(runs, sd, places)
+    level, middle = _level(runs, sd, places), _middle(sd, places)
+    line = sum(((runs[i].log - level.log - slope * (i - middle)) / sd[i]) ** 2 for i in places)
+    return line + price < steps
+
+
+def _trend(
+    runs: Sequence[MeasuredRatio], sd: Sequence[float], places: Sequence[int]
+) -> tuple[float, Interval]:
+    slope, error = _slope(runs, sd, places)
+    span = places[-1] - places[0]
+    moved, half = slope * span, TWO_SIDED_95 * error * span
+    return math.exp(moved), (math.exp(moved - half), math.exp(moved + half))
+
+
+def _slope(
+    runs: Sequence[MeasuredRatio], sd: Sequence[float], places: Sequence[int]
+) -> tuple[float, float]:
+    """Return by how much the logarithm grows from run to run, and its standard deviation."""
+    middle = _middle(sd, places)
+    spread = sum(((i - middle) / sd[i]) ** 2 for i in places)
+    slope = sum((i - middle) * runs[i].log / sd[i] ** 2 for i in places) / spread
+    return slope, 1 / math.sqrt(spread)
+
+
+def _middle(sd: Sequence[float], places: Sequence[int]) -> float:
+    weights = [1 / sd[i] ** 2 for i in places]
+    return sum(w * i for w, i in zip(weights, places, strict=True)) / sum(weights)
+
+
+def _segments(
+    runs: Sequence[MeasuredRatio], sd: Sequence[float], price: float
+) -> list[tuple[int, int]]:
     """Return where each segment starts and stops."""
     from ruptures import Pelt
 

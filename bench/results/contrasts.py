@@ -2,21 +2,33 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from bench.results.cells import Cell
-from bench.results.estimate import RatioEstimate, ratio_estimate, session_centres
-from bench.results.lines import PRECISION, SLOTS, Course, Record
-from bench.results.moderated import prior_spread
-from bench.results.rows import Ratio
-from bench.results.stats import ALPHA_PER_LOOK
-from bench.results.store import CellData
+from rtfbench.base.values import Interval
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE
+from rtfbench.results import protocols
+from rtfbench.results.cells import GHOST, Cell
+from rtfbench.results.estimate import (
+    RatioEstimate,
+    interval_together,
+    ratio_estimate,
+    session_centres,
+)
+from rtfbench.results.lines import HALF_WIDTH, SLOTS, Course, Record
+from rtfbench.results.moderated import prior_spread
+from rtfbench.results.rows import Ratio
+from rtfbench.results.stats import ALPHA_PER_LOOK
+from rtfbench.results.store import CellData
 
 #: How often an interval may miss where no course says it.
 ALPHA = ALPHA_PER_LOOK[1]
 
 PartNs = Callable[[Record], int]
+#: Block -> utterance -> nanoseconds, of a cell.
+TimesOf = Callable[[CellData], "dict[Block, dict[str, float]]"]
 
 
 class Block(NamedTuple):
@@ -27,11 +39,12 @@ class Block(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """A cell and its group's reference, and how the group was measured."""
+    """A cell and its group's reference, how the group was measured, and the reference's ghost."""
 
     data: CellData
     reference: CellData
     course: Course | None
+    ghost: CellData | None = None
 
     @property
     def cells(self) -> tuple[Cell, Cell]:
@@ -54,10 +67,10 @@ def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
     """Return the ratio of every cell to its group's first that is ok; replicas are left out.
 
     Where sessions are few, the pairs of the other groups that compare the same engines tell how
-    much sessions differ.
+    much sessions differ, and so does the reference against its ghost.
     """
     pairs = [
-        Compared(data, original[0], course_of(group))
+        Compared(data, original[0], course_of(group), ghost_of(original[0], group))
         for group in groups
         for original in [[data for data in group if is_ok(data) and not data.cell.replica]]
         for data in original[1:]
@@ -73,13 +86,22 @@ def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
             if theirs is not own and other == stratum
         ]
         alpha = pair.course.alpha if pair.course else ALPHA
-        estimate = ratio_estimate(
-            by_session, alpha=alpha, others=others, prior=prior_of(*pair.cells)
-        )
+        prior = prior_of(*pair.cells)
+        ghost = session_centres(contrasts(pair.ghost, pair.reference)) if pair.ghost else ()
+        estimate = ratio_estimate(by_session, alpha=alpha, others=others, prior=prior, ghost=ghost)
         if estimate is not None:
-            precision = pair.course.precision if pair.course else PRECISION
-            ratios.append(ratio_of(pair, estimate, precision))
+            half_width = pair.course.precision if pair.course else HALF_WIDTH
+            together = interval_together(
+                by_session, ratios=len(pairs), others=others, prior=prior, ghost=ghost
+            )
+            ratios.append(ratio_of(pair, estimate, half_width, together))
     return ratios
+
+
+def ghost_of(reference: CellData, group: Sequence[CellData]) -> CellData | None:
+    """Return the reference's ghost where it was measured."""
+    wanted = reference.cell.model_copy(update={"replica": GHOST})
+    return next((data for data in group if data.cell == wanted and is_ok(data)), None)
 
 
 def course_of(group: Sequence[CellData]) -> Course | None:
@@ -93,16 +115,16 @@ def estimate_ratio(data: CellData, reference: CellData, *, alpha: float) -> Rati
     return ratio_estimate(contrasts(data, reference), alpha=alpha, prior=prior)
 
 
-def ratio_of(pair: Compared, estimate: RatioEstimate, precision: float) -> Ratio:
+def ratio_of(
+    pair: Compared,
+    estimate: RatioEstimate,
+    half_width: float,
+    together: Interval | None = None,
+) -> Ratio:
     """Return an estimate with the names of what was compared."""
     cell, reference = pair.cells
     return Ratio(
-        model=cell.model,
-        threads=cell.threads,
-        chunk_samples=cell.chunk_samples,
-        protocol=cell.protocol,
-        jobs=cell.jobs,
-        batch=cell.batch,
+        **cell.condition.model_dump(),
         engine=cell.engine_label,
         form=cell.form,
         reference=reference.engine_label,
@@ -112,7 +134,8 @@ def ratio_of(pair: Compared, estimate: RatioEstimate, precision: float) -> Ratio
         blocks=estimate.blocks,
         sessions=estimate.sessions,
         df=estimate.df,
-        decided=estimate.half_width <= precision,
+        together=together,
+        decided=estimate.half_width <= half_width,
     )
 
 
@@ -124,7 +147,11 @@ def contrasts(
 
 
 def contrasts_by_session(
-    data: CellData, reference: CellData, *, part_ns: PartNs = lambda record: record.processing_ns
+    data: CellData,
+    reference: CellData,
+    *,
+    part_ns: PartNs = lambda record: record.processing_ns,
+    times: "TimesOf | None" = None,
 ) -> dict[int, list[float]]:
     """Return the same with each session's number.
 
@@ -132,16 +159,18 @@ def contrasts_by_session(
         data: the cell.
         reference: another of its group.
         part_ns: which time of a record.
+        times: what gives the times of a cell's blocks, in place of that.
 
-    Under the steady protocol each block gives a value. Under the published one the ratio depends
-    on an utterance's length, so a value takes as many blocks as hold every utterance.
+    Each block gives a value; under a protocol whose contrast takes all, such as the published one,
+    as many blocks as hold every utterance do.
     """
-    ours, theirs = block_times(data, part_ns), block_times(reference, part_ns)
+    times = times or partial(block_times, part_ns=part_ns)
+    ours, theirs = times(data), times(reference)
     shared = sorted(ours.keys() & theirs.keys())
     everything = {name for times in ours.values() for name in times}
-    published = data.cell.protocol == "published"
+    takes_all = protocols.named(data.cell.protocol).contrast_takes_all
     found: dict[int, list[float]] = {}
-    for blocks in _cycles(shared, ours, everything) if published else ([b] for b in shared):
+    for blocks in _cycles(shared, ours, everything) if takes_all else ([b] for b in shared):
         ours_ns = sum(sum(ours[block].values()) for block in blocks)
         theirs_ns = sum(sum(theirs[block].values()) for block in blocks)
         found.setdefault(blocks[0].session, []).append(math.log(ours_ns / theirs_ns))
@@ -154,16 +183,71 @@ def block_times(data: CellData, part_ns: PartNs) -> dict[Block, dict[str, float]
     The time is the geometric mean of an utterance's two slots, so that a drift that is linear on
     the log scale cancels.
     """
-    slots: dict[Block, dict[int, dict[str, int]]] = {}
-    for record in data.records:
-        block = slots.setdefault(Block(record.session, record.block), {})
-        block.setdefault(record.position, {})[record.utterance] = max(part_ns(record), 1)
     return {
-        block: {name: statistics.geometric_mean(s[name] for s in pair) for name in pair[0]}
-        for block, by_position in slots.items()
-        for pair in [list(by_position.values())]
-        if len(pair) == SLOTS and pair[0].keys() == pair[1].keys()
+        block: {
+            name: statistics.geometric_mean(max(part_ns(slot[name]), 1) for slot in pair)
+            for name in pair[0]
+        }
+        for block, pair in _complete_blocks(data)
     }
+
+
+#: Of the chunks of a block that take equally long, so many in one stay under an undisturbed time.
+FEW = 8
+
+
+def undisturbed_times(
+    data: CellData, *, most: float | None = None
+) -> dict[Block, dict[str, float]]:
+    """Return the same as it would be had nothing taken the core away, of one process a cell.
+
+    Whoever takes a core away only adds to times, and hits some chunks of a block and not others.
+    So a chunk counts with what an eighth of its like in the block stay under, and what is left of
+    an utterance, front end and averaging, with the lesser of its two slots.
+
+    Args:
+        data: the cell.
+        most: a chunk counts with its own time, but with so many times that at most: a few long
+            disturbances would else outweigh how often there are any.
+    """
+    cell = data.cell
+    first_differs = protocols.named(cell.protocol).fresh_session
+    lengths_differ = cell.chunk_samples == WHOLE_UTTERANCE
+
+    def alike(name: str, index: int) -> tuple[str, bool]:
+        return name if lengths_differ else "", first_differs and index == 0
+
+    found: dict[Block, dict[str, float]] = {}
+    for block, pair in _complete_blocks(data):
+        chunks: dict[tuple[str, bool], list[int]] = defaultdict(list)
+        for slot in pair:
+            for name, record in slot.items():
+                for index, ns in enumerate(record.chunk_ns):
+                    chunks[alike(name, index)].append(ns)
+        least_ns = {kind: sorted(each)[len(each) // FEW] for kind, each in chunks.items()}
+        found[block] = {}
+        for name in pair[0]:
+            own_ns = min(max(slot[name].processing_ns - slot[name].engine_ns, 1) for slot in pair)
+            chunk_ns = [
+                least if most is None else min(ns, most * least)
+                for slot in pair
+                for index, ns in enumerate(slot[name].chunk_ns)
+                for least in [least_ns[alike(name, index)]]
+            ]
+            found[block][name] = own_ns + sum(chunk_ns) / SLOTS
+    return found
+
+
+def _complete_blocks(data: CellData) -> Iterator[tuple[Block, list[Mapping[str, Record]]]]:
+    """Yield the two slots of every block that has both, utterance -> record."""
+    slots: dict[Block, dict[int, dict[str, Record]]] = {}
+    for record in data.records:
+        two = slots.setdefault(Block(record.session, record.block), {})
+        two.setdefault(record.position, {})[record.utterance] = record
+    for block, by_position in slots.items():
+        pair: list[Mapping[str, Record]] = list(by_position.values())
+        if len(pair) == SLOTS and pair[0].keys() == pair[1].keys():
+            yield block, pair
 
 
 def _cycles(

@@ -6,16 +6,23 @@ block within a session, and from session to session, because memory layout is lu
 process redraws. With six sessions and more the estimate is Hodges and Lehmann's over all blocks,
 and its interval inverts the signed-rank test with sessions as clusters: it is as wide as sessions
 differ, whatever the cause, and no spike can widen it much. Fewer sessions allow no such test; there
-the ratio is the mean of the sessions' own, and its interval rests on a moderated spread.
+the ratio is the mean of the sessions' own, and its interval rests on a moderated spread, which is
+at least that of the reference against itself.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bench.base.values import Interval
-from bench.results.moderated import SPREAD, moderated
-from bench.results.stats import (
+from rtfbench.base.values import Interval
+from rtfbench.results.moderated import (
+    OF_PAIR,
+    SPREAD,
+    Moderated,
+    ghost_scale,
+    moderated,
+)
+from rtfbench.results.stats import (
     clustered_signed_rank_interval,
     exponential,
     hodges_lehmann,
@@ -27,6 +34,8 @@ SESSIONS_FOR_RANKS = 6
 #: Student's distribution is only near that of few clusters' rank sums: with six and a nominal 5 %,
 #: 5.5 to 7 % of the intervals miss. With this share of the nominal level 4 to 6 % do (simulated).
 FEW_SESSIONS, FEW_SESSIONS_SHARE = 12, 0.8
+#: How often any of a run's ratios may be called surely different from 1 though it is not.
+ALPHA_TOGETHER = 0.01
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ def ratio_estimate(
     alpha: float = 0.05,
     others: Sequence[Sequence[float]] = (),
     prior: float = SPREAD,
+    ghost: Sequence[float] = (),
 ) -> RatioEstimate | None:
     """Estimate a ratio from log contrasts, one sequence a session; None without any.
 
@@ -60,13 +70,15 @@ def ratio_estimate(
         others: `session_centres` of other ratios whose sessions differ alike; of use where
             sessions are few.
         prior: how much sessions are assumed to differ, a standard deviation.
+        ghost: `session_centres` of the reference against itself, in the same sessions: where those
+            are few, the engines' may agree by luck, and differ at least as much as these.
     """
     sessions = [session for session in contrasts_by_session if len(session)]
     if not sessions:
         return None
     blocks = sum(map(len, sessions))
     if len(sessions) < SESSIONS_FOR_RANKS:
-        found = moderated(session_centres(sessions), others=others, prior=prior)
+        found = _moderated(session_centres(sessions), others, prior, ghost)
         assert found is not None
         interval = exponential(found.interval(alpha=alpha))
         return RatioEstimate(math.exp(found.mean), interval, blocks, len(sessions), found.df)
@@ -74,6 +86,40 @@ def ratio_estimate(
     interval = exponential(clustered_signed_rank_interval(sessions, alpha=share * alpha))
     centre = hodges_lehmann([value for session in sessions for value in session])
     return RatioEstimate(math.exp(centre), interval, blocks, len(sessions), len(sessions) - 1)
+
+
+def interval_together(
+    contrasts_by_session: Sequence[Sequence[float]],
+    *,
+    ratios: int,
+    others: Sequence[Sequence[float]] = (),
+    prior: float = SPREAD,
+    ghost: Sequence[float] = (),
+) -> Interval | None:
+    """Return the interval that holds together with those of all ratios of a run, None without any.
+
+    Signed ranks of few sessions reach no such confidence, so it is the moderated one, whatever the
+    number of sessions; see `ratio_estimate`.
+    """
+    found = _moderated(session_centres(contrasts_by_session), others, prior, ghost)
+    if found is None:
+        return None
+    return exponential(found.interval(alpha=ALPHA_TOGETHER / max(ratios, 1)))
+
+
+def _moderated(
+    centres: Sequence[float],
+    others: Sequence[Sequence[float]],
+    prior: float,
+    ghost: Sequence[float],
+) -> Moderated | None:
+    """Return the mean of sessions and its spread, which is at least the ghost's."""
+    found = moderated(centres, others=others, prior=prior)
+    if found is None or not ghost:
+        return found
+    about_zero = math.fsum(value**2 for value in ghost)
+    least = ghost_scale(about_zero, len(ghost), 0.0, 0, prior=prior, share=OF_PAIR)
+    return replace(found, scale=max(found.scale, float(least)))
 
 
 def session_centres(contrasts_by_session: Sequence[Sequence[float]]) -> list[float]:

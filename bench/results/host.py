@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from bench.base.values import Value
+from rtfbench.base.values import Value
 
 #: Two measurements of one host's clock, or of what its core does in a cycle, differ by less.
 SAME_CLOCK, SAME_CYCLE = 0.25, 0.15

@@ -7,18 +7,26 @@ variance, from what is known and from the other cells, counts as some further se
 
 Source: Smyth, Linear Models and Empirical Bayes Methods for Assessing Differential Expression in
 Microarray Experiments, Statistical Applications in Genetics and Molecular Biology 3, 2004.
+
+Many differences of a report are judged together: which of them are surely none by luck. Each has a
+variance of its own, which three or four sessions hardly tell, and some of many that are nothing
+look large. So each variance is moderated by those of the others on the scale of what is measured: a
+part that takes longer scatters more. The prior is the geometric mean of the others' relative
+variances, in which a single wild one weighs little. Where a sentence says "surely", all differences
+of a report hold together (Bonferroni). The bias of a logarithm of a variance is from there too.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bench.base.values import Interval
-from bench.results.stats import hodges_lehmann
+from rtfbench.base.values import Interval
+from rtfbench.results import protocols
+from rtfbench.results.stats import hodges_lehmann
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,11 +39,13 @@ SPREAD_OF_PREPARING = 0.05
 MOST_PRIOR_FREEDOM = 3.0
 #: If processes differ by a variance of 1, `v` does by 2 and `u`, in which two are a mean, by 1.5.
 OF_GHOST = 0.75
+#: The ratio of two cells differs as the ghost's does.
+OF_PAIR = 1.0
 
 
 def prior_spread(*, protocol: str, form: str) -> float:
     """Return how much sessions of a stratum are assumed to differ."""
-    preparing = protocol == "published" and form == "dynamic"
+    preparing = protocols.named(protocol).fresh_session and form == "dynamic"
     return SPREAD_OF_PREPARING if preparing else SPREAD
 
 
@@ -44,15 +54,30 @@ class SessionValues:
     """Two values a session, log ratios of times.
 
     `u` is the candidate against the mean of baseline and ghost, `v` the ghost against the baseline,
-    which is the same program: it differs from 0 only as much as the machine misleads.
+    which is the same program: it differs from 0 only as much as the machine misleads. `spikes` is
+    what disturbed times add to both where `u` and `v` are without, None where they are with.
     """
 
     u: tuple[float, ...]
     v: tuple[float, ...]
+    spikes: "SessionValues | None" = None
 
     def __post_init__(self) -> None:
         if len(self.u) != len(self.v):
             raise ValueError(f"{len(self.u)} sessions have a u, {len(self.v)} a v")
+
+    def first(self, sessions: int) -> "SessionValues":
+        """Return those of the first sessions."""
+        spikes = None if self.spikes is None else self.spikes.first(sessions)
+        return SessionValues(self.u[:sessions], self.v[:sessions], spikes)
+
+    def minus(self, other: "SessionValues") -> "SessionValues":
+        """Return how much more these are than others of the same sessions."""
+        u, v = (
+            (a - b for a, b in zip(ours, theirs, strict=True))
+            for ours, theirs in ((self.u, other.u), (self.v, other.v))
+        )
+        return SessionValues(tuple(u), tuple(v))
 
 
 def session_values(
@@ -75,6 +100,27 @@ def session_values(
         u=tuple((hodges_lehmann(a) + hodges_lehmann(b)) / 2 for a, b in pairs),
         v=tuple(hodges_lehmann(blocks) for blocks in ghost_to_baseline),
     )
+
+
+#: Undisturbed times are used where they are so many times as steady as all times.
+STEADIER = 2.0
+
+
+def steadier(
+    every: SessionValues, undisturbed: SessionValues, capped: SessionValues, *, prior: float
+) -> SessionValues:
+    """Return the values of all times, or those of undisturbed ones where the machine is noisy.
+
+    The ghost tells, which is the baseline: the candidate has no part in the choice. How much more
+    than the undisturbed ones times take is told by those that are capped.
+    """
+    scales = [
+        float(ghost_scale(sum_of_squares_about_zero(each.v), len(each.v), 0.0, 0, prior=prior))
+        for each in (every, undisturbed)
+    ]
+    if scales[0] <= STEADIER * scales[1]:
+        return every
+    return replace(undisturbed, spikes=capped.minus(undisturbed))
 
 
 @dataclass(frozen=True)
@@ -134,6 +180,11 @@ def sum_of_squares(values: Sequence[float]) -> float:
     return math.fsum((value - mean) ** 2 for value in values)
 
 
+def sum_of_squares_about_zero(values: Sequence[float]) -> float:
+    """Return the squared distances from 0, summed: of values whose mean is known to be that."""
+    return math.fsum(value**2 for value in values)
+
+
 def moderated_scale(
     squares: npt.ArrayLike,
     sessions: npt.ArrayLike,
@@ -163,16 +214,18 @@ def ghost_scale(
     *,
     prior: float,
     most_prior_freedom: float = MOST_PRIOR_FREEDOM,
+    share: float = OF_GHOST,
 ) -> Floats:
     """Return how much sessions of `u` should differ by what the ghost's do, of any many cells.
 
     Ghost and baseline are one program, so the mean of `v` is known to be 0, and every session
-    counts whole. The sums of squares are those of `v`, about 0.
+    counts whole. The sums of squares are those of `v`, about 0; `share` is the variance of what is
+    judged, over that of `v`.
     """
     scale, _ = moderated_scale(
-        OF_GHOST * np.asarray(squares, np.float64),
+        share * np.asarray(squares, np.float64),
         np.asarray(sessions, np.float64) + 1,
-        OF_GHOST * np.asarray(other_squares, np.float64),
+        share * np.asarray(other_squares, np.float64),
         other_sessions,
         prior=prior,
         most_prior_freedom=most_prior_freedom,
@@ -189,3 +242,55 @@ def half_widths(
     each, where = np.unique(freedom, return_inverse=True) if freedom.ndim else (freedom, ...)
     factor = np.asarray(special.stdtrit(each, 1 - share), np.float64)[where].reshape(freedom.shape)
     return np.asarray(factor * np.asarray(scale) / np.sqrt(np.asarray(sessions)), np.float64)
+
+
+ALPHA = 0.05
+#: How often any of a report's differences may be called sure though there is none: half of the
+#: percent that is promised, because spreads of groups that differ much double it (simulated).
+ALPHA_TOGETHER = 0.005
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference with its 95 % interval, and whether it is sure among all of its report."""
+
+    interval: Interval
+    sure: bool
+
+
+def judge_together(
+    values: Mapping[str, Sequence[float]], sizes: Mapping[str, float], *, family: int
+) -> dict[str, Difference]:
+    """Return each difference that has two sessions or more.
+
+    Args:
+        values: name -> one difference a session.
+        sizes: name -> how large the things are that differ, in the same unit.
+        family: how many differences the report has in all.
+    """
+    known = {name: each for name, each in values.items() if len(each) > 1 and sizes[name] > 0}
+    relative = {name: sum_of_squares(each) / sizes[name] ** 2 for name, each in known.items()}
+    found = {}
+    for name, each in known.items():
+        freedom = len(each) - 1
+        others = [
+            math.log(squares / (len(known[other]) - 1)) - _log_bias(len(known[other]) - 1)
+            for other, squares in relative.items()
+            if other != name and squares > 0
+        ]
+        weight = MOST_PRIOR_FREEDOM if others else 0.0
+        prior = math.exp(math.fsum(others) / len(others)) if others else 0.0
+        df = weight + freedom
+        scale = sizes[name] * math.sqrt((weight * prior + relative[name]) / df)
+        mean = math.fsum(each) / len(each)
+        half, sure = (
+            float(half_widths(alpha / 2, scale, df, len(each)))
+            for alpha in (ALPHA, ALPHA_TOGETHER / family)
+        )
+        found[name] = Difference((mean - half, mean + half), abs(mean) > sure)
+    return found
+
+
+def _log_bias(freedom: int) -> float:
+    """Return by how much the logarithm of a sample variance lies below that of the variance."""
+    return float(special.digamma(freedom / 2) - np.log(freedom / 2))

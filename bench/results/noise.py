@@ -3,12 +3,13 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from bench.results.cells import GHOST
-from bench.results.contrasts import ALPHA, estimate_ratio, is_ok
-from bench.results.lines import Health
-from bench.results.rows import Ghost, Noise, Ratio
-from bench.results.stats import quantile, relative_half_width
-from bench.results.store import CellData
+from rtfbench.results import protocols
+from rtfbench.results.cells import GHOST
+from rtfbench.results.contrasts import ALPHA, estimate_ratio, is_ok
+from rtfbench.results.lines import Health
+from rtfbench.results.rows import Ghost, Noise, Ratio
+from rtfbench.results.stats import quantile, relative_half_width
+from rtfbench.results.store import CellData
 
 #: A block is disturbed where one of these is exceeded; the units are those of `Health`.
 LIMITS: Mapping[str, float] = {
@@ -19,6 +20,9 @@ LIMITS: Mapping[str, float] = {
 }
 #: A machine of which more blocks than this were disturbed is called noisy.
 NOISY_SHARE = 0.05
+#: A difference as large as an interval's half width is seen in half of all runs only, because the
+#: interval lies around what was measured; one so many times as large, in four of five.
+SEEN = 1.5
 #: Words for what disturbed most blocks.
 CAUSES: Mapping[str, str] = {
     "steal": "the hypervisor took cores away (steal time)",
@@ -43,7 +47,7 @@ def noise_of(groups: Sequence[Sequence[CellData]], ratios: Sequence[Ratio] = ())
     share = sum(map(bool, map(disturbances, health))) / len(health) if health else None
     contaminated = any(not ghost.contains_one for ghost in ghosts)
     return Noise(
-        sentence=_sentence(health, ghosts, ratios, share, excess=_excess(groups)),
+        sentence=_sentence(health, ghosts, ratios, share),
         contaminated=contaminated,
         disturbed_share=share,
         ghosts=ghosts,
@@ -86,12 +90,7 @@ def _ghosts(groups: Sequence[Sequence[CellData]]) -> list[Ghost]:
         interval, cell = estimate.interval, original.cell
         found.append(
             Ghost(
-                model=cell.model,
-                threads=cell.threads,
-                chunk_samples=cell.chunk_samples,
-                protocol=cell.protocol,
-                jobs=cell.jobs,
-                batch=cell.batch,
+                **cell.condition.model_dump(),
                 reference=cell.engine_label,
                 ratio=estimate.ratio,
                 ci95=interval,
@@ -112,8 +111,6 @@ def _sentence(
     ghosts: Sequence[Ghost],
     ratios: Sequence[Ratio],
     share: float | None,
-    *,
-    excess: float,
 ) -> str:
     parts = []
     if share is not None:
@@ -124,15 +121,18 @@ def _sentence(
         worst = max(outside, key=lambda ghost: abs(ghost.ratio - 1))
         parts.append(
             f"contaminated: {worst.reference} against itself gave {worst.ratio:.3f} "
-            f"({worst.model}, {worst.protocol}); do not trust differences of this size, run again"
+            f"({_where(worst)}); do not trust differences of this size, run again"
         )
     elif floor := _floor(ratios) or _own_floor(ghosts):
         parts.append(f"ratios hold: {floor}")
     elif ghosts:
         parts.append("too few blocks to tell the noise floor; a larger --budget gives it")
-    if excess >= 0.02:
-        parts.append(f"absolute RTF may be {excess:.0%} high")
     return "; ".join(parts)
+
+
+def _where(found: Ghost | Ratio) -> str:
+    """Name model and protocol in one line, whatever the model's file is called."""
+    return f"{' '.join(found.model.split())}, {found.protocol}"
 
 
 def _most(health: Sequence[Health]) -> str:
@@ -144,25 +144,25 @@ def _most(health: Sequence[Health]) -> str:
 
 
 def _floor(ratios: Sequence[Ratio]) -> str:
-    """Say from which difference on two engines are told apart: half of the pairs, and the worst.
+    """Say which differences two engines show: in half of the pairs, and in the worst.
 
     The engines' own scatter is in it, which the reference against itself does not show.
     """
-    known = [(relative_half_width(ratio.ci95), ratio) for ratio in ratios if ratio.ci95]
+    known = [(SEEN * relative_half_width(ratio.ci95), ratio) for ratio in ratios if ratio.ci95]
     if not known:
         return ""
-    width, worst = max(known, key=lambda each: each[0])
+    least, worst = max(known, key=lambda each: each[0])
     sessions = f"{worst.sessions} session{'s' * (worst.sessions > 1)}"
     pair = (
-        f"{worst.engine} and {worst.reference} ({worst.model}, {worst.protocol}, {sessions}) "
-        f"from {width:.1%} on"
+        f"above {least:.1%} between {worst.engine} and {worst.reference} "
+        f"({_where(worst)}, {sessions})"
     )
     if len(known) == 1:
-        return f"a difference is seen between {pair}"
+        return f"differences {pair} are detectable"
     half = statistics.median(each for each, _ in known)
     return (
-        f"a difference is seen from {half:.1%} on in half of the {len(known)} pairs, "
-        f"between {pair}, more sessions narrow it"
+        f"differences above {half:.1%} are detectable in half of the {len(known)} pairs, {pair}; "
+        "more sessions narrow it"
     )
 
 
@@ -172,25 +172,8 @@ def _own_floor(ghosts: Sequence[Ghost]) -> str:
     if not known:
         return ""
     worst = max(known, key=lambda ghost: ghost.half_width or 0.0)
-    return f"a difference from {worst.reference} would be seen from {worst.half_width:.1%} on"
-
-
-def _excess(groups: Sequence[Sequence[CellData]]) -> float:
-    """Return by how much the median slot exceeds the quietest tenth, relative; the worst cell's.
-
-    A machine that slows down shows itself in the times of one and the same work.
-    """
-    worst = 0.0
-    for group in groups:
-        for data in group:
-            by_utterance: dict[str, list[float]] = {}
-            for record in data.records:
-                by_utterance.setdefault(record.utterance, []).append(record.processing_ns)
-            for times in by_utterance.values():
-                middle, low = quantile(times, 0.5), quantile(times, 0.1)
-                if len(times) >= 10 and middle and low:
-                    worst = max(worst, middle / low - 1)
-    return worst
+    least = SEEN * (worst.half_width or 0.0)
+    return f"differences above {least:.1%} from {worst.reference} are detectable"
 
 
 def _channels(health: Sequence[Health]) -> dict[str, float]:
@@ -208,13 +191,13 @@ def _channels(health: Sequence[Health]) -> dict[str, float]:
 def _timed_share(groups: Sequence[Sequence[CellData]], health: Sequence[Health]) -> float | None:
     """Return the share of the blocks' wall time that lay inside timed work.
 
-    Under the published protocol opening a session belongs to the work, though it is not counted.
+    Where each utterance gets a session, opening it belongs to the work, though it is not counted.
     """
     wall_ns = sum(line.wall_ns for line in health)
     if not wall_ns:
         return None
     timed_ns = sum(
-        record.processing_ns + (record.load_ns if data.cell.protocol == "published" else 0)
+        record.processing_ns + record.load_ns * protocols.named(data.cell.protocol).fresh_session
         for group in groups
         for data in group
         for record in data.records

@@ -4,17 +4,17 @@ from typing import Annotated, Final, get_args, get_origin
 
 from pydantic import Field
 
-from bench.base.core_count import Cores
-from bench.base.values import Value
-from bench.results.cells import Condition, Effective, Parity, Status, engine_label
-from bench.results.explanation import Explanation
-from bench.results.host import Host, kind
-from bench.results.lengths import LengthReport
-from engines.protocol import FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
+from rtfbench.base.core_count import Cores
+from rtfbench.base.values import Value
+from rtfbench.engines.protocol import CPU, FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.results.cells import Condition, Effective, Parity, Status, on_device
+from rtfbench.results.explanation import Explanation, LengthReport
+from rtfbench.results.host import Host, kind
 
 SCHEMA = 1
 #: So few sessions make a ratio provisional.
-PROVISIONAL_SESSIONS = 2
+PROVISIONAL_SESSIONS = 3
 #: Marks a field of a row that tells its speed, which a row whose output is wrong does not show.
 SPEED: Final = "speed"
 Speed = Annotated[float | None, SPEED]
@@ -35,14 +35,14 @@ class Environment(Value):
     load_average_1min: float
     audio: tuple[str, ...] = ()
     audio_s: float = 0.0
-    #: Of the samples as they were decoded, and of those of recordings for trials alone; empty in
-    #: runs of before it was taken.
+    #: Of the samples as they were decoded, and of those of recordings for trials alone.
     audio_sha256: str = ""
     scored_sha256: str = ""
     weights: str = ""
-    #: Of the order of all turns; None in runs of before it was drawn.
+    #: What models are fed, where that is not WeSpeaker's front end.
+    front_ends: str = ""
+    #: Of the order of all turns.
     seed: int | None = None
-    #: None in runs of before it was told.
     host: Host | None = None
     #: Of the repository that the run was started in; empty outside of one.
     commit: str = ""
@@ -89,7 +89,7 @@ class CellSummary(Condition):
     parity: Parity | None
     effective: Effective
     sessions: int = 0
-    #: How many utterances its times are of; None in runs of before it was counted.
+    #: How many utterances its times are of; None where it has none.
     utterances: int | None = None
     rtf_copy: Speed = None
     rtf_pooling: Speed = None
@@ -99,13 +99,19 @@ class CellSummary(Condition):
     speedup: Speed = None
     efficiency: Speed = None
     gflops: Speed = None
-    gemm_share: Speed = None
     peak_share: Speed = None
     steady_rss_mb: float | None = None
+    #: Joules for an hour of audio by the device's own counters, and those above its idle power.
+    energy_j_per_h: Speed = None
+    energy_ci95: Annotated[tuple[float, float] | None, SPEED] = None
+    energy_above_idle_j_per_h: Speed = None
+    energy_above_idle_ci95: Annotated[tuple[float, float] | None, SPEED] = None
     flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
     recipe: str = ""
-    #: Of the model file; empty in runs of before it was told.
+    #: What the model was fed; empty for WeSpeaker's front end.
+    front_end: str = ""
+    #: Of the model file.
     artifact_sha256: str = ""
     eer: float | None = None
     #: How much higher than the float32 row's of the same model, with its 95 % interval; shares.
@@ -115,11 +121,21 @@ class CellSummary(Condition):
     #: Of a queue: utterances a second, and what 95 of 100 of them stay under.
     utterances_per_s: Speed = None
     utterance_ms_p95: Speed = None
+    #: Figures that only its protocol has, by their names.
+    own: Annotated[dict[str, float] | None, SPEED] = None
+    #: Where those lie that have an interval, of 95 %; without an upper end, over the lower one.
+    own_ci95: Annotated[dict[str, tuple[float, float | None]] | None, SPEED] = None
+    device: str = CPU
 
     @property
     def engine_label(self) -> str:
-        """The engine with its settings, as on the command line."""
-        return engine_label(self.engine, dict(sorted(self.settings.items())), self.precision)
+        """The engine with its settings, and the device where that is not the CPU."""
+        return on_device(EngineSpec(self.engine, self.settings, self.precision), self.device)
+
+    def figure(self, name: str) -> float | None:
+        """Return what its protocol tells under a name: a field, or one of its `own`."""
+        found: float | None = getattr(self, name, (self.own or {}).get(name))
+        return found
 
 
 def _is_nested(annotation: object) -> bool:
@@ -140,8 +156,9 @@ class Ratio(Condition):
     """How many times as long an engine takes as the reference engine of its group.
 
     `engine` and `reference` are labels with settings. `decided` says that the interval is as
-    narrow as was asked for. `df` are the degrees of freedom behind the interval; of one or two
-    sessions it rests more on what is assumed than on them, and is provisional.
+    narrow as was asked for. `df` are the degrees of freedom behind the interval; of one to three
+    sessions it rests more on what is assumed than on them, and is provisional. `together` is the
+    interval that holds with those of all the run's ratios in 99 % of runs.
     """
 
     engine: str
@@ -154,6 +171,7 @@ class Ratio(Condition):
     sessions: int
     decided: bool
     df: float | None = None
+    together: tuple[float, float] | None = None
 
 
 class Ghost(Condition):
@@ -185,15 +203,29 @@ class Noise(Value):
     timed_share: float | None = None
 
 
+class TrialsOfRun(Value):
+    """What told the rows' error rates; `max_eer_loss` is in points, 0.1 for 0.1 % absolute."""
+
+    trials: int
+    speakers: int
+    max_eer_loss: float
+
+
 class Summary(Value):
     """The content of `summary.json`, the machine's door: fields may be added, none may go."""
 
     schema_: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
+    #: What a report begins with: who is fastest, how surely, where, how quiet, what is next.
+    answer: tuple[str, ...] = ()
     environment: Environment
     cells: tuple[CellSummary, ...]
     ratios: tuple[Ratio, ...] = ()
     noise: Noise | None = None
+    #: None where a run had no trials.
+    trials: TrialsOfRun | None = None
     #: What `rtfbench explain` found of engines of this run.
     explanations: tuple[Explanation, ...] = ()
     #: What it found of input of many lengths.
     lengths: tuple[LengthReport, ...] = ()
+    #: Of the `records.jsonl` that all of it was derived from.
+    records_sha256: str = ""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bench.results import host
-from bench.results.rows import Environment
+from rtfbench.results import host
+from rtfbench.results.rows import Environment
 
 #: How much an hour moves a ratio of one host, one standard deviation of its logarithm: what runs
 #: that were repeated over an hour let it be at most; see "Hours" in `reports/validation.md`.

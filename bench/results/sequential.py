@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.base.values import Interval
-from bench.results.moderated import (
+from rtfbench.base.values import Interval
+from rtfbench.results.moderated import (
     SPREAD,
     Floats,
     Moderated,
@@ -23,6 +23,7 @@ from bench.results.moderated import (
     ghost_scale,
     half_widths,
     moderated,
+    sum_of_squares_about_zero,
 )
 
 #: A cell is judged after so many sessions; with the last ones the measuring ends.
@@ -37,6 +38,9 @@ ALPHA_OF_OTHERS = 0.001
 ALPHA_PASS = 0.05 / 7
 #: The ghost differs from the baseline if it does so beyond this half width.
 ALPHA_GHOST = 0.005
+#: Where times are taken as they would be undisturbed, a candidate passes that is not disturbed more
+#: than the baseline; this many of those that are alike have to wait for a further look.
+ALPHA_SPIKES = 0.2
 #: More sessions than this are no answer to the question how many would do.
 MOST_SESSIONS = 1000
 
@@ -47,7 +51,8 @@ class Decision:
 
     `interval` is the two-sided 95 % interval of the mean. `off` is how much the ghost proves to
     differ from the baseline: so much more has to be shown. "inconclusive" means to go on, while
-    there is time.
+    there is time. Where the times are as they would be undisturbed, `spikes` is how much more the
+    candidate takes of what disturbed both, and `spiky` says that this decided.
     """
 
     answer: Literal["pass", "regression", "inconclusive"]
@@ -56,6 +61,8 @@ class Decision:
     off: float
     sessions: int
     df: float
+    spikes: float | None = None
+    spiky: bool = False
 
     @property
     def ratio(self) -> float:
@@ -71,6 +78,11 @@ class Decision:
 def alpha_of(criterion: str) -> float:
     """Return how often a criterion may be called slower though it is not, over all cells."""
     return ALPHAS.get(criterion, ALPHA_OF_OTHERS)
+
+
+def last_look(sessions: int) -> int:
+    """Return how many sessions the last look had, or how many there are before the first."""
+    return max((look for look in LOOKS if look <= sessions), default=sessions)
 
 
 def decide(
@@ -103,7 +115,35 @@ def decide(
         answer = "regression"
     elif limit is None or high <= math.log1p(limit):
         answer = "pass"
-    return Decision(answer, u.mean, u.interval(), off, u.sessions, u.df)
+    found = Decision(answer, u.mean, u.interval(), off, u.sessions, u.df)
+    if values.spikes is None:
+        return found
+    return _with_spikes(found, values.spikes, margin=margin, prior=prior, cells=cells)
+
+
+def _with_spikes(
+    found: Decision,
+    spikes: SessionValues,
+    *,
+    margin: float,
+    prior: float,
+    cells: int,
+) -> Decision:
+    """Hold a candidate to what its disturbed times take more than the baseline's, too.
+
+    Where that is surely over the margin, it is a regression; where it seems to be, it is no pass.
+    """
+    more, off = _estimates(spikes, (), prior)
+    found = replace(found, spikes=more.mean)
+    low, _ = reaches(
+        more.mean, more.scale, more.df, more.sessions, off, cells=cells, alpha=ALPHA_OF_OTHERS
+    )
+    if found.answer != "regression" and low > math.log1p(margin):
+        return replace(found, answer="regression", spiky=True)
+    seems = more.mean - more.half_width(ALPHA_SPIKES) > 0 and more.mean > math.log1p(margin)
+    if found.answer == "pass" and seems:
+        return replace(found, answer="inconclusive", spiky=True)
+    return found
 
 
 def reaches(
@@ -178,15 +218,11 @@ def _estimates(
     assert v is not None
     # Two or three sessions may agree by luck where the machine is not quiet; the ghost tells.
     least = ghost_scale(
-        _about_zero(values.v),
+        sum_of_squares_about_zero(values.v),
         len(values.v),
-        sum(_about_zero(each.v) for each in others),
+        sum(sum_of_squares_about_zero(each.v) for each in others),
         sum(len(each.v) for each in others),
         prior=prior,
     )
     u = replace(u, scale=max(u.scale, float(least)))
     return u, float(ghost_offs(v.mean, v.scale, v.df, v.sessions))
-
-
-def _about_zero(values: Sequence[float]) -> float:
-    return math.fsum(value**2 for value in values)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bench.base.values import Interval
+from rtfbench.base.values import Interval
 
 #: Number of declared looks -> how often an interval may miss at each of them.
 #:
@@ -18,6 +18,12 @@ from bench.base.values import Interval
 #: (found by simulation; the tests repeat it). Stopping depends on the width alone, so less has to
 #: be paid than when stopping at significance (Pocock: 0.029 and 0.022).
 ALPHA_PER_LOOK: Mapping[int, float] = {1: 0.05, 2: 0.036, 3: 0.034}
+#: Half the width of a normal interval of 95 %, in standard deviations.
+TWO_SIDED_95 = float(special.ndtri(0.975))
+
+
+#: A quantile of which fewer values lie above, on average, is a matter of luck.
+LEAST_ABOVE = 3.0
 
 
 def relative_half_width(interval: Interval | None) -> float:
@@ -37,28 +43,23 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     return float(np.quantile(values, share)) if values else None
 
 
-def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval | None:
-    """Return the distribution-free interval of a median, None where there are too few values.
+def tail_quantile(values: Sequence[float], share: float) -> float | None:
+    """Return the same where enough values lie above it to tell: three are expected to, or more."""
+    enough = len(values) * (1 - share) >= LEAST_ABOVE - 1e-9
+    return quantile(values, share) if enough else None
 
-    The interval runs from the k-th smallest to the k-th largest value; it misses the median
-    with probability 2 P(Binomial(n, 1/2) < k), so k is the largest for which that is at most
-    1 - confidence. Six values are the fewest for 95 %.
 
-    Source: Conover, Practical Nonparametric Statistics, section 3.2 (confidence interval for a
-    quantile).
+def quantile_lower_bound(values: Sequence[float], share: float, *, alpha: float) -> float | None:
+    """Return what a quantile surely exceeds, from any many values; None where that is nothing.
+
+    The k-th smallest value exceeds the quantile with probability P(Binomial(n, share) < k).
+
+    Source: Conover, Practical Nonparametric Statistics, section 3.2.
     """
-    n = len(values)
-    below = 0.0
-    rank = 0
-    while rank < n // 2:
-        below += math.comb(n, rank) / 2**n
-        if 2 * below > 1 - confidence:
-            break
-        rank += 1
-    if rank == 0:
-        return None
-    ordered = sorted(values)
-    return ordered[rank - 1], ordered[n - rank]
+    count = len(values)
+    below = special.bdtr(np.arange(count), count, share) if count else np.zeros(0)
+    rank = int(np.searchsorted(below, alpha, side="right"))
+    return sorted(values)[rank - 1] if rank else None
 
 
 def hodges_lehmann(values: Sequence[float]) -> float:
@@ -176,6 +177,52 @@ def student_interval(values: Sequence[float], *, alpha: float = 0.05) -> Interva
 def student_factor(count: int, *, alpha: float = 0.05) -> float:
     """Return half the width of Student's interval of `count` values, in standard deviations."""
     return float(special.stdtrit(count - 1, 1 - alpha / 2)) / math.sqrt(count)
+
+
+def clustered_mean_interval(
+    clusters: Sequence[Sequence[float]], *, alpha: float = 0.05
+) -> Interval | None:
+    """Return Student's interval of a mean over clusters, None of fewer than two.
+
+    Values of one cluster may depend on each other in any way; those of several do not.
+
+    Source: Cochran, Sampling Techniques, section 6.3 (the ratio estimator).
+    """
+    known = [each for each in clusters if each]
+    if len(known) < 2:
+        return None
+    counts = np.array([len(each) for each in known])
+    sums = np.array([sum(each) for each in known])
+    mean = float(sums.sum() / counts.sum())
+    off = (sums - mean * counts) / counts.mean()
+    half = student_factor(len(known), alpha=alpha) * float(np.std(off, ddof=1))
+    return mean - half, mean + half
+
+
+def clustered_quantile_interval(
+    clusters: Sequence[Sequence[float]], share: float, *, alpha: float = 0.05
+) -> Interval | None:
+    """Return the order statistics between which a quantile lies, None of fewer than two clusters.
+
+    The share of values below the quantile is estimated as a mean over clusters, and the interval of
+    that share gives the ranks. An end that no value reaches is open: 0 or infinite.
+
+    Source: Woodruff, Confidence Intervals for Medians and Other Position Measures, 1952.
+    """
+    values = np.sort(np.concatenate([np.asarray(each, np.float64) for each in clusters]))
+    middle = float(np.quantile(values, share)) if len(values) else math.nan
+    found = clustered_mean_interval(
+        [[float(each <= middle) for each in cluster] for cluster in clusters], alpha=alpha
+    )
+    if found is None:
+        return None
+    half = (found[1] - found[0]) / 2
+    count = len(values)
+    low, high = math.floor(count * (share - half)), math.ceil(count * (share + half))
+    return (
+        float(values[low - 1]) if low >= 1 else 0.0,
+        float(values[high - 1]) if high <= count else math.inf,
+    )
 
 
 def level_interval(values_by_session: Sequence[float], *, alpha: float = 0.05) -> Interval | None:

@@ -3,25 +3,26 @@
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
 from pydantic import ValidationError
 
-from bench.base.cache import replacing
-from bench.base.errors import InputError
-from bench.results.cells import Cell, Condition
-from bench.results.explanation import Explanation
-from bench.results.lengths import LengthReport
-from bench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
-from bench.results.rows import Environment
+from rtfbench.base.cache import replacing
+from rtfbench.base.errors import InputError
+from rtfbench.results.cells import Cell, Condition
+from rtfbench.results.explanation import Explanation, LengthReport
+from rtfbench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
+from rtfbench.results.rows import Environment
 
 RECORDS = "records.jsonl"
 ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
 TABLE = "table.md"
+#: Why nothing is written to a folder where neither flag says what becomes of its run.
+OCCUPIED = "holds a run already; choose another --out, or add --resume or --overwrite"
 TRIALS = "trials.txt"
 TRIAL_OPTIONS = "trials.json"
 PAGE = "report.html"
@@ -98,10 +99,7 @@ class RunFolder:
         """Make what is missing, of a run that is there already what the flags say."""
         if _holds_file(self.path / RECORDS) and not resume:
             if not overwrite:
-                raise StoreError(
-                    f"{self.path} holds a run already; choose another --out, "
-                    "or add --resume or --overwrite"
-                )
+                raise StoreError(f"{self.path} {OCCUPIED}")
             self._clear()
         self.logs.mkdir(exist_ok=True)
         self.embeddings.mkdir(exist_ok=True)
@@ -168,27 +166,8 @@ class RunFolder:
             yield line
 
     def cells(self) -> dict[str, CellData]:
-        """Return all cells by id, replicas too, in the order of their declaration.
-
-        A cell that was begun again, as a resumed run does, counts from its last beginning, and
-        replicas of its comparison from before that do not count: they may have another reference.
-        """
-        cells: dict[str, CellData] = {}
-        for line in self.lines():
-            match line:
-                case Declaration():
-                    if line.cell_id in cells and not line.cell.replica:
-                        cells = _without_replicas(cells, line.cell.condition)
-                    cells[line.cell_id] = CellData(line)
-                case Record():
-                    cells[line.cell_id].records.append(line)
-                case Course():
-                    cells[line.cell_id].course = line
-                case Health():
-                    cells[line.cell_id].health.append(line)
-                case Outcome():
-                    cells[line.cell_id].outcome = line
-        return cells
+        """Return all cells by id; see `cells_of`."""
+        return cells_of(self.lines())
 
     def originals(self) -> dict[str, CellData]:
         """Return the cells that were asked for, without replicas."""
@@ -213,10 +192,6 @@ class RunFolder:
     def _explained(self, name: str, kind: type[Found]) -> Iterator[Found]:
         for path in sorted(self.path.glob(f"{EXPLAINED}/*/{name}")):
             yield read_explanation(path, kind)
-
-    def finished(self) -> frozenset[str]:
-        """Return the ids of the cells whose comparison is complete; see `finished_of`."""
-        return finished_of(self.cells())
 
     def close(self) -> None:
         """Let others write here; a second call does nothing."""
@@ -268,6 +243,30 @@ class RunFolder:
         if damaged or torn:
             with replacing(path) as part:
                 part.write_bytes(b"".join(kept))
+
+
+def cells_of(lines: Iterable[Line]) -> dict[str, CellData]:
+    """Return all cells by id, replicas too, in the order of their declaration.
+
+    A cell that was begun again, as a resumed run does, counts from its last beginning, and
+    replicas of its comparison from before that do not count: they may have another reference.
+    """
+    cells: dict[str, CellData] = {}
+    for line in lines:
+        match line:
+            case Declaration():
+                if line.cell_id in cells and not line.cell.replica:
+                    cells = _without_replicas(cells, line.cell.condition)
+                cells[line.cell_id] = CellData(line)
+            case Record():
+                cells[line.cell_id].records.append(line)
+            case Course():
+                cells[line.cell_id].course = line
+            case Health():
+                cells[line.cell_id].health.append(line)
+            case Outcome():
+                cells[line.cell_id].outcome = line
+    return cells
 
 
 def finished_of(cells: Mapping[str, CellData]) -> frozenset[str]:

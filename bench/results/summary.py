@@ -3,18 +3,20 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
-from bench.base.values import Interval
-from bench.results.cells import Condition
-from bench.results.contrasts import complete_slots, run_ratios
-from bench.results.host import Probes
-from bench.results.lines import Outcome, Record
-from bench.results.noise import noise_of
-from bench.results.rows import SCHEMA, CellSummary, Environment, Summary
-from bench.results.stats import level_interval, median, median_interval, quantile
-from bench.results.store import CellData
-from engines.protocol import Precision
+from rtfbench.engines.protocol import CPU, FLOAT32, Precision
+from rtfbench.results import protocols
+from rtfbench.results.cells import Condition
+from rtfbench.results.contrasts import complete_slots, run_ratios
+from rtfbench.results.energy import Idle, energy_figures, idle_of
+from rtfbench.results.host import Probes
+from rtfbench.results.levels import Level, padded_share, rtf_level
+from rtfbench.results.lines import Outcome, Record
+from rtfbench.results.noise import noise_of
+from rtfbench.results.rows import SCHEMA, CellSummary, Environment, Summary
+from rtfbench.results.stats import median, tail_quantile
+from rtfbench.results.store import CellData
 
 NS_PER_MS = 1e6
 BYTES_PER_MB = 1e6
@@ -27,58 +29,57 @@ def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
     groups: dict[Condition, list[CellData]] = {}
     for data in cells:
         groups.setdefault(data.cell.condition, []).append(data)
-    rows = [summarize_cell(data) for data in cells if not data.cell.replica]
+    idle = {
+        condition: idle_of(line for data in group for line in data.health)
+        for condition, group in groups.items()
+    }
+    rows = [
+        summarize_cell(data, idle[data.cell.condition]) for data in cells if not data.cell.replica
+    ]
     ratios = run_ratios(groups.values())
     probes = environment.host.probes if environment.host else None
+    peaks = _peaks(cells)
     return Summary(
         schema=SCHEMA,
         environment=environment,
-        cells=tuple(_with_scaling(_with_peak(row, groups, probes), rows) for row in rows),
+        cells=tuple(_with_scaling(_with_peak(row, peaks, probes), rows) for row in rows),
         ratios=tuple(ratios),
         noise=noise_of(list(groups.values()), ratios),
     )
 
 
-def summarize_cell(data: CellData) -> CellSummary:
-    """Derive a cell's row; a cell that is not ok shows no time."""
+def summarize_cell(data: CellData, idle: Idle | None = None) -> CellSummary:
+    """Derive a cell's row; a cell that is not ok shows no time.
+
+    Args:
+        data: its lines.
+        idle: of its comparison.
+    """
     cell = data.cell
-    outcome = data.outcome or Outcome(
-        cell_id="", status="failed", reason="the run ended before this cell did"
-    )
+    outcome = _outcome(data)
     slots = complete_slots(data.records) if outcome.status == "ok" else []
     measured = [record for slot in slots for record in slot]
-    level = rtf_level(slots)
+    level = rtf_level(slots, cell.protocol)
     chunk_ns = [ns for record in measured for ns in _warm_chunks(record, cell.protocol)]
     chunk_s = median([ns / 1e9 for ns in chunk_ns])
     macs = data.declaration.macs
     return CellSummary(
         **cell.model_dump(exclude={"replica", "slowdown"}),
-        title=data.declaration.title,
+        **data.declaration.facts,
         status=outcome.status,
         reason=outcome.reason,
         version=outcome.version,
         build=outcome.build,
         note=outcome.note,
-        params=data.declaration.params,
-        flops=data.declaration.flops,
-        macs=macs,
-        flops_basis=data.declaration.flops_basis,
-        about=data.declaration.about,
-        recipe=data.declaration.recipe,
-        artifact_bytes=data.declaration.artifact_bytes,
-        artifact_sha256=data.declaration.artifact_sha256,
-        denormal_share=data.declaration.denormal_share,
         passes=_passes(measured),
         sessions=len({record.session for record in measured}),
         utterances=len({name for record in measured for name in _names(record)}) or None,
-        utterances_per_s=_per_second(level, measured),
-        utterance_ms_p95=_scaled(
-            quantile([ns for record in measured for ns in record.utterance_ns], 0.95), NS_PER_MS
-        ),
+        **_figures(cell.protocol, measured, level),
+        **energy_figures(slots, cell.protocol, cell.device, idle or {}),
         rtf=level and level.rtf,
         rtf_ci95=level and level.ci95,
-        rtf_padded=level and level.rtf * (1 - _padded_share(measured)),
-        padded_share=_padded_share(measured) if measured else None,
+        rtf_padded=level and level.rtf * (1 - padded_share(measured)),
+        padded_share=padded_share(measured) if measured else None,
         rtf_frontend=_part(level, measured, lambda r: r.frontend_ns),
         rtf_engine=_part(level, measured, lambda r: r.engine_ns),
         rtf_copy=_part(level, measured, lambda r: r.copy_ns),
@@ -86,8 +87,8 @@ def summarize_cell(data: CellData) -> CellSummary:
         load_ms=_scaled(median([record.load_ns for record in measured]), NS_PER_MS),
         first_chunk_ms=_scaled(median([r.first_chunk_ns for r in measured]), NS_PER_MS),
         chunk_ms=_scaled(median(chunk_ns), NS_PER_MS),
-        chunk_ms_p90=_scaled(quantile(chunk_ns, 0.9), NS_PER_MS),
-        chunk_ms_p99=_scaled(quantile(chunk_ns, 0.99), NS_PER_MS),
+        chunk_ms_p90=_scaled(tail_quantile(chunk_ns, 0.9), NS_PER_MS),
+        chunk_ms_p99=_scaled(tail_quantile(chunk_ns, 0.99), NS_PER_MS),
         gflops=2 * macs / chunk_s / 1e9 if macs and chunk_s else None,
         cpu_per_wall=median(
             [sum(r.cpu_ns for r in slot) / sum(r.processing_ns for r in slot) for slot in slots]
@@ -99,69 +100,39 @@ def summarize_cell(data: CellData) -> CellSummary:
     )
 
 
+def _outcome(data: CellData) -> Outcome:
+    """Return how a cell ended: failed where its protocol says that its records tell nothing."""
+    found = data.outcome or Outcome(
+        cell_id="", status="failed", reason="the run ended before this cell did"
+    )
+    invalid = protocols.named(data.cell.protocol).invalid
+    if found.status == "ok" and invalid is not None and (why := invalid(data.records)):
+        return found.model_copy(update={"status": "failed", "reason": why})
+    return found
+
+
 def _names(record: Record) -> tuple[str, ...]:
     """Return the utterances of a record."""
     return record.queued or (record.utterance,)
 
 
-def _per_second(level: "Level | None", records: Sequence[Record]) -> float | None:
-    """Return how many utterances of a queue are embedded in a second, None where there is none."""
-    queued = sum(len(record.queued) for record in records)
-    if level is None or not queued:
-        return None
-    audio_s = sum(record.audio_ns for record in records) / 1e9
-    return queued / audio_s / level.rtf
-
-
-class Level(NamedTuple):
-    """An absolute RTF: of this host, at this hour."""
-
-    rtf: float
-    ci95: Interval | None
-
-
-class Levels(NamedTuple):
-    """An utterance's median time, and what each slot took against the medians, as a logarithm.
-
-    So slots of different utterances can be compared.
-    """
-
-    usual_ns: dict[str, float]
-    by_session: dict[int, list[float]]
-
-
-def levels(slots: Sequence[Sequence[Record]]) -> Levels:
-    """Return the level of every slot, by session."""
-    times: dict[str, list[int]] = {}
-    for slot in slots:
-        for record in slot:
-            times.setdefault(record.utterance, []).append(record.processing_ns)
-    usual_ns = {name: float(statistics.median(found)) for name, found in times.items()}
-    by_session: dict[int, list[float]] = {}
-    for slot in slots:
-        took_ns = sum(record.processing_ns for record in slot)
-        expected_ns = sum(usual_ns[record.utterance] for record in slot)
-        by_session.setdefault(slot[0].session, []).append(math.log(took_ns / expected_ns))
-    return Levels(usual_ns, by_session)
-
-
-def rtf_level(slots: Sequence[Sequence[Record]]) -> Level | None:
-    """Return summed processing time over summed true duration, with its interval.
-
-    Every utterance enters with its median time. With several sessions the interval is Student's
-    over the sessions' median levels, with one it is that of the median over slots.
-    """
-    if not slots:
-        return None
-    found = levels(slots)
-    audio_ns = {record.utterance: record.audio_ns for slot in slots for record in slot}
-    rtf = sum(found.usual_ns.values()) / sum(audio_ns.values())
-    sessions = [statistics.median(logs) for logs in found.by_session.values()]
-    centre = rtf * math.exp(statistics.fmean(sessions))
-    if len(sessions) > 1:
-        return Level(centre, level_interval([rtf * math.exp(log) for log in sessions]))
-    (only,) = found.by_session.values()
-    return Level(centre, median_interval([rtf * math.exp(log) for log in only]))
+def _figures(protocol: str, records: Sequence[Record], level: Level | None) -> dict[str, Any]:
+    """Return what rows of a protocol alone tell: fields of the row, and its `own`."""
+    if level is None:
+        return {}
+    known = protocols.named(protocol).figures
+    found = {each.name: each.of(records, level.rtf) for each in known}
+    told = {name: value for name, value in found.items() if value is not None}
+    own = {name: value for name, value in told.items() if name not in CellSummary.model_fields}
+    intervals = {
+        each.name: (interval[0], interval[1] if math.isfinite(interval[1]) else None)
+        for each in known
+        if each.interval is not None and each.name in own
+        for interval in [each.interval(records)]
+        if interval is not None
+    }
+    fields = {name: told[name] for name in told.keys() - own.keys()}
+    return fields | {"own": own or None, "own_ci95": intervals or None}
 
 
 def _part(
@@ -188,45 +159,45 @@ def _part(
     )
 
 
-def _padded_share(records: Sequence[Record]) -> float:
-    """Return which share of the audio that is computed only fills up last chunks."""
-    each = {record.utterance: record for record in records}.values()
-    return 1 - sum(r.audio_ns for r in each) / sum(r.padded_audio_ns for r in each)
-
-
 def _passes(records: Sequence[Record]) -> int:
     """Return how often the cell went through all utterances."""
     names = [record.utterance for record in records]
     return min(map(names.count, set(names)), default=0)
 
 
-def _with_peak(
-    row: CellSummary, groups: dict[Condition, list[CellData]], probes: Probes | None
-) -> CellSummary:
-    """Add which share of the cores' peak, in the same blocks, a row reached.
+def _peaks(cells: Sequence[CellData]) -> dict[tuple[str, int], float]:
+    """Return device and threads -> the highest peak that was read in the whole run.
 
-    That of another type than float32 is as much higher as it was when the run began. Runs of
-    before the peak was measured have a matrix product's instead.
+    A reading is low where something else ran beside it, never high, and a condition has few.
     """
-    lines = [line for data in groups[row.condition] for line in data.health]
-    peak = median([line.peak_gflops for line in lines if line.peak_gflops is not None])
+    peaks: dict[tuple[str, int], float] = {}
+    for data in cells:
+        key = (data.cell.device, data.cell.threads)
+        for line in data.health:
+            if line.peak_gflops is not None:
+                peaks[key] = max(peaks.get(key, 0.0), line.peak_gflops)
+    return peaks
+
+
+def _with_peak(
+    row: CellSummary, peaks: Mapping[tuple[str, int], float], probes: Probes | None
+) -> CellSummary:
+    """Add which share of its device's peak a row reached.
+
+    That of another type than float32 is as much higher as it was when the run began.
+    """
+    peak = peaks.get((row.device, row.threads))
+    if row.device != CPU and row.precision != FLOAT32:
+        peak = None  # what the host's cores do with a type says nothing of another device
     if peak is not None and probes is not None and row.precision in PEAKS:
         peak *= probes.times_the_ceiling(PEAKS[row.precision])
-    gemm = median([line.gemm_gflops for line in lines if line.gemm_gflops is not None])
-    return row.model_copy(
-        update={
-            "peak_share": row.gflops / peak if row.gflops and peak else None,
-            "gemm_share": row.gflops / gemm if row.gflops and gemm else None,
-        }
-    )
+    return row.model_copy(update={"peak_share": row.gflops / peak if row.gflops and peak else None})
 
 
 def _with_scaling(row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary:
     """Add how many times as fast as with one thread a row is, and that over its threads."""
-    fields = {
-        *("model", "engine", "settings", "precision", "form"),
-        *("chunk_samples", "protocol", "jobs", "batch"),
-    }
+    own = {"engine", "settings", "precision", "device", "form"}
+    fields = own | set(Condition.model_fields) - {"threads"}
     same = row.model_dump(include=fields)
     alone = next((r for r in rows if r.threads == 1 and r.model_dump(include=fields) == same), None)
     if alone is None or not alone.rtf or not row.rtf:
@@ -237,7 +208,7 @@ def _with_scaling(row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary:
 
 def _warm_chunks(record: Record, protocol: str) -> tuple[int, ...]:
     """Return the chunks that no first run is part of."""
-    return record.chunk_ns[1:] if protocol == "published" else record.chunk_ns
+    return record.chunk_ns[1:] if protocols.named(protocol).fresh_session else record.chunk_ns
 
 
 def _peak(records: Sequence[Record]) -> int | None:

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.base.cache import sha256_of
-from bench.models.conversion import convert, export, is_from_onnx
-from engines.protocol import ONNX, FloatArray, Form, Format, ModelArtifact
+from rtfbench.base.cache import sha256_of
+from rtfbench.embed.pipeline import behind
+from rtfbench.engines.protocol import ONNX, FloatArray, Form, Format, ModelArtifact
+from rtfbench.frontends.front_end import WESPEAKER
+from rtfbench.models.conversion import as_fed, convert, export, is_from_onnx
+from rtfbench.models.front_ends import brought, metadata_of
 
 FEAT_DIM, CHANNELS, EMBED_DIM, KERNEL, STRIDE, STATIC_FRAMES = 80, 4, 16, 3, 2, 50
 ONNX_OPSET, ONNX_IR = 18, 9  # what onnxruntime 1.20 reads
@@ -114,10 +117,11 @@ def write(folder: Path, format: Format, form: Form) -> ModelArtifact:
         onnx_path = folder / f"{form}.{ONNX}"
         write_onnx(onnx_path, num_frames)
         if format != ONNX:
-            convert(onnx_path, path, format, static=form == "static")
+            said = metadata_of(WESPEAKER, EMBED_DIM)
+            convert(onnx_path, path, format, static=form == "static", said=said)
     else:
         export(as_torch(), path, format, feat_dim=FEAT_DIM, num_frames=num_frames)
-    return ModelArtifact(
+    artifact = ModelArtifact(
         name="tiny",
         path=path,
         format=format,
@@ -127,3 +131,9 @@ def write(folder: Path, format: Format, form: Form) -> ModelArtifact:
         embedding_dim=EMBED_DIM,
         sha256=sha256_of(path),
     )
+    return as_fed(artifact, WESPEAKER)
+
+
+def reference_behind(front_end: str, samples_BN1: FloatArray) -> FloatArray:
+    """Return the embeddings of samples by an engine that brings a front end, float32 [B, D]."""
+    return behind(brought(front_end, WESPEAKER), reference)(samples_BN1)

@@ -6,50 +6,56 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.embed.audio_input import Source
-from bench.embed.losses import Loss, losses
-from bench.embed.trial_check import POINTS, scores_of
-from bench.embed.trials import read_trials
-from bench.measure.context import RunContext
-from bench.measure.job import Job
-from bench.measure.session import MeasuringSession
-from bench.results.cells import Cell
-from engines.protocol import FLOAT32
+from rtfbench.embed.audio_input import Source
+from rtfbench.embed.intervals import Loss, losses, unresolved
+from rtfbench.embed.trials import read_trials
+from rtfbench.engines.protocol import FLOAT32
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.job import Job
+from rtfbench.measure.session import MeasuringSession
+from rtfbench.measure.trial_check import POINTS, scores_of
+from rtfbench.results.cells import Cell
 
 
 @dataclass(frozen=True)
 class TrialSet:
-    """Labelled pairs, their recordings, and the points of EER that may be lost for sure."""
+    """Labelled pairs, their recordings, how many there are, and the points of EER to lose."""
 
     path: Path
     recordings: tuple[Source, ...]
+    count: int
     most_loss: float
 
 
-class Computed(NamedTuple):
+class EmbeddingKey(NamedTuple):
     """What an embedding depends on: in float32, engines agree."""
 
     how: str
     chunk_samples: int
 
 
-def computed(cell: Cell) -> Computed:
+def computed(cell: Cell) -> EmbeddingKey:
     """Return what a cell's embeddings depend on."""
     how = FLOAT32 if cell.precision == FLOAT32 else cell.engine_label
-    return Computed(how, cell.chunk_samples)
+    return EmbeddingKey(how, cell.chunk_samples)
 
 
-def too_much(loss: Loss, most_loss: float) -> str:
-    """Say that a loss is surely more than is allowed, nothing where it may not be.
+def too_much(loss: Loss, trials: TrialSet) -> str:
+    """Say that a loss is more than is allowed, or not known to be less; nothing where it is.
 
     Args:
         loss: of the EER, a share.
-        most_loss: in points.
+        trials: that told it.
     """
-    if POINTS * loss.low <= most_loss:
-        return ""
     points, low, high = (POINTS * value for value in loss)
-    return f"EER {points:+.2f} points ({low:+.2f} to {high:+.2f}), and {most_loss:g} are allowed"
+    most = trials.most_loss
+    if high <= most:
+        return ""
+    text = f"EER {points:+.2f} points ({low:+.2f} to {high:+.2f})"
+    if low > most:
+        return f"{text}, and {most:g} are allowed"
+    told = unresolved(loss, allowed=most / POINTS, trials=trials.count)
+    return f"{text}: {told} (or a larger --max-eer-loss)"
 
 
 def eer_losses(
@@ -73,7 +79,9 @@ def eer_losses(
     if before is None:
         return {}
     return {
-        job.cell_id: losses(read, before, own).eer
+        job.cell_id: found.eer
         for job, own in zip(others, after, strict=True)
         if own is not None
+        for found in [losses(read, before, own)]
+        if found is not None
     }

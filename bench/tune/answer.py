@@ -1,37 +1,35 @@
-"""What a tuning found: who is named, who cannot be told from it, who is out and why."""
+"""What a tuning found: the configuration that it names, those as good, those out and why."""
 
 import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from bench.base.values import Interval, Value
-from bench.embed.trial_check import POINTS
-from bench.measure.job import Job
-from bench.results.cells import Cell
-from bench.results.contrasts import estimate_ratio
-from bench.results.sequential import LOOKS
-from bench.tune.accuracy import computed
-from bench.tune.course import LAST, Course, Heat
-from bench.tune.limits import memory_mb, p95_ms, times_real_time
-from bench.tune.racing import Race, is_decided
-from bench.tune.space import Goal, distance, label
-from bench.tune.standings import Standing
+from rtfbench.base.values import Interval, Value
+from rtfbench.measure.job import Job
+from rtfbench.measure.trial_check import POINTS
+from rtfbench.results.cells import Cell
+from rtfbench.results.load import Load
+from rtfbench.results.sequential import LOOKS
+from rtfbench.tune.accuracy import computed
+from rtfbench.tune.course import LAST, SIZES, Heat, Tuning
+from rtfbench.tune.racing import NO_TIME, Race, is_decided
+from rtfbench.tune.space import Goal, distance, label
+from rtfbench.tune.standings import Standing
 
 #: Who is this near to the leader may be named in its place.
 NEAR = 0.01
 #: The last heat takes about so many sessions, where nothing is known of it yet.
 SESSIONS_USUAL = 5
-#: How often an interval of the answer may miss.
-ALPHA = 0.05
 
 Fate = Literal["named", "leads", "tied", "open", "out"]
 
 
-class Entry(Value):
+class Contender(Value):
     """A configuration of the race.
 
     `ratio` is its time over that of the named one, or of the leader of the heat in which it was
-    dropped; `times_real_time` and what follows are None where it never ran in that heat.
+    dropped; where requests arrive at it, what those hold over what it holds. `times_real_time` and
+    what follows are None where it never ran in that heat.
     """
 
     configuration: str
@@ -44,6 +42,9 @@ class Entry(Value):
     times_real_time: float | None = None
     p95_ms: float | None = None
     memory_mb: float | None = None
+    #: Requests a second that it holds within the latency, where such arrive.
+    held: float | None = None
+    held_interval: Interval | None = None
     eer_loss: Interval | None = None
     eer_loss_points: float | None = None
     sessions: int = 0
@@ -58,7 +59,7 @@ class Gain(Value):
 
 
 class HeatStory(Value):
-    """A heat in short: how many entered, and who was left at its end, the leader first."""
+    """A heat in short: how many entered, and which were left at its end, the leader first."""
 
     title: str
     entered: int
@@ -70,22 +71,27 @@ class Answer(Value):
     """The answer to which configuration is fastest here.
 
     `named` is None where it could not be told, and `needed_s` says what budget would do, None where
-    none would.
+    none would. `safe` is what to use until then: the one that is named, else the default where it
+    may be the fastest, else the leader; None where none keeps the limits.
     """
 
+    named: Contender | None
+    safe: Contender | None = None
     goal: Goal
+    #: How requests arrived, whatever their rate; None where none do.
+    load: Load | None = None
     title: str
     host: str
     cores: int
     margin: float
     decided: bool
-    named: Entry | None
     against_default: Gain | None
     against_runner_up: Gain | None
-    entries: tuple[Entry, ...]
+    entries: tuple[Contender, ...]
     heats: tuple[HeatStory, ...]
+    #: Measuring, which the budget is for; what starting processes and embedding the trials took.
     spent_s: float
-    #: What embedding the trials took besides; 0 in answers of before it was told.
+    loading_s: float = 0.0
     trials_s: float = 0.0
     budget_s: float
     needed_s: float | None
@@ -94,13 +100,13 @@ class Answer(Value):
     notes: tuple[str, ...] = ()
 
 
-def answer(course: Course, *, host: str) -> Answer:
+def answer(course: Tuning, *, host: str) -> Answer:
     """Return what a course found so far."""
     wanted = course.wanted
     race = course.last.race
     found = race.standings()
     whole = course.last.title == LAST
-    decided = whole and is_decided(found)
+    decided = whole and is_decided(found) and not _had_no_time(course)
     named = _named(race, found, course.default) if decided else None
     entries = list(_entries(course, named))
     others = [each for each in found if each.cell_id != named]
@@ -108,17 +114,20 @@ def answer(course: Course, *, host: str) -> Answer:
     default = next((job for job in race.jobs if job.cell == course.default), None)
     return Answer(
         goal=wanted.goal,
+        load=wanted.load,
         title=race.reference.prepared.title,
         host=host,
         cores=wanted.cores,
         margin=wanted.margin,
         decided=decided,
         named=next((entry for entry in entries if entry.fate == "named"), None),
+        safe=_safe(entries, course.default),
         against_default=_gain(race, named, default),
         against_runner_up=_gain(race, named, race.job(runner_up.cell_id) if runner_up else None),
         entries=tuple(entries),
         heats=tuple(map(_story, course.heats)),
         spent_s=course.spent_s,
+        loading_s=course.loading_s,
         trials_s=course.trials_s,
         budget_s=wanted.budget_s,
         needed_s=None if decided else _needed_s(course, found),
@@ -128,7 +137,7 @@ def answer(course: Course, *, host: str) -> Answer:
 
 
 def _named(race: Race, found: Sequence[Standing], default: Cell | None) -> str:
-    """Return who is named: of those near the leader, who differs least from the default.
+    """Return what is named: of those near the leader, the one that differs least from the default.
 
     All that are left are tied with it. Who cannot be told from it is near, whatever its estimate:
     noise shall not decide what is changed.
@@ -143,16 +152,21 @@ def _named(race: Race, found: Sequence[Standing], default: Cell | None) -> str:
     return min(near, key=lambda each: distance(race.job(each.cell_id).cell, default)).cell_id
 
 
+def _safe(entries: Sequence[Contender], default: Cell | None) -> Contender | None:
+    """Return what may be used, whether or not it is known to be the fastest."""
+    left = [entry for entry in entries if entry.fate != "out"]
+    usual = [entry for entry in left if entry.cell == default]
+    return next((entry for entry in left if entry.fate == "named"), next(iter(usual or left), None))
+
+
 def _gain(race: Race, named: str | None, other: Job | None) -> Gain | None:
     if named is None or other is None or other.cell_id == named:
         return None
-    estimate = estimate_ratio(other.data, race.job(named).data, alpha=ALPHA)
-    if estimate is None or estimate.interval is None:
-        return None
-    return Gain(other=label(other.cell), factor=estimate.ratio, interval=estimate.interval)
+    found = race.gain(race.job(named), other)
+    return found and Gain(other=label(other.cell), factor=found[0], interval=found[1])
 
 
-def _entries(course: Course, named: str | None) -> Iterator[Entry]:
+def _entries(course: Tuning, named: str | None) -> Iterator[Contender]:
     """Yield every configuration, those of the last heats first, each group by its speed."""
     told: set[str] = set()
     for heat in reversed(course.heats):
@@ -165,7 +179,7 @@ def _entries(course: Course, named: str | None) -> Iterator[Entry]:
 _RANK: dict[Fate, int] = {"named": 0, "leads": 1, "tied": 2, "open": 3, "out": 4}
 
 
-def _entry(course: Course, heat: Heat, job: Job, named: str | None) -> Entry:
+def _entry(course: Tuning, heat: Heat, job: Job, named: str | None) -> Contender:
     race = heat.race
     standing = race.last.get(job.cell_id)
     why = race.out.get(job.cell_id, "")
@@ -173,13 +187,14 @@ def _entry(course: Course, heat: Heat, job: Job, named: str | None) -> Entry:
     if job.cell_id == named:
         fate = "named"
     elif race is course.last.race and not why:
-        fate, why = _left(standing, course.wanted.margin)
+        fate, why = _left(race, standing, course.wanted.margin)
         if standing is not None and standing.fate == "leads":
             fate = "leads"
     elif not why:
         why = "raced on in the next heat"
     loss = course.losses.get(computed(job.cell))
-    return Entry(
+    told = race.figures(job)
+    return Contender(
         configuration=label(job.cell),
         cell=job.cell,
         heat=heat.title,
@@ -187,21 +202,23 @@ def _entry(course: Course, heat: Heat, job: Job, named: str | None) -> Entry:
         why=why,
         ratio=_finite(standing.ratio) if standing else None,
         interval=standing.interval if standing else None,
-        times_real_time=times_real_time(job.data),
-        p95_ms=p95_ms(job.data),
-        memory_mb=memory_mb(job),
+        times_real_time=told.times_real_time,
+        p95_ms=told.p95_ms,
+        memory_mb=told.memory_mb,
+        held=told.held,
+        held_interval=told.held_interval,
         eer_loss=(POINTS * loss.low, POINTS * loss.high) if loss else None,
         eer_loss_points=POINTS * loss.loss if loss else None,
-        sessions=len({record.session for record in job.data.records}),
+        sessions=told.sessions,
     )
 
 
-def _left(standing: Standing | None, margin: float) -> tuple[Fate, str]:
-    """Return what became of one that was not dropped, and why it is not named."""
+def _left(race: Race, standing: Standing | None, margin: float) -> tuple[Fate, str]:
+    """Return the outcome of one that was not dropped, and why it is not named."""
     if standing is None or standing.fate == "open":
         return "open", ""
     if standing.interval is not None and standing.interval[0] > 1 + margin:
-        return "out", f"not faster: {standing.ratio:.2f} times as long as the leader"
+        return "out", f"not faster: {race.behind(standing.ratio)}"
     return "tied", ""
 
 
@@ -216,11 +233,19 @@ def _story(heat: Heat) -> HeatStory:
     )
 
 
-def _needed_s(course: Course, found: Sequence[Standing]) -> float | None:
+def _had_no_time(course: Tuning) -> bool:
+    """Say whether any was left out that might be the fastest; a chunk size is told as left out."""
+    races = [heat.race for heat in course.heats if heat.title != SIZES]
+    entered = {name for heat in course.heats if heat.title != SIZES for name in heat.entered}
+    return any(race.out.get(name) == NO_TIME for race in races for name in entered)
+
+
+def _needed_s(course: Tuning, found: Sequence[Standing]) -> float | None:
     """Return the budget that would probably decide, None where more of the same would not."""
     race = course.last.race
-    if course.last.title != LAST or not found:
-        return 2 * course.wanted.budget_s
+    if course.last.title != LAST or not found or _had_no_time(course):
+        # A first session of all is measured whole, however short the budget is.
+        return math.ceil(2 * max(course.wanted.budget_s, course.spent_s))
     if race.sessions < LOOKS[0]:
         return math.ceil(course.spent_s + SESSIONS_USUAL * race.session_s)
     needed = [each.needed for each in found if each.fate == "open"]

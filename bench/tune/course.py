@@ -3,20 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.embed.losses import Loss
-from bench.measure.context import RunContext
-from bench.measure.job import Job
-from bench.models.workload import Prepared
-from bench.results.cells import Cell
-from bench.results.sequential import LOOKS
-from bench.tune import space
-from bench.tune.accuracy import Computed, TrialSet, computed, eer_losses, too_much
-from bench.tune.limits import Limits
-from bench.tune.racing import Race, is_decided
-from bench.tune.recordings import Recordings
-from bench.tune.space import Choice, Goal
-from bench.tune.standings import Standing
-from engines.protocol import FLOAT32
+from rtfbench.embed.intervals import Loss
+from rtfbench.engines.protocol import FLOAT32
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.job import Job
+from rtfbench.models.workload import Prepared
+from rtfbench.results.cells import Cell
+from rtfbench.results.load import Load
+from rtfbench.results.sequential import LOOKS
+from rtfbench.tune import space
+from rtfbench.tune.accuracy import EmbeddingKey, TrialSet, computed, eer_losses, too_much
+from rtfbench.tune.racing import Limits, Race, is_decided
+from rtfbench.tune.recordings import Recordings
+from rtfbench.tune.serving import ServingRace
+from rtfbench.tune.space import Choice, Goal
+from rtfbench.tune.standings import Standing
 
 #: A heat looks so many times, and drops those that are surely slower by more than its slack: what
 #: later heats vary may make up for that much.
@@ -28,7 +29,7 @@ ENGINES_BEHIND, SIZES_BEHIND = 0.3, 0.1
 NEARLY = 0.05
 #: So much of the budget the heats on one core may take, by their end.
 ENGINES_SHARE, SIZES_SHARE = 0.4, 0.65
-LAST = "all cores"
+SIZES, LAST = "chunk sizes", "all cores"
 #: With more sessions than a look has, a race is not decided by more of the same.
 MOST_SESSIONS = LOOKS[-1]
 
@@ -38,7 +39,7 @@ LossesOf = Callable[[Job, Sequence[Job], TrialSet, RunContext], Mapping[str, Los
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RacePlan:
     """What is looked for.
 
     `choices` are the engines that are thought of, the first the default; `sizes` the chunk sizes,
@@ -54,6 +55,9 @@ class Wanted:
     margin: float
     limits: Limits
     trials: TrialSet | None = None
+    #: How requests arrive at a process, and under which protocol, where they do.
+    load: Load | None = None
+    protocol: str = ""
 
 
 @dataclass
@@ -67,21 +71,22 @@ class Heat:
 
 
 @dataclass
-class Course:
+class Tuning:
     """A tuning on its way; after an interruption, it says how far it came."""
 
-    wanted: Wanted
+    wanted: RacePlan
     context: RunContext
     prepare: Prepare
     recordings: Recordings
     losses_of: LossesOf = eer_losses
     heats: list[Heat] = field(default_factory=list)
     #: By what an embedding depends on.
-    losses: dict[Computed, Loss] = field(default_factory=dict)
+    losses: dict[EmbeddingKey, Loss] = field(default_factory=dict)
     #: What would run untuned, once the last heat is on.
     default: Cell | None = None
-    #: Measuring, which the budget is for; embedding what the trials ask for comes to it.
+    #: Measuring, which the budget is for; starting processes and embedding the trials come to it.
     spent_s: float = 0.0
+    loading_s: float = 0.0
     trials_s: float = 0.0
 
     def run(self) -> None:
@@ -92,27 +97,26 @@ class Course:
         race.limits = wanted.limits.of_one_process
         self._heat("engines", race, cells, slack=ENGINES_SLACK, share=ENGINES_SHARE)
         self._leave_behind(
-            race, space.MOST_ENGINES, ENGINES_BEHIND, why="behind with the default chunk size"
+            race, space.MOST_ENGINES, ENGINES_BEHIND, why="left out with the default chunk size"
         )
         others = space.with_sizes(self._cells(race), wanted.sizes)
-        self._heat("chunk sizes", race, others, slack=SIZES_SLACK, share=SIZES_SHARE)
-        self._leave_behind(race, space.MOST_FINALISTS, SIZES_BEHIND, why="behind on one core")
+        self._heat(SIZES, race, others, slack=SIZES_SLACK, share=SIZES_SHARE)
+        self._leave_behind(race, space.MOST_FINALISTS, SIZES_BEHIND, why="left out on one core")
         finalists = self._cells(race)
         if not finalists:
             return
-        vary = space.with_threads if wanted.goal == "latency" else space.shared
-        last = vary(finalists, cores=wanted.cores)
+        last = [self._as_offered(cell) for cell in self._varied(finalists)]
         # The leader is the reference from here on: the default may be several times slower.
         race = self._race(last, earlier=race)
         race.limits, race.settles = wanted.limits, True
         # As its model wants it; it may be one of the others, and cells are prepared once.
-        (untuned,) = self.prepare([self._untuned()])
+        (untuned,) = self.prepare([self._as_offered(self._untuned())])
         self.default = untuned.cell
         self._heat(LAST, race, [*last, self.default], slack=0.0, share=1.0)
         while not is_decided(race.standings()) and race.sessions < MOST_SESSIONS:
             if not race.running or not self._has_time(race, 1.0):
                 break
-            self._session(race, slack=0.0)
+            self._session(race, slack=0.0, share=1.0)
 
     @property
     def last(self) -> Heat:
@@ -139,14 +143,40 @@ class Course:
             chunk_samples=wanted.sizes[0],
         )
 
+    def _varied(self, finalists: Sequence[Cell]) -> list[Cell]:
+        """Return the finalists, and how they may share the cores otherwise."""
+        wanted = self.wanted
+        if wanted.goal == "latency":
+            return space.with_threads(finalists, cores=wanted.cores)
+        # A capacity is found by replays, in which a process takes a request at a time.
+        batches = () if wanted.load else space.BATCHES
+        return space.shared(finalists, cores=wanted.cores, batches=batches)
+
+    def _as_offered(self, cell: Cell) -> Cell:
+        """Return a cell with the requests that arrive at it, where such do."""
+        wanted = self.wanted
+        return space.arriving(cell, wanted.protocol, wanted.load) if wanted.load else cell
+
     def _race(self, cells: Sequence[Cell], earlier: Race | None = None) -> Race:
         """Begin a race in which the first of these cells that can be measured is the reference."""
-        prepared = self.prepare(cells)
+        wanted, prepared = self.wanted, self.prepare(cells)
+        reference = next((each for each in prepared if each.refusal is None), prepared[0])
+        num_samples = self.recordings.num_samples
+        if earlier is not None and wanted.load is not None:
+            assert wanted.load.latency_ms is not None
+            return ServingRace(
+                reference,
+                self.context,
+                num_samples=num_samples,
+                margin=wanted.margin,
+                earlier=earlier,
+                latency_ms=wanted.load.latency_ms,
+            )
         return Race(
-            next((each for each in prepared if each.refusal is None), prepared[0]),
+            reference,
             self.context,
-            num_samples=self.recordings.num_samples,
-            margin=self.wanted.margin,
+            num_samples=num_samples,
+            margin=wanted.margin,
             earlier=earlier,
         )
 
@@ -165,20 +195,24 @@ class Course:
                 break
             if not race.running:
                 break
-            self._session(race, slack=slack)
+            self._session(race, slack=slack, share=share)
 
-    def _session(self, race: Race, *, slack: float) -> None:
-        began_s = self.context.clock()
-        race.session(slack=slack)
-        self.spent_s += self.context.clock() - began_s
+    def _session(self, race: Race, *, slack: float, share: float) -> None:
+        budget_s = self.wanted.budget_s
+        # A heat that begins late has half of what is left.
+        left_s = max(share * budget_s - self.spent_s, (budget_s - self.spent_s) / 2)
+        race.session(slack=slack, left_s=left_s)
+        self.spent_s += race.session_s
+        self.loading_s += race.loading_s
         self.last.standings = race.standings()
-        self.context.progress.advance(min(self.spent_s / self.wanted.budget_s, 1.0))
+        together = 1 + self.loading_s / max(self.spent_s, 1e-9)
+        self.context.progress.left(max(budget_s - self.spent_s, 0.0) * together, 0.0)
 
     def _has_time(self, race: Race, share: float) -> bool:
         return self.spent_s + race.session_s <= share * self.wanted.budget_s
 
     def _leave_behind(self, race: Race, kept: int, within: float, *, why: str) -> None:
-        """Put out who surely loses too much of its EER, and all but so many of those that lead.
+        """Put out what may lose too much of its EER, and all but so many of those that lead.
 
         Embedding the trials takes long, so only those are asked that will be raced on.
         """
@@ -191,11 +225,11 @@ class Course:
                 found = self.losses_of(exact, list(asked.values()), trials, self.context)
                 self.trials_s += self.context.clock() - began_s
                 for what, job in asked.items():
-                    self._judge(race, what, found.get(job.cell_id), trials.most_loss)
+                    self._judge(race, what, found.get(job.cell_id), trials)
         race.leave_behind([each.cell_id for each in self._first(race, kept, within)], why)
 
     def _first(self, race: Race, kept: int, within: float) -> list[Standing]:
-        """Return who is raced on: so many that lead, and are no further behind than a share.
+        """Return what is raced on: so many that lead, and are no further behind than a share.
 
         The last of them gives way to the one that differs least from the default, where that is
         near the leader: the first heats tell no small differences.
@@ -211,8 +245,8 @@ class Course:
         return first if nearest is None or nearest in first else [*first[:-1], nearest]
 
     def _unchecked(
-        self, race: Race, kept: int, within: float, exact: Computed
-    ) -> dict[Computed, Job]:
+        self, race: Race, kept: int, within: float, exact: EmbeddingKey
+    ) -> dict[EmbeddingKey, Job]:
         """Return one of each that would be raced on and whose loss is not known yet."""
         jobs = [race.job(each.cell_id) for each in self._first(race, kept, within)]
         asked = {computed(job.cell): job for job in jobs}
@@ -220,12 +254,12 @@ class Course:
             what: job for what, job in asked.items() if what != exact and what not in self.losses
         }
 
-    def _judge(self, race: Race, what: Computed, loss: Loss | None, most_loss: float) -> None:
-        """Keep a loss; where it is too much, or not known, who computes so is out."""
+    def _judge(self, race: Race, what: EmbeddingKey, loss: Loss | None, trials: TrialSet) -> None:
+        """Keep a loss; where it may be too much, or is not known, what computes so is out."""
         if loss is not None:
             self.losses[what] = loss
         unknown = "its loss of EER could not be measured"
-        why = unknown if loss is None else too_much(loss, most_loss)
+        why = unknown if loss is None else too_much(loss, trials)
         for job in race.running if why else ():
             if computed(job.cell) == what:
                 race.put_out(job, why)

@@ -3,16 +3,107 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
-from bench.measure import schedule
-from bench.measure.context import RunContext
-from bench.measure.job import Job
-from bench.measure.session import MeasuringSession
-from bench.models.workload import Prepared
-from bench.results.cells import GHOST
-from bench.tune.limits import Limits
-from bench.tune.standings import Rules, Standing, standings
-from frontends.chunking import ChunkPolicy
+from rtfbench.base.values import Interval
+from rtfbench.embed import fed
+from rtfbench.frontends.chunking import ChunkPolicy
+from rtfbench.measure import schedule
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.job import Job
+from rtfbench.measure.session import MeasuringSession
+from rtfbench.models.workload import Prepared
+from rtfbench.results.cells import GHOST
+from rtfbench.results.contrasts import estimate_ratio
+from rtfbench.results.lines import SLOTS
+from rtfbench.results.sequential import LOOKS_THAT_COUNT
+from rtfbench.results.stats import quantile_lower_bound, tail_quantile
+from rtfbench.results.store import CellData
+from rtfbench.tune.standings import Rules, Standing, standings
+
+BYTES_PER_MB = 1e6
+NS_PER_MS = 1e6
+P95 = 0.95
+#: How often a race may drop a configuration that keeps its latency, over all looks.
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a configuration has to keep; None where it is free.
+
+    `latency_ms` is for 95 of 100 recordings, `rss_mb` for all of a configuration's processes. A
+    latency is looked at after every session, so it breaks its limit when it surely does.
+    """
+
+    latency_ms: float | None = None
+    rss_mb: float | None = None
+
+    def broken(self, job: Job) -> str:
+        """Say which limit a job breaks, nothing where it keeps all of them."""
+        rss_mb = memory_mb(job)
+        if self.latency_ms is not None:
+            least_ms = p95_at_least_ms(job.data)
+            if least_ms is not None and least_ms > self.latency_ms:
+                return f"p95 of {least_ms:.0f} ms at least, over {self.latency_ms:g}"
+        if self.rss_mb is not None and rss_mb is not None and rss_mb > self.rss_mb:
+            return f"{rss_mb:.0f} MB, over {self.rss_mb:g}"
+        return ""
+
+    @property
+    def of_one_process(self) -> "Limits":
+        """What no sharing of the cores makes up for, as more threads do for a latency."""
+        return Limits(rss_mb=self.rss_mb)
+
+
+def p95_ms(data: CellData) -> float | None:
+    """Return what 95 of 100 recordings stay under, None where too few ran to say."""
+    return _scaled(tail_quantile(_times_ns(data), P95))
+
+
+def p95_at_least_ms(data: CellData) -> float | None:
+    """Return what the same surely exceeds after all looks, None where nothing does."""
+    return _scaled(quantile_lower_bound(_times_ns(data), P95, alpha=ALPHA / LOOKS_THAT_COUNT))
+
+
+def _times_ns(data: CellData) -> list[int]:
+    return [ns for record in data.records for ns in record.utterance_ns or (record.processing_ns,)]
+
+
+def _scaled(ns: float | None) -> float | None:
+    return None if ns is None else ns / NS_PER_MS
+
+
+def memory_mb(job: Job) -> float | None:
+    """Return what a configuration's processes hold after all recordings once, together."""
+    size = job.ready.steady_rss_bytes if job.ready else None
+    return None if size is None else size / BYTES_PER_MB
+
+
+def times_real_time(data: CellData) -> float | None:
+    """Return the seconds of audio that a second embeds, None where nothing ran."""
+    taken_ns = sum(record.processing_ns for record in data.records)
+    return sum(record.audio_ns for record in data.records) / taken_ns if taken_ns else None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is told of a configuration in the race; None where it was not measured.
+
+    `held` is how many requests a second it holds within the latency, with its interval.
+    """
+
+    sessions: int
+    memory_mb: float | None
+    times_real_time: float | None = None
+    p95_ms: float | None = None
+    held: float | None = None
+    held_interval: Interval | None = None
+
+
+#: A block is let begin that takes so much of the time that is left, as far as chunks promise.
+HEADROOM = 0.8
+NO_TIME = "not measured: the budget has no time for it; a larger --budget has"
 
 #: A session has so many blocks at most, and one where many take turns.
 MOST_BLOCKS, MANY = 3, 6
@@ -30,13 +121,13 @@ class Race:
         margin: float,
         earlier: "Race | None" = None,
     ) -> None:
-        """Begin a race with nobody in it.
+        """Begin a race with nothing in it.
 
         Args:
             reference: what all are held against, whether it takes part or not.
             context: of the run.
-            num_samples: of each recording, at 16 kHz.
-            margin: who is surely less than this faster than the leader is tied with it.
+            num_samples: of each recording, at the model's rate.
+            margin: what is surely less than this faster than the leader is tied with it.
             earlier: the race before, whose records are in the same folder.
         """
         self._context, self._num_samples, self._margin = context, num_samples, margin
@@ -52,7 +143,10 @@ class Race:
         self.limits = Limits()
         #: Whether a tie is the end of it, or later heats may still vary what is tied.
         self.settles = False
-        self.session_s = 0.0
+        #: Seconds of measuring in the last session, and those of starting its processes.
+        self.session_s = self.loading_s = 0.0
+        #: How many times as long as their chunks promise blocks took at most.
+        self._stretch: float = earlier._stretch if earlier else 1.0
         self._first: int = earlier.next_session if earlier else 0
         self.next_session: int = self._first
         self.declared: set[str] = earlier.declared if earlier else set()
@@ -63,6 +157,11 @@ class Race:
     def running(self) -> list[Job]:
         """Those that are in the race."""
         return [job for job in self.jobs if job.cell_id not in self.out]
+
+    @property
+    def _others(self) -> list[Job]:
+        """Those that take turns with the reference."""
+        return [job for job in self._racing if job is not self.reference]
 
     @property
     def _racing(self) -> list[Job]:
@@ -116,25 +215,37 @@ class Race:
         self._slower.clear()
         self.settled.clear()
 
-    def session(self, *, slack: float) -> None:
-        """Measure one more session, and drop who is out after it."""
+    def session(self, *, slack: float, left_s: float = math.inf) -> None:
+        """Measure one more session, and drop what is out after it.
+
+        Args:
+            slack: what is surely slower by more than this is dropped.
+            left_s: seconds of measuring that it may take; the slowest have no turn where there is
+                no time for all, and a block is measured in any case.
+        """
         context = self._context
         began_s = context.clock()
-        others = [job for job in self._racing if job is not self.reference]
-        measured = [self.reference, self._ghost, *others]
+        measured = [self.reference, self._ghost, *self._others]
         with ExitStack() as stack:
             session = MeasuringSession(self.next_session, context, stack)
             session.start([job for job in measured if not job.failed])
-            loaded_s = context.clock() - began_s
-            portions = self._portions()
-            blocks, done = 1, 0
+            self.loading_s = context.clock() - began_s
+            self._leave_out(session, left_s)
+            others, portions, expected_s = self._others, self._portions(), self._block_s()
+            if context.patience is not None:
+                context.patience.left_s = max(left_s - self._stretch * expected_s, 0.0)
+            self.session_s, blocks, done = 0.0, 1, 0
             while done < blocks:
                 block_s = context.clock()
                 session.block(done, portions[(self.next_session + done) % len(portions)])
                 done += 1
                 took_s = max(context.clock() - block_s, 1e-6)
+                self.session_s += took_s
+                self._stretch = max(self._stretch, took_s / expected_s)
                 if len(others) <= MANY:
-                    blocks = min(schedule.blocks_beside(loaded_s, cycle_s=took_s), MOST_BLOCKS)
+                    beside = schedule.blocks_beside(self.loading_s, cycle_s=took_s)
+                    more = max(left_s - self.session_s, 0.0) / took_s
+                    blocks = int(min(beside, MOST_BLOCKS, done + more))
                 context.progress.step(
                     f"session {self.sessions + 1}, block {done} of {blocks}, "
                     f"{len(others) + 1} in the race"
@@ -142,7 +253,36 @@ class Race:
             session.finish()
         self.next_session += 1
         self._drop(slack)
-        self.session_s = context.clock() - began_s
+        self.loading_s = context.clock() - began_s - self.session_s
+
+    def _leave_out(self, session: MeasuringSession, left_s: float) -> None:
+        """Leave out the slowest of those that never ran, until a block fits the time."""
+        while self._stretch * self._block_s() > HEADROOM * left_s:
+            fresh = [job for job in self._others if job.ready and job.cell_id not in self.last]
+            if not fresh or len(self._others) == 1 == len(self.jobs) - len(self.out):
+                return
+            portion = tuple(self._num_samples)
+            slowest = max(fresh, key=lambda job: self._turn_s(job, portion))
+            self.out[slowest.cell_id] = NO_TIME
+            session.leave_out(slowest)
+
+    def _block_s(self) -> float:
+        """Return how long a block takes about: a turn and another of each."""
+        measured = [job for job in (self.reference, self.reference, *self._others) if job.ready]
+        portions = self._portions()
+        turns_s = [self._turn_s(job, portion) for job in measured for portion in portions]
+        return SLOTS * sum(turns_s) / len(portions)
+
+    def _turn_s(self, job: Job, portion: Sequence[str]) -> float:
+        assert job.ready is not None
+        policy = self._policy(job.cell.chunk_samples)
+        chunks = sum(policy.num_chunks(self._num_samples[name]) for name in portion)
+        return (1 + chunks / job.cell.jobs) * job.ready.chunk_ns / 1e9
+
+    def _policy(self, chunk_samples: int) -> ChunkPolicy:
+        artifact = self.reference.prepared.artifact
+        assert artifact is not None
+        return ChunkPolicy(chunk_samples, fed.read(artifact.front_end, artifact.feat_dim))
 
     def _portions(self) -> list[tuple[str, ...]]:
         """Return what a block runs.
@@ -150,7 +290,8 @@ class Race:
         Chunk sizes compare on all recordings only: which one wastes least depends on the length.
         Where many take turns, a slot is long enough for the reference, else for the fastest.
         """
-        cell, policy = self.reference.cell, ChunkPolicy(self.reference.cell.chunk_samples)
+        cell = self.reference.cell
+        policy = self._policy(cell.chunk_samples)
         chunks = {name: policy.num_chunks(count) for name, count in self._num_samples.items()}
         measured = [self.reference, *self._racing]
         one_size = len({job.cell.chunk_samples for job in measured}) == 1
@@ -173,7 +314,7 @@ class Race:
         return [part * -(-round(least) // sum(map(chunks.__getitem__, part))) for part in parts]
 
     def _drop(self, slack: float) -> None:
-        """Put out who failed, breaks a limit, or is surely slower."""
+        """Put out what failed, breaks a limit, or is surely slower."""
         for job in self.running:
             if job.failed:
                 self.put_out(job, _failure(job))
@@ -184,7 +325,7 @@ class Race:
         for each in self.standings(slack=slack):
             self.last[each.cell_id] = each
             if each.fate == "slower":
-                self.out[each.cell_id] = f"slower: {each.ratio:.2f} times as long as the leader"
+                self.out[each.cell_id] = f"slower: {self.behind(each.ratio)}"
                 self._slower.add(each.cell_id)
             if each.fate == "tied" and self.settles:
                 self.settled[each.cell_id] = each
@@ -198,11 +339,27 @@ class Race:
         found = standings(data, self.reference.data, self._ghost.data, rules)
         return found + [each for name, each in self.settled.items() if name not in self.out]
 
+    def behind(self, ratio: float) -> str:
+        """Say how far a configuration is behind the leader."""
+        return f"{ratio:.2f} times as long as the leader"
+
+    def figures(self, job: Job) -> Figures:
+        """Return what is told of a configuration."""
+        sessions = len({record.session for record in job.data.records})
+        return Figures(sessions, memory_mb(job), times_real_time(job.data), p95_ms(job.data))
+
+    def gain(self, named: Job, other: Job) -> tuple[float, Interval] | None:
+        """Return how many times as fast one is as another, None where that is not known."""
+        found = estimate_ratio(other.data, named.data, alpha=ALPHA)
+        if found is None or found.interval is None:
+            return None
+        return found.ratio, found.interval
+
     def leave_behind(self, kept: Collection[str], why: str) -> None:
         """Put out all but some."""
         for each in self.standings():
             if each.cell_id not in kept:
-                self.out[each.cell_id] = f"{why}: {each.ratio:.2f} times as long as the leader"
+                self.out[each.cell_id] = f"{why}: {self.behind(each.ratio)}"
 
     def end(self) -> None:
         """Write how every configuration ended."""

@@ -8,36 +8,36 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from bench.base.errors import InputError
-from bench.base.inputs import read_text
-from bench.embed.audio_input import Source, check_audio, read_source
-from frontends.audio import AudioError, is_text, on_disk
-from frontends.fbank import FbankConfig
-from frontends.find import find_audio
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import read_text
+from rtfbench.embed.audio_input import Source, check_audio, files_in, read_source
+from rtfbench.frontends.audio import AudioError, is_text
+from rtfbench.frontends.chunking import SAMPLE_RATE_HZ
+from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 
 #: A race runs so many recordings at most, of so many seconds together, but not fewer than a few.
 MOST_RECORDINGS, MOST_S, FEWEST_RECORDINGS = 24, 60.0, 3
 #: Of a large collection, the lengths of so many are looked at.
 MOST_LENGTHS = 2000
-SAMPLE_RATE_HZ = FbankConfig().sample_rate_hz
 
 
 @dataclass(frozen=True)
 class Recordings:
     """What is raced on.
 
-    `num_samples` is the length of each at 16 kHz, by name; `lengths` are those of all recordings
-    that they stand for.
+    `num_samples` is the length of each at the model's rate, by name; `lengths` are those of all
+    recordings that they stand for.
     """
 
     sources: tuple[Source, ...]
     num_samples: Mapping[str, int]
     lengths: tuple[int, ...]
+    front_end: FrontEnd = WESPEAKER
 
     @property
     def audio_s(self) -> float:
         """How long those that are raced on last together."""
-        return sum(self.num_samples.values()) / SAMPLE_RATE_HZ
+        return sum(self.num_samples.values()) / self.front_end.sample_rate_hz
 
 
 def chosen(lengths: Sequence[int]) -> list[int]:
@@ -61,35 +61,58 @@ def _spread(order: Sequence[int], count: int) -> list[int]:
 
 
 def from_audio(
-    paths: Sequence[Path], *, channel: int | None = None, resample: bool = False
+    paths: Sequence[Path],
+    front_end: FrontEnd = WESPEAKER,
+    *,
+    channel: int | None = None,
+    resample: bool = False,
+    windows: tuple[float, float] | None = None,
 ) -> Recordings:
     """Return recordings of the user's, or those of the package where no path is named.
+
+    Args:
+        paths: files, folders or lists; none takes the package's own speech.
+        front_end: of the model that is raced.
+        channel: which channel of a recording with several.
+        resample: whether another sample rate is converted.
+        windows: seconds of a window, and from one to the next, where they are cut into such.
 
     Raises:
         InputError: one cannot be used; what is raced has to be what is meant.
     """
     if paths:
         try:
-            found = [on_disk(utterance.path) for utterance in find_audio(paths)]
+            found = files_in(paths)
             looked = found[:: math.ceil(len(found) / MOST_LENGTHS)]
             lengths = [_length(path) for path in looked]
         except AudioError as error:
             raise InputError(str(error)) from error
         paths = [looked[place] for place in chosen(lengths)]
-    checked = check_audio(paths, channel=channel, resample=resample)
+    checked = check_audio(
+        paths, channel=channel, resample=resample, front_end=front_end, windows=windows
+    )
     if checked.errors:
         raise InputError(checked.errors[0])
-    num_samples = {source.name: len(read_source(source).samples) for source in checked.sources}
-    known = tuple(lengths) if paths else tuple(num_samples.values())
-    return Recordings(checked.sources, num_samples, known)
+    rate_hz = front_end.sample_rate_hz
+    num_samples = {
+        source.name: round(windows[0] * rate_hz)
+        if windows
+        else len(read_source(source, rate_hz).samples)
+        for source in checked.sources
+    }
+    known = tuple(num_samples.values())
+    if paths and windows is None:
+        known = tuple(length * rate_hz // SAMPLE_RATE_HZ for length in lengths)
+    return Recordings(checked.sources, num_samples, known, front_end)
 
 
-def from_lengths(path: Path, folder: Path) -> Recordings:
+def from_lengths(path: Path, folder: Path, front_end: FrontEnd = WESPEAKER) -> Recordings:
     """Return recordings of given lengths, cut from the package's speech.
 
     Args:
         path: a number of seconds a line; of several columns, as in Kaldi's utt2dur, the last.
         folder: where they are written.
+        front_end: of the model that is raced.
 
     Raises:
         InputError: the list cannot be read, or holds what is no length.
@@ -103,9 +126,10 @@ def from_lengths(path: Path, folder: Path) -> Recordings:
         samples = np.resize(np.roll(speech, -number * SAMPLE_RATE_HZ), lengths[place])
         file = (folder / f"{name}.wav").resolve()
         soundfile.write(file, samples.astype(np.int16), SAMPLE_RATE_HZ, subtype="PCM_16")
-        sources.append(Source(name=name, path=file))
-        num_samples[name] = lengths[place]
-    return Recordings(tuple(sources), num_samples, tuple(lengths))
+        sources.append(Source(name=name, path=file, resample=True))
+        num_samples[name] = lengths[place] * front_end.sample_rate_hz // SAMPLE_RATE_HZ
+    known = tuple(length * front_end.sample_rate_hz // SAMPLE_RATE_HZ for length in lengths)
+    return Recordings(tuple(sources), num_samples, known, front_end)
 
 
 def read_lengths(path: Path) -> list[int]:
@@ -119,7 +143,7 @@ def read_lengths(path: Path) -> list[int]:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise InputError(f"{path}: cannot read the lengths ({why})") from error
-    least = FbankConfig().frame_length
+    least = WESPEAKER.frame_length
     found = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

@@ -1,19 +1,46 @@
-"""A tuning's answer in words: markdown for people, the same on the terminal."""
+"""A tuning's answer as a document, and the race as a picture: a panel a heat."""
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
 
-from bench.report import figures
-from bench.report.compare import ends
-from bench.tune.answer import Answer, Entry, Gain
-from bench.tune.space import Goal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rtfbench.report import figures
+from rtfbench.report.capacity import what_is_held
+from rtfbench.report.compare import ends, listed
+from rtfbench.report.document import (
+    Block,
+    Code,
+    Document,
+    Heading,
+    Paragraph,
+    Table,
+    bullets,
+    document,
+    table,
+)
+from rtfbench.report.palette import BLUE, GREEN, INK, MUTED, PALE_GREY
+from rtfbench.report.plots.style import Picture, Sheet, dress, plain_log_ticks
+from rtfbench.results.load import Load
+from rtfbench.tune.answer import Answer, Contender, Fate, Gain
+from rtfbench.tune.space import Goal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 GOALS: dict[Goal, str] = {
     "throughput": "most audio a second, on all cores",
     "latency": "one recording at a time, soonest",
-    "streams": "most audio a second, within the latency limit",
+    "server": "most requests a second, 99 of 100 answered in time",
+    "streams": "most live streams, 99 of 100 windows answered in time",
 }
-#: Rows that never ran tell no figures.
-NONE = "-"
+
+
+HELD = (
+    ' "Behind the leader": on one core, time over the leader\'s; on all cores, what the leader '
+    "holds over what others do."
+)
 
 
 def headline(found: Answer) -> str:
@@ -23,64 +50,100 @@ def headline(found: Answer) -> str:
         return f"{found.title} on {cores}: {_why_none(found)}"
     gained = "that is the default, or nothing told it from that"
     if found.against_default is not None:
-        gained = f"{_times(found.against_default)} the default"
+        gained = f"{_times(found, found.against_default)} the default"
     return f"{found.title} on {cores}: {found.named.configuration}; {gained}."
 
 
-def render(found: Answer, *, commands: Iterable[str], in_python: str) -> str:
-    """Return the whole answer as markdown.
+def of_tuning(
+    found: Answer, *, commands: Iterable[str], in_python: str, decide: str = ""
+) -> Document:
+    """Return the whole answer.
 
     Args:
         found: the answer.
-        commands: that use it.
+        commands: that use what is named, or what is safe until then.
         in_python: lines for the runtime's own API, empty where there are none.
+        decide: the command that would probably name one, empty where one is named or none would.
     """
-    parts = [f"# {headline(found)}", f"Goal: {found.goal} ({GOALS[found.goal]}). {found.host}."]
-    parts += [f"- {sentence}" for sentence in sentences(found)]
-    parts += ["## The race", *table(found)]
-    written = list(commands)
-    if found.named is not None and written:
-        parts += ["## Use it", "```sh\n" + "\n".join(written) + "\n```"]
-    if found.named is not None and in_python:
-        parts += ["The same with the runtime's own API:", f"```python\n{in_python.strip()}\n```"]
-    joined = "\n\n".join(parts) + "\n"
-    return joined.replace("\n\n- ", "\n- ").replace("|\n\n|", "|\n|")
+    return document(
+        Heading(headline(found), 1),
+        bullets(sentences(found)),
+        Paragraph("It would probably be decided by:") if decide else None,
+        Code(decide, "sh") if decide else None,
+        _use("\n".join(commands), in_python) if found.safe is not None or found.named else (),
+        Heading("The race"),
+        f"Goal: {found.goal} ({GOALS[found.goal]}). {found.host}.{HELD if found.load else ''}",
+        _race(found),
+        bullets(found.notes),
+    )
+
+
+def _use(commands: str, in_python: str) -> Iterator[Block]:
+    if commands:
+        yield Heading("Use it")
+        yield Code(commands, "sh")
+    if in_python:
+        yield Paragraph("The same with the runtime's own API:")
+        yield Code(in_python, "python")
 
 
 def sentences(found: Answer) -> Iterator[str]:
-    """Yield what is to be known of the answer, each with its figure."""
+    """Yield what is to be known of the answer, each with its figure; six at most."""
     named = found.named
     if named is not None:
         yield from _of_named(found, named)
-    elif found.needed_s is not None:
-        yield f"About --budget {found.needed_s:.0f} would tell; this one was {found.budget_s:.0f}."
+    else:
+        yield from _of_none(found)
     tied = [entry.configuration for entry in found.entries if entry.fate in ("tied", "leads")]
     if named is not None and tied:
         share = figures.percent(found.margin)
+        better = "faster" if found.load is None else "better"
+        more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
         yield (
-            f"Tied with it, surely less than {share} faster than the leader: {'; '.join(tied)}. Of "
-            "those that make no difference, the one that is nearest to the default is named."
+            f"Tied with it, surely less than {share} {better} than the leader: "
+            f"{'; '.join(tied[:3])}{more}. Of those that make no difference, the one that is "
+            "nearest to the default is named."
         )
+    cut = found.load is not None and found.load.streams
     rests = (
-        f"It rests on {figures.counted(found.recordings, 'recording')} of "
+        f"It rests on {figures.counted(found.recordings, 'window' if cut else 'recording')} of "
         f"{found.recordings_s:.0f} s together"
     )
-    beside = f" and {found.trials_s:.0f} s of embedding the trials" if found.trials_s else ""
-    yield f"{rests}, and took {found.spent_s:.0f} s of measuring{beside}."
-    yield from found.notes
+    took = {
+        "measuring": found.spent_s,
+        "embedding the trials": found.trials_s,
+        "starting processes": found.loading_s,
+    }
+    parts = [f"{seconds:.0f} s of {what}" for what, seconds in took.items() if seconds]
+    yield f"{rests}, and took {listed(parts or ['0 s of measuring'])}."
 
 
-def _of_named(found: Answer, named: Entry) -> Iterator[str]:
-    rate = f"{figures.number(named.times_real_time)} times real time"
-    if found.goal == "streams":
-        rate += f", that is {int(named.times_real_time or 0)} streams of live audio at full load"
-    p95 = f"95 of 100 recordings take less than {figures.number(named.p95_ms)} ms each"
-    memory = f"its processes hold {figures.number(named.memory_mb)} MB"
-    yield f"{named.configuration}: {rate}; {p95}; {memory}."
-    if found.against_default is not None:
-        yield f"{_times(found.against_default)} the default, {found.against_default.other}."
-    if found.against_runner_up is not None:
-        yield f"{_times(found.against_runner_up)} the next one, {found.against_runner_up.other}."
+def _of_none(found: Answer) -> Iterator[str]:
+    """Say what to use where nothing is named, and what would name one."""
+    if found.safe is not None:
+        best = "fastest" if found.load is None else "best"
+        what = "leads" if found.safe.fate == "leads" else f"may be the {best}"
+        if found.load is not None and found.safe.held is not None:
+            what += f", and holds {_holds(found.load, found.safe)}"
+        yield f"Safe until it is decided: {found.safe.configuration}, which {what}."
+        if found.needed_s is None:
+            yield "More of the same would not decide it; a wider --margin would."
+    if found.needed_s is not None:
+        budget = f"this one was {found.budget_s:.0f}"
+        yield f"Decided probably by --budget {found.needed_s:.0f}; {budget}."
+
+
+def _of_named(found: Answer, named: Contender) -> Iterator[str]:
+    parts = [f"{figures.number(named.times_real_time)} times real time"]
+    if found.load is not None:
+        parts = [_holds(found.load, named)]
+    if named.p95_ms is not None:
+        parts.append(f"95 of 100 recordings take less than {figures.number(named.p95_ms)} ms each")
+    parts.append(f"its processes hold {figures.number(named.memory_mb)} MB")
+    yield f"{named.configuration}: {'; '.join(parts)}."
+    for what, gain in (("default", found.against_default), ("next one", found.against_runner_up)):
+        if gain is not None:
+            yield f"{_times(found, gain)} the {what}, {gain.other}."
     if named.eer_loss is not None and named.eer_loss_points is not None:
         low, high = named.eer_loss
         yield (
@@ -89,31 +152,56 @@ def _of_named(found: Answer, named: Entry) -> Iterator[str]:
         )
 
 
-def table(found: Answer) -> Iterator[str]:
-    """Yield every configuration that was looked at: how it did, and why it is out."""
-    yield (
-        "| configuration | heat | time against the leader | × real time | p95 ms | MB | sessions "
-        "| what became of it |"
-    )
-    yield "| :--- | :--- | ---: | ---: | ---: | ---: | ---: | :--- |"
-    for entry in found.entries:
-        interval = f" ({ends(entry.interval)})" if entry.interval else ""
-        ratio = f"{entry.ratio:.3f}{interval}" if entry.ratio is not None else NONE
-        numbers = (entry.times_real_time, entry.p95_ms, entry.memory_mb)
-        written = " | ".join(NONE if n is None else figures.number(n) for n in numbers)
-        what = entry.why if entry.fate == "out" else entry.fate
-        if entry.eer_loss_points is not None and entry.fate != "named":
-            what += f"; EER {entry.eer_loss_points:+.2f} points"
-        what = what.replace("|", "\\|")
-        yield (
-            f"| {entry.configuration} | {entry.heat} | {ratio} | {written} | {entry.sessions} "
-            f"| {what} |"
-        )
+def _race(found: Answer) -> Table:
+    """Return every configuration that was looked at: how it did, and why it is out."""
+    heads = ["configuration", "heat", "time against the leader", "× real time", "p95 ms", "MB"]
+    heads += ["sessions", "outcome"]
+    if found.load is not None:
+        heads[2], heads[4] = "behind the leader", what_is_held(found.load)[0]
+    return table(heads, [_line(found, entry) for entry in found.entries], "llrrrrrl")
 
 
-def _times(gain: Gain | None) -> str:
-    assert gain is not None
-    return f"{figures.factor(gain.factor)} times as fast ({ends(gain.interval)}) as"
+def _holds(load: Load, entry: Contender) -> str:
+    """Write the same with the latency that is kept."""
+    what, _ = what_is_held(load)
+    return f"{_held(load, entry)} {what}, 99 of 100 within {load.latency_ms:g} ms"
+
+
+def _held(load: Load, entry: Contender) -> str:
+    """Write how many requests a second, or live streams, a configuration holds."""
+    if entry.held is None:
+        return figures.MISSING
+    _, factor = what_is_held(load)
+    text = figures.number(entry.held * factor)
+    if entry.held_interval is None:
+        return text
+    low, high = (figures.number(end * factor) for end in entry.held_interval)
+    return f"{text} ({low} to {high})"
+
+
+def _line(found: Answer, entry: Contender) -> list[str]:
+    interval = f" ({ends(entry.interval)})" if entry.interval else ""
+    wait = figures.number(entry.p95_ms)
+    if found.load is not None:
+        wait = _held(found.load, entry)
+    what = entry.why if entry.fate == "out" else entry.fate
+    if entry.eer_loss_points is not None and entry.fate != "named":
+        what += f"; EER {entry.eer_loss_points:+.2f} points"
+    return [
+        entry.configuration,
+        entry.heat,
+        figures.MISSING if entry.ratio is None else f"{entry.ratio:.3f}{interval}",
+        figures.number(entry.times_real_time),
+        wait,
+        figures.number(entry.memory_mb),
+        str(entry.sessions),
+        what,
+    ]
+
+
+def _times(found: Answer, gain: Gain) -> str:
+    how = "fast" if found.load is None else "many"
+    return f"{figures.factor(gain.factor)} times as {how} ({ends(gain.interval)}) as"
 
 
 def _why_none(found: Answer) -> str:
@@ -124,4 +212,84 @@ def _why_none(found: Answer) -> str:
         return f"only {left[0].configuration} is left, and it is not sure yet"
     first = "; ".join(entry.configuration for entry in left[:3])
     more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-    return f"cannot tell which is fastest of {first}{more}"
+    best = "fastest" if found.load is None else "best"
+    return f"cannot tell which is {best} of {first}{more}"
+
+
+COLORS: dict[Fate, str] = {
+    "named": GREEN,
+    "leads": BLUE,
+    "tied": BLUE,
+    "open": BLUE,
+    "out": PALE_GREY,
+}
+ROW_IN, HEAT_IN = 0.2, 0.35
+#: What a letter of a configuration's name takes, one in bold among them.
+LETTER_IN = 0.058
+#: Slower ones are drawn at the edge.
+MOST_RATIO = 4.0
+NAME = "race"
+AXIS = "time against the leader of the heat"
+AXIS_OF_HELD = "how far behind the leader of the heat"
+
+
+def draw(found: Answer) -> Picture | None:
+    """Return the picture of a race, None where nothing was measured."""
+    heats = list(dict.fromkeys(entry.heat for entry in reversed(found.entries)))
+    groups = [
+        [each for each in found.entries if each.heat == heat and each.ratio is not None]
+        for heat in heats
+    ]
+    groups = [group for group in groups if group]
+    if not groups:
+        return None
+    never = sum(entry.ratio is None for entry in found.entries)
+    remarks = [
+        found.host,
+        f"goal: {found.goal}",
+        f"right is {'slower' if found.load is None else 'worse'}; bars: 95 % interval",
+        "green: named; blue: left in the race; grey: dropped",
+        f"beyond {MOST_RATIO:g} at the edge",
+        *([f"{never} could not be measured, see the table"] if never else []),
+    ]
+    rows = sum(map(len, groups))
+    longest = max(len(entry.configuration) for group in groups for entry in group)
+    height_in = rows * ROW_IN + HEAT_IN * len(groups)
+    title = headline(found).replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+    with Sheet(title=title, caption=" · ".join(remarks), height_in=height_in) as sheet:
+        panels = sheet.figure.subplots(
+            len(groups),
+            1,
+            squeeze=False,
+            sharex=True,
+            gridspec_kw={
+                **sheet.margins(left_in=0.2 + LETTER_IN * longest),
+                "height_ratios": [len(group) + 1 for group in groups],
+                "hspace": 0.35,
+            },
+        )[:, 0]
+        for axes, group in zip(panels, groups, strict=True):
+            _panel(axes, group)
+        panels[-1].set_xlabel(AXIS if found.load is None else AXIS_OF_HELD)
+        return sheet.finish(NAME)
+
+
+def _panel(axes: Axes, group: Sequence[Contender]) -> None:
+    axes.set(xscale="log", xlim=(0.9, MOST_RATIO * 1.1), ylim=(len(group) - 0.4, -0.6))
+    for row, entry in enumerate(group):
+        assert entry.ratio is not None
+        at = min(entry.ratio, MOST_RATIO)
+        color = COLORS[entry.fate]
+        if entry.interval is not None:
+            low, high = (min(end, MOST_RATIO) for end in entry.interval)
+            axes.plot([low, high], [row, row], color=color, linewidth=1.6, zorder=2)
+        beyond = entry.ratio > MOST_RATIO
+        axes.plot([at], [row], marker=">" if beyond else "o", color=color, markersize=5, zorder=3)
+    axes.set_yticks(range(len(group)), [entry.configuration for entry in group], fontsize=7.5)
+    for tick, entry in zip(axes.get_yticklabels(), group, strict=True):
+        tick.set_color(MUTED if entry.fate == "out" else INK)
+        tick.set_fontweight("bold" if entry.fate == "named" else "normal")
+    axes.set_title(group[0].heat, loc="left", fontsize=9, color=INK, pad=3)
+    dress(axes)
+    axes.axvline(1.0, color=MUTED, linewidth=1.0, linestyle=(0, (5, 3)), zorder=1)
+    plain_log_ticks(axes.xaxis)

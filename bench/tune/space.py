@@ -1,4 +1,4 @@
-"""What may be the answer, in heats: engines, then chunk sizes, then who shares the cores (pure).
+"""What may be the answer, in heats: engines, chunk sizes, then how cores are shared (pure).
 
 Each heat varies what the one before left in the race, so that a few dozen configurations are looked
 at in place of every combination.
@@ -8,16 +8,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.results.cells import Cell, engine_label
-from engines.protocol import FLOAT32, Form, Precision
-from frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
+from rtfbench.engines.protocol import FLOAT32, Form, Precision
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, WHOLE_UTTERANCE, ChunkPolicy
+from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
+from rtfbench.results.cells import Cell
+from rtfbench.results.load import Load
+from rtfbench.results.throughput import THROUGHPUT
 
 #: `throughput`: seconds of audio a second, over all cores. `latency`: one recording at a time, as
-#: soon as possible. `streams`: as much audio as possible while no recording takes too long.
-Goal = Literal["throughput", "latency", "streams"]
+#: soon as possible. `server` and `streams`: most requests a second, or most live streams, that are
+#: answered within a latency, their waiting counted.
+Goal = Literal["throughput", "latency", "server", "streams"]
 
 #: Chunk sizes that are thought of, beside the default.
-SIZES = (16000, 24000, 32000, 48000, 64000, 80000, 96000, 160000)
+SIZES = tuple(round(each * SAMPLE_RATE_HZ) for each in (1, 1.5, 2, 3, 4, 5, 6, 10))
 #: Of those, so many with the least padding are raced.
 MOST_SIZES = 3
 BATCHES = (4, 16)
@@ -39,20 +44,20 @@ class Choice:
     @property
     def label(self) -> str:
         """As it is written on the command line."""
-        return engine_label(self.engine, self.settings, self.precision)
+        return str(EngineSpec(self.engine, self.settings, self.precision))
 
 
 def alone(goal: Goal, choice: Choice, *, model: str, cores: int, chunk_samples: int) -> Cell:
     """Return a choice as its first heat runs it: in one process, on one core.
 
-    For latency it has all cores at once: who has one recording has nothing else to do with them.
+    For latency it has all cores at once: with one recording there is nothing else to do with them.
     """
     threads = cores if goal == "latency" else 1
     return _cell(choice, model=model, threads=threads, chunk_samples=chunk_samples)
 
 
 def untuned(goal: Goal, choice: Choice, *, model: str, cores: int, chunk_samples: int) -> Cell:
-    """Return what runs when nobody tunes: threads of one, a chunk at a time, a job a core.
+    """Return what runs without tuning: threads of one, a chunk at a time, a job a core.
 
     For latency, it is one process.
     """
@@ -76,7 +81,9 @@ def with_sizes(cells: Iterable[Cell], sizes: Sequence[int]) -> list[Cell]:
     ]
 
 
-def shared(finalists: Sequence[Cell], *, cores: int) -> list[Cell]:
+def shared(
+    finalists: Sequence[Cell], *, cores: int, batches: Sequence[int] = BATCHES
+) -> list[Cell]:
     """Return the finalists on all cores; the first of them shared otherwise, and in batches."""
     found = [on_all_cores(cell, cores=cores) for cell in with_static(finalists)]
     first = found[0]
@@ -84,9 +91,22 @@ def shared(finalists: Sequence[Cell], *, cores: int) -> list[Cell]:
         if cores % threads == 0:
             found.append(first.model_copy(update={"jobs": cores // threads, "threads": threads}))
     # Static models take no batches.
-    batches = BATCHES if first.form == "dynamic" else ()
+    batches = batches if first.form == "dynamic" else ()
     found += [first.model_copy(update={"batch": batch}) for batch in batches]
     return list(unique(found))
+
+
+def arriving(cell: Cell, protocol: str, load: Load) -> Cell:
+    """Return a cell at which requests arrive.
+
+    Args:
+        cell: how they are served.
+        protocol: under which they arrive.
+        load: how they arrive at each process.
+    """
+    load = load.at(load.rate_per_s * cell.jobs)
+    update = {"protocol": protocol, "load": load, "rate_per_s": load.rate_per_s}
+    return cell.model_copy(update=update)
 
 
 def with_threads(finalists: Sequence[Cell], *, cores: int) -> list[Cell]:
@@ -111,16 +131,19 @@ def unique(cells: Iterable[Cell]) -> Iterator[Cell]:
     yield from {cell.model_dump_json(): cell for cell in cells}.values()
 
 
-def sizes_for(num_samples: Sequence[int], *, default: int) -> list[int]:
+def sizes_for(
+    num_samples: Sequence[int], front_end: FrontEnd = WESPEAKER, *, default: int
+) -> list[int]:
     """Return the chunk sizes that fill up least, for recordings of these lengths.
 
     Args:
         num_samples: of each recording.
+        front_end: what the model is fed.
         default: the size that is in the race anyway.
     """
 
     def padding(size: int) -> float:
-        policy = ChunkPolicy(size)
+        policy = ChunkPolicy(size, front_end)
         return sum(map(policy.padded_samples, num_samples)) / sum(num_samples)
 
     others = [size for size in SIZES if size != default]
@@ -130,7 +153,7 @@ def sizes_for(num_samples: Sequence[int], *, default: int) -> list[int]:
 def distance(cell: Cell, default: Cell) -> tuple[bool, ...]:
     """Return in what a cell differs from the default, the gravest first.
 
-    Of configurations that cannot be told apart, whoever differs least is named.
+    Of configurations that cannot be told apart, the one that differs least is named.
     """
     return (
         cell.precision != FLOAT32,
@@ -161,5 +184,5 @@ def _cell(choice: Choice, *, model: str, threads: int, chunk_samples: int) -> Ce
         form=choice.form,
         threads=threads,
         chunk_samples=chunk_samples,
-        protocol="throughput",
+        protocol=THROUGHPUT.name,
     )

@@ -1,22 +1,22 @@
-"""Who leads a race, who is surely slower, and who cannot be told from the leader (pure).
+"""What leads a race, what is surely slower, and what cannot be told from the leader (pure).
 
 All configurations take turns in the same blocks. A session's value is its log ratio to the leader;
-`bench.results.sequential` decides as it does for a gate: who is surely slower is dropped, over all
-rivals and looks together, and who is surely less than the margin faster is tied.
+`rtfbench.results.sequential` decides as it does for a gate: what is surely slower is dropped, over
+all rivals and looks together, and what is surely less than the margin faster is tied.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from bench.base.values import Interval
-from bench.results.contrasts import contrasts_by_session, prior_of, stratum_of
-from bench.results.moderated import SessionValues
-from bench.results.sequential import LOOKS, decide, sessions_needed
-from bench.results.stats import hodges_lehmann
-from bench.results.store import CellData
+from rtfbench.base.values import Interval
+from rtfbench.results.contrasts import contrasts_by_session, prior_of, stratum_of
+from rtfbench.results.moderated import SessionValues
+from rtfbench.results.sequential import LOOKS, decide, sessions_needed
+from rtfbench.results.stats import hodges_lehmann
+from rtfbench.results.store import CellData
 
 #: How often a race may drop the fastest, over all rivals and looks.
 ALPHA = 0.05
@@ -75,28 +75,57 @@ def standings(
         return []
     leader, *rivals = known
     misled = contrasts_by_session(ghost, reference)
-    values = [_values(data, leader, misled) for data in rivals]
-    strata = [stratum_of(data.cell, leader.cell) for data in rivals]
-    found = [
+    first = leader.declaration.cell_id
+    return ranked(
         Standing(
-            cell_id=leader.declaration.cell_id,
-            fate="leads",
+            first,
+            "leads",
             ratio=1.0,
             interval=None,
-            level=math.exp(levels[leader.declaration.cell_id]),
+            level=math.exp(levels[first]),
             sessions=len({record.session for record in leader.records}),
-        )
-    ]
-    for index, data in enumerate(rivals):
+        ),
+        [
+            Rival(
+                cell_id=data.declaration.cell_id,
+                level=math.exp(levels[data.declaration.cell_id]),
+                values=_values(data, leader, misled),
+                stratum=stratum_of(data.cell, leader.cell),
+                prior=prior_of(data.cell, leader.cell),
+            )
+            for data in rivals
+        ],
+        rules,
+    )
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What is known of one that does not lead.
+
+    `values` are log ratios to the leader, and those of the ghost; `level` is its time over the
+    reference's. Rivals of one `stratum` tell of each other's scatter, `prior` is what sessions are
+    assumed to differ, and `blur` what the ratio may be off besides.
+    """
+
+    cell_id: str
+    level: float
+    values: SessionValues
+    stratum: Hashable
+    prior: float
+    blur: float = 0.0
+
+
+def ranked(leader: Standing, rivals: Sequence[Rival], rules: Rules) -> list[Standing]:
+    """Return how the leader and its rivals stand."""
+    found = [leader]
+    for index, rival in enumerate(rivals):
         others = [
-            each
-            for other, each in enumerate(values)
-            if other != index and strata[other] == strata[index]
+            each.values
+            for other, each in enumerate(rivals)
+            if other != index and each.stratum == rival.stratum
         ]
-        level = math.exp(levels[data.declaration.cell_id])
-        prior = prior_of(data.cell, leader.cell)
-        name = data.declaration.cell_id
-        found.append(_standing(name, level, values[index], others, prior, rules))
+        found.append(_standing(rival, others, rules))
     return found
 
 
@@ -120,36 +149,33 @@ def _values(
     )
 
 
-def _standing(
-    name: str,
-    level: float,
-    own: SessionValues,
-    others: Sequence[SessionValues],
-    prior: float,
-    rules: Rules,
-) -> Standing:
+def _standing(rival: Rival, others: Sequence[SessionValues], rules: Rules) -> Standing:
+    own, name, level = rival.values, rival.cell_id, rival.level
     sessions = len(own.u)
     if sessions < LOOKS[0]:
         ratio = math.exp(own.u[0]) if own.u else math.nan
         return Standing(name, "open", ratio, None, level, sessions)
-    judge = partial(decide, prior=prior, cells=rules.rivals, alpha=ALPHA)
-    slower = judge(own, margin=rules.slack, limit=None, others=others)
+    judge = partial(decide, prior=rival.prior, cells=rules.rivals, alpha=ALPHA)
+    slack, margin = rules.slack + rival.blur, rules.margin - rival.blur
+    slower = judge(own, margin=slack, limit=None, others=others)
     # Seen from the leader: how much faster than it this one may be.
     turned, others = _turned(own), [*map(_turned, others)]
-    faster = judge(turned, margin=rules.slack, limit=rules.margin, others=others)
+    faster = judge(turned, margin=slack, limit=margin, others=others)
     assert slower is not None
     assert faster is not None
-    stands = partial(Standing, name, ratio=slower.ratio, interval=slower.ci95, level=level)
+    low, high = slower.ci95
+    interval = low * math.exp(-rival.blur), high * math.exp(rival.blur)
+    stands = partial(Standing, name, ratio=slower.ratio, interval=interval, level=level)
     if slower.answer == "regression":
         return stands(fate="slower", sessions=sessions)
     if faster.answer == "pass":
         return stands(fate="tied", sessions=sessions)
     needed = sessions_needed(
         turned,
-        margin=rules.slack,
-        limit=rules.margin,
+        margin=slack,
+        limit=margin,
         others=others,
-        prior=prior,
+        prior=rival.prior,
         cells=rules.rivals,
         alpha=ALPHA,
     )

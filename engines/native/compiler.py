@@ -1,4 +1,4 @@
-"""The system's C or C++ compiler: shared libraries of our own, made once and kept in the cache."""
+"""Shared libraries of our own, compiled once and kept: the C interface to a user's MNN is one."""
 
 import hashlib
 import os
@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 
 from platformdirs import user_cache_path
 
-from engines import processes
-from engines.protocol import EngineError
+from rtfbench.engines import processes
+from rtfbench.engines.native.home import Home
+from rtfbench.engines.protocol import EngineError
 
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O2", "-fPIC", "-shared", "-fvisibility=hidden")
@@ -107,7 +108,8 @@ def _own_folder() -> Path:
     named = os.environ.get("RTFBENCH_CACHE")
     folder = (Path(named) if named else user_cache_path("rtfbench")) / "native"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (folder.parent, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
         raise EngineError(
@@ -163,3 +165,29 @@ def _first_error(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = (line for line in lines if "error" in line.lower())
     return next(telling, lines[0] if lines else "the compiler said nothing")
+
+
+SOURCE = Path(__file__).with_name("mnn_shim.cpp")
+
+
+def build(home: Home) -> Path:
+    """Return the compiled shim for a library.
+
+    It is not linked with the library, which the process loads by its path: no other is looked for.
+
+    Raises:
+        EngineError: there is no compiler, or it refused; with what it said.
+    """
+    headers = sorted((home.include / "MNN").glob("*.h*"))
+    try:
+        return shared_library(
+            SOURCE,
+            flags=("-std=c++11",),
+            needs=[*headers, home.library],
+            include=str(home.include),
+        )
+    except CompileError as error:
+        raise EngineError(
+            f"{home.include}: the shim cannot be compiled with these headers ({error}); "
+            "are they MNN's, and complete?"
+        ) from None

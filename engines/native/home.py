@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.protocol import EngineError
+from rtfbench.engines.protocol import EngineError
 
 LIBRARY = "libMNN.so"
 _MACHINES = {3: "x86", 8: "MIPS", 40: "ARM", 62: "x86-64", 183: "AArch64", 243: "RISC-V"}

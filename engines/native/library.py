@@ -8,9 +8,9 @@ from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.native import compiler, shim
-from engines.native.home import Home, find
-from engines.protocol import EngineError
+from rtfbench.engines.native import compiler
+from rtfbench.engines.native.home import Home, find
+from rtfbench.engines.protocol import EngineError
 
 #: `const char* MNN::getVersion()`, by the name that every C++ compiler on Linux gives it.
 _GET_VERSION = "_ZN3MNN10getVersionEv"
@@ -34,7 +34,7 @@ _SIGNATURES = {
 
 
 @dataclass(frozen=True)
-class Library:
+class LoadedLibrary:
     """An MNN library in this process; `shim` has the functions of `mnn_shim.cpp`."""
 
     path: Path
@@ -65,7 +65,7 @@ def told(error: ctypes.Array[ctypes.c_char]) -> EngineError:
 
 
 _folder: Path | None = None
-_loaded: Library | None = None
+_loaded: LoadedLibrary | None = None
 
 
 def folder_in_use() -> Path | None:
@@ -73,7 +73,7 @@ def folder_in_use() -> Path | None:
     return _folder
 
 
-def load(folder: Path) -> Library:
+def load(folder: Path) -> LoadedLibrary:
     """Return a folder's library, loaded with its shim.
 
     Raises:
@@ -89,7 +89,7 @@ def load(folder: Path) -> Library:
     return _loaded
 
 
-def _load(folder: Path) -> Library:
+def _load(folder: Path) -> LoadedLibrary:
     if "_mnncengine" in sys.modules:
         raise EngineError(
             f"{folder}: this process has loaded the MNN wheel; a process can hold one MNN only"
@@ -106,13 +106,13 @@ def _load(folder: Path) -> Library:
             f"{folder}: headers of MNN {home.version or 'without a version'}, and a library of "
             f"MNN {version}; copy include/ from the sources that the library was built from"
         )
-    functions = _open_shim(shim.build(home), home)
+    functions = _open_shim(compiler.build(home), home)
     for name, signature in _SIGNATURES.items():
         function = getattr(functions, f"rtfbench_mnn_{name}")
         function.argtypes, function.restype = signature, c_int
     functions.rtfbench_mnn_close.argtypes = (c_void_p,)
     functions.rtfbench_mnn_close.restype = None
-    return Library(
+    return LoadedLibrary(
         path=home.library,
         version=version,
         size_bytes=home.library.stat().st_size,

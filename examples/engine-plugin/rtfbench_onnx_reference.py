@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from engines.base import EngineBase, SessionBase
-from engines.protocol import (
+from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.protocol import (
     Availability,
     EngineError,
     FloatArray,
@@ -15,7 +15,6 @@ from engines.protocol import (
     SessionOptions,
     SettingMismatchError,
     check_features,
-    chosen,
 )
 
 

@@ -1,6 +1,6 @@
 """The engine in the suite that every engine of rtfbench passes."""
 
-from bench.testing import EngineConformance
+from rtfbench.testing import EngineConformance
 
 
 class TestOnnxReference(EngineConformance):

@@ -1,7 +1,7 @@
 """python -m examples.train: weights that know speakers, and trials of speakers unseen.
 
-    python -m examples.train resnet34 --minutes 60 --out bench/zoo/weights
-    python -m examples.train --trials bench/embed/heldout
+    python -m examples.train resnet34 --minutes 60 --out bench/models/zoo/weights
+    python -m examples.train --trials bench/measure/heldout
 
 Needs espeak-ng and the extras `zoo` and `resample`; uses all cores that it may.
 """
@@ -15,16 +15,16 @@ from pathlib import Path
 
 import torch
 
-from bench.base.cache import replacing
-from bench.base.core_count import core_count
-from bench.base.errors import InputError
-from bench.zoo import catalog
-from bench.zoo.catalog import UnknownModelError
-from bench.zoo.weights import save_weights
 from examples.train.corpus import Utterance, speak
 from examples.train.heldout import write_trials
 from examples.train.synthesizer import COMMAND
 from examples.train.training import Progress, train
+from rtfbench.base.cache import replacing
+from rtfbench.base.core_count import core_count
+from rtfbench.base.errors import InputError
+from rtfbench.models.zoo import catalog
+from rtfbench.models.zoo.catalog import UnknownModelError
+from rtfbench.models.zoo.weights import save_weights
 
 SPEAKERS, PER_SPEAKER = 400, 30
 MINUTES = 60.0

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from bench.base.cache import replacing
 from examples.train.corpus import speak
 from examples.train.rooms import recorded
 from examples.train.synthesizer import SAMPLE_RATE_HZ
+from rtfbench.base.cache import replacing
 
 SPEAKERS, PER_SPEAKER = 100, 6
 #: One chunk of the published size, so that an utterance is one run of a model.

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.base.errors import InputError
 from examples.train.sentences import draw_sentence
 from examples.train.voices import Voice
-from frontends.audio import read_audio
+from rtfbench.base.errors import InputError
+from rtfbench.frontends.audio import read_audio
 
 COMMAND = "espeak-ng"
 SAMPLE_RATE_HZ = 16000

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bench.zoo import build, catalog
 from examples.train.corpus import Utterance
 from examples.train.margin import MarginSoftmax
 from examples.train.rooms import recorded
-from frontends.fbank import Fbank, FbankConfig
+from rtfbench.frontends.fbank import Fbank, FbankConfig
+from rtfbench.models.zoo import build, catalog
 
 BATCH = 64
 IMAGE_AXES = 4

@@ -6,11 +6,16 @@ own: a process can hold one MNN only.
 
 import os
 from importlib import metadata
+from importlib.util import find_spec
 
-from bench.testing import EngineConformance
-from engines import registry
+import pytest
+
+from rtfbench.engines import registry
+from rtfbench.testing import EngineConformance
 from tests.conftest import PLUGINS
 
+#: Engines whose runtimes are no part of `make install`, each with its package.
+APART = {"iree": "iree", "litert": "ai_edge_litert", "executorch": "executorch"}
 #: It opens no file and answers zeros.
 NULL = "null"
 
@@ -26,6 +31,14 @@ def engine_specs() -> list[str]:
     return [named] if named else [name for name in registry.names() if name not in own]
 
 
+#: Of features by another library, whose logarithms are right to 1e-4.
+OWN_FRONT_END = 1e-3
+
 for _spec in engine_specs():
     _members = {"name": _spec, "computes": _spec != NULL, "__doc__": _spec}
-    globals()[f"Test_{_spec}"] = type(f"Test_{_spec}", (EngineConformance,), _members)
+    if _spec == "sherpa-onnx":
+        _members["tolerance"] = OWN_FRONT_END
+    _suite: type = type(f"Test_{_spec}", (EngineConformance,), _members)
+    _missing = _spec in APART and find_spec(APART[_spec]) is None
+    _skips = pytest.mark.skipif(_missing, reason=f"pip install 'rtfbench[{_spec}]'")
+    globals()[f"Test_{_spec}"] = _skips(_suite)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.models import conversion
-from bench.testing import tiny_model
-from bench.zoo import export
-from engines.protocol import ONNX, Format
+from rtfbench.engines.protocol import ONNX, Format
+from rtfbench.models import conversion
+from rtfbench.models.zoo import export
+from rtfbench.testing import tiny_model
 
 
 @pytest.mark.parametrize("num_frames", [None, tiny_model.STATIC_FRAMES])

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import zoo
-from bench.base.cache import sha256_of
-from bench.zoo import export
-from engines.mnn_convert import to_mnn
-from engines.protocol import Form, Format, ModelArtifact
+from rtfbench.base.cache import sha256_of
+from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.protocol import Form, Format, ModelArtifact
+from rtfbench.models import zoo
+from rtfbench.models.zoo import export
+from tests.conftest import Once
 
 from .golden_cases import FRAMES, GOLDEN
 from .golden_weights import load_golden_weights
@@ -29,18 +30,25 @@ def golden_model() -> torch.nn.Module:
 
 @pytest.fixture(scope="session")
 def artifacts(
-    golden_model: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory
+    once: Once, request: pytest.FixtureRequest
 ) -> dict[tuple[Format, Form, int | None], ModelArtifact]:
     """Export it to both formats: dynamic, and static for each chunk size."""
-    folder = tmp_path_factory.mktemp("golden")
+    lengths = (None, *FRAMES.values())
+
+    def write(folder: Path) -> None:
+        model = request.getfixturevalue("golden_model")
+        for num_frames in lengths:
+            onnx_path = folder / f"{num_frames}.onnx"
+            export.to_onnx(model, onnx_path, feat_dim=80, num_frames=num_frames)
+            to_mnn(onnx_path, onnx_path.with_suffix(".mnn"), static=num_frames is not None)
+
+    folder = once("golden", write)
+    formats: tuple[Format, ...] = ("onnx", "mnn")
     found: dict[tuple[Format, Form, int | None], ModelArtifact] = {}
-    for num_frames in (None, *FRAMES.values()):
+    for num_frames in lengths:
         form: Form = "dynamic" if num_frames is None else "static"
-        onnx_path, mnn_path = folder / f"{num_frames}.onnx", folder / f"{num_frames}.mnn"
-        export.to_onnx(golden_model, onnx_path, feat_dim=80, num_frames=num_frames)
-        to_mnn(onnx_path, mnn_path, static=form == "static")
-        formats: dict[Format, Path] = {"onnx": onnx_path, "mnn": mnn_path}
-        for format_, path in formats.items():
+        for format_ in formats:
+            path = folder / f"{num_frames}.{format_}"
             found[format_, form, num_frames] = ModelArtifact(
                 name="resnet34",
                 path=path,

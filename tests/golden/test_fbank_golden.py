@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frontends.audio import read_audio
-from frontends.chunking import ChunkPolicy
-from frontends.fbank import Fbank
+from rtfbench.frontends.audio import read_audio
+from rtfbench.frontends.chunking import ChunkPolicy
+from rtfbench.frontends.fbank import Fbank
 
 HERE = Path(__file__).parent
 NAMES = ("exact_2s", "short_1s", "two_chunks_5s", "long_a", "long_b")

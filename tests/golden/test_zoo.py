@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench import zoo
-from bench.zoo import catalog
-from bench.zoo.repvgg import reparameterize
+from rtfbench.models import zoo
+from rtfbench.models.zoo import catalog
+from rtfbench.models.zoo.repvgg import reparameterize
 
 from .golden_facts import FACTS, NEWER, STATE_SHAPES
 from .golden_weights import golden_features, load_golden_weights

@@ -6,9 +6,69 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
+from tests.conftest import Once
+from tests.tiny_onnx import write_tiny
 
 from .extraction import MODEL, Command, write_list
+
+TmpFactory = pytest.TempPathFactory
+
+
+@pytest.fixture(scope="session")
+def model(once: Once) -> Path:
+    """Return a small model: as it is one file, it is read, converted and run for reference once."""
+    return once("model", lambda folder: write_tiny(folder / "tiny.onnx")) / "tiny.onnx"
+
+
+#: All engines under both protocols, and what else a row may differ in: size and threads.
+SWEPT = """
+models = ["xvec"]
+budget_s = 1.5
+sessions = 1
+
+[[sweep]]
+protocols = ["published", "steady"]
+
+[[sweep]]
+engines = ["onnxruntime", "mnn"]
+protocols = ["steady"]
+chunk_samples = [16000]
+ghost = false
+
+[[sweep]]
+engines = ["onnxruntime", "mnn"]
+protocols = ["steady"]
+threads = [2]
+ghost = false
+"""
+
+
+@pytest.fixture(scope="session")
+def swept(once: Once, rtfbench: Command, short_speech: Path, tmp_path_factory: TmpFactory) -> Path:
+    """Return a finished run of the smallest model, for whoever changes nothing in it."""
+    plan = tmp_path_factory.mktemp("plan") / "plan.toml"
+    plan.write_text(SWEPT)
+
+    def run(folder: Path) -> None:
+        done = rtfbench("run", plan, "--audio", short_speech, "--out", folder)
+        assert done.returncode == 0, done.stderr
+
+    return once("swept", run)
+
+
+@pytest.fixture(scope="session")
+def six_sessions(once: Once, rtfbench: Command, short_speech: Path) -> Path:
+    """Return a finished run of two engines in six sessions, for whoever changes nothing in it."""
+
+    def run(folder: Path) -> None:
+        done = rtfbench(
+            *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
+            *("--protocol", "steady", "--audio", short_speech, "--budget", 6, "--out", folder),
+        )
+        assert done.returncode == 0, done.stderr
+
+    return once("six-sessions", run)
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +95,12 @@ def scp(recordings: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="session")
-def expected(rtfbench: Command, scp: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def expected(rtfbench: Command, scp: Path, once: Once) -> str:
     """Return the result of an undisturbed run with one worker."""
-    result = tmp_path_factory.mktemp("expected") / "e.txt"
-    done = rtfbench("extract", "--wav-scp", scp, *MODEL, "--result", result)
-    assert done.returncode == 0, done.stderr
-    assert not list(result.parent.glob("*.part*"))
-    return result.read_text()
+
+    def run(folder: Path) -> None:
+        done = rtfbench("extract", "--wav-scp", scp, *MODEL, "--result", folder / "e.txt")
+        assert done.returncode == 0, done.stderr
+        assert not list(folder.glob("*.part*"))
+
+    return (once("expected", run) / "e.txt").read_text()

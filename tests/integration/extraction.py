@@ -10,7 +10,8 @@ from pathlib import Path
 MODEL = (
     "--model",
     "xvec",
-    "--seeded-weights",
+    "--weights",
+    "seeded",
     "--engine",
     "onnxruntime",
     "--samples-per-chunk",

@@ -9,7 +9,7 @@ from pathlib import Path
 def start(*arguments: object, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":
     """Start the command line without waiting for it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+        [sys.executable, "-m", "rtfbench.commands", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

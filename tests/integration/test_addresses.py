@@ -1,7 +1,7 @@
 """`extract` of recordings and lists that a web server of this machine serves."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,12 +47,11 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def test_a_server_is_read_as_a_folder_is(
-    rtfbench: Command, write_tiny_onnx: Callable[..., Path], recordings: list[Path],
+    rtfbench: Command, model: Path, recordings: list[Path],
     served: tuple[Path, str], tmp_path: Path,
 ) -> None:  # fmt: skip
     """A list, a tar file and recordings; what is not there costs itself only."""
     folder, url = served
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     wavs = []
     for number, recording in enumerate(recordings[:3]):
         wavs.append(folder / f"u{number}.wav")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.errors import InputError
+from rtfbench.base.errors import InputError
 from tests.ready import artifact_for
 
 

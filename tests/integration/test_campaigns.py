@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.store import RECORDS, RunFolder
+from rtfbench.results.store import RECORDS, RunFolder, finished_of
 
 from .extraction import MODEL, write_list
 from .processes import start, workers_of
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.deep
 
 KILLS = 25
 TIMES = 3
-WORKERS = ("bench.extract.worker", "bench.worker")
+WORKERS = ("rtfbench.extract.worker", "rtfbench.worker")
 
 
 class Killer:
@@ -115,7 +115,7 @@ def test_kills_of_a_run_measure_nothing_twice(tmp_path: Path) -> None:
             for _ in range(stored.count(b"\n")):
                 next(added)
             assert not {line.cell_id for line in added} & finished
-            stored, finished = now, RunFolder(out).finished()
+            stored, finished = now, finished_of(RunFolder(out).cells())
             if status == 0:
                 break
         found = RunFolder(out).originals()

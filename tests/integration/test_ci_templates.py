@@ -75,10 +75,17 @@ def repository(tmp_path: Path, write_tiny_onnx: Callable[..., Path]) -> Path:
     folder = tmp_path / "repository"
     (folder / "models").mkdir(parents=True)
     write_tiny_onnx(folder / MODEL)
-    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    for words in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "A model")):
-        subprocess.run(["git", *words], cwd=folder, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    commit(folder, "A model")
     return folder
+
+
+def commit(repository: Path, what: str) -> str:
+    """Commit everything; return the commit."""
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("add", "."), (*author, "commit", "-qm", what)):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    return head(repository)
 
 
 def head(repository: Path) -> str:
@@ -132,7 +139,7 @@ def test_a_model_that_got_slower_fails_the_job(
     assert done.returncode == 1, done.stdout + done.stderr
     assert "answer=regression" in (tmp_path / "output").read_text()
     for written in ("summary.md", "rtfbench.md"):
-        assert "**Regression: something got slower.**" in (tmp_path / written).read_text()
+        assert "**Regression: head is slower.**" in (tmp_path / written).read_text()
 
 
 def test_an_inconclusive_answer_fails_where_that_is_asked_for(step: Shell, tmp_path: Path) -> None:
@@ -149,11 +156,14 @@ def test_an_inconclusive_answer_fails_where_that_is_asked_for(step: Shell, tmp_p
     ("variables", "status", "said"),
     [
         ({}, 2, "name a model or a baseline"),
-        ({"MODEL": "models/new.onnx"}, 0, "is new"),
+        ({"MODEL": "models/mistyped.onnx"}, 2, "is no file of the repository"),
+        ({"MODEL": "models"}, 2, "is no file of the repository"),
+        ({"MODEL": "/models/absolute.onnx"}, 2, "is no file of the repository"),
+        ({"MODEL": "../repository/models/speaker model.onnx"}, 2, "is no file of the repository"),
         ({"MODEL": MODEL, "BASE_SHA": ""}, 2, "no base to compare with"),
         ({"MODEL": MODEL, "ENGINE": "nope"}, 2, "no engine 'nope'"),
         ({"BASELINE": "none.toml"}, 2, "none.toml: cannot read the baseline"),
-        ({"MODEL": "$(touch run).onnx"}, 0, "is new"),
+        ({"MODEL": "$(touch run).onnx"}, 2, "is no file of the repository"),
     ],
 )
 def test_bad_input_is_told_and_nothing_of_it_is_run(
@@ -164,6 +174,37 @@ def test_bad_input_is_told_and_nothing_of_it_is_run(
     assert done.returncode == status, done.stdout + done.stderr
     assert said in done.stdout + done.stderr
     assert not (repository / "run").exists()
+
+
+def test_a_model_that_the_base_lacks_is_new(step: Shell, repository: Path) -> None:
+    """There is nothing to compare it with, and the job passes."""
+    base = head(repository)
+    (repository / "models" / "new.onnx").write_bytes((repository / MODEL).read_bytes())
+    commit(repository, "Another model")
+    done = step(MODEL="models/new.onnx", BASE_SHA=base)
+    assert (done.returncode, "is new" in done.stdout) == (0, True), done.stderr
+
+
+def test_weights_in_a_file_of_their_own_are_the_bases(
+    step: Shell, repository: Path, tmp_path: Path
+) -> None:
+    """The base's model is whole, and computes what it computed."""
+    path = repository / MODEL
+    onnx.save(
+        onnx.load(path), path, save_as_external_data=True, location="w.data", size_threshold=100
+    )
+    base = commit(repository, "Weights of their own")
+    (repository / "note").write_text("anything")
+    commit(repository, "A note")
+    done = step(MODEL=MODEL, BASE_SHA=base, BUDGET="2")
+    assert "answer=" in (tmp_path / "output").read_text(), done.stdout + done.stderr
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    data = Path("models", "w.data")
+    assert (tmp_path / "base" / data).read_bytes() == (repository / data).read_bytes()
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert status.stdout == ""
 
 
 def test_one_comment_is_updated(tmp_path: Path) -> None:
@@ -220,8 +261,10 @@ def test_gitlabs_job_compares_with_the_merge_requests_base(
     [
         ("vendor.github-actions", ACTION / "action.yml"),
         ("vendor.gitlab-ci", GITLAB),
+        ("vendor.gitlab-ci", ROOT / ".gitlab" / "nightly.yml"),
         ("vendor.gitlab-ci", ROOT / ".gitlab" / "other-cpus.yml"),
         ("vendor.github-workflows", ROOT / ".github" / "workflows" / "gate.yml"),
+        ("vendor.github-workflows", ROOT / ".github" / "workflows" / "nightly.yml"),
         ("vendor.github-workflows", ROOT / ".github" / "workflows" / "other-cpus.yml"),
     ],
 )

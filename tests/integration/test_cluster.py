@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,12 +24,6 @@ from .processes import start
 COUNT = 480
 PATIENCE_S = 60
 LOOPBACK = "127.0.0.1"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, write_tiny_onnx: Callable[..., Path]) -> Path:
-    """Write a small model."""
-    return write_tiny_onnx(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +56,22 @@ def dask_workers(process: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in process.children(recursive=True):
         with suppress(psutil.Error):
-            if any("bench.extract.worker" in " ".join(c.cmdline()) for c in child.children()):
+            if any("rtfbench.extract.worker" in " ".join(c.cmdline()) for c in child.children()):
                 found.append(child)
     return found
 
 
 def listening(process: psutil.Process) -> set[str]:
-    """Return the addresses that a process and its children listen at."""
-    found: set[str] = set()
+    """Return the addresses that a process and its children listen at, never with plain HTTP."""
+    found: set[tuple[str, int]] = set()
     for each in [process, *process.children(recursive=True)]:
         with suppress(psutil.Error):
-            found |= {c.laddr.ip for c in each.net_connections("inet") if c.status == "LISTEN"}
-    return found
+            found |= {tuple(c.laddr) for c in each.net_connections() if c.status == "LISTEN"}
+    for address in found:
+        with suppress(OSError), socket.create_connection(address, timeout=2) as port:
+            port.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert not port.recv(4).startswith(b"HTTP"), f"a web page at {address}"
+    return {host for host, _ in found}
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -276,7 +275,7 @@ def test_a_comparison_is_made_on_every_host(
     plan.write_text(
         'engines = ["onnxruntime", "onnxruntime[graph_optimization=off]"]\n'
         f'protocols = ["steady"]\nmodels = ["{os.path.relpath(model)}"]\n'
-        "budget_s = 1\nsessions = 1\nghost = false\n"
+        "budget_s = 0.1\nsessions = 1\nghost = false\n"
     )
     asked = ("run", plan, "--cluster", address, "--out")
     with ExitStack() as stack:

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.models.conversion import convert
-from bench.models.file_maker import open_session
-from bench.models.model_files import FileRequest
-from bench.models.model_reading import read_model_file
-from bench.zoo import export
-from bench.zoo.xvec import xvec
-from engines import registry
-from engines.mnn_convert import to_mnn
-from engines.protocol import ConversionError
-from engines.tools import run_tool
+from rtfbench.engines import registry
+from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.processes import run_tool
+from rtfbench.engines.protocol import ConversionError
+from rtfbench.models.conversion import convert
+from rtfbench.models.file_maker import open_session
+from rtfbench.models.model_files import FileRequest
+from rtfbench.models.model_reading import read_model_file
+from rtfbench.models.zoo import export
+from rtfbench.models.zoo.xvec import xvec
 
 FEATURES_BTM = np.random.default_rng(0).standard_normal((1, 98, 80)).astype(np.float32)
 

@@ -49,16 +49,17 @@ def test_it_passes_its_own_test(in_its_environment: Run) -> None:
 
 def test_it_is_measured_beside_another(
     in_its_environment: Run,
-    write_tiny_onnx: Callable[..., Path],
+    model: Path,
     short_speech: Path,
     tmp_path: Path,
 ) -> None:
     """A run has its row, with an embedding that agrees."""
-    model, out = write_tiny_onnx(tmp_path / "tiny.onnx"), tmp_path / "run"
+    out = tmp_path / "run"
     done = in_its_environment(
-        *("-m", "bench.cli", "run", "--model", model, "--audio", short_speech, "--out", out),
+        *("-m", "rtfbench.commands", "run", "--model", model, "--audio", short_speech),
+        *("--out", out),
         *("--engine", "onnx-reference", "--engine", "onnxruntime", "--protocol", "steady"),
-        *("--budget", 1, "--sessions", 1),
+        *("--budget", 0.1, "--sessions", 1),
     )
     assert done.returncode == 0, done.stderr
     cells = json.loads((out / "summary.json").read_text())["cells"]

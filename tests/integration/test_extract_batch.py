@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.base.core_count import core_count
-from bench.embed.embeddings import read_embeddings
+from rtfbench.base.core_count import core_count
+from rtfbench.embed.embeddings import read_embeddings
 
 from .extraction import MODEL, Command, names, write_list
 
@@ -55,13 +55,13 @@ def test_a_recording_that_kills_its_worker_costs_only_itself(
 ) -> None:
     """Those that shared its batch are embedded; it is named, and so is one that is no audio."""
     killer, broken = tmp_path / "killer.wav", tmp_path / "broken.wav"
-    soundfile.write(killer, np.zeros(1000, np.float32), 16000)
+    soundfile.write(killer, 0.1 * np.random.default_rng(0).standard_normal(1000), 16000)
     broken.write_text("no audio")
     paths = [*recordings[:6], killer, *recordings[6:9], broken, *recordings[9:12]]
     result = tmp_path / "e.txt"
     done = rtfbench(
         *("extract", "--wav-scp", write_list(tmp_path / "wav.scp", paths), "--model", "xvec"),
-        *("--seeded-weights", "--engine", "faulty-short", "--samples-per-chunk", -1),
+        *("--weights", "seeded", "--engine", "faulty-short", "--samples-per-chunk", -1),
         *("--batch", 4, "--jobs", 1, "--result", result),
     )
     assert done.returncode == 1
@@ -79,12 +79,17 @@ def test_a_recording_that_kills_its_worker_costs_only_itself(
     ],
 )
 def test_what_takes_no_batch_is_refused(
-    rtfbench: Command, short_speech: Path, tmp_path: Path, options: tuple[str, ...], message: str
+    rtfbench: Command,
+    model: Path,
+    short_speech: Path,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    message: str,
 ) -> None:
     """One line, the cure in it, and no result."""
     result = tmp_path / "e.txt"
     done = rtfbench(
-        *("extract", "--wav", short_speech, "--model", "xvec", "--seeded-weights", *options),
+        *("extract", "--wav", short_speech, "--model", model, *options),
         *("--batch", 4, "--result", result),
     )
     assert done.returncode == 2, done.stderr

@@ -90,7 +90,7 @@ def test_bad_input_is_one_line(
     """Bad input ends with status 2 and a line that names the cure."""
     # The plug-ins are installed where a process of its own is started, so one case runs there.
     command = spawned if "faulty-missing" in options else rtfbench
-    done = command("extract", "--seeded-weights", *options)
+    done = command("extract", "--model", "resnet34", "--weights", "seeded", *options)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

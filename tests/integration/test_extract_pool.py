@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.extract import pool
-from bench.extract.options import ModelOptions, setup_for, workers
-from frontends.find import Utterance
+from rtfbench.engines.spec import parse_engine
+from rtfbench.extract import pool
+from rtfbench.extract.options import ModelOptions, setup_for, workers
+from rtfbench.inputs.find import Utterance
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-Tiny = Callable[..., Path]
 
 
-@pytest.mark.parametrize("look_ahead", [1, 2, 3, 8])
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("jobs", "look_ahead"), [(1, 1), (2, 1), (2, 2), (2, 8)])
 def test_a_full_look_ahead_ends_nothing(
     short_speech: Path, monkeypatch: pytest.MonkeyPatch, look_ahead: int, jobs: int
 ) -> None:
@@ -26,25 +25,24 @@ def test_a_full_look_ahead_ends_nothing(
     """
     monkeypatch.setattr(pool, "LOOK_AHEAD", look_ahead)
     options = ModelOptions(
-        "xvec", "null", form=None, chunk_samples=32000, threads=1, seeded_weights=True
+        "xvec", parse_engine("null"), form=None, chunk_samples=32000, weights="seeded"
     )
     setup = setup_for(options, phase=lambda _: None, note=lambda _: None)
     names = [f"utterance-{number}" for number in range(20)]
-    with workers(setup, options, jobs=jobs) as members:
+    with workers(setup, options.worker, jobs=jobs) as members:
         done = list(members.embed(Utterance(name, short_speech) for name in names))
     assert [finished.utterance.name for finished in done] == names
 
 
 def test_a_model_that_never_opens_is_given_up(
     rtfbench: Command,
-    write_tiny_onnx: Tiny,
+    model: Path,
     short_speech: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Opening has a limit of its own: no recording is to blame."""
     monkeypatch.setattr(pool, "OPEN_TIMEOUT_S", 1.0)
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     done = rtfbench(
         "extract", "--model", model, "--engine", "faulty-never-opens", "--wav", short_speech
     )

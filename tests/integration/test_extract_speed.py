@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.pipeline import Pipeline
-from engines import registry
-from engines.protocol import FloatArray, ModelArtifact, SessionOptions
-from frontends.audio import read_blocks
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.embed.pipeline import Pipeline
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import FloatArray, ModelArtifact, SessionOptions
+from rtfbench.frontends.audio import read_blocks
 from tests.ready import artifact_for
 
 pytestmark = pytest.mark.speed
@@ -96,7 +96,7 @@ def test_benchmark_jobs(benchmark: Any, spawned: Command, tmp_path: Path, jobs: 
     scp.write_text("".join(f"u{i} {paths[i % len(paths)]}\n" for i in range(60)))
     result = tmp_path / "e.txt"
     arguments = (
-        *("extract", "--wav-scp", scp, "--model", "xvec", "--seeded-weights", "--overwrite"),
+        *("extract", "--wav-scp", scp, "--model", "xvec", "--weights", "seeded", "--overwrite"),
         *("--engine", "onnxruntime", "--jobs", jobs, "--result", result),
     )
     done = benchmark.pedantic(lambda: spawned(*arguments), rounds=2)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.embeddings import read_embeddings
-from bench.embed.scoring import cosine
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.embed.embeddings import read_embeddings
+from rtfbench.embed.scoring import cosine
 
 from .extraction import MODEL, Command, write_list
 
@@ -19,7 +19,7 @@ GAIN = 0.2
 
 @pytest.fixture(scope="module")
 def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write speech, the same between seconds of silence, and silence alone."""
+    """Write speech, the same between seconds of faint hiss, and the hiss alone."""
     folder = tmp_path_factory.mktemp("vad")
     speech, _ = soundfile.read(DEFAULT_SPEECH / "weather_en_us_f.flac", dtype="int16")
     silence = np.random.default_rng(0).integers(-2, 3, 3 * RATE).astype(np.int16)
@@ -27,14 +27,14 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, parts in {"plain": [speech], "among": [silence, speech, silence]}.items():
         paths.append(folder / f"{name}.wav")
         soundfile.write(paths[-1], np.concatenate(parts), RATE)
-    paths.append(folder / "zeros.wav")
-    soundfile.write(paths[-1], np.zeros(RATE, np.int16), RATE)
+    paths.append(folder / "faint.wav")
+    soundfile.write(paths[-1], silence, RATE)
     return write_list(folder / "wav.scp", paths)
 
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_silence_is_left_out(rtfbench: Command, listed: Path, tmp_path: Path, batch: int) -> None:
-    """Speech among silence is embedded like the speech alone; a silent file is one failure."""
+    """Speech among silence is embedded like the speech alone; a file of hiss is one failure."""
     said = {}
     for vad in ("", "energy"):
         options = ("--vad", vad, "--batch", batch, "--verbose", "--result", tmp_path / f"{vad}.npz")
@@ -47,7 +47,7 @@ def test_silence_is_left_out(rtfbench: Command, listed: Path, tmp_path: Path, ba
     assert cosine(found["u0"], found["u1"]) > cosine(without["u0"], without["u1"]) + GAIN
     assert "% of the frames are speech" in said["energy"]
     assert "% of the frames" not in said[""]
-    assert "zeros.wav: no frame is speech, says --vad; leave it out" in said["energy"]
+    assert "faint.wav: no frame is speech, says --vad; leave it out" in said["energy"]
 
 
 def test_a_result_is_of_one_detector(rtfbench: Command, listed: Path, tmp_path: Path) -> None:

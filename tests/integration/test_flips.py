@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.base.cache import CACHE_VARIABLE
-from bench.embed.embeddings import read_embeddings
-from bench.results.store import RECORDS
-from engines.protocol import FloatArray
+from rtfbench.base.cache import CACHE_VARIABLE
+from rtfbench.embed.embeddings import read_embeddings
+from rtfbench.engines.protocol import FloatArray
+from rtfbench.results.store import RECORDS
 
 from .extraction import Command, write_list
 
 pytestmark = pytest.mark.deep
 
 ENDINGS = {"onnxruntime": "onnx", "mnn": "mnn"}
-QUICK = ("--protocol", "steady", "--budget", 1, "--sessions", 1)
+QUICK = ("--protocol", "steady", "--budget", 0.1, "--sessions", 1)
 SETS_OF_BITS = (1, 8, 64)
 #: A file begins with its structure; most of the rest of a model are weights.
 STRUCTURE_BYTES = 2000
@@ -144,7 +144,7 @@ def test_a_flipped_cache_changes_nothing(
         return [{name: cell[name] for name in kept if name in cell} for cell in cells]
 
     def extracted(engine: str) -> dict[str, FloatArray]:
-        model = ("--model", "xvec", "--seeded-weights", "--engine", engine)
+        model = ("--model", "xvec", "--weights", "seeded", "--engine", engine)
         done = rtfbench("extract", *recordings[:2], *model, "--result", result, "--overwrite")
         assert done.returncode == 0, done.stderr
         return dict(read_embeddings(result))
@@ -205,7 +205,7 @@ def test_flipped_recordings_cost_themselves_only(
     for number in range(100):
         paths.append(tmp_path / f"{number}.{ending}")
         paths[-1].write_bytes(flipped(whole.read_bytes(), rng))
-    model = ("--model", "xvec", "--seeded-weights", "--engine", "onnxruntime")
+    model = ("--model", "xvec", "--weights", "seeded", "--engine", "onnxruntime")
     scp, result = write_list(tmp_path / "wav.scp", [*paths, whole]), tmp_path / "e.npz"
     done = rtfbench("extract", "--wav-scp", scp, *model, "--result", result)
     assert "Traceback" not in done.stderr

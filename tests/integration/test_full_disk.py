@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.disk import check_room, free_bytes
-from bench.base.errors import InputError
+from rtfbench.base.errors import InputError
+from rtfbench.base.files import check_room, free_bytes
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-Tiny = Callable[..., Path]
 #: Mounts a small disk that goes with the process, and runs a command.
 ON_SMALL_DISK = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"'
 
@@ -34,20 +33,20 @@ def on_small_disk(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[
 
     if run("1m", "true").returncode != 0:
         pytest.skip("this system lets nobody mount a disk in a namespace of their own")
-    return lambda size, *arguments: run(size, sys.executable, "-m", "bench.cli", *arguments)
+    return lambda size, *arguments: run(size, sys.executable, "-m", "rtfbench.commands", *arguments)
 
 
 @pytest.mark.parametrize("where", ["--out", "--result", "RTFBENCH_CACHE"])
 def test_a_full_disk_is_told_first(
     on_small_disk: Command,
-    write_tiny_onnx: Tiny,
+    model: Path,
     short_speech: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     where: str,
 ) -> None:
     """One line with what is needed, what there is and the cure; nothing is begun."""
-    model, disk = write_tiny_onnx(tmp_path / "tiny.onnx"), tmp_path / "disk"
+    disk = tmp_path / "disk"
     if where == "--out":
         arguments = ["run", "--model", model, "--audio", short_speech, where, disk / "out"]
     elif where == "--result":
@@ -56,7 +55,7 @@ def test_a_full_disk_is_told_first(
         arguments = ["extract", "--model", model, "--wav-scp", scp, where, disk / "e.ark"]
     else:
         monkeypatch.setenv(where, str(disk / "cache"))
-        arguments = ["extract", "--model", "xvec", "--seeded-weights", "--wav", short_speech]
+        arguments = ["extract", "--model", "xvec", "--weights", "seeded", "--wav", short_speech]
     done = on_small_disk("8k", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
@@ -64,19 +63,19 @@ def test_a_full_disk_is_told_first(
 
 
 def test_a_disk_that_fills_up_costs_what_is_not_measured_yet(
-    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """The table of the finished cells is printed, and --resume goes on."""
     out = tmp_path / "out"
-    run = ["run", "--model", write_tiny_onnx(tmp_path / "tiny.onnx"), "--audio", short_speech]
-    run += ["--engine", "onnxruntime", "--protocol", "steady", "--budget", 1, "--sessions", 1]
+    run = ["run", "--model", model, "--audio", short_speech]
+    run += ["--engine", "onnxruntime", "--protocol", "steady", "--budget", 0.1, "--sessions", 1]
     run += ["--out", out, "--chunk-samples", 32000]
     assert rtfbench(*run).returncode == 0
     records = out / "records.jsonl"
     size_bytes = records.stat().st_size + 5000
     command = [*run, "--chunk-samples", 16000, "--resume"]
     done = subprocess.run(
-        [sys.executable, "-m", "bench.cli", *map(str, command)],
+        [sys.executable, "-m", "rtfbench.commands", *map(str, command)],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, size_bytes)),
         capture_output=True,
         text=True,

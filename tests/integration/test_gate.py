@@ -9,6 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from rtfbench.base.modules import lay_out
+
 pytestmark = pytest.mark.measures
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -34,7 +36,7 @@ def test_twins_are_no_regression(spawned: Command, tmp_path: Path) -> None:
     junit, comment = tmp_path / "gate.xml", tmp_path / "gate.md"
     done = spawned(
         *("compare", "onnxruntime", "onnxruntime", "--model", "xvec", "--budget", 16),
-        *("--junit", junit, "--comment", comment),
+        *("--also", "front-end,load,memory", "--junit", junit, "--comment", comment),
     )
     assert done.returncode in (0, 3), done.stdout + done.stderr
     suite = ET.parse(junit).getroot()
@@ -65,12 +67,13 @@ def test_a_slower_front_end_is_found_between_revisions(clone: Path) -> None:
     (clone / "base.toml").write_text(
         'revision = "HEAD"\nmodels = ["xvec"]\nengines = ["onnxruntime"]\n'
     )
+    gate = [sys.executable, "-m", "rtfbench.commands", "gate"]
     done = subprocess.run(
-        [sys.executable, "-m", "bench.cli", "gate", "--baseline", "base.toml", "--budget", "36"],
+        [*gate, "--baseline", "base.toml", "--budget", "36", "--also", "front-end"],
         cwd=clone,
         capture_output=True,
         text=True,
-        env=dict(os.environ),
+        env={**os.environ, "PYTHONPATH": str(lay_out(clone, clone.with_name("code")))},
         check=False,
         timeout=300,
     )

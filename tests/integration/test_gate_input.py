@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rtfbench.gate import sides
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -34,15 +36,18 @@ def test_bad_input_is_one_line(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_finished_runs_are_compared_by_ratios(
-    rtfbench: Command, short_speech: Path, tmp_path: Path
+def test_what_keeps_git_from_a_checkout_is_told(
+    rtfbench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In git's words: there is none, or it is somebody else's, and no revision is to blame."""
+    monkeypatch.setattr(sides, "ROOT", tmp_path)
+    done = rtfbench("gate", "--against-rev", "HEAD")
+    assert done.returncode == 2
+    assert f"HEAD: git opens no checkout in {tmp_path}: fatal: not a git repository" in done.stderr
+
+
+def test_finished_runs_are_compared_by_ratios(rtfbench: Command, six_sessions: Path) -> None:
     """A run against itself passes, and the text says why absolute times are left out."""
-    out = tmp_path / "run"
-    rtfbench(
-        *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
-        *("--protocol", "steady", "--audio", short_speech, "--budget", 3, "--out", out),
-    )
-    done = rtfbench("compare", out, out, "--max-regression", "50%")
+    done = rtfbench("compare", six_sessions, six_sessions, "--max-regression", "50%")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Absolute times are not compared" in done.stdout

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands import history as command
-from bench.machine.environment import commit
+from rtfbench import load_run
+from rtfbench.base.extras import cure, missing
+from rtfbench.measure.machine.environment import commit
+from rtfbench.measure.stored_runs import read
 from tests.unit.report.test_history import ZEN4, changed_on_the_ninth, run
 
-pytest.importorskip("ruptures")
+pytestmark = pytest.mark.skipif(missing("ruptures"), reason=cure("ruptures"))
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -27,26 +29,29 @@ def stored(tmp_path: Path) -> Path:
     return tmp_path / "stored"
 
 
+def steady_ratio(folder: Path) -> float:
+    """Return a run's ratio of mnn's times with its usual chunks and one thread."""
+    (found,) = (
+        ratio.ratio
+        for ratio in load_run(folder).summary.ratios
+        if (ratio.protocol, ratio.chunk_samples, ratio.threads) == ("steady", 32000, 1)
+        and ratio.engine == "mnn"
+    )
+    return found
+
+
 def test_real_runs_are_shown(
-    rtfbench: Command, write_tiny_onnx: Callable[..., Path], short_speech: Path, tmp_path: Path
+    rtfbench: Command, six_sessions: Path, swept: Path, tmp_path: Path
 ) -> None:
     """Two short runs of one model, read from their folders: too few to say more than that."""
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
-    for name in ("monday", "tuesday"):
-        engines = ("--engine", "onnxruntime", "--engine", "onnxruntime[spinning=off]")
-        limits = ("--budget", 1, "--sessions", 1, "--protocol", "steady", "--audio", short_speech)
-        out = ("--out", tmp_path / "runs" / name)
-        done = rtfbench("run", "--model", model, *engines, *limits, *out)
-        assert done.returncode == 0, done.stderr
+    for name, folder in (("monday", six_sessions), ("tuesday", swept)):
+        shutil.copytree(folder, tmp_path / "runs" / name)
     done = rtfbench("history", tmp_path / "runs", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "no change was looked for: no ratio has 6 runs" in done.stdout
     (host,) = json.loads((tmp_path / "out" / "history.json").read_text())["hosts"]
-    (series,) = host["series"]
-    for place, name in enumerate(("monday", "tuesday")):
-        summary = json.loads((tmp_path / "runs" / name / "summary.json").read_text())
-        assert series["points"][place]["ratio"] == summary["ratios"][0]["ratio"]
-        assert summary["cells"][0]["artifact_sha256"]
+    (points,) = (each["points"] for each in host["series"] if len(each["points"]) == 2)
+    assert {point["ratio"] for point in points} == {steady_ratio(six_sessions), steady_ratio(swept)}
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "monday" in page
     assert "<svg" in page
@@ -70,7 +75,7 @@ def test_damage_costs_one_run(rtfbench: Command, stored: Path, tmp_path: Path) -
     assert change["changed"] == ["MNN 3.6.0 → 3.6.1"]
     for name in ("index.html", "history.md"):
         assert "03/summary.json: damaged" in (out / name).read_text(encoding="utf-8")
-    assert "1.10 times what it was" in done.stdout
+    assert "1.099 times what it was" in done.stdout
 
 
 def test_pictures_are_where_the_text_says(rtfbench: Command, stored: Path, tmp_path: Path) -> None:
@@ -86,7 +91,7 @@ def test_overlapping_folders_are_read_once(stored: Path) -> None:
     """A folder and one within it, or the same under two names."""
     link = stored.parent / "link"
     link.symlink_to(stored, target_is_directory=True)
-    found = command.read([stored, stored / "01", link])
+    found = read([stored, stored / "01", link])
     assert (len(found.runs), found.errors) == (17, [])
 
 
@@ -114,7 +119,7 @@ def test_the_library_of_change_points_may_be_missing(
     rtfbench: Command, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The runs are shown all the same, and page and terminal say what was not looked for."""
-    monkeypatch.setattr(command, "missing", lambda package: package == "ruptures")
+    monkeypatch.setattr("rtfbench.commands.history.missing", lambda package: package == "ruptures")
     done = rtfbench("history", stored, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     cure = "Changes were not looked for: ruptures is not installed; install it with: pip install"

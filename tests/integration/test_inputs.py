@@ -16,19 +16,13 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
-from bench.embed.embeddings import parse_line, read_embeddings
-from engines.protocol import FloatArray
-from frontends.parts import parse_command
+from rtfbench.embed.embeddings import parse_line, read_embeddings
+from rtfbench.engines.protocol import FloatArray
+from rtfbench.inputs.parts import parse_command
 
 from .extraction import Command, write_list, write_tar
 
 RATE = 16000
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, write_tiny_onnx: Callable[..., Path]) -> Path:
-    """Write a small model."""
-    return write_tiny_onnx(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +77,7 @@ def test_standard_input(
     command = [
         sys.executable,
         "-m",
-        "bench.cli",
+        "rtfbench.commands",
         "extract",
         "--wav-scp",
         "-",

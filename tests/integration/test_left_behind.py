@@ -87,26 +87,24 @@ def test_a_converter_ends_with_the_command(
 
 
 def test_a_compiler_ends_with_the_command(
-    write_tiny_onnx: Tiny, short_speech: Path, scratch: Path, tmp_path: Path
+    model: Path, short_speech: Path, scratch: Path, tmp_path: Path
 ) -> None:
     """One that waits for a network, say."""
     compiler = tmp_path / "compiler"
     compiler.write_text(f"#!/bin/sh\nexec sleep {WAITS_S}\n")
     compiler.chmod(0o700)
     environment = {"CXX": str(compiler), "TMPDIR": str(scratch)}
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     arguments = ["run", "--model", model, "--audio", short_speech, "--out", tmp_path / "out"]
     end_while_it_waits(arguments, environment, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("how", ENDS)
 def test_a_command_of_a_list_ends_with_extract(
-    write_tiny_onnx: Tiny, scratch: Path, tmp_path: Path, how: signal.Signals
+    model: Path, scratch: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     """It writes nothing, so no broken pipe ends it."""
     scp = tmp_path / "wav.scp"
     scp.write_text(f"a sleep {WAITS_S} |\n")
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     arguments = ["extract", "--wav-scp", scp, "--allow-pipes", "--model", model]
     end_while_it_waits(arguments, {"TMPDIR": str(scratch)}, how)
 

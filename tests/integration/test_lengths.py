@@ -23,13 +23,12 @@ RUNS = 500
 @pytest.fixture(scope="module")
 def told(
     rtfbench: Command,
-    write_tiny_onnx: Callable[..., Path],
+    model: Path,
     cache: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[dict[str, dict[str, Any]], "subprocess.CompletedProcess[str]", Path]:
     """Return engine -> what was found of it, the command's output, and its folder."""
     folder = tmp_path_factory.mktemp("lengths")
-    model = write_tiny_onnx(folder / "tiny.onnx")
     engines = ("onnxruntime", "faulty-leak", "faulty-stale", "faulty-long")
     chosen = [word for name in engines for word in ("--engine", name)]
     out = folder / "out"
@@ -80,11 +79,9 @@ def test_an_engine_that_dies_costs_the_others_nothing(told: Any) -> None:
     assert "faulty-long failed (round 1 of 25: " in done.stdout
 
 
-def test_ctrl_c_keeps_what_was_done(
-    write_tiny_onnx: Callable[..., Path], cache: Path, tmp_path: Path
-) -> None:
+def test_ctrl_c_keeps_what_was_done(model: Path, cache: Path, tmp_path: Path) -> None:
     """The engine that came to its end is told, and the one that did not says so."""
-    model, out = write_tiny_onnx(tmp_path / "tiny.onnx"), tmp_path / "out"
+    out = tmp_path / "out"
     engines = ("--engine", "onnxruntime", "--engine", "mnn")
     process = start("explain", "--lengths", "--model", model, *engines, "--out", out)
     assert process.stderr is not None

@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.child import ChildSilent
-from bench.base.memory import LOOK_S, ChildTooLarge, MemoryLimit, family_of, memory_of
-from bench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.base.child import ChildSilent
+from rtfbench.base.memory import LOOK_S, ChildTooLarge, MemoryLimit, family_of, memory_of
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Tiny = Callable[..., Path]
 
 
 def test_a_greedy_cell_ends_alone(
-    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """Its status says why, with both figures and the cure; the other cell is measured."""
     out = tmp_path / "out"
     done = rtfbench(
-        *("run", "--model", write_tiny_onnx(tmp_path / "tiny.onnx"), "--audio", short_speech),
+        *("run", "--model", model, "--audio", short_speech),
         *("--engine", "onnxruntime", "--engine", "faulty-greedy", "--max-rss", 500),
-        *("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", out),
+        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out),
     )
     assert done.returncode == 1, done.stderr
     rows = {row["engine"]: row for row in json.loads((out / "summary.json").read_text())["cells"]}
@@ -36,13 +36,13 @@ def test_a_greedy_cell_ends_alone(
 
 
 def test_a_greedy_recording_is_skipped(
-    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """It is tried once more by a fresh worker; the recordings around it are embedded."""
     scp, long = tmp_path / "wav.scp", DEFAULT_SPEECH / "workshop_en_gb_f.flac"
     scp.write_text(f"a {short_speech}\nb {long}\nc {short_speech}\n")
     done = rtfbench(
-        *("extract", "--model", write_tiny_onnx(tmp_path / "tiny.onnx"), "--jobs", 1),
+        *("extract", "--model", model, "--jobs", 1),
         *("--engine", "faulty-greedy", "--max-rss", 700, "--wav-scp", scp),
     )
     assert done.returncode == 1
@@ -53,22 +53,19 @@ def test_a_greedy_recording_is_skipped(
 
 
 def test_a_model_that_is_too_large_for_any_worker(
-    rtfbench: Command, write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """One line ends the command where no worker can even open the model."""
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     done = rtfbench("extract", "--model", model, "--wav", short_speech, "--max-rss", 5)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].endswith("--max-rss allows 5; a larger one gives it more")
 
 
-def test_a_greedy_side_ends_a_comparison(
-    rtfbench: Command, write_tiny_onnx: Tiny, tmp_path: Path
-) -> None:
+def test_a_greedy_side_ends_a_comparison(rtfbench: Command, model: Path, tmp_path: Path) -> None:
     """Nothing can be said then, and the line says why."""
     done = rtfbench(
         *("compare", "onnxruntime", "faulty-greedy", "--max-rss", 500, "--budget", 2),
-        *("--model", write_tiny_onnx(tmp_path / "tiny.onnx")),
+        *("--model", model),
     )
     assert done.returncode == 3, done.stderr
     assert "MB of memory, and --max-rss allows 500" in done.stdout

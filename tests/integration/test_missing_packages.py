@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.cache import CACHE_VARIABLE
+from rtfbench.base.cache import CACHE_VARIABLE
 
 # Python imports a module of this name when it starts, in every process of a run.
 HIDING = """
@@ -34,7 +34,7 @@ def without(tmp_path: Path) -> Without:
         hiding.mkdir()
         (hiding / "sitecustomize.py").write_text(HIDING.format(packages=packages))
         return subprocess.run(
-            [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+            [sys.executable, "-m", "rtfbench.commands", *map(str, arguments)],
             capture_output=True,
             text=True,
             env={
@@ -49,16 +49,17 @@ def without(tmp_path: Path) -> Without:
     return run
 
 
-@pytest.mark.parametrize("package", ["torch", "onnxscript"])
-@pytest.mark.parametrize("command", ["run", "extract", "verify"])
+@pytest.mark.parametrize(
+    ("command", "package"), [("run", "torch"), ("extract", "onnxscript"), ("verify", "torch")]
+)
 def test_a_missing_exporter_is_one_line(
     without: Without, short_speech: Path, tmp_path: Path, command: str, package: str
 ) -> None:
     """Where a model of the catalog has to be made and cannot be, the extra to install is named."""
     recordings = {
         "run": ("--audio", short_speech, "--out", tmp_path / "run"),
-        "extract": ("--seeded-weights", "--wav", short_speech),
-        "verify": ("--seeded-weights", "--enroll", short_speech, "--test", short_speech),
+        "extract": ("--weights", "seeded", "--wav", short_speech),
+        "verify": ("--weights", "seeded", "--enroll", short_speech, "--test", short_speech),
     }
     done = without(
         (package,), command, "--model", "xvec", "--engine", "onnxruntime", *recordings[command]
@@ -71,25 +72,24 @@ def test_a_missing_exporter_is_one_line(
 
 
 def test_a_missing_runtime_stops_no_other(
-    without: Without, write_tiny_onnx: Callable[..., Path], short_speech: Path, tmp_path: Path
+    without: Without, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """Without MNN, onnxruntime is measured and MNN's rows say what to install."""
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
-    options = ("--protocol", "steady", "--budget", 1, "--sessions", 1, "--out", tmp_path / "run")
+    options = ("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", tmp_path / "run")
     done = without(("MNN", "_tools"), "run", "--model", model, "--audio", short_speech, *options)
     assert done.returncode == 1
     assert "onnxruntime | failed" not in done.stdout
-    for engine in ("mnn, dynamic", "mnn-mini, static"):
-        reason = f"tiny.onnx, {engine}: unavailable: No module named 'MNN'; install it with: pip"
-        assert reason in done.stdout
-    assert done.stdout.count("| unavailable |") == 2
+    without_mnn = "tiny.onnx, mnn, dynamic; tiny.onnx, mnn-mini, static"
+    reason = f"- {without_mnn}: unavailable: No module named 'MNN'; install it with: pip install "
+    assert done.stdout.count(reason + "'rtfbench[mnn]'\n") == 1
+    the_run, published = done.stdout.split("## As in")
+    assert [table.count("| unavailable |") for table in (the_run, published)] == [2, 2]
 
 
 def test_extract_without_its_runtime_is_one_line(
-    without: Without, write_tiny_onnx: Callable[..., Path], short_speech: Path, tmp_path: Path
+    without: Without, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """A model that cannot be converted because MNN is missing is bad input with its cure."""
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     done = without(
         ("MNN", "_tools"), "extract", "--wav", short_speech, "--model", model, "--engine", "mnn"
     )

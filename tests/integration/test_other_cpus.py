@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from tests.other_cpus import LEVELS, ROOT, switches
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="x86's instruction sets")
@@ -37,12 +37,12 @@ def test_openvino_conforms(level: str) -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_bf16_is_unsupported_with_the_reason(level: str, tmp_path: Path) -> None:
+def test_bf16_is_unsupported_with_the_reason(level: str, model: Path, tmp_path: Path) -> None:
     """Its row says what the CPU lacks, the status 1 that there is such a row; others are ok."""
     names = ("openvino", "openvino:bf16", "openvino:int8")
     done = on_cpu(
         level,
-        *("bench.cli", "run", "--model", "xvec", "--protocol", "steady", "--budget", 2),
+        *("rtfbench.commands", "run", "--model", model, "--protocol", "steady", "--budget", 0.2),
         *(part for name in names for part in ("--engine", name)),
         *("--audio", sorted(DEFAULT_SPEECH.glob("*.flac"))[0], "--sessions", 1),
         *("--out", tmp_path / "run"),

@@ -13,12 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.zoo.simam import simam_resnet
-from engines import ncnn_convert, registry
-from engines.ncnn_convert import PARAM
-from engines.protocol import ConversionError, EngineError, ModelArtifact, SessionOptions
-from engines.torch import TorchEngine
-from tests.tiny_onnx import write_tiny
+from rtfbench.engines import ncnn_convert, registry
+from rtfbench.engines.ncnn_convert import PARAM
+from rtfbench.engines.protocol import ConversionError, EngineError, ModelArtifact, SessionOptions
+from rtfbench.engines.torch import TorchEngine
+from rtfbench.models.zoo.simam import simam_resnet
 
 FRAMES, BINS = 40, 80
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -63,7 +62,7 @@ def test_openvino_reports_to_nobody() -> None:
     """Its telemetry is installed with it, and neither probing nor loading a model imports it."""
     code = """
 import sys
-from engines import registry
+from rtfbench.engines import registry
 assert registry.get("openvino").probe().ok
 assert sys.modules["openvino_telemetry"] is None
 assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
@@ -77,7 +76,7 @@ assert not [name for name in sys.modules if name.startswith("openvino_telemetry.
 def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
     """Loaded through its engine, it leaves no name for its sender to know the machine by."""
     code = """
-from engines import registry
+from rtfbench.engines import registry
 assert registry.get("onnxruntime").probe().ok
 """
     # Where CI is set, it keeps quiet by itself.
@@ -135,25 +134,19 @@ def test_ncnn_is_not_made_for_any_length(tmp_path: Path) -> None:
 
 
 def test_a_users_file_is_refused_where_it_cannot_be_converted(
-    rtfbench: Command, tiny_file: Path, tmp_path: Path
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """Torch and ncnn run models of the catalog: a row with the reason, beside one with a time."""
     engines = ("--engine", "openvino", "--engine", "torch", "--engine", "ncnn")
     done = rtfbench(
-        *("run", "--model", tiny_file, *engines, "--budget", 1, "--protocol", "steady"),
-        *("--out", tmp_path / "run"),
+        *("run", "--model", model, *engines, "--budget", 0.1, "--sessions", 1),
+        *("--protocol", "steady", "--audio", short_speech, "--out", tmp_path / "run"),
     )
     assert done.returncode == 1, done.stderr
     table = (tmp_path / "run" / "table.md").read_text()
     for engine, format_ in (("torch", "pt2"), ("ncnn", "ncnn")):
         assert f"{engine} runs .{format_} files" in table
     assert "| openvino " in table
-
-
-@pytest.fixture(scope="module")
-def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a small ONNX model."""
-    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.onnx")
 
 
 def test_lengths_that_torch_cannot_prove_are_checked_when_it_runs(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.cache import CACHE_VARIABLE
+from rtfbench.base.cache import CACHE_VARIABLE
 
 pytestmark = pytest.mark.deep
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("bench", "engines", "frontends")
+FOLDERS = {"bench": "rtfbench", "engines": "rtfbench/engines", "frontends": "rtfbench/frontends"}
 Installed = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -91,9 +91,13 @@ def test_the_wheel_has_every_file_of_the_packages(built: tuple[Path, Path]) -> N
     """Sweeps, claims, weights, speech, templates and native sources are in it, and no tests."""
     with zipfile.ZipFile(built[1]) as wheel:
         there = set(wheel.namelist())
-    ours = {name for name in checked_out() if name.split("/")[0] in PACKAGES}
+    ours = set()
+    for name in checked_out():
+        folder, _, rest = name.partition("/")
+        if folder in FOLDERS:
+            ours.add(f"{FOLDERS[folder]}/{rest}")
     assert ours - there == set()
-    assert {name.split("/")[0] for name in there if ".dist-info/" not in name} == set(PACKAGES)
+    assert {name.split("/")[0] for name in there if ".dist-info/" not in name} == {"rtfbench"}
 
 
 def test_the_registrys_page_has_no_broken_link(built: tuple[Path, Path]) -> None:
@@ -132,5 +136,5 @@ def test_the_type_hints_are_found(installed: Installed) -> None:
     code = (
         "from importlib.resources import files; print(files({!r}).joinpath('py.typed').is_file())"
     )
-    for package in PACKAGES:
+    for package in ("rtfbench", "rtfbench.engines", "rtfbench.frontends"):
         assert installed("python", "-c", code.format(package)).stdout.split() == ["True"]

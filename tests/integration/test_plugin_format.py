@@ -30,7 +30,7 @@ def test_a_format_that_an_engine_brings(
     model = write_tiny_onnx(tmp_path / f"tiny_{form}.onnx", external=form == "static")
     done = rtfbench(
         *("run", "--engine", "toy", "--model", model, "--form", form, "--protocol", "steady"),
-        *("--audio", short_speech, "--budget", 1, "--sessions", 1, "--out", tmp_path / "run"),
+        *("--audio", short_speech, "--budget", 0.1, "--sessions", 1, "--out", tmp_path / "run"),
     )
     assert done.returncode == 0, done.stderr
     (cell,) = json.loads((tmp_path / "run" / "summary.json").read_text())["cells"]
@@ -63,5 +63,7 @@ def test_an_engine_from_outside_meets_the_suite() -> None:
 
 def test_a_version_of_its_runtime_can_be_pinned() -> None:
     """`engine@version` asks for the distribution that the engine names."""
-    code = "from bench.gate.baseline import parse_side; print(*parse_side('toy@1.22.0').packages)"
+    code = (
+        "from rtfbench.gate.baseline import parse_side; print(*parse_side('toy@1.22.0').packages)"
+    )
     assert with_plugins("-c", code).stdout == "onnxruntime==1.22.0\n"

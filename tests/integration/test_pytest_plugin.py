@@ -13,17 +13,19 @@ import pytest
 
 pytestmark = pytest.mark.measures
 
-#: A small model of the user's own; XVEC on the same engine takes several times as long.
+#: A small model of the user's own; XVEC on the same engine takes several times as long, which two
+#: sessions show: the rest of that budget is for a machine on which others are busy.
 TESTS = """
 def test_twins(rtfbench_gate):
     rtfbench_gate.not_slower(
-        "onnxruntime", than="onnxruntime", model="tiny.onnx", max_regression=0.5, budget_s=12
+        "onnxruntime", than="onnxruntime", model="tiny.onnx", max_regression=0.5, budget_s=12,
+        front_end="wespeaker",
     )
 
 
 def test_slower(rtfbench_gate):
     rtfbench_gate.not_slower(
-        "onnxruntime", than="onnxruntime:tiny.onnx", model="xvec", budget_s=24
+        "onnxruntime", than="onnxruntime:tiny.onnx", model="xvec", budget_s=120
     )
 
 
@@ -93,7 +95,7 @@ def test_a_slower_candidate_fails_with_the_table(finished: tuple[Path, str]) -> 
     """The failure shows what was found, and no traceback."""
     _, said = finished
     assert "FAILED test_speed.py::test_slower" in said
-    assert "Regression: something got slower" in said
+    assert "Regression: head is slower" in said
     assert "Traceback" not in said
     assert "pytest_plugin.py" not in said
 
@@ -137,10 +139,9 @@ def test_times_are_stored_by_pytest_benchmark(finished: tuple[Path, str]) -> Non
     (rtf,) = (line for line in slower["extra_info"]["rtfbench"] if line["criterion"] == "RTF")
     assert rtf["answer"] == "regression"
     assert rtf["ci95"][0] > 1.02
-    # The stored medians are of the same slots that the ratio was taken from.
-    assert rtf["ratio"] == pytest.approx(
-        slower["stats"]["median"] / twins["stats"]["median"], rel=0.5
-    )
+    # Both tests time the small model, half a minute apart: a host drifts by up to a factor of two.
+    stored_ratio = slower["stats"]["median"] / twins["stats"]["median"]
+    assert 0.5 < rtf["ratio"] / stored_ratio < 2
 
 
 def test_other_benchmarks_keep_their_clock(finished: tuple[Path, str]) -> None:
@@ -154,7 +155,7 @@ def test_other_benchmarks_keep_their_clock(finished: tuple[Path, str]) -> None:
 def test_loading_the_plugin_is_light() -> None:
     """Every pytest run in the environment loads it, so it imports nothing heavy."""
     heavy = {"numpy", "scipy", "torch", "onnxruntime", "MNN", "pydantic"}
-    code = "import sys, bench.pytest_plugin; print(*sys.modules)"
+    code = "import sys, rtfbench.testing.pytest_plugin; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "bench.pytest_plugin" in done.stdout.split()
+    assert "rtfbench.testing.pytest_plugin" in done.stdout.split()
     assert not heavy & set(done.stdout.split())

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.embed.scoring import cosine
-from bench.testing import tiny_model
-from engines import registry
-from engines.base import computed_in
-from engines.protocol import ModelArtifact, Quantization, SessionOptions, completed_settings
+from rtfbench.embed.scoring import cosine
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import (
+    ModelArtifact,
+    Quantization,
+    SessionOptions,
+    completed_settings,
+)
+from rtfbench.testing import tiny_model
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Quantized = Callable[..., tuple[ModelArtifact, str]]
@@ -40,7 +44,7 @@ def quantized(tmp_path: Path) -> Quantized:
 
 def operators(engine: str, artifact: ModelArtifact) -> dict[str, int]:
     """Return what multiplies, by what it computes in."""
-    return computed_in(registry.get(engine).open(artifact, SessionOptions(precision="int8")))
+    return dict(registry.get(engine).open(artifact, SessionOptions(precision="int8")).operators())
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.report import html, plots
+from rtfbench.report import plots
+from rtfbench.report.page import render
 from tests.unit.report.results import failed, measured, published_and_steady, row
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -45,7 +46,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         failed(model="campplus", title="CAM++", form="static", reason=HOSTILE),
     )
     result = result.model_copy(update={"cells": cells})
-    text = html.render(result, [measured(100, 200)], list(plots.draw(result)))
+    text = render(result, [measured(100, 200)], list(plots.draw(result)))
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(text, encoding="utf-8")
     return path
@@ -82,7 +83,7 @@ def opened(browser: Any, page: Path) -> Any:
 def shown(browser: Any, column: str) -> list[str]:
     """Return what a column of the table shows, from above."""
     found: list[str] = browser.execute_script(
-        "return [...document.querySelectorAll('tbody tr')].filter(row => !row.hidden)"
+        "return [...document.querySelectorAll('#table tbody tr')].filter(row => !row.hidden)"
         f".map(row => row.querySelector('[data-name={column}]').dataset.value)"
     )
     return found

@@ -1,22 +1,22 @@
-"""This revision's harness and an older one's workers, in both senses of `--against-rev`."""
+"""This revision's harness and the workers of one whose package had another name."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from bench.base.modules import ROOT
-from bench.embed.audio_input import Source
-from bench.gate import sides
-from bench.measure.messages import Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
-from bench.measure.workers import Worker
-from bench.models.resolve import resolve
-from bench.models.workload import prepare
-from bench.results.cells import Cell
-from bench.results.lines import Outcome, Record
+from rtfbench.base.modules import ROOT
+from rtfbench.embed.audio_input import Source
+from rtfbench.gate import sides
+from rtfbench.measure.messages import Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec
+from rtfbench.measure.workers import Worker
+from rtfbench.models.resolve import resolve
+from rtfbench.models.workload import prepare
+from rtfbench.results.cells import Cell
+from rtfbench.results.lines import Outcome, Record
 
-#: The last commit whose modules lay loose in `bench/`, before protocols were counted.
-LOOSE = "1716e814ba9f5b7ef26ef93287fbaf78f1d29da0"
+#: The last commit whose packages were `bench`, `engines` and `frontends`.
+BEFORE = "21a208c"
 
 
 def has_commit(commit: str) -> bool:
@@ -27,9 +27,9 @@ def has_commit(commit: str) -> bool:
     return done.returncode == 0
 
 
-@pytest.mark.skipif(not has_commit(LOOSE), reason="a shallow clone: that commit is not in it")
-def test_workers_of_before_the_rooms_are_understood(tmp_path: Path, short_speech: Path) -> None:
-    """A worker of the old layout opens, measures and ends under this revision's parent."""
+@pytest.mark.skipif(not has_commit(BEFORE), reason="a shallow clone: that commit is not in it")
+def test_workers_of_before_the_name_are_understood(tmp_path: Path, short_speech: Path) -> None:
+    """A worker of the old name opens, measures and ends under this revision's parent."""
     cell = Cell(
         model="xvec",
         engine="onnxruntime",
@@ -44,9 +44,9 @@ def test_workers_of_before_the_rooms_are_understood(tmp_path: Path, short_speech
     )
     assert prepared.artifact is not None
     assert prepared.reference is not None
-    interpreter = sides.interpreter_for((), LOOSE, phase=lambda _: None)
+    interpreter = sides.interpreter_for((), BEFORE, phase=lambda _: None)
     assert interpreter is not None
-    assert interpreter.protocol == 1
+    assert interpreter.protocol == 4
     spec = WorkerSpec(
         cell_id="c",
         cell=cell,

@@ -14,10 +14,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtfbench.results.store import RunFolder
+
 from .processes import start, workers_of
+from .test_left_behind import wait_until
 
 # XVEC is the smallest model; the sweep's machinery is the same for all.
 MODEL = "xvec"
+ENGINES = ("onnxruntime", "mnn", "mnn-mini")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -27,38 +31,21 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def finished(
-    rtfbench: Command, short_speech: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """Run three engines, both protocols and two thread counts once."""
-    out = tmp_path_factory.mktemp("runs") / "plain"
-    engines = [x for e in ("onnxruntime", "mnn", "mnn-mini") for x in ("--engine", e)]
-    done = rtfbench(
-        *("run", "--model", MODEL, *engines, "--threads", 1, "--threads", 2),
-        *("--audio", short_speech, "--budget", 2, "--sessions", 1, "--out", out),
-    )
-    return done, out
-
-
-def test_every_cell_is_ok(finished: tuple[subprocess.CompletedProcess[str], Path]) -> None:
-    """Three engines are ok under both protocols with one thread and with two."""
-    done, out = finished
-    cells = read_json(out / "summary.json")["cells"]
-    assert {(c["engine"], c["protocol"], c["threads"], c["status"]) for c in cells} == {
-        (engine, protocol, threads, "ok")
-        for engine in ("onnxruntime", "mnn", "mnn-mini")
-        for protocol in ("published", "steady")
-        for threads in (1, 2)
+def test_every_cell_is_ok(swept: Path) -> None:
+    """Three engines are ok under both protocols, two with another size and with two threads."""
+    cells = read_json(swept / "summary.json")["cells"]
+    assert {
+        (c["engine"], c["protocol"], c["chunk_samples"], c["threads"], c["status"]) for c in cells
+    } == {
+        *((e, p, 32000, 1, "ok") for e in ENGINES for p in ("published", "steady")),
+        *((e, "steady", 16000, 1, "ok") for e in ENGINES[:2]),
+        *((e, "steady", 32000, 2, "ok") for e in ENGINES[:2]),
     }, [c["reason"] for c in cells]
-    assert done.returncode == 0, done.stderr
 
 
-def test_summary_has_the_promised_fields(
-    finished: tuple[subprocess.CompletedProcess[str], Path],
-) -> None:
+def test_summary_has_the_promised_fields(swept: Path) -> None:
     """`summary.json` keeps its schema: names and types that machines rely on."""
-    summary = read_json(finished[1] / "summary.json")
+    summary = read_json(swept / "summary.json")
     assert summary["schema"] == 1
     for cell in summary["cells"]:
         assert isinstance(cell["params"], int)
@@ -74,21 +61,17 @@ def test_summary_has_the_promised_fields(
         assert cell["rtf_frontend"] + cell["rtf_engine"] <= cell["rtf"] * 1.05
 
 
-def test_summary_is_derived_from_records(
-    finished: tuple[subprocess.CompletedProcess[str], Path], rtfbench: Command
-) -> None:
+def test_summary_is_derived_from_records(swept: Path, rtfbench: Command) -> None:
     """`report` computes the same result again from the records alone."""
-    out = finished[1]
-    again = rtfbench("report", out, "--format", "json")
-    assert json.loads(again.stdout) == read_json(out / "summary.json")
-    assert rtfbench("report", out).stdout == (out / "table.md").read_text(encoding="utf-8")
+    again = rtfbench("report", swept, "--format", "json")
+    assert json.loads(again.stdout) == read_json(swept / "summary.json")
+    assert rtfbench("report", swept).stdout == (swept / "table.md").read_text(encoding="utf-8")
 
 
-def test_table_begins_with_the_published_columns(
-    finished: tuple[subprocess.CompletedProcess[str], Path],
-) -> None:
-    """The first table has the published columns, in the published format, and the footnote."""
-    lines = (finished[1] / "table.md").read_text(encoding="utf-8").splitlines()
+def test_table_begins_with_the_published_columns(swept: Path) -> None:
+    """The second table has the published columns, in the published format, and the footnote."""
+    text = (swept / "table.md").read_text(encoding="utf-8")
+    lines = text.split("## As in WeSpeaker's published table")[1].splitlines()
     header = next(line for line in lines if line.startswith("|"))
     assert [cell.strip() for cell in header.strip("|").split("|")] == [
         "Model",
@@ -103,19 +86,22 @@ def test_table_begins_with_the_published_columns(
     assert any("num_threads = 1 · samples_per_chunk = 32000" in line for line in lines)
 
 
-def test_embeddings_are_left_behind(
-    finished: tuple[subprocess.CompletedProcess[str], Path],
-) -> None:
+def test_embeddings_are_left_behind(swept: Path) -> None:
     """Every cell leaves the embeddings of its timed session; all engines agree."""
-    files = sorted((finished[1] / "embeddings").glob("*.npz"))
-    stacks = [np.load(file)["embeddings"] for file in files]
-    assert len(stacks) == 12
-    for stack in stacks:
-        assert stack.shape == (1, 512)
-        assert np.abs(stack - stacks[0]).max() <= 1e-3 * np.abs(stacks[0]).max()
+    stacks: dict[int | None, list[Any]] = {}
+    for cell_id, data in RunFolder(swept).originals().items():
+        stack = np.load(swept / "embeddings" / f"{cell_id}.npz")["embeddings"]
+        stacks.setdefault(data.cell.chunk_samples, []).append(stack)
+    assert {size: len(found) for size, found in stacks.items()} == {32000: 8, 16000: 2}
+    for first, *others in stacks.values():
+        assert first.shape == (1, 512)
+        for stack in others:
+            assert np.abs(stack - first).max() <= 1e-3 * np.abs(first).max()
 
 
-def test_failing_engines_end_as_rows(rtfbench: Command, short_speech: Path, tmp_path: Path) -> None:
+def test_failing_engines_end_as_rows(
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
+) -> None:
     """Whatever an engine does, its cell is a row with a reason, and the others are measured."""
     expected = {
         "faulty-crash": ("failed", "SIGSEGV"),
@@ -133,8 +119,8 @@ def test_failing_engines_end_as_rows(rtfbench: Command, short_speech: Path, tmp_
     engines = [x for name in expected for x in ("--engine", name)]
     out = tmp_path / "out"
     done = rtfbench(
-        *("run", "--model", MODEL, *engines, "--protocol", "steady", "--audio", short_speech),
-        *("--budget", 2, "--sessions", 1, "--timeout", 10, "--out", out),
+        *("run", "--model", model, *engines, "--protocol", "steady", "--audio", short_speech),
+        *("--budget", 0.1, "--sessions", 1, "--timeout", 10, "--out", out),
     )
     cells = {cell["engine"]: cell for cell in read_json(out / "summary.json")["cells"]}
     for engine, (status, reason) in expected.items():
@@ -148,15 +134,15 @@ def test_failing_engines_end_as_rows(rtfbench: Command, short_speech: Path, tmp_
 
 
 def test_unsupported_cells_say_what_to_do(
-    rtfbench: Command, short_speech: Path, tmp_path: Path
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """More threads than cores, or a static model for whole utterances, are rows with the cure."""
     out = tmp_path / "out"
     engines = ("--engine", "mnn-mini", "--engine", "onnxruntime")
     done = rtfbench(
-        *("run", "--model", MODEL, *engines, "--threads", 1, "--threads", 4096),
+        *("run", "--model", model, *engines, "--threads", 1, "--threads", 4096),
         *("--chunk-samples", -1, "--protocol", "steady", "--audio", short_speech),
-        *("--budget", 1, "--sessions", 1, "--out", out),
+        *("--budget", 0.1, "--sessions", 1, "--out", out),
     )
     found = {(c["engine"], c["threads"]): c for c in read_json(out / "summary.json")["cells"]}
     assert "--chunk-samples" in found["mnn-mini", 1]["reason"]
@@ -183,11 +169,11 @@ def test_a_killed_worker_is_a_failed_row(short_speech: Path, tmp_path: Path) -> 
     process = start(
         *("run", "--model", MODEL, "--engine", "onnxruntime", "--engine", "mnn"),
         # With this seed, the first process is no ghost: of that one, no row would tell.
-        *("--protocol", "steady", "--audio", short_speech, "--budget", 6, "--out", out),
-        *("--seed", 0),
+        *("--protocol", "steady", "--audio", short_speech, "--budget", 3, "--out", out),
+        *("--seed", 0, "--sessions", 1),
     )
     wait_for_records(out, process, 4)
-    os.kill(workers_of(process.pid, "bench.worker")[0], signal.SIGKILL)
+    os.kill(workers_of(process.pid, "rtfbench.worker")[0], signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=120)
     cells = read_json(out / "summary.json")["cells"]
     statuses = sorted(cell["status"] for cell in cells)
@@ -197,16 +183,37 @@ def test_a_killed_worker_is_a_failed_row(short_speech: Path, tmp_path: Path) -> 
     assert "Traceback" not in stderr + stdout
 
 
+def test_resume_asks_which_run(rtfbench: Command) -> None:
+    """Without a folder nothing tells which run goes on, and no new one begins."""
+    done = rtfbench("run", "--model", MODEL, "--resume")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--out" in done.stderr
+
+
+def test_ctrl_c_before_any_cell_began(short_speech: Path, tmp_path: Path) -> None:
+    """While model files are made, it ends with its status, and says nothing of missing files."""
+    out = tmp_path / "out"
+    fresh = {"RTFBENCH_CACHE": str(tmp_path / "cache")}
+    process = start(
+        "run", "--model", "xvec", "--audio", short_speech, "--out", out, environment=fresh
+    )
+    wait_until(lambda: (out / "environment.json").exists())
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, "")
+    assert "records.jsonl" not in stderr
+
+
 def test_ctrl_c_loses_nothing_and_resume_goes_on(
     rtfbench: Command, short_speech: Path, tmp_path: Path
 ) -> None:
     """After Ctrl-C the table is there, no worker is left, and --resume measures what is missing."""
     out = tmp_path / "out"
     arguments = ["run", "--model", MODEL, "--engine", "onnxruntime", "--audio", short_speech]
-    arguments += ["--out", out, "--budget"]
+    arguments += ["--sessions", 2, "--out", out, "--budget"]
     process = start(*arguments, 60)
     wait_for_records(out, process, 3)
-    workers = workers_of(process.pid, "bench.worker")
+    workers = workers_of(process.pid, "rtfbench.worker")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -220,12 +227,12 @@ def test_ctrl_c_loses_nothing_and_resume_goes_on(
     refused = rtfbench(*arguments, 2)
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
-    resumed = rtfbench(*arguments, 2, "--resume")
+    resumed = rtfbench(*arguments, 0.5, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     statuses = {cell["status"] for cell in read_json(out / "summary.json")["cells"]}
     assert statuses == {"ok"}
     lines = (out / "records.jsonl").read_text()
-    rtfbench(*arguments, 2, "--resume")
+    rtfbench(*arguments, 0.5, "--resume")
     assert (out / "records.jsonl").read_text() == lines, "a finished cell is not measured again"
 
 
@@ -238,7 +245,7 @@ def test_content_decides_what_a_resumed_run_measures_again(
     model, other = write_tiny_onnx(tmp_path / "a.onnx"), write_tiny_onnx(tmp_path / "b.onnx")
     arguments = [
         *("run", "--engine", "onnxruntime", "--audio", audio, "--protocol", "steady"),
-        *("--budget", 0.5, "--sessions", 1, "--out", out),
+        *("--budget", 0.1, "--sessions", 1, "--out", out),
     ]
     assert rtfbench(*arguments, "--model", model).returncode == 0
     environment, records = out / "environment.json", out / "records.jsonl"
@@ -260,7 +267,7 @@ def test_content_decides_what_a_resumed_run_measures_again(
 
 
 def test_one_bad_recording_does_not_lose_the_good_ones(
-    rtfbench: Command, short_speech: Path, tmp_path: Path
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """Unusable recordings are named with the cure; the others run; the status says 2."""
     soundfile.write(tmp_path / "stereo.wav", np.zeros((16000, 2)), 16000)
@@ -269,8 +276,8 @@ def test_one_bad_recording_does_not_lose_the_good_ones(
     (tmp_path / "speech.flac").write_bytes(short_speech.read_bytes())
     out = tmp_path / "out"
     done = rtfbench(
-        *("run", "--model", MODEL, "--engine", "onnxruntime", "--protocol", "steady"),
-        *("--audio", tmp_path, "--budget", 1, "--sessions", 1, "--out", out),
+        *("run", "--model", model, "--engine", "onnxruntime", "--protocol", "steady"),
+        *("--audio", tmp_path, "--budget", 0.1, "--sessions", 1, "--out", out),
     )
     assert done.returncode == 2
     summary = read_json(out / "summary.json")
@@ -282,7 +289,7 @@ def test_one_bad_recording_does_not_lose_the_good_ones(
 
 
 def test_a_list_with_a_missing_file_runs_on_the_others(
-    rtfbench: Command, short_speech: Path, tmp_path: Path
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """A missing file and a second recording of one name are told; the first ones are measured."""
     scp = tmp_path / "wav.scp"
@@ -290,9 +297,9 @@ def test_a_list_with_a_missing_file_runs_on_the_others(
     (tmp_path / "u2.flac").write_bytes(short_speech.read_bytes())
     out = tmp_path / "out"
     done = rtfbench(
-        *("run", "--model", MODEL, "--engine", "onnxruntime", "--protocol", "steady"),
+        *("run", "--model", model, "--engine", "onnxruntime", "--protocol", "steady"),
         *("--audio", scp, "--audio", tmp_path / "u2.flac"),
-        *("--budget", 1, "--sessions", 1, "--out", out),
+        *("--budget", 0.1, "--sessions", 1, "--out", out),
     )
     assert done.returncode == 2
     assert "utterance u1: " in done.stderr
@@ -345,7 +352,7 @@ def test_a_plan_file_is_a_sweep(rtfbench: Command, short_speech: Path, tmp_path:
         f'audio = ["{short_speech}"]\nbudget_s = 900\nsessions = 1\n'
     )
     out = tmp_path / "out"
-    done = rtfbench("run", plan, "--protocol", "steady", "--budget", 1, "--out", out)
+    done = rtfbench("run", plan, "--protocol", "steady", "--budget", 0.1, "--out", out)
     assert done.returncode == 0, done.stderr
     cells = read_json(out / "summary.json")["cells"]
     assert [cell["effective"]["graph_optimization"] for cell in cells] == ["all", "extended"]
@@ -358,16 +365,6 @@ def test_a_plan_file_is_a_sweep(rtfbench: Command, short_speech: Path, tmp_path:
     assert "models" in refused.stderr
 
 
-def test_engines_lists_what_is_there_and_why_not(rtfbench: Command) -> None:
-    """`engines` shows versions, and the reason of an engine that cannot be used."""
-    done = rtfbench("engines")
-    assert done.returncode == 0
-    text = " ".join(done.stdout.split())
-    for name in ("onnxruntime", "mnn", "mnn-mini", "null", "faulty-missing", "faulty-import"):
-        assert name in text
-    assert "unavailable" in text
-
-
 def test_a_reader_may_leave_early() -> None:
     """Closing standard output early, as `head` does, ends a command without a complaint.
 
@@ -376,7 +373,7 @@ def test_a_reader_may_leave_early() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "bench.cli", "cache", "list"],
+        [sys.executable, "-m", "rtfbench.commands", "cache", "list"],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,

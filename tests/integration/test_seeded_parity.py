@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.embed.audio_input import check_audio, read_source
-from bench.embed.parity import parity_of
-from bench.embed.pipeline import Pipeline
-from bench.results.cells import MAX_REL_ERR
-from bench.zoo import catalog
-from bench.zoo.export import to_onnx
-from bench.zoo.reference_session import TorchSession
-from bench.zoo.seeded import seeded_model
-from engines import registry
-from engines.mnn_convert import to_mnn
-from engines.protocol import ModelArtifact, SessionOptions
+from rtfbench.embed.audio_input import check_audio, read_source
+from rtfbench.embed.pipeline import Pipeline
+from rtfbench.embed.reference import parity_of
+from rtfbench.engines import registry
+from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.protocol import ModelArtifact, SessionOptions
+from rtfbench.models.zoo import catalog
+from rtfbench.models.zoo.export import TorchSession, to_onnx
+from rtfbench.models.zoo.seeded import seeded_model
+from rtfbench.results.cells import MAX_REL_ERR
 
 #: Leaves room for another CPU, and for models and recordings that are not in this test.
 ROOM = 3

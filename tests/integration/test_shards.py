@@ -1,25 +1,21 @@
 """Shards from end to end: joined they are one run, and what does not fit is refused by name."""
 
+import io
+import json
 import shutil
-from collections.abc import Callable
+import tarfile
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from bench.embed.embeddings import read_embeddings
-from bench.extract.shards import Shard, bounds
-from bench.inputs.kaldi import from_scp
+from rtfbench.embed.embeddings import read_embeddings
+from rtfbench.extract.shards import Shard, bounds
+from rtfbench.inputs.kaldi import from_scp
 
 from .extraction import Command, write_list
 
 SHARDS = 5
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, write_tiny_onnx: Callable[..., Path]) -> Path:
-    """Write a small model."""
-    return write_tiny_onnx(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +84,7 @@ def test_what_is_not_of_one_whole_is_refused(
     def refusal(*arguments: object) -> str:
         done = rtfbench(*arguments)
         assert done.returncode == 2
-        (line,) = done.stderr.splitlines()
+        (line,) = (each for each in done.stderr.splitlines() if each.startswith("rtfbench: "))
         return line
 
     def damaged(name: str) -> Path:
@@ -184,3 +180,117 @@ def test_lengths_of_another_list_are_left_alone(recordings: list[Path], tmp_path
     scp = write_list(tmp_path / "wav.scp", recordings)
     (tmp_path / "utt2dur").write_text("".join(f"u{i} 1\n" for i in range(30)) + "u31 100\n")
     assert bounds(from_scp(scp), Shard(number=1, of=2)) == (0, 20)
+
+
+def test_shards_of_two_tar_files_are_not_joined(
+    rtfbench: Command, model: Path, recordings: list[Path], tmp_path: Path
+) -> None:
+    """Tar files of one name and size are told apart, by their members and by what was made."""
+    content = recordings[0].read_bytes()
+    for number, name in enumerate(("u1.wav", "u2.wav", "u3.wav", "u2.wav")):
+        (tmp_path / str(number // 2)).mkdir(exist_ok=True)
+        with tarfile.open(tmp_path / str(number // 2) / "a.tar", "a") as tar:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    folder, result = tmp_path / "shards", ("--result", tmp_path / "e.txt")
+    for number in (0, 1):
+        tar_path = tmp_path / str(number) / "a.tar"
+        options = ("--model", model, "--shard", f"{number + 1}/2", "--result", folder)
+        done = rtfbench("extract", "--input", tar_path, *options)
+        assert done.returncode == 0, done.stderr
+    refused = rtfbench("merge", folder, *result)
+    assert refused.returncode == 2
+    assert "does not belong to" in refused.stderr
+    # Even if somebody says that the lists are one.
+    first, second = (each for each in sorted(folder.glob("shard-*.json")) if "ark" not in each.name)
+    lists = [json.loads(each.read_text())["list_sha256"] for each in (first, second)]
+    second.write_text(second.read_text().replace(lists[1], lists[0]))
+    assert rtfbench("merge", folder, *result).returncode == 0  # u1 and u2: no double
+    second.write_text(second.read_text().replace('"done": 1', '"done": 2'))
+    refused = rtfbench("merge", folder, *result, "--overwrite")
+    assert (refused.returncode, "holds 1 embeddings" in refused.stderr) == (2, True)
+
+
+def test_an_utterance_of_two_shards_is_refused(
+    rtfbench: Command, model: Path, recordings: list[Path], tmp_path: Path
+) -> None:
+    """What two shards both hold is told by name, with both shards; no result is written."""
+    folder = tmp_path / "shards"
+    for number, order in enumerate(([0, 1], [1, 0]), start=1):
+        scp = tmp_path / "wav.scp"
+        scp.write_text("".join(f"u{i} {recordings[i]}\n" for i in order))
+        options = ("--model", model, "--shard", f"{number}/2", "--result", folder)
+        assert rtfbench("extract", "--wav-scp", scp, *options).returncode == 0
+    manifests = [folder / f"shard-{number:05}-of-00002.json" for number in (1, 2)]
+    lists = [json.loads(each.read_text())["list_sha256"] for each in manifests]
+    manifests[1].write_text(manifests[1].read_text().replace(lists[1], lists[0]))
+    for ending in ("txt", "npz", "ark", "parquet"):
+        refused = rtfbench("merge", folder, "--result", tmp_path / f"e.{ending}")
+        assert refused.returncode == 2
+        assert "shards 1/2 and 2/2 both hold utterance 'u0'" in refused.stderr
+        assert not (tmp_path / f"e.{ending}").exists()
+
+
+def test_a_begun_shard_goes_on_with_its_list_alone(
+    rtfbench: Command, model: Path, recordings: list[Path], tmp_path: Path
+) -> None:
+    """A shard that was interrupted is not gone on with from another list of the same names."""
+    folder, scp = tmp_path / "shards", tmp_path / "wav.scp"
+    scp.write_text(f"u0 {recordings[0]}\nu1 {recordings[1]}\n")
+    options = ("--wav-scp", scp, "--model", model, "--shard", "1/1", "--result", folder)
+    scp.write_text(f"u0 {recordings[0]}\nu1 none\n")
+    assert rtfbench("extract", *options, "--strict").returncode == 1
+    assert (folder / "shard-00001-of-00001.ark.part").exists()
+    scp.write_text(f"u0 {recordings[2]}\nu1 {recordings[1]}\n")
+    refused = rtfbench("extract", *options, "--resume")
+    assert refused.returncode == 2
+    assert "was begun with list " in refused.stderr
+    scp.write_text(f"u0 {recordings[0]}\nu1 none\n")
+    assert "u1" in rtfbench("extract", *options, "--resume").stderr
+
+
+def test_more_shards_than_five_digits_can_count(
+    rtfbench: Command, model: Path, recordings: list[Path], tmp_path: Path
+) -> None:
+    """A shard of 100000 is found; those that are missing are counted and not listed."""
+    scp = write_list(tmp_path / "wav.scp", recordings[:1])
+    folder = tmp_path / "shards"
+    options = ("--wav-scp", scp, "--model", model, "--result", folder)
+    assert rtfbench("extract", *options, "--shard", "100000/100000").returncode == 0
+    missing = rtfbench("merge", folder, "--result", tmp_path / "e.txt")
+    assert "99999 of 100000 shards are missing: 1/100000" in missing.stderr
+    manifest = folder / "shard-100000-of-100000.json"
+    text = manifest.read_text().replace('"number": 100000', '"number": 1')
+    (folder / "shard-00001-of-100000.json").write_text(text)
+    missing = rtfbench("merge", folder, "--result", tmp_path / "e.txt")
+    assert "99998 of 100000 shards are missing" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ('"of": 5', f'"of": 1{"0" * 30}'),
+        ('"number": 1,', '"number": -1,'),
+        ('"first": 0', '"first": -7'),
+        ('"entries": 10', '"entries": 9'),
+        ('"done": 10', '"done": 11'),
+        ('"list_entries": 53', '"list_entries": 54'),
+    ],
+)
+def test_edited_manifests_are_refused(
+    rtfbench: Command, shards: Path, tmp_path: Path, was: str, now: str
+) -> None:
+    """Whatever number somebody writes into one: one line, and no result."""
+    folder = Path(shutil.copytree(shards, tmp_path / "shards"))
+    for manifest in folder.glob("shard-*.json"):
+        if ".ark." not in manifest.name and '"of": ' in now:
+            manifest.write_text(manifest.read_text().replace(was, now))
+    first = folder / "shard-00001-of-00005.json"
+    text = first.read_text()
+    assert (was in text) or '"of": ' in now, text
+    first.write_text(text.replace(was, now))
+    refused = rtfbench("merge", folder, "--result", tmp_path / "e.txt")
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) <= 2
+    assert not (tmp_path / "e.txt").exists()

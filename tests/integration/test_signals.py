@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,10 @@ import pytest
 from .processes import start, workers_of
 from .test_left_behind import wait_until
 
-Tiny = Callable[..., Path]
 #: A command in which a library that calls back makes an error of its own of an interruption.
 WRAPS = """
 import signal
-from bench import cli
+from rtfbench import commands
 
 def wrap(_):
     try:
@@ -26,15 +24,14 @@ def wrap(_):
     except KeyboardInterrupt as error:
         raise ValueError("a callback failed") from error
 
-cli._run = wrap
-cli.main([])
+commands._run = wrap
+commands.main([])
 """
 
 
 @pytest.fixture
-def run(write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path) -> list[object]:
+def run(model: Path, short_speech: Path, tmp_path: Path) -> list[object]:
     """Return a run that would take minutes."""
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     options = ("--engine", "onnxruntime", "--protocol", "steady", "--audio", short_speech)
     return ["run", "--model", model, *options, "--budget", 100, "--out", tmp_path / "out"]
 
@@ -69,7 +66,7 @@ def test_twice_ends_at_once(run: list[object], tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start(*run)
     wait_until(lambda: len(lines(out)) > 50)
-    workers = workers_of(process.pid, "bench.worker")
+    workers = workers_of(process.pid, "rtfbench.worker")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGHUP)  # two of a kind at once may come as one
     process.communicate(timeout=10)
@@ -79,16 +76,26 @@ def test_twice_ends_at_once(run: list[object], tmp_path: Path) -> None:
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
-def test_a_comparison_tells_what_it_has(write_tiny_onnx: Tiny, tmp_path: Path) -> None:
+def test_a_comparison_tells_what_it_has(model: Path, tmp_path: Path) -> None:
     """Its table says that it was interrupted, and its status is no verdict's."""
-    model = write_tiny_onnx(tmp_path / "tiny.onnx")
     process = start("compare", "onnxruntime", "onnxruntime", "--model", model, "--budget", 100)
-    wait_until(lambda: workers_of(process.pid, "bench.worker"))
+    wait_until(lambda: workers_of(process.pid, "rtfbench.worker"))
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 143, stderr
     assert "Interrupted: judged by what was measured until then." in stdout
+
+
+def test_a_race_tells_that_it_was_interrupted(model: Path, tmp_path: Path) -> None:
+    """Its answer is one of what was measured until then, and says so."""
+    engines = ("--engine", "onnxruntime", "--engine", "onnxruntime[spinning=off]")
+    process = start("tune", "--model", model, *engines, "--budget", 100, "--out", tmp_path / "out")
+    wait_until(lambda: len(lines(tmp_path / "out")) > 20)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143, stderr
+    assert "Interrupted: answered by what was measured until then." in stdout
 
 
 def test_an_interruption_that_a_library_wraps() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engines.native.compiler import find_compiler
-from engines.protocol import EngineError
+from rtfbench.engines.native.compiler import find_compiler
+from rtfbench.engines.protocol import EngineError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-Tiny = Callable[..., Path]
-MODEL = ("--model", "xvec", "--seeded-weights")
+MODEL = ("--model", "xvec", "--weights", "seeded")
+#: Seeded, so that no trials are read.
+TUNED = ("--model", "xvec", "--engine", "onnxruntime", "--weights", "seeded")
 
 
 @pytest.mark.parametrize("kind", ["device", "FIFO"])
@@ -93,8 +94,8 @@ def test_a_compiler_that_is_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
         ("export", "--format", "onnx", "-o", "o.onnx", "--checkpoint", "a.pt", "--config"),
         ("export", "--format", "mnn", "-o", "o.mnn", "--onnx"),
         ("run", "--model", "xvec", "--engine", "mnn", "--mnn-home"),
-        ("tune", "--model", "xvec", "--audio"),
-        ("tune", "--model", "xvec", "--lengths"),
+        ("tune", *TUNED, "--audio"),
+        ("tune", *TUNED, "--lengths"),
         ("gate", "--baseline"),
         ("merge", "--result", "e.txt"),
     ],
@@ -112,3 +113,12 @@ def test_a_name_that_is_no_text_is_one_line(
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("rtfbench: ")]
         assert "a\\udcff" in line or name in line
         Path(name).write_bytes(b"nothing")
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.parquet", "x.PARQUET"])
+def test_archives_are_files(spawned: Command, tmp_path: Path, name: str) -> None:
+    """Nobody waits for what may never be written to a FIFO."""
+    os.mkfifo(tmp_path / name)
+    done = spawned("extract", *MODEL, "--input", tmp_path / name, timeout_s=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "it is no regular file" in done.stderr

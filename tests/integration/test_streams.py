@@ -4,17 +4,15 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.cli import main
-from bench.cli.streams import SAID_IN_VAIN
+from rtfbench.commands import main
+from rtfbench.commands.streams import SAID_IN_VAIN
 
-Tiny = Callable[..., Path]
 FULL = "/dev/full"
-COMMAND = [sys.executable, "-m", "bench.cli"]
+COMMAND = [sys.executable, "-m", "rtfbench.commands"]
 
 
 def in_shell(redirections: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -26,9 +24,9 @@ def in_shell(redirections: str, *arguments: object) -> subprocess.CompletedProce
 
 
 @pytest.fixture
-def extract(write_tiny_onnx: Tiny, short_speech: Path, tmp_path: Path) -> list[object]:
+def extract(model: Path, short_speech: Path, tmp_path: Path) -> list[object]:
     """Return an extraction."""
-    return ["extract", "--model", write_tiny_onnx(tmp_path / "tiny.onnx"), "--wav", short_speech]
+    return ["extract", "--model", model, "--wav", short_speech]
 
 
 def test_standard_output_that_is_full() -> None:
@@ -82,6 +80,20 @@ def test_too_few_open_files(extract: list[object]) -> None:
     assert done.stderr == "rtfbench: Too many open files; allow more with: ulimit -n 1024\n"
 
 
+def test_a_python_that_may_not_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cure is of Pythons, and none of places to write to."""
+    python = tmp_path / "python"
+    python.touch()
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(SystemExit) as ended:
+        main(["engines"])
+    assert ended.value.code == 2
+    cure = "install rtfbench for a Python that you may start"
+    assert capsys.readouterr().err == f"rtfbench: {python}: Permission denied; {cure}\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -92,7 +104,7 @@ def test_too_few_open_files(extract: list[object]) -> None:
         ("run", "--timeout", "1e300"),
         ("run", "--half-width", "nan"),
         ("export", "--format", "onnx", "-o", "x.onnx", "--num-frames", "100000000000"),
-        ("extract", "--seeded-weights", "--wav", "a.wav", "--chunk-samples", "1000000000000"),
+        ("extract", "--model", "resnet34", "--wav", "a.wav", "--chunk-samples", "1000000000000"),
         ("run", "--chunk-samples", "1000000000000"),
     ],
 )

@@ -3,21 +3,22 @@
 import json
 import math
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
 
-from bench.base.core_count import core_count
+from rtfbench.base.core_count import core_count
 
 from .extraction import Command
 
 CORES = core_count()
 
 
-def run(rtfbench: Command, out: Path, *arguments: object, status: int = 0) -> dict[str, Any]:
-    """Measure the smallest model, and return the summary."""
-    done = rtfbench("run", "--model", "xvec", *arguments, "--out", out)
+def run(
+    rtfbench: Command, out: Path, *arguments: object, model: object = "xvec", status: int = 0
+) -> dict[str, Any]:
+    """Measure a small model, and return the summary."""
+    done = rtfbench("run", "--model", model, *arguments, "--out", out)
     assert done.returncode == status, done.stderr
     found: dict[str, Any] = json.loads((out / "summary.json").read_text())
     return found
@@ -58,11 +59,12 @@ def test_jobs_share_a_queue(rtfbench: Command, tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_of_any_process_ends_the_row(
-    rtfbench: Command, tmp_path: Path, engine: str, status: str, reason: str
+    rtfbench: Command, model: Path, tmp_path: Path, engine: str, status: str, reason: str
 ) -> None:
     """A wrong element of a batch, a death, a static model: a row with its reason, no time."""
     arguments = ("--engine", engine, "--protocol", "throughput", "--jobs", 1, "--batch", 2)
-    found = run(rtfbench, tmp_path / "r", *arguments, "--budget", 1, status=1)
+    limits = ("--budget", 0.1, "--sessions", 1)
+    found = run(rtfbench, tmp_path / "r", *arguments, *limits, model=model, status=1)
     (row,) = found["cells"]
     assert (row["status"], row["rtf"]) == (status, None)
     assert reason in row["reason"]
@@ -72,16 +74,24 @@ def test_a_fault_of_any_process_ends_the_row(
 def test_on_one_core_it_is_the_steady_speed(rtfbench: Command, tmp_path: Path) -> None:
     """One job's seconds of audio a second are 1 / RTF of the steady protocol, within intervals.
 
-    Protocols are measured one after the other, and a host may slow down in between: of three runs
-    the middle one counts.
+    Protocols are measured one after the other, and a host may slow down in between: what two of
+    three runs say counts. Where a neighbour leaves time for one session alone there is no interval
+    and nothing is said, so the next run has twice as long.
     """
     arguments = ("--engine", "onnxruntime", "--protocol", "throughput", "--protocol", "steady")
-    differences, widths = [], []
-    for number in range(3):
-        found = run(rtfbench, tmp_path / f"r{number}", *arguments, "--jobs", 1, "--budget", 8)
+    agree: list[bool] = []
+    budget_s = 8
+    for number in range(6):
+        out = tmp_path / f"r{number}"
+        found = run(rtfbench, out, *arguments, "--jobs", 1, "--budget", budget_s)
         rows = {row["protocol"]: row for row in found["cells"]}
-        queue, steady = rows["throughput"], rows["steady"]
-        half = [math.log(row["rtf_ci95"][1] / row["rtf_ci95"][0]) / 2 for row in (queue, steady)]
-        differences.append(math.log(queue["rtf"] / steady["rtf"]))
-        widths.append(math.hypot(*half))
-    assert abs(median(differences)) < median(widths) + 0.01
+        intervals = [rows[protocol]["rtf_ci95"] for protocol in ("throughput", "steady")]
+        if None in intervals:
+            budget_s *= 2
+            continue
+        half = [math.log(high / low) / 2 for low, high in intervals]
+        difference = math.log(rows["throughput"]["rtf"] / rows["steady"]["rtf"])
+        agree.append(abs(difference) < math.hypot(*half) + 0.01)
+        if max(agree.count(True), agree.count(False)) == 2:
+            break
+    assert agree.count(True) == 2, agree

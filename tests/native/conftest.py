@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from engines import registry
-from engines.native.compiler import find_compiler
-from engines.protocol import EngineError, Library
+from rtfbench.engines import registry
+from rtfbench.engines.native.compiler import find_compiler
+from rtfbench.engines.protocol import EngineError, Library
 
 STANDIN = Path(__file__).parent / "standin"
 VERSION = "99.1.2"

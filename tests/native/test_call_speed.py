@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from bench.base.cache import sha256_of
-from engines.mnn_convert import to_mnn
-from engines.protocol import ModelArtifact
+from rtfbench.base.cache import sha256_of
+from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.protocol import ModelArtifact
 
 pytestmark = pytest.mark.speed
 
@@ -32,8 +32,8 @@ os.dup2(2, 1)  # runtimes print to standard output
 import numpy as np
 from pydantic import TypeAdapter
 
-from engines import registry
-from engines.protocol import ModelArtifact, SessionOptions
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import ModelArtifact, SessionOptions
 
 engine_name, home, text = sys.argv[1:]
 artifact = TypeAdapter(ModelArtifact).validate_json(text)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.native import compiler, home, shim
-from engines.protocol import EngineError
+from rtfbench.engines.native import compiler, home
+from rtfbench.engines.protocol import EngineError
 
 Standin = Callable[..., Path]
 
@@ -25,7 +25,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refusal(folder: Path) -> str:
     """Return the one line that a folder is refused with."""
     with pytest.raises(EngineError) as refused:
-        shim.build(home.find(folder))
+        compiler.build(home.find(folder))
     message = str(refused.value)
     assert "\n" not in message
     return message
@@ -33,7 +33,7 @@ def refusal(folder: Path) -> str:
 
 def test_the_shim_is_short() -> None:
     """The shim stays under 200 lines."""
-    assert len(shim.SOURCE.read_text(encoding="utf-8").splitlines()) < 200
+    assert len(compiler.SOURCE.read_text(encoding="utf-8").splitlines()) < 200
 
 
 def test_library_in_the_folder_or_in_lib(standin: Standin) -> None:
@@ -48,9 +48,9 @@ def test_library_in_the_folder_or_in_lib(standin: Standin) -> None:
 def test_compiled_once(standin: Standin, cache_folder: Path) -> None:
     """The same source, compiler and library give the file that is there, nothing beside it."""
     folder = standin()
-    first = shim.build(home.find(folder))
+    first = compiler.build(home.find(folder))
     made = first.stat().st_mtime_ns
-    assert shim.build(home.find(folder)) == first
+    assert compiler.build(home.find(folder)) == first
     assert first.stat().st_mtime_ns == made
     assert list((cache_folder / "native").iterdir()) == [first]
 
@@ -60,19 +60,19 @@ def test_compiled_again_when_something_changed(
 ) -> None:
     """Another library, header, source or compiler each give another file."""
     folder = standin()
-    made = {shim.build(home.find(folder))}
+    made = {compiler.build(home.find(folder))}
     with (folder / "lib" / "libMNN.so").open("ab") as file:
         file.write(b"\0")
-    made.add(shim.build(home.find(folder)))
+    made.add(compiler.build(home.find(folder)))
     header = folder / "include" / "MNN" / "Tensor.hpp"
     header.write_text(header.read_text() + "// changed\n")
-    made.add(shim.build(home.find(folder)))
+    made.add(compiler.build(home.find(folder)))
     source = tmp_path / "other.cpp"
-    source.write_text(shim.SOURCE.read_text(encoding="utf-8") + "// changed\n")
-    monkeypatch.setattr(shim, "SOURCE", source)
-    made.add(shim.build(home.find(folder)))
+    source.write_text(compiler.SOURCE.read_text(encoding="utf-8") + "// changed\n")
+    monkeypatch.setattr(compiler, "SOURCE", source)
+    made.add(compiler.build(home.find(folder)))
     monkeypatch.setenv("CXX", f"{compiler.find_compiler()[0]} -g")
-    made.add(shim.build(home.find(folder)))
+    made.add(compiler.build(home.find(folder)))
     assert len(made) == 5
 
 
@@ -82,7 +82,7 @@ def test_compiled_again_when_something_changed(
 def test_what_is_not_ours_is_not_loaded(standin: Standin, tmp_path: Path, how: str) -> None:
     """A file that is not what was compiled here is compiled again."""
     folder = home.find(standin())
-    made = shim.build(folder)
+    made = compiler.build(folder)
     content = made.read_bytes()
     match how:
         case "flipped":
@@ -99,7 +99,7 @@ def test_what_is_not_ours_is_not_loaded(standin: Standin, tmp_path: Path, how: s
             made.unlink()
             (tmp_path / "theirs.so").write_bytes(content)
             made.symlink_to(tmp_path / "theirs.so")
-    again = shim.build(folder)
+    again = compiler.build(folder)
     assert again.read_bytes() == content
     assert again.stat().st_uid == os.geteuid()
     assert stat.S_IMODE(again.lstat().st_mode) == 0o600
@@ -127,7 +127,7 @@ def test_no_warnings(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shim compiles with all warnings as errors."""
     flags = (*compiler.FLAGS, "-Wall", "-Wextra", "-Wpedantic", "-Werror")
     monkeypatch.setattr(compiler, "FLAGS", flags)
-    assert shim.build(home.find(standin())).is_file()
+    assert compiler.build(home.find(standin())).is_file()
 
 
 def test_no_compiler(standin: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

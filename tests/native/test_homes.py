@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.errors import InputError
-from bench.models import homes
-from bench.models.resolve import place_libraries
-from bench.plan.plan_files import load_plan
-from bench.plan.sweep import expand
+from rtfbench.base.errors import InputError
+from rtfbench.engines import registry
+from rtfbench.engines.spec import parse_engine
+from rtfbench.measure.plan import expand, load_plan
+from rtfbench.models import homes
+from rtfbench.models.resolve import place_libraries
 
 from .conftest import KINDS, library_of
 
@@ -32,7 +33,7 @@ def test_options_before_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTFBENCH_MNN_MINI_HOME", "/mini")
     both = {"mnn": Path("/full"), "mnn-mini": Path("/mini")}
     assert homes.named(["mnn", "mnn-mini", "null", "nothing"]) == both
-    found = homes.named(["mnn-mini[precision=low]"], {"mnn": None, "mnn-mini": Path("/other")})
+    found = homes.named(["mnn-mini"], {"mnn": None, "mnn-mini": Path("/other")})
     assert found == {"mnn-mini": Path("/other")}
 
 
@@ -57,13 +58,14 @@ def test_an_option_that_nothing_uses_is_refused() -> None:
 )
 def test_placing(spec: str, placed: str) -> None:
     """An engine without a folder of its own gets the default one, as a full path."""
-    assert homes.place(spec, {"mnn": Path("/full")}) == placed
+    found = homes.place(parse_engine(spec), {"mnn": Path("/full")})
+    assert found == parse_engine(placed)
 
 
 def test_paths_that_no_setting_can_hold() -> None:
     """A comma or bracket in a path is refused with the cure."""
     with pytest.raises(InputError, match="rename the folder"):
-        homes.place("mnn", {"mnn": Path("/a,b")})
+        homes.place(parse_engine("mnn"), {"mnn": Path("/a,b")})
 
 
 def test_every_sweep_of_a_plan(tmp_path: Path) -> None:
@@ -85,8 +87,17 @@ def test_a_bad_folder_is_bad_input(
     """Each command refuses it with status 2 and one line, before anything is made."""
     recordings = {
         "run": ("--audio", short_speech, "--out", tmp_path / "run"),
-        "extract": ("--seeded-weights", "--wav", short_speech),
-        "verify": ("--seeded-weights", "--enroll", short_speech, "--test", short_speech),
+        "extract": ("--model", "resnet34", "--weights", "seeded", "--wav", short_speech),
+        "verify": (
+            "--model",
+            "resnet34",
+            "--weights",
+            "seeded",
+            "--enroll",
+            short_speech,
+            "--test",
+            short_speech,
+        ),
     }[command]
     for option, engine in (("--mnn-home", "mnn"), ("--mnn-mini-home", "mnn-mini")):
         done = rtfbench(command, *recordings, "--engine", engine, option, tmp_path)
@@ -104,10 +115,11 @@ def test_engines_lists_the_library_of_the_environment(
     """`rtfbench engines` shows the version of the library that would run, or what is wrong."""
     monkeypatch.setenv("RTFBENCH_MNN_HOME", str(standin()))
     monkeypatch.setenv("RTFBENCH_MNN_MINI_HOME", "/nowhere")
+    monkeypatch.setattr(registry, "names", lambda: tuple(KINDS))  # each takes a process
     lines = rtfbench("engines").stdout.splitlines()
     (full,) = (line for line in lines if line.strip().startswith("mnn "))
     assert "99.1.2" in full
-    (mini,) = (line for line in lines if line.strip().startswith("mnn-mini "))
+    (mini,) = (line for line in lines if line.startswith("mnn-mini: "))
     assert "no such folder" in mini
 
 
@@ -127,7 +139,8 @@ def test_a_row_of_a_library_that_computes_something_else(
     home, out = standin(minimal=True), tmp_path / "run"
     done = rtfbench(
         *("run", "--model", model, "--engine", "mnn-mini", "--mnn-mini-home", home),
-        *("--audio", short_speech, "--protocol", "steady", "--budget", 1, "--out", out),
+        *("--audio", short_speech, "--protocol", "steady", "--budget", 0.1, "--sessions", 1),
+        *("--out", out),
     )
     assert done.returncode == 1, done.stderr
     assert "| mnn mini_libs | wrong output |" in done.stdout

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engines import mnn_file
-from engines.protocol import EngineError, Form
+from rtfbench.engines import mnn_file
+from rtfbench.engines.protocol import EngineError, Form
 
 WriteModel = Callable[..., Path]
 
@@ -41,7 +41,7 @@ def test_what_the_converter_writes(
 ) -> None:
     """The wheel's converter stores the shapes of a static model; a cut in its file is found."""
     pytest.importorskip("MNN")
-    from engines.mnn_convert import to_mnn
+    from rtfbench.engines.mnn_convert import to_mnn
 
     static = form == "static"
     source = write_tiny_onnx(tmp_path / "tiny.onnx", num_frames=50 if static else None)

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.base.core_count import core_count
-from bench.embed.embeddings import read_embeddings
-from engines.native.home import find
-from engines.protocol import Form
+from rtfbench.base.core_count import core_count
+from rtfbench.embed.embeddings import read_embeddings
+from rtfbench.engines.native.home import find
+from rtfbench.engines.protocol import Form
 from tests.ready import artifact_for
 
 from .conftest import KINDS, in_a_process, library_of
@@ -62,8 +62,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
-from engines import registry
-from engines.protocol import ModelArtifact, SessionOptions
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import ModelArtifact, SessionOptions
 
 engine_name, home, text, rounds, out = sys.argv[1:]
 artifact = TypeAdapter(ModelArtifact).validate_json(text)
@@ -90,7 +90,7 @@ def artifact_text(engine: str, form: Form, logs: Path) -> str:
     """Return the smallest speaker model for an engine, as JSON."""
     from pydantic import TypeAdapter
 
-    from engines.protocol import ModelArtifact
+    from rtfbench.engines.protocol import ModelArtifact
 
     found = artifact_for("xvec", engine, form=form, chunk_samples=32000, logs=logs)
     return TypeAdapter(ModelArtifact).dump_json(found).decode()
@@ -199,7 +199,7 @@ def test_extract_and_verify(
 ) -> None:
     """`extract` gives the wheel's embedding within 1e-5, `verify` finds a recording its own."""
     option = library_of(engine).option
-    common = ("--model", "xvec", "--seeded-weights", "--engine", engine, "--form", forms[0])
+    common = ("--model", "xvec", "--weights", "seeded", "--engine", engine, "--form", forms[0])
     found = {}
     for name, more in (("ours", (option, home)), ("wheel", (option, "wheel"))):
         path = tmp_path / f"{name}.npz"
@@ -225,7 +225,7 @@ def test_headers_of_another_version(engine: str, home: Path, tmp_path: Path) -> 
         text = text.replace("#define MNN_VERSION_MAJOR ", "#define MNN_VERSION_MAJOR 9")
         (other / "include" / "MNN" / header.name).write_text(text)
     done = in_a_process(
-        "import sys; from engines import registry\n"
+        "import sys; from rtfbench.engines import registry\n"
         "print(registry.on(sys.argv[1], {'home': sys.argv[2]}).probe().reason)",
         engine,
         other,

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engines import registry
-from engines.base import reported
-from engines.protocol import EngineError, ModelArtifact, SessionOptions
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import EngineError, ModelArtifact, SessionOptions
 
 engine_name, home, path, form, threads, frames = sys.argv[1:7]
 artifact = ModelArtifact(
@@ -35,7 +34,7 @@ try:
     session = registry.get(engine_name).open(artifact, options)
     embedding_BD = session.run(features_BTM)
     np.testing.assert_allclose(embedding_BD, features_BTM.sum(1)[:, :16], rtol=1e-4, atol=1e-4)
-    print(found.version, reported(session))
+    print(found.version, session.reported)
     session.close()
     session.close()
     try:
@@ -89,8 +88,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engines import registry
-from engines.protocol import ModelArtifact, SessionOptions
+from rtfbench.engines import registry
+from rtfbench.engines.protocol import ModelArtifact, SessionOptions
 
 settings = {"home": sys.argv[1]}
 artifact = ModelArtifact(
@@ -212,7 +211,7 @@ def test_a_library_that_is_no_mnn(standin: Standin, compiler: list[str]) -> None
         command = [*compiler, "-shared", "-fPIC", str(source), "-o", str(library)]
         subprocess.run(command, check=True)
         done = in_a_process(
-            "import sys; from engines import registry\n"
+            "import sys; from rtfbench.engines import registry\n"
             "print(registry.on('mnn', {'home': sys.argv[1]}).probe().reason)",
             home,
         )
@@ -223,7 +222,7 @@ def test_a_library_that_is_no_mnn(standin: Standin, compiler: list[str]) -> None
 ONE_MNN = """
 import sys
 
-from engines import registry
+from rtfbench.engines import registry
 
 first, second = ({"home": home} if home else {} for home in sys.argv[1:])
 print(registry.on("mnn", first).probe().ok)

@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from engines.base import EngineBase
-from engines.ort import OnnxRuntimeEngine
-from engines.protocol import (
+from rtfbench.engines.base import EngineBase, SessionBase
+from rtfbench.engines.ort import OnnxRuntimeEngine
+from rtfbench.engines.processes import run_tool
+from rtfbench.engines.protocol import (
     Availability,
     FloatArray,
     Form,
@@ -21,17 +22,15 @@ from engines.protocol import (
     ModelArtifact,
     Precision,
     Quantization,
-    Session,
     SessionOptions,
     Support,
 )
-from engines.tools import run_tool
 
 #: Told from other programs that wait by its number.
 WAITS_S = "3607"
 
 
-class Faulty:
+class Faulty(EngineBase):
     """onnxruntime whose sessions misbehave."""
 
     name = "faulty"
@@ -47,7 +46,7 @@ class Faulty:
         """Take what onnxruntime takes."""
         return OnnxRuntimeEngine().supports(artifact, options)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Wrap the real session."""
         return FaultySession(OnnxRuntimeEngine().open(artifact, options), self)
 
@@ -56,10 +55,10 @@ class Faulty:
         return embedding_BD
 
 
-class FaultySession:
+class FaultySession(SessionBase):
     """A real session with a fault."""
 
-    def __init__(self, session: Session, engine: Faulty) -> None:
+    def __init__(self, session: SessionBase, engine: Faulty) -> None:
         self._session = session
         self._engine = engine
 
@@ -104,7 +103,7 @@ class NeverOpens(Faulty):
 
     name = "faulty-never-opens"
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Misbehave."""
         time.sleep(3600)
         return super().open(artifact, options)
@@ -160,7 +159,7 @@ class TooManyThreads(Faulty):
 
     name = "faulty-threads"
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Start a busy thread; hashing releases the interpreter's lock."""
         threading.Thread(target=_hash_for_ever, daemon=True).start()
         return super().open(artifact, options)
@@ -189,7 +188,7 @@ class Short(Faulty):
 
     name = "faulty-short"
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Wrap the real session."""
         return ShortSession(OnnxRuntimeEngine().open(artifact, options), self)
 
@@ -226,7 +225,7 @@ class Prints(Faulty):
 
     name = "faulty-prints"
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Print, and open."""
         print('{"status": "ok"}', flush=True)
         return super().open(artifact, options)
@@ -285,7 +284,7 @@ class WaitingConverter(EngineBase):
                 limit_s=float(WAITS_S),
             )
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Never come here."""
         raise NotImplementedError
 
@@ -323,7 +322,7 @@ class Long(Faulty):
 
     name = "faulty-long"
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Wrap the real session."""
         return LongSession(OnnxRuntimeEngine().open(artifact, options), self)
 

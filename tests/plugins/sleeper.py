@@ -4,8 +4,8 @@ import argparse
 import os
 import time
 
-from bench.base.child import die_with_parent
-from bench.measure.messages import Done
+from rtfbench.base.child import die_with_parent
+from rtfbench.measure.messages import Done
 
 parser = argparse.ArgumentParser()
 parser.add_argument("spec")

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from engines.ort import OnnxRuntimeEngine, OnnxRuntimeSession
-from engines.protocol import ModelArtifact, SessionOptions
+from rtfbench.engines.ort import OnnxRuntimeEngine, OnnxRuntimeSession
+from rtfbench.engines.protocol import ModelArtifact, SessionOptions
 
 
 def fused(path: Path) -> bytes:

@@ -4,7 +4,10 @@ import io
 import json
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +18,14 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
-from bench.inputs.formats import Inputs, from_file
-from bench.inputs.kaldi import from_scp, from_segments
-from bench.inputs.listing import Listing
-from bench.inputs.paths import from_paths
-from frontends import addresses
-from frontends.addresses import Address, place_of
-from frontends.audio import AudioError, read_audio
-from frontends.find import located
-from frontends.parts import read_part
+from rtfbench.frontends import addresses
+from rtfbench.frontends.addresses import Address, AddressError, place_of
+from rtfbench.frontends.audio import AudioError, read_audio
+from rtfbench.inputs.find import located
+from rtfbench.inputs.formats import Inputs, from_file, from_paths
+from rtfbench.inputs.kaldi import from_scp, from_segments
+from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.parts import read_part
 
 PCM = np.random.default_rng(3).integers(-9000, 9000, (3, 8000), dtype=np.int16)
 
@@ -241,3 +243,63 @@ def test_inputs_travel_to_other_processes() -> None:
     inputs = Inputs(file=Address("s3://b/a.list"), wavs=[Path("a"), Address("gs://b/c")])
     adapter = TypeAdapter(Inputs)
     assert adapter.validate_json(adapter.dump_json(inputs)) == inputs
+
+
+class Hostile(BaseHTTPRequestHandler):
+    """Sends for ever, whatever was asked for, or an answer that is a page."""
+
+    def do_HEAD(self) -> None:
+        """Say that there are a thousand bytes, in ranges."""
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        """Send until nobody listens any more."""
+        if "page" in self.path:
+            self.wfile.write(b"<html>" + b"a secret of the page " * 300 + b"\r\n\r\n")
+            return
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(bytes(1 << 16))
+                time.sleep(0.001)
+        self.server.ended.set()  # type: ignore[attr-defined]
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hostile() -> Iterator[ThreadingHTTPServer]:
+    """Yield a server that sends for ever."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hostile) as server:
+        server.daemon_threads, server.ended = True, threading.Event()  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("how", ["too long", "too much", "range"])
+def test_a_transfer_ends_with_its_limit(
+    hostile: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Of time or of bytes: the connection is closed, and no deleted file grows."""
+    address = Address(f"http://127.0.0.1:{hostile.server_port}/{how.replace(' ', '-')}.wav")
+    if how == "too long":
+        monkeypatch.setattr(addresses, "FETCH_TIMEOUT_S", 0.5)
+    elif how == "too much":
+        monkeypatch.setattr(addresses, "MOST_BYTES", 1 << 20)
+    with pytest.raises(AddressError, match=r"no answer within|bytes came"):
+        address.read_range(100, 200) if how == "range" else address.copied()
+    assert hostile.ended.wait(20), "it goes on"  # type: ignore[attr-defined]
+
+
+def test_a_page_is_no_reason(hostile: ThreadingHTTPServer) -> None:
+    """What a server answers in place of a file is told in a line of some words."""
+    address = Address(f"http://127.0.0.1:{hostile.server_port}/page.wav")
+    with pytest.raises(AddressError) as error:
+        address.copied()
+    assert len(str(error.value)) <= addresses.MOST_SAID

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.machine.advice import advise, read_settings
+from rtfbench.measure.machine.advice import advise, read_settings
 
 
 def write(root: Path, **files: str) -> None:
@@ -33,6 +33,9 @@ def test_every_advice_names_its_cure(tmp_path: Path) -> None:
         strict=True,
     ):  # fmt: skip
         assert word in line
+    (limit / "cpu.max").write_text("50000 100000\n")
+    told = "\n".join(advise(read_settings([0, 1], load_average_1min=2.0, root=tmp_path)))
+    assert "allows 0.5 cores of 2: even one thread is throttled; raise the limit to 1" in told
 
 
 def test_a_good_machine_gets_none(tmp_path: Path) -> None:

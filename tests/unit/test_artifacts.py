@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.cache import sha256_of
-from bench.models.artifacts import ArtifactRequest, find, remember
-from engines.protocol import ModelArtifact
+from rtfbench.base.cache import sha256_of
+from rtfbench.engines.protocol import ModelArtifact
+from rtfbench.models.artifacts import ArtifactRequest, find, remember
 
 REQUEST = ArtifactRequest(model="a", format="onnx", form="dynamic", chunk_frames=198)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from frontends.audio import AudioError, Waveform, read_audio, read_blocks
+from rtfbench.frontends.audio import AudioError, Waveform, read_audio, read_blocks
 
 RATE_HZ = 16000
 

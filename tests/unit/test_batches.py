@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pytest
 
-from bench.embed import batches
-from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.pipeline import Embedded, Pipeline
-from engines import registry
-from engines.base import SessionBase
-from engines.protocol import EngineError, FloatArray, ModelArtifact, Session, SessionOptions
-from frontends.audio import AudioError, read_audio
-from tests.ready import artifact_for
+from rtfbench.embed import batches
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.embed.pipeline import Embedded, Pipeline
+from rtfbench.engines import registry
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import EngineError, FloatArray, ModelArtifact, SessionOptions
+from rtfbench.frontends.audio import AudioError, read_audio
+from tests.ready import artifacts_for
 
 ENGINES = ("onnxruntime", "mnn", "openvino", "torch")
 
@@ -20,12 +20,11 @@ ENGINES = ("onnxruntime", "mnn", "openvino", "torch")
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, ModelArtifact]:
     """Make the smallest model for every engine that takes batches."""
-    logs = tmp_path_factory.mktemp("logs")
-    return {name: artifact_for("xvec", name, form="dynamic", logs=logs) for name in ENGINES}
+    return artifacts_for("xvec", ENGINES, form="dynamic", logs=tmp_path_factory.mktemp("logs"))
 
 
 @pytest.fixture(scope="module")
-def session(artifacts: Mapping[str, ModelArtifact]) -> Session:
+def session(artifacts: Mapping[str, ModelArtifact]) -> SessionBase:
     """Open it in onnxruntime."""
     return registry.get("onnxruntime").open(artifacts["onnxruntime"], SessionOptions())
 
@@ -102,7 +101,7 @@ def test_batches_are_full_and_never_padded(utterances: list[FloatArray]) -> None
 
 
 def test_what_cannot_be_read_costs_only_itself(
-    session: Session, utterances: list[FloatArray]
+    session: SessionBase, utterances: list[FloatArray]
 ) -> None:
     """A recording that breaks off, or is too short, leaves the others of its batch as they are."""
 
@@ -133,7 +132,7 @@ def test_features_that_are_not_finite_cost_only_themselves(utterances: list[Floa
     assert isinstance(last, Embedded)
 
 
-def test_a_session_that_mixes_elements_is_refused(session: Session) -> None:
+def test_a_session_that_mixes_elements_is_refused(session: SessionBase) -> None:
     """What computes the first of a batch alone is found out before any embedding is made."""
     assert batches.refusal(session, num_frames=98, feat_dim=80) == ""
     assert "other embeddings" in batches.refusal(FirstOnly(), num_frames=98, feat_dim=80)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.cache import CACHE_VARIABLE
-from bench.base.cache_content import Entry, entries, outdated
-from bench.base.errors import InputError
-from bench.base.sizes import parse_size
-from bench.commands.cache import seconds
+from rtfbench.base.cache import CACHE_VARIABLE, CacheEntry, entries, outdated
+from rtfbench.base.errors import InputError
+from rtfbench.base.limits import parse_size
+from rtfbench.commands.cache import seconds
 
 ROOT = Path(__file__).parents[2]
 DAY_S = 86400.0
@@ -40,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def names(found: list[Entry]) -> list[str]:
+def names(found: list[CacheEntry]) -> list[str]:
     """Return what entries are called."""
     return [entry.path.name for entry in found]
 

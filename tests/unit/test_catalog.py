@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from bench import zoo
-from bench.zoo import catalog
-from bench.zoo.catalog import UnknownModelError
+from rtfbench.models import zoo
+from rtfbench.models.zoo import catalog
+from rtfbench.models.zoo.catalog import UnknownModelError
 
 
 def test_catalog_needs_no_torch() -> None:
     """Importing the catalog does not import torch."""
-    program = "import sys, bench.zoo.catalog; sys.exit('torch' in sys.modules)"
+    program = "import sys, rtfbench.models.zoo.catalog; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
@@ -53,6 +53,8 @@ def test_unknown_model_far_from_all_lists_all() -> None:
     """A name near to none is refused with all names; the refusal is a ValueError."""
     with pytest.raises(ValueError, match=r"known are resnet18, .*redimnet_b2"):
         zoo.build("zzz")
+    with pytest.raises(ValueError, match=r"^my\.onx: no such file, and no model of the catalog$"):
+        catalog.get("my.onx")
 
 
 def test_resnet34_has_the_published_table() -> None:

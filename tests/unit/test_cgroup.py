@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.cgroup import cpu_limit, throttled_s
-from bench.base.core_count import Cores, core_count, cores_here
-from bench.machine.advice import read_settings
-from bench.machine.health import read_counters
+from rtfbench.base.core_count import Cores, core_count, cores_here, cpu_limit, throttled_s
+from rtfbench.measure.machine.advice import read_settings
+from rtfbench.measure.machine.health import read_counters
 
 V2, V1 = "sys/fs/cgroup", "sys/fs/cgroup/cpu,cpuacct"
 
@@ -60,10 +59,10 @@ def test_affinity_and_quota_are_counted_together(tmp_path: Path) -> None:
 
 def test_a_refusal_names_the_quota_where_that_is_the_reason() -> None:
     """With fewer cores asked for, or a quota that is enough, the quota is not the reason."""
-    assert Cores(64, 2.5).told(2) == "2 cores of 64 (its CPU quota is 2.5)"
-    assert Cores(64, 0.5).told(1) == "1 core of 64 (its CPU quota is 0.5)"
-    assert Cores(64, 2.5).told(1) == "1 core"
-    assert Cores(2, 2.0).told(2) == Cores(2).told(2) == "2 cores"
+    assert Cores(64, 2.5).told(2) == "this process may use 2 cores of 64 (its CPU quota is 2.5)"
+    assert Cores(64, 0.5).told(1) == "this process may use 1 core of 64 (its CPU quota is 0.5)"
+    assert Cores(64, 2.5).told(1) == "this process may use 1 core"
+    assert Cores(2, 2.0).told(2) == Cores(2).told(2) == "this process may use 2 cores"
 
 
 def test_the_smallest_limit_of_all_groups_above_counts(v2: Path) -> None:

@@ -5,32 +5,33 @@ import math
 import numpy as np
 import pytest
 
-from bench.results.change_points import (
+from rtfbench.base.extras import cure, missing
+from rtfbench.results.change_points import (
     ALPHA,
     FEWEST_RUNS,
-    TWO_SIDED_95,
-    Measured,
+    MeasuredRatio,
     around,
     scatter,
     search,
     step,
 )
-from bench.results.same_host import BETWEEN_HOURS
+from rtfbench.results.same_host import BETWEEN_HOURS
+from rtfbench.results.stats import TWO_SIDED_95
 
-pytest.importorskip("ruptures")
+pytestmark = pytest.mark.skipif(missing("ruptures"), reason=cure("ruptures"))
 OWN = 0.004
 
 
 def history(
     rng: np.random.Generator, count: int, *, between: float = BETWEEN_HOURS, **steps: float
-) -> list[Measured]:
+) -> list[MeasuredRatio]:
     """Return runs whose ratio is 0.5; `from_7=0.1` raises it by so much from the eighth run on."""
     logs = math.log(0.5) + rng.normal(0, math.hypot(between, OWN), count)
     for name, height in steps.items():
         kind, _, place = name.partition("_")
         logs[int(place) : None if kind == "from" else int(place) + 1] += height
     half = TWO_SIDED_95 * OWN
-    return [Measured(math.exp(x), (math.exp(x - half), math.exp(x + half))) for x in logs]
+    return [MeasuredRatio(math.exp(x), (math.exp(x - half), math.exp(x + half))) for x in logs]
 
 
 @pytest.mark.parametrize("count", [6, 12, 40])
@@ -111,7 +112,33 @@ def test_more_histories_take_more() -> None:
 
 def test_a_wide_interval_weighs_little() -> None:
     """A level is near the runs that were measured well."""
-    good = Measured(0.5, (0.499, 0.501))
-    bad = Measured(0.55, (0.4, 0.756))
+    good = MeasuredRatio(0.5, (0.499, 0.501))
+    bad = MeasuredRatio(0.55, (0.4, 0.756))
     (level,) = search([good, good, bad, good, good, bad]).levels
     assert level.ratio == pytest.approx(0.5, abs=0.001)
+
+
+def test_a_drift_is_a_trend_and_no_change() -> None:
+    """Two percent a run is a straight line: one level, and what it comes to with its interval."""
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(60):
+        runs = history(rng, 14)
+        drifting = [
+            MeasuredRatio(
+                run.ratio * math.exp(0.02 * place),
+                (run.ci95[0] * math.exp(0.02 * place), run.ci95[1] * math.exp(0.02 * place)),
+            )
+            for place, run in enumerate(runs)
+        ]
+        found.append(search(drifting))
+    lines = [each.trend for each in found if each.trend is not None]
+    assert len(lines) > 50
+    assert np.mean([low <= math.exp(0.02 * 13) <= high for _, (low, high) in lines]) > 0.9
+
+
+def test_a_step_is_no_trend() -> None:
+    """Five percent from one run to the next is told as a change."""
+    rng = np.random.default_rng(5)
+    found = [search(history(rng, 14, from_7=0.05)) for _ in range(60)]
+    assert sum(each.trend is not None for each in found) <= 2

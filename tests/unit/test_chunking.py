@@ -1,17 +1,18 @@
 """Cutting: every frame is used once, chunks are full, and the filling is WeSpeaker's."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from frontends.chunking import ChunkPolicy
-from frontends.fbank import FbankConfig
+from rtfbench.frontends.chunking import ChunkPolicy
+from rtfbench.frontends.fbank import FbankConfig
+from rtfbench.frontends.front_end import WESPEAKER, LastChunk
 
 Array = npt.NDArray[Any]
 
-POLICY = ChunkPolicy(32000, FbankConfig())
+POLICY = ChunkPolicy(32000)
 
 
 def features_of(num_frames: int, num_bins: int = 80) -> npt.NDArray[np.float32]:
@@ -32,6 +33,22 @@ def wespeaker_rule(features: Array, size: int) -> list[Array]:
     return [*whole, rest]
 
 
+def chunk_rule(features: Array, size: int, hop: int, last: str) -> list[Array]:
+    """Follow the rule of a front end in words; what is short is filled as WeSpeaker fills it."""
+    starts = [*range(0, len(features) - size + 1, hop)]
+    whole = [features[start : start + size] for start in starts]
+    end = starts[-1] + size if whole else 0
+    if end == len(features) or (whole and last == "drop"):
+        return whole
+    rest = features[len(whole) * hop :]
+    if last == "short":
+        return [*whole, rest]
+    if last == "back" and whole:
+        return [*whole, features[-size:]]
+    wrapped = np.concatenate([rest, *[whole[0] if whole else rest] * (size + 1)])
+    return [*whole, wrapped[:size]]
+
+
 LENGTHS = [1, 50, 99, 100, 197, 198, 199, 395, 396, 397, 1200]
 
 
@@ -39,7 +56,7 @@ LENGTHS = [1, 50, 99, 100, 197, 198, 199, 395, 396, 397, 1200]
 @pytest.mark.parametrize("samples_per_chunk", [400, 16000, 32000, 80000, -1])
 def test_chunks_are_full_and_use_every_frame_once(num_frames: int, samples_per_chunk: int) -> None:
     """Chunks are equally long and have mean zero; their valid frames sum to the utterance."""
-    policy = ChunkPolicy(samples_per_chunk, FbankConfig())
+    policy = ChunkPolicy(samples_per_chunk)
     chunks = policy.cut(features_of(num_frames))
     size = policy.num_frames or num_frames
     assert {chunk.features.shape for chunk in chunks} == {(size, 80)}
@@ -94,14 +111,14 @@ def test_input_is_left_alone(num_frames: int) -> None:
 @pytest.mark.parametrize(("samples", "frames"), [(400, 1), (32000, 198), (80000, 498), (-1, None)])
 def test_num_frames(samples: int, frames: int | None) -> None:
     """A chunk has the frames that its samples would have, with 25 ms windows every 10 ms."""
-    assert ChunkPolicy(samples, FbankConfig()).num_frames == frames
+    assert ChunkPolicy(samples).num_frames == frames
 
 
 @pytest.mark.parametrize("samples", [0, -2, 1, 399])
 def test_bad_chunk_lengths_are_refused(samples: int) -> None:
     """A chunk is at least one frame; -1 is the only negative length."""
     with pytest.raises(ValueError, match=rf"samples_per_chunk.*{samples}"):
-        ChunkPolicy(samples, FbankConfig())
+        ChunkPolicy(samples)
 
 
 @pytest.mark.parametrize(
@@ -165,3 +182,35 @@ def test_chunks_come_before_the_end() -> None:
     chunks = POLICY.chunks(features_of(198) for _ in range(10**9))
     for _ in range(5):
         assert next(chunks).valid_frames == 198
+
+
+@pytest.mark.parametrize("hop", [None, 16000, 24000, 4800])
+@pytest.mark.parametrize("last", get_args(LastChunk))
+def test_the_front_end_says_how_chunks_lie(last: LastChunk, hop: int | None) -> None:
+    """Whatever the hop and the last chunk, the rule in words is followed, block by block too."""
+    values = {"chunk_hop": hop, "last_chunk": last, "normalization": "none"}
+    policy = ChunkPolicy(32000, WESPEAKER.with_values(values))
+    for num_frames in (*LENGTHS, 297, 298, 299):
+        features = features_of(num_frames, 4)
+        expected = chunk_rule(features, 198, 198 if hop is None else hop // 160, last)
+        for blocks in ([features], np.array_split(features, min(num_frames, 7))):
+            found = list(policy.chunks(blocks))
+            assert len(found) == len(expected)
+            for chunk, raw in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(chunk.features, raw)
+        num_samples = 400 + (num_frames - 1) * 160
+        assert policy.num_chunks(num_samples) == len(expected)
+        frames = sum(map(len, expected))
+        assert policy.padded_samples(num_samples) >= frames * 160
+        dropped = num_frames - sum(chunk.valid_frames for chunk in found)
+        assert dropped >= 0
+        assert dropped == 0 or last == "drop"
+
+
+def test_a_hop_is_within_a_chunk() -> None:
+    """Frames that no chunk holds are no rule of a front end."""
+    with pytest.raises(ValueError, match="chunk_hop=32160 is more than a chunk"):
+        ChunkPolicy(32000, WESPEAKER.with_values({"chunk_hop": 32160}))
+    for values in ({"chunk_hop": 100}, {"chunk_samples": 0}, {"last_chunk": "odd"}):
+        with pytest.raises(ValueError, match=next(iter(values))):
+            WESPEAKER.with_values(values)

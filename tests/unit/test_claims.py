@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.errors import InputError
-from bench.claims import claim as claims
-from bench.claims import report as replay
-from bench.zoo import catalog
-from engines.protocol import Form
+from rtfbench.base.errors import InputError
+from rtfbench.engines.protocol import Form
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.gate.claims import claim as claims
+from rtfbench.gate.claims import replay
+from rtfbench.models.zoo import catalog
+from rtfbench.report import markdown
 from tests.unit.report.results import ratio, row, summary
 
 CLAIM = """
@@ -65,9 +67,11 @@ def judged(tmp_path: Path, text: str, middle: float, width: float = 1.01) -> cla
 
 
 def test_verdicts(tmp_path: Path) -> None:
-    """A ratio is reproduced when its interval reaches into the tolerance around the published."""
+    """The whole interval in the tolerance reproduces a ratio; across its end it cannot tell."""
     assert judged(tmp_path, CLAIM, 0.5).verdict == "reproduced"
-    assert judged(tmp_path, CLAIM, 0.555).verdict == "reproduced"  # 0.555 / 1.01 < 0.55
+    assert judged(tmp_path, CLAIM, 0.54).verdict == "reproduced"
+    assert judged(tmp_path, CLAIM, 0.555).verdict == "cannot tell"  # 0.555 / 1.01 < 0.55
+    assert judged(tmp_path, CLAIM, 0.5, width=1.2).verdict == "cannot tell"
     assert judged(tmp_path, CLAIM, 0.57).verdict == "not reproduced"
     assert judged(tmp_path, CLAIM, 0.4).verdict == "not reproduced"
     explained = judged(tmp_path, CLAIM + CONTROL, 1.0)
@@ -83,6 +87,13 @@ def test_a_control_that_fails_explains_nothing(tmp_path: Path) -> None:
     assert both.reason
 
 
+def test_ratios_without_an_interval_reproduce_nothing(tmp_path: Path) -> None:
+    """Two RTFs of one session each have no interval: however near, the answer is not known."""
+    cells = (row(engine="onnxruntime", rtf=0.2, rtf_ci95=None), row(rtf=0.1, rtf_ci95=None))
+    (found,) = claims.judge(claim(tmp_path, CLAIM), summary(*cells), form)
+    assert (found.verdict, found.measured) == ("cannot tell", 0.5)
+
+
 def test_a_row_that_was_not_measured_has_no_verdict(tmp_path: Path) -> None:
     """A missing row ends as not measured, never as a success."""
     (found,) = claims.judge(claim(tmp_path, CLAIM), summary(row()), form)
@@ -96,7 +107,7 @@ def test_counts_are_compared_digit_by_digit(tmp_path: Path) -> None:
     assert [each.same for each in claims.counts(read, result, form)] == [True, False]
     judged = claims.judge(read, result, form)
     counted = claims.counts(read, result, form)
-    page = replay.render(read, result, [result.cells[0], None], judged, counted)
+    page = markdown.draw(replay.of_claim(read, result, [result.cells[0], None], judged, counted))
     assert "1 of 2 counts agree digit by digit" in page
     assert "1 not measured" in page
 
@@ -121,7 +132,7 @@ def test_a_control_is_measured_beside_its_pair(tmp_path: Path) -> None:
         (CLAIM.replace('label = "second"', 'label = "first"'), "same label"),
         (CLAIM.replace('engine = "mnn"', 'engine = "mnn["'), "name.key=value"),
         (CLAIM.replace("rtf = 0.1", "rtf = 0"), "greater than 0"),
-        (CLAIM + "colour = 1", "Extra inputs"),
+        (CLAIM + "colour = 1", "no such key"),
     ],
 )
 def test_bad_claims_are_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -145,7 +156,7 @@ def test_the_claims_of_the_package_say_what_the_catalog_says(name: str) -> None:
     for published in read.row:
         card = catalog.get(published.model)
         assert (published.params, published.flops) == (card.published_params, card.published_flops)
-        engine = published.engine.partition("[")[0]
+        engine = published.engine.name
         assert published.rtf in {
             each.rtf
             for each in card.published_rtf
@@ -155,7 +166,8 @@ def test_the_claims_of_the_package_say_what_the_catalog_says(name: str) -> None:
 
 def test_the_published_engines_have_their_published_settings() -> None:
     """WeSpeaker's programs ask for extended optimisation and for low precision."""
-    engines = {row.engine for name in claims.claim_names() for row in claims.load_claim(name).row}
+    read = [claims.load_claim(name) for name in claims.claim_names()]
+    engines = {str(row.engine) for claim in read for row in claim.row}
     assert engines == {
         "onnxruntime[graph_optimization=extended]",
         "mnn[precision=low]",
@@ -166,10 +178,15 @@ def test_the_published_engines_have_their_published_settings() -> None:
 def test_engines_can_be_placed() -> None:
     """Each engine of a claim's rows and controls is rewritten, and only they."""
     claim = claims.load_claim("wespeaker-mnn")
-    placed = claims.on(claim, lambda engine: engine.replace("mnn-mini[", "mnn-mini[home=/m,"))
-    assert [row.engine for row in placed.row] == [
+
+    def place(spec: EngineSpec) -> EngineSpec:
+        home = {"home": "/m"} if spec.name == "mnn-mini" else {}
+        return spec._replace(settings=home | spec.settings)
+
+    placed = claims.on(claim, place)
+    assert [str(row.engine) for row in placed.row] == [
         "onnxruntime[graph_optimization=extended]",
         "mnn[precision=low]",
         "mnn-mini[home=/m,precision=low]",
     ]
-    assert claims.on(claim, str) == claim
+    assert claims.on(claim, lambda spec: spec) == claim

@@ -8,8 +8,18 @@ from typing import Any
 
 import pytest
 
-from bench.cluster.driver import TRIES, Driver, Ended, Lost, Note, Todo
-from bench.cluster.executor import Answered, ClusterError, Died, Event
+from rtfbench.base.cluster.driver import (
+    TRIES,
+    Answered,
+    ClusterError,
+    Died,
+    Driver,
+    Ended,
+    Event,
+    Lost,
+    Note,
+    Todo,
+)
 
 HOUR_S = 3600.0
 #: Utterances of a shard.

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from bench.cluster.jobs import ShardDone
-from bench.cluster.progress import Course
-from bench.cluster.shard_plan import ShardPlan
-from bench.inputs.kaldi import from_scp
+from rtfbench.extract.cluster.jobs import ShardDone
+from rtfbench.extract.cluster.shard_plan import ShardPlan
+from rtfbench.extract.cluster.whole import ExtractionProgress
+from rtfbench.inputs.kaldi import from_scp
 
 NS_PER_S = 10**9
 
@@ -16,7 +16,9 @@ def test_pace_and_end_are_those_of_this_turn(tmp_path: Path) -> None:
     scp.write_text("".join(f"u{i} a.wav\n" for i in range(1000)))
     plan = ShardPlan.of(from_scp(scp), tmp_path, 4)
     now_s, shown = [100.0], list[str]()
-    course = Course(lambda each: shown.append(str(each)), shown.append, clock=lambda: now_s[0])
+    course = ExtractionProgress(
+        lambda each: shown.append(str(each)), shown.append, clock=lambda: now_s[0]
+    )
     course.begin(plan, {})
     now_s[0] = 150.0
     course.done(ShardDone(entries=250, failures=2, embedded=248, audio_ns=1000 * NS_PER_S))
@@ -24,6 +26,6 @@ def test_pace_and_end_are_those_of_this_turn(tmp_path: Path) -> None:
     course.done(ShardDone(entries=250, failures=0))
     assert shown == [
         "0 of 1000 utterances",
-        "250 of 1000 utterances, 4.96 a second, 20.0 x real time, ends in 0:02:30, 2 skipped",
-        "500 of 1000 utterances, 4.96 a second, 20.0 x real time, ends in 0:00:50, 2 skipped",
+        "250 of 1000 utterances, 4.96 a second, 20.0 x real time, about 2 min left, 2 skipped",
+        "500 of 1000 utterances, 4.96 a second, 20.0 x real time, about 50 s left, 2 skipped",
     ]

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.cache import sha256_of
-from bench.base.errors import InputError
-from bench.cluster.facts import Facts, facts_of
-from bench.cluster.measuring import Measured
-from bench.cluster.sweep import comparison
-from bench.plan.sweep import Axes, Plan
-from bench.results.store import RunFolder
+from rtfbench.base.cache import sha256_of
+from rtfbench.base.errors import InputError
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.cluster.measuring import SentFolder
+from rtfbench.measure.cluster.sweep import comparison
+from rtfbench.measure.plan import Axes, Plan
+from rtfbench.models.facts import Facts, facts_of
+from rtfbench.results.store import RunFolder
 
 
 def test_hosts_get_a_plan_that_means_the_same_in_every_folder(
@@ -19,15 +20,16 @@ def test_hosts_get_a_plan_that_means_the_same_in_every_folder(
 ) -> None:
     """Paths are absolute, and go with their content's hash; names of the package stay names."""
     monkeypatch.chdir(tmp_path)
-    for name in ("mine.onnx", "audio/a.wav"):
+    for name in ("mine.onnx", "model.toml", "fed.toml", "audio/a.wav"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text(name)
     asked = comparison(
         Plan(
-            sweep=(Axes(models=("resnet34", "mine.onnx"), engines=("null",)),),
-            engines=("null",),
+            sweep=(Axes(models=("resnet34", "mine.onnx"), engines=parse_engines("null")),),
+            engines=parse_engines("null"),
             audio=(Path("audio"),),
             trials=Path("heldout"),
+            front_end="fed.toml",
         ),
         {"mnn": Path("library"), "mnn-mini": None},
     )
@@ -35,10 +37,14 @@ def test_hosts_get_a_plan_that_means_the_same_in_every_folder(
     assert asked.plan.audio == (tmp_path / "audio",)
     assert asked.plan.trials == Path("heldout")
     assert asked.libraries == {"mnn": tmp_path / "library"}
-    paths = [tmp_path / "mine.onnx", tmp_path / "audio/a.wav"]
+    assert asked.plan.front_end == str(tmp_path / "fed.toml")
+    names = ("mine.onnx", "model.toml", "fed.toml", "audio/a.wav")
+    paths = [tmp_path / name for name in names]
     assert asked.files == {str(path): sha256_of(path) for path in paths}
+    preset = comparison(Plan(engines=parse_engines("null"), front_end="nemo"), {})
+    assert (preset.plan.front_end, preset.files) == ("nemo", {})
     with pytest.raises(InputError, match="cannot be read"):
-        comparison(Plan(engines=("null",), audio=(Path("none.wav"),)), {})
+        comparison(Plan(engines=parse_engines("null"), audio=(Path("none.wav"),)), {})
 
 
 def test_a_run_folder_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -46,17 +52,17 @@ def test_a_run_folder_comes_back_as_it_was(tmp_path: Path) -> None:
     content = {"records.jsonl": b"{}", "embeddings/a.npz": bytes(range(256))}
     packed = {name: base64.b64encode(each).decode() for name, each in content.items()}
     folder = RunFolder.create(tmp_path / "run", overwrite=False, resume=False)
-    Measured(files=packed).store(folder)
+    SentFolder(files=packed).store(folder)
     for name, each in content.items():
         assert (folder.path / name).read_bytes() == each
     for name in ("../out", "/tmp/out", "a/../../out"):
         with pytest.raises(InputError, match="does not belong here"):
-            Measured(files={name: packed["records.jsonl"]}).store(folder)
+            SentFolder(files={name: packed["records.jsonl"]}).store(folder)
 
 
 def test_differences_come_with_their_cure() -> None:
     """Of another version, another library and other code, each line says what to do."""
-    here = facts_of(("onnxruntime", {}), ("null", {}))
+    here = facts_of(*parse_engines("onnxruntime", "null"))
     assert here.differences(here) == []
     older = here.model_copy(update={"packages": here.packages | {"onnxruntime": ""}})
     (line,) = older.differences(here)

@@ -1,16 +1,25 @@
 """From records to contrasts: pairs within blocks, cycles over utterances."""
 
 import math
+from functools import partial
 
 import pytest
 
-from bench.results.cells import Cell, Protocol
-from bench.results.contrasts import complete_slots, contrasts, estimate_ratio, run_ratios
-from bench.results.lines import Course, Declaration, Outcome, Record
-from bench.results.store import CellData
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE
+from rtfbench.results.cells import Cell, ProtocolName
+from rtfbench.results.contrasts import (
+    complete_slots,
+    contrasts,
+    contrasts_by_session,
+    estimate_ratio,
+    run_ratios,
+    undisturbed_times,
+)
+from rtfbench.results.lines import Course, Declaration, Outcome, Record
+from rtfbench.results.store import CellData
 
 
-def cell_data(engine: str, protocol: Protocol = "steady", replica: str = "") -> CellData:
+def cell_data(engine: str, protocol: ProtocolName = "steady", replica: str = "") -> CellData:
     """Return a cell without records."""
     cell = Cell(
         model="xvec", engine=engine, form="dynamic", threads=1, chunk_samples=32000,
@@ -43,7 +52,7 @@ def test_linear_drift_cancels_exactly() -> None:
 
 def test_published_contrasts_take_every_utterance() -> None:
     """The ratio depends on length there, so portions are summed before they are compared."""
-    cases: dict[Protocol, list[float]] = {"steady": [2.0, 1.0], "published": [1200 / 1100]}
+    cases: dict[ProtocolName, list[float]] = {"steady": [2.0, 1.0], "published": [1200 / 1100]}
     for protocol, expected in cases.items():
         ours, theirs = cell_data("mnn", protocol), cell_data("onnxruntime", protocol)
         for position in (0, 1):
@@ -92,3 +101,33 @@ def test_ratios_leave_replicas_out_and_follow_the_course() -> None:
     assert wide is not None
     assert ratio.ci95 is not None
     assert wide.half_width > (ratio.ci95[1] - ratio.ci95[0]) / 2
+
+
+def test_what_takes_a_core_away_adds_to_some_chunks() -> None:
+    """A burst in most slots leaves the undisturbed ratio exact, and the share it adds is capped."""
+    ours, theirs = cell_data("mnn"), cell_data("onnxruntime")
+    for data, ms in ((ours, 10), (theirs, 5)):
+        for position in (0, 1):
+            add(data, 0, 0, position, a=4 * ms)
+            (record,) = data.records[-1:]
+            burst = 500 * 10**6 if data is ours else 0
+            chunk_ns = (ms * 10**6 + burst, *[ms * 10**6] * 3)
+            changed = {
+                "chunk_ns": chunk_ns, "engine_ns": sum(chunk_ns), "processing_ns": sum(chunk_ns),
+            }  # fmt: skip
+            data.records[-1] = record.model_copy(update=changed)
+    found = contrasts_by_session(ours, theirs, times=undisturbed_times)
+    assert found == {0: [pytest.approx(math.log(2), abs=1e-6)]}
+    capped = contrasts_by_session(ours, theirs, times=partial(undisturbed_times, most=2.0))
+    assert capped == {0: [pytest.approx(math.log(2 * 5 / 4), abs=1e-6)]}
+
+
+def test_chunks_of_other_lengths_are_held_against_their_own() -> None:
+    """Whole utterances are chunks of their own lengths: each counts with its lesser slot."""
+    data = cell_data("mnn")
+    whole = data.declaration.cell.model_copy(update={"chunk_samples": WHOLE_UTTERANCE})
+    object.__setattr__(data, "declaration", data.declaration.model_copy(update={"cell": whole}))
+    add(data, 0, 0, 0, a=100, b=900)
+    add(data, 0, 0, 1, a=300, b=500)
+    ((times, *_),) = [list(undisturbed_times(data).values())]
+    assert times == {"a": pytest.approx(100e6), "b": pytest.approx(500e6)}

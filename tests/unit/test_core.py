@@ -1,13 +1,21 @@
 """What a core reaches: the kernels check themselves by the clock."""
 
+import time
+
 import pytest
 
-from bench.machine import peak
-from bench.machine.core import FLOAT32, SOURCE, Kernels, kernels
-from bench.machine.probes import probe
-from bench.results.host import Probes
-from engines.native import compiler
-from engines.protocol import EngineError
+from rtfbench.engines.native import compiler
+from rtfbench.engines.protocol import EngineError
+from rtfbench.measure.machine import core
+from rtfbench.measure.machine.core import FLOAT32, SOURCE, Kernels, kernels, probe
+from rtfbench.results.host import Probes
+
+#: So long may a core's other hardware thread be another guest's.
+READINGS_S = 30.0
+
+
+def _is_full(flop_a_cycle: float) -> bool:
+    return min(abs(flop_a_cycle / full - 1) for full in (8, 16, 32, 64)) < 0.1
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +40,17 @@ def test_no_warnings(monkeypatch: pytest.MonkeyPatch, found: Kernels) -> None:
 
 @pytest.mark.measures
 def test_flop_a_cycle_are_what_cores_do(found: Kernels) -> None:
-    """Near 8, 16, 32 or 64 by the clock that additions tell; a second thread does no harm."""
-    probes = probe()
-    cycle = probes.flop_a_cycle
-    assert cycle is not None
-    assert min(abs(cycle / full - 1) for full in (8, 16, 32, 64)) < 0.1
+    """Near 8, 16, 32 or 64 by the clock that additions tell; a second thread does no harm.
+
+    A guest of another may take the multiplying units of a core's other hardware thread for
+    seconds, which additions that wait for each other do not feel: so as in a run, the largest
+    reading is the core's.
+    """
+    deadline = time.monotonic() + READINGS_S
+    largest = 0.0
+    while not _is_full(largest) and time.monotonic() < deadline:
+        largest = max(largest, probe().flop_a_cycle or 0.0)
+    assert _is_full(largest), largest
     widest = found.widest(FLOAT32)
     assert widest is not None
     assert found.giga_ops(widest, threads=2) > 0.9 * found.giga_ops(widest)
@@ -49,9 +63,9 @@ def test_without_a_compiler_there_is_no_ceiling(monkeypatch: pytest.MonkeyPatch)
         raise EngineError("no C++ compiler")
 
     kernels.cache_clear()
-    monkeypatch.setattr("bench.machine.core.compiler.shared_library", none)
+    monkeypatch.setattr("rtfbench.measure.machine.core.compiler.shared_library", none)
     try:
-        assert peak.ceiling() is None
+        assert core.ceiling() is None
         probes: Probes = probe()
     finally:
         kernels.cache_clear()

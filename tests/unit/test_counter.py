@@ -5,10 +5,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import zoo
-from bench.report import figures
-from bench.zoo import catalog
-from bench.zoo.counter import Counts, count
+from rtfbench.engines.protocol import PUBLISHED_NUM_FRAMES
+from rtfbench.models import zoo
+from rtfbench.models.zoo import catalog
+from rtfbench.models.zoo.counter import Counts, count, count_named
+from rtfbench.models.zoo.counts import COUNTS, NUM_FRAMES
+from rtfbench.report import figures
 from tests.golden.golden_facts import FACTS, NEWER
 
 # WeSpeaker rounded these two and cut off all the others.
@@ -45,7 +47,7 @@ def test_operations_are_the_golden_integers(name: str, model: nn.Module, counts:
     """MACs at both lengths and published FLOPs equal the golden integers, where there are any."""
     facts = FACTS[name]
     assert counts.macs == facts["conv_linear_macs_at_198_frames"]
-    assert count(model, 200).macs == facts["conv_linear_macs_at_200_frames"]
+    assert count(model, PUBLISHED_NUM_FRAMES).macs == facts["conv_linear_macs_at_200_frames"]
     assert counts.published_flops == facts["published_convention_flops_at_200_frames"]
 
 
@@ -89,6 +91,19 @@ def test_uncounted_operators_are_named() -> None:
     with torch.device("meta"):
         model = zoo.build("xvec")
     assert count(model, 198).uncounted == ("add", "mean", "relu", "sqrt", "var")
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_what_is_listed_is_what_is_counted(name: str) -> None:
+    """The counts of the list, which are data, are those of the model as it is built."""
+    counted = count_named(name, NUM_FRAMES)
+    assert COUNTS[name] == (counted.params, counted.published_flops, counted.macs)
+
+
+@pytest.mark.parametrize("name", ["repvgg", "xvec"])
+def test_a_model_without_values_counts_alike(name: str) -> None:
+    """Shapes decide, also where the inference form is made of the training form's values."""
+    assert count_named(name, 198) == count(zoo.build(name), 198)
 
 
 def test_counting_leaves_the_model_alone() -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.testing import tiny_model
-from engines import cpu, registry
-from engines.base import lacking, may_lack
-from engines.ort import EXACT, OnnxRuntimeEngine
-from engines.protocol import SessionOptions, Support
+from rtfbench.engines import cpu, registry
+from rtfbench.engines.base import lacking
+from rtfbench.engines.ort import EXACT, OnnxRuntimeEngine
+from rtfbench.engines.protocol import SessionOptions, Support
+from rtfbench.testing import tiny_model
 from tests.unit.test_engine_base import ARTIFACT
 
 AVX2 = "processor : 0\nflags\t\t: fpu sse2 avx fma avx2\n\nprocessor : 1\nflags : fpu sse2\n"
@@ -60,18 +60,19 @@ def test_no_cpuinfo_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "expected"),
+    ("told", "held", "expected"),
     [
-        ("avx2", "no avx512_bf16, no amx_bf16: ONEDNN_MAX_CPU_ISA=AVX2"),
-        ("AVX512_CORE", ""),  # it emulates with instructions that are wide enough
-        ("", ""),
+        (ZEN4, "avx2", "no avx512_bf16, no amx_bf16: ONEDNN_MAX_CPU_ISA=AVX2"),
+        (ZEN4, "AVX512_CORE", ""),  # it emulates with instructions that are wide enough
+        (ZEN4, "", ""),
+        (AVX2, "AVX2", ""),  # without the variable there would be none either
     ],
 )
 def test_a_held_onednn_lacks_bf16(
-    on: Host, monkeypatch: pytest.MonkeyPatch, held: str, expected: str
+    on: Host, monkeypatch: pytest.MonkeyPatch, told: str, held: str, expected: str
 ) -> None:
-    """The variable that holds oneDNN is named."""
-    on(ZEN4)
+    """The variable that holds oneDNN is named, where it is what does."""
+    on(told)
     monkeypatch.setenv(cpu.ONEDNN_HELD, held)
     assert cpu.onednn_lacks_bf16() == expected
 
@@ -96,9 +97,9 @@ def test_the_cpu_decides_how_int8_multiplies(
     ("told", "settings", "expected"),
     [
         (ZEN4, {}, ""),
-        (AVX2, {}, "widened to stay exact, which costs the speed of int8 (int8_products=exact)"),
-        (AVX2, {"int8_products": "fast"}, "saturate unless weight_bits=7 (int8_products=fast)"),
-        (AVX2, {"weight_bits": "7"}, "saturate unless weight_bits=7 (int8_products=fast)"),
+        (AVX2, {}, "(int8_products=exact), which costs speed; with weight_bits=7 they need not be"),
+        (AVX2, {"int8_products": "fast"}, "int8_products=exact or weight_bits=7 keeps them right"),
+        (AVX2, {"weight_bits": "7"}, ""),
     ],
 )
 def test_int8_without_vnni_is_explained(
@@ -116,6 +117,8 @@ def test_int8_without_vnni_is_explained(
 class _Lacking(OnnxRuntimeEngine):
     """An engine on a host that lacks something of it."""
 
+    may_lack = ("int8", "arena=off")
+
     def lacks(self) -> dict[str, str]:
         """Lack a precision and a value of a setting."""
         return {"int8": "no instructions", "arena=off": "no memory"}
@@ -126,8 +129,20 @@ def test_what_a_host_lacks_is_refused() -> None:
     engine = _Lacking()
     frugal = SessionOptions(settings={"arena": "off"})
     assert engine.supports(ARTIFACT, SessionOptions()).ok
-    assert not may_lack(SessionOptions())
     int8 = replace(ARTIFACT, precision="int8")
     assert engine.supports(int8, SessionOptions(precision="int8")).reason == "no instructions"
     assert engine.supports(ARTIFACT, frugal) == Support(False, "no memory")
-    assert lacking({}, frugal) == ""
+    assert lacking(engine, frugal, dict) == ""
+
+
+def test_lacks_is_asked_only_where_something_can_be_lacking() -> None:
+    """Neither options that run everywhere nor an engine that declares nothing cost a question."""
+
+    def ask() -> dict[str, str]:
+        raise AssertionError("asked")
+
+    other = SessionOptions(settings={"arena": "on"})
+    assert lacking(_Lacking(), other, ask) == lacking(_Lacking(), SessionOptions(), ask) == ""
+    assert lacking(OnnxRuntimeEngine(), SessionOptions(precision="int8"), ask) == ""
+    with pytest.raises(AssertionError, match="asked"):
+        lacking(_Lacking(), SessionOptions(precision="int8"), ask)

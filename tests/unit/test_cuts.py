@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.inputs.formats import from_file
-from frontends.audio import AudioError
-from frontends.parts import read_part
+from rtfbench.frontends.audio import AudioError
+from rtfbench.inputs.formats import from_file
+from rtfbench.inputs.parts import read_part
 
 RATE = 16000
 PCM = np.random.default_rng(7).integers(-9000, 9000, (2 * RATE, 2), dtype=np.int16)

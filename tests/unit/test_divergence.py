@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from bench.explain.divergence import NOTHING_RIGHT, Search, Seen, compare, smallest
+from rtfbench.explain.divergence import NOTHING_RIGHT, Search, Seen, compare, smallest
 
 RIGHT, WRONG, LOST = Seen(1e-6), Seen(0.5), Seen(None, "cannot be converted")
 

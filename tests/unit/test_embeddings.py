@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from bench.base.errors import InputError
-from bench.embed.embeddings import (
+from rtfbench.base.errors import InputError
+from rtfbench.embed.embeddings import (
     EXACT_DIGITS,
     Named,
     parse_line,
@@ -20,9 +20,9 @@ from bench.embed.embeddings import (
     write_embeddings,
     write_npz,
 )
-from bench.embed.kaldi_vectors import write_ark
-from bench.embed.origins import Origin, origins_path, read_origins, write_origins
-from bench.embed.parquet import read_parquet_origins, write_parquet
+from rtfbench.embed.kaldi_vectors import write_ark
+from rtfbench.embed.origins import Origin, origins_path, read_origins, write_origins
+from rtfbench.embed.parquet import read_parquet_origins, write_parquet
 
 RNG = np.random.default_rng(5)
 ROWS = [
@@ -175,3 +175,41 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     """The message names the file."""
     with pytest.raises(InputError, match=r"none\.npz: cannot be read"):
         list(read_embeddings(tmp_path / "none.npz"))
+
+
+@pytest.mark.parametrize("kind", ["vector", "double", "text", "matrix", "brackets", "tab.scp"])
+def test_vectors_of_kaldis_other_kinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Text with brackets, matrices of one row, lists with tabs and paths that lead from them."""
+    monkeypatch.chdir("/")
+    rng = np.random.default_rng(0)
+    want = {f"u{i}": rng.standard_normal(16).astype(np.float32) for i in range(5)}
+    path = tmp_path / "e.ark"
+    if kind == "brackets":
+        path = tmp_path / "e.txt"
+        lines = (f"{k}  [ {' '.join(map(repr, v.tolist()))} ]\n" for k, v in want.items())
+        path.write_text("".join(lines))
+    else:
+        stored = {
+            "double": {k: v.astype(np.float64) for k, v in want.items()},
+            "matrix": {k: v[np.newaxis] for k, v in want.items()},
+        }.get(kind, want)
+        places = tmp_path / "e.scp"
+        kaldiio.save_ark(str(path), stored, scp=str(places), text=kind == "text")
+        if kind == "tab.scp":
+            path = places
+            path.write_text(path.read_text().replace(" ", "\t").replace(f"{tmp_path}/", ""))
+    found = dict(read_embeddings(path))
+    assert list(found) == list(want)
+    for name, embedding_D in found.items():
+        np.testing.assert_allclose(embedding_D, want[name], rtol=1e-6)
+
+
+def test_a_vector_without_a_name_is_told(tmp_path: Path) -> None:
+    """It would be taken for the end of the file, and hide those behind it."""
+    kaldiio.save_ark(str(tmp_path / "a.ark"), {"u": np.ones(3, np.float32)})
+    data = (tmp_path / "a.ark").read_bytes()
+    (tmp_path / "a.ark").write_bytes(data + data[1:] + data)
+    with pytest.raises(InputError, match="no name"):
+        list(read_embeddings(tmp_path / "a.ark"))

@@ -1,30 +1,27 @@
-"""What engines tell besides the protocol's members, and the defaults of those that do not."""
+"""What engines and sessions have to have, and the defaults of what they may leave."""
 
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engines import registry
-from engines.base import EngineBase, SessionBase, completed, counted_ns, reported
-from engines.protocol import (
+from rtfbench.engines import registry
+from rtfbench.engines.base import EngineBase, SessionBase
+from rtfbench.engines.protocol import (
     Availability,
     ConversionError,
-    Engine,
     EngineError,
     FloatArray,
-    Form,
     Library,
     ModelArtifact,
-    Session,
     SessionOptions,
-    Support,
 )
 
 
-class PlainSession:
-    """The protocol's members and nothing else."""
+class PlainSession(SessionBase):
+    """What a session has to have, and nothing else."""
 
     effective: Mapping[str, str | int | float] = {"threads": 1}
 
@@ -36,31 +33,18 @@ class PlainSession:
         """Nothing to release."""
 
 
-class PlainEngine:
-    """The protocol's members and nothing else."""
+class PlainEngine(EngineBase):
+    """What an engine has to have, and nothing else."""
 
     name = "plain"
-    format = "onnx"
-    default_form: Form = "static"
-    choices: Mapping[str, tuple[str, ...]] = {"speed": ("slow", "fast")}
 
     def probe(self) -> Availability:
         """Always there."""
         return Availability(True, version="7")
 
-    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
-        """Refuse everything."""
-        return Support(False, "plain refuses")
-
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> Session:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Return a session."""
         return PlainSession()
-
-
-class TellingEngine(PlainEngine):
-    """It tells one fact of its own, without the base class."""
-
-    distribution = "plain-runtime"
 
 
 class CountingSession(SessionBase):
@@ -92,24 +76,26 @@ ARTIFACT = ModelArtifact(
 )  # fmt: skip
 
 
-def test_the_protocols_members_are_enough() -> None:
-    """An engine without the base class is one, answers for itself, and gets the defaults."""
+def test_name_probe_and_open_are_enough() -> None:
+    """All else of an engine has defaults: it reads ONNX, has no settings, and tells nothing."""
     plain = PlainEngine()
-    assert isinstance(plain, Engine)
-    found = completed(plain)
-    assert (found.name, found.default_form, found.choices) == ("plain", "static", plain.choices)
-    assert found.probe().version == "7"
-    assert found.supports(ARTIFACT, SessionOptions()).reason == "plain refuses"
-    assert isinstance(found.open(ARTIFACT, SessionOptions()), Session)
-    assert (found.distribution, found.library, found.first_run) == (None, None, "")
-    assert found.on({}) is found
+    assert plain.supports(ARTIFACT, SessionOptions()).ok
+    refused = plain.supports(ARTIFACT, SessionOptions(settings={"speed": "fast"}))
+    assert refused.reason == "plain has no setting 'speed'; it has: none"
+    assert (plain.distribution, plain.library, plain.first_run) == (None, None, "")
+    assert plain.on({}) is plain
     with pytest.raises(ConversionError, match="plain does not say"):
-        found.convert(Path("a.onnx"), Path("a.plain"), static=False)
+        plain.convert(Path("a.onnx"), Path("a.plain"), static=False)
 
 
-def test_one_fact_needs_no_base_class() -> None:
-    """What such an engine does tell is taken."""
-    assert completed(TellingEngine()).distribution == "plain-runtime"
+def test_another_class_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point that names something else is refused with the cure."""
+    entry = EntryPoint("other", "tests.unit.test_engine_base:CountingSession", registry.GROUP)
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"other": entry})
+    # A plug-in is tried in a process of its own, which knows no entry point of this test's.
+    monkeypatch.setattr("rtfbench.engines.vetting.refusal", lambda _: "")
+    with pytest.raises(EngineError, match=r"is no engine: derive it from EngineBase"):
+        registry.get.__wrapped__("other")
 
 
 def test_an_engine_without_open_is_not_made() -> None:
@@ -121,17 +107,16 @@ def test_an_engine_without_open_is_not_made() -> None:
 def test_sessions_that_count_nothing() -> None:
     """Nothing is stored of a session that does not count, and its copies are unknown."""
     session = PlainSession()
-    assert isinstance(session, Session)
-    assert counted_ns(session) is None
-    assert reported(session) == {"threads": 1}
+    assert session.copy_ns is None
+    assert session.reported == {"threads": 1}
 
 
 def test_sessions_that_count() -> None:
     """What a runtime counts is stored beside its settings."""
     session = CountingSession()
     np.testing.assert_array_equal(session.run(np.ones((1, 2, 3), np.float32)), np.ones((1, 2, 3)))
-    assert counted_ns(session) == 5
-    assert reported(session) == {"threads": 2, "mega_macs": 12.346}
+    assert session.copy_ns == 5
+    assert session.reported == {"threads": 2, "mega_macs": 12.346}
 
 
 def test_what_the_engines_of_this_project_tell() -> None:

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from bench.results.contrasts import run_ratios
-from bench.results.estimate import ratio_estimate, session_centres
-from bench.results.lines import Outcome
-from bench.results.moderated import moderated
-from bench.results.store import CellData
+from rtfbench.results.contrasts import run_ratios
+from rtfbench.results.estimate import ratio_estimate, session_centres
+from rtfbench.results.lines import Outcome
+from rtfbench.results.moderated import moderated
+from rtfbench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 
 SESSIONS = np.random.default_rng(0).normal(0.1, 0.01, (8, 5)).tolist()
@@ -27,6 +27,18 @@ def test_few_sessions_are_moderated_and_six_are_ranked() -> None:
     assert found[3].blocks == 30
     assert ratio_estimate([]) is None
     assert ratio_estimate([[]]) is None
+
+
+def test_sessions_that_agree_by_luck_are_no_surer_than_the_ghost() -> None:
+    """Where the reference differs from itself by 5 %, two equal sessions prove little."""
+    agreeing, ghost = [[0.1], [0.1]], [0.05, -0.05]
+    trusting, warned = ratio_estimate(agreeing), ratio_estimate(agreeing, ghost=ghost)
+    assert trusting is not None
+    assert warned is not None
+    assert warned.ratio == trusting.ratio
+    assert warned.half_width > 2 * trusting.half_width
+    # Six sessions tell their own spread.
+    assert ratio_estimate(SESSIONS, ghost=[1.0]) == ratio_estimate(SESSIONS)
 
 
 def test_few_sessions_have_the_moderated_interval() -> None:

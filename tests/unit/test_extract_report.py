@@ -1,14 +1,15 @@
 """What an extraction tells where there is no terminal."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.extract.messages import Embedding, Unusable
-from bench.extract.pool import Finished
-from bench.extract.report import Report, Tally, Wanted
-from frontends.find import Utterance
+from rtfbench.extract.messages import Embedding, Unusable
+from rtfbench.extract.pool import Finished
+from rtfbench.extract.report import Report, Tally, Verbosity
+from rtfbench.inputs.find import Utterance
 
 VALUES_D = np.ones(4, np.float32)
 
@@ -23,24 +24,48 @@ def finished(number: int, *, fails: bool = False) -> Finished:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "successes", "minutes"),
-    [(Wanted(), 0, 4), (Wanted(quiet=True), 0, 0), (Wanted(verbose=True), 299, 0)],
+    ("wanted", "successes", "signs"),
+    [(Verbosity(), 0, 30), (Verbosity(quiet=True), 0, 0), (Verbosity(verbose=True), 299, 0)],
 )
-def test_a_line_a_minute(wanted: Wanted, successes: int, minutes: int) -> None:
+def test_a_sign_of_life_every_ten_seconds(wanted: Verbosity, successes: int, signs: int) -> None:
     """Of 300 utterances, one a second, the failure is told at once, the rest as is wanted."""
     lines: list[str] = []
-    seconds = iter(range(1000))
-    report = Report(600, wanted, lines.append, clock=lambda: float(next(seconds)))
+    now_s = 0.0
+    report = Report(600, wanted, lines.append, clock=lambda: now_s)
     tally = Tally()
     for number in range(300):
+        now_s += 1.0
         report.finished(finished(number, fails=number == 100), tally)
+        if not wanted.quiet:
+            report.life.look()
     failures = [line for line in lines if line.startswith("rtfbench: utterance u100: u.wav")]
     assert len(failures) == 1
     assert len([line for line in lines if ": RTF" in line]) == successes
     progress = [line for line in lines if " of 600 utterances" in line]
-    assert len(progress) in (minutes, minutes + (minutes > 0))
+    assert len(progress) in (signs, signs - (signs > 0))
     if progress:
         assert progress[0] == (
-            "60 of 600 utterances, 1.00 a second, 2.00 x real time, about 9 min left"
+            "10 s: 10 of 600 utterances, 1.00 a second, 2.00 x real time, about 10 min left"
         )
-        assert ", 1 skipped, " in progress[1]
+        assert ", 1 skipped, " in progress[-1]
+
+
+def test_what_is_left_of_an_extraction_follows_its_pace() -> None:
+    """Within a factor of 1.3 from the first tenth on, on a host that gets slower by half."""
+    lines: list[str] = []
+    now_s, ends_s, started_s = 0.0, [], 8.0
+    report = Report(400, Verbosity(), lines.append, clock=lambda: now_s)
+    report.life.look()
+    now_s, tally = started_s, Tally()
+    for number in range(400):
+        now_s += 0.5 + 0.25 * number / 400
+        report.finished(finished(number), tally)
+        report.life.look()
+        ends_s.append(now_s)
+    told = [re.fullmatch(r"(\d+) s: .* about (\d+) (s|min) left", line) for line in lines]
+    later = [each for each in told if each and int(each[1]) > ends_s[-1] / 10]
+    assert len(later) > 20
+    for each in later:
+        left_s = int(each[2]) * (60 if each[3] == "min" else 1)
+        rounded_s = 30.0 if each[3] == "min" else 1.0
+        assert left_s / 1.3 - rounded_s <= ends_s[-1] - int(each[1]) <= left_s * 1.3 + rounded_s

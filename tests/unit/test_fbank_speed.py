@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from frontends.fbank import Fbank
+from rtfbench.frontends.fbank import Fbank
 
 pytestmark = pytest.mark.speed
 

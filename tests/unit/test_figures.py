@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.report import figures
-from bench.results.cells import MAX_REL_ERR
+from rtfbench.report import figures
+from rtfbench.results.cells import MAX_REL_ERR
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,8 @@ def test_counts_have_their_plural() -> None:
     assert [figures.counted(n, "session") for n in (0, 1, 2)] == [
         "0 sessions", "1 session", "2 sessions",
     ]  # fmt: skip
+
+
+def test_a_share_of_nearly_nothing_has_no_sign() -> None:
+    """What rounds to zero from below is zero."""
+    assert [figures.percent(each) for each in (-0.002, -0.006, 0.974)] == ["0 %", "-1 %", "97 %"]

@@ -1,11 +1,13 @@
 """Finding audio: names, order, Kaldi lists of any length, and that every refusal names its cure."""
 
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from frontends.audio import AudioError, read_audio
-from frontends.find import Utterance, check_list, find_audio, read_list
+from rtfbench.frontends.audio import AudioError, read_audio
+from rtfbench.inputs.find import Utterance, check_list, find_audio, read_list
 
 
 def test_folder_is_searched_in_order(tmp_path: Path) -> None:
@@ -50,6 +52,22 @@ def test_nothing_to_find_is_refused(tmp_path: Path) -> None:
         find_audio([tmp_path])
     with pytest.raises(AudioError, match=r"none\.scp: does not exist"):
         find_audio([tmp_path / "none.scp"])
+
+
+def test_a_folder_that_may_not_be_read_is_told() -> None:
+    """Neither taken for an empty one nor left out."""
+    user = os.geteuid()
+    with TemporaryDirectory() as name:
+        (closed := Path(name, "closed")).mkdir()
+        Path(name, "a.wav").touch()
+        Path(name).chmod(0o755)
+        closed.chmod(0)
+        os.seteuid(user or 65534)  # root reads everything
+        try:
+            with pytest.raises(AudioError, match=r"closed: cannot be read \(Permission denied\)"):
+                find_audio([Path(name)])
+        finally:
+            os.seteuid(user)
 
 
 def test_a_missing_file_is_found_and_cannot_be_read(tmp_path: Path) -> None:

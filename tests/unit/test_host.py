@@ -4,10 +4,11 @@ import subprocess
 
 import pytest
 
-from bench.machine import host
-from bench.machine.cpus import microarchitecture
-from bench.report.markdown import machine
-from bench.results.host import Host, Probes, kind
+from rtfbench.engines import cpu
+from rtfbench.measure.machine import host
+from rtfbench.measure.machine.host import microarchitecture
+from rtfbench.report.about import machine
+from rtfbench.results.host import Host, Probes, kind
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,7 @@ TOLD = """{"lscpu": [
   {"field": "Vendor ID:", "data": "AuthenticAMD", "children": [
     {"field": "Model name:", "data": "AMD EPYC"}, {"field": "CPU family:", "data": "26"},
     {"field": "Model:", "data": "2"}, {"field": "Stepping:", "data": "1"},
-    {"field": "Thread(s) per core:", "data": "1"},
-    {"field": "Flags:", "data": "fpu avx2 fma avx512f hypervisor"}]},
+    {"field": "Thread(s) per core:", "data": "1"}]},
   {"field": "Hypervisor vendor:", "data": "KVM"},
   {"field": "L1d cache:", "data": "96 KiB (2 instances)"},
   {"field": "L2 cache:", "data": "2 MiB (2 instances)"},
@@ -55,7 +55,9 @@ def test_what_the_system_tells_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def told(*_: object, **__: object) -> "subprocess.CompletedProcess[str]":
         return subprocess.CompletedProcess([], 0, TOLD, "")
 
-    monkeypatch.setattr("bench.machine.host.subprocess.run", told)
+    monkeypatch.setattr("rtfbench.measure.machine.host.subprocess.run", told)
+    flags = frozenset({"fpu", "avx2", "fma", "avx512f", "hypervisor"})
+    monkeypatch.setattr("rtfbench.measure.machine.host.cpu.flags", lambda: flags)
     found = host.describe(probes=False)
     assert (found.vendor, found.family, found.model, found.stepping) == ("AuthenticAMD", 26, 2, 1)
     assert found.microarchitecture == "Zen 5"
@@ -66,14 +68,15 @@ def test_what_the_system_tells_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_the_tool_the_rest_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without `lscpu` has no fingerprint, and no failure either."""
+    """A system without `lscpu` tells its instruction sets alone, and that is no failure."""
 
     def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError
 
-    monkeypatch.setattr("bench.machine.host.subprocess.run", missing)
+    monkeypatch.setattr("rtfbench.measure.machine.host.subprocess.run", missing)
     found = host.describe(probes=False)
-    assert (found.vendor, found.family, found.instruction_sets) == ("", None, ())
+    assert (found.vendor, found.family) == ("", None)
+    assert set(found.instruction_sets) == set(host.INSTRUCTION_SETS) & cpu.flags()
     assert kind("Some CPU", found) == kind("Some CPU", None) == "Some CPU"
 
 
@@ -95,5 +98,5 @@ def test_a_peak_that_is_none_is_said_to_be() -> None:
     assert "do not trust it" in lines(90.0)
     bare = "\n".join(machine(Host(probes=Probes(copy_gb_s=10.0))))
     assert bare.endswith("no peak of a core was measured, which takes a C++ compiler.")
-    product = Probes(peaks={"matrix product of numpy": 100.0}, ceiling="matrix product of numpy")
-    assert "\n".join(machine(Host(probes=product))).endswith("numpy, which is no ceiling.")
+    unclocked = Probes(peaks={"float32 avx2": 128.0}, ceiling="float32 avx2")
+    assert "\n".join(machine(Host(probes=unclocked))).endswith("the clock could not be measured.")

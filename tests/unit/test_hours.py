@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.results.rows import Summary
+from rtfbench.results.rows import Summary
 from tests.unit.report.results import ratio, row, summary
 from tests.validation.hours import at_most, between_hours, repeated, section
 

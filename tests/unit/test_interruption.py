@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bench.base.interruption import SIGNALS, finishing
+from rtfbench.base.interruption import SIGNALS, finishing
 
 #: A block in which so many signals of a kind come; it writes down what was reached and said.
 PROGRAM = """
 import signal, sys
 from contextlib import nullcontext
-from bench.base.interruption import finishing
-from bench.cli.signals import as_interruption
+from rtfbench.base.interruption import finishing
+from rtfbench.commands.signals import as_interruption
 
 times, number, ours = map(int, sys.argv[1:])
 with as_interruption() if ours else nullcontext() as interruption:

@@ -1,99 +1,45 @@
-"""Names of cached files change with what made them, and with nothing else."""
+"""Names of cached files change with what made them."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from bench.base.modules import ROOT
-from bench.embed.audio_input import Source
-from bench.embed.reference import ReferenceRequest, path_of
-from bench.models import keys
-from bench.zoo import catalog
-from tests.test_architecture import imports, modules
-
-#: What makers import that cannot change a byte of what they make: errors, values, files and the
-#: processes around them, names and requests, and counts that are told of a user's file.
-WITHOUT_EFFECT = (
-    *("bench.base", "bench.results", "bench.plan", "bench.embed.reference", "frontends.find"),
-    *("bench.models.artifacts", "bench.models.keys", "bench.models.conversion"),
-    *("bench.models.user_models", "bench.models.model_files", "bench.models.probe"),
-    *("bench.models.names", "bench.models.homes", "bench.zoo.catalog", "engines.protocol"),
-    *("engines.registry", "engines.base", "engines.profiling", "bench.embed.audio_input"),
-    *("frontends.parts", "frontends.addresses", "frontends.ogg"),
-)
-#: Packages themselves, whose modules are named one by one.
-FACES = {"bench", "bench.zoo", "bench.embed", "bench.models", "bench.base", "engines", "frontends"}
+from rtfbench.base import cache, modules
+from rtfbench.embed.audio_input import Source
+from rtfbench.embed.reference import ReferenceRequest, path_of
+from rtfbench.models import artifacts
+from rtfbench.models.zoo import catalog
+from tests import test_architecture
 
 
-@pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the sources, which keys are made of until the test ends."""
-    for package in ("bench", "engines", "frontends"):
-        ignored = shutil.ignore_patterns("speech", "__pycache__")
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
-    monkeypatch.setattr("bench.base.cache.ROOT", tmp_path)
-    return tmp_path
+def test_a_key_holds_the_code_that_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit in a room that makes a file is another key; one in any other room is not."""
+    monkeypatch.setattr(modules, "PACKAGE", tmp_path / "rtfbench")
+    for each in (*artifacts.MODELS, "models/zoo", "gate"):
+        (tmp_path / "rtfbench" / each).mkdir(parents=True)
+        (tmp_path / "rtfbench" / each / "one.py").write_text("a = 1\n")
 
+    def both() -> tuple[str, str]:
+        cache._code_of.cache_clear()
+        return artifacts.catalog_files("xvec"), artifacts.of_file("a")
 
-def all_keys() -> dict[str, str]:
-    """Return every kind of key."""
-    return {
-        "files": keys.catalog_files("xvec"),
-        "reference": keys.catalog_reference("xvec"),
-        "conversions": keys.file_conversions("a"),
-        "file reference": keys.file_reference("a"),
-    }
-
-
-def changed(tree: Path, source: str) -> set[str]:
-    """Return which keys change when a source is edited."""
-    before = all_keys()
-    with (tree / source).open("a", encoding="utf-8") as file:
-        file.write("# edited\n")
-    return {name for name, key in all_keys().items() if key != before[name]}
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "bench/gate/verdict.py",
-        "bench/measure/session.py",
-        "bench/report/markdown.py",
-        "bench/models/resolve.py",
-        "bench/zoo/ecapa.py",
-        "engines/ort.py",
-        "frontends/find.py",
-    ],
-)
-def test_an_unrelated_edit_keeps_everything(tree: Path, source: str) -> None:
-    """What neither makes a model's files nor its reference leaves both in the cache."""
-    assert changed(tree, source) == set()
-
-
-@pytest.mark.parametrize(
-    ("source", "remade"),
-    [
-        ("bench/zoo/xvec.py", {"files", "reference"}),
-        ("bench/zoo/seeded.py", {"files", "reference"}),
-        ("bench/zoo/export.py", {"files", "reference"}),
-        ("bench/models/catalog_maker.py", {"files", "reference"}),
-        ("bench/zoo/reference_session.py", {"reference"}),
-        ("bench/embed/pipeline.py", {"files", "reference", "file reference"}),
-        ("frontends/fbank.py", {"files", "reference", "file reference"}),
-        ("bench/models/prepare.py", {"reference", "file reference"}),
-        ("bench/models/onnx_graph.py", {"conversions"}),
-        ("bench/models/file_maker.py", {"conversions", "file reference"}),
-    ],
-)
-def test_a_related_edit_remakes(tree: Path, source: str, remade: set[str]) -> None:
-    """An edit changes the keys of what depends on it, and no other."""
-    assert changed(tree, source) == remade
+    first = both()
+    (tmp_path / "rtfbench" / "gate" / "one.py").write_text("a = 2\n")
+    assert both() == first
+    (tmp_path / "rtfbench" / "models" / "zoo" / "one.py").write_text("a = 2\n")
+    second = both()
+    (tmp_path / "rtfbench" / "frontends" / "two.py").write_text("")
+    for one, two, three in zip(first, second, both(), strict=True):
+        assert len({one, two, three}) == 3
+    monkeypatch.undo()
+    cache._code_of.cache_clear()
 
 
 def test_models_differ_in_their_keys() -> None:
     """Two models of one family have keys of their own: the card is part of it."""
-    assert len({keys.catalog_files(name) for name in catalog.names()}) == len(catalog.names())
+    assert len({artifacts.catalog_files(name) for name in catalog.names()}) == len(catalog.names())
 
 
 def test_a_recording_is_part_of_a_reference(tmp_path: Path) -> None:
@@ -112,47 +58,26 @@ def test_a_recording_is_part_of_a_reference(tmp_path: Path) -> None:
     assert len({first, path(), path(channel=1), path(chunk_samples=-1)}) == 4
 
 
-def closure(name: str) -> set[str]:
-    """Return every module of ours that a module imports, itself included."""
-    ours = modules()
-    found: set[str] = set()
-    waiting = [name]
+def test_a_room_that_is_not_there_is_refused() -> None:
+    """A key of a room without any code would never change."""
+    with pytest.raises(LookupError, match="no room 'zoo'"):
+        cache.fingerprint(("zoo",), ())
+
+
+@pytest.mark.parametrize("maker", ["catalog_maker", "make_export", "file_maker", "model_reading"])
+def test_no_room_is_forgotten(maker: str) -> None:
+    """Whatever a maker imports is in its key, or is known to change no byte of what it makes.
+
+    Engines have keys of their own; `base`, `inputs` and `results` are values, files and the
+    processes around them.
+    """
+    ours, waiting = test_architecture.modules(), [f"rtfbench.models.{maker}"]
+    reached = set[str]()
     while waiting:
         each = waiting.pop()
-        if each in ours and each not in found:
-            found.add(each)
-            waiting += imports(ours[each])
-    return found
-
-
-def family_file(card: catalog.ModelCard) -> str:
-    """Return the source of a model's family."""
-    return card.family.partition(":")[0].replace(".", "/") + ".py"
-
-
-@pytest.mark.parametrize(
-    ("makers", "sources"),
-    [
-        (
-            ["bench.models.catalog_maker", "bench.zoo.xvec"],
-            (*keys.EXPORT, *keys.CALIBRATION, keys.TRAINED),
-        ),
-        *(
-            (
-                [card.family.partition(":")[0]],
-                (*keys.EXPORT, *keys.BORROWED.get(family_file(card), ())),
-            )
-            for card in map(catalog.get, catalog.names())
-        ),
-        (["bench.models.file_maker"], (*keys.CONVERSION, *keys.CALIBRATION)),
-        (["bench.models.model_reading"], keys.DESCRIPTION),
-    ],
-)
-def test_no_source_is_forgotten(makers: list[str], sources: tuple[str, ...]) -> None:
-    """Whatever a maker imports is a source of its key, or known to have no effect."""
-    reached = {each for maker in makers for each in closure(maker)} - FACES
-    named = {source.removesuffix(".py").replace("/", ".") for source in sources}
-    named |= {each.removesuffix(".__init__") for each in named}
-    named |= {"bench.zoo.reference_session", *(each for each in makers if "zoo" in each)}
-    forgotten = {each for each in reached - named if not each.startswith(WITHOUT_EFFECT)}
-    assert forgotten == set()
+        if each in ours and each not in reached:
+            reached.add(each)
+            waiting += test_architecture.imports(ours[each])
+    without_effect = {"base", "inputs", "results", "engines"}
+    found = {each.split(".")[1] for each in reached if "." in each} - without_effect
+    assert found == set(artifacts.MODELS)

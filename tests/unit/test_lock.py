@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-#: Which build of torch is right is the machine's choice; atheris is no part of `make install`.
-NOT_LOCKED = {"torch", "atheris"}
+#: Which build of torch is right is the machine's choice; the others are no part of `make install`.
+NOT_LOCKED = {"torch", "atheris", "iree-base-compiler", "iree-base-runtime"}
+NOT_LOCKED |= {"ai-edge-litert", "executorch"}
 
 
 def normal(name: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from bench.results.moderated import (
+from rtfbench.results.moderated import (
     SPREAD,
     SPREAD_OF_PREPARING,
     SessionValues,
@@ -15,7 +15,7 @@ from bench.results.moderated import (
     prior_spread,
     session_values,
 )
-from bench.results.stats import student_interval
+from rtfbench.results.stats import student_interval
 
 
 def test_alone_the_assumed_spread_counts_as_one_session() -> None:

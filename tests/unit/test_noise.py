@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from bench.machine import health
-from bench.results.lines import Health
-from bench.results.noise import disturbances, noise_of
-from bench.results.store import CellData
+from rtfbench.measure.machine import health
+from rtfbench.results.lines import Health
+from rtfbench.results.noise import disturbances, noise_of
+from rtfbench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 
 pytestmark = pytest.mark.measures

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.base.numbers import count_denormals
-from bench.measure.cell_worker import told_denormals
+from rtfbench.base.numbers import count_denormals
+from rtfbench.measure.cell_worker import told_denormals
 
 
 @pytest.mark.parametrize(("kind", "small"), [(np.float32, 1e-40), (np.float64, 1e-310)])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import zoo
-from bench.models import onnx_graph
-from bench.zoo import counter, export
+from rtfbench.models import onnx_graph, zoo
+from rtfbench.models.zoo import counter
+from tests.ready import artifact_for
 
 FRAMES = 198
 
@@ -32,9 +32,8 @@ def test_exported_models_are_the_zoos(name: str, tmp_path: Path) -> None:
     A dynamic export leaves batch and frames open, whatever it was traced with.
     """
     model = zoo.build(name)
-    path = tmp_path / "model.onnx"
-    export.to_onnx(model, path, feat_dim=80, num_frames=None)
-    graph = onnx_graph.load_graph(path)
+    made = artifact_for(name, "onnxruntime", form="dynamic", logs=tmp_path)
+    graph = onnx_graph.load_graph(made.path)
     assert onnx_graph.count(graph, "feats", FRAMES).macs == counter.count(model, FRAMES).macs
     (features,) = onnx_graph.inputs(graph)
     assert features.shape == (None, None, 80)

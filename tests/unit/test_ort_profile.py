@@ -1,6 +1,6 @@
 """onnxruntime's events become runs, each with the operators of its outer graph."""
 
-from engines.ort_profile import read_runs
+from rtfbench.engines.ort_profile import read_runs
 
 
 def event(name: str, ts: int, dur: int, **args: str) -> dict[str, object]:

@@ -44,6 +44,23 @@ def test_a_missing_program_is_a_refusal() -> None:
     assert other_cpus.refusal(variant) == "no-such-program is not installed"
 
 
+def test_another_user_finds_what_is_needed_of_a_closed_folder(tmp_path: Path) -> None:
+    """It stands at its old place, and nothing else of the folder does; the folder stays closed."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a mount namespace needs CAP_SYS_ADMIN")
+    for name in ("needed it", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    tmp_path.chmod(0o700)
+    needed = tmp_path / "needed it"
+    read = 'id -u; cat "$1/file"; ls "${1%/*}"'
+    command = [*other_cpus.as_nobody(needed), "sh", "-c", read, "sh", str(needed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{other_cpus.NOBODY}\nneeded it" + "needed it\n"
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    assert other_cpus.as_nobody("/usr")[0] == "setpriv"
+
+
 @pytest.mark.parametrize("level", other_cpus.LEVELS)
 def test_numpy_takes_its_switch(level: str) -> None:
     """It starts without a warning, and computes with nothing above the level."""
@@ -63,9 +80,11 @@ def test_numpy_takes_its_switch(level: str) -> None:
 
 
 def test_a_failing_variant_fails_the_call(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each variant has a line with its counts; the status tells whether one failed."""
+    # Without workers, which the tests below have.
+    monkeypatch.setattr(other_cpus, "core_count", lambda: 0)
     path = tmp_path / "test_it.py"
     path.write_text("def test_good():\n    pass\n")
     assert other_cpus.main(["--only", "no-lscpu", str(path)]) == 0

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.embed.parity import parity_of, why_wrong, worst
-from bench.results.cells import LEAST_COSINE, MAX_REL_ERR
-from engines.protocol import Precision
+from rtfbench.embed.reference import parity_of, why_wrong, worst
+from rtfbench.engines.protocol import Precision
+from rtfbench.results.cells import LEAST_COSINE, MAX_REL_ERR
 
 REFERENCE_CD = np.array([[1.0, -2.0, 0.5], [10.0, 0.0, 3.0]], np.float32)
 

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from bench.base.errors import InputError
-from bench.explain.parts import SourceGraph, compute
+from rtfbench.base.errors import InputError
+from rtfbench.explain.parts import SourceGraph, compute
 from tests.conv_onnx import write_conv
 
 FEATURES = np.random.default_rng(1).standard_normal((1, 30, 80)).astype(np.float32)

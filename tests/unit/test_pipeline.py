@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pytest
 
-from bench.embed.audio_input import DEFAULT_SPEECH
-from bench.embed.pipeline import Pipeline
-from engines import registry
-from engines.base import SessionBase
-from engines.protocol import FloatArray, ModelArtifact, Session, SessionOptions
-from frontends.audio import Waveform, read_audio
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
+from rtfbench.embed.pipeline import Pipeline
+from rtfbench.engines import registry
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.protocol import FloatArray, ModelArtifact, SessionOptions
+from rtfbench.frontends.audio import Waveform, read_audio
 from tests.ready import artifact_for
 
 
@@ -22,7 +22,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> ModelArtifact:
 
 
 @pytest.fixture(scope="module")
-def session(artifact: ModelArtifact) -> Session:
+def session(artifact: ModelArtifact) -> SessionBase:
     """Open it."""
     return registry.get("onnxruntime").open(artifact, SessionOptions())
 
@@ -37,7 +37,7 @@ def minute() -> Waveform:
 @pytest.mark.parametrize("chunk_samples", [32000, 80000, -1])
 @pytest.mark.parametrize("seconds", [1, 10, 60])
 def test_blocks_give_the_embedding_of_the_whole(
-    session: Session, minute: Waveform, chunk_samples: int, seconds: int
+    session: SessionBase, minute: Waveform, chunk_samples: int, seconds: int
 ) -> None:
     """Whatever the blocks, the embedding is that of the utterance in memory, to the last bit."""
     pipeline = Pipeline(chunk_samples)
@@ -50,7 +50,7 @@ def test_blocks_give_the_embedding_of_the_whole(
         np.testing.assert_array_equal(found.embedding_D, whole.embedding_D)
 
 
-def test_waiting_for_blocks_is_no_processing(session: Session, minute: Waveform) -> None:
+def test_waiting_for_blocks_is_no_processing(session: SessionBase, minute: Waveform) -> None:
     """Time that passes while a block is read is in no figure; all other time is in one."""
     now_ns = 0
 
@@ -72,7 +72,7 @@ def test_waiting_for_blocks_is_no_processing(session: Session, minute: Waveform)
     assert len(found.chunk_ns) == len(found.chunk_embeddings_CD)
 
 
-def test_too_short_in_blocks_is_refused(session: Session) -> None:
+def test_too_short_in_blocks_is_refused(session: SessionBase) -> None:
     """No frame, no embedding."""
     with pytest.raises(ValueError, match="too short for one frame"):
         Pipeline(32000).embed_blocks(session, [np.zeros(399, np.float32)])
@@ -119,5 +119,5 @@ class Answering(SessionBase):
 )
 def test_a_model_has_to_listen(answer: Callable[[FloatArray], float], listens: bool) -> None:
     """Silence and two noises as loud as speech have three embeddings."""
-    pipeline = Pipeline.for_mel_bins(80, 32000)
-    assert pipeline.listens(Answering(answer), 80) is listens
+    pipeline = Pipeline(32000)
+    assert pipeline.listens(Answering(answer)) is listens

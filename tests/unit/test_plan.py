@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.errors import InputError
-from bench.plan.engine_spec import parse_engine
-from bench.plan.plan_files import load_plan
-from bench.plan.sweep import Plan, axes_of, expand
-from bench.zoo import catalog
-from engines.protocol import Form, Precision
+from rtfbench.base.errors import InputError
+from rtfbench.engines.protocol import Form, Precision
+from rtfbench.engines.spec import parse_engine, parse_engines
+from rtfbench.measure.plan import Plan, axes_of, expand, load_plan
+from rtfbench.models.zoo import catalog
 
 
 def forms(engine: str) -> Form:
@@ -30,7 +29,11 @@ def test_the_default_is_the_published_table() -> None:
 
 def test_cells_are_unique_and_grouped() -> None:
     """A cell named twice is measured once; those that are compared stand side by side."""
-    plan = Plan(engines=("mnn", "onnxruntime", "mnn"), threads=(1, 2), forms=("dynamic", "static"))
+    plan = Plan(
+        engines=parse_engines("mnn", "onnxruntime", "mnn"),
+        threads=(1, 2),
+        forms=("dynamic", "static"),
+    )
     cells = expand(plan, forms)
     assert len(cells) == 2 * 2 * 2 * 2
     groups = [cell.condition for cell in cells]
@@ -125,10 +128,11 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
     [
         ("threads = [", "not TOML"),
         ("colour = 1", "known keys: .*models"),
-        (r'"co\nlour" = 1', r"'co\\nlour': Extra inputs"),
+        ('engins = ["mnn"]', r"engins: no such key; did you mean engines\?$"),
+        (r'"co\nlour" = 1', r"'co\\nlour': no such key"),
         ("threads = []", "at least 1 item"),
         ("threads = ['two']", "valid integer"),
-        ("protocols = ['fast']", "'published', 'steady' or 'throughput'"),
+        ("protocols = ['fast']", "no protocol 'fast'; known: published, steady, "),
         ("[[sweep]]\nthreads = [0]", r"sweep.0.threads"),
         ("[[sweep]]\ncolour = 1", "known keys: .*models"),
         ("[[sweep]]\nbudget_s = 1", "sweep.0.budget_s"),
@@ -147,6 +151,43 @@ def test_bad_plans_are_one_line(tmp_path: Path, content: str, message: str) -> N
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("flags", "meant"),
+    [
+        ({"rates": [3.0], "protocols": ["steady"]}, "rates.*--protocol server$"),
+        ({"jobs": [2]}, "jobs.*--protocol throughput or server or streams$"),
+        ({"rates": [3.0], "protocols": ["throughput"]}, "rates.*--protocol server$"),
+    ],
+)
+def test_a_flag_without_effect_is_refused(flags: dict[str, object], meant: str) -> None:
+    """What no protocol of the run takes is not left out in silence."""
+    with pytest.raises(InputError, match=meant):
+        load_plan(None, flags)
+    with pytest.raises(InputError, match=meant):
+        load_plan(None, {"models": ["xvec"]} | flags)
+
+
+def test_a_flag_that_one_protocol_of_several_takes_stays() -> None:
+    """Jobs are for the queue; cells of the other protocol have one."""
+    plan = load_plan(None, {"jobs": [2], "protocols": ["steady", "throughput"]})
+    assert {(cell.protocol, cell.jobs) for cell in expand(plan, forms)} == {
+        ("steady", 1),
+        ("throughput", 2),
+    }
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"protocols": ["server"], "rates": [3.0]}, {"protocols": ["streams"], "streams": [4]}],
+)
+def test_requests_may_be_windows(asked: dict[str, object]) -> None:
+    """Recordings are cut for requests at a rate as they are for live streams."""
+    plan = load_plan(None, asked | {"window_s": 2.0, "hop_s": 1.0})
+    assert plan.cut == (2.0, 1.0)
+    (size,) = {cell.chunk_samples for cell in expand(plan, forms)}
+    assert size == 32000
+
+
 def test_the_zoo_plan_is_the_published_table() -> None:
     """The package's plan `zoo` has every model with a published RTF for chunks of five seconds."""
     plan = load_plan(Path("zoo"), {})
@@ -160,7 +201,7 @@ def test_the_zoo_plan_is_the_published_table() -> None:
     assert set(models) == published
     for axes in plan.sweeps:
         assert (axes.chunk_samples, axes.threads) == ((80000,), (1,))
-        assert axes.engines == ("onnxruntime", "mnn", "mnn-mini")
+        assert axes.engines == parse_engines("onnxruntime", "mnn", "mnn-mini")
         assert axes.protocols == ("published",)
 
 
@@ -181,10 +222,10 @@ def test_an_engine_names_its_precision() -> None:
     spec = parse_engine("onnxruntime:int8[spinning=off]")
     assert spec == ("onnxruntime", {"spinning": "off"}, "int8")
     (cell,) = expand(
-        Plan(engines=("onnxruntime:int8[spinning=off]",), protocols=("steady",)), forms
+        Plan(engines=parse_engines("onnxruntime:int8[spinning=off]"), protocols=("steady",)), forms
     )
     assert cell.engine_label == "onnxruntime:int8[spinning=off]"
-    with pytest.raises(ValueError, match=r"precision 'int9' is none of: float32, bf16"):
+    with pytest.raises(ValueError, match=r"precision 'int9' is none of: float32, tf32, bf16"):
         parse_engine("openvino:int9")
 
 
@@ -196,9 +237,11 @@ def test_each_engine_gets_the_precisions_that_it_has() -> None:
         "c": ("bf16",),
     }
     plan = Plan(
-        engines=("a", "b", "c", "b:int8"), precisions=("float32", "int8"), protocols=("steady",)
+        engines=parse_engines("a", "b", "c", "b:int8"),
+        precisions=("float32", "int8"),
+        protocols=("steady",),
     )
-    cells = expand(plan, forms, known.__getitem__)
+    cells = expand(plan, forms, lambda engine, _: known[engine])
     assert [(cell.engine, cell.precision) for cell in cells] == [
         ("a", "float32"),
         ("a", "int8"),
@@ -211,6 +254,6 @@ def test_each_engine_gets_the_precisions_that_it_has() -> None:
 
 def test_cells_in_float32_keep_their_names() -> None:
     """A run of before there were precisions can be gone on with."""
-    (cell,) = expand(Plan(engines=("mnn",), protocols=("steady",)), forms)
+    (cell,) = expand(Plan(engines=parse_engines("mnn"), protocols=("steady",)), forms)
     assert cell.id("x") == "dd1b0b86b91a6c0e"
     assert cell.model_copy(update={"precision": "int8"}).id("x") != cell.id("x")

@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.models.names import default_form
-from bench.plan.plan_files import load_plan
-from bench.plan.sweep import Axes, Plan, expand
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.measure.plan import Axes, Plan, expand, load_plan
+from rtfbench.models.names import default_form
 from tests.readers import check
 from tests.toml_text import toml_text, toml_value
 from tests.unit.properties import written
@@ -107,6 +107,6 @@ def test_one_value_is_another(table: dict[str, Any], key: str, value: Any) -> No
 
 def as_written(value: Any) -> Any:
     """Return a plan's value as TOML has it."""
-    if isinstance(value, tuple):
-        return [as_written(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, Path | EngineSpec):
+        return str(value)
+    return [as_written(each) for each in value] if isinstance(value, tuple) else value

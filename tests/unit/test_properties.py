@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bench.embed import embeddings
-from bench.embed.embeddings import Named
-from bench.inputs.kaldi import from_segments
-from bench.results.lines import Declaration, Record
-from bench.results.store import RECORDS, RunFolder
-from frontends.find import read_list
+from rtfbench.embed import embeddings
+from rtfbench.embed.embeddings import Named
+from rtfbench.inputs.find import read_list
+from rtfbench.inputs.kaldi import from_segments
+from rtfbench.results.lines import Declaration, Record
+from rtfbench.results.store import RECORDS, RunFolder
 from tests.readers import LISTS, check, refusal
 from tests.unit.properties import written
 from tests.unit.test_store import CELL, record

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.results.moderated import SessionValues, moderated
-from bench.results.sequential import decide
-from bench.results.stats import hodges_lehmann
+from rtfbench.results.moderated import SessionValues, moderated
+from rtfbench.results.sequential import decide
+from rtfbench.results.stats import hodges_lehmann
 from tests.validation.coverage import coverage, coverage_table
-from tests.validation.document import binomial_interval
 from tests.validation.outcome import GOING_ON, PASS, REGRESSION
 from tests.validation.rank_sums import holm, signed_rank_p
+from tests.validation.rates import binomial_interval
 from tests.validation.rules import RULES, Row, Tally, compare_rules, rules_table, sequential
 from tests.validation.scenario import Scenario, centres, draw_blocks
 

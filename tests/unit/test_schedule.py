@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from bench.measure.schedule import (
+from rtfbench.measure.schedule import (
     CHUNKS_PER_SLOT,
     Schedule,
     block_turns,
@@ -14,7 +14,7 @@ from bench.measure.schedule import (
     portions,
     slot_chunks,
 )
-from bench.results.stats import ALPHA_PER_LOOK, student_factor
+from rtfbench.results.stats import ALPHA_PER_LOOK, student_factor
 
 CELLS = ["a", "b", "c", "d"]
 

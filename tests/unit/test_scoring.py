@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from bench.embed.scoring import cosine, eer, min_dcf, similarity
-from engines.protocol import FloatArray
+from rtfbench.embed.scoring import cosine, eer, min_dcf, similarity
+from rtfbench.engines.protocol import FloatArray
 
 
 def vector(*values: float) -> FloatArray:

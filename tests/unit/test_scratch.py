@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.base import scratch
-from bench.base.errors import InputError
-from bench.base.scratch import held_folder
+from rtfbench.base import scratch
+from rtfbench.base.errors import InputError
+from rtfbench.base.scratch import held_folder
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from bench.base.scratch import held_folder\n"
+    "import sys, time; from pathlib import Path; from rtfbench.base.scratch import held_folder\n"
     "with held_folder(Path(sys.argv[1])) as folder:\n"
     "    (folder / 'file').write_text('x'); print(folder, flush=True); time.sleep(60)"
 )

@@ -9,16 +9,22 @@ import pytest
 import torch
 from torch import nn
 
-from bench import zoo
-from bench.embed.audio_input import check_audio, read_source
-from bench.embed.pipeline import Pipeline
-from bench.zoo import catalog
-from bench.zoo.repvgg import reparameterize
-from bench.zoo.seeded import denormal_share, round_to_bits, seed_weights, speech_like_features
-from engines.protocol import FloatArray
+from rtfbench.embed.audio_input import check_audio, read_source
+from rtfbench.embed.pipeline import Pipeline
+from rtfbench.engines.protocol import FloatArray
+from rtfbench.frontends.front_end import WESPEAKER
+from rtfbench.models import zoo
+from rtfbench.models.zoo import catalog
+from rtfbench.models.zoo.repvgg import reparameterize
+from rtfbench.models.zoo.seeded import (
+    denormal_share,
+    round_to_bits,
+    seed_weights,
+    speech_like_features,
+)
 
-# They take a minute together, and differ from the others of their family in depth alone.
-DEEP = {"resnet101", "resnet152", "resnet221", "resnet293"}
+# They take a minute together, and differ from others of their family in depth or width alone.
+DEEP = {"resnet18", "resnet101", "resnet152", "resnet221", "resnet293", "ecapa1024"}
 
 
 @functools.cache
@@ -30,7 +36,7 @@ def made(feat_dim: int = 80) -> FloatArray:
 @functools.cache
 def speech(feat_dim: int = 80) -> FloatArray:
     """Return the first chunk of every recording in the package."""
-    pipeline = Pipeline.for_mel_bins(feat_dim, 32000)
+    pipeline = Pipeline(32000, WESPEAKER.with_bins(feat_dim))
     return np.concatenate(
         [pipeline.first_chunk(read_source(source)) for source in check_audio([]).sources]
     )
@@ -100,9 +106,9 @@ def test_rounding_errors_do_not_grow(
     assert float((single_BD - double_BD).abs().max()) < 1e-4 * float(double_BD.abs().max())
 
 
-def test_reparameterized_repvgg_is_sane() -> None:
+@pytest.mark.parametrize("name", ["repvgg"], indirect=True)
+def test_reparameterized_repvgg_is_sane(model: nn.Module) -> None:
     """RepVGG stays sane, and the same, when its branches are merged."""
-    model = seeded("repvgg")
     deployed = reparameterize(model)
     assert_sane(deployed)
     torch.testing.assert_close(embed(deployed), embed(model), rtol=0, atol=1e-3)
@@ -131,9 +137,10 @@ def test_weights_do_not_depend_on_threads() -> None:
     try:
         torch.set_num_threads(1)
         single = seeded("resnet18").state_dict()
+        torch.set_num_threads(2)
+        several = seeded("resnet18").state_dict()
     finally:
         torch.set_num_threads(num_threads)
-    several = seeded("resnet18").state_dict()
     assert all(torch.equal(single[name], several[name]) for name in single)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from bench.results.moderated import SPREAD, SessionValues, moderated
-from bench.results.sequential import (
+from rtfbench.results.moderated import SPREAD, SessionValues, moderated
+from rtfbench.results.sequential import (
     ALPHA_OF_OTHERS,
     LOOKS,
     Decision,

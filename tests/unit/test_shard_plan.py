@@ -4,11 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.errors import InputError
-from bench.cluster.jobs import Pace
-from bench.cluster.shard_plan import SHARD_S, ShardPlan, begun, clear, places, shard_count
-from bench.inputs.kaldi import from_scp
-from bench.inputs.listing import Listing
+from rtfbench.base.errors import InputError
+from rtfbench.extract.cluster.jobs import Pace
+from rtfbench.extract.cluster.shard_plan import (
+    SHARD_S,
+    ShardPlan,
+    begun,
+    clear,
+    places,
+    shard_count,
+)
+from rtfbench.inputs.kaldi import from_scp
+from rtfbench.inputs.listing import Listing
 
 
 @pytest.fixture

@@ -1,21 +1,20 @@
 """Estimators and intervals."""
 
-import random
-
 import numpy as np
 import pytest
 from scipy.stats import t, ttest_1samp, wilcoxon
 
-from bench.results.stats import (
+from rtfbench.results.stats import (
     clustered_signed_rank_interval,
     hodges_lehmann,
     level_interval,
     median,
-    median_interval,
     quantile,
+    quantile_lower_bound,
     relative_half_width,
     signed_rank_interval,
     student_interval,
+    tail_quantile,
 )
 
 
@@ -23,27 +22,6 @@ def test_median() -> None:
     """The middle value, or None of nothing."""
     assert median([3.0, 1.0, 2.0]) == 2.0
     assert median([]) is None
-
-
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    # Ranks from the table of Conover (1999), 95 % for the median.
-    [(5, None), (6, (1, 6)), (8, (1, 8)), (9, (2, 8)), (10, (2, 9)), (20, (6, 15))],
-)
-def test_interval_ranks(count: int, expected: tuple[int, int] | None) -> None:
-    """The interval runs between the ranks that the binomial distribution gives."""
-    assert median_interval([float(value) for value in range(1, count + 1)]) == expected
-
-
-def test_interval_covers() -> None:
-    """In 2000 samples of a skewed distribution, 95 % of the intervals hold the median."""
-    rng = random.Random(0)
-    hits = 0
-    for _ in range(2000):
-        interval = median_interval([rng.expovariate(1.0) for _ in range(15)])
-        assert interval is not None
-        hits += interval[0] <= 0.6931 <= interval[1]
-    assert 0.945 <= hits / 2000 <= 0.985
 
 
 def test_hodges_lehmann_is_the_median_of_pairwise_means() -> None:
@@ -149,3 +127,24 @@ def test_clustered_interval_covers(luck: float, noise: float) -> None:
         assert interval is not None
         hits += interval[0] <= 0 <= interval[1]
     assert 0.93 <= hits / 2000 <= 0.97
+
+
+def test_a_tail_takes_values_that_lie_in_it() -> None:
+    """Of fourteen chunks none tells what 99 of 100 stay under; three above are the fewest."""
+    assert tail_quantile(range(14), 0.99) is None
+    assert tail_quantile(range(299), 0.99) is None
+    assert tail_quantile(range(300), 0.99) == pytest.approx(296.01)
+    assert tail_quantile(range(29), 0.9) is None
+    assert tail_quantile(range(30), 0.9) is not None
+
+
+def test_a_quantiles_lower_bound_is_seldom_too_high() -> None:
+    """Of six values or of hundreds, the bound exceeds the true p95 as often as it may."""
+    rng = np.random.default_rng(0)
+    for count in (6, 30, 200):
+        drawn = rng.uniform(0, 1, (2000, count))
+        bounds = [quantile_lower_bound(each.tolist(), 0.95, alpha=0.02) for each in drawn]
+        assert np.mean([bound is not None and bound > 0.95 for bound in bounds]) < 0.03
+    assert quantile_lower_bound([], 0.95, alpha=0.02) is None
+    # Ten values far over a limit prove it at once.
+    assert quantile_lower_bound([2.0] * 10, 0.95, alpha=0.005) == 2.0

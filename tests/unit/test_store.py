@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.cells import Cell
-from bench.results.lines import Declaration, Outcome, Record
-from bench.results.rows import Environment
-from bench.results.store import RECORDS, RunFolder, StoreError
-from bench.results.summary import summarize, summarize_cell
+from rtfbench.results.cells import Cell
+from rtfbench.results.lines import Declaration, Outcome, Record
+from rtfbench.results.rows import Environment
+from rtfbench.results.store import RECORDS, RunFolder, StoreError, finished_of
+from rtfbench.results.summary import summarize, summarize_cell
 
 CELL = Cell(
     model="xvec", engine="mnn", form="dynamic", threads=1, chunk_samples=32000, protocol="steady"
@@ -71,7 +71,7 @@ def test_lines_come_back_as_they_went(folder: RunFolder) -> None:
         folder.append(line)
     assert list(folder.lines())[1:] == lines
     assert folder.cells()["c"].records == lines[:2]
-    assert folder.finished() == {"c"}
+    assert finished_of(folder.cells()) == {"c"}
 
 
 def test_a_line_cut_off_by_a_crash_is_left_out(folder: RunFolder) -> None:

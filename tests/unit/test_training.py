@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from bench.embed.backend import score
-from bench.embed.trial_check import HELDOUT
-from bench.embed.trials import names_of, rates, read_trials
-from bench.zoo import build, catalog
-from bench.zoo.reference_session import TorchSession
-from bench.zoo.weights import load_weights, save_weights, trained_model
 from examples.train import rooms
 from examples.train.margin import SCALE, MarginSoftmax
 from examples.train.sentences import draw_sentence
 from examples.train.training import learning_rate, margin_at
 from examples.train.voices import draw_voice
-from frontends.audio import read_audio
-from frontends.fbank import Fbank
+from rtfbench.embed.backend import score
+from rtfbench.embed.trials import names_of, rates, read_trials
+from rtfbench.frontends.audio import read_audio
+from rtfbench.frontends.fbank import Fbank
+from rtfbench.measure.trial_check import HELDOUT
+from rtfbench.models.zoo import build, catalog
+from rtfbench.models.zoo.export import TorchSession
+from rtfbench.models.zoo.weights import load_weights, save_weights, trained_model
 
 TRAINED = ("resnet34", "xvec")
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bench.embed.trial_check import with_eer
-from bench.results.store import SUMMARY, TRIALS, RunFolder
+from rtfbench.measure.trial_check import with_eer
+from rtfbench.results.store import SUMMARY, TRIALS, RunFolder
 from tests.unit.report.results import row, summary
 
 SPEEDS = {
@@ -14,7 +14,6 @@ SPEEDS = {
     "speedup": 1.9,
     "efficiency": 0.95,
     "gflops": 100.0,
-    "gemm_share": 0.5,
     "peak_share": 0.4,
     "utterances_per_s": 12.0,
     "utterance_ms_p95": 300.0,

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from frontends import vad
-from frontends.fbank import Fbank, FbankConfig
-from frontends.vad import EnergyVad, VadError
+from rtfbench.frontends import vad
+from rtfbench.frontends.fbank import Fbank, FbankConfig
+from rtfbench.frontends.vad import EnergyVad, VadError
 
 CONFIG = FbankConfig()
 

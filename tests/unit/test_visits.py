@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.explain.visits import LONGEST, SHORTEST, Visited, derive, schedule
-from bench.report import plots
-from bench.report.lengths import growth, render
-from bench.results.lengths import EngineLengths, LengthReport
-from bench.results.store import EXPLAINED, LENGTHS, RunFolder
+from rtfbench.explain.visits import LONGEST, SHORTEST, Visited, derive, schedule
+from rtfbench.report import plots
+from rtfbench.report.lengths import growth, of_lengths
+from rtfbench.report.markdown import draw
+from rtfbench.results.explanation import EngineLengths, LengthReport
+from rtfbench.results.store import EXPLAINED, LENGTHS, RunFolder
 from tests.unit.report.results import row, summary
 
 OPENED = 100_000_000
@@ -140,8 +141,7 @@ def test_a_runs_page_has_the_lengths_that_were_run_for_it(tmp_path: Path) -> Non
 
 def report(engines: Sequence[EngineLengths]) -> str:
     """Return the report of engines."""
-    return render(
-        LengthReport(
-            model="model", threads=1, cpu="CPU", rtfbench="0", seed=0, engines=tuple(engines)
-        )
+    found = LengthReport(
+        model="model", threads=1, cpu="CPU", rtfbench="0", seed=0, engines=tuple(engines)
     )
+    return draw(of_lengths(found))

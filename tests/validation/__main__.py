@@ -12,24 +12,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from bench.base.cache import replacing
-from bench.base.values import Value
-from bench.embed import audio_input
-from bench.embed.audio_input import Source
-from bench.machine import environment
-from bench.measure.context import RunContext, Silent
-from bench.measure.schedule import draw_seed
-from bench.models.resolve import resolve
-from bench.report import markdown
-from bench.results.cells import Cell
-from bench.results.store import RunFolder
-from bench.results.summary import summarize
-from tests.validation import bank, banks, document, hours, simulate, simulated_gates, whole_gate
+from rtfbench.base.cache import replacing
+from rtfbench.base.values import Value
+from rtfbench.embed import audio_input
+from rtfbench.embed.audio_input import Source
+from rtfbench.measure.context import RunContext, Silent
+from rtfbench.measure.machine import environment
+from rtfbench.measure.schedule import draw_seed
+from rtfbench.models.resolve import resolve
+from rtfbench.report import about
+from rtfbench.results.cells import Cell
+from rtfbench.results.store import RunFolder
+from rtfbench.results.summary import summarize
+from tests.validation import (
+    bank,
+    banks,
+    document,
+    hours,
+    planted,
+    register,
+    simulate,
+    simulated_gates,
+    whole_gate,
+)
 from tests.validation.machine import IntervalFinding, Short, run_once, steady_cell
+from tests.validation.trial import trial_table
 from tests.validation.whole_gate import SCENARIOS, GateFinding
 
 Kind = TypeVar("Kind", bound=Value)
 
+#: Of the trials of figures; a test makes a few of them with another.
+SEED = 0
 #: How many short runs; 60 let a rate of 5 % be told from one of 15 %.
 RUNS = 60
 #: How many utterances of the package's speech, the shortest: for short runs, and for gates.
@@ -40,6 +53,11 @@ def main() -> None:
     """Validate, and write `validation.md` and `validation.png`."""
     parser = argparse.ArgumentParser(prog="python -m tests.validation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    figures = commands.add_parser("figures", help="is each printed figure as sure as it says?")
+    figures.add_argument("--trials", type=int, default=200, help="simulated runs a layout")
+    figures.add_argument("--only", action="append", help="a trial, by its name; repeatable")
+    figures.add_argument("--out", type=Path, default=Path("runs/validation"))
+    figures.add_argument("--work", type=Path, default=Path("runs/validation"))
     intervals = commands.add_parser("intervals", help="does the interval hold?")
     intervals.add_argument("--runs", type=int, default=RUNS, help="short runs on this machine")
     intervals.add_argument("--sessions", type=int, default=6, help="sessions a run")
@@ -55,6 +73,10 @@ def main() -> None:
         command.add_argument("--out", type=Path, default=Path("runs/validation"))
         command.add_argument("--work", type=Path, default=Path("runs/validation"))
         command.add_argument("--budget", type=float, default=60.0, help="seconds a gate")
+    doctor = commands.add_parser("front-ends", help="what does the doctor of front ends name?")
+    doctor.add_argument("--seed", type=int, default=SEED, help="of the pairs that are drawn")
+    doctor.add_argument("--out", type=Path, default=Path("runs/validation"))
+    doctor.add_argument("--work", type=Path, default=Path("runs/validation"))
     repeats = commands.add_parser("hours", help="what do hours make of a ratio?")
     repeats.add_argument("runs", type=Path, nargs="+", help="folders of the same run, over hours")
     repeats.add_argument("--out", type=Path, default=Path("runs/validation"))
@@ -74,14 +96,30 @@ def main() -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     work = {
+        "figures": _figures,
         "intervals": _intervals,
         "rules": _rules,
         "bank": _banks,
         "gate": _gates,
         "hours": _hours,
+        "front-ends": _front_ends,
     }
     work[arguments.command](arguments)
     print(arguments.out / "validation.md")
+
+
+def _figures(arguments: argparse.Namespace) -> None:
+    """Try every figure; a first look at some of the trials writes nothing."""
+    rows = []
+    for name, trial in register.TRIALS.items():
+        if name in (arguments.only or [name]):
+            _tell(f"trying {name}")
+            rows += trial(arguments.trials, SEED)
+    if arguments.only:
+        print(trial_table(rows))
+        return
+    section = document.figures_section(register.FIGURES, rows)
+    _write(arguments.out, {"Every figure on trial": section})
 
 
 def _intervals(arguments: argparse.Namespace) -> None:
@@ -140,6 +178,12 @@ def _hours(arguments: argparse.Namespace) -> None:
     folders = [RunFolder(path) for path in arguments.runs]
     runs = [summarize(each.environment(), list(each.cells().values())) for each in folders]
     _write(arguments.out, {"Hours": hours.section(runs, _host())})
+
+
+def _front_ends(arguments: argparse.Namespace) -> None:
+    """Plant differences of front ends, and look at right features."""
+    found = planted.table(arguments.seed, _tell)
+    _write(arguments.out, {"The doctor of front ends": found})
 
 
 def _tell(text: str) -> None:
@@ -230,7 +274,7 @@ def _context(work: Path, sources: Sequence[Source], *, seed: int) -> RunContext:
 
 
 def _host() -> str:
-    return markdown.host(environment.describe_host(audio=(), audio_s=0, weights=""))
+    return about.host(environment.describe_host(audio=(), audio_s=0, weights=""))
 
 
 if __name__ == "__main__":

@@ -16,18 +16,18 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.base.child import Interpreter
-from bench.base.errors import InputError
-from bench.base.values import Value
-from bench.gate.baseline import MARGIN, MAX_REGRESSION
-from bench.gate.verdict import Criterion, criteria
-from bench.measure.context import RunContext
-from bench.measure.group import Group
-from bench.measure.job import Job
-from bench.models.workload import Prepared
-from bench.results.cells import Cell
-from bench.results.contrasts import contrasts_by_session
-from bench.results.moderated import prior_spread
+from rtfbench.base.child import Interpreter
+from rtfbench.base.errors import InputError
+from rtfbench.base.values import Value
+from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.gate.verdict import Criterion, criteria
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.group import Group
+from rtfbench.measure.job import Job
+from rtfbench.models.workload import Prepared
+from rtfbench.results.cells import Cell
+from rtfbench.results.contrasts import contrasts_by_session
+from rtfbench.results.moderated import prior_spread
 
 #: Processes of a session.
 PROCESSES = 6

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.gate import sides
-from bench.gate.baseline import MARGIN, MAX_REGRESSION
-from bench.measure.context import RunContext
-from bench.models.names import default_form
-from bench.models.resolve import resolve
-from bench.plan.sweep import Plan, expand
-from bench.report.grid import grid
-from bench.results.cells import Protocol
-from engines import registry
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.engines import registry
+from rtfbench.engines.spec import parse_engines
+from rtfbench.gate import sides
+from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.plan import Plan, expand
+from rtfbench.models.names import default_form
+from rtfbench.models.resolve import resolve
+from rtfbench.report.markdown import grid
+from rtfbench.results.cells import ProtocolName
 from tests.validation.bank import Bank, record
 from tests.validation.neighbour import neighbour
 from tests.validation.replay import Deck, ReplayRow, replay_gates, replay_table
@@ -33,7 +34,7 @@ class Kind:
 
     model: str
     engine: str
-    protocol: Protocol = "steady"
+    protocol: ProtocolName = "steady"
     environments: bool = False
     neighbour: bool = False
 
@@ -71,7 +72,7 @@ def record_kind(
     """
     plan = Plan(
         models=(kind.model,),
-        engines=(kind.engine,),
+        engines=parse_engines(kind.engine),
         chunk_samples=(PUBLISHED_CHUNK_SAMPLES,),
         protocols=(kind.protocol,),
     )

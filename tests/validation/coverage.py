@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.report.grid import grid
-from bench.results.estimate import FEW_SESSIONS, FEW_SESSIONS_SHARE, SESSIONS_FOR_RANKS
-from bench.results.moderated import MOST_PRIOR_FREEDOM, half_widths, moderated_scale
-from tests.validation.document import rate
+from rtfbench.report.markdown import grid
+from rtfbench.results.estimate import FEW_SESSIONS, FEW_SESSIONS_SHARE, SESSIONS_FOR_RANKS
+from rtfbench.results.moderated import MOST_PRIOR_FREEDOM, half_widths, moderated_scale
 from tests.validation.rank_sums import signed_rank_p
+from tests.validation.rates import rate
 from tests.validation.scenario import BASELINE, CANDIDATE, Floats, Scenario, centres, draw_blocks
 
 ALPHA = 0.05

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
-from scipy.special import betaincinv
-
-from bench.gate.baseline import MARGIN, MAX_REGRESSION
-from bench.report.grid import grid
-from bench.report.palette import BLUE, RED
+from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.report.markdown import grid
+from rtfbench.report.palette import BLUE, RED
 from tests.validation import simulate
 from tests.validation.machine import IntervalFinding
+from tests.validation.rates import rate
+from tests.validation.register import Figure
 from tests.validation.simulate import Result
+from tests.validation.trial import Tried, trial_table
 from tests.validation.whole_gate import IDENTICAL, SCENARIOS, SHAPES, GateFinding
 
 HEAD = """# Can it be believed?
@@ -25,7 +26,13 @@ their exact 95 % interval (Clopper and Pearson).
 GATES_OF = {1: "Whole gates of one cell", 3: "Whole gates of three cells"}
 #: In this order they stand in the document.
 SECTIONS = (
-    *("Simulated machines", "This machine", "Rules compared", "Gates replayed"),
+    *(
+        "Every figure on trial",
+        "Simulated machines",
+        "This machine",
+        "Rules compared",
+        "Gates replayed",
+    ),
     *GATES_OF.values(),
     "Hours",
 )
@@ -39,6 +46,25 @@ def with_sections(before: str, sections: Mapping[str, str]) -> str:
     }
     written = [f"## {title}\n\n{known[title]}\n" for title in SECTIONS if title in known]
     return "\n".join([HEAD, *written])
+
+
+def figures_section(figures: Sequence[Figure], rows: Sequence[Tried]) -> str:
+    """Return what is printed, by which trial it is tried, and what the trials found."""
+    lines = [["figure", "of", "how sure", "trial"]]
+    lines += [[each.name, each.estimator, each.interval, each.trial] for each in figures]
+    outside = sum(not row.within for row in rows)
+    return f"""
+What has an uncertainty, is a quantile or a verdict, and the trial that tries it; a test fails on a
+figure that none tries.
+
+{grid(lines, [False] * 4)}
+
+The trials, by the code that prints the figures. Machines have a luck a process of 0.5 to 5 % and a
+noise a slot of 1 to 10 %; `layouts` are the extremes of sessions cut into 1 to 4 blocks and 1 or 3
+portions. Of {len(rows)} lines, {outside} {"is" if outside == 1 else "are"} not as promised.
+
+{trial_table(rows)}
+"""
 
 
 def simulated_section(results: dict[str, Result]) -> str:
@@ -146,22 +172,6 @@ def gate_table(findings: Sequence[GateFinding]) -> str:
             ]
         )
     return grid(lines, [False, *[True] * 6])
-
-
-def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
-    """Return the exact 95 % interval of a rate.
-
-    Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits, Biometrika 26, 1934.
-    """
-    low = float(betaincinv(hits, trials - hits + 1, 0.025)) if hits else 0.0
-    high = float(betaincinv(hits + 1, trials - hits, 0.975)) if hits < trials else 1.0
-    return low, high
-
-
-def rate(hits: int, trials: int) -> str:
-    """Write a rate with its exact interval: `57 of 60: 95.0 % (86.1 to 99.0)`."""
-    low, high = binomial_interval(hits, trials)
-    return f"{hits} of {trials}: {hits / trials:.1%} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def simulation_table(results: dict[str, Result]) -> str:

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.base.values import Value
-from bench.measure.context import RunContext
-from bench.measure.group import Group
-from bench.measure.job import Job
-from bench.models.workload import Prepared
-from bench.plan.sweep import Plan, expand
-from bench.results.cells import Cell
-from bench.results.contrasts import contrasts, estimate_ratio
-from bench.results.estimate import ratio_estimate
-from bench.results.lines import Record
-from bench.results.stats import relative_half_width
-from bench.results.store import CellData
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.values import Value
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.group import Group
+from rtfbench.measure.job import Job
+from rtfbench.measure.plan import Plan, expand
+from rtfbench.models.workload import Prepared
+from rtfbench.results.cells import Cell
+from rtfbench.results.contrasts import contrasts, estimate_ratio
+from rtfbench.results.estimate import ratio_estimate
+from rtfbench.results.lines import Record
+from rtfbench.results.stats import relative_half_width
+from rtfbench.results.store import CellData
 
 #: Name of the replica -> share of a call's time that is added to it.
 SLOWDOWNS: Mapping[str, float] = {"twin": 0.0, "slow 3 %": 0.03, "slow 5 %": 0.05, "slow 10 %": 0.1}
@@ -71,7 +72,10 @@ class Short:
 def steady_cell(model: str, engine: str, chunk_samples: int = PUBLISHED_CHUNK_SAMPLES) -> Cell:
     """Return a cell of one thread and a dynamic model, in steady state."""
     plan = Plan(
-        models=(model,), engines=(engine,), chunk_samples=(chunk_samples,), protocols=("steady",)
+        models=(model,),
+        engines=parse_engines(engine),
+        chunk_samples=(chunk_samples,),
+        protocols=("steady",),
     )
     return expand(plan, lambda _: "dynamic")[0]
 

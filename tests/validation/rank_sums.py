@@ -172,7 +172,7 @@ def signed_rank_p(values: Floats, centre: float) -> Floats:
         values: [gate, cell, session, block], NaN where there is none.
         centre: the same for all.
 
-    Student's test of the sessions' sums of signed ranks, as in `bench.results.stats`.
+    Student's test of the sessions' sums of signed ranks, as in `rtfbench.results.stats`.
     """
     shape = values.shape
     distances = (values - centre).reshape(*shape[:2], -1)

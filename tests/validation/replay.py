@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bench.gate.turns import take_turns
-from bench.gate.verdict import Answer, Ruling, Seen, judge, overall
-from bench.report import figures
-from bench.report.grid import grid
-from bench.results.moderated import SessionValues
-from bench.results.stats import hodges_lehmann
+from rtfbench.gate.measure import take_turns
+from rtfbench.gate.verdict import Answer, Evidence, Ruling, judge, overall
+from rtfbench.report import figures
+from rtfbench.report.markdown import grid
+from rtfbench.results.moderated import SessionValues
+from rtfbench.results.sequential import last_look
+from rtfbench.results.stats import hodges_lehmann
 from tests.validation.bank import CRITERIA, PER_UNIT, PROCESSES, Bank
-from tests.validation.document import rate
+from tests.validation.rates import rate
 
 Floats = npt.NDArray[np.float64]
 
@@ -102,14 +103,14 @@ class ReplayedCell:
         self.clock.seconds += self.session_s
         self.sessions += 1
 
-    def seen(self) -> Seen:
+    def seen(self) -> Evidence:
         """Return what the judge sees."""
         values = {
             name: SessionValues(tuple(u for u, _ in each), tuple(v for _, v in each))
             for name, each in self._values.items()
         }
         head, prior = self.deck.bank.head, self.deck.bank.prior
-        return Seen(self.name, (head.cell.protocol, head.name), prior, self.session_s, values)
+        return Evidence(self.name, (head.cell.protocol, head.name), prior, self.session_s, values)
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,16 @@ def replay_gate(
         for number, deck in enumerate(decks)
     ]
 
+    judged: list[int] = []
+    kept: list[Ruling] = []
+
     def rule(final: bool) -> list[Ruling]:
-        return judge([each.seen() for each in cells], CRITERIA, budget_s=budget_s, final=final)
+        nonlocal judged, kept
+        looks = [last_look(each.sessions) for each in cells]
+        if final or looks != judged:  # between two looks nothing is new to the judge
+            seen = [each.seen() for each in cells]
+            judged, kept = looks, judge(seen, CRITERIA, budget_s=budget_s, final=final)
+        return kept
 
     rulings = take_turns(cells, rule, budget_s=budget_s, spent_s=lambda: clock.seconds)
     alarms = [(each.cell, each.criterion) for each in rulings if each.answer == "regression"]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.report.grid import grid
-from bench.results.estimate import ratio_estimate
+from rtfbench.report.markdown import grid
+from rtfbench.results.estimate import ratio_estimate
 from tests.validation.bank import PER_UNIT, PROCESSES, Bank
-from tests.validation.document import rate
+from tests.validation.rates import rate
 
 #: Sessions of a run; fewer than six are moderated, and two are provisional. A session of a bank has
 #: a block or two, too few for ranks.

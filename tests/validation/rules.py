@@ -8,12 +8,12 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from bench.report.grid import grid
-from bench.results.moderated import MOST_PRIOR_FREEDOM, ghost_scale, moderated_scale
-from bench.results.sequential import ALPHAS, LOOKS, ghost_offs, reaches
-from tests.validation.document import rate
+from rtfbench.report.markdown import grid
+from rtfbench.results.moderated import MOST_PRIOR_FREEDOM, ghost_scale, moderated_scale
+from rtfbench.results.sequential import ALPHAS, LOOKS, ghost_offs, reaches
 from tests.validation.outcome import GOING_ON, PASS, REGRESSION, Outcome
 from tests.validation.rank_sums import rank_sums
+from tests.validation.rates import rate
 from tests.validation.scenario import Floats, Scenario, draw_values
 
 #: So many sessions are simulated together, to bound the memory.

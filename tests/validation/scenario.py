@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.results.moderated import SPREAD
+from rtfbench.results.moderated import SPREAD
 
 Floats = npt.NDArray[np.float64]
 

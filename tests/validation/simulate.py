@@ -14,10 +14,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bench.base.values import Interval
-from bench.measure.schedule import MOST_LOOKS, block_turns
-from bench.results.estimate import ratio_estimate
-from bench.results.stats import (
+from rtfbench.base.values import Interval
+from rtfbench.measure.schedule import MOST_LOOKS, block_turns
+from rtfbench.results.estimate import ratio_estimate
+from rtfbench.results.stats import (
     ALPHA_PER_LOOK,
     relative_half_width,
     student_interval,

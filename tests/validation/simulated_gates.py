@@ -1,6 +1,6 @@
 """The gate's rule and others on simulated machines, and the intervals of few sessions."""
 
-from bench.results.estimate import SESSIONS_FOR_RANKS
+from rtfbench.results.estimate import SESSIONS_FOR_RANKS
 from tests.validation.coverage import RANKS, coverage, coverage_table
 from tests.validation.rules import RULES, compare_rules, rules_table
 from tests.validation.scenario import Scenario

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from bench.base.values import Value
-from bench.gate.baseline import MARGIN, MAX_REGRESSION
-from bench.gate.measure import Sides, run
-from bench.gate.verdict import Answer, criteria, overall
-from bench.measure.context import RunContext
-from bench.models.workload import Prepared
-from bench.results.cells import Cell
+from rtfbench.base.values import Value
+from rtfbench.gate.measure import Sides, run
+from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.gate.verdict import Answer, criteria, overall
+from rtfbench.measure.context import RunContext
+from rtfbench.models.workload import Prepared
+from rtfbench.results.cells import Cell
 from tests.validation.machine import steady_cell
 from tests.validation.neighbour import neighbour
 

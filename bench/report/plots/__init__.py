@@ -4,26 +4,23 @@ Colours are Okabe and Ito's, which the colour-blind can tell apart, and each eng
 marker, so that a print in grey can be read too. The same summary gives the same bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
-from bench.report import libraries
-from bench.report.history import HostHistory
-from bench.report.hosts import NamedRun
-from bench.report.plots import (
+from rtfbench.report import libraries
+from rtfbench.report.plots import (
     accuracy,
     chunk_size,
-    eer_loss,
-    history,
-    hosts,
+    latency,
     lengths,
     models,
     thread_scaling,
     time_parts,
     waterfall,
 )
-from bench.report.plots.style import Picture
-from bench.results.rows import Summary
+from rtfbench.report.plots.style import Picture
+from rtfbench.results import protocols
+from rtfbench.results.rows import Summary
 
 
 def draw(summary: Summary) -> Iterator[Picture]:
@@ -32,13 +29,14 @@ def draw(summary: Summary) -> Iterator[Picture]:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    summary = _alone(libraries.named(summary))
+    named = libraries.named(summary)
+    yield from latency.draw(named)
+    summary = _alone(named)
     yield from models.draw(summary)
     yield from chunk_size.draw(summary)
     yield from thread_scaling.draw(summary)
     yield from time_parts.draw(summary)
     yield from accuracy.draw(summary)
-    yield from eer_loss.draw(summary)
     yield from _explained(summary)
 
 
@@ -57,23 +55,7 @@ def _explained(summary: Summary) -> Iterator[Picture]:
 
 def _alone(summary: Summary) -> Summary:
     """Return the rows of one process and a chunk at a time: pictures have no axis for the rest."""
-    rows = [row for row in summary.cells if row.protocol != "throughput" and row.batch == 1]
+    rows = [
+        row for row in summary.cells if not protocols.named(row.protocol).queued and row.batch == 1
+    ]
     return summary.model_copy(update={"cells": tuple(rows)})
-
-
-def draw_hosts(runs: Sequence[NamedRun]) -> Picture | None:
-    """Return the picture of several hosts' ratios, None where no two have one in common.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    return hosts.draw(runs)
-
-
-def draw_history(host: HostHistory, number: int) -> Iterator[Picture]:
-    """Yield a picture of one host's ratios over time for each model and setting.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    return history.draw(host, number)

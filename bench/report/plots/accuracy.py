@@ -1,100 +1,94 @@
-"""Accuracy against speed: parity error against RTF, with the Pareto front marked."""
+"""Accuracy against speed, a panel a model: loss of EER where trials tell it, else parity error."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.report import figures
-from bench.report.compare import EngineForm, engine_names, side
-from bench.report.lead import listed
-from bench.report.palette import INK, MUTED
-from bench.report.plots.looks import Look, looks
-from bench.report.plots.style import (
+from rtfbench.engines.protocol import FLOAT32
+from rtfbench.report import figures
+from rtfbench.report.compare import EngineForm, side, surely_faster
+from rtfbench.report.palette import INK, MUTED
+from rtfbench.report.plots.style import (
+    Look,
     Picture,
     Sheet,
     caption,
     error_bar,
     failures,
     interval_remark,
+    looks,
     not_drawn,
     plain_log_ticks,
     rtf_limits,
 )
-from bench.results.cells import MAX_REL_ERR
-from bench.results.rows import CellSummary, Summary
-from engines.protocol import FLOAT32
+from rtfbench.report.precision_findings import POINTS, fastest, gain, keeping_accuracy
+from rtfbench.results.cells import MAX_REL_ERR
+from rtfbench.results.protocols import steady_first
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PANELS_A_ROW = 3
 MOST_PANELS = 12
-#: Points between two labels.
-LABEL_GAP = 34.0
 #: Errors below this are drawn here: a log axis has no zero.
 FLOOR = 1e-8
 #: Errors that differ by less than this factor, or lie below this, are alike.
 APART, ROUNDING = 2.0, MAX_REL_ERR / 100
+#: Where a row in float32 stands: it is what the others are compared with.
+NOTHING = (0.0, 0.0, 0.0)
+#: Upright room around the intervals of losses, as a share of their span.
+ROOM = 0.12
+LEAST_SPAN = 0.1  # points
 
 
 def draw(summary: Summary) -> Iterator[Picture]:
-    """Yield one picture, a panel a model, of rows in float32; steady ones if there are any."""
-    ok = [
-        row
-        for row in summary.cells
-        if row.rtf is not None and row.parity is not None and row.precision == FLOAT32
+    """Yield one picture, a panel a model; of steady rows if there are any."""
+    measured = [row for row in summary.cells if row.rtf is not None]
+    lossy = any(row.eer_loss for row in measured)
+    rows = steady_first(
+        [row for row in measured if row.eer is not None]
+        if lossy
+        else [row for row in measured if row.parity is not None and row.precision == FLOAT32]
+    )
+    models = [
+        model
+        for model in dict.fromkeys(row.model for row in rows)
+        for own in [[row for row in rows if row.model == model]]
+        if (any(row.eer_loss for row in own) if lossy else len(own) > 1)
     ]
-    rows = [row for row in ok if row.protocol == "steady"] or ok
-    models = list(dict.fromkeys(row.model for row in rows))
-    several = [m for m in models if len([r for r in rows if r.model == m]) > 1]
-    if several:
-        shown, left_out = several[:MOST_PANELS], several[MOST_PANELS:]
+    shown, left_out = models[:MOST_PANELS], models[MOST_PANELS:]
+    if shown:
         failed = failures(
             row
             for row in summary.cells
-            if row.protocol == rows[0].protocol and row.precision == FLOAT32
+            if row.protocol == rows[0].protocol and (lossy or row.precision == FLOAT32)
         )
         titles = [row.title for row in rows if row.model in left_out]
         kept = [row for row in rows if row.model in shown]
-        yield _picture(summary, kept, shown, not_drawn([*failed, *titles]), _wrong(summary, rows))
+        yield _picture(summary, kept, shown, not_drawn([*failed, *titles]), lossy=lossy)
 
 
-def pareto_front(rows: Sequence[CellSummary]) -> list[CellSummary]:
-    """Return the rows that no other surely beats in speed or error without losing in the other.
+def pareto_front(summary: Summary, rows: Sequence[CellSummary]) -> list[CellSummary]:
+    """Return the rows that no other surely beats in speed or accuracy without losing in the other.
 
-    Speeds differ where their intervals do not overlap. Errors differ by a factor of two, and not at
-    all far below the limit, where they are rounding.
+    Parity errors differ by a factor of two, and not at all far below the limit, where they are
+    rounding. A loss of EER that is surely within what was allowed is none.
     """
+    lossy = any(row.eer_loss for row in rows)
+
+    def worse(row: CellSummary, other: CellSummary) -> bool:
+        if not lossy:
+            return _error(row) > APART * _error(other) and _error(row) > ROUNDING
+        keeps = row.precision == FLOAT32 or row in keeping_accuracy(summary, [row])
+        return not keeps and _loss(row)[2] > _loss(other)[1]
 
     def beaten(row: CellSummary, other: CellSummary) -> bool:
-        faster, slower = _faster(other, row), _faster(row, other)
-        better, worse = _more_exact(other, row), _more_exact(row, other)
-        return (faster and not worse) or (better and not slower)
+        faster, slower = surely_faster(summary, other, row), surely_faster(summary, row, other)
+        return (faster and not worse(other, row)) or (worse(row, other) and not slower)
 
-    front = [row for row in rows if not any(beaten(row, other) for other in rows)]
-    return sorted(front, key=lambda row: (row.rtf or 0.0, _error(row)))
-
-
-def _wrong(summary: Summary, rows: Sequence[CellSummary]) -> int:
-    """Count the rows that are over the parity limit, and so have no time to draw."""
-    return sum(
-        row.status == "wrong_output"
-        and row.protocol == rows[0].protocol
-        and row.precision == FLOAT32
-        for row in summary.cells
-    )
-
-
-def _faster(row: CellSummary, other: CellSummary) -> bool:
-    assert row.rtf is not None
-    assert other.rtf is not None
-    ours, theirs = row.rtf_ci95, other.rtf_ci95
-    return (ours[1] if ours else row.rtf) < (theirs[0] if theirs else other.rtf)
-
-
-def _more_exact(row: CellSummary, other: CellSummary) -> bool:
-    return _error(row) * APART < _error(other) and _error(other) > ROUNDING
+    return [row for row in rows if not any(beaten(row, other) for other in rows if other != row)]
 
 
 def _picture(
@@ -102,50 +96,64 @@ def _picture(
     rows: Sequence[CellSummary],
     models: Sequence[str],
     left_out: str,
-    wrong: int,
+    *,
+    lossy: bool,
 ) -> Picture:
     look = looks(summary)
     columns = min(len(models), PANELS_A_ROW)
     lines = -(-len(models) // columns)
-    sizes = sorted({row.chunk_samples for row in rows})
+    sizes = ", ".join(map(str, sorted({row.chunk_samples for row in rows})))
     text = caption(
         summary,
         rows,
-        f"{rows[0].protocol}, chunks of {', '.join(map(str, sizes))} samples",
-        interval_remark(rows, "whisker"),
-        "line and large marks: the Pareto front, where nothing is surely faster or more exact",
+        f"{rows[0].protocol}, chunks of {sizes} samples",
+        "upright: 95 % interval of the loss over resampled speakers" if lossy else "",
+        interval_remark(rows, "across"),
+        "large marks: no other row is surely faster or more accurate without losing in the other",
         left_out,
     )
-    keys = [look[each] for each in dict.fromkeys(map(side, rows))]
     with Sheet(
-        title=_finding(rows, models, wrong),
+        title=_loss_title(summary, rows, models) if lossy else _error_title(summary, rows, models),
         caption=text,
-        height_in=2.7 + 3.2 * (lines - 1),
-        keys=keys,
+        height_in=2.9 + 3.2 * (lines - 1),
+        keys=[look[each] for each in dict.fromkeys(map(side, rows))],
     ) as sheet:
-        panels = sheet.axes(columns, lines, gap_in=0.3)
-        panels[0].set(yscale="log", ylim=(min(map(_error, rows)) / 4, MAX_REL_ERR * 3))
+        panels = sheet.axes(columns, lines, gap_in=0.55)
+        if lossy:
+            ends = [POINTS * end for row in rows for end in _loss(row)]
+            room = ROOM * max(max(ends) - min(ends), LEAST_SPAN)
+            panels[0].set_ylim(min(ends) - room, max(ends) + room)  # the panels share it
+        else:
+            panels[0].set(yscale="log", ylim=(min(map(_error, rows)) / 4, MAX_REL_ERR * 3))
         for axes in panels[len(models) :]:
             axes.set_visible(False)
         for axes, model in zip(panels, models, strict=False):
-            chosen = [row for row in rows if row.model == model]
-            _panel(axes, chosen, look)
-            _label_front(axes, chosen)
-            axes.set_title(chosen[0].title, loc="left", fontsize=10, color=MUTED, pad=4)
-            axes.set_xlabel("RTF (left is faster)")
-        panels[0].set_ylabel("largest relative error")
+            own = [row for row in rows if row.model == model]
+            _panel(summary, axes, own, look, lossy=lossy)
+        panels[0].set_ylabel(
+            "EER against float32, points (down is better)" if lossy else "largest relative error"
+        )
         return sheet.finish("accuracy-against-speed")
 
 
-def _panel(axes: Axes, rows: Sequence[CellSummary], look: dict[EngineForm, Look]) -> None:
-    axes.set(xscale="log", yscale="log", xlim=rtf_limits(rows))
-    front = pareto_front(rows)
+def _panel(
+    summary: Summary,
+    axes: Axes,
+    rows: Sequence[CellSummary],
+    look: dict[EngineForm, Look],
+    *,
+    lossy: bool,
+) -> None:
+    front = pareto_front(summary, rows)
+    axes.set(xscale="log", xlim=rtf_limits(rows))
     for row in rows:
+        value, low, high = (POINTS * each for each in _loss(row)) if lossy else [_error(row)] * 3
         on_front = row in front
         axes.errorbar(
             [row.rtf or 0.0],
-            [_error(row)],
+            [value],
             xerr=error_bar(row),
+            yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]],
             color=look[side(row)].color,
             marker=look[side(row)].marker,
             markersize=9 if on_front else 5,
@@ -153,64 +161,54 @@ def _panel(axes: Axes, rows: Sequence[CellSummary], look: dict[EngineForm, Look]
             linewidth=1.2,
             zorder=3 if on_front else 2,
         )
-    axes.step(
-        [row.rtf or 0.0 for row in front],
-        [_error(row) for row in front],
-        where="post",
-        color=MUTED,
-        linewidth=1.2,
-        zorder=1,
-    )
-    axes.axhline(MAX_REL_ERR, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
-    axes.annotate(
-        "parity limit",
-        (0.98, MAX_REL_ERR),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, -3),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        fontsize=8.5,
-        color=MUTED,
-    )
+    limit = 0.0 if lossy else MAX_REL_ERR
+    axes.axhline(limit, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
+    title = rows[0].title
+    if lossy:
+        eer = next(row.eer for row in rows if row.precision == FLOAT32 and row.eer is not None)
+        title += f", EER {POINTS * eer:.2f} % in float32"
+    else:
+        axes.annotate("parity limit", (0.98, limit), xycoords=("axes fraction", "data"),
+                      xytext=(0, -3), textcoords="offset points", ha="right", va="top",
+                      fontsize=8.5, color=MUTED)  # fmt: skip
+    axes.set_title(title, loc="left", fontsize=10, color=INK, pad=4)
+    axes.set_xlabel("RTF (left is faster)")
     plain_log_ticks(axes.xaxis)
 
 
-def _label_front(axes: Axes, rows: Sequence[CellSummary]) -> None:
-    """Write at each point of the front in what it differs: chunk size, threads."""
-    sizes = len({row.chunk_samples for row in rows}) > 1
-    threads = len({row.threads for row in rows}) > 1
-    written: list[float] = []
-    for row in pareto_front(rows):
-        across = float(axes.transData.transform((row.rtf or 0.0, 1.0))[0]) * 72 / axes.figure.dpi
-        if any(abs(across - other) < LABEL_GAP for other in written):
-            continue  # its words would stand on another's
-        written.append(across)
-        words = [str(row.chunk_samples)] if sizes else []
-        words += [f"{row.threads} thr."] if threads else []
-        axes.annotate(
-            ", ".join(words),
-            (row.rtf or 0.0, _error(row)),
-            xytext=(0, -9),
-            textcoords="offset points",
-            va="top",
-            ha="center",
-            fontsize=8,
-            color=INK,
-            zorder=5,
-        )
-
-
-def _finding(rows: Sequence[CellSummary], models: Sequence[str], wrong: int) -> str:
+def _error_title(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str]) -> str:
     share = figures.percent(max(map(_error, rows)) / MAX_REL_ERR)
-    over = f", {wrong} row{'s' * (wrong > 1)} over it not drawn" if wrong else ""
-    errors = f"errors are at most {share} of the parity limit{over}"
-    if len(models) > 1:
-        return f"{len(models)} models: {errors}"
-    named = engine_names(rows)
-    labels = listed([named[side(row)] for row in pareto_front(rows)])
-    return f"{rows[0].title}: {labels} on the Pareto front; {errors}"
+    what = rows[0].title if len(models) == 1 else f"{len(models)} models"
+    wrong = sum(
+        row.status == "wrong_output"
+        and row.protocol == rows[0].protocol
+        and row.precision == FLOAT32
+        for row in summary.cells
+    )
+    over = f", {figures.counted(wrong, 'row')} over it not drawn" if wrong else ""
+    return f"{what}: errors are at most {share} of the parity limit{over}"
+
+
+def _loss_title(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str]) -> str:
+    """Say which row in fewer bits is fastest of those that keep their accuracy."""
+    parts = []
+    for model in models:
+        own = [row for row in rows if row.model == model]
+        fit = keeping_accuracy(summary, own)
+        exact = [row for row in own if row.precision == FLOAT32]
+        if not fit or not exact:
+            continue
+        best, against = fastest(fit), fastest(exact)
+        found = gain(summary, best.condition, best, against)
+        if found is not None:
+            as_fast = f"{figures.factor(found.ratio)} times as fast as {against.engine_label}"
+            parts.append(f"{best.title}: {best.engine_label} is {as_fast} in float32")
+    return "; ".join(parts) or "No row in fewer bits is faster and keeps its accuracy for sure"
 
 
 def _error(row: CellSummary) -> float:
     return max(row.parity.max_rel_err, FLOOR) if row.parity else 1.0
+
+
+def _loss(row: CellSummary) -> tuple[float, float, float]:
+    return row.eer_loss or NOTHING

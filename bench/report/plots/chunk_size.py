@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.report import figures
-from bench.report.compare import EngineForm, engine_names, has_intervals, side
-from bench.report.lead import group_name, lead, span
-from bench.report.palette import INK, MUTED
-from bench.report.plots.looks import Look, looks
-from bench.report.plots.style import (
+from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, WHOLE_UTTERANCE
+from rtfbench.report import figures
+from rtfbench.report.compare import (
+    EngineForm,
+    behind_name,
+    engine_names,
+    group_name,
+    has_intervals,
+    lead,
+    side,
+    span,
+)
+from rtfbench.report.palette import INK, MUTED
+from rtfbench.report.plots.style import (
+    Look,
     Picture,
     Sheet,
     caption,
     direct_labels,
     interval_remark,
+    looks,
     plain_log_ticks,
     rtf_limits,
 )
-from bench.results.cells import Protocol
-from bench.results.rows import CellSummary, Summary
-from frontends.chunking import WHOLE_UTTERANCE
-from frontends.fbank import FbankConfig
+from rtfbench.results.protocols import STEADY
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SAMPLE_RATE_HZ = FbankConfig().sample_rate_hz
 FEWEST_SIZES = 2
 #: Real time is drawn to scale when the slowest line is at most this factor away from it.
 FAR = 2.5
@@ -53,7 +61,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
             yield _picture(summary, panels, f"rtf-by-chunk-size-{model}-t{threads}")
 
 
-def _picture(summary: Summary, panels: dict[Protocol, list[CellSummary]], name: str) -> Picture:
+def _picture(summary: Summary, panels: dict[str, list[CellSummary]], name: str) -> Picture:
     rows = [row for chosen in panels.values() for row in chosen]
     remarks = [interval_remark(rows, "band"), COMPUTED, _left_out(summary, rows[0])]
     title = f"{rows[0].title}: {_finding(summary, panels)}"
@@ -91,11 +99,12 @@ def _lines(
         axes.plot(x, y, color=drawn.color, marker=drawn.marker, markersize=5.5, linewidth=1.8)
         computed = [row.rtf_padded or row.rtf or 0.0 for row in line]
         axes.plot(x, computed, color=drawn.color, linewidth=1.3, linestyle=":")
-        banded = [row for row in line if row.rtf_ci95 is not None]
+        # Where a size has no interval, the band has a gap.
+        bands = [row.rtf_ci95 or (math.nan, math.nan) for row in line]
         axes.fill_between(
-            [row.chunk_samples for row in banded],
-            [row.rtf_ci95[0] for row in banded if row.rtf_ci95],
-            [row.rtf_ci95[1] for row in banded if row.rtf_ci95],
+            x,
+            [low for low, _ in bands],
+            [high for _, high in bands],
             color=drawn.color,
             alpha=0.2,
             linewidth=0,
@@ -131,9 +140,9 @@ def _real_time(axes: Axes, figure_in: float) -> None:
                   fontsize=8.5, color=MUTED)  # fmt: skip
 
 
-def _finding(summary: Summary, panels: dict[Protocol, list[CellSummary]]) -> str:
+def _finding(summary: Summary, panels: dict[str, list[CellSummary]]) -> str:
     """Say which engines lead at which size, as far as paired ratios tell."""
-    protocol = "steady" if "steady" in panels else next(iter(panels))
+    protocol = STEADY.name if STEADY.name in panels else next(iter(panels))
     rows = panels[protocol]
     conditions = {row.chunk_samples: row.condition for row in rows}
     found = {size: lead(summary, conditions[size]) for size in sorted(conditions)}
@@ -147,12 +156,13 @@ def _finding(summary: Summary, panels: dict[Protocol, list[CellSummary]]) -> str
         by = [end for each in found.values() if each for end in each.by]
         verb = "are" if " and " in name else "is"
         factor = span((min(by), max(by)))
-        return f"{name} {verb} {factor} times as fast at every chunk size ({protocol})"
+        others = behind_name([each for each in found.values() if each], named)
+        return f"{name} {verb} {factor} times as fast as {others} at every chunk size ({protocol})"
     if at:
         texts = [f"{name} at {', '.join(map(str, sizes))}" for name, sizes in at.items()]
         rest = len(found) - sum(map(len, at.values()))
-        texts += [f"nobody at {rest} other size{'s' * (rest > 1)}"] if rest else []
-        return f"fastest in chunks of samples ({protocol}): {'; '.join(texts)}"
+        texts += [f"a tie at {figures.counted(rest, 'other size')}"] if rest else []
+        return f"the fastest engine depends on the chunk size: {'; '.join(texts)}"
     if all(has_intervals(summary, where) for where in conditions.values()):
         return f"no engine is ahead of all others at any chunk size ({protocol})"
     slowest = max(row.rtf or 0.0 for row in rows)

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from bench.report.palette import MUTED, SERIES
-from bench.report.plots.looks import MARKERS, Look
-from bench.report.plots.style import Picture, Sheet
+from rtfbench.report.palette import MUTED
+from rtfbench.report.plots.style import Picture, Sheet, numbered
 
 #: Labels of the axes, in percent.
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60, 80, 90, 95, 98, 99)
@@ -39,10 +38,7 @@ def draw(curves: Sequence[Curve], remarks: Sequence[str]) -> Picture:
     best = min(curves, key=lambda curve: curve.eer)
     others = ", ".join(f"{100 * each.eer:.2f} %" for each in curves if each is not best)
     title = f"{best.label}: EER {100 * best.eer:.2f} %" + (f", against {others}" if others else "")
-    keys = [
-        Look(curve.label, SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
-        for index, curve in enumerate(curves)
-    ]
+    keys = numbered(curve.label for curve in curves)
     text = " · ".join([*remarks, "marks: equal error rates", "down and left is better"])
     low, high = (deviate(rate) for rate in _range(curves))
     with Sheet(title=title, caption=text, height_in=SIDE_IN, keys=keys) as sheet:

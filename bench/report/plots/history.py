@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.report import figures
-from bench.report.history import HostHistory, Series, StoredRun
-from bench.report.hosts import setting
-from bench.report.palette import MUTED, SERIES
-from bench.report.plots.looks import MARKERS, Look
-from bench.report.plots.style import Picture, Sheet, plain_log_ticks
-from bench.results.cells import Condition
+from rtfbench.report import figures
+from rtfbench.report.history import HostHistory, Series, StoredRun
+from rtfbench.report.hosts import setting
+from rtfbench.report.palette import MUTED
+from rtfbench.report.plots.style import Look, Picture, Sheet, numbered, plain_log_ticks
+from rtfbench.results.cells import Condition
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,10 +31,7 @@ def draw(host: HostHistory, number: int) -> Iterator[Picture]:
 
 def _picture(host: HostHistory, number: int, series: Sequence[Series]) -> Picture:
     where, title = series[0].where, series[0].title
-    looks = [
-        Look(_label(each, series), SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
-        for index, each in enumerate(series)
-    ]
+    looks = numbered(_label(each, series) for each in series)
     words = [host.name, setting(where), "95 % intervals"]
     if any(each.levels for each in series):
         words += ["lines: levels; dashed: a change"]
@@ -128,6 +124,11 @@ def _tick(run: StoredRun) -> str:
 
 def _name(where: Condition) -> str:
     """Return a condition as part of a file's name."""
-    model = "".join(c if c.isalnum() or c in "-_." else "-" for c in where.model)
+    model = _plain(where.model)
     more = f"-j{where.jobs}" * (where.jobs > 1) + f"-b{where.batch}" * (where.batch > 1)
+    more += f"-{_plain(str(where.load))}" if where.load else ""
     return f"{model}-{where.protocol}-{where.chunk_samples}-t{where.threads}{more}"
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)

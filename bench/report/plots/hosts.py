@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.report import figures
-from bench.report.hosts import Line, NamedRun, against, conclusion, lines
-from bench.report.palette import MUTED, SERIES
-from bench.report.plots.looks import MARKERS, Look
-from bench.report.plots.style import Picture, Sheet, plain_log_ticks
+from rtfbench.report import figures
+from rtfbench.report.hosts import Line, NamedRun, against, conclusion, lines
+from rtfbench.report.palette import MUTED
+from rtfbench.report.plots.style import Picture, Sheet, numbered, plain_log_ticks
 
 #: A line of the picture is so high; hosts stand this far apart within it.
 LINE_IN, APART = 0.34, 0.2
@@ -23,10 +22,7 @@ def draw(runs: Sequence[NamedRun]) -> Picture | None:
         return None
     shown = found[:MOST_LINES]
     left_out = len(found) - len(shown)
-    keys = [
-        Look(run.name, SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
-        for index, run in enumerate(runs)
-    ]
+    keys = numbered(run.name for run in runs)
     remarks = ["95 % intervals", "left of 1: the first engine is faster"]
     remarks += [f"not drawn: {left_out} more ratios"] if left_out else []
     hosts = [f"{run.name}: {run.summary.environment.cpu_kind}" for run in runs]

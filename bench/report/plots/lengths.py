@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.lengths import conditions, growth
-from bench.report.palette import SERIES
-from bench.report.plots.looks import MARKERS, Look
-from bench.report.plots.style import Picture, Sheet
-from bench.results.lengths import EngineLengths, LengthReport
+from rtfbench.report.lengths import conditions, growth
+from rtfbench.report.plots.style import Look, Picture, Sheet, numbered
+from rtfbench.results.explanation import EngineLengths, LengthReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,10 +23,7 @@ def draw(found: LengthReport) -> Picture | None:
     engines = [engine for engine in found.engines if engine.lengths]
     if not engines:
         return None
-    looks = [
-        Look(engine.engine, SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
-        for index, engine in enumerate(engines)
-    ]
+    looks = numbered(engine.engine for engine in engines)
     caption = (
         f"{conditions(found)} Dotted: first visit of a length; dashed: coming back to it; solid: "
         "the same length again. Memory: resident size of the process after each run"

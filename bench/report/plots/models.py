@@ -6,13 +6,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.report import figures
-from bench.report.compare import EngineForm, engine_names, has_intervals, side
-from bench.report.lead import group_name, lead, told
-from bench.report.palette import MUTED
-from bench.report.plots.looks import Look, looks
-from bench.report.plots.style import (
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.report import figures
+from rtfbench.report.compare import (
+    EngineForm,
+    engine_names,
+    group_name,
+    has_intervals,
+    lead,
+    side,
+    told,
+)
+from rtfbench.report.palette import MUTED
+from rtfbench.report.plots.style import (
+    Look,
     Picture,
     Sheet,
     caption,
@@ -20,12 +27,13 @@ from bench.report.plots.style import (
     error_bar,
     failures,
     interval_remark,
+    looks,
     not_drawn,
     plain_log_ticks,
     rtf_limits,
 )
-from bench.results.cells import Protocol
-from bench.results.rows import CellSummary, Summary
+from rtfbench.results import protocols
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +75,7 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Pictur
         height_in=0.3 + len(lines) * (0.42 if len(titles) > 1 else 0.36),
         keys=used if len(titles) > 1 else (),
     ) as sheet:
-        panels = sheet.axes(len(protocols), left_in=0.35 + 0.085 * max(map(len, lines)), gap_in=0.3)
+        panels = sheet.axes(len(protocols), left_in=0.35 + 0.085 * max(map(len, lines)), gap_in=0.5)
         for axes, protocol in zip(panels, protocols, strict=True):
             # The same limits in every panel, so that protocols can be compared by eye.
             axes.set(xscale="log", xlim=rtf_limits(rows))
@@ -114,7 +122,7 @@ def _by_speed(rows: Sequence[CellSummary]) -> list[str]:
 
 
 def _finding(summary: Summary, rows: Sequence[CellSummary], titles: Sequence[str]) -> str:
-    protocol: Protocol = "steady" if any(r.protocol == "steady" for r in rows) else "published"
+    protocol = protocols.steady_first(rows)[0].protocol
     chosen = [row for row in rows if row.protocol == protocol]
     wheres = list(dict.fromkeys(row.condition for row in chosen))
     found = [(where, lead(summary, where)) for where in wheres]

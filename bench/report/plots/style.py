@@ -1,4 +1,7 @@
-"""What all pictures share: looks, title, caption, and how they become bytes."""
+"""What all pictures share: looks, title, caption, and how they become bytes.
+
+An engine has its colour and marker in every picture of a result.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,62 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from bench.report import figures
-from bench.report.palette import GRID, INK, MUTED, PAPER
-from bench.report.plots.looks import Look
-from bench.results.rows import CellSummary, Summary
+from rtfbench.engines.protocol import FLOAT32
+from rtfbench.report import figures
+from rtfbench.report.compare import EngineForm, engine_names, side
+from rtfbench.report.palette import GRID, INK, MUTED, PAPER, SERIES
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an engine is drawn in every picture of a result."""
+
+    label: str
+    color: str
+    marker: str
+
+
+def numbered(labels: Iterable[str]) -> list[Look]:
+    """Give each label a colour and a marker of its own, as long as there are any."""
+    return [
+        Look(label, SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
+        for index, label in enumerate(labels)
+    ]
+
+
+def looks(summary: Summary) -> dict[EngineForm, Look]:
+    """Give each engine and form its colour and marker, the same in every picture.
+
+    Where there are other precisions than float32, an engine's rows share its colour, and rows in
+    one precision their marker.
+    """
+    rows = [row for row in summary.cells if row.rtf is not None]
+    named = engine_names(rows)
+    if all(row.precision == FLOAT32 for row in rows):
+        return dict(zip(named, numbered(named.values()), strict=True))
+    engines = list(dict.fromkeys((row.engine, str(row.settings)) for row in rows))
+    precisions = list(dict.fromkeys(row.precision for row in rows))
+    return {
+        side(row): Look(
+            named[side(row)],
+            SERIES[engines.index((row.engine, str(row.settings))) % len(SERIES)],
+            MARKERS[precisions.index(row.precision) % len(MARKERS)],
+        )
+        for row in rows
+    }
+
 
 WIDTH_IN = 8.0
 DPI = 160
@@ -29,7 +77,9 @@ ABOVE_IN, BELOW_IN = 0.38, 0.68
 #: A caption names so many of the things that are not drawn.
 NAMED = 4
 #: An axis that spans less than this factor has ticks at even steps; every one has so many.
-NARROW, FEWEST_TICKS = 6.0, 3
+NARROW, FEWEST_TICKS = 3.0, 3
+#: A tick outside of the data is shown where it is no further than this share of the axis.
+NEAR_TICK = 0.3
 #: Labels of ticks need so many pixels, across and upright.
 LABEL_PX = (44.0, 16.0)
 
@@ -51,13 +101,29 @@ _SETTINGS: Any = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished picture; `title` and `caption` are the words that stand in it."""
+    """A finished picture; `title` and `caption` are the words that stand in it.
+
+    Its files are written when one is asked for, which takes longer than all that comes before.
+    """
 
     name: str
     title: str
     caption: str
-    svg: bytes
-    png: bytes
+    sheet: Sheet = field(repr=False, compare=False)
+
+    @cached_property
+    def _files(self) -> tuple[bytes, bytes]:
+        return self.sheet.written("svg"), self.sheet.written("png")
+
+    @property
+    def svg(self) -> bytes:
+        """As SVG."""
+        return self._files[0]
+
+    @property
+    def png(self) -> bytes:
+        """As PNG."""
+        return self._files[1]
 
     def _repr_png_(self) -> bytes:
         """Show it in a notebook."""
@@ -160,7 +226,7 @@ class Sheet:
             fontsize=7.6,
             color=MUTED,
         )
-        return Picture(name, self._title, self._caption, self._bytes("svg"), self._bytes("png"))
+        return Picture(name, self._title, self._caption, self)
 
     def _key(self, left: float) -> None:
         """Write the engines' names beside their markers, where lines have no end to stand at."""
@@ -185,11 +251,15 @@ class Sheet:
             labelcolor=[look.color for look in self._keys],
         )
 
-    def _bytes(self, kind: str) -> bytes:
+    def written(self, kind: str) -> bytes:
+        """Return the picture as a file of a kind, svg or png."""
+        import matplotlib
+
         buffer = io.BytesIO()
         # Without these, every file would differ by its date or the library's version.
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        self.figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        with matplotlib.rc_context(_SETTINGS):
+            self.figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
         return buffer.getvalue()
 
 
@@ -280,7 +350,10 @@ def direct_labels(
 
 
 def plain_log_ticks(axis: Any) -> None:
-    """Label a log axis with plain numbers, three at least: at 1, 2 and 5, or at even steps."""
+    """Label a log axis with plain numbers, three at least: at 1, 2 and 5, or at even steps.
+
+    Of those, the first that has a tick on both sides of the data is taken; the axis grows to them.
+    """
     from matplotlib.ticker import (
         FixedLocator,
         FuncFormatter,
@@ -290,23 +363,31 @@ def plain_log_ticks(axis: Any) -> None:
     )
 
     low, high = sorted(axis.get_view_interval())
+    across = axis.axis_name == "x"
     wide = [LogLocator(base=10, subs=(1.0, 2.0, 5.0))] if high / low >= NARROW else []
     even = [MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]) for count in range(3, 12)]
-    across = axis.axis_name == "x"
     length_px = axis.axes.bbox.width if across else axis.axes.bbox.height
     apart = math.log(high / low) * LABEL_PX[0 if across else 1] / length_px
+    reach = math.exp(NEAR_TICK * math.log(high / low))
 
     def labelled(locator: Any) -> list[float]:
-        """Return the ticks that have room for their labels."""
+        """Return the ticks that have room for their labels, with those next to the data."""
+        ticks = [float(tick) for tick in locator.tick_values(low, high) if tick > 0]
+        first = max((tick for tick in ticks if low / reach <= tick <= low), default=low)
+        last = min((tick for tick in ticks if high <= tick <= high * reach), default=high)
         kept: list[float] = []
-        for tick in locator.tick_values(low, high):
-            if low <= tick <= high and (not kept or math.log(tick / kept[-1]) >= apart):
-                kept.append(float(tick))
+        for tick in ticks:
+            if first <= tick <= last and (not kept or math.log(tick / kept[-1]) >= apart):
+                kept.append(tick)
         return kept
 
-    found = [labelled(each) for each in [*wide, *even]]
-    enough = (ticks for ticks in found if len(ticks) >= FEWEST_TICKS)
-    axis.set_major_locator(FixedLocator(next(enough, max(found, key=len))))
+    found = [ticks for each in [*wide, *even] if (ticks := labelled(each))]
+    enough = [ticks for ticks in found if len(ticks) >= FEWEST_TICKS]
+    around = (ticks for ticks in enough if ticks[0] <= low and ticks[-1] >= high)
+    ticks = next(around, next(iter(enough), max(found, key=len)))
+    limits = min(low, ticks[0]), max(high, ticks[-1])
+    (axis.axes.set_xlim if across else axis.axes.set_ylim)(*limits)
+    axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

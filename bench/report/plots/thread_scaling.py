@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.report import figures
-from bench.report.compare import EngineForm, side
-from bench.report.palette import MUTED
-from bench.report.plots.looks import Look, looks
-from bench.report.plots.style import (
+from rtfbench.report import figures
+from rtfbench.report.compare import EngineForm, side
+from rtfbench.report.palette import MUTED
+from rtfbench.report.plots.style import (
+    Look,
     Picture,
     Sheet,
     caption,
     chunk_size,
     direct_labels,
+    looks,
 )
-from bench.results.cells import Protocol
-from bench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def _picture(
     summary: Summary,
     rows: Sequence[CellSummary],
     models: Sequence[str],
-    protocol: Protocol,
+    protocol: str,
     size: int,
 ) -> Picture:
     look = looks(summary)

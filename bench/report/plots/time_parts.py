@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bench.base.published import PUBLISHED_CHUNK_SAMPLES
-from bench.report import figures
-from bench.report.compare import engine_names, side
-from bench.report.palette import BLACK, INK, ORANGE, PALE_GREY, PAPER, PINK, SKY
-from bench.report.plots.style import Picture, Sheet, caption, chunk_size, not_drawn
-from bench.results.rows import CellSummary, Summary
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.report import figures
+from rtfbench.report.compare import engine_names, side
+from rtfbench.report.palette import BLACK, INK, ORANGE, PALE_GREY, PAPER, PINK, SKY
+from rtfbench.report.plots.style import Picture, Sheet, caption, chunk_size, not_drawn
+from rtfbench.results import protocols
+from rtfbench.results.rows import CellSummary, Summary
 
 MOST_BARS = 32
 
@@ -39,10 +40,9 @@ def draw(summary: Summary) -> Iterator[Picture]:
 
 
 def _chosen(summary: Summary) -> list[CellSummary]:
-    """Return the rows of one thread count and chunk size; the published protocol has all parts."""
+    """Return the rows of one thread count and chunk size; fresh sessions have all parts."""
     measured = [row for row in summary.cells if row.rtf is not None]
-    published = [row for row in measured if row.protocol == "published"]
-    rows = published or measured
+    rows = [row for row in measured if protocols.named(row.protocol).fresh_session] or measured
     if not rows:
         return []
     threads = min(row.threads for row in rows)
@@ -59,7 +59,8 @@ def _bar(summary: Summary, row: CellSummary) -> Bar | None:
     load_ms, first_ms, rtf_frontend, rtf_engine = (value or 0.0 for value in known)
     utterance_ms = 1000 * environment.audio_s / len(environment.audio)
     # A steady session's chunks are all warm: one of them gives way to the first.
-    warm_ms = first_ms if row.protocol == "published" else (row.chunk_ms or 0.0)
+    fresh = protocols.named(row.protocol).fresh_session
+    warm_ms = first_ms if fresh else (row.chunk_ms or 0.0)
     others_ms = max(rtf_engine * utterance_ms - warm_ms, 0.0)
     return Bar(row, (load_ms, first_ms, rtf_frontend * utterance_ms, others_ms))
 

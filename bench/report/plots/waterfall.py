@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.report import figures
-from bench.report.palette import BLUE, INK, PALE_GREY, PAPER, RED
-from bench.report.plots.style import Picture, Sheet
-from bench.results.explanation import Explanation, GroupCost
+from rtfbench.report import figures
+from rtfbench.report.palette import BLUE, INK, PALE_GREY, PAPER, RED
+from rtfbench.report.plots.style import Picture, Sheet
+from rtfbench.results.explanation import Explanation, GroupCost
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

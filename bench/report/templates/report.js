@@ -5,12 +5,15 @@
   const rows = [...body.rows];
   const count = document.getElementById("count");
   const selects = [...document.querySelectorAll("[data-filter]")];
+  const search = document.getElementById("search"); // not on every page
   const cell = (row, name) => row.querySelector(`[data-name="${name}"]`);
 
   function filter() {
     let shown = 0;
+    const words = search ? search.value.toLowerCase().split(/\s+/) : [];
     for (const row of rows) {
-      row.hidden = selects.some(
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word)) || selects.some(
         (select) => select.value && cell(row, select.dataset.filter).textContent.trim() !== select.value
       );
       shown += !row.hidden;
@@ -18,6 +21,7 @@
     count.textContent = `${shown} of ${rows.length} rows`;
   }
   for (const select of selects) select.addEventListener("change", filter);
+  if (search) search.addEventListener("input", filter);
   // A reset empties the fields after its event.
   document.querySelector(".filters").addEventListener("reset", () => setTimeout(filter));
   document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());

@@ -1,13 +1,13 @@
 """Nodes belong to the part of the model whose weights they have, or come from, or lead to."""
 
-from bench.explain.blocks import Placed, blocks
+from rtfbench.explain.read_graph import PlacedNode, blocks
 
 
-def node(inputs: str, output: str, weight: str = "", **facts: bool) -> Placed:
+def node(inputs: str, output: str, weight: str = "", **facts: bool) -> PlacedNode:
     """Return a node; a convolution over frames where it has a weight."""
     over_frames = facts.get("over_frames", bool(weight))
     reduces = facts.get("reduces", False)
-    return Placed(tuple(inputs.split()), (output,), weight, reduces, over_frames)
+    return PlacedNode(tuple(inputs.split()), (output,), weight, reduces, over_frames)
 
 
 RESIDUAL = [

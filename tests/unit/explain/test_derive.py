@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from bench.explain import kinds
-from bench.explain.derive import Costs, costs, groups
-from bench.explain.graph import Graph, Node
-from bench.explain.measure import Profiled
-from bench.explain.messages import Opened, Profile
-from bench.models.workload import Prepared
-from bench.results.cells import Cell
-from engines.profiling import OperatorTime
+from rtfbench.engines.profiling import OperatorTime
+from rtfbench.explain import graph
+from rtfbench.explain.derive import Costs, costs, groups
+from rtfbench.explain.graph import Graph, Node
+from rtfbench.explain.measure import Profiled
+from rtfbench.explain.process import Profile, ProfileOpened
+from rtfbench.models.workload import Prepared
+from rtfbench.results.cells import Cell
 
 MS = 1e6
-CONV = kinds.convolutions((3, 3), (1, 1), (1, 1), 1)
+CONV = graph.convolutions((3, 3), (1, 1), (1, 1), 1)
 GRAPH = Graph(
     nodes=(
         Node(name="c", kind=CONV, block="layer1", inputs=("x",), outputs=("a",), macs=10**6),
-        Node(name="r", kind=kinds.ACTIVATION, block="layer1", inputs=("a",), outputs=("b",)),
-        Node(name="l", kind=kinds.LINEAR, block="embedding", inputs=("b",), outputs=("e",)),
+        Node(name="r", kind=graph.ACTIVATION, block="layer1", inputs=("a",), outputs=("b",)),
+        Node(name="l", kind=graph.LINEAR, block="embedding", inputs=("b",), outputs=("e",)),
     )
 )
 
@@ -40,7 +40,7 @@ def engine(
         protocol="steady",
     )
     found = Profiled(Prepared(cell, "M", reference=Path("none")))
-    found.opened = Opened(
+    found.opened = ProfileOpened(
         version="1", profiled=True, wrong="", fewer_operations="", load_ns=1, round_ns=1
     )
     for each in profiles_ms:
@@ -68,7 +68,7 @@ def test_groups_add_up_to_the_time_without_a_profiler() -> None:
     assert found.engine.ms == pytest.approx(10.0)
     assert found.engine.overhead == pytest.approx(2.02)
     assert found.engine.told == pytest.approx(2.0)
-    assert by_kind([found])[kinds.FRAMEWORK] == pytest.approx((10 - 10 / 1.01,))
+    assert by_kind([found])[graph.FRAMEWORK] == pytest.approx((10 - 10 / 1.01,))
 
 
 def test_rates_are_of_what_the_model_asks_for() -> None:
@@ -81,12 +81,12 @@ def test_rates_are_of_what_the_model_asks_for() -> None:
 
 def test_differences_are_sure_where_sessions_agree() -> None:
     """What sessions disagree about is in the interval, and what they agree about outside."""
-    first = engine("a", 10.1, {"a": 8.0, "e": 2.0}, {"a": 7.0, "e": 3.0}, {"a": 8.0, "e": 2.0})
+    first = engine("a", 10.1, {"a": 8.0, "e": 2.0}, {"a": 7.9, "e": 2.1}, {"a": 8.0, "e": 2.0})
     second = engine("b", 6.06, {"a": 3.9, "e": 2.1}, {"a": 4.1, "e": 1.9}, {"a": 4.0, "e": 2.0})
     found = costs([first, second], {"dynamic": GRAPH})
     conv, linear, *_ = groups(found, lambda operator: operator.kind)
-    assert conv.more_ms[1] == pytest.approx(-3.667, abs=0.01)
-    assert (conv.sure(1), linear.sure(1), conv.sure(0)) == (True, False, False)
+    assert conv.more_ms[1] == pytest.approx(-3.967, abs=0.01)
+    assert (conv.surely[1], linear.surely[1], conv.surely[0]) == (True, False, False)
     assert found[1].engine.ratio == pytest.approx(0.6)
     assert found[1].engine.sure
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.explain.typical import mean_of, typical
-from engines.profiling import OperatorTime, ProfiledRun
+from rtfbench.engines.profiling import OperatorTime, ProfiledRun
+from rtfbench.explain.typical import mean_of, typical
 
 
 def run(wall_ns: int, *ns: int) -> ProfiledRun:

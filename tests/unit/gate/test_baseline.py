@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.cache import sha256_of
-from bench.base.errors import InputError
-from bench.gate.baseline import load_baseline, parse_side
+from rtfbench.base.cache import sha256_of
+from rtfbench.base.errors import InputError
+from rtfbench.gate.baseline import load_baseline, parse_side
 
 
 def test_a_baseline_names_cells_and_what_they_are_held_against(tmp_path: Path) -> None:
@@ -74,12 +74,12 @@ def test_sides_are_written_as_on_the_command_line() -> None:
     assert parse_side("mnn-mini@3.6.0").packages == ("MNN==3.6.0",)
     assert parse_side("onnxruntime@1.31.1").packages == ("onnxruntime==1.31.1",)
     side = parse_side("mnn[precision=low]:some/model.mnn")
-    assert (side.engine, side.model) == ("mnn[precision=low]", Path("some/model.mnn"))
+    assert (str(side.engine), side.model) == ("mnn[precision=low]", Path("some/model.mnn"))
     assert parse_side("null").label == "null"
     side = parse_side("openvino:int8")
-    assert (side.engine, side.model) == ("openvino:int8", None)
+    assert (str(side.engine), side.model) == ("openvino:int8", None)
     side = parse_side("mnn:int8-weights[precision=low]@3.6.0:int8.onnx")
-    assert (side.engine, side.model) == ("mnn:int8-weights[precision=low]", Path("int8.onnx"))
+    assert (str(side.engine), side.model) == ("mnn:int8-weights[precision=low]", Path("int8.onnx"))
     assert side.packages == ("MNN==3.6.0",)
     assert parse_side("mnn:int8.mnn").model == Path("int8.mnn")
 

@@ -1,16 +1,16 @@
 """Whole gates on a scripted machine: what any good rule says, however it takes its rounds."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
 
-from bench.gate.measure import Found, Sides, run
-from bench.gate.verdict import criteria, overall
-from bench.measure.context import Silent
-from bench.results.cells import Cell
-from bench.results.lines import SLOTS
-from bench.results.store import RunFolder
+from rtfbench.gate.measure import GateFindings, Sides, run
+from rtfbench.gate.verdict import Also, criteria, overall
+from rtfbench.measure.context import Silent
+from rtfbench.results.cells import Cell
+from rtfbench.results.lines import SLOTS
+from rtfbench.results.store import RunFolder
 from tests.unit.measure.scripted import (
     WRONG,
     Fault,
@@ -40,11 +40,18 @@ def sides(model: str) -> Sides:
     return Sides(model, candidate=new, baseline=old)
 
 
-def gate(machine: ScriptedMachine, path: Path, *, budget_s: float = 2 * AMPLE_S) -> Found:
+def gate(
+    machine: ScriptedMachine,
+    path: Path,
+    *,
+    budget_s: float = 2 * AMPLE_S,
+    also: Collection[Also] = (),
+) -> GateFindings:
     """Return what a gate of two cells finds."""
     context = machine.context(RunFolder.create(path, overwrite=False, resume=False))
     asked = [sides(model) for model in MODELS]
-    return run(asked, context, criteria(margin=0.02, max_regression=0.05), budget_s=budget_s)
+    times = criteria(margin=0.02, max_regression=0.05, also=also)
+    return run(asked, context, times, budget_s=budget_s, also=also)
 
 
 def quiet(**scripts: Script) -> Mapping[str, Script]:
@@ -53,7 +60,7 @@ def quiet(**scripts: Script) -> Mapping[str, Script]:
     return {"old": usual, "new": usual} | scripts
 
 
-def regressions(found: Found) -> set[tuple[str, str]]:
+def regressions(found: GateFindings) -> set[tuple[str, str]]:
     """Return cell and criterion of every regression."""
     return {(line.cell, line.criterion) for line in found.rulings if line.answer == "regression"}
 
@@ -143,25 +150,27 @@ def test_what_happens_to_one_cell_leaves_the_others_their_answer(tmp_path: Path)
 
 
 def test_memory_that_grew_is_a_regression(tmp_path: Path) -> None:
-    """Sizes are the same every time: their limit alone decides."""
+    """Sizes are the same every time: their limit alone decides, where memory was asked for."""
     large = Script(luck=0.002, peak_rss_bytes=2 * Script().peak_rss_bytes)
-    found = gate(ScriptedMachine(quiet(new=large)), tmp_path)
+    assert overall(gate(ScriptedMachine(quiet(new=large)), tmp_path / "a").rulings) == "pass"
+    found = gate(ScriptedMachine(quiet(new=large)), tmp_path / "b", also=["memory"])
+    assert overall(found.rulings) == "regression"
     assert regressions(found) == {(model, "peak RSS") for model in MODELS}
 
 
-def test_progress_grows_to_one_however_soon_the_answer_comes(tmp_path: Path) -> None:
-    """A gate that needs a fraction of its budget is done all the same when it answers."""
-    shares: list[float] = []
+def test_what_is_left_shrinks_however_soon_the_answer_comes(tmp_path: Path) -> None:
+    """It is what the budget leaves at most; a gate that needs a fraction of it ends at 0."""
+    found: list[tuple[float, float | None]] = []
 
     class Told(Silent):
-        def advance(self, done: float) -> None:
-            shares.append(done)
+        def left(self, most_s: float, least_s: float | None = None) -> None:
+            found.append((most_s, least_s))
 
     machine = ScriptedMachine(quiet())
     folder = RunFolder.create(tmp_path, overwrite=False, resume=False)
     context = machine.context(folder, progress=Told())
     limits = criteria(margin=0.02, max_regression=0.05)
     run([sides("small")], context, limits, budget_s=100 * AMPLE_S)
-    assert shares == sorted(shares)
-    assert shares[-2] < 0.5
-    assert shares[-1] == 1.0
+    assert found == sorted(found, reverse=True)
+    assert all(most_s < 100 * AMPLE_S for most_s, _ in found)
+    assert found[-1] == (0.0, 0.0)

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.gate.stored import compare_runs
-from bench.gate.verdict import Ruling
-from bench.results.host import Host, Probes
-from bench.results.rows import Environment, Summary
-from bench.results.same_host import BETWEEN_HOURS, differences
+from rtfbench.gate.held import compare_runs
+from rtfbench.gate.verdict import Ruling
+from rtfbench.results.host import Host, Probes
+from rtfbench.results.rows import Environment, Summary
+from rtfbench.results.same_host import BETWEEN_HOURS, differences
 from tests.unit.report.results import ratio, row, summary
 
 ZEN4 = Host(vendor="AuthenticAMD", family=25, model=17, microarchitecture="Zen 4")

@@ -5,18 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from bench.gate.verdict import (
+from rtfbench.gate.verdict import (
     Criterion,
     Pair,
     Ruling,
     criteria,
     judge,
+    latency_ruling,
     overall,
     undecided,
     values_of,
 )
-from bench.results.store import CellData
+from rtfbench.results.lines import Record
+from rtfbench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
+from tests.validation.stolen import Host, Side, gate
 
 RTF = Criterion("RTF", lambda record: record.processing_ns, 0.02, 0.05)
 BUDGET_S = 60.0
@@ -167,3 +170,53 @@ def test_one_regression_decides_a_cell() -> None:
     assert overall([slow, open_, other]) == "regression"
     larger = Ruling("slow", "model size", "regression", 2.0)
     assert undecided([larger, open_]) == ["slow"], "a size says nothing of times"
+
+
+def test_what_was_not_asked_for_decides_nothing() -> None:
+    """Two engines differ in memory and loading by nature: the verdict is the RTF's."""
+    passed = Ruling("a", "RTF", "pass", 0.07)
+    grown = Ruling("a", "peak RSS", "regression", 3.0, counts=False)
+    open_ = Ruling("a", "front end", "inconclusive", 1.0, counts=False)
+    assert overall([passed, grown, open_]) == "pass"
+    assert undecided([passed, open_]) == []
+    assert overall([grown, open_]) == "inconclusive"
+    counted = {each.name: each.counts for each in criteria(margin=0.02, max_regression=0.05)}
+    assert [name for name, counts in counted.items() if counts] == ["RTF"]
+    asked = criteria(margin=0.02, max_regression=0.05, also=["load", "front-end"])
+    assert [each.name for each in asked if each.counts] == ["RTF", "front end", "load"]
+
+
+@pytest.mark.parametrize(
+    ("limit_ms", "answer"), [(200, "pass"), (128, "inconclusive"), (100, "regression")]
+)
+def test_latencies_are_held_against_what_requests_may_take(limit_ms: float, answer: str) -> None:
+    """A p99 of about 126 ms: passed, ruled out, or not to be told; of few requests, not judged."""
+    rng = np.random.default_rng(1)
+    records = [
+        Record.model_construct(
+            session=session,
+            utterance_ns=tuple(int(each * 1e8) for each in rng.lognormal(0, 0.1, 300)),
+        )
+        for session in range(6)
+    ]
+    found = latency_ruling("cell", records, limit_ms)
+    assert (found.criterion, found.answer, found.sessions) == ("p99", answer, 6)
+    assert found.ratio == pytest.approx(126 / limit_ms, rel=0.03)
+    few = latency_ruling("cell", records[:1], limit_ms)
+    assert (few.answer, few.interval) == ("inconclusive", None)
+    assert "a larger --budget" in few.why
+
+
+def test_a_noisy_machine_is_judged_by_undisturbed_times() -> None:
+    """Identical sides pass where bursts take the cores, and a stall in every second chunk does not.
+
+    A quiet machine is judged by all times: what stalls there is a regression.
+    """
+    for taken, side, answer in (
+        (0.15, Side(), "pass"),
+        (0.15, Side(1.2), "regression"),
+        (0.15, Side(stalls=0.5), "regression"),
+        (0.0, Side(stalls=0.2), "regression"),
+    ):
+        host = Host("xvec", 0.012, 0.8, taken)
+        assert gate(host, side, np.random.default_rng(0)).answer == answer, (taken, side)

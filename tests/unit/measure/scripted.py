@@ -19,10 +19,11 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel
 
-from bench.base.child import ChildDied, ChildSilent, Interpreter, read_answer
-from bench.machine.health import Counters
-from bench.measure.context import Progress, RunContext, Silent
-from bench.measure.messages import (
+from rtfbench.base.child import ChildDied, ChildSilent, Interpreter, read_answer
+from rtfbench.engines.protocol import ModelArtifact
+from rtfbench.measure.context import Patience, Progress, RunContext, Silent
+from rtfbench.measure.machine.health import Counters
+from rtfbench.measure.messages import (
     REPLY,
     Command,
     Done,
@@ -34,16 +35,23 @@ from bench.measure.messages import (
     Stop,
     WorkerSpec,
 )
-from bench.measure.patience import Patience
-from bench.measure.resuming import Kept
-from bench.measure.runner import Runner
-from bench.models.resolve import Resolved
-from bench.models.workload import Prepared, Refusal
-from bench.plan.sweep import Plan, expand
-from bench.results.cells import Cell, Parity, Status
-from bench.results.lines import Outcome, Record
-from bench.results.store import RunFolder
-from engines.protocol import ModelArtifact
+from rtfbench.measure.plan import Plan, expand
+from rtfbench.measure.queueing import (
+    Imagined,
+    WaitingLine,
+    arrivals_ns,
+    own_of,
+    serve,
+    with_those_before,
+)
+from rtfbench.measure.resuming import Kept
+from rtfbench.measure.runner import Runner
+from rtfbench.models.resolve import Resolved
+from rtfbench.models.workload import Prepared, Refusal
+from rtfbench.results.cells import Cell, Parity, Status
+from rtfbench.results.lines import Outcome, Record
+from rtfbench.results.load import Load
+from rtfbench.results.store import RunFolder, finished_of
 
 #: A process has loaded its audio after so many seconds.
 LOADING_S = 0.5
@@ -54,7 +62,6 @@ FRONTEND_SHARE, ENGINE_SHARE = 0.04, 0.95
 CHUNK_AUDIO_S = 2.0
 WRONG = "utterance first: largest error 5.0e-01 of the largest reference value"
 RIGHT = Parity(cosine=1.0, max_rel_err=0.0, ok=True)
-OFF = Parity(cosine=0.5, max_rel_err=0.5, ok=False)
 NOT_AN_ANSWER = b"free(): invalid pointer"
 
 Phase = Literal["loading", "opening", "measuring", "stopping"]
@@ -147,6 +154,8 @@ class _Answer(NamedTuple):
 
 class ScriptedWorker:
     """A `CellProcess` that is no process."""
+
+    works_as_it_answers = False
 
     def __init__(self, machine: "ScriptedMachine", spec: WorkerSpec) -> None:
         self.spec = spec
@@ -259,6 +268,8 @@ class ScriptedWorker:
         """Return a record for each utterance; before the first there is an untimed chunk."""
         self._machine.note_turn(self.spec, order)
         slot = self._factor(self._script.noise)
+        if self.spec.cell.load is not None:
+            return self._offered(order, self.spec.cell.load, slot)
         answers, untimed_s = [], self._chunk_s
         now_s = self._machine.clock()
         for name in order.utterances:
@@ -273,6 +284,28 @@ class ScriptedWorker:
             now_s += after_s
         return [*answers, _said(Done())]
 
+    def _offered(self, order: Measure, load: Load, slot: float) -> list[_Answer]:
+        """Return the record of a pass at which requests arrive, as a team makes it."""
+        names, chunks = order.utterances, self._machine.chunks
+        due_ns = arrivals_ns(
+            load, 2 * len(names), seed=f"{order.block}/{self.spec.session}/{order.position}"
+        )
+        each_ns = [
+            _ns(self._chunk_s * slot * chunks[name] * self._factor(self._script.noise))
+            for name in names
+        ]
+        line = WaitingLine(self.spec.cell.jobs)
+        kept, due_ns = with_those_before(due_ns, each_ns, line)
+        counter = Imagined([each_ns[each % len(names)] for each in kept])
+        passed = serve(due_ns, counter, line)
+        wall_ns = counter.now_ns()
+        told = own_of(
+            passed, first=len(kept) - len(names), wall_ns=wall_ns, busy_ns=wall_ns, load=load
+        )
+        record = self._record(order, names[0], self._chunk_s, sum(each_ns) / 1e9)
+        found = record.model_copy(update={"queued": names} | told)
+        return [_said(found, wall_ns / 1e9, measured_s=wall_ns / 1e9), _said(Done())]
+
     def _record(self, order: Measure, name: str, chunk_s: float, took_s: float) -> Record:
         chunks = self._machine.chunks[name]
         return Record(
@@ -286,7 +319,7 @@ class ScriptedWorker:
             load_ns=_ns(self._script.load_s),
             first_chunk_ns=_ns(chunk_s),
             frontend_ns=_ns(took_s * FRONTEND_SHARE),
-            engine_ns=_ns(took_s * ENGINE_SHARE),
+            engine_ns=_ns(chunk_s * ENGINE_SHARE) * chunks,
             processing_ns=_ns(took_s),
             chunk_ns=(_ns(chunk_s * ENGINE_SHARE),) * chunks,
             cpu_ns=_ns(took_s),
@@ -424,7 +457,7 @@ class ScriptedMachine:
         return ScriptedContext(
             folder=folder,
             sources=(),
-            kept=Kept(folder.finished()),
+            kept=Kept(finished_of(folder.cells())),
             progress=progress or Silent(),
             cores=range(8),
             seed=plan.seed or 0,
@@ -433,7 +466,7 @@ class ScriptedMachine:
             clock=self.clock,
             spawn=self.spawn,
             counters=self.counters,
-            ceiling=FixedCeiling(),
+            ceiling_of=lambda _: FixedCeiling(),
             patience=patience,
             refused=self.refused,
         )

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan.sweep import Axes, Plan
-from bench.results.estimate import SESSIONS_FOR_RANKS
-from bench.results.lines import SLOTS
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.plan import Axes, Plan
+from rtfbench.results.estimate import SESSIONS_FOR_RANKS
+from rtfbench.results.lines import SLOTS
 
 from .scripted import Fault, Script, ScriptedMachine
 
@@ -22,7 +23,7 @@ def plan(blocks: float, *sweep: Axes, models: tuple[str, ...] = ("small", "large
     """Return a comparison of two engines for each model; the budget is so many blocks."""
     return Plan(
         models=models,
-        engines=("one", "two"),
+        engines=parse_engines("one", "two"),
         protocols=("steady",),
         budget_s=blocks * BLOCK_S,
         half_width=PRECISION,
@@ -99,7 +100,7 @@ def test_weights_share_the_budget(tmp_path: Path) -> None:
 def test_what_one_comparison_leaves_goes_to_the_undecided(tmp_path: Path) -> None:
     """A quiet comparison ends at its first look; the other goes on with the quiet one's time."""
     machine = ScriptedMachine({"noisy": NEVER})
-    noisy = axes("large", engines=("one", "noisy"))
+    noisy = axes("large", engines=parse_engines("one", "noisy"))
     machine.measure(plan(100, axes("small"), noisy), tmp_path)
     assert sessions(machine, "large") > sessions(machine, "small")
     assert slots(machine, "large") > 0.6 * 100 * SLOTS * CELLS

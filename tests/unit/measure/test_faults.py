@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.child import Interpreter
-from bench.measure.context import RunContext, Silent
-from bench.measure.messages import WorkerSpec
-from bench.measure.runner import Runner
-from bench.models.resolve import Resolved
-from bench.plan.sweep import Plan, expand
-from bench.results.cells import Status
-from bench.results.contrasts import run_ratios
-from bench.results.store import CellData, RunFolder
+from rtfbench.base.child import Interpreter
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.context import RunContext, Silent
+from rtfbench.measure.messages import WorkerSpec
+from rtfbench.measure.plan import Plan, expand
+from rtfbench.measure.runner import Runner
+from rtfbench.models.resolve import Resolved
+from rtfbench.results.cells import Status
+from rtfbench.results.contrasts import run_ratios
+from rtfbench.results.store import CellData, RunFolder
 
 from .scripted import (
     WRONG,
@@ -37,7 +38,7 @@ TROUBLES: dict[What, tuple[Status, str]] = {
 }
 SESSIONS = 3
 PLAN = Plan(
-    engines=("first", "second", "third"),
+    engines=parse_engines("first", "second", "third"),
     protocols=("steady",),
     sessions=SESSIONS,
     budget_s=500,
@@ -114,13 +115,13 @@ def test_without_its_reference_a_comparison_goes_on(tmp_path: Path) -> None:
     """Ratios are to the first cell that is ok, whichever that is."""
     cells = run_with(Fault("dies", "opening"), tmp_path, engine="first")
     assert ending(cells["first"])[0] == "failed"
-    ratios = run_ratios([[cells[name] for name in PLAN.engines]])
+    ratios = run_ratios([[cells[spec.name] for spec in PLAN.engines]])
     assert [(ratio.engine, ratio.reference) for ratio in ratios] == [("third", "second")]
 
 
 def test_where_every_cell_fails_the_run_goes_on_to_the_next_comparison(tmp_path: Path) -> None:
     """A comparison may end without a single time."""
-    plan = PLAN.model_copy(update={"threads": (1, 2), "engines": ("first",)})
+    plan = PLAN.model_copy(update={"threads": (1, 2), "engines": parse_engines("first")})
     fault = Fault("dies", "measuring", session=1)
     machine = ScriptedMachine({"first": Script(fault=fault)})
     folder = machine.measure(plan, tmp_path)
@@ -144,7 +145,7 @@ def test_what_cannot_be_measured_is_a_row_without_a_process(tmp_path: Path) -> N
     machine = ScriptedMachine()
     plan = Plan(
         models=("xvec",),
-        engines=("null", "onnxruntime"),
+        engines=parse_engines("null", "onnxruntime"),
         protocols=("steady",),
         threads=(5,),
     )
@@ -156,10 +157,11 @@ def test_what_cannot_be_measured_is_a_row_without_a_process(tmp_path: Path) -> N
         cores=range(4),
         clock=machine.clock,
         spawn=machine.spawn,
-        ceiling=FixedCeiling(),
+        ceiling_of=lambda _: FixedCeiling(),
     )
     static = expand(
-        Plan(models=("xvec",), engines=("mnn",), chunk_samples=(-1,)), lambda _: "static"
+        Plan(models=("xvec",), engines=parse_engines("mnn"), chunk_samples=(-1,)),
+        lambda _: "static",
     )
     cells = [*expand(plan, lambda _: "dynamic"), *static]
     runner = Runner(plan, context)
@@ -203,7 +205,7 @@ def test_a_process_that_the_system_does_not_start_is_one_row(tmp_path: Path) -> 
 
 def test_a_ghost_alone_is_not_measured_on(tmp_path: Path) -> None:
     """What it replicates is gone; it ends well, so that going on has nothing to do."""
-    plan = PLAN.model_copy(update={"engines": ("first",)})
+    plan = PLAN.model_copy(update={"engines": parse_engines("first")})
     machine = ScriptedMachine(
         {"first": Script(fault=Fault("is wrong", "opening")), "first (ghost)": Script()}
     )

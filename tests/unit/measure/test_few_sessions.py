@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan.sweep import Axes, Plan
-from bench.results.estimate import SESSIONS_FOR_RANKS
-from bench.results.lines import SLOTS
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.plan import Axes, Plan
+from rtfbench.results.estimate import SESSIONS_FOR_RANKS
+from rtfbench.results.lines import SLOTS
 
 from .scripted import Script, ScriptedMachine
 
@@ -22,8 +23,18 @@ def plan(half_width: float) -> Plan:
         half_width=half_width,
         budget_s=BUDGET_S,
         sweep=(
-            Axes(models=("calm",), engines=("one", "two"), sessions=2, protocols=("steady",)),
-            Axes(models=("wild",), engines=("one", "lucky"), sessions=2, protocols=("steady",)),
+            Axes(
+                models=("calm",),
+                engines=parse_engines("one", "two"),
+                sessions=2,
+                protocols=("steady",),
+            ),
+            Axes(
+                models=("wild",),
+                engines=parse_engines("one", "lucky"),
+                sessions=2,
+                protocols=("steady",),
+            ),
         ),
     )
 

@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.errors import InputError
-from bench.plan.sweep import Plan
-from bench.results.rows import Environment
-from bench.results.store import FINAL, CellData, RunFolder
-from bench.results.summary import summarize
+from rtfbench.base.errors import InputError
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.plan import Plan
+from rtfbench.results.rows import Environment
+from rtfbench.results.store import FINAL, CellData, RunFolder
+from rtfbench.results.summary import summarize
 
 from .scripted import Fault, Script, ScriptedMachine, label_of
 
 PLAN = Plan(
     models=("small", "large"),
-    engines=("one", "two"),
+    engines=parse_engines("one", "two"),
     protocols=("steady",),
     sessions=2,
     half_width=0.5,
@@ -64,7 +65,7 @@ def test_an_interrupted_run_can_be_read_and_gone_on_with(tmp_path: Path, call: i
     folder = interrupted(machine, tmp_path)
     assert all(worker.closed for worker in machine.workers)
     found = statuses(folder)
-    asked = {(model, engine) for model in PLAN.models for engine in PLAN.engines}
+    asked = {(model, spec.name) for model in PLAN.models for spec in PLAN.engines}
     assert {name for name in found if "ghost" not in name[1]} == asked
     assert set(found.values()) <= {"ok", "failed"}
     rows = summarize(HOST, list(folder.cells().values())).cells
@@ -79,7 +80,7 @@ def test_an_interrupted_run_can_be_read_and_gone_on_with(tmp_path: Path, call: i
 
 def test_what_came_to_a_look_stays_when_a_later_session_is_interrupted(tmp_path: Path) -> None:
     """The row is ok with the sessions before it; going on has nothing to do."""
-    plan = Plan(engines=("one", "two"), protocols=("steady",), budget_s=2500)
+    plan = Plan(engines=parse_engines("one", "two"), protocols=("steady",), budget_s=2500)
     scripts = {"one": Script(luck=0.1)}
     whole = ScriptedMachine(scripts)
     whole.measure(plan, tmp_path / "whole")
@@ -128,7 +129,7 @@ def test_what_would_end_alike_is_not_tried_again(tmp_path: Path, what: str) -> N
 
 def test_a_cell_that_is_new_to_a_comparison_takes_turns_with_the_others(tmp_path: Path) -> None:
     """What was measured at another hour is not its pair, though it has the same block's number."""
-    one = PLAN.model_copy(update={"models": ("small",), "engines": ("one",)})
+    one = PLAN.model_copy(update={"models": ("small",), "engines": parse_engines("one")})
     ScriptedMachine().measure(one, tmp_path)
     again = ScriptedMachine()
     again.measure(PLAN, tmp_path, resume=True)
@@ -138,7 +139,7 @@ def test_a_cell_that_is_new_to_a_comparison_takes_turns_with_the_others(tmp_path
 
 def test_a_new_cell_that_is_refused_measures_nothing_again(tmp_path: Path) -> None:
     """It needs a row and nothing else."""
-    one = PLAN.model_copy(update={"engines": ("one",)})
+    one = PLAN.model_copy(update={"engines": parse_engines("one")})
     ScriptedMachine().measure(one, tmp_path)
     again = ScriptedMachine(refused={"two": "no such thing"})
     folder = again.measure(PLAN, tmp_path, resume=True)
@@ -155,7 +156,7 @@ def test_going_on_leaves_no_ghost_of_the_run_before(tmp_path: Path) -> None:
     small = PLAN.model_copy(update={"models": ("small",)})
     dead = Script(fault=Fault("dies", "loading"))
     ScriptedMachine({"two": dead}).measure(small, tmp_path)
-    swapped = small.model_copy(update={"engines": ("two", "one")})
+    swapped = small.model_copy(update={"engines": parse_engines("two", "one")})
     folder = ScriptedMachine().measure(swapped, tmp_path, resume=True)
     assert ghosts(folder.cells()) == ["two (ghost)"]
 
@@ -164,10 +165,10 @@ def test_going_on_without_a_cell_that_is_stored_is_refused(tmp_path: Path) -> No
     """Its times would stand beside those of another hour; one line says what to do."""
     small = PLAN.model_copy(update={"models": ("small",)})
     ScriptedMachine().measure(small, tmp_path)
-    other = small.model_copy(update={"engines": ("one", "three")})
+    other = small.model_copy(update={"engines": parse_engines("one", "three")})
     again = ScriptedMachine()
     with pytest.raises(InputError, match=r"holds small on two .*another --out"):
         again.measure(other, tmp_path, resume=True)
     assert again.workers == []
-    again.measure(small.model_copy(update={"engines": ("one",)}), tmp_path, resume=True)
+    again.measure(small.model_copy(update={"engines": parse_engines("one")}), tmp_path, resume=True)
     assert again.workers == []

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan.sweep import Plan
-from bench.results.contrasts import course_of, run_ratios
-from bench.results.store import CellData, RunFolder
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.plan import Plan
+from rtfbench.results.contrasts import course_of, run_ratios
+from rtfbench.results.store import CellData, RunFolder
 
 from .scripted import Script, ScriptedMachine
 
-PLAN = Plan(engines=("one", "two", "three"), protocols=("steady",), budget_s=6000)
+PLAN = Plan(engines=parse_engines("one", "two", "three"), protocols=("steady",), budget_s=6000)
 
 
 def sessions_of(data: CellData) -> int:

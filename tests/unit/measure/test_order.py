@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan.sweep import Plan
-from bench.results.cells import Protocol
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.plan import Plan
+from rtfbench.results.cells import ProtocolName
 
 from .scripted import ScriptedMachine, label_of
 
@@ -14,10 +15,11 @@ ENGINES = ("one", "two", "three", "four")
 CHUNKS = {"a": 7, "b": 4, "c": 12, "d": 9}
 
 
-def measured(path: Path, *, seed: int = 0, protocol: Protocol = "steady") -> ScriptedMachine:
+def measured(path: Path, *, seed: int = 0, protocol: ProtocolName = "steady") -> ScriptedMachine:
     """Return the machine after a run of four engines."""
     machine = ScriptedMachine(chunks=CHUNKS)
-    plan = Plan(engines=ENGINES, protocols=(protocol,), budget_s=1000, sessions=4, seed=seed)
+    engines = parse_engines(*ENGINES)
+    plan = Plan(engines=engines, protocols=(protocol,), budget_s=1000, sessions=4, seed=seed)
     machine.measure(plan, path)
     return machine
 
@@ -35,7 +37,7 @@ def starts_by_session(machine: ScriptedMachine) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("protocol", ["steady", "published"])
-def test_every_block_is_a_palindrome_of_all_cells(tmp_path: Path, protocol: Protocol) -> None:
+def test_every_block_is_a_palindrome_of_all_cells(tmp_path: Path, protocol: ProtocolName) -> None:
     """Each cell has two slots at mirrored positions, and in both the same utterances."""
     machine = measured(tmp_path, protocol=protocol)
     blocks = turns_by_block(machine)
@@ -50,7 +52,7 @@ def test_every_block_is_a_palindrome_of_all_cells(tmp_path: Path, protocol: Prot
 
 
 @pytest.mark.parametrize("protocol", ["steady", "published"])
-def test_a_run_sees_every_utterance(tmp_path: Path, protocol: Protocol) -> None:
+def test_a_run_sees_every_utterance(tmp_path: Path, protocol: ProtocolName) -> None:
     """Portions follow one another from block to block; under `published` within each session."""
     turns = measured(tmp_path, protocol=protocol).turns
     sessions = {turn.session for turn in turns}

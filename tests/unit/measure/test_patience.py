@@ -1,6 +1,6 @@
 """How often a turn is taken, and when that ends."""
 
-from bench.measure.patience import GIVES_UP, GIVES_UP_CELL, Patience
+from rtfbench.measure.context import GIVES_UP, GIVES_UP_CELL, Patience
 
 TRIES = 4
 
@@ -8,7 +8,7 @@ TRIES = 4
 def lose(patience: Patience, cell: str) -> int:
     """Take a cell's turn, which is always disturbed, and return how often."""
     tries = patience.tries(cell)
-    counted = [patience.counts(cell, quiet=False) for _ in range(tries)]
+    counted = [patience.counts(cell, quiet=False, took_s=1.0) for _ in range(tries)]
     patience.end(cell, quiet=False)
     assert counted == ([True] if tries == 1 else [False] * TRIES)
     return tries
@@ -16,7 +16,7 @@ def lose(patience: Patience, cell: str) -> int:
 
 def win(patience: Patience, cell: str) -> None:
     """Take a cell's turn, which is quiet."""
-    assert patience.counts(cell, quiet=True)
+    assert patience.counts(cell, quiet=True, took_s=1.0)
     patience.end(cell, quiet=True)
 
 

@@ -1,15 +1,17 @@
 """What a run tells while it goes on."""
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from bench.plan.sweep import Plan
+from rtfbench.engines.spec import parse_engines
+from rtfbench.measure.plan import Plan
 
 from .scripted import Fault, Script, ScriptedMachine
 
-PLAN = Plan(models=("small", "large"), engines=("one", "two"), protocols=("steady",))
+PLAN = Plan(models=("small", "large"), engines=parse_engines("one", "two"), protocols=("steady",))
 
 
 class Told:
@@ -18,7 +20,9 @@ class Told:
     def __init__(self) -> None:
         self.phases: list[str] = []
         self.notes: list[str] = []
-        self.shares: list[float] = []
+        #: When it was told, the most and the least that were left.
+        self.left_s: list[tuple[float, float, float]] = []
+        self.clock: Callable[[], float] = lambda: 0.0
 
     def phase(self, text: str) -> None:
         """Remember what begins."""
@@ -32,36 +36,58 @@ class Told:
         """Remember what the user should know."""
         self.notes.append(text)
 
-    def advance(self, done: float) -> None:
-        """Remember how much is done."""
-        self.shares.append(done)
+    def left(self, most_s: float, least_s: float | None = None) -> None:
+        """Remember what is left."""
+        self.left_s.append((self.clock(), most_s, most_s if least_s is None else least_s))
 
 
-def told(machine: ScriptedMachine, path: Path, *, budget_s: float) -> Told:
+def told(machine: ScriptedMachine, path: Path, **changes: object) -> Told:
     """Return what a run of two comparisons said."""
     progress = Told()
-    plan = PLAN.model_copy(update={"budget_s": budget_s})
-    machine.measure(plan, path, progress=progress)
+    progress.clock = machine.clock
+    machine.measure(PLAN.model_copy(update=changes), path, progress=progress)
     return progress
 
 
-@pytest.mark.parametrize("budget_s", [1, 300, 3000])
-@pytest.mark.parametrize("luck", [0.0, 0.1])
-def test_the_share_that_is_done_grows_to_one(tmp_path: Path, budget_s: float, luck: float) -> None:
-    """It never falls, is never over 1 though the budget may be, and ends at 1."""
-    shares = told(ScriptedMachine({"one": Script(luck=luck)}), tmp_path, budget_s=budget_s).shares
-    assert shares == sorted(shares)
-    assert shares[0] > 0
-    assert shares[-1] == 1.0
-    assert max(shares) == 1.0
-    assert len(shares) >= 3
+#: Within this factor of the truth is what is told of the time that is left.
+WITHIN = 1.3
+HOSTS: dict[str, tuple[Mapping[str, Script], float | None]] = {
+    "fast": ({"one": Script(chunk_s=0.004), "two": Script(chunk_s=0.003)}, None),
+    "slow": ({"one": Script(chunk_s=0.4), "two": Script(chunk_s=0.9)}, None),
+    "drifting": ({"one": Script(luck=0.1, noise=0.1), "two": Script(luck=0.1, noise=0.1)}, 9.0),
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("budget_s", [20, 600])
+@pytest.mark.parametrize("sessions", [3, 6])
+def test_the_time_that_is_left_is_true(
+    tmp_path: Path, host: str, budget_s: float, sessions: int
+) -> None:
+    """From the first tenth on, the end comes between the least and the most, by a factor of 1.3.
+
+    Nothing is told before a process was started, and at the end nothing is left.
+    """
+    scripts, busy_s = HOSTS[host]
+    machine = ScriptedMachine(scripts, chunks=dict.fromkeys("abcd", 10), busy_s=busy_s)
+    found = told(machine, tmp_path, budget_s=budget_s, sessions=sessions).left_s
+    began_s, end_s = 0.0, found[-1][0]
+    assert found[0][0] > began_s
+    assert found[-1][1:] == (0.0, 0.0)
+    took_s = end_s - began_s
+    later = [each for each in found if took_s / 10 <= each[0] - began_s < 0.95 * took_s]
+    assert later
+    for at_s, most_s, least_s in later:
+        # What is within a session's start of the end is no error that anybody sees.
+        grace_s = 0.05 * took_s
+        assert least_s / WITHIN - grace_s <= end_s - at_s <= most_s * WITHIN + grace_s
 
 
 def test_a_run_in_which_nothing_could_be_measured_is_done_all_the_same(tmp_path: Path) -> None:
     """The bar does not stay where it was."""
     dead = Script(fault=Fault("dies", "loading"))
-    shares = told(ScriptedMachine({"one": dead, "two": dead}), tmp_path, budget_s=100).shares
-    assert shares[-1] == 1.0
+    found = told(ScriptedMachine({"one": dead, "two": dead}), tmp_path, budget_s=100).left_s
+    assert [each[1:] for each in found] == [(0.0, 0.0)]
 
 
 def test_phases_count_sessions_and_blocks_from_one(tmp_path: Path) -> None:
@@ -90,7 +116,7 @@ def test_a_budget_that_does_not_reach_all_utterances_says_so_before(tmp_path: Pa
     chunks = dict.fromkeys(("one", "two", "three", "four", "five"), 10)
 
     def notes(budget_s: int) -> list[str]:
-        plan = Plan(engines=("one", "two"), protocols=("steady",), budget_s=budget_s)
+        plan = Plan(engines=parse_engines("one", "two"), protocols=("steady",), budget_s=budget_s)
         progress = Told()
         machine = ScriptedMachine(chunks=chunks)
         machine.measure(plan, tmp_path / str(budget_s), progress=progress)

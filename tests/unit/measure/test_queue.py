@@ -2,10 +2,10 @@
 
 import pytest
 
-from bench.measure import team
-from bench.measure.messages import Measure, Worked, WorkerSpec
-from bench.measure.schedule import QUEUED_CHUNKS, queues
-from bench.results.cells import Cell
+from rtfbench.measure import team
+from rtfbench.measure.messages import Measure, Worked, WorkerSpec
+from rtfbench.measure.schedule import QUEUED_CHUNKS, queues
+from rtfbench.results.cells import Cell
 from tests.unit.measure.test_wire import SPEC
 
 CHUNKS = {"long": 7, "middle": 3, "short": 1, "shorter": 1}

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.base.errors import InputError
-from bench.measure.resuming import Kept, stored_environment, take_up
-from bench.results.cells import Cell, Status
-from bench.results.lines import Declaration, Outcome
-from bench.results.rows import Environment
-from bench.results.store import ENVIRONMENT as ENVIRONMENT_FILE
-from bench.results.store import RunFolder
-from engines.protocol import Availability
+from rtfbench.base.errors import InputError
+from rtfbench.engines.protocol import Availability
+from rtfbench.engines.spec import EngineSpec
+from rtfbench.measure.resuming import Kept, stored_environment, take_up
+from rtfbench.results.cells import Cell, Status
+from rtfbench.results.lines import Declaration, Outcome
+from rtfbench.results.rows import Environment
+from rtfbench.results.store import ENVIRONMENT as ENVIRONMENT_FILE
+from rtfbench.results.store import RunFolder
 from tests.unit.test_store import CELL, ENVIRONMENT
 
 THEN = ENVIRONMENT.model_copy(
@@ -54,8 +55,8 @@ def take(folder: RunFolder, now: Environment = THEN, **versions: str) -> Kept:
     """Take a folder up, with these versions of engines; without any they are those of then."""
     installed = {"onnxruntime": "1.20", "mnn": "3.0", **versions}
 
-    def probe(spec: str) -> Availability:
-        return Availability(True, version=installed[spec])
+    def probe(spec: EngineSpec) -> Availability:
+        return Availability(True, version=installed[spec.name])
 
     return take_up(folder, stored_environment(folder), now, probe)
 
@@ -111,13 +112,6 @@ def test_an_unreadable_environment_tells_nothing(folder: RunFolder) -> None:
     kept = take(folder)
     assert kept.finished == frozenset()
     assert "environment.json cannot be read" in kept.reasons[0]
-
-
-def test_a_run_of_before_recordings_were_hashed(folder: RunFolder) -> None:
-    """Their names and their length tell."""
-    folder.write(ENVIRONMENT_FILE, THEN.model_copy(update={"audio_sha256": ""}).model_dump_json())
-    assert take(folder).finished
-    assert not take(folder, THEN.model_copy(update={"audio_s": 4.0})).finished
 
 
 @pytest.mark.parametrize("change", [{"cpu": "another CPU"}, {"usable_cores": 1}])

@@ -2,17 +2,21 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.base.child import Interpreter
-from bench.measure import wire
-from bench.measure.messages import WorkerSpec
-from bench.measure.protocol import PROTOCOL
-from bench.measure.workers import protocol_of
-from bench.results.cells import Cell
-from engines.protocol import ModelArtifact
+from rtfbench.base.child import Interpreter
+from rtfbench.base.modules import PACKAGE
+from rtfbench.embed import fed
+from rtfbench.engines.protocol import ModelArtifact
+from rtfbench.frontends.front_end import PRESETS
+from rtfbench.measure import wire
+from rtfbench.measure.messages import WorkerSpec
+from rtfbench.measure.protocol import OLDEST, PROTOCOL
+from rtfbench.measure.workers import protocol_of
+from rtfbench.results.cells import Cell
 
 SPEC = WorkerSpec(
     cell_id="c",
@@ -36,12 +40,11 @@ def test_this_codes_workers_get_all_of_it() -> None:
 
 
 def test_an_older_worker_gets_what_it_knows() -> None:
-    """Newer fields are left out where they say nothing; before protocols, the number too."""
+    """Newer fields are left out where they say nothing."""
     content = wire.written(SPEC, 2, SINCE)
     assert "session" not in content
     assert "slowdown" not in content["cell"]
     assert content["protocol"] == 2
-    assert "protocol" not in wire.written(SPEC, 1, SINCE)
 
 
 def test_what_an_older_worker_does_not_know_is_refused() -> None:
@@ -52,6 +55,22 @@ def test_what_an_older_worker_does_not_know_is_refused() -> None:
     assert wire.written(SPEC.model_copy(update={"cell": slowed}), 3, SINCE)
 
 
+def test_workers_of_before_devices_get_cells_of_the_cpu() -> None:
+    """They are told of no device, and one that is not the CPU is refused."""
+    assert "device" not in wire.written(SPEC, 5)["cell"]
+    elsewhere = SPEC.cell.model_copy(update={"device": "stand-in"})
+    with pytest.raises(wire.IncomparableError, match=r"do not know cell\.device"):
+        wire.written(SPEC.model_copy(update={"cell": elsewhere}), 5)
+
+
+def test_workers_of_before_front_ends_feed_wespeakers() -> None:
+    """They are told of no front end, and a model that is fed another is refused."""
+    assert "front_end" not in wire.written(SPEC, 7)["artifact"]
+    artifact = replace(SPEC.artifact, front_end=fed.written(PRESETS["nemo"]))
+    with pytest.raises(wire.IncomparableError, match=r"do not know artifact\.front_end"):
+        wire.written(SPEC.model_copy(update={"artifact": artifact}), 7)
+
+
 def checkout(folder: Path, door: str) -> Interpreter:
     """Write a revision of which only the door is known."""
     (folder / "bench").mkdir(parents=True)
@@ -59,20 +78,35 @@ def checkout(folder: Path, door: str) -> Interpreter:
     if door:
         (folder / "bench" / "worker.py").write_text(door)
     # Not this environment's Python: an editable installation would lend it this code's modules.
-    return Interpreter(Path(sys.base_prefix, "bin", "python3"), (folder,))
+    return Interpreter(Path(sys.base_prefix, "bin", "python3"), (folder,), worker="bench.worker")
 
 
 def test_a_worker_says_its_protocol(tmp_path: Path) -> None:
-    """This code's door answers; one that refuses the question speaks protocol 1."""
+    """This code's door answers, and one of before the package had one name."""
     assert protocol_of(Interpreter()) == PROTOCOL
+    assert protocol_of(checkout(tmp_path, f"print({OLDEST})\n")) == OLDEST
+
+
+def test_the_door_answers_to_its_older_name(tmp_path: Path) -> None:
+    """An older gate that starts this code's worker is told which protocol it speaks."""
+    (tmp_path / "bench").symlink_to(PACKAGE)
+    older = Interpreter(Path(sys.base_prefix, "bin", "python3"), (tmp_path,), worker="bench.worker")
+    assert protocol_of(older) == PROTOCOL
+
+
+def test_an_older_worker_is_refused(tmp_path: Path) -> None:
+    """One that does not know the question, or speaks what is forgotten, is refused in a line."""
     old = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('spec')\n"
-    assert protocol_of(checkout(tmp_path, old + "parser.parse_args()\n")) == 1
+    with pytest.raises(wire.IncomparableError, match="does not say which protocol it speaks"):
+        protocol_of(checkout(tmp_path / "older", old + "parser.parse_args()\n"))
+    with pytest.raises(wire.IncomparableError, match=r"speak protocol 3 .* name a newer revision"):
+        protocol_of(checkout(tmp_path, "print(3)\n"))
 
 
 def test_a_newer_worker_is_refused(tmp_path: Path) -> None:
     """Its answers could not be understood; the cure is the newer revision's gate."""
-    with pytest.raises(wire.IncomparableError, match=r"speak protocol 7 .* newer revision"):
-        protocol_of(checkout(tmp_path, "print(7)\n"))
+    with pytest.raises(wire.IncomparableError, match=r"speak protocol 99 .* newer revision"):
+        protocol_of(checkout(tmp_path, "print(99)\n"))
 
 
 def test_a_revision_without_the_door_is_refused(tmp_path: Path) -> None:
@@ -86,7 +120,7 @@ def test_a_worker_refuses_what_came_after_it(tmp_path: Path) -> None:
     path = tmp_path / "spec.json"
     path.write_text(f'{{"protocol": {PROTOCOL + 1}, "something": "new"}}')
     done = subprocess.run(
-        [sys.executable, "-m", "bench.worker", str(path)],
+        [sys.executable, "-m", "rtfbench.worker", str(path)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import columns, exports, html, markdown, record_columns
-from bench.report.views import VIEWS, Column, Context, View, place
+from rtfbench.report import columns, exports, markdown, page
+from rtfbench.report.run_document import of_run
+from rtfbench.report.views import VIEWS, Column, Context, View, place
 from tests.unit.report.results import measured, published_and_steady, row, summary
 from tests.unit.report.test_tables import shown
 
@@ -25,28 +26,28 @@ def keys(view: View) -> list[str]:
 
 
 def test_a_new_column_is_seen_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One entry in the list, and markdown, both widths of the terminal and the page have it."""
+    """One entry in the list, and markdown, terminal and page have it."""
     monkeypatch.setattr(columns, "COLUMNS", (*columns.COLUMNS, NEW))
     result = summary(row(passes=7, eer=0.1))
-    text = markdown.render(result)
-    assert text.count(HEADING) == text.count(" 7 Fx |") == 6
+    text = markdown.draw(of_run(result))
+    assert text.count(HEADING) == text.count(" 7 Fx |") == 7
     for width in (80, 160):
         lines = "\n".join(shown(width, result))
         assert HEADING in lines
         assert "7 Fx" in lines
-    page = html.render(result, [])
-    assert f'data-name="flux"><button type="button">{HEADING}<' in page
-    assert 'data-name="flux" data-value="7">7 Fx</td>' in page
+    found = page.render(result, [])
+    assert f'data-name="flux"><button type="button">{HEADING}<' in found
+    assert 'data-name="flux" data-value="7">7 Fx</td>' in found
 
 
 def test_a_new_column_of_measurements_is_in_the_csv(monkeypatch: pytest.MonkeyPatch) -> None:
     """One entry in the other list, and the CSV has it, on the page too."""
-    new = record_columns.RecordColumn("flux", "how it flows", lambda _, record: record.position)
-    monkeypatch.setattr(record_columns, "COLUMNS", (*record_columns.COLUMNS, new))
+    new = exports.RecordColumn("flux", "how it flows", lambda _, record: record.position)
+    monkeypatch.setattr(exports, "COLUMNS", (*exports.COLUMNS, new))
     cells = [measured(100, 200)]
     lines = list(csv.DictReader(io.StringIO(exports.tidy_csv(cells))))
     assert [line["flux"] for line in lines] == ["0", "0", "1", "1"]
-    assert "rtf,flux" in html.render(summary(row()), cells)
+    assert "rtf,flux" in page.render(summary(row()), cells)
 
 
 def test_every_column_is_explained() -> None:
@@ -55,13 +56,13 @@ def test_every_column_is_explained() -> None:
     for table in columns.tables():
         assert f"\n\n{table}\n\n" in text, (
             "reports/README.md explains other columns than there are; put in its place what "
-            "`python -m bench.report.columns` prints"
+            "`python -m rtfbench.report.columns` prints"
         )
 
 
 def test_a_column_has_one_key_a_meaning_and_a_place() -> None:
     """No two columns share a key; none is without a meaning or shown nowhere."""
-    for found in (columns.COLUMNS, record_columns.COLUMNS):
+    for found in (columns.COLUMNS, exports.COLUMNS):
         assert len({each.key for each in found}) == len(found)
         assert all(each.meaning for each in found)
     assert all(each.views for each in columns.COLUMNS)
@@ -71,14 +72,12 @@ def test_a_column_has_one_key_a_meaning_and_a_place() -> None:
 def test_the_order_of_each_view() -> None:
     """Columns stand in the list's order, but for those that say what they follow."""
     assert keys("published") == ["model", "params", "flops", "engine", "rtf"]
-    assert keys("narrow") == ["model", "engine", "rtf", "ci", "ratio", "chunk_ms"]
-    assert keys("wide") == [
-        *("model", "params", "flops", "engine", "rtf", "ci", "ratio"),
-        *("chunk_ms", "first", "load", "form", "error"),
+    assert keys("run") == [
+        *("engine", "form", "protocol", "rtf", "ci", "ratio", "first", "chunk_ms"),
     ]
     assert keys("page") == [
-        *("model", "engine", "rtf", "real_time", "ci", "sessions", "passes", "ratio", "form"),
-        *("threads", "chunk", "protocol", "chunk_ms", "p90", "p99", "first", "load", "rate"),
+        *("engine", "protocol", "rtf", "real_time", "ci", "sessions", "passes", "ratio", "form"),
+        *("first", "chunk_ms", "p90", "p99", "load", "rate"),
         *("frontend", "inference", "copies", "pooling", "padded_rtf", "padding"),
         *("gflops", "cpu", "file", "steady", "rss", "error", "cosine"),
     ]
@@ -90,7 +89,7 @@ def test_the_order_of_each_view() -> None:
         *("model", "engine", "form", "chunk_ms", "p90", "p99", "load", "first", "rate"),
     ]
     assert keys("verification") == [
-        *("model", "engine", "form", "protocol", "threads", "chunk", "eer", "eer_difference"),
+        *("model", "engine", "form", "protocol", "chunk", "threads", "eer", "eer_difference"),
     ]
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.report import explained, html, plots
-from bench.report.explained_sentences import MOST, sentences
-from bench.report.plots import waterfall
-from bench.results.explanation import EngineCost, Explanation, GroupCost, OperatorCost
-from bench.results.store import EXPLAINED, EXPLANATION, RunFolder, StoreError
+from rtfbench.report import explained, markdown, page, plots
+from rtfbench.report.explained import MOST, sentences
+from rtfbench.report.plots import waterfall
+from rtfbench.results.explanation import EngineCost, Explanation, GroupCost, OperatorCost
+from rtfbench.results.store import EXPLAINED, EXPLANATION, RunFolder, StoreError
 from tests.unit.report.results import row, summary
 
 CONV, ADD = "3×3 convolutions, stride 1", "elementwise operators"
@@ -42,6 +42,10 @@ def group(name: str, *ms: float | None, half_ms: float = 0.1, macs: int | None =
         more_ms=tuple(more),
         more_ci95=tuple(
             None if each is None or not index else (each - half_ms, each + half_ms)
+            for index, each in enumerate(more)
+        ),
+        surely=tuple(
+            each is not None and bool(index) and abs(each) > half_ms
             for index, each in enumerate(more)
         ),
         gflops=tuple(2 * macs / each / 1e6 if macs and each else None for each in ms),
@@ -139,8 +143,25 @@ def test_totals_within_the_noise_are_told_to_be() -> None:
         "The largest difference is in elementwise operators, which alone would make b 3.20 ms slow"
     )
     assert last.startswith("The other way: 3×3 convolutions")
-    assert "| 3×3 convolutions, stride 1 |" in explained.render(found)
-    assert "share" not in explained.render(found).split("Costliest")[0].split("By kind")[1]
+    text = markdown.draw(explained.of_explanation(found))
+    assert "| 3×3 convolutions, stride 1 |" in text
+    assert "share" not in text.split("Costliest")[0].split("By kind")[1]
+
+
+def test_a_larger_part_that_is_not_sure_is_told_beside_those_that_are() -> None:
+    """Sure parts are not called those that differ most where an unsure one differs more."""
+    found = explanation(
+        [engine("a", 40.0), engine("b", 52.0, 1.3)],
+        group("x", 10.0, 12.0),
+        group("y", 10.0, 9.0),
+        group("z", 10.0, 21.0, half_ms=12.0),
+        group("w", 10.0, 10.0, half_ms=1.0),
+    )
+    (told,) = [each for each in sentences(found) if each.startswith("By part")]
+    assert told == (
+        "By part of the model, b surely differs in layer of x (+2.00 ms), layer of y (-1.00 ms); "
+        "not surely in layer of z (+11.00 ms)."
+    )
 
 
 def test_nothing_is_said_of_differences_that_are_not_sure() -> None:
@@ -172,7 +193,7 @@ def test_a_runtime_that_tells_nothing_and_one_that_fails_have_their_lines() -> N
         ],
         group(CONV, 40.0, None, None, macs=MACS),
     )
-    text = explained.render(found)
+    text = markdown.draw(explained.of_explanation(found))
     assert sentences(found)[1] == (
         "silent takes 30.0 ms a chunk and a 40.0: 0.750 (0.735 to 0.765) times as long; its "
         "runtime tells of no operators."
@@ -185,8 +206,9 @@ def test_a_runtime_that_tells_nothing_and_one_that_fails_have_their_lines() -> N
 def test_sums_that_do_not_agree_are_told() -> None:
     """Further than 5 % from the time without a profiler, the report says how far."""
     lost, whole = (
-        explained.render(explanation([engine("a", 40.0, told=told)], group(CONV, 40.0)))
+        markdown.draw(explained.of_explanation(found))
         for told in (0.8, 0.96)
+        for found in [explanation([engine("a", 40.0, told=told)], group(CONV, 40.0))]
     )
     assert "add up to 80 % of the time without a profiler, which is further off than 5 %" in lost
     assert "further off" not in whole
@@ -238,8 +260,8 @@ def test_a_runs_page_has_what_was_explained_of_it(tmp_path: Path) -> None:
     explained_run = summary(row()).model_copy(update={"explanations": folder.explanations()})
     pictures = list(plots.draw(explained_run))
     assert [each.name for each in pictures][-1] == "waterfall-1"
-    page = html.render(explained_run, [], pictures)
-    assert "M: from 80.0 ms in a to 45.0 ms in b" in page
+    written = page.render(explained_run, [], pictures)
+    assert "M: from 80.0 ms in a to 45.0 ms in b" in written
     folder.write(f"{EXPLAINED}/m/{EXPLANATION}", "{")
     with pytest.raises(StoreError, match="not an explanation, or a damaged one"):
         folder.explanations()

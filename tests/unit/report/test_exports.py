@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import exports
+from rtfbench.report import exports, markdown
+from rtfbench.report.document import Table, document
 from tests.unit.report.results import failed, measured, ratio, row, summary
 
 
@@ -126,3 +127,31 @@ def test_metrics_of_bencher_fit_its_schema() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     result = summary(row(), row(engine="other", rtf_ci95=None), ratios=(ratio(ci95=None),))
     jsonschema.validate(json.loads(exports.bencher(result)), schema)
+
+
+def test_names_start_no_formula() -> None:
+    """A spreadsheet computes what begins with such a sign, and names of files may."""
+    for name in ("=1+1", "@SUM(A1)", "-x", "+x"):
+        assert exports._inert(name) == f"'{name}"
+    for value in ("mnn", "a=b", -1.5, None):
+        assert exports._inert(value) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("<img src=x>.onnx", "\\<img src=x>.onnx"),
+        ("![a](http://x/y.png)", "![a]\\(http://x/y.png)"),
+        ("@all.onnx", "@\u200ball.onnx"),
+        ("mnn@3.6.0 < 0.05", "mnn@3.6.0 < 0.05"),
+        ("`<b>` and <b>", "`<b>` and \\<b>"),
+        ("`<b>", "'\\<b>"),
+        ("onnxruntime[graph_optimization=all]", "onnxruntime[graph_optimization=all]"),
+    ],
+)
+def test_names_are_no_markdown(name: str, shown: str) -> None:
+    """Neither in sentences nor in cells: whoever opens a pull request chooses them."""
+    made = document(name, Table(("model",), ((name,),), (False,)))
+    drawn = markdown.draw(made).splitlines()
+    assert drawn[0] == shown
+    assert drawn[-1].strip("| ") == shown

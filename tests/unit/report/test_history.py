@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from bench.report import history_page, history_text, plots
-from bench.report.history import HostHistory, StoredRun, histories
-from bench.results.host import Host, Probes
-from bench.results.rows import Noise
+from rtfbench.base.extras import cure, missing
+from rtfbench.report import history_text, html, markdown
+from rtfbench.report.history import HostHistory, StoredRun, histories
+from rtfbench.report.plots import history as picture_of_history
+from rtfbench.results.host import Host, Probes
+from rtfbench.results.rows import Noise
 from tests.unit.report.results import ratio, row, summary
 
-pytest.importorskip("ruptures")
+pytestmark = pytest.mark.skipif(missing("ruptures"), reason=cure("ruptures"))
 ZEN4 = Host(vendor="AuthenticAMD", family=25, model=17, microarchitecture="Zen 4")
 ZEN5 = Host(vendor="AuthenticAMD", family=26, model=2, microarchitecture="Zen 5")
 
@@ -58,7 +60,7 @@ def test_a_change_is_named_with_what_changed() -> None:
     assert change.ci95[0] < 1.1 < change.ci95[1]
     assert change.changed == ("MNN 3.6.0 → 3.6.1",)
     text = history_text.sentence(series, change)
-    assert text.startswith("ResNet-34, mnn / onnxruntime, steady, 32000 samples, 1 thread: 1.10 ")
+    assert text.startswith("ResNet-34, mnn / onnxruntime, steady, 32000 samples, 1 thread: 1.099 ")
     assert "since 2026-03-09 runs/09; 0.50" in text
     assert text.endswith("the last run surely before, 2026-03-08 runs/08: MNN 3.6.0 → 3.6.1.")
 
@@ -183,23 +185,26 @@ def test_page_and_text_say_the_same() -> None:
     """Sentences, tables, notes, the data of the page; nothing is fetched from anywhere."""
     noise = Noise(sentence="", contaminated=True, disturbed_share=None)
     hosts = histories([*changed_on_the_ninth(version="<b>"), run(17, 0.9, ZEN4, noise=noise)])
-    pictures = [list(plots.draw_history(host, n)) for n, host in enumerate(hosts, 1)]
+    pictures = [list(picture_of_history.draw(host, n)) for n, host in enumerate(hosts, 1)]
     assert [len(each) for each in pictures] == [1, 0]
     assert pictures[0][0].title == (
-        "ResNet-34: mnn / onnxruntime is 1.10 times what it was since 2026-03-09"
+        "ResNet-34: mnn / onnxruntime is 1.099 times what it was since 2026-03-09"
     )
-    page = history_page.render(hosts, ["Left out: a | b"], pictures)
-    text = history_text.markdown(hosts, ["Left out: a | b"], [{"a.svg": "A"}, {}])
+    left_out = ["Left out: a | b"]
+    told = history_text.of_history(hosts, left_out, [{"a.svg": "A"}, {}])
+    data = history_text.content(hosts, left_out)
+    (picture,) = pictures[0]
+    page = html.page(told, {"a.svg": picture}, title="t", name="history", data=data)
+    assert "<svg" in page
+    text = markdown.draw(told)
     for each in ("Left out: a | b", "Host 2: Test CPU (Zen 4", "2026-03-17T05", "disturbed"):
         assert each in page
         assert each in text
     assert "MNN 3.6.0 → &lt;b&gt;" in page
     assert "<b>" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
-    data = page.split('id="history">')[1].split("</script>")[0]
-    assert json.loads(data) == json.loads(
-        json.dumps(history_text.content(hosts, ["Left out: a | b"]))
-    )
+    stored = page.split('id="history">')[1].split("</script>")[0]
+    assert json.loads(stored) == json.loads(json.dumps(data))
 
 
 def test_the_data_has_every_figure() -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from bench.report import hosts, plots
-from bench.report.hosts import NamedRun, Verdict
-from bench.results.host import Host
-from bench.results.rows import Summary
+from rtfbench.report import hosts, markdown
+from rtfbench.report.hosts import NamedRun, Verdict
+from rtfbench.report.plots import hosts as picture_of_hosts
+from rtfbench.results.host import Host
+from rtfbench.results.rows import Summary
 from tests.unit.report.results import ratio, row, summary
 
 
@@ -22,7 +23,8 @@ def run(value: float, half: float, microarchitecture: str = "", **where: object)
 @pytest.mark.parametrize(
     ("first", "second", "verdict"),
     [
-        ((0.5, 0.01), (0.6, 0.01), "holds"),
+        ((0.5, 0.01), (0.6, 0.01), "another factor"),
+        ((0.5, 0.01), (0.505, 0.01), "holds"),
         ((1.0, 0.01), (1.001, 0.01), "holds"),
         ((0.5, 0.01), (1.5, 0.01), "turns"),
         ((0.5, 0.01), (1.0, 0.01), "on some"),
@@ -31,11 +33,11 @@ def run(value: float, half: float, microarchitecture: str = "", **where: object)
 def test_a_conclusion_holds_turns_or_is_seen_on_some(
     first: tuple[float, float], second: tuple[float, float], verdict: Verdict
 ) -> None:
-    """The verdict is of the directions that the intervals prove, not of the figures."""
+    """It is of what the intervals prove: a ratio that all share, a direction, or neither."""
     runs = hosts.named([("a", run(*first, "Zen 4")), ("b", run(*second, "Zen 5"))])
     (line,) = hosts.lines(runs)
     assert line.verdict == verdict
-    text = hosts.render(runs)
+    text = markdown.draw(hosts.of_hosts(runs))
     (shown,) = [
         each for each in text.splitlines() if each.startswith("| ResNet-34") and "/" in each
     ]
@@ -71,16 +73,16 @@ def test_what_one_host_alone_has_decides_nothing() -> None:
     """It is shown with a dash, and there is no picture of it."""
     runs = hosts.named([("a", run(0.5, 0.01, "Zen 4")), ("b", run(0.5, 0.01, "Zen 5", threads=2))])
     assert {line.verdict for line in hosts.lines(runs)} == {"one host"}
-    assert "No ratio was measured on two of these hosts." in hosts.render(runs)
-    assert plots.draw_hosts(runs) is None
+    assert "No ratio was measured on two of these hosts." in markdown.draw(hosts.of_hosts(runs))
+    assert picture_of_hosts.draw(runs) is None
 
 
 def test_the_picture_says_how_many_conclusions_travel() -> None:
     """Its title counts them, its caption names the hosts."""
     runs = [NamedRun("one", run(0.5, 0.01)), NamedRun("two", run(1.5, 0.01))]
-    picture = plots.draw_hosts(runs)
+    picture = picture_of_hosts.draw(runs)
     assert picture is not None
     assert picture.title == (
-        "0 of 1 ratios say the same on all hosts; in 1 the faster engine turns"
+        "0 of 1 ratios are the same on all hosts; in 1 the faster engine turns"
     )
     assert "one: AMD EPYC (family 25, model 17)" in picture.caption

@@ -1,8 +1,9 @@
 """Rows that ran on libraries of the user's own, and how a reader sees them."""
 
-from bench.report import libraries, markdown
-from bench.report.html import render
-from bench.results.rows import Ghost, Noise
+from rtfbench.report import libraries, markdown
+from rtfbench.report.page import render
+from rtfbench.report.run_document import of_run
+from rtfbench.results.rows import Ghost, Noise
 
 from .results import ratio, row, summary
 
@@ -19,7 +20,7 @@ RAN = {
 def test_a_minimal_library_reads_as_published() -> None:
     """Alone, its row is called what the published table calls it; its size is a column."""
     result = summary(row(), row(engine="mnn-mini", form="static", settings=MINI, **RAN))
-    text = markdown.render(result)
+    text = markdown.draw(of_run(result))
     assert "| mnn mini_libs |" in text
     assert "/opt/mini-3.6.1 " not in text
     assert "library MB" in text
@@ -73,7 +74,7 @@ def test_ratios_and_noise_follow() -> None:
     assert shown.noise.ghosts[0].reference == "mnn[home=full]"
     assert libraries.named(shown) == shown
     sentence = "mnn[home=full] takes 2.50 times as long as mnn mini_libs (2.44 to 2.56)"
-    assert sentence in markdown.render(result)
+    assert sentence in markdown.draw(of_run(result))
 
 
 def test_the_data_of_a_page_stays_as_stored() -> None:
@@ -86,7 +87,9 @@ def test_the_data_of_a_page_stays_as_stored() -> None:
 
 def test_a_count_that_is_the_models_is_no_cross_check() -> None:
     """A library that counts nothing does not confirm the count of the model."""
-    text = markdown.render(summary(row(engine="mnn-mini", form="static", settings=MINI, **RAN)))
+    text = markdown.draw(
+        of_run(summary(row(engine="mnn-mini", form="static", settings=MINI, **RAN)))
+    )
     assert "counts" not in text
 
 
@@ -94,4 +97,4 @@ def test_other_results_stay_as_they_are() -> None:
     """Without such a library a result is not touched, and has no column for sizes."""
     result = summary(row(), row(engine="onnxruntime"))
     assert libraries.named(result) is result
-    assert "library MB" not in markdown.render(result)
+    assert "library MB" not in markdown.draw(of_run(result))

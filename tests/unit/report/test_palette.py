@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from bench.report.html import TEMPLATES
-from bench.report.palette import VARIABLES
+from rtfbench.report.html import TEMPLATES
+from rtfbench.report.palette import VARIABLES
 
 STYLE = (TEMPLATES / "report.css").read_text(encoding="utf-8")
 LIGHT, *DARK = (

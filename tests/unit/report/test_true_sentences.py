@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import pytest
 
-from bench.report import html, plots
-from bench.report.compare import EngineForm, paired_ratio, rows_of
-from bench.report.findings import findings
-from bench.report.lead import lead, listed
-from bench.report.matrix import matrices
-from bench.results.cells import Condition, Protocol
-from bench.results.rows import CellSummary, Ratio, Summary
+from rtfbench.report import page, plots
+from rtfbench.report.compare import EngineForm, lead, listed, paired_ratio, rows_of
+from rtfbench.report.engine_findings import matrices
+from rtfbench.report.findings import findings
+from rtfbench.results.cells import Condition, ProtocolName
+from rtfbench.results.rows import CellSummary, Ratio, Summary
 from tests.unit.report.results import UTTERANCES, failed, ratio, row, summary
 
 ENGINES = ("onnxruntime", "mnn", "mnn-mini", "other")
@@ -31,12 +31,13 @@ PUBLISHED = re.compile(
 WRITTEN = 0.0051
 
 
+@cache
 def made(seed: int) -> Summary:
     """Return a result: engines of random speed, sessions and coverage, some rows missing."""
     rng = np.random.default_rng(seed)
     engines = ENGINES[: rng.integers(1, len(ENGINES) + 1)]
     models = [f"model{n}" for n in range(rng.choice([1, 2, 5]))]
-    protocols: Sequence[Protocol] = (("steady",), ("published", "steady"))[rng.integers(2)]
+    protocols: Sequence[ProtocolName] = (("steady",), ("published", "steady"))[rng.integers(2)]
     sizes = SIZES[: rng.integers(1, 4)]
     cells: list[CellSummary] = []
     ratios: list[Ratio] = []
@@ -50,7 +51,7 @@ def made(seed: int) -> Summary:
 
 
 def _group(
-    rng: np.random.Generator, protocol: Protocol, model: str, size: int, engines: Sequence[str]
+    rng: np.random.Generator, protocol: ProtocolName, model: str, size: int, engines: Sequence[str]
 ) -> Iterator[tuple[CellSummary, Ratio | None]]:
     """Yield the rows of a condition, each with its ratio to the first."""
     where = {"protocol": protocol, "model": model, "chunk_samples": size}
@@ -208,7 +209,7 @@ def test_many_models_are_one_matrix_and_one_sentence() -> None:
         assert len(engine) <= len({(c.protocol, c.threads) for c in result.cells})
         told += len(engine)
         for title, engines, models in matrices(result):
-            protocol: Protocol = "published" if "published" in title else "steady"
+            protocol: ProtocolName = "published" if "published" in title else "steady"
             size = int(re.findall(r"(\d+) samples", title)[0])
             for model, *texts in models:
                 assert len(texts) == len(engines)
@@ -224,10 +225,10 @@ def test_many_models_are_one_matrix_and_one_sentence() -> None:
 def test_the_page_shows_the_matrix() -> None:
     """Each model of a matrix is a line of the page's, with the fastest marked."""
     result = next(r for r in map(made, range(300)) if len({c.model for c in r.cells}) == 5)
-    page = html.render(result, [])
+    written = page.render(result, [])
     found = list(matrices(result))
     assert found
     for matrix in found:
-        assert f">{matrix.title}</h2>" in page
+        assert f">{matrix.title}</h2>" in written
     named = sum(line.count("fastest") for matrix in found for line in matrix.models)
-    assert page.count('<td class="numeric fastest">fastest</td>') == named
+    assert written.count('<td class="numeric fastest">fastest</td>') == named

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.base.errors import InputError
-from bench.embed.losses import Loss
-from bench.extract.config import read_config
-from bench.plan.plan_files import load_plan
-from bench.plan.sweep import expand
-from bench.results.cells import Cell
-from bench.tune import recordings, saved, space
-from bench.tune.accuracy import too_much
-from bench.tune.space import Choice
-from frontends.chunking import ChunkPolicy
+from rtfbench.base.errors import InputError
+from rtfbench.embed.intervals import Loss
+from rtfbench.extract.options import read_config
+from rtfbench.frontends.chunking import ChunkPolicy
+from rtfbench.measure.plan import expand, load_plan
+from rtfbench.results.cells import Cell
+from rtfbench.tune import recordings, saved, space
+from rtfbench.tune.accuracy import TrialSet, too_much
+from rtfbench.tune.space import Choice
 
 SECOND = 16000
 ONNXRUNTIME = Choice("onnxruntime", {}, "float32", "dynamic")
@@ -132,7 +131,7 @@ def test_a_saved_configuration_comes_back(tmp_path: Path, chosen: Cell) -> None:
     path.write_text(saved.as_toml(chosen, packages=("MNN==3.6.1",), remarks=("so and so",)))
     assert expand(load_plan(path, {}), lambda _: "dynamic", cores=64) == (chosen,)
     config = read_config(path)
-    assert (config.model, config.engine) == (chosen.model, chosen.engine_label)
+    assert (config.model, config.engine) == (chosen.model, chosen.engine_spec)
     assert (config.threads, config.jobs, config.batch) == (
         chosen.threads,
         chosen.jobs,
@@ -149,12 +148,14 @@ def test_a_plan_of_several_is_no_configuration(tmp_path: Path) -> None:
         read_config(path)
 
 
-def test_a_loss_counts_when_it_is_sure() -> None:
-    """A loss whose interval holds what is allowed may be none."""
-    assert too_much(Loss(0.003, 0.0005, 0.006), 0.1) == ""
-    assert "EER +0.30 points (+0.20 to +0.40), and 0.1 are" in too_much(
-        Loss(0.003, 0.002, 0.004), 0.1
-    )
+def test_a_loss_is_allowed_when_it_is_surely_small() -> None:
+    """One that may be larger is refused too, with what the trials would tell."""
+    trials = TrialSet(Path("trials"), (), count=1200, most_loss=0.1)
+    assert too_much(Loss(0.0002, -0.0004, 0.001), trials) == ""
+    over = too_much(Loss(0.003, 0.002, 0.004), trials)
+    assert over == "EER +0.30 points (+0.20 to +0.40), and 0.1 are allowed"
+    unknown = too_much(Loss(0.0, -0.002, 0.002), trials)
+    assert "not known to be within 0.1, 1200 trials resolve 0.30 points" in unknown
 
 
 def test_padding_is_what_sizes_are_chosen_by() -> None:

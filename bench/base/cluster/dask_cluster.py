@@ -1,0 +1,213 @@
+"""A Dask cluster that is there already, or that is started on this machine.
+
+Settings are made for this client, or for the cluster that it starts on this machine; nobody else's
+are touched.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rtfbench.base.errors import InputError
+from rtfbench.base.scratch import process_folder
+
+try:
+    import cryptography  # noqa: F401  for the certificates of a cluster on this machine
+    import dask
+    from distributed import Client, Nanny, Scheduler, SpecCluster, Worker
+    from distributed.core import Status
+    from distributed.security import Security
+    from distributed.versions import VersionMismatchWarning
+
+    from rtfbench.base.cluster.dask_executor import PREFIX, TASK, DaskExecutor, gone, told
+except ImportError as error:
+    raise InputError(
+        f"--cluster needs Dask, and {error.name} is not installed; install it with: "
+        "pip install 'rtfbench[cluster]'"
+    ) from None
+
+LOCAL = "local"
+#: Where the cluster of this machine listens: nobody else can reach it.
+LOOPBACK = "127.0.0.1"
+CONNECT_S = 10
+LOGGERS = ("distributed", "tornado")
+
+#: Of a cluster on this machine. Memory is no worker's business: sessions are processes of their
+#: own, and the kernel looks after them.
+SETTINGS = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+}
+
+
+class _NoWebPages:
+    """A part of a cluster without pages: Dask has them at a port of their own, for everybody."""
+
+    def start_http_server(self, *_: object, **__: object) -> None:
+        """Open no port."""
+
+
+class PortlessScheduler(_NoWebPages, Scheduler):
+    """A scheduler that listens at its encrypted port alone."""
+
+
+class PortlessWorker(_NoWebPages, Worker):
+    """A worker that does."""
+
+
+@contextmanager
+def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
+    """Yield a cluster, which has a worker at least.
+
+    Args:
+        address: of the scheduler, or `local` for a cluster of this machine that ends with the
+            block.
+        workers: how many that one has.
+
+    Raises:
+        InputError: there is nobody at the address, or it has no worker.
+    """
+    if address == LOCAL:
+        with _local(workers) as cluster:
+            yield cluster
+        return
+    if "://" not in address:
+        raise InputError(
+            f"--cluster {address}: name the scheduler, as in tcp://HOST:8786, or local"
+        )
+    with _quiet():
+        try:
+            client = Client(address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--cluster {address}: no scheduler answers there ({told(error)}); start one with "
+                "`dask scheduler`, and workers with `dask worker`"
+            ) from error
+        with client:
+            if not client.nthreads():
+                raise InputError(
+                    f"--cluster {address}: has no worker; start some with: dask worker {address} "
+                    "--nthreads 1"
+                )
+            yield Cluster(client)
+
+
+@contextmanager
+def _local(workers: int) -> Iterator["Cluster"]:
+    """Start a cluster of this machine, encrypted: other users may reach the loopback too."""
+    with TemporaryDirectory(dir=process_folder()) as folder, dask.config.set(SETTINGS), _quiet():
+        security = Security.temporary()
+        common = {"host": LOOPBACK, "security": security, "protocol": "tls://"}
+        worker = {
+            "cls": Nanny,
+            "options": {
+                **common,
+                "worker_class": PortlessWorker,
+                "nthreads": 1,
+                "memory_limit": 0,
+                "dashboard": False,
+                "local_directory": folder,
+                "silence_logs": logging.CRITICAL,
+            },
+        }
+        # A worker's death is told at once: what is done about it is the driver's business.
+        scheduler = {
+            "cls": PortlessScheduler,
+            "options": {**common, "port": 0, "dashboard": False, "allowed_failures": 0},
+        }
+        with (
+            SpecCluster(
+                workers=dict.fromkeys(range(workers), worker),
+                scheduler=scheduler,
+                security=security,
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            client.wait_for_workers(workers, timeout=60)
+            yield Cluster(client, lambda: _mend(cluster, workers))
+
+
+def _mend(cluster: SpecCluster, workers: int) -> None:
+    """Start those anew that are gone for good.
+
+    A nanny starts its worker again, but ends itself when that one dies before it is ready.
+    """
+    for name, nanny in list(cluster.workers.items()):
+        if nanny.status in (Status.closed, Status.failed):
+            cluster.workers.pop(name, None)
+    if len(cluster.workers) < workers:
+        cluster.scale(workers)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's own log off standard error: what matters is told in the driver's words."""
+    known = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
+    loud = [each for each in known if each.name.startswith(LOGGERS) and not each.disabled]
+    for each in loud:
+        each.disabled = True
+    try:
+        with warnings.catch_warnings():
+            # Which versions matter is this package's own check.
+            warnings.simplefilter("ignore", VersionMismatchWarning)
+            yield
+    finally:
+        for each in loud:
+            each.disabled = False
+
+
+class Cluster:
+    """A cluster that somebody is connected with."""
+
+    def __init__(self, client: Client, mend: Callable[[], None] = lambda: None) -> None:
+        """Take up a connection; `mend` is called before the workers are counted."""
+        self._client, self._mend = client, mend
+
+    def everywhere(self, task: TASK, job: dict[str, Any]) -> dict[str, Any]:
+        """Call a function on every worker at once.
+
+        Returns:
+            worker -> what it returned, or as text why it could not be called.
+        """
+        found = self._client.run(task, job, on_error="return")
+        return {
+            worker: _cure(each) if isinstance(each, BaseException) else each
+            for worker, each in found.items()
+        }
+
+    def strangers(self) -> Collection[str]:
+        """Return the workers that run tasks of others.
+
+        Raises:
+            ClusterError: the scheduler is gone.
+        """
+        own = f"{PREFIX}{self._client.id}-"
+        try:
+            running: dict[str, list[str]] = self._client.processing()
+        except Exception as error:
+            raise gone(error) from error
+        return [
+            worker
+            for worker, keys in running.items()
+            if any(not str(key).startswith(own) for key in keys)
+        ]
+
+    def executor(self, task: TASK) -> DaskExecutor:
+        """Return what runs a function on the workers."""
+        return DaskExecutor(self._client, task, self._mend)
+
+
+def _cure(error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name in ("rtfbench", "distributed"):
+        want = f"rtfbench[cluster]=={version('rtfbench')}"
+        return f"rtfbench is not installed there; install it with: pip install '{want}'"
+    return told(error)

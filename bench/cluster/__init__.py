@@ -1,1 +1,0 @@
-"""Work spread over the hosts of a Dask cluster: shards of an extraction, whole comparisons."""

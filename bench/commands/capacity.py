@@ -1,0 +1,149 @@
+"""`rtfbench capacity`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtfbench.base.errors import say
+from rtfbench.commands.app import app, examples
+from rtfbench.commands.options import (
+    Audio,
+    Channel,
+    ChunkSamples,
+    FrontEndName,
+    GammaShape,
+    GateBudget,
+    HopS,
+    MaxRss,
+    ModelInput,
+    ModelName,
+    ModelOutput,
+    Resample,
+    Seed,
+    Threads,
+    TraceFile,
+    WeightsName,
+    WindowS,
+)
+
+
+@app.command(
+    short_help="Find how many requests a second engines hold within a latency.",
+    epilog=examples(
+        "rtfbench capacity --model resnet34 --engine onnxruntime --engine mnn --latency-ms 2000",
+        "rtfbench capacity --model my.onnx --engine openvino --latency-ms 200 --slo 0.95 --jobs 2",
+        "rtfbench capacity --model ecapa512 --latency-ms 300 --window 1.5 --hop 0.75",
+    )
+    + "\n\nExit status: 0 every engine has a capacity, 1 one failed or keeps the limit at no rate, "
+    "3 it cannot be told within the budget, 2 bad input, 130 interrupted.",
+)
+def capacity(
+    latency_ms: Annotated[
+        float, typer.Option(min=0.001, help="What a request may take, from when it is due.")
+    ],
+    model: ModelName = "resnet34",
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Engine (`rtfbench engines`), with settings as name[key=value,...]; may be "
+            "repeated, the others are held against the first. [default: onnxruntime, mnn]"
+        ),
+    ] = None,
+    slo: Annotated[
+        float,
+        typer.Option(min=0.5, max=0.999, help="Share of the requests that have to keep it."),
+    ] = 0.99,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that serve. [default: as many as the cores allow]"),
+    ] = None,
+    window: WindowS = None,
+    hop: HopS = None,
+    gamma: GammaShape = None,
+    trace: TraceFile = None,
+    least: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Exit status 1 where an engine surely holds fewer, 3 where it may."
+        ),
+    ] = None,
+    threads: Threads = 1,
+    chunk_samples: ChunkSamples = None,
+    front_end: FrontEndName = None,
+    model_input: ModelInput = None,
+    model_output: ModelOutput = None,
+    audio: Audio = None,
+    channel: Channel = None,
+    resample: Resample = False,
+    weights: WeightsName = None,
+    budget: GateBudget = 600,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that a worker may take for one answer.")
+    ] = 120,
+    max_rss: MaxRss = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results. [default: runs/capacity-DATE-TIME]"),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what --out holds.")
+    ] = False,
+    seed: Seed = None,
+) -> None:
+    """Find the highest rate of requests at which --slo of them are answered within --latency-ms.
+
+    Requests arrive as under the server protocol; with --window or --hop they are those of live
+    streams, and as many streams are found. Engines take turns, each near its own capacity.
+    """
+    from rtfbench.commands.progress import ON_STDERR
+    from rtfbench.measure.capacity import find_capacity
+    from rtfbench.measure.capacity_search import FIRST_STREAMS, first_rate
+    from rtfbench.measure.plan import load_plan
+    from rtfbench.measure.whole_run import default_folder
+    from rtfbench.report import terminal
+    from rtfbench.results.live import STREAMS
+    from rtfbench.results.server import SERVER
+
+    plan = load_plan(
+        None,
+        {
+            "models": (model,),
+            "engines": tuple(engine or ("onnxruntime", "mnn")),
+            **(
+                {"protocols": (STREAMS.name,), "streams": (FIRST_STREAMS,)}
+                if window or hop
+                else {"protocols": (SERVER.name,), "rates": (first_rate(latency_ms),)}
+            ),
+            "window_s": window,
+            "hop_s": hop,
+            "gamma_shape": gamma,
+            "trace": trace,
+            "jobs": () if jobs is None else (jobs,),
+            "threads": (threads,),
+            "chunk_samples": () if chunk_samples is None else (chunk_samples,),
+            "front_end": front_end,
+            "input": model_input,
+            "output": model_output,
+            "audio": tuple(audio or ()),
+            "channel": channel,
+            "resample": resample,
+            "weights": weights,
+            "budget_s": budget,
+            "timeout_s": timeout,
+            "max_rss_mb": max_rss,
+            "seed": seed,
+        },
+    )
+    found = find_capacity(
+        plan,
+        out or default_folder("capacity-"),
+        ON_STDERR,
+        latency_ms=latency_ms,
+        slo=slo,
+        overwrite=overwrite,
+        least=least,
+    )
+    terminal.show(found.document)
+    say(f"results: {found.folder}")
+    raise typer.Exit(found.status)

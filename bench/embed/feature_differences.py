@@ -1,0 +1,375 @@
+"""Which step of a front end differs, told from the features that somebody else made (pure).
+
+Every step is changed to what toolkits do, alone and together, until our features are theirs; the
+fewest changes that explain theirs are named.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtfbench.frontends.front_end import Features, FrontEnd
+
+FloatArray = npt.NDArray[np.float32]
+
+#: Features of two right libraries differ by about so much at most.
+ROUNDING = 0.01
+#: Where three quarters of the features differ by less, and none of the frames much, they are ours.
+AGREES = 0.01
+#: What one more change must gain, in the mean of log(1 + z²).
+PENALTY = 0.03
+#: Hypotheses that are followed at once, and changes that are followed together.
+BEAM, MOST_CHANGES = 4, 3
+#: Of noise, half lies within this many standard deviations, as few draws tell them.
+MOST_SPREAD = 1.5
+#: So often noise is drawn for dither.
+DRAWS = 3
+#: Frames that two ways to treat the edges may differ by.
+MOST_FRAMES_APART = 3
+
+#: A step -> the values that are tried, each the fields that it sets.
+Choices = Mapping[str, tuple[Mapping[str, Any], ...]]
+STEPS: Choices = {
+    "scale": ({"scale": "int16"}, {"scale": "unit"}),
+    "window": tuple(
+        {"window": window, "window_periodic": periodic}
+        for window, periodic in (
+            *(("hamming", False), ("povey", False), ("hann", False), ("rectangular", False)),
+            *(("hamming", True), ("hann", True)),
+        )
+    ),
+    "normalisation": tuple({"normalization": kind} for kind in ("none", "mean", "mean-variance")),
+    "lowest frequency": tuple(
+        {"low_freq_hz": float(hz)}
+        for hz in (0, 10, 20, 30, 40, 50, 60, 64, 80, 100, 125, 150, 200, 300)
+    ),
+    "highest frequency": tuple(
+        {"high_freq_hz": hz}
+        for hz in (None, -100.0, -200.0, -300.0, -400.0, -500.0, -700.0, -1000.0, -2000.0, -4000.0)
+    ),
+    "mel scale": tuple(
+        {"mel_scale": scale, "mel_sides": sides, "mel_norm": norm}
+        for scale, sides, norm in (
+            *(("htk", "mel", "none"), ("slaney", "hertz", "slaney"), ("slaney", "hertz", "none")),
+            *(("htk", "hertz", "none"), ("htk", "hertz", "slaney"), ("htk", "hertz-even", "none")),
+        )
+    ),
+    "edges": tuple(
+        {"edges": edges} for edges in ("snip", "mirror", "centre", "centre-within", "centre-mirror")
+    ),
+    "dither": tuple({"dither": level} for level in (0.0, 0.1, 0.33, 1.0, 3.0)),
+    "pre-emphasis": tuple(
+        {"preemphasis": weight, "preemphasis_over": over}
+        for over in ("frame", "signal")
+        for weight in (0.0, 0.9, 0.95, 0.97, 0.98, 1.0)
+        if weight or over == "frame"
+    ),
+    "DC removal": ({"remove_dc": True}, {"remove_dc": False}),
+    "log floor": tuple(
+        {"log_floor": floor, "log_floor_added": added}
+        for floor, added in (
+            *((2.0**-23, False), (1e-10, False), (1e-8, False), (1e-5, False), (1e-3, False)),
+            *((1.0, False), (2.0**-24, True), (1e-6, True), (1.0, True), (1e-12, False)),
+        )
+    ),
+    "logarithm": tuple(
+        {"log": kind, "top_db": top}
+        for kind, top in (("natural", None), ("decibel", None), ("decibel", 80.0))
+    ),
+    "power": ({"spectrum": "power"}, {"spectrum": "magnitude"}),
+    "frame length": tuple({"frame_length_ms": float(ms)} for ms in (16, 20, 25, 30, 32, 40, 50)),
+    "frame shift": tuple({"frame_shift_ms": float(ms)} for ms in (5, 8, 10, 12, 12.5, 15, 16, 20)),
+    "transform": ({"fft_size": None}, {"fft_size": 512}, {"fft_size": 1024}, {"fft_size": 400}),
+    "energy": ({"energy_floor": None}, {"energy_floor": 0.0}),
+}
+#: Steps whose values lie on a line: between those that are tried, the best is looked for.
+ON_A_LINE = {
+    "lowest frequency": "low_freq_hz",
+    "highest frequency": "high_freq_hz",
+    "pre-emphasis": "preemphasis",
+}
+
+
+@dataclass(frozen=True)
+class StepDifference:
+    """A step in which two front ends differ: its fields here and there."""
+
+    step: str
+    ours: Mapping[str, Any]
+    theirs: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        """Write it as a sentence's part."""
+        shown = [name for name in self.theirs if self.theirs[name] != self.ours[name]]
+        return ", ".join(
+            f"{name} {_text(self.theirs[name])}, not {_text(self.ours[name])}" for name in shown
+        )
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found: the steps that differ, and how far features lie apart before and after.
+
+    `before` and `after` are root mean squares; `explained` says whether the steps explain it all.
+    `front_end` is ours with the steps changed, dither apart.
+    """
+
+    differences: tuple[StepDifference, ...]
+    before: float
+    after: float
+    explained: bool
+    front_end: FrontEnd
+
+
+@dataclass(frozen=True)
+class _Hypothesis:
+    """Changes by step, and how badly they explain what is there."""
+
+    changes: Mapping[str, Mapping[str, Any]]
+    loss: float
+
+    @property
+    def cost(self) -> float:
+        return self.loss + PENALTY * len(self.changes)
+
+
+class Doctor:
+    """Explains features that somebody else made of a recording."""
+
+    def __init__(self, front_end: FrontEnd, samples: FloatArray, theirs_TM: FloatArray) -> None:
+        """Take both.
+
+        Args:
+            front_end: what the model is to be fed.
+            samples: of the recording, float32 [N] in int16 scale, at the front end's rate.
+            theirs_TM: float32 [T, M].
+        """
+        self._front_end, self._samples = front_end, samples
+        self._theirs_TM = theirs_TM
+        self._known: dict[str, tuple[FloatArray, FloatArray | None] | None] = {}
+        rng = np.random.default_rng(0)
+        self._noise_DN = rng.standard_normal((DRAWS, len(samples))).astype(np.float32)
+
+    def diagnose(self) -> Diagnosis:
+        """Name the fewest steps that explain what differs."""
+        bins = self._bins()
+        start = self._judged(bins)
+        before = self._apart(start)
+        if not bins and start.loss < np.inf and self._agrees(start):
+            return Diagnosis((), before, before, True, self._front_end)
+        best, beam = start, [start]
+        for _ in range(MOST_CHANGES):
+            found = {str(sorted(each.changes.items())): each for each in self._further(beam)}
+            beam = sorted(found.values(), key=lambda each: each.cost)[:BEAM]
+            beam = [self._refined(each) for each in beam[:3]] + beam[3:]
+            if not beam or min(each.cost for each in beam) >= best.cost:
+                break
+            best = min(beam, key=lambda each: each.cost)
+            if self._agrees(best):
+                break
+        best = self._pruned(best)
+        ours, (changed, _) = self._front_end, self._changed(best.changes)
+        differences = [
+            StepDifference(step, _told(ours, fields), _told(changed, fields) | _dither(fields))
+            for step, fields in best.changes.items()
+        ]
+        explained = self._agrees(best) or self._is_noise(best)
+        return Diagnosis(tuple(differences), before, self._apart(best), explained, changed)
+
+    def _bins(self) -> dict[str, Mapping[str, Any]]:
+        """Return the change that makes as many features as theirs, which nothing else could."""
+        theirs, energy = self._theirs_TM.shape[1], self._front_end.fbank.energy_floor is not None
+        if theirs == self._front_end.feat_dim:
+            return {}
+        if theirs == self._front_end.fbank.num_mel_bins + (not energy):
+            return {"energy": {"energy_floor": None if energy else 0.0}}
+        return {"bins": {"num_mel_bins": theirs - energy}}
+
+    def _further(self, beam: list[_Hypothesis]) -> Iterator[_Hypothesis]:
+        for hypothesis in beam:
+            for step, choices in STEPS.items():
+                if step in hypothesis.changes:
+                    continue
+                now = self._changed(hypothesis.changes)
+                for fields in choices:
+                    ours = {name: _value(now[0], name) for name in fields}
+                    if ours != dict(fields):
+                        found = self._judged({**hypothesis.changes, step: fields})
+                        if found.loss < np.inf:
+                            yield found
+
+    def _refined(self, hypothesis: _Hypothesis) -> _Hypothesis:
+        """Move values that lie on a line to where they explain most."""
+        for step, name in ON_A_LINE.items():
+            value = hypothesis.changes.get(step, {}).get(name)
+            if value is None or self._agrees(hypothesis):
+                continue
+            width = 0.05 if name == "preemphasis" else 20.0 if name == "low_freq_hz" else 150.0
+            low, high = value - width, value + width
+            for _ in range(10):
+                points = [low + (high - low) * share for share in (0.382, 0.618)]
+                tried = [self._with(hypothesis, step, name, point) for point in points]
+                low, high = (low, points[1]) if tried[0].loss < tried[1].loss else (points[0], high)
+                hypothesis = min((hypothesis, *tried), key=lambda each: each.loss)
+        return hypothesis
+
+    def _with(self, hypothesis: _Hypothesis, step: str, name: str, value: float) -> _Hypothesis:
+        rounded = round(value, 3 if name == "preemphasis" else 0)
+        changed = {**hypothesis.changes[step], name: rounded}
+        return self._judged({**hypothesis.changes, step: changed})
+
+    def _pruned(self, hypothesis: _Hypothesis) -> _Hypothesis:
+        """Leave out changes that gain nothing beside the others."""
+        for step in list(hypothesis.changes):
+            rest = {name: each for name, each in hypothesis.changes.items() if name != step}
+            without = self._judged(rest)
+            if without.cost <= hypothesis.cost:
+                hypothesis = without
+        return hypothesis
+
+    def _changed(self, changes: Mapping[str, Mapping[str, Any]]) -> tuple[FrontEnd, float]:
+        """Return our front end with changes, and the level of dither.
+
+        Raises:
+            ValueError: no front end is like that.
+        """
+        values = {name: value for fields in changes.values() for name, value in fields.items()}
+        dither = values.pop("dither", 0.0)
+        if self._front_end.normalization == "global" and "normalization" in values:
+            values |= {"means": [], "deviations": []}
+        return self._front_end.with_values(values), dither
+
+    def _judged(self, changes: Mapping[str, Mapping[str, Any]]) -> _Hypothesis:
+        made = self._made(changes)
+        if made is None:
+            return _Hypothesis(changes, np.inf)
+        ours_TM, variance_TM = made
+        apart = abs(len(ours_TM) - len(self._theirs_TM))
+        if apart > MOST_FRAMES_APART:
+            return _Hypothesis(changes, np.inf)
+        frames = min(len(ours_TM), len(self._theirs_TM))
+        off_TM = ours_TM[:frames] - self._theirs_TM[:frames]
+        spread_TM = np.full_like(off_TM, ROUNDING**2)
+        if variance_TM is not None:
+            spread_TM += variance_TM[:frames] * (1 + 1 / DRAWS)
+        loss = np.log1p(off_TM**2 / spread_TM) + np.log(spread_TM / ROUNDING**2) / 2
+        return _Hypothesis(changes, float(loss.mean()) + 0.3 * apart)
+
+    def _made(
+        self, changes: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[FloatArray, FloatArray | None] | None:
+        """Return features under changes, with their variance under dither; None if impossible."""
+        key = str(
+            sorted((step, sorted(fields.items(), key=str)) for step, fields in changes.items())
+        )
+        if key not in self._known:
+            self._known[key] = self._compute(changes)
+        return self._known[key]
+
+    def _compute(
+        self, changes: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[FloatArray, FloatArray | None] | None:
+        try:
+            front_end, dither = self._changed(changes)
+            count = front_end.num_frames(len(self._samples))
+            if abs(count - len(self._theirs_TM)) > MOST_FRAMES_APART:
+                return None
+            if front_end.feat_dim != self._theirs_TM.shape[1]:
+                return None
+            compute = _computing(front_end)
+        except ValueError:
+            return None
+        if not dither:
+            return compute(self._samples), None
+        drawn = np.stack([compute(self._samples + dither * noise) for noise in self._noise_DN])
+        return drawn.mean(axis=0), drawn.var(axis=0, ddof=1)
+
+    def _apart(self, hypothesis: _Hypothesis) -> float:
+        off_TM = self._off(hypothesis)
+        return float("inf") if off_TM is None else float(np.sqrt((off_TM**2).mean()))
+
+    def _agrees(self, hypothesis: _Hypothesis) -> bool:
+        off_TM = self._off(hypothesis)
+        if off_TM is None or hypothesis.loss == np.inf:
+            return False
+        made = self._made(hypothesis.changes)
+        if made is None or len(made[0]) != len(self._theirs_TM):
+            return False
+        by_frame_T = np.quantile(off_TM, 0.75, axis=1)
+        return bool(
+            np.quantile(by_frame_T, 0.98) < AGREES and np.sqrt((off_TM**2).mean()) < 2 * AGREES
+        )
+
+    def _is_noise(self, hypothesis: _Hypothesis) -> bool:
+        """Say whether what is left is what dither leaves: half of it within its own spread."""
+        made, off_TM = self._made(hypothesis.changes), self._off(hypothesis)
+        if made is None or off_TM is None or made[1] is None:
+            return False
+        spread_TM = np.sqrt(made[1][: len(off_TM)] + ROUNDING**2)
+        return bool(np.median(off_TM / spread_TM) < MOST_SPREAD)
+
+    def _off(self, hypothesis: _Hypothesis) -> FloatArray | None:
+        made = self._made(hypothesis.changes)
+        if made is None:
+            return None
+        frames = min(len(made[0]), len(self._theirs_TM))
+        off_TM: FloatArray = np.abs(made[0][:frames] - self._theirs_TM[:frames])
+        return off_TM
+
+
+def _computing(front_end: FrontEnd) -> Callable[[FloatArray], FloatArray]:
+    features = Features(front_end)
+    return lambda samples: front_end.normalized(features(samples))
+
+
+def _value(front_end: FrontEnd, name: str) -> Any:
+    return 0.0 if name == "dither" else front_end.values()[name]
+
+
+def _told(front_end: FrontEnd, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a front end's values of some fields, the highest frequency in hertz."""
+    found = {name: _value(front_end, name) for name in fields}
+    if "high_freq_hz" in found:
+        found["high_freq_hz"] = float(front_end.fbank.upper_freq_hz)
+    return found
+
+
+def _dither(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name == "dither"}
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def one_changed(front_end: FrontEnd, difference: StepDifference) -> FrontEnd:
+    """Return a front end with one step as theirs; dither cannot be, and leaves it as it is."""
+    values = {name: value for name, value in difference.theirs.items() if name != "dither"}
+    changed = front_end.with_values(values)
+    return replace(changed, layout=front_end.layout)
+
+
+def mean_difference(
+    one: FrontEnd, other: FrontEnd, recordings: Iterable[tuple[FloatArray, FloatArray]]
+) -> float:
+    """Return how far two front ends' features lie apart: the mean over all values.
+
+    Args:
+        one: a front end of features.
+        other: another, of as many.
+        recordings: the samples of each, float32 [N] in int16 scale, as either reads them; frames
+            are taken as they come, of the shorter count.
+    """
+    computing = _computing(one), _computing(other)
+    apart, count = 0.0, 0
+    for pair in recordings:
+        mine_TM, theirs_TM = (
+            compute(samples) for compute, samples in zip(computing, pair, strict=True)
+        )
+        frames = min(len(mine_TM), len(theirs_TM))
+        apart += float(np.abs(mine_TM[:frames] - theirs_TM[:frames]).sum(dtype=np.float64))
+        count += frames * mine_TM.shape[1]
+    return apart / count

@@ -1,0 +1,1 @@
+"""One extraction on many hosts: its shards, and the workers that embed them."""

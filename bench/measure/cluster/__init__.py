@@ -1,0 +1,1 @@
+"""Whole comparisons on many hosts, one a host at a time."""

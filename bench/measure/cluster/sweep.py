@@ -1,0 +1,149 @@
+"""The same comparison on every host of a cluster: one whole run is one task.
+
+Hosts are measured side by side, and never pooled: what is compared took turns on one host.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rtfbench.base.cache import sha256_of
+from rtfbench.base.cluster.dask_cluster import Cluster
+from rtfbench.base.cluster.driver import TICK_S, Answered, Died, Raised
+from rtfbench.base.errors import InputError
+from rtfbench.frontends.front_end import PRESETS
+from rtfbench.measure.cluster import measuring
+from rtfbench.measure.cluster.carried import PACKAGED, files_of
+from rtfbench.measure.cluster.measuring import HostTask, SentFolder
+from rtfbench.measure.plan import Axes, Plan
+from rtfbench.models.facts import facts_of
+from rtfbench.models.model_files import is_path
+
+GONE = "its workers are gone; start some there, and go on with --resume"
+
+
+@dataclass(frozen=True)
+class ClusterHost:
+    """A host by its own name, with its workers."""
+
+    name: str
+    workers: tuple[str, ...]
+
+
+def comparison(plan: Plan, libraries: Mapping[str, Path | None]) -> HostTask:
+    """Return what hosts are given to measure.
+
+    Args:
+        plan: what to measure; models and recordings may be named from the present folder.
+        libraries: folders of libraries of one's own, by the engines that they are for.
+
+    Raises:
+        InputError: a file that cannot be read.
+        EngineError: there is no engine of a name here.
+    """
+    plan = _absolute(plan)
+    try:
+        files = {str(path): sha256_of(path) for _, inside in files_of(plan) for path in inside}
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    return HostTask(
+        facts=facts_of(*(spec for axes in plan.sweeps for spec in axes.engines)),
+        plan=plan,
+        libraries={name: path.absolute() for name, path in libraries.items() if path},
+        files=files,
+    )
+
+
+def _absolute(plan: Plan) -> Plan:
+    """Return the same plan for a process in another folder."""
+
+    def models(axes: Axes) -> tuple[str, ...]:
+        return tuple(str(Path(m).absolute()) if is_path(m) else m for m in axes.models)
+
+    return plan.model_copy(
+        update={
+            "models": models(plan),
+            "sweep": tuple(axes.model_copy(update={"models": models(axes)}) for axes in plan.sweep),
+            "audio": tuple(path.absolute() for path in plan.audio),
+            "trials": _absolute_trials(plan.trials),
+            "trial_audio": tuple(path.absolute() for path in plan.trial_audio),
+            "reference": plan.reference and plan.reference.absolute(),
+            "front_end": _absolute_front_end(plan.front_end),
+        }
+    )
+
+
+def _absolute_trials(trials: Path | None) -> Path | None:
+    """Leave the package's own by their name: they lie elsewhere on every host."""
+    return trials if trials in (None, PACKAGED) else trials.absolute()
+
+
+def _absolute_front_end(named: str | None) -> str | None:
+    """Leave a preset as it is; what is none is a file."""
+    return named if named is None or named in PRESETS else str(Path(named).absolute())
+
+
+def hosts_of(cluster: Cluster, asked: HostTask) -> list[ClusterHost]:
+    """Return the hosts of a cluster, each by a name that no other has.
+
+    Raises:
+        InputError: a worker is of no use, or has other work.
+    """
+    found: dict[str, list[str]] = {}
+    names: dict[str, str] = {}
+    for worker, said in cluster.everywhere(
+        measuring.describe, asked.model_dump(mode="json")
+    ).items():
+        if isinstance(said, str) or said["unfit"]:
+            raise InputError(
+                f"worker {worker}: {said if isinstance(said, str) else '; '.join(said['unfit'])}"
+            )
+        address = urlsplit(worker).hostname or worker
+        found.setdefault(address, []).append(worker)
+        names[address] = said["host"]
+    if strangers := cluster.strangers():
+        raise InputError(
+            f"worker {sorted(strangers)[0]}: runs tasks of others; measure when the cluster is free"
+        )
+    twice = {name for name in names.values() if list(names.values()).count(name) > 1}
+    return [
+        ClusterHost(f"{name}-{address}" if name in twice else name, tuple(found[address]))
+        for address, name in names.items()
+    ]
+
+
+def measure_on(
+    cluster: Cluster, hosts: list[ClusterHost], asked: HostTask, note: Callable[[str], None]
+) -> Iterator[tuple[ClusterHost, SentFolder]]:
+    """Yield every host's run as it ends; all measure at the same time.
+
+    Raises:
+        ClusterError: the cluster is gone.
+    """
+    executor, job = cluster.executor(measuring.measure_here), asked.model_dump(mode="json")
+    open_hosts = {host.name: host for host in hosts}
+    for host in hosts:
+        executor.submit_on(host.name, job, host.workers)
+    disturbed: set[str] = set()
+    while open_hosts:
+        event = executor.next_event(TICK_S)
+        match event:
+            case Answered() if event.answer["kind"] == "run":
+                yield open_hosts.pop(event.key), SentFolder.model_validate(event.answer)
+            case Answered():
+                yield open_hosts.pop(event.key), SentFolder(refusal=event.answer["reason"])
+            case Died():
+                yield open_hosts.pop(event.key), SentFolder(refusal=GONE)
+            case Raised():
+                yield open_hosts.pop(event.key), SentFolder(refusal=event.reason)
+        busy = set(cluster.strangers())
+        for host in open_hosts.values():
+            if host.name not in disturbed and busy & set(host.workers):
+                disturbed.add(host.name)
+                note(f"{host.name}: others gave it work meanwhile; do not trust what it measures")
+        present = set(executor.workers())
+        for host in [each for each in open_hosts.values() if not present & set(each.workers)]:
+            # Its task is bound to them, and would wait for ever.
+            executor.forget(host.name)
+            yield open_hosts.pop(host.name), SentFolder(refusal=GONE)

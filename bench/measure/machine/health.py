@@ -1,0 +1,129 @@
+"""What else goes on in the machine, read from the kernel at the edges of a block."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple, TypeVar
+
+from rtfbench.base.core_count import throttled_s
+from rtfbench.results.lines import Health
+
+T = TypeVar("T")
+JIFFY_S = 1 / os.sysconf("SC_CLK_TCK")
+#: Columns of the first line of /proc/stat after its name: user, nice, system, irq and softirq are
+#: work, and steal is what the hypervisor gave to others (proc_stat(5)).
+BUSY_COLUMNS, STEAL_COLUMN = (0, 1, 2, 5, 6), 7
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Running totals in seconds, but for `switches`; None where the host does not tell."""
+
+    wall_s: float
+    busy_s: float | None
+    steal_s: float | None
+    waiting_s: float | None
+    throttled_s: float | None
+    own_s: float | None
+    switches: int | None
+
+
+def read_counters(pids: Iterable[int]) -> Counters:
+    """Return the totals of the machine, and of these processes with this one."""
+    processes = [*pids, os.getpid()]
+    times = _try(_cpu_times_s)
+    return Counters(
+        wall_s=time.monotonic(),
+        busy_s=times.busy_s if times else None,
+        steal_s=times.steal_s if times else None,
+        waiting_s=_try(_waiting_s),
+        throttled_s=throttled_s(),
+        own_s=_try(lambda: sum(map(_process_cpu_s, processes))),
+        switches=_try(lambda: sum(map(_involuntary_switches, processes))),
+    )
+
+
+def between(
+    before: Counters,
+    after: Counters,
+    *,
+    cell_id: str,
+    session: int,
+    block: int,
+    peak_gflops: float | None = None,
+) -> Health:
+    """Return what happened from one reading to the next."""
+    wall_s = after.wall_s - before.wall_s
+
+    def rate(earlier: float | None, later: float | None) -> float | None:
+        if earlier is None or later is None or wall_s <= 0:
+            return None
+        return round(max(later - earlier, 0.0) / wall_s, 4)
+
+    busy, own = rate(before.busy_s, after.busy_s), rate(before.own_s, after.own_s)
+    return Health(
+        cell_id=cell_id,
+        session=session,
+        block=block,
+        wall_ns=round(wall_s * 1e9),
+        steal=rate(before.steal_s, after.steal_s),
+        pressure=rate(before.waiting_s, after.waiting_s),
+        involuntary=rate(before.switches, after.switches),
+        other_cpu=None if busy is None or own is None else round(max(busy - own, 0.0), 4),
+        frequency_mhz=_try(_frequency_mhz),
+        throttled=rate(before.throttled_s, after.throttled_s),
+        load_average_1min=round(os.getloadavg()[0], 2),
+        peak_gflops=peak_gflops,
+    )
+
+
+def _try(source: Callable[[], T]) -> T | None:
+    """Return what a file of the kernel says, None where there is no such file or field."""
+    try:
+        return source()
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+
+
+class _CpuTimes(NamedTuple):
+    """Seconds of all cores since the machine started."""
+
+    busy_s: float
+    steal_s: float
+
+
+def _cpu_times_s() -> _CpuTimes:
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    times_s = [int(field) * JIFFY_S for field in fields]
+    return _CpuTimes(sum(times_s[column] for column in BUSY_COLUMNS), times_s[STEAL_COLUMN])
+
+
+def _waiting_s() -> float:
+    """Return for how long some task waited for a core (pressure stall information)."""
+    some = next(
+        line for line in Path("/proc/pressure/cpu").read_text().splitlines() if "some" in line
+    )
+    return int(some.rpartition("=")[2]) / 1e6
+
+
+def _process_cpu_s(pid: int) -> float:
+    """Return a process's CPU time, of all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * JIFFY_S
+
+
+def _involuntary_switches(pid: int) -> int:
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        lines = (task / "status").read_text().splitlines()
+        total += int(next(x for x in lines if x.startswith("nonvoluntary_ctxt")).split()[1])
+    return total
+
+
+def _frequency_mhz() -> float:
+    """Return the cores' mean frequency as the governor sees it; virtual machines have none."""
+    paths = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    return round(fmean(int(path.read_text()) / 1e3 for path in paths), 1)

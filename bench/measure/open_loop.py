@@ -1,0 +1,259 @@
+"""Requests that arrive whether or not a process is free: the server protocol, on real processes.
+
+Before a pass begins, requests of before it are imagined: those that would still wait when it begins
+wait from its beginning, and do not count. So a short pass shows what a long one would.
+"""
+
+import itertools
+import math
+import random
+import select
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rtfbench.base.child import ChildSilent
+from rtfbench.measure import schedule
+from rtfbench.measure.messages import (
+    Check,
+    Command,
+    Done,
+    Measure,
+    Ready,
+    Reply,
+    Warm,
+    Work,
+    Worked,
+)
+from rtfbench.measure.queueing import (
+    NS_PER_MS,
+    NS_PER_S,
+    Passed,
+    WaitingLine,
+    arrivals_ns,
+    own_of,
+    serve,
+    with_those_before,
+)
+from rtfbench.measure.team import Queue, Team, first_failure, record_of
+from rtfbench.results.cells import Cell
+from rtfbench.results.lines import Record
+from rtfbench.results.load import Load
+
+#: A pass has so many requests at least that count, and so many are imagined before it.
+REQUESTS = 60
+#: What of a record grows with the requests that were served.
+SCALED = ("processing_ns", "audio_ns", "padded_audio_ns", "frontend_ns", "engine_ns", "cpu_ns")
+#: The system wakes a process some 50 µs late; for the rest of the time this one looks at the clock.
+SPIN_S = 200e-6
+
+
+def load_of(cell: Cell) -> Load:
+    """Return how requests arrive at a cell."""
+    assert cell.load is not None, "a protocol that offers requests names their load"
+    return cell.load
+
+
+class Arriving(NamedTuple):
+    """The requests of a pass, in ascending order; those before `first` do not count."""
+
+    due_ns: list[int]
+    names: tuple[str, ...]
+    first: int
+
+
+class _Stopped(Exception):
+    """A process ended its cell."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+class Service(Team):
+    """A team that requests arrive at; a pass over them is one record."""
+
+    #: What a chunk takes, as far as is known.
+    _chunk_ns = 0
+    #: The block that is on, and the cell's positions in it until now.
+    _block: tuple[int, list[int]] = (-1, [])
+
+    def receive(self, timeout_s: float, /) -> Reply:
+        """Do what was asked, and return the next answer."""
+        reply = super().receive(timeout_s)
+        if isinstance(reply, Ready):
+            self._chunk_ns = reply.chunk_ns
+        return reply
+
+    def _passed(self, order: Measure, timeout_s: float) -> list[Reply]:
+        """Run a pass, and return its record, or what failed."""
+        if failed := first_failure(self._together(Warm(), timeout_s)):
+            return failed
+        arriving = self.arriving(order, f"{order.block}/{self._spec.session}/{self._pass(order)}")
+        counter = _TeamAtWork(self, arriving.names, timeout_s)
+        try:
+            passed = serve(arriving.due_ns, counter, self.line(arriving.names))
+        except _Stopped as stopped:
+            return [stopped.reply]
+        wall_ns = counter.now_ns()
+        if failed := first_failure(self._together(Check(), timeout_s)):
+            return failed
+        found = self._record(
+            order, passed, arriving.first, counter.replies, arriving.names, wall_ns
+        )
+        return [found, Done()]
+
+    def _pass(self, order: Measure) -> int:
+        """Return which of its block's passes one is: each has arrivals of its own.
+
+        A pass that is run again, because something disturbed it, has the same.
+        """
+        if self._block[0] != order.block:
+            self._block = (order.block, [])
+        positions = self._block[1]
+        if order.position not in positions:
+            positions.append(order.position)
+        return positions.index(order.position)
+
+    def arriving(self, order: Measure, seed: str) -> Arriving:
+        """Return the requests of a pass, with those of before that still wait."""
+        names, load = order.utterances, load_of(self._spec.cell)
+        count = len(names)
+        before = tuple(names[(each - REQUESTS) % count] for each in range(REQUESTS))
+        kept, due_ns = with_those_before(
+            arrivals_ns(load, REQUESTS + count, seed=seed),
+            [max(self._chunk_ns * self._chunks[name], 1) for name in before],
+            self.line(before),
+        )
+        every = (*before, *names)
+        return Arriving(due_ns, tuple(every[each] for each in kept), len(kept) - count)
+
+    def line(self, names: Sequence[str]) -> WaitingLine:
+        """Return how requests wait."""
+        cell, load = self._spec.cell, load_of(self._spec.cell)
+        return WaitingLine(
+            servers=cell.jobs,
+            chunks=[self._chunks[name] for name in names],
+            batch=cell.batch,
+            delay_ns=round(load.batch_delay_ms * NS_PER_MS),
+            places=load.places,
+            streams=load.streams,
+        )
+
+    def task(self, requests: Sequence[int], names: tuple[str, ...]) -> Command:
+        """Return what a process is told to do with requests."""
+        return Work(utterances=names)
+
+    def _record(
+        self,
+        order: Measure,
+        passed: Passed,
+        first: int,
+        replies: Sequence[tuple[tuple[int, ...], Worked]],
+        names: Sequence[str],
+        wall_ns: int,
+    ) -> Record:
+        """Return the record of a pass: its time is what the processes worked on what counts.
+
+        Where requests were rejected, times and audio are as if those had been like the others, so
+        that cells compare that rejected others.
+        """
+        jobs, chunks = self._spec.cell.jobs, self._chunks
+        times = {each.request: each.done_ns - each.began_ns for each in passed.served}
+        counted = [each for each in replies if max(each[0]) >= first]
+        done = [(tuple(names[each] for each in requests), reply) for requests, reply in counted]
+        work_ns = sum(times[requests[0]] for requests, _ in counted)
+        worked = sum(chunks[name] for some, _ in done for name in some)
+        self._chunk_ns = work_ns // max(worked, 1)
+        found = record_of(self._spec, order, done, wall_ns=max(work_ns // jobs, 1))
+        told = own_of(
+            passed,
+            first=first,
+            wall_ns=wall_ns,
+            busy_ns=sum(times[requests[0]] for requests, _ in replies) // jobs,
+            load=load_of(self._spec.cell),
+        )
+        if any(each >= first for each in passed.rejected):
+            factor = sum(chunks[name] for name in names[first:]) / max(worked, 1)
+            told |= {name: round(factor * getattr(found, name)) for name in SCALED}
+        return found.model_copy(update={"queued": order.utterances} | told)
+
+
+class _TeamAtWork:
+    """The processes of a team, and the clock of one pass."""
+
+    def __init__(self, service: Service, names: Sequence[str], timeout_s: float) -> None:
+        self._service, self._names, self._timeout_s = service, names, timeout_s
+        self._sent: dict[int, tuple[int, ...]] = {}
+        #: Which requests were served together, and the answer.
+        self.replies: list[tuple[tuple[int, ...], Worked]] = []
+        self._began_ns = service.clock()
+
+    def now_ns(self) -> int:
+        """Return the time since the pass began."""
+        return self._service.clock() - self._began_ns
+
+    def begin(self, server: int, requests: Sequence[int]) -> None:
+        """Send a task."""
+        self._sent[server] = tuple(requests)
+        names = tuple(self._names[each] for each in requests)
+        self._service.members[server].send(self._service.task(requests, names))
+
+    def finished(self, until_ns: int | None) -> Sequence[int]:
+        """Wait for an answer, or for the next request.
+
+        Raises:
+            ChildSilent: neither came within the time limit.
+        """
+        members = self._service.members
+        busy = {members[number]: number for number in self._sent}
+        while True:
+            left_s = math.inf if until_ns is None else (until_ns - self.now_ns()) / NS_PER_S
+            sleep_s = max(min(left_s - SPIN_S, self._timeout_s), 0.0)
+            readable, _, _ = select.select(list(busy), [], [], sleep_s)
+            if readable:
+                return [self._take(busy[member]) for member in readable]
+            if busy and sleep_s >= self._timeout_s:
+                raise ChildSilent.after(self._timeout_s)
+            if left_s <= 0:
+                return []
+
+    def _take(self, server: int) -> int:
+        reply = self._service.members[server].receive(self._timeout_s)
+        requests = self._sent.pop(server)
+        if not isinstance(reply, Worked):
+            raise _Stopped(reply)
+        self.replies.append((requests, reply))
+        return server
+
+
+class OpenLoop(Queue):
+    """A team of processes that requests arrive at."""
+
+    team = Service
+
+    def slots(
+        self, chunks: Mapping[str, int], cell: Cell, *, wanted: float
+    ) -> list[tuple[str, ...]]:
+        """Return what arrives in a pass, in the order in which it does."""
+        mean = sum(chunks.values()) / len(chunks)
+        return [
+            _repeated(portion, least=REQUESTS)
+            for portion in schedule.portions(chunks, wanted=max(wanted, REQUESTS * mean))
+        ]
+
+    def drawn(self, chunks: Mapping[str, int], rng: random.Random) -> tuple[str, ...]:
+        """Return what arrives in a pass, each recording drawn anew: callers know of no other."""
+        return tuple(rng.choices(sorted(chunks), k=REQUESTS)) if chunks else ()
+
+    def turn_s(self, cell: Cell, requests: int, computed_s: float) -> float:
+        """Return how long a pass takes: until the last request arrives, at least."""
+        # In batches, those of before are not imagined.
+        passes = 1 if cell.batch == 1 else (REQUESTS + requests) / requests
+        return passes * max(computed_s, requests / load_of(cell).rate_per_s)
+
+
+def _repeated(names: Sequence[str], *, least: int) -> tuple[str, ...]:
+    """Return names over and over in an order that mixes them, always the same."""
+    found = list(itertools.islice(itertools.cycle(sorted(names)), max(least, len(names))))
+    random.Random("requests").shuffle(found)
+    return tuple(found)

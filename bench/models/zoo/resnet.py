@@ -1,0 +1,138 @@
+"""ResNets over the spectrogram: narrow, a 3x3 stem, no max pooling.
+
+He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; as speaker embedding
+Zeinali et al., "BUT System Description to VoxCeleb Speaker Recognition Challenge 2019".
+
+Res2Net has two groups here: half of the channels skip the 3x3 convolution. Gao et al., "Res2Net: A
+New Multi-scale Backbone Architecture", TPAMI 2021.
+"""
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rtfbench.models.zoo.layers import (
+    TSTP,
+    AsImage,
+    MakeBlock,
+    Residual,
+    ResidualBlock,
+    Stride,
+    basic_block,
+    chain,
+    conv2d,
+    projection,
+    stage,
+)
+
+STEM_CHANNELS = 32
+STAGE_CHANNELS = (32, 64, 128, 256)
+STAGE_STRIDES: tuple[Stride, ...] = ((1, 1), (2, 2), (2, 2), (2, 2))
+BOTTLENECK_EXPANSION = 4
+
+
+def bottleneck(in_channels: int, out_channels: int, stride: Stride) -> ResidualBlock:
+    """Make a residual block whose 3x3 convolution, with the stride, works on fewer channels."""
+    width = out_channels // BOTTLENECK_EXPANSION
+    return ResidualBlock(
+        conv2d(in_channels, width, 1),
+        conv2d(width, width, 3, stride=stride),
+        conv2d(width, out_channels, 1),
+        shortcut=projection(in_channels, out_channels, stride),
+    )
+
+
+def residual_network(
+    make_block: MakeBlock,
+    *,
+    expansion: int,
+    depths: tuple[int, ...],
+    feat_dim: int,
+    embed_dim: int,
+) -> nn.Sequential:
+    """Build stem, four residual stages, TSTP and the embedding: [B, T, M] -> [B, D].
+
+    Args:
+        make_block: makes one block of (in_channels, out_channels, stride).
+        expansion: a block's output channels over the nominal width of its stage.
+        depths: blocks in each of the four stages.
+        feat_dim: M.
+        embed_dim: D.
+    """
+    widths = (STEM_CHANNELS, *(channels * expansion for channels in STAGE_CHANNELS))
+    plan = zip(pairwise(widths), depths, STAGE_STRIDES, strict=True)
+    stages = {
+        f"layer{index}": stage(make_block, in_channels, out_channels, depth, stride)
+        for index, ((in_channels, out_channels), depth, stride) in enumerate(plan, start=1)
+    }
+    num_rows = math.ceil(feat_dim / math.prod(stride for stride, _ in STAGE_STRIDES))
+    return chain(
+        image=AsImage(),
+        conv1=conv2d(1, STEM_CHANNELS, 3),
+        bn1=nn.BatchNorm2d(STEM_CHANNELS),
+        relu=nn.ReLU(),
+        **stages,
+        pool=TSTP(),
+        seg_1=nn.Linear(2 * widths[-1] * num_rows, embed_dim),
+    )
+
+
+def resnet(
+    *, block: Literal["basic", "bottleneck"], depths: tuple[int, ...], feat_dim: int, embed_dim: int
+) -> nn.Sequential:
+    """Build a ResNet: `features_BTM` float32 [B, T, M] -> [B, D]."""
+    make_block: MakeBlock = basic_block if block == "basic" else bottleneck
+    expansion = 1 if block == "basic" else BOTTLENECK_EXPANSION
+    return residual_network(
+        make_block, expansion=expansion, depths=depths, feat_dim=feat_dim, embed_dim=embed_dim
+    )
+
+
+EXPANSION = 2
+RELU_CEILING = 20.0
+
+
+def clipped_relu(x: Tensor) -> Tensor:
+    """Clamp to 0 and 20, as the blocks of this family do instead of a plain ReLU."""
+    return F.hardtanh(x, 0.0, RELU_CEILING)
+
+
+class Res2Block(Residual):
+    """Residual block 1x1, split into two groups, 3x3 on the first of them, 1x1.
+
+    Lists of one convolution and one BatchNorm keep the state-dict names of the general block.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
+        super().__init__()
+        width = out_channels // EXPANSION
+        group = width // 2
+        self.conv1 = conv2d(in_channels, width, 1, stride=stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.convs = nn.ModuleList([conv2d(group, group, 3)])
+        self.bns = nn.ModuleList([nn.BatchNorm2d(group)])
+        self.conv3 = conv2d(width, out_channels, 1)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.shortcut = projection(in_channels, out_channels, stride)
+
+    def branch_weights(self) -> list[Tensor]:
+        """Return those behind the last convolution."""
+        return [self.bn3.weight]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, C, F, T] to [B, C', F', T']."""
+        convolved, passed_on = clipped_relu(self.bn1(self.conv1(x))).chunk(2, dim=1)
+        convolved = clipped_relu(self.bns[0](self.convs[0](convolved)))
+        merged = self.bn3(self.conv3(torch.cat([convolved, passed_on], dim=1)))
+        return clipped_relu(merged + self.shortcut(x))
+
+
+def res2net(*, depths: tuple[int, ...], feat_dim: int, embed_dim: int) -> nn.Sequential:
+    """Build a Res2Net: `features_BTM` float32 [B, T, M] -> [B, D]."""
+    return residual_network(
+        Res2Block, expansion=EXPANSION, depths=depths, feat_dim=feat_dim, embed_dim=embed_dim
+    )

@@ -1,1 +1,0 @@
-"""What to measure: TOML or flags become a plan, a plan becomes cells."""

@@ -1,0 +1,220 @@
+"""A result as a document: the answer, one table of the run, the published document's own, the rest.
+
+The rest is folded: it is in `table.md` and on the page, and on a terminal where it is asked for.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.engines.protocol import FLOAT32
+from rtfbench.report import figures, libraries
+from rtfbench.report.about import about
+from rtfbench.report.answer import answer, meant, ranking
+from rtfbench.report.columns import columns
+from rtfbench.report.compare import side, to_reference
+from rtfbench.report.document import (
+    Block,
+    Bullets,
+    Document,
+    Heading,
+    More,
+    Paragraph,
+    Style,
+    Table,
+    bullets,
+    document,
+    table,
+)
+from rtfbench.report.engine_findings import EXPLAINED, FASTEST, Matrix, matrices
+from rtfbench.report.findings import findings
+from rtfbench.report.tables import Section, conditions, counts_line, reasons, sections
+from rtfbench.report.views import MARKDOWN, Footnotes, PlacedColumn
+from rtfbench.results import protocols
+from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Summary
+
+#: Columns that leave a narrow screen together: a chunk's time misleads without the first one's.
+GIVE_WAY = ({"ci"}, {"first", "chunk_ms"})
+PROVISIONAL = f"* provisional: of {PROVISIONAL_SESSIONS} sessions or fewer."
+
+
+def of_run(summary: Summary) -> Document:
+    """Return the whole report."""
+    stored, summary = summary, libraries.named(summary)
+    footnotes = Footnotes(summary.cells)
+    # At once: a note stands below the first table whose rows need it.
+    first = tuple(published(summary, footnotes))
+    return document(
+        of_answer(stored),
+        the_run(summary),
+        first,
+        More("Everything else that was measured", tuple(_rest(summary, footnotes))),
+    )
+
+
+def of_answer(summary: Summary) -> Bullets:
+    """Return the answer, its first line ranking out."""
+    first, *others = map(Paragraph, answer(summary))
+    return Bullets((replace(first, style="strong"), *others))
+
+
+def the_run(summary: Summary) -> Iterator[Block]:
+    """Yield the table of the run: a row a model, engine, protocol and chunk size."""
+    rows = in_order(summary.cells)
+    if not rows:
+        return
+    placed = columns("run", summary, rows)
+    keys = [each.key for each in placed]
+    winners = fastest_rows(summary)
+    styles: list[Style] = [
+        "bad" if row.status != "ok" else "good" if id(row) in winners else "" for row in rows
+    ]
+    yield Heading("The run")
+    yield Paragraph(caption(summary, rows) + _starred(summary, rows), "dim")
+    yield replace(
+        rows_table(placed, rows),
+        styles=tuple(styles),
+        give_way=tuple(tuple(keys.index(k) for k in keys if k in group) for group in GIVE_WAY),
+    )
+    failed = bullets(reasons(rows), "bad")
+    if failed is not None:
+        yield failed
+
+
+def in_order(rows: Sequence[CellSummary]) -> list[CellSummary]:
+    """Return rows by model, protocol, chunk size and engine; the run's order but for the sizes."""
+    models = list(dict.fromkeys(row.model for row in rows))
+    protocols = list(dict.fromkeys(row.protocol for row in rows))
+    sides = list(dict.fromkeys(map(side, rows)))
+    return sorted(
+        rows,
+        key=lambda row: (
+            models.index(row.model),
+            protocols.index(row.protocol),
+            row.chunk_samples,
+            (row.threads, row.jobs, row.batch, row.rate_per_s),
+            sides.index(side(row)),
+        ),
+    )
+
+
+def fastest_rows(summary: Summary) -> set[int]:
+    """Return the identities of the rows that are surely faster than all others beside them."""
+    groups: dict[object, list[CellSummary]] = {}
+    for row in summary.cells:
+        groups.setdefault(row.condition, []).append(row)
+    found = (ranking(summary, rows) for rows in groups.values())
+    return {id(each.best) for each in found if each is not None and each.alone}
+
+
+def caption(summary: Summary, rows: Sequence[CellSummary]) -> str:
+    """Say what all rows share, and what the ratio is."""
+    first = rows[0]
+
+    def same(field: str) -> bool:
+        return all(getattr(row, field) == getattr(first, field) for row in rows)
+
+    told = [first.title] if same("title") else []
+    told += [meant(first.protocol)] if same("protocol") else []
+    told += [first.form] if same("form") else []
+    if same("chunk_samples"):
+        chunk = figures.setting(first.chunk_samples, 1).partition(",")[0]
+        told += [chunk if first.chunk_samples < 0 else f"{chunk} a chunk"]
+    told += [figures.counted(first.threads, "thread")] if same("threads") else []
+    told += [figures.counted(first.jobs, "job")] if same("jobs") and first.jobs > 1 else []
+    told += [f"batches of {first.batch}"] if same("batch") and first.batch > 1 else []
+    told += [str(first.load)] if same("load") and first.load else []
+    versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
+    told += [", ".join(versions)] if versions else []
+    text = f"All rows: {'; '.join(told)}." if told else ""
+    if summary.ratios:
+        text += " Ratios: times as long as the reference, measured in turns with it."
+    return text.strip()
+
+
+def _starred(summary: Summary, rows: Sequence[CellSummary]) -> str:
+    ratios = (to_reference(summary, row) for row in rows)
+    return f" {PROVISIONAL}" * any(each is not None and each.provisional for each in ratios)
+
+
+def published(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
+    """Yield the table of the published document: Params, FLOPs, RTF."""
+    rows = [
+        row
+        for row in summary.cells
+        if row.precision == FLOAT32 and not protocols.named(row.protocol).queued
+    ]
+    for field, wanted in (
+        ("protocol", "published"),
+        ("chunk_samples", PUBLISHED_CHUNK_SAMPLES),
+        ("threads", 1),
+        ("jobs", 1),
+        ("batch", 1),
+    ):
+        values = [getattr(row, field) for row in rows]
+        kept = wanted if wanted in values else next(iter(values), wanted)
+        rows = [row for row in rows if getattr(row, field) == kept]
+    if not rows:
+        return
+    yield Heading("As in WeSpeaker's published table")
+    told = f"{meant(rows[0].protocol).capitalize()}. {conditions(summary.environment, rows)}"
+    yield Paragraph(told, "dim")
+    yield rows_table(columns("published", summary, rows), rows)
+    yield from (Paragraph(line, "dim") for line in footnotes.lines(rows))
+
+
+def _rest(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
+    told = bullets(each.text for each in findings(summary))
+    if told is not None or summary.noise is not None:
+        yield Heading("Findings")
+    if summary.noise is not None:
+        yield Paragraph(f"Noise: {summary.noise.sentence}")
+    if told is not None:
+        yield told
+    for matrix in matrices(summary):
+        yield from _matrix(matrix)
+    for section in sections(summary):
+        yield from _section(section, summary, footnotes)
+    yield from verification(summary)
+    yield Heading("About this run")
+    lines = bullets([*counts_line(summary), *libraries.described(summary), *about(summary)])
+    if lines is not None:
+        yield lines
+
+
+def _matrix(matrix: Matrix) -> Iterator[Block]:
+    yield Heading(matrix.title)
+    yield Paragraph(EXPLAINED)
+    found = table(["Model", *matrix.engines], matrix.models, "l" + "r" * len(matrix.engines))
+    yield replace(found, strong=FASTEST)
+
+
+def _section(section: Section, summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
+    fewer_bits = any(row.precision != FLOAT32 for row in section.rows)
+    yield Heading(section.title[0].upper() + section.title[1:])
+    yield Paragraph(section.conditions)
+    for view in MARKDOWN:
+        if view != "accuracy" or fewer_bits:
+            yield rows_table(columns(view, summary, section.rows), section.rows)
+    yield from map(Paragraph, footnotes.lines(section.rows))
+
+
+def verification(summary: Summary) -> Iterator[Block]:
+    """Yield the error rates of a run that was given trials."""
+    rows = [row for row in summary.cells if row.eer is not None]
+    if rows:
+        yield Heading("Speaker verification on the run's trials")
+        yield Paragraph(
+            "EER of the embeddings that each cell computed, and its difference, in percentage "
+            "points, to the first cell of the same model."
+        )
+        yield rows_table(columns("verification", summary, rows), rows)
+
+
+def rows_table(placed: Sequence[PlacedColumn], rows: Sequence[CellSummary]) -> Table:
+    """Return the rows of a result in the columns of a view."""
+    return table(
+        [column.heading for column in placed],
+        ([column.text(row) for column in placed] for row in rows),
+        [column.numeric for column in placed],
+    )

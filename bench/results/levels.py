@@ -1,0 +1,117 @@
+"""An absolute RTF and how sure it is (pure): of this host, at this hour.
+
+What a slot took is divided by the audio that it computed, padding included, because that is what
+time is nearly proportional to: so slots of different utterances can be compared, and nothing is
+estimated from the very times that are judged. Luck that a process draws lasts as long as a session,
+so the interval rests on sessions, however many slots each has.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from rtfbench.base.values import Interval
+from rtfbench.results import protocols
+from rtfbench.results.lines import Record
+from rtfbench.results.stats import level_interval
+
+NS_PER_S = 1e9
+
+
+class Level(NamedTuple):
+    """Time, or another cost, over true duration; its 95 % interval, None of a single session."""
+
+    rtf: float
+    ci95: Interval | None
+
+
+#: What a record cost: its time, or something else that is spent.
+Cost = Callable[[Record], float]
+
+
+def _time_ns(record: Record) -> float:
+    return record.processing_ns
+
+
+def rtf_level(slots: Sequence[Sequence[Record]], protocol: str) -> Level | None:
+    """Return the level of a cell's complete slots, None without any."""
+    return level_of(slots, protocol, _time_ns)
+
+
+def level_of(slots: Sequence[Sequence[Record]], protocol: str, cost: Cost) -> Level | None:
+    """Return what a nanosecond of audio costs, None without slots.
+
+    A session's level is the median of its slots', on the log scale; the figure is the geometric
+    mean of the sessions, and its interval Student's.
+    """
+    by_session = slot_levels(slots, protocol, cost)
+    if not by_session:
+        return None
+    sessions = [math.exp(statistics.median(logs)) for logs in by_session.values()]
+    padded = 1 / (1 - padded_share([record for slot in slots for record in slot]))
+    interval = level_interval(sessions)
+    return Level(
+        statistics.geometric_mean(sessions) * padded,
+        None if interval is None else (interval[0] * padded, interval[1] * padded),
+    )
+
+
+def slot_levels(
+    slots: Sequence[Sequence[Record]], protocol: str, cost: Cost = _time_ns
+) -> dict[int, list[float]]:
+    """Return log(cost / audio that was computed) of every slot, by session.
+
+    Under a protocol whose contrast takes all, such as the published one, the first run of an
+    utterance may cost more than its others, so a value takes as many slots as hold every utterance.
+    """
+    everything = {record.utterance for slot in slots for record in slot}
+    takes_all = protocols.named(protocol).contrast_takes_all
+    found: dict[int, list[float]] = {}
+    for some in _cycles(slots, everything) if takes_all else ([slot] for slot in slots):
+        records = [record for slot in some for record in slot]
+        spent = sum(map(cost, records))
+        computed_ns = sum(record.padded_audio_ns for record in records)
+        found.setdefault(records[0].session, []).append(math.log(spent / computed_ns))
+    return found
+
+
+def _cycles(
+    slots: Sequence[Sequence[Record]], everything: set[str]
+) -> Iterator[list[Sequence[Record]]]:
+    """Yield slots of one session that hold every utterance together, the first of each block first.
+
+    A session that was cut short before it came round gives all that it has.
+    """
+    turns: dict[int, tuple[list[Sequence[Record]], list[Sequence[Record]]]] = {}
+    for slot in slots:
+        first, second = turns.setdefault(slot[0].session, ([], []))
+        is_second = any(slot[0].block == each[0].block for each in first)
+        (second if is_second else first).append(slot)
+    for first, second in turns.values():
+        yield from [*_whole(first, everything), *_whole(second, everything)] or [first + second]
+
+
+def _whole(
+    slots: Sequence[Sequence[Record]], everything: set[str]
+) -> Iterator[list[Sequence[Record]]]:
+    cycle: list[Sequence[Record]] = []
+    for slot in slots:
+        cycle.append(slot)
+        if {record.utterance for each in cycle for record in each} == everything:
+            yield cycle
+            cycle = []
+
+
+def pass_s(slots: Sequence[Sequence[Record]], protocol: str) -> list[float]:
+    """Return the seconds of a pass through all utterances as each slot tells them."""
+    by_session = slot_levels(slots, protocol)
+    each = {record.utterance: record for slot in slots for record in slot}.values()
+    computed_s = sum(record.padded_audio_ns for record in each) / NS_PER_S
+    return [computed_s * math.exp(level) for logs in by_session.values() for level in logs]
+
+
+def padded_share(records: Sequence[Record]) -> float:
+    """Return which share of the audio that is computed only fills up last chunks."""
+    each = {record.utterance: record for record in records}.values()
+    return 1 - sum(r.audio_ns for r in each) / sum(r.padded_audio_ns for r in each)

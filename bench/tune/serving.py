@@ -1,0 +1,198 @@
+"""The last heat where requests arrive: who holds most of them within a latency."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rtfbench.base.values import Interval
+from rtfbench.measure.capacity_search import Contestant, measure_session
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.job import Job
+from rtfbench.models.workload import Prepared
+from rtfbench.results.capacity import Capacity
+from rtfbench.results.contrasts import prior_of, stratum_of
+from rtfbench.results.moderated import SessionValues
+from rtfbench.tune.racing import Figures, Race, memory_mb
+from rtfbench.tune.standings import Rival, Rules, Standing, ranked
+
+#: The share of the requests that have to be answered in time.
+SLO = 0.99
+#: Capacities of a session differ by so much at least, as a standard deviation: they are of the
+#: slowest requests, and those are few.
+SPREAD = 0.03
+#: Who is further behind after the first session, which is short, is not measured on.
+FIRST_BEHIND = 0.3
+#: A replay has so many draws: half of what a single capacity gets, because ratios share them.
+DRAWS = 20
+#: Before capacities are known, a race takes so many sessions more.
+SESSIONS_MORE = 4
+
+
+class ServingRace(Race):
+    """Configurations whose capacities are looked for, as `rtfbench capacity` does.
+
+    A ratio is the leader's capacity over another's, so that, as elsewhere, more is worse.
+    """
+
+    def __init__(
+        self,
+        reference: Prepared,
+        context: RunContext,
+        *,
+        num_samples: Mapping[str, int],
+        margin: float,
+        earlier: Race,
+        latency_ms: float,
+    ) -> None:
+        """Begin a race with nothing in it; see `Race`.
+
+        Args:
+            reference: what is in every session, twice.
+            context: of the run.
+            num_samples: of each recording.
+            margin: what surely holds less than this more than the leader is tied with it.
+            earlier: the race before.
+            latency_ms: what a request may take, from when it is due.
+        """
+        self._latency_s = latency_ms / 1e3
+        self._contestants: dict[str, Contestant] = {}
+        #: By a cell and how many sessions it had.
+        self._known: dict[tuple[str, int], Capacity | None] = {}
+        # At the load that is looked for, processes wait for cores as they would in a server.
+        context = replace(context, patience=None)
+        super().__init__(
+            reference, context, num_samples=num_samples, margin=margin, earlier=earlier
+        )
+
+    def _contestant(self, job: Job) -> Contestant:
+        if job.cell_id not in self._contestants:
+            self._contestants[job.cell_id] = Contestant.of(job, latency_s=self._latency_s, slo=SLO)
+        return self._contestants[job.cell_id]
+
+    def session(self, *, slack: float, left_s: float = math.inf) -> None:
+        """Measure one more session, and drop what is out after it; see `Race.session`."""
+        began_s, pilot = self._context.clock(), not self.sessions
+        measured = [self.reference, self._ghost, *self._others]
+        _, self.session_s = measure_session(
+            [self._contestant(job) for job in measured],
+            self.next_session,
+            self._context,
+            pilot=pilot,
+            most_s=left_s,
+        )
+        self.next_session += 1
+        self._drop(slack)
+        self.loading_s = self._context.clock() - began_s - self.session_s
+
+    def _drop(self, slack: float) -> None:
+        for job in self.running:
+            requests = self._contestant(job).requests
+            if not job.failed and requests.tells and self._capacity(job) is None:
+                share = f"{100 * requests.late_alone:.1f} %"
+                self.put_out(job, f"no rate keeps the limit: {share} take longer though none waits")
+        super()._drop(slack)
+        for each in self.standings() if self.sessions == 1 else ():
+            if each.ratio > 1 + FIRST_BEHIND:
+                self.out[each.cell_id] = f"left out after one session: {self.behind(each.ratio)}"
+
+    def _capacity(self, job: Job) -> Capacity | None:
+        requests = self._contestant(job).requests
+        known = job.cell_id, len(requests.sessions)
+        if known not in self._known:
+            self._known[known] = requests.capacity(seed=self._context.seed, draws=DRAWS)
+        return self._known[known]
+
+    def standings(self, *, slack: float = 0.0) -> list[Standing]:
+        """Return how those stand that are in the race, the one that holds most first."""
+        jobs = self._racing if self.sessions else []
+        if self.reference.failed or self._ghost.failed or not jobs:
+            return []
+        settled = [each for name, each in self.settled.items() if name not in self.out]
+        all_jobs = [self.reference, self._ghost, *jobs]
+        found = {
+            job.cell_id: self._capacity(job)
+            for job in all_jobs
+            if self._contestant(job).requests.tells
+        }
+        capacities = {name: each for name, each in found.items() if each is not None}
+        if any(job.cell_id not in capacities for job in all_jobs):
+            return self._roughly(jobs) + settled
+        reference, ghost = (capacities[job.cell_id] for job in all_jobs[:2])
+        jobs.sort(key=lambda job: -capacities[job.cell_id].rate_per_s)
+        leader = jobs[0]
+        best = capacities[leader.cell_id]
+        rivals = []
+        for job in jobs[1:]:
+            over = best.over(capacities[job.cell_id])
+            misled = reference.over(ghost)
+            count = min(len(over.by_session), len(misled.by_session))
+            rivals.append(
+                Rival(
+                    cell_id=job.cell_id,
+                    level=reference.over(capacities[job.cell_id]).rate_per_s,
+                    values=SessionValues(
+                        tuple(over.by_session[-count:]), tuple(misled.by_session[-count:])
+                    ),
+                    stratum=stratum_of(job.cell, leader.cell),
+                    prior=max(prior_of(job.cell, leader.cell), SPREAD),
+                    blur=over.replay_half_width,
+                )
+            )
+        first = Standing(
+            leader.cell_id,
+            "leads",
+            ratio=1.0,
+            interval=None,
+            level=reference.over(best).rate_per_s,
+            sessions=len(best.by_session),
+        )
+        rules = Rules(slack, self._margin, rivals=max(len(self.jobs) - 1, 1))
+        return ranked(first, rivals, rules) + settled
+
+    def _roughly(self, jobs: list[Job]) -> list[Standing]:
+        """Return how all stand before capacities are known: by the rates that seem to be held."""
+        rates = {job.cell_id: self._contestant(job).rate_per_s for job in jobs}
+        most = max(rates.values())
+        return [
+            Standing(
+                name,
+                "open",
+                ratio=most / rate,
+                interval=None,
+                level=most / rate,
+                sessions=self.sessions,
+                needed=self.sessions + SESSIONS_MORE,
+            )
+            for name, rate in sorted(rates.items(), key=lambda each: -each[1])
+        ]
+
+    def behind(self, ratio: float) -> str:
+        """Say how far a configuration is behind the leader."""
+        return f"the leader holds {ratio:.2f} times as many"
+
+    def figures(self, job: Job) -> Figures:
+        """Return what is told of a configuration."""
+        contestant = self._contestant(job)
+        held = self._capacity(job) if contestant.requests.tells and not job.failed else None
+        records = [record for each in contestant.jobs.values() for record in each.data.records]
+        return Figures(
+            sessions=len({record.session for record in records}),
+            memory_mb=memory_mb(job),
+            held=None if held is None else held.rate_per_s,
+            held_interval=None if held is None else held.interval,
+        )
+
+    def gain(self, named: Job, other: Job) -> tuple[float, Interval] | None:
+        """Return how many times as many one holds as another, None where that is not known."""
+        both = [self._capacity(job) for job in (named, other) if self.figures(job).held]
+        if len(both) < 2 or both[0] is None or both[1] is None:
+            return None
+        if len(both[0].by_session) != len(both[1].by_session):
+            return None
+        found = both[0].over(both[1])
+        return None if found.interval is None else (found.rate_per_s, found.interval)
+
+    def end(self) -> None:
+        """Write how every configuration ended, at all rates at which it was measured."""
+        for each in self._contestants.values():
+            each.end(self._context)
