@@ -190,6 +190,8 @@ def once(shared: Path) -> Once:
 
 @pytest.fixture(scope="session", autouse=True)
 def plain_pytest() -> None:
-    """Spare a pytest that a test starts hypothesis, which it would load for a second."""
-    options = (os.environ.get("PYTEST_ADDOPTS", ""), "-p no:hypothesispytest")
-    os.environ["PYTEST_ADDOPTS"] = " ".join(filter(None, options))
+    """Keep the options of these tests from a pytest that a test starts, and spare it hypothesis.
+
+    Whether tests pass is read from what that pytest prints; hypothesis takes a second to load.
+    """
+    os.environ["PYTEST_ADDOPTS"] = "-p no:hypothesispytest"
