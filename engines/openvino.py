@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from rtfbench.engines import cpu, onnx_layers
 from rtfbench.engines.base import LoadedSession, LoadingEngine, check_taken, chosen, last_line
 from rtfbench.engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
-from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
+from rtfbench.engines.profiling import OperatorTime, Profiler
 from rtfbench.engines.protocol import (
     FLOAT32,
     Availability,
@@ -35,18 +35,10 @@ SPLIT = "/WithoutBiases"
 LAYOUTS = re.compile(r"_[a-eA-E\d]+_[a-eA-E\d]+_")
 
 
-class CountingSession(Runnable, Protocol):
-    """A session whose model was compiled with counters."""
-
-    def counters(self) -> tuple[Sequence[Any], Mapping[str, str]]:
-        """Return the counters, and layer -> the names of what it was fused from, by commas."""
-        ...
-
-
 class OpenVinoProfiler(Profiler):
     """A session with counters; it has one mean for all runs, untimed ones among them."""
 
-    def __init__(self, session: CountingSession) -> None:
+    def __init__(self, session: "OpenVinoSession") -> None:
         super().__init__(session)
         self._counting = session
 
@@ -270,7 +262,10 @@ class OpenVinoSession(LoadedSession):
         return counts
 
     def counters(self) -> tuple[Sequence[Any], Mapping[str, str]]:
-        """Return the times of layers; only of a model that is compiled to count them."""
+        """Return the times of layers, and layer -> the names of what it was fused from, by commas.
+
+        Only of a model that is compiled to count them.
+        """
         fused = {name: _text(notes["originalLayersNames"]) for name, notes in self._layers()}
         return self._loaded.profiling_info, fused
 

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rtfbench.engines import cpu, cuda
 from rtfbench.engines.base import LoadedSession, LoadingEngine, check_taken, chosen, last_line
-from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
+from rtfbench.engines.profiling import OperatorTime, Profiler
 from rtfbench.engines.protocol import (
     CPU,
     CUDA,
@@ -79,18 +79,10 @@ def _sources(node: Any) -> Iterator[str]:
             yield str(each.target)
 
 
-class InterpretedSession(Runnable, Protocol):
-    """A session whose program is interpreted."""
-
-    def interpret(self) -> Interpreted:
-        """Compute node by node from now on."""
-        ...
-
-
 class TorchProfiler(Profiler):
     """A session that is interpreted."""
 
-    def __init__(self, session: InterpretedSession) -> None:
+    def __init__(self, session: "TorchEngineSession") -> None:
         super().__init__(session)
         self._program = session.interpret()
         self._runs: list[tuple[OperatorTime, ...]] = []

@@ -11,10 +11,13 @@
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from rtfbench.frontends.fbank import FbankConfig
 
 Float32Array = npt.NDArray[np.float32]
 Edges = Literal["snip", "mirror", "centre", "centre-within", "centre-mirror"]
@@ -25,29 +28,6 @@ _BEYOND: dict[str, Literal["symmetric", "constant", "reflect"]] = {
     "centre-within": "constant",
     "centre-mirror": "reflect",
 }
-
-
-class Framing(Protocol):
-    """What of a filter bank's configuration matters here."""
-
-    @property
-    def edges(self) -> Edges:
-        """Where frames lie."""
-        ...
-
-    @property
-    def preemphasis(self) -> float:
-        """Weight of the previous sample."""
-        ...
-
-    @property
-    def preemphasis_over(self) -> Literal["frame", "signal"]:
-        """Where the previous sample of a frame's first one is."""
-        ...
-
-    def padding(self, num_samples: int) -> tuple[int, int]:
-        """Return how many samples are put before a waveform and behind it."""
-        ...
 
 
 def padding(
@@ -69,25 +49,25 @@ def padding(
     return before, (frames - 1) * frame_shift + frame_length - before - num_samples
 
 
-def prepared(blocks: Iterable[Float32Array], framing: Framing) -> Iterator[Float32Array]:
+def prepared(blocks: Iterable[Float32Array], config: "FbankConfig") -> Iterator[Float32Array]:
     """Yield a waveform with all that lies beyond its ends, pre-emphasised where its signal is.
 
     Args:
         blocks: float32[N] each.
-        framing: how.
+        config: of the filter bank.
 
     Yields:
         float32[N] each; frames of these lie wholly inside.
     """
-    if framing.preemphasis_over == "signal":
-        blocks = _emphasised(blocks, np.float32(framing.preemphasis))
-    if framing.edges == "snip":
+    if config.preemphasis_over == "signal":
+        blocks = _emphasised(blocks, np.float32(config.preemphasis))
+    if config.edges == "snip":
         yield from blocks
         return
     # Before the first sample stands what comes soon behind it, and behind the last what came
     # just before: both are kept until they are enough.
-    before, _ = framing.padding(1 << 30)  # the same for any length
-    beyond = _BEYOND[framing.edges]
+    before, _ = config.padding(1 << 30)  # the same for any length
+    beyond = _BEYOND[config.edges]
     kept, begun, count = np.empty(0, np.float32), False, 0
     # The longest stretch behind the last sample is as long as the one before the first, and two
     # shifts; what is held back covers several.
@@ -104,7 +84,7 @@ def prepared(blocks: Iterable[Float32Array], framing: Framing) -> Iterator[Float
         return
     if not begun:
         kept = np.pad(kept, (max(before, 0), 0), beyond)[max(-before, 0) :]
-    _, behind = framing.padding(count)
+    _, behind = config.padding(count)
     if behind > 0 and begun:
         yield np.pad(kept, (0, behind), beyond)
     elif behind > 0:

@@ -117,8 +117,7 @@ def gate(
     from rtfbench.base.files import check_outputs
     from rtfbench.commands.progress import progress_on_stderr
     from rtfbench.gate.baseline import Baseline, load_baseline
-    from rtfbench.gate.comparison import Comparison
-    from rtfbench.gate.held import hold_measured
+    from rtfbench.gate.held import Comparison, hold_measured
     from rtfbench.gate.options import GateOptions
 
     wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)

@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rtfbench.base.errors import complain, say
-from rtfbench.base.pace import Countdown
-from rtfbench.base.sign_of_life import QUIET_S, SignOfLife
+from rtfbench.base.pace import QUIET_S, Countdown, SignOfLife
 from rtfbench.measure.whole_run import Audience
 from rtfbench.report import figures
 

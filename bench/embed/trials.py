@@ -123,12 +123,10 @@ def _trials(path: Path, lines: Iterable[str], labels: bool) -> Iterator[Trial]:
     for number, line in enumerate(lines, start=1):
         if fields := line.split():
             if label_first is None:
-                label_first = _is_voxceleb(fields)
+                label_first = (
+                    len(fields) == 3 and fields[0] in VOXCELEB_LABELS and fields[2] not in LABELS
+                )
             yield _trial(path, number, fields, labels, label_first)
-
-
-def _is_voxceleb(fields: Sequence[str]) -> bool:
-    return len(fields) == 3 and fields[0] in VOXCELEB_LABELS and fields[2] not in LABELS
 
 
 def _trial(

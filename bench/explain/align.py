@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rtfbench.engines.profiling import OperatorTime
-from rtfbench.explain import graph as kinds
-from rtfbench.explain.graph import Graph, Node
+from rtfbench.explain import read_graph as kinds
+from rtfbench.explain.read_graph import Graph, Node
 
 #: The block of operators that belong to no node.
 NOT_MAPPED, INPUT_AND_OUTPUT = "not mapped to the model", "input and output"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rtfbench.engines.protocol import Form
-from rtfbench.explain import graph
+from rtfbench.explain import read_graph
 from rtfbench.explain.align import align
-from rtfbench.explain.graph import Graph
 from rtfbench.explain.measure import Profiled
 from rtfbench.explain.process import Profile
+from rtfbench.explain.read_graph import Graph
 from rtfbench.explain.typical import mean_of
 from rtfbench.results.contrasts import prior_of
 from rtfbench.results.estimate import ratio_estimate, session_centres
@@ -214,7 +214,7 @@ def _spent(
     found: dict[str, float] = {}
     for each in operators:
         found[name_of(each)] = found.get(name_of(each), 0.0) + each.ms
-    return found if between_ms is None else {**found, graph.FRAMEWORK: between_ms}
+    return found if between_ms is None else {**found, read_graph.FRAMEWORK: between_ms}
 
 
 def _differences(

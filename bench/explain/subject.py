@@ -1,6 +1,6 @@
 """What is explained: one model on several engines, with the ONNX graph that all were made from."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ def subject_of(
     if Path(model).suffix == ".mnn":
         raise InputError(f"{model}: name the .onnx file that it was made from, and --engine mnn")
     resolved = resolve_plan(plan, libraries, say=phase)
-    sources = [_source(resolved.cells[0], form) for form in _forms(resolved.cells)]
+    forms = dict.fromkeys(cell.form for cell in resolved.cells)
+    sources = [_source(resolved.cells[0], form) for form in forms]
     speech = chosen_speech()
     found = prepare(
         replace(resolved, cells=(*resolved.cells, *sources)),
@@ -115,10 +116,6 @@ def artifact_of(prepared: Prepared) -> ModelArtifact:
         reason = prepared.refusal.reason if prepared.refusal else "there is no file of it"
         raise InputError(f"{prepared.cell.model} on {prepared.cell.engine_label}: {reason}")
     return prepared.artifact
-
-
-def _forms(cells: Sequence[Cell]) -> tuple[Form, ...]:
-    return tuple(dict.fromkeys(cell.form for cell in cells))
 
 
 def _source(cell: Cell, form: Form) -> Cell:

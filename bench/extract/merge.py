@@ -12,8 +12,7 @@ from rtfbench.base.files import check_outputs, followed
 from rtfbench.base.numbers import repeated
 from rtfbench.embed.embeddings import Named, read_embeddings, write_embeddings
 from rtfbench.embed.origins import Origin, origins_path, read_origins
-from rtfbench.extract.cards import write_card
-from rtfbench.extract.result import ResultFile, part_bytes_of
+from rtfbench.extract.result import ResultFile, part_bytes_of, write_card
 from rtfbench.extract.shards import ENDING, MANIFEST, Manifest, read_manifest
 from rtfbench.report import figures
 

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rtfbench.base.errors import say
-from rtfbench.base.pace import PieceTimes
-from rtfbench.base.sign_of_life import SignOfLife
+from rtfbench.base.pace import PieceTimes, SignOfLife
 from rtfbench.extract.messages import Embedding, Unusable
 from rtfbench.extract.pool import Finished
 from rtfbench.frontends.audio import raised

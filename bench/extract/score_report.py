@@ -21,8 +21,8 @@ from rtfbench.embed.intervals import (
 from rtfbench.embed.scoring import P_TARGET, Detection, OperatingPoint, crossing
 from rtfbench.embed.trials import Rates, Scores, Trials, known, rates
 from rtfbench.engines.protocol import FloatArray
-from rtfbench.extract.cards import read_card
 from rtfbench.extract.options import SEEDED
+from rtfbench.extract.result import read_card
 from rtfbench.report import figures
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from rtfbench.embed.backend import score
 from rtfbench.embed.trials import names_of, read_trials
 from rtfbench.engines.protocol import FloatArray
 from rtfbench.extract import score_report
-from rtfbench.extract.cards import read_card
 from rtfbench.extract.messages import ExtractionSetup, Unusable
 from rtfbench.extract.pool import Pool
+from rtfbench.extract.result import read_card
 from rtfbench.frontends.audio import AudioError
 from rtfbench.inputs.find import find_audio
 

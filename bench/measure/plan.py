@@ -1,6 +1,6 @@
 """What to measure: a TOML file or flags become a plan, and a plan becomes cells."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
@@ -230,7 +230,8 @@ def expand(
     for axes in plan.sweeps:
         cells += _cells(axes, default_form, precisions_of, cores)
     groups = list(dict.fromkeys(cell.condition for cell in cells))
-    return tuple(sorted(_unique(cells), key=lambda cell: groups.index(cell.condition)))
+    unique = {cell.model_dump_json(): cell for cell in cells}.values()
+    return tuple(sorted(unique, key=lambda cell: groups.index(cell.condition)))
 
 
 def resolve_plan(
@@ -323,10 +324,6 @@ def _cells(
                     batch=batch,
                     load=load,
                 )
-
-
-def _unique(cells: Iterable[Cell]) -> list[Cell]:
-    return list({cell.model_dump_json(): cell for cell in cells}.values())
 
 
 #: Sweeps that come with the package, each under its name.

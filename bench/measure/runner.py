@@ -1,16 +1,19 @@
-"""Runs a sweep: every comparison up to its first look, then those that are not decided yet."""
+"""Runs a sweep: every comparison up to its first look, then those that are not decided yet.
 
-from collections.abc import Collection, Sequence
+How long that still takes is told by what its sessions took so far.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from rtfbench.base.errors import InputError
-from rtfbench.measure.context import RunContext
+from rtfbench.measure.context import Progress, RunContext
 from rtfbench.measure.group import Group
 from rtfbench.measure.job import Job
-from rtfbench.measure.plan import Plan, axes_of
-from rtfbench.measure.schedule import KEPT_FOR_THE_WIDEST
-from rtfbench.measure.time_left import TimeLeft
+from rtfbench.measure.plan import Axes, Plan, axes_of
+from rtfbench.measure.schedule import KEPT_FOR_THE_WIDEST, plan_course
 from rtfbench.models.resolve import Resolved
 from rtfbench.results.cells import Condition
 from rtfbench.results.estimate import SESSIONS_FOR_RANKS
@@ -139,3 +142,138 @@ def _refuse_left_out(
                 f"{folder.path}: holds {cell.model} on {cell.engine_label} {other}, and what is "
                 "measured now cannot be compared with it; ask for it too, or choose another --out"
             )
+
+
+class Ahead(NamedTuple):
+    """What a comparison still has to do.
+
+    `starts` are processes to start, each in `start_s`, or as long as in others where that is None;
+    `scored` are cells that embed the recordings of the trials.
+    """
+
+    starts: float = 0.0
+    measuring_s: float = 0.0
+    start_s: float | None = None
+    scored: int = 0
+
+
+class _NotBegun(NamedTuple):
+    """The same of one that was not begun, and how many processes its later sessions start."""
+
+    first: Ahead
+    further: int
+
+
+class TimeLeft:
+    """What is left of a run; nothing is said before a process was started."""
+
+    def __init__(self, groups: Sequence[Group], axes: Sequence[Axes], budget_s: float) -> None:
+        self._all = list(zip(groups, axes, strict=True))
+        self._budget_s = budget_s
+        #: Whether a comparison is decided after so many sessions.
+        self._decided: dict[tuple[int, int], bool] = {}
+
+    def tell(self, progress: Progress) -> None:
+        """Say how long the rest takes, once something is known of it.
+
+        Comparisons may be decided at their first look, which is the least that is left, or go on as
+        long as the budget lasts.
+        """
+        begun = [group for group, _ in self._all if group.looks]
+        if not begun:
+            return
+        known = [group for group, _ in self._all if group.starts.done]
+        guessed = list(self._guessed(begun[-1]))
+        first = [*map(self._to_first_look, begun), *(each.first for each in guessed)]
+        further = self._further(begun, first, guessed)
+        start_s = known[-1].starts.piece_s or 0.0
+        scored_s = next((g.scoring.piece_s for g in reversed(known) if g.scoring.done), None)
+        least_s = sum(_seconds(each, start_s, scored_s or 0.0) for each in first)
+        progress.left(least_s + _seconds(further, start_s, 0.0), least_s)
+
+    def _left_s(self, first: Sequence[Ahead]) -> float:
+        """Return what these leave of the budget."""
+        spent_s = sum(group.spent_s for group, _ in self._all)
+        return max(self._budget_s - spent_s - sum(each.measuring_s for each in first), 0.0)
+
+    def _guessed(self, known: Group) -> Iterator[_NotBegun]:
+        """Guess of those that wait: their share, as sessions of what one that is known takes."""
+        left_s, kept_s = self._budget_s, 0.0
+        weights = sum(axes.weight for _, axes in self._all)
+        for group, axes in self._all:
+            share_s = max(left_s - kept_s, 0.0) * axes.weight / weights
+            weights -= axes.weight
+            if axes.sessions < SESSIONS_FOR_RANKS:
+                kept_s += share_s * KEPT_FOR_THE_WIDEST
+                share_s *= 1 - KEPT_FOR_THE_WIDEST
+            if group.starts.done or not group.running:
+                ahead_s = self._to_first_look(group).measuring_s if group.looks else 0.0
+                left_s -= group.spent_s + ahead_s
+                continue
+            cells = len(group.running) + axes.ghost
+            block_s = max(known.block_s, 1e-9) * cells / max(len(known.running), 1)
+            course = plan_course(
+                budget_s=share_s,
+                block_s=block_s,
+                sessions=axes.sessions,
+                cycle=known.cycle,
+                longest_s=left_s,
+            )
+            measuring_s = course.looks[0] * course.blocks * block_s
+            left_s -= measuring_s
+            yield _NotBegun(
+                Ahead(
+                    starts=course.looks[0] * cells,
+                    measuring_s=measuring_s,
+                    scored=len(group.running) * group.scores,
+                ),
+                further=(course.looks[-1] - course.looks[0]) * cells,
+            )
+
+    def _to_first_look(self, group: Group) -> Ahead:
+        """Return what is left of the sessions of a comparison that were declared first."""
+        if not group.running:
+            return Ahead()
+        sessions = max(group.looks[0] - group.sessions, 0)
+        begun = min(sessions, int(group.is_on))
+        stretch = 1.0
+        if not group.stretch.done:  # it is told by first chunks alone, and others by blocks too
+            known = [each.stretch.piece_s for each, _ in self._all if each.stretch.done]
+            stretch = known[-1] or 1.0 if known else 1.0
+        return Ahead(
+            starts=(sessions - begun) * len(group.running),
+            measuring_s=max(group.to_first_look_s(stretch) - begun * group.session_spent_s, 0.0),
+            start_s=group.starts.piece_s,
+        )
+
+    def _further(
+        self, begun: Sequence[Group], first: Sequence[Ahead], waiting: Sequence[_NotBegun]
+    ) -> Ahead:
+        """Return what comes after the first looks, if nothing is decided by then."""
+        rest_s = self._left_s(first)
+        undecided = [group for group in begun if group.running and not self._is_decided(group)]
+        starts = sum(each.further for each in waiting) + sum(
+            (group.looks[-1] - max(group.sessions, group.looks[0])) * len(group.running)
+            for group in undecided
+        )
+        if starts or waiting:  # one that waits may take all of its share
+            return Ahead(starts, rest_s)
+        group = next((each for each in undecided if each.looks[0] < SESSIONS_FOR_RANKS), None)
+        if group is None or not group.session_s:
+            return Ahead()
+        # Sessions one by one, to those that differ most.
+        return Ahead(int(rest_s / group.session_s) * len(group.running), rest_s)
+
+    def _is_decided(self, group: Group) -> bool:
+        """Say whether a comparison has come to its first look and is decided."""
+        if group.sessions < group.looks[0]:
+            return False
+        key = (id(group), group.sessions)
+        if key not in self._decided:
+            self._decided[key] = group.decided
+        return self._decided[key]
+
+
+def _seconds(ahead: Ahead, start_s: float, scored_s: float) -> float:
+    each_s = start_s if ahead.start_s is None else ahead.start_s
+    return ahead.measuring_s + ahead.starts * each_s + ahead.scored * scored_s

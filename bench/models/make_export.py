@@ -31,7 +31,6 @@ from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.models import front_ends
 from rtfbench.models.conversion import convert
 from rtfbench.models.file_maker import convert_file, open_session
-from rtfbench.models.front_ends import Stated
 from rtfbench.models.model_files import FileRequest, ModelFile
 from rtfbench.models.model_reading import read_model_file
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
@@ -128,7 +127,11 @@ def export(request: ExportRequest) -> Exported:
     with replacing(request.output) as part:
         source.write(part)
         try:
-            file = read_model_file(FileRequest(path=part, front_end=_stated(source.front_end)))
+            file = read_model_file(
+                FileRequest(
+                    path=part, front_end=front_ends.of_front_end("the source", source.front_end)
+                )
+            )
         except InputError as error:
             said = str(error).replace(f"{part}: ", "")
             raise WrongExportError(f"{request.output}: not kept: {said}") from error
@@ -251,10 +254,6 @@ def _from_torch(request: ExportRequest) -> _ModelSource:
         about=about,
         ignored=tuple(ignored),
     )
-
-
-def _stated(front_end: FrontEnd) -> Stated:
-    return front_ends.of_front_end("the source", front_end)
 
 
 def _stamp(path: Path, front_end: FrontEnd) -> None:

@@ -3,8 +3,7 @@
 Models of the catalog and files of the user differ in what makes them, and in nothing else.
 """
 
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rtfbench.base.asking import respond
 from rtfbench.base.errors import InputError
@@ -14,13 +13,18 @@ from rtfbench.embed.audio_input import read_source
 from rtfbench.embed.pipeline import DEAF, BehindFrontEnd, Pipeline, check_embedding
 from rtfbench.embed.reference import ReferenceRequest
 from rtfbench.engines.base import SessionBase
-from rtfbench.engines.protocol import ConversionError, EngineError, ModelArtifact
-from rtfbench.frontends.front_end import FrontEnd
+from rtfbench.engines.protocol import ConversionError, EngineError
 from rtfbench.models import artifacts
 from rtfbench.models.artifacts import ArtifactRequest
 from rtfbench.models.conversion import as_fed
 from rtfbench.models.user_models import UserModel
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
+
+if TYPE_CHECKING:
+    from rtfbench.models.catalog_maker import CatalogMaker
+    from rtfbench.models.file_maker import FileMaker
+
+    Maker = CatalogMaker | FileMaker
 
 
 class PrepareRequest(Value):
@@ -46,37 +50,6 @@ class PrepareAnswer(Value):
     failures: tuple[Failure, ...]
 
 
-class Maker(Protocol):
-    """Who makes a model's files."""
-
-    @property
-    def folder(self) -> Path:
-        """Where its files are kept."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """A name that changes with all that its embeddings depend on."""
-        ...
-
-    @property
-    def front_end(self) -> FrontEnd:
-        """What the model is fed."""
-        ...
-
-    def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
-        """Make a model file, or find the one that fits.
-
-        Raises:
-            ConversionError: it cannot be converted.
-        """
-        ...
-
-    def open_reference(self) -> SessionBase:
-        """Open what embeddings are compared with."""
-        ...
-
-
 def prepare_here(request: PrepareRequest) -> PrepareAnswer:
     """Make all that a request names; one failure does not keep the rest from being made."""
     maker = _maker(request)
@@ -98,7 +71,7 @@ def prepare_here(request: PrepareRequest) -> PrepareAnswer:
     return PrepareAnswer(failures=tuple(failures))
 
 
-def _maker(request: PrepareRequest) -> Maker:
+def _maker(request: PrepareRequest) -> "Maker":
     """Return what makes a model's files; only one of the catalog needs torch."""
     if request.user is not None:
         from rtfbench.models.file_maker import FileMaker
@@ -109,7 +82,7 @@ def _maker(request: PrepareRequest) -> Maker:
     return CatalogMaker(request.model, request.weights)
 
 
-def _make_reference(session: SessionBase, request: ReferenceRequest, maker: Maker) -> None:
+def _make_reference(session: SessionBase, request: ReferenceRequest, maker: "Maker") -> None:
     """Compute the embedding of every chunk and store it.
 
     Of an engine that brings its front end that is the model's behind this front end, and beside it

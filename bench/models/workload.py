@@ -158,7 +158,8 @@ def _make(request: PrepareRequest, logs: Path, memory: MemoryLimit | None) -> Fa
             return {next(iter(request.artifacts), None): f"{error}"}
     failures: dict[ArtifactRequest | None, str] = {}
     for part in parts:
-        part_log = logs / f"prepare-{part.model}-{_file_name(part)}.log"
+        made = part.artifacts[0].file_name if part.artifacts else "references"
+        part_log = logs / f"prepare-{part.model}-{made}.log"
         try:
             failures |= _ask(part, part_log, memory)
         except ChildError as error:
@@ -188,10 +189,6 @@ def _parts(request: PrepareRequest) -> list[PrepareRequest]:
     if request.references:
         parts.append(request.model_copy(update={"artifacts": ()}))
     return parts
-
-
-def _file_name(part: PrepareRequest) -> str:
-    return part.artifacts[0].file_name if part.artifacts else "references"
 
 
 def _require_zoo(model: str) -> None:

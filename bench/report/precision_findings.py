@@ -77,7 +77,8 @@ def price(summary: Summary, row: CellSummary) -> str:
     if row.eer_loss is None:
         few = trials is not None and trials.speakers < LEAST_SPEAKERS
         why = f"{trials.speakers} speakers are too few for a loss" if few and trials else NOT_TOLD
-        return f"cosine {_cosine(row)}, {why}"
+        cosine = figures.MISSING if row.parity is None else f"{row.parity.cosine:.4f}"
+        return f"cosine {cosine}, {why}"
     if trials is None or keeping_accuracy(summary, [row]):
         return loss(row)
     allowed = trials.max_eer_loss / POINTS
@@ -152,7 +153,3 @@ def loss(row: CellSummary) -> str:
         return ""
     points, low, high = (POINTS * value for value in row.eer_loss)
     return f"EER {points:+.2f} points against float32 ({low:+.2f} to {high:+.2f})"
-
-
-def _cosine(row: CellSummary) -> str:
-    return figures.MISSING if row.parity is None else f"{row.parity.cosine:.4f}"

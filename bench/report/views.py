@@ -92,10 +92,6 @@ GIVE_WAY = (
 )
 
 
-def _always(_: Context) -> bool:
-    return True
-
-
 @dataclass(frozen=True)
 class Column:
     """A figure of every row.
@@ -127,7 +123,7 @@ class Column:
     headings: Mapping[View, str] = field(default_factory=dict)
     left: Collection[View] = ()
     filtered: bool = False
-    present: Callable[[Context], bool] = _always
+    present: Callable[[Context], bool] = lambda _: True
     behind: Mapping[View, str] = field(default_factory=dict)
 
     def heading_in(self, view: View, reference: str = "reference") -> str:

@@ -1,4 +1,4 @@
-"""An absolute RTF and how sure it is (pure): of this host, at this hour.
+"""An absolute RTF and how sure it is (pure), and so energy: of this host, at this hour.
 
 What a slot took is divided by the audio that it computed, padding included, because that is what
 time is nearly proportional to: so slots of different utterances can be compared, and nothing is
@@ -8,12 +8,12 @@ so the interval rests on sessions, however many slots each has.
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rtfbench.base.values import Interval
 from rtfbench.results import protocols
-from rtfbench.results.lines import Record
+from rtfbench.results.lines import Health, Record
 from rtfbench.results.stats import level_interval
 
 NS_PER_S = 1e9
@@ -115,3 +115,54 @@ def padded_share(records: Sequence[Record]) -> float:
     """Return which share of the audio that is computed only fills up last chunks."""
     each = {record.utterance: record for record in records}.values()
     return 1 - sum(r.audio_ns for r in each) / sum(r.padded_audio_ns for r in each)
+
+
+#: Microjoules a nanosecond of audio -> joules an hour of audio.
+J_PER_H = 1e3 * 3600
+#: Session and device -> microjoules that it spends a nanosecond while nothing runs.
+Idle = Mapping[tuple[int, str], float]
+
+
+def idle_of(lines: Iterable[Health]) -> Idle:
+    """Return the idle power of each session of a comparison: the median of its blocks'."""
+    found: dict[tuple[int, str], list[float]] = {}
+    for line in lines:
+        for device, uj in line.idle_uj.items():
+            if line.idle_ns:
+                found.setdefault((line.session, device), []).append(uj / line.idle_ns)
+    return {key: statistics.median(values) for key, values in found.items()}
+
+
+def energy_figures(
+    slots: Sequence[Sequence[Record]], protocol: str, device: str, idle: Idle
+) -> dict[str, Any]:
+    """Return a row's figures of energy by name, none where a record has no reading.
+
+    Above idle is what is left when idle power is taken off for as long as the record took; where
+    nothing is left of some slot, or idle power was not measured, there is no such figure.
+    """
+    measured = [record for slot in slots for record in slot]
+    if not measured or any(not r.energy_uj or not r.energy_ns for r in measured):
+        return {}
+
+    def above(record: Record) -> float:
+        taken_off = idle.get((record.session, device), float("inf")) * (record.energy_ns or 0)
+        return (record.energy_uj or 0) - taken_off
+
+    found = _figure("energy", slots, protocol, lambda record: record.energy_uj or 0)
+    if all(sum(map(above, slot)) > 0 for slot in slots):
+        found |= _figure("energy_above_idle", slots, protocol, above)
+    return found
+
+
+def _figure(
+    name: str,
+    slots: Sequence[Sequence[Record]],
+    protocol: str,
+    cost: Callable[[Record], float],
+) -> dict[str, Any]:
+    level: Level | None = level_of(slots, protocol, cost)
+    assert level is not None
+    low, high = level.ci95 or (None, None)
+    interval = None if low is None or high is None else (low * J_PER_H, high * J_PER_H)
+    return {f"{name}_j_per_h": level.rtf * J_PER_H, f"{name}_ci95": interval}

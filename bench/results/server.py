@@ -214,5 +214,5 @@ SERVER = Protocol(
     takes=("rates", "gamma_shape", "trace", "window_s", "hop_s", *WAITING_OPTIONS),
     figures=FIGURES,
     invalid=invalid,
-    findings="rtfbench.report.server_findings:findings",
+    findings="rtfbench.report.protocol_findings:findings",
 )

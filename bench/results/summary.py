@@ -9,9 +9,8 @@ from rtfbench.engines.protocol import CPU, FLOAT32, Precision
 from rtfbench.results import protocols
 from rtfbench.results.cells import Condition
 from rtfbench.results.contrasts import complete_slots, run_ratios
-from rtfbench.results.energy import Idle, energy_figures, idle_of
 from rtfbench.results.host import Probes
-from rtfbench.results.levels import Level, padded_share, rtf_level
+from rtfbench.results.levels import Idle, Level, energy_figures, idle_of, padded_share, rtf_level
 from rtfbench.results.lines import Outcome, Record
 from rtfbench.results.noise import noise_of
 from rtfbench.results.rows import SCHEMA, CellSummary, Environment, Summary

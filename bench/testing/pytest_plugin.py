@@ -16,7 +16,7 @@ import pytest
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 
 if TYPE_CHECKING:  # every pytest run loads this module: nothing heavy before it is used
-    from rtfbench.gate.comparison import Comparison
+    from rtfbench.gate.held import Comparison
     from rtfbench.gate.measure import GateFindings
     from rtfbench.results.store import CellData
 
@@ -90,7 +90,7 @@ class Gate:
         __tracebackhide__ = True
 
         def asked() -> Comparison:
-            from rtfbench.gate.comparison import Comparison
+            from rtfbench.gate.held import Comparison
             from rtfbench.gate.options import GateOptions
             from rtfbench.models.user_models import Reading
 
@@ -120,7 +120,7 @@ class Gate:
 
         def asked() -> Comparison:
             from rtfbench.gate.baseline import load_baseline
-            from rtfbench.gate.comparison import Comparison
+            from rtfbench.gate.held import Comparison
             from rtfbench.gate.options import GateOptions
 
             options = GateOptions(max_regression=max_regression, budget_s=budget_s)

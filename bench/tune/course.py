@@ -1,7 +1,7 @@
 """The course of a tuning: heats on one core, then on all of them, until one is named."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rtfbench.embed.intervals import Loss
 from rtfbench.engines.protocol import FLOAT32
@@ -161,21 +161,14 @@ class Tuning:
         """Begin a race in which the first of these cells that can be measured is the reference."""
         wanted, prepared = self.wanted, self.prepare(cells)
         reference = next((each for each in prepared if each.refusal is None), prepared[0])
-        num_samples = self.recordings.num_samples
+        kind, context = Race, self.context
         if earlier is not None and wanted.load is not None:
-            assert wanted.load.latency_ms is not None
-            return ServingRace(
-                reference,
-                self.context,
-                num_samples=num_samples,
-                margin=wanted.margin,
-                earlier=earlier,
-                latency_ms=wanted.load.latency_ms,
-            )
-        return Race(
+            # At the load that is looked for, processes wait for cores as they would in a server.
+            kind, context = ServingRace, replace(context, patience=None)
+        return kind(
             reference,
-            self.context,
-            num_samples=num_samples,
+            context,
+            num_samples=self.recordings.num_samples,
             margin=wanted.margin,
             earlier=earlier,
         )
@@ -217,7 +210,9 @@ class Tuning:
         Embedding the trials takes long, so only those are asked that will be raced on.
         """
         trials = self.wanted.trials
-        exact = next((job for job in race.jobs if _may_be_exact(job)), None)
+        exact = next(
+            (job for job in race.jobs if job.cell.precision == FLOAT32 and not job.failed), None
+        )
         if trials is not None and exact is not None:
             while asked := self._unchecked(race, kept, within, computed(exact.cell)):
                 began_s = self.context.clock()
@@ -267,7 +262,3 @@ class Tuning:
     def _cells(self, race: Race) -> list[Cell]:
         """Return the cells of a race that are in it, the leader first."""
         return [race.job(each.cell_id).cell for each in race.standings()]
-
-
-def _may_be_exact(job: Job) -> bool:
-    return job.cell.precision == FLOAT32 and not job.failed

@@ -1,14 +1,11 @@
 """The last heat where requests arrive: who holds most of them within a latency."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from functools import cached_property
 
 from rtfbench.base.values import Interval
 from rtfbench.measure.capacity_search import Contestant, measure_session
-from rtfbench.measure.context import RunContext
 from rtfbench.measure.job import Job
-from rtfbench.models.workload import Prepared
 from rtfbench.results.capacity import Capacity
 from rtfbench.results.contrasts import prior_of, stratum_of
 from rtfbench.results.moderated import SessionValues
@@ -34,39 +31,22 @@ class ServingRace(Race):
     A ratio is the leader's capacity over another's, so that, as elsewhere, more is worse.
     """
 
-    def __init__(
-        self,
-        reference: Prepared,
-        context: RunContext,
-        *,
-        num_samples: Mapping[str, int],
-        margin: float,
-        earlier: Race,
-        latency_ms: float,
-    ) -> None:
-        """Begin a race with nothing in it; see `Race`.
+    @cached_property
+    def _contestants(self) -> dict[str, Contestant]:
+        return {}
 
-        Args:
-            reference: what is in every session, twice.
-            context: of the run.
-            num_samples: of each recording.
-            margin: what surely holds less than this more than the leader is tied with it.
-            earlier: the race before.
-            latency_ms: what a request may take, from when it is due.
-        """
-        self._latency_s = latency_ms / 1e3
-        self._contestants: dict[str, Contestant] = {}
-        #: By a cell and how many sessions it had.
-        self._known: dict[tuple[str, int], Capacity | None] = {}
-        # At the load that is looked for, processes wait for cores as they would in a server.
-        context = replace(context, patience=None)
-        super().__init__(
-            reference, context, num_samples=num_samples, margin=margin, earlier=earlier
-        )
+    @cached_property
+    def _known(self) -> dict[tuple[str, int], Capacity | None]:
+        """Capacities by a cell and how many sessions it had."""
+        return {}
 
     def _contestant(self, job: Job) -> Contestant:
         if job.cell_id not in self._contestants:
-            self._contestants[job.cell_id] = Contestant.of(job, latency_s=self._latency_s, slo=SLO)
+            load = job.cell.load
+            assert load is not None
+            assert load.latency_ms is not None
+            contestant = Contestant.of(job, latency_s=load.latency_ms / 1e3, slo=SLO)
+            self._contestants[job.cell_id] = contestant
         return self._contestants[job.cell_id]
 
     def session(self, *, slack: float, left_s: float = math.inf) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtfbench.engines.native import compiler
-from rtfbench.engines.native.home import Home, find
+from rtfbench.engines.native.compiler import Home, find
 from rtfbench.engines.protocol import EngineError
 
 #: `const char* MNN::getVersion()`, by the name that every C++ compiler on Linux gives it.

@@ -22,7 +22,7 @@ QUOTAS = {
 #: Tells how many cores a worker of one thread is given, by `extract` and in a cluster.
 PINNING = """
 import psutil
-from rtfbench.extract.cluster.kept import claimed
+from rtfbench.extract.cluster.tasks import claimed
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.engines.spec import parse_engine
 from rtfbench.extract.options import ModelOptions, setup_for, workers

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rtfbench.explain import graph
+from rtfbench.explain import read_graph
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 MEL_BINS, CHANNELS, WIDE, EMBED_DIM = 80, 64, 4096, 16
@@ -111,7 +111,7 @@ def test_products_are_counted_once_in_every_engine(
     assert found["macs"] == macs
     for engine in found["engines"]:
         assert sum(each["macs"] or 0 for each in engine["operators"]) == macs, engine["engine"]
-    linear = next(each for each in found["kinds"] if each["name"] == graph.LINEAR)
+    linear = next(each for each in found["kinds"] if each["name"] == read_graph.LINEAR)
     assert linear["macs"] == macs
 
 
@@ -124,7 +124,7 @@ def test_a_first_run_prepares(rtfbench: Command, planted: Path, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     (engine,) = found_in(out)["engines"]
-    prepared = [each for each in engine["operators"] if each["kind"] == graph.PREPARATION]
+    prepared = [each for each in engine["operators"] if each["kind"] == read_graph.PREPARATION]
     assert [each["name"] for each in prepared] == ["resizeSession"]
     assert prepared[0]["ms"] > 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.engines.native import compiler, home
+from rtfbench.engines.native import compiler
 from rtfbench.engines.protocol import EngineError
 
 Standin = Callable[..., Path]
@@ -25,7 +25,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refusal(folder: Path) -> str:
     """Return the one line that a folder is refused with."""
     with pytest.raises(EngineError) as refused:
-        compiler.build(home.find(folder))
+        compiler.build(compiler.find(folder))
     message = str(refused.value)
     assert "\n" not in message
     return message
@@ -39,18 +39,18 @@ def test_the_shim_is_short() -> None:
 def test_library_in_the_folder_or_in_lib(standin: Standin) -> None:
     """`libMNN.so` is found in the folder itself and in `lib/`."""
     folder = standin()
-    assert home.find(folder).library == folder / "lib" / "libMNN.so"
+    assert compiler.find(folder).library == folder / "lib" / "libMNN.so"
     (folder / "lib" / "libMNN.so").rename(folder / "libMNN.so")
-    found = home.find(folder)
+    found = compiler.find(folder)
     assert (found.library, found.version) == (folder / "libMNN.so", "99.1.2")
 
 
 def test_compiled_once(standin: Standin, cache_folder: Path) -> None:
     """The same source, compiler and library give the file that is there, nothing beside it."""
     folder = standin()
-    first = compiler.build(home.find(folder))
+    first = compiler.build(compiler.find(folder))
     made = first.stat().st_mtime_ns
-    assert compiler.build(home.find(folder)) == first
+    assert compiler.build(compiler.find(folder)) == first
     assert first.stat().st_mtime_ns == made
     assert list((cache_folder / "native").iterdir()) == [first]
 
@@ -60,19 +60,19 @@ def test_compiled_again_when_something_changed(
 ) -> None:
     """Another library, header, source or compiler each give another file."""
     folder = standin()
-    made = {compiler.build(home.find(folder))}
+    made = {compiler.build(compiler.find(folder))}
     with (folder / "lib" / "libMNN.so").open("ab") as file:
         file.write(b"\0")
-    made.add(compiler.build(home.find(folder)))
+    made.add(compiler.build(compiler.find(folder)))
     header = folder / "include" / "MNN" / "Tensor.hpp"
     header.write_text(header.read_text() + "// changed\n")
-    made.add(compiler.build(home.find(folder)))
+    made.add(compiler.build(compiler.find(folder)))
     source = tmp_path / "other.cpp"
     source.write_text(compiler.SOURCE.read_text(encoding="utf-8") + "// changed\n")
     monkeypatch.setattr(compiler, "SOURCE", source)
-    made.add(compiler.build(home.find(folder)))
+    made.add(compiler.build(compiler.find(folder)))
     monkeypatch.setenv("CXX", f"{compiler.find_compiler()[0]} -g")
-    made.add(compiler.build(home.find(folder)))
+    made.add(compiler.build(compiler.find(folder)))
     assert len(made) == 5
 
 
@@ -81,7 +81,7 @@ def test_compiled_again_when_something_changed(
 )
 def test_what_is_not_ours_is_not_loaded(standin: Standin, tmp_path: Path, how: str) -> None:
     """A file that is not what was compiled here is compiled again."""
-    folder = home.find(standin())
+    folder = compiler.find(standin())
     made = compiler.build(folder)
     content = made.read_bytes()
     match how:
@@ -127,7 +127,7 @@ def test_no_warnings(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shim compiles with all warnings as errors."""
     flags = (*compiler.FLAGS, "-Wall", "-Wextra", "-Wpedantic", "-Werror")
     monkeypatch.setattr(compiler, "FLAGS", flags)
-    assert compiler.build(home.find(standin())).is_file()
+    assert compiler.build(compiler.find(standin())).is_file()
 
 
 def test_no_compiler(standin: Standin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

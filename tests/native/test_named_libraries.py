@@ -16,7 +16,7 @@ import pytest
 
 from rtfbench.base.core_count import core_count
 from rtfbench.embed.embeddings import read_embeddings
-from rtfbench.engines.native.home import find
+from rtfbench.engines.native.compiler import find
 from rtfbench.engines.protocol import Form
 from tests.ready import artifact_for
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rtfbench.base.sign_of_life import EVERY_S, QUIET_S
+from rtfbench.base.pace import EVERY_S, QUIET_S
 from rtfbench.commands.progress import LineProgress
 
 

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from rtfbench.results.energy import J_PER_H, energy_figures, idle_of
+from rtfbench.results.levels import J_PER_H, energy_figures, idle_of
 from rtfbench.results.lines import Health
 from tests.validation.slots import MACHINES, REFERENCE, level_of
 from tests.validation.trial import HOLDS, Tried

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rtfbench.base.cluster.dask_cluster import Cluster
 from rtfbench.base.cluster.driver import Driver, Ended, Lost, Note, Todo
@@ -17,23 +17,12 @@ from rtfbench.extract.cluster import shard_plan, tasks
 from rtfbench.extract.cluster.jobs import ANSWER, Extraction, Pace, PaceJob, ShardDone, ShardJob
 from rtfbench.extract.cluster.shard_plan import ShardPlan, written
 from rtfbench.extract.messages import ExtractionSetup, WorkerOptions
-from rtfbench.extract.shards import Manifest
 from rtfbench.inputs.formats import Inputs
 from rtfbench.inputs.listing import Listing
 from rtfbench.models.facts import facts_of
 
-
-class ExtractionWatch(Protocol):
-    """Is told how an extraction goes on."""
-
-    def begin(self, plan: ShardPlan, finished: dict[int, Manifest]) -> None:
-        """Hear what there is to do, and what was done before."""
-
-    def done(self, shard: ShardDone) -> None:
-        """Hear of a shard that is finished."""
-
-    def note(self, text: str) -> None:
-        """Hear something that is to stay."""
+if TYPE_CHECKING:
+    from rtfbench.extract.cluster.whole import ExtractionProgress
 
 
 @dataclass(frozen=True)
@@ -54,7 +43,7 @@ class ExtractionOrder:
 
 
 def extract_on(
-    cluster: Cluster, wanted: ExtractionOrder, listing: Listing, watch: ExtractionWatch
+    cluster: Cluster, wanted: ExtractionOrder, listing: Listing, watch: "ExtractionProgress"
 ) -> list[str]:
     """Make every shard of a list that a folder lacks.
 
@@ -139,7 +128,7 @@ def _check(cluster: Cluster, extraction: Extraction) -> None:
 
 
 def _count(
-    cluster: Cluster, extraction: Extraction, listing: Listing, watch: ExtractionWatch
+    cluster: Cluster, extraction: Extraction, listing: Listing, watch: "ExtractionProgress"
 ) -> int:
     """Return of how many shards each takes a worker about two minutes.
 
@@ -171,7 +160,7 @@ def _run(
     extraction: Extraction,
     plan: ShardPlan,
     numbers: Iterator[int],
-    watch: ExtractionWatch,
+    watch: "ExtractionProgress",
 ) -> list[str]:
     def todo(number: int) -> Todo:
         unit = plan.unit(number)

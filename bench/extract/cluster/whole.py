@@ -16,7 +16,7 @@ from rtfbench.base.cluster.dask_cluster import LOCAL, connected
 from rtfbench.base.cluster.driver import ClusterError
 from rtfbench.base.errors import InputError, say
 from rtfbench.base.files import check_outputs, is_special
-from rtfbench.base.sign_of_life import SignOfLife
+from rtfbench.base.pace import SignOfLife
 from rtfbench.extract.cluster import shard_plan
 from rtfbench.extract.cluster.extraction import ExtractionOrder, extract_on
 from rtfbench.extract.cluster.jobs import ShardDone

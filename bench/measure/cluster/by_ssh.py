@@ -12,7 +12,7 @@ from typing import Any
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import MB
-from rtfbench.base.sign_of_life import SignOfLife
+from rtfbench.base.pace import SignOfLife
 from rtfbench.base.ssh import ConnectionLostError, RemoteHost
 from rtfbench.measure.cluster import on_host
 from rtfbench.measure.cluster.carried import Carried

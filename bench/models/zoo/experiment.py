@@ -52,7 +52,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
             break
-    return {_plain_name(name): values for name, values in _weights(path, content).items()}
+    return {
+        name.removeprefix(_PARALLEL): values for name, values in _weights(path, content).items()
+    }
 
 
 def _weights(path: Path, content: Any) -> Mapping[str, Tensor]:
@@ -65,10 +67,6 @@ def _weights(path: Path, content: Any) -> Mapping[str, Tensor]:
             f"under one of the names {', '.join(_WRAPPERS)}"
         )
     return {str(name): values for name, values in content.items()}
-
-
-def _plain_name(name: str) -> str:
-    return name.removeprefix(_PARALLEL)
 
 
 def load_weights(model: nn.Module, path: Path) -> list[str]:

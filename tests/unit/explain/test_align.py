@@ -3,11 +3,11 @@
 import pytest
 
 from rtfbench.engines.profiling import PASSING, PREPARING, OperatorTime
-from rtfbench.explain import graph
+from rtfbench.explain import read_graph
 from rtfbench.explain.align import INPUT_AND_OUTPUT, NOT_MAPPED, Aligned, align
-from rtfbench.explain.graph import Graph, Node
+from rtfbench.explain.read_graph import Graph, Node
 
-CONV = graph.convolutions((3, 3), (1, 1), (1, 1), 1)
+CONV = read_graph.convolutions((3, 3), (1, 1), (1, 1), 1)
 
 
 def node(name: str, inputs: str, output: str, *, kind: str, macs: int | None = None) -> Node:
@@ -27,10 +27,10 @@ def node(name: str, inputs: str, output: str, *, kind: str, macs: int | None = N
 GRAPH = Graph(
     nodes=(
         node("one_conv", "x", "a", kind=CONV, macs=100),
-        node("one_relu", "a", "b", kind=graph.ACTIVATION),
+        node("one_relu", "a", "b", kind=read_graph.ACTIVATION),
         node("two_conv", "b", "c", kind=CONV, macs=200),
-        node("two_add", "c b", "d", kind=graph.ELEMENTWISE),
-        node("two_relu", "d", "e", kind=graph.ACTIVATION),
+        node("two_add", "c b", "d", kind=read_graph.ELEMENTWISE),
+        node("two_relu", "d", "e", kind=read_graph.ACTIVATION),
     )
 )
 
@@ -66,7 +66,7 @@ def test_an_operator_named_after_its_convolution_takes_what_follows() -> None:
         ["two_conv"],
         ["two_add", "two_relu"],
     ]
-    assert [each.kind for each in found] == [CONV, CONV, graph.ELEMENTWISE]
+    assert [each.kind for each in found] == [CONV, CONV, read_graph.ELEMENTWISE]
 
 
 def test_weights_and_nodes_are_names_too() -> None:
@@ -83,17 +83,17 @@ def test_products_count_once_where_most_time_is_spent() -> None:
         GRAPH, [operator("a", "Raster", 99), operator("a", "Convolution", 5), operator("a", "Mul")]
     )
     assert [each.macs for each in found] == [None, 100, None]
-    assert [each.kind for each in found] == [graph.COPIES, CONV, CONV]
+    assert [each.kind for each in found] == [read_graph.COPIES, CONV, CONV]
     assert {each.block for each in found} == {"one"}
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "sources", "block", "group"),
     [
-        ("Reorder_1", "ReorderOutput", ("Reorder_1",), NOT_MAPPED, graph.COPIES),
-        ("mystery", "Mystery", ("mystery",), NOT_MAPPED, graph.OTHER),
-        ("input and output", PASSING, (), INPUT_AND_OUTPUT, graph.COPIES),
-        ("resize", PREPARING, (), graph.PREPARATION, graph.PREPARATION),
+        ("Reorder_1", "ReorderOutput", ("Reorder_1",), NOT_MAPPED, read_graph.COPIES),
+        ("mystery", "Mystery", ("mystery",), NOT_MAPPED, read_graph.OTHER),
+        ("input and output", PASSING, (), INPUT_AND_OUTPUT, read_graph.COPIES),
+        ("resize", PREPARING, (), read_graph.PREPARATION, read_graph.PREPARATION),
     ],
 )
 def test_what_belongs_to_no_node_is_a_line_of_its_own(
@@ -114,4 +114,4 @@ def test_a_product_without_a_name_is_not_given_to_the_next_operator() -> None:
 def test_a_folded_normalisation_is_in_its_module() -> None:
     """What has no node of its own is in the block of the weights beside its own."""
     (found,) = align(GRAPH, [operator("bn", "batch_norm", 1, "two_conv.bn.weight")])
-    assert (found.block, found.nodes, found.kind) == ("two", (), graph.NORMALISATION)
+    assert (found.block, found.nodes, found.kind) == ("two", (), read_graph.NORMALISATION)

@@ -5,21 +5,21 @@ from pathlib import Path
 import pytest
 
 from rtfbench.engines.profiling import OperatorTime
-from rtfbench.explain import graph
+from rtfbench.explain import read_graph
 from rtfbench.explain.derive import Costs, costs, groups
-from rtfbench.explain.graph import Graph, Node
 from rtfbench.explain.measure import Profiled
 from rtfbench.explain.process import Profile, ProfileOpened
+from rtfbench.explain.read_graph import Graph, Node
 from rtfbench.models.workload import Prepared
 from rtfbench.results.cells import Cell
 
 MS = 1e6
-CONV = graph.convolutions((3, 3), (1, 1), (1, 1), 1)
+CONV = read_graph.convolutions((3, 3), (1, 1), (1, 1), 1)
 GRAPH = Graph(
     nodes=(
         Node(name="c", kind=CONV, block="layer1", inputs=("x",), outputs=("a",), macs=10**6),
-        Node(name="r", kind=graph.ACTIVATION, block="layer1", inputs=("a",), outputs=("b",)),
-        Node(name="l", kind=graph.LINEAR, block="embedding", inputs=("b",), outputs=("e",)),
+        Node(name="r", kind=read_graph.ACTIVATION, block="layer1", inputs=("a",), outputs=("b",)),
+        Node(name="l", kind=read_graph.LINEAR, block="embedding", inputs=("b",), outputs=("e",)),
     )
 )
 
@@ -68,7 +68,7 @@ def test_groups_add_up_to_the_time_without_a_profiler() -> None:
     assert found.engine.ms == pytest.approx(10.0)
     assert found.engine.overhead == pytest.approx(2.02)
     assert found.engine.told == pytest.approx(2.0)
-    assert by_kind([found])[graph.FRAMEWORK] == pytest.approx((10 - 10 / 1.01,))
+    assert by_kind([found])[read_graph.FRAMEWORK] == pytest.approx((10 - 10 / 1.01,))
 
 
 def test_rates_are_of_what_the_model_asks_for() -> None:
