@@ -2,7 +2,7 @@
 
 An engine has to have `name`, `probe` and `open`, a session `effective`, `run` and `close`. All else
 has defaults, which are those of a runtime that reads ONNX, has no settings and tells nothing.
-`LoadingEngine` and `LoadedSession` have these too, of what every runtime needs: to them, an engine
+`RuntimeEngine` and `RuntimeSession` have these too, of what every runtime needs: to them, an engine
 adds `load`, and a session `compute` or `compute_one`.
 Import the runtime inside the methods, never at the top of the module: naming an engine must not
 load it.
@@ -354,7 +354,7 @@ class SessionBase(ABC):
         """Release the model; a second call does nothing."""
 
 
-class LoadingEngine(EngineBase):
+class RuntimeEngine(EngineBase):
     """An engine that refuses what it does not take before it loads a model."""
 
     #: What `probe` imports, and the build that it tells; `distribution` has the version.
@@ -417,7 +417,7 @@ def last_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
 
 
-class LoadedSession(SessionBase):
+class RuntimeSession(SessionBase):
     """A session of one runtime, which refuses other features than the model's, and what is closed.
 
     Whatever the runtime's binding raises becomes an `EngineError` of one line.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rtfbench.engines import torch_program
-from rtfbench.engines.base import LoadedSession, LoadingEngine, check_taken, first_line
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, first_line
 from rtfbench.engines.protocol import (
     Availability,
     FloatArray,
@@ -29,7 +29,7 @@ METHOD = "forward"
 CURE = "pip install 'rtfbench[executorch]'"
 
 
-class ExecuTorchEngine(LoadingEngine):
+class ExecuTorchEngine(RuntimeEngine):
     """ExecuTorch in float32: static models of the catalog; it has no settings."""
 
     name = module = distribution = "executorch"
@@ -78,7 +78,7 @@ class ExecuTorchEngine(LoadingEngine):
         return ExecuTorchSession(artifact, options.threads)
 
 
-class ExecuTorchSession(LoadedSession):
+class ExecuTorchSession(RuntimeSession):
     """One program. Threads are the process's: one session a process."""
 
     engine = "executorch"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rtfbench.engines.base import LoadedSession, LoadingEngine, one_line
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, one_line
 from rtfbench.engines.processes import run_tool
 from rtfbench.engines.protocol import (
     ConversionError,
@@ -40,7 +40,7 @@ FOR_THIS_CPU = (
 )
 
 
-class IreeEngine(LoadingEngine):
+class IreeEngine(RuntimeEngine):
     """IREE's `llvm-cpu` for this host's instruction sets, in float32; it has no settings.
 
     The compiler is needed only where a file has to be made.
@@ -93,7 +93,7 @@ iree.compiler.tools.compile_file("model.mlir", output_file={path!r}, extra_args=
         return IreeSession(artifact, options.threads)
 
 
-class IreeSession(LoadedSession):
+class IreeSession(RuntimeSession):
     """One loaded module."""
 
     engine = "iree"

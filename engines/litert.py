@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rtfbench.engines import torch_program
-from rtfbench.engines.base import LoadedSession, LoadingEngine
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
 from rtfbench.engines.protocol import (
     FloatArray,
     Form,
@@ -30,7 +30,7 @@ CURE = (
 )
 
 
-class LiteRtEngine(LoadingEngine):
+class LiteRtEngine(RuntimeEngine):
     """LiteRT in float32: static models of the catalog; it has no settings.
 
     The converter is needed only where a file has to be made.
@@ -78,7 +78,7 @@ class LiteRtEngine(LoadingEngine):
         return LiteRtSession(artifact, options.threads)
 
 
-class LiteRtSession(LoadedSession):
+class LiteRtSession(RuntimeSession):
     """One interpreter."""
 
     engine = "litert"

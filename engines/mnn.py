@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from rtfbench.engines import mnn_convert, mnn_quantize
-from rtfbench.engines.base import EngineBase, LoadedSession, LoadingEngine, SessionBase, chosen
+from rtfbench.engines.base import EngineBase, RuntimeEngine, RuntimeSession, SessionBase, chosen
 from rtfbench.engines.mnn_callbacks import (
     RUN_IN_PYTHON,
     InnerTensors,
@@ -61,7 +61,7 @@ WHEEL = "wheel"
 CHOICES: Mapping[str, tuple[str, ...]] = {"precision": ("normal", "low", "high"), HOME: ()}
 
 
-class MnnFileEngine(LoadingEngine):
+class MnnFileEngine(RuntimeEngine):
     """What engines that read MNN files have in common.
 
     Settings: `precision` (the WeSpeaker runtime asks for `low`; on x86 it makes no difference),
@@ -213,7 +213,7 @@ def check_free() -> None:
         )
 
 
-class MnnSession(LoadedSession):
+class MnnSession(RuntimeSession):
     """One Interpreter with one session."""
 
     engine = "MNN"

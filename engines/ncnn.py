@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rtfbench.engines.base import LoadedSession, LoadingEngine
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
 from rtfbench.engines.processes import run_tool
 from rtfbench.engines.protocol import (
     ConversionError,
@@ -34,7 +34,7 @@ SMALLER_INT8 = ("int8_packed", "int8_storage", "int8_arithmetic", "int8_inferenc
 NO_WAIT_MS = 0
 
 
-class NcnnEngine(LoadingEngine):
+class NcnnEngine(RuntimeEngine):
     """ncnn in float32: static models of the catalog.
 
     Settings: `winograd` convolutions; ncnn flushes denormals, which its Python binding cannot
@@ -68,7 +68,7 @@ class NcnnEngine(LoadingEngine):
         return NcnnSession(artifact, options.threads, settings)
 
 
-class NcnnSession(LoadedSession):
+class NcnnSession(RuntimeSession):
     """One network."""
 
     engine = "ncnn"

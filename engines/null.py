@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rtfbench.engines.base import LoadedSession, LoadingEngine
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
 from rtfbench.engines.protocol import (
     Availability,
     FloatArray,
@@ -14,7 +14,7 @@ from rtfbench.engines.protocol import (
 )
 
 
-class NullEngine(LoadingEngine):
+class NullEngine(RuntimeEngine):
     """Right shape, no work; the model file is never opened.
 
     In a sweep it ends as `wrong_output`, which shows that the parity check is awake.
@@ -40,7 +40,7 @@ class NullEngine(LoadingEngine):
         return NullSession(artifact, (), {"threads": 1})
 
 
-class NullSession(LoadedSession):
+class NullSession(RuntimeSession):
     """Answers zeros of the right shape."""
 
     engine = "null"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rtfbench.engines import cpu, onnx_layers
-from rtfbench.engines.base import LoadedSession, LoadingEngine, check_taken, chosen, last_line
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, chosen, last_line
 from rtfbench.engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
 from rtfbench.engines.profiling import OperatorTime, Profiler
 from rtfbench.engines.protocol import (
@@ -153,7 +153,7 @@ def core() -> Any:
     return load().Core()
 
 
-class OpenVinoEngine(LoadingEngine):
+class OpenVinoEngine(RuntimeEngine):
     """OpenVINO's CPU plug-in in float32: one stream, the latency hint, an explicit thread count.
 
     Settings: `pinning` of the threads to cores.
@@ -226,7 +226,7 @@ def properties(options: SessionOptions, settings: Mapping[str, str]) -> dict[str
     }
 
 
-class OpenVinoSession(LoadedSession):
+class OpenVinoSession(RuntimeSession):
     """One compiled model with one request; what is effective is what the model reports."""
 
     engine = "openvino"

@@ -15,8 +15,8 @@ import numpy as np
 
 from rtfbench.engines import cpu, cuda, onnx_layers, onnx_versions, ort_quantize
 from rtfbench.engines.base import (
-    LoadedSession,
-    LoadingEngine,
+    RuntimeEngine,
+    RuntimeSession,
     check_taken,
     chosen,
     first_line,
@@ -104,7 +104,7 @@ GRAPH_OPTIMIZATION = {
 }
 
 
-class OnnxRuntimeEngine(LoadingEngine):
+class OnnxRuntimeEngine(RuntimeEngine):
     """onnxruntime with one provider, sequential execution, an explicit thread count.
 
     Settings: `graph_optimization` (the WeSpeaker runtime sets `extended`, the runtime's own
@@ -294,7 +294,7 @@ def _fits(options: SessionOptions) -> bool:
     return options.settings.get(ort_quantize.WEIGHT_BITS) == "7"
 
 
-class OnnxRuntimeSession(LoadedSession):
+class OnnxRuntimeSession(RuntimeSession):
     """One InferenceSession; what is effective is what it reports."""
 
     engine = "onnxruntime"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rtfbench.engines.base import LoadedSession, LoadingEngine
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
 from rtfbench.engines.protocol import (
     EngineError,
     FloatArray,
@@ -22,7 +22,7 @@ NEEDED = (b"framework", b"output_dim", b"sample_rate", b"normalize_samples", b"l
 TAIL_BYTES = 4096
 
 
-class SherpaOnnxEngine(LoadingEngine):
+class SherpaOnnxEngine(RuntimeEngine):
     """sherpa-onnx's extractor of speaker embeddings, which is fed samples from -1 to 1.
 
     Its files are ONNX with the metadata that it reads its front end from.
@@ -52,7 +52,7 @@ class SherpaOnnxEngine(LoadingEngine):
         return SherpaOnnxSession(artifact, options)
 
 
-class SherpaOnnxSession(LoadedSession):
+class SherpaOnnxSession(RuntimeSession):
     """One extractor; each element of a batch is a stream of its own.
 
     What is effective is what its configuration holds: the extractor tells nothing.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rtfbench.engines import cpu, cuda
-from rtfbench.engines.base import LoadedSession, LoadingEngine, check_taken, chosen, last_line
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, chosen, last_line
 from rtfbench.engines.profiling import OperatorTime, Profiler
 from rtfbench.engines.protocol import (
     CPU,
@@ -106,7 +106,7 @@ COMPILER = "g++"
 NOTES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn")
 
 
-class TorchEngine(LoadingEngine):
+class TorchEngine(RuntimeEngine):
     """torch in inference mode, on a program that `torch.export` wrote.
 
     Settings: `mode`, eager or compiled by Inductor, which needs a C++ compiler and half a minute at
@@ -229,7 +229,7 @@ def _traced(model: Any, features_BTM: Any, shapes: Any) -> Any:
 TYPES: Mapping[Precision, str] = {"bf16": "bfloat16", "fp16": "float16"}
 
 
-class TorchEngineSession(LoadedSession):
+class TorchEngineSession(RuntimeSession):
     """One loaded program. Threads are the process's: one session a process."""
 
     engine = "torch"

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from rtfbench.engines.base import LoadedSession, LoadingEngine
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
 from rtfbench.engines.protocol import FloatArray, ModelArtifact, SessionOptions, Support
 
 RUNTIME = "default"
 
 
-class TractEngine(LoadingEngine):
+class TractEngine(RuntimeEngine):
     """tract in float32; it has no settings, and its Python binding no threads."""
 
     name = module = distribution = "tract"
@@ -43,7 +43,7 @@ class TractEngine(LoadingEngine):
         return TractSession(artifact)
 
 
-class TractSession(LoadedSession):
+class TractSession(RuntimeSession):
     """One runnable model; the binding has no pool of threads."""
 
     engine = "tract"

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from rtfbench.engines import mnn_file
-from rtfbench.engines.base import EngineBase, LoadedSession, LoadingEngine
+from rtfbench.engines.base import EngineBase, RuntimeEngine, RuntimeSession
 from rtfbench.engines.native import library
 from rtfbench.engines.native.library import ERROR_SIZE, LoadedLibrary, told
 from rtfbench.engines.protocol import (
@@ -54,7 +54,7 @@ def _memory(array: Any) -> Any:
     return _Memory.from_buffer(array) if array.flags.writeable else array.ctypes.data
 
 
-class NativeMnnSession(LoadedSession):
+class NativeMnnSession(RuntimeSession):
     """One MNN session behind the shim; a dynamic model gets its shape at the first run."""
 
     engine = "MNN"
@@ -208,7 +208,7 @@ class NativeMnnSession(LoadedSession):
         self.close()
 
 
-class NativeMnnEngine(LoadingEngine):
+class NativeMnnEngine(RuntimeEngine):
     """What an engine does when its setting `home` names a folder; its name and settings stay."""
 
     def __init__(self, engine: EngineBase, kind: Kind, home: str) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from rtfbench.engines.base import LoadedSession, LoadingEngine, check_taken
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken
 from rtfbench.engines.protocol import FloatArray, ModelArtifact, SessionOptions
 
 
-class OnnxReference(LoadingEngine):
+class OnnxReference(RuntimeEngine):
     """Reads ONNX files, in either form; no settings."""
 
     name = "onnx-reference"
@@ -24,7 +24,7 @@ class OnnxReference(LoadingEngine):
         return Session(artifact, options.threads)
 
 
-class Session(LoadedSession):
+class Session(RuntimeSession):
     """A loaded model."""
 
     engine = "onnx-reference"
