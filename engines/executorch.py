@@ -14,29 +14,25 @@ from typing import Any
 
 import numpy as np
 
-from rtfbench.engines import torch_program
-from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, first_line
+from rtfbench.engines.base import RuntimeSession, check_taken, first_line
 from rtfbench.engines.protocol import (
     Availability,
     FloatArray,
-    Form,
     Format,
     ModelArtifact,
     SessionOptions,
 )
+from rtfbench.engines.torch_program import ProgramEngine
 
 METHOD = "forward"
-CURE = "pip install 'rtfbench[executorch]'"
 
 
-class ExecuTorchEngine(RuntimeEngine):
-    """ExecuTorch in float32: static models of the catalog; it has no settings."""
+class ExecuTorchEngine(ProgramEngine):
+    """ExecuTorch."""
 
-    name = module = distribution = "executorch"
-    build = "XNNPACK"
+    name = module = distribution = converter = "executorch"
+    converter_cure = "pip install 'rtfbench[executorch]'"
     format: Format = "pte"
-    from_onnx = False
-    default_form: Form = "static"
     converters = ("torch",)
     run_in_python = (
         "(values,) = inputs.values()\nfound = method.execute([torch.from_numpy(values)])[0].numpy()"
@@ -57,18 +53,6 @@ class ExecuTorchEngine(RuntimeEngine):
             f"portable_lib._unsafe_reset_threadpool({options.threads})\n"
             f"program = Runtime.get().load_program({str(artifact.path)!r})\n"
             'method = program.load_method("forward")'
-        )
-
-    def export(self, model: Any, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
-        """Export and lower a torch module in eval mode."""
-        torch_program.converted(
-            model,
-            path,
-            engine=self.name,
-            package="executorch",
-            cure=CURE,
-            feat_dim=feat_dim,
-            num_frames=num_frames,
         )
 
     def load(

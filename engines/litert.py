@@ -10,40 +10,34 @@ from typing import Any
 
 import numpy as np
 
-from rtfbench.engines import torch_program
-from rtfbench.engines.base import RuntimeEngine, RuntimeSession
+from rtfbench.engines.base import RuntimeSession
 from rtfbench.engines.protocol import (
     FloatArray,
-    Form,
     Format,
     ModelArtifact,
     SessionOptions,
     SettingMismatchError,
 )
+from rtfbench.engines.torch_program import ProgramEngine
 
 #: What the interpreter calls the part of a graph that XNNPACK computes.
 DELEGATED = "DELEGATE"
-#: By itself, pip would put the converter beside packages of years ago, or nowhere.
-CURE = (
-    "pip install 'rtfbench[litert]' && "
-    "pip install --no-deps litert-torch litert-converter ai-edge-quantizer"
-)
 
 
-class LiteRtEngine(RuntimeEngine):
-    """LiteRT in float32: static models of the catalog; it has no settings.
-
-    The converter is needed only where a file has to be made.
-    """
+class LiteRtEngine(ProgramEngine):
+    """LiteRT."""
 
     name = "litert"
     module = "ai_edge_litert.interpreter"
-    build = "XNNPACK"
     format: Format = "tflite"
-    from_onnx = False
-    default_form: Form = "static"
     distribution = "ai-edge-litert"
     converters = ("torch", "litert-torch", "litert-converter")
+    converter = "litert_torch"
+    # By itself, pip would put the converter beside packages of years ago, or nowhere.
+    converter_cure = (
+        "pip install 'rtfbench[litert]' && "
+        "pip install --no-deps litert-torch litert-converter ai-edge-quantizer"
+    )
     run_in_python = (
         "(values,) = inputs.values()\n"
         'interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)\n'
@@ -57,18 +51,6 @@ class LiteRtEngine(RuntimeEngine):
             "from ai_edge_litert.interpreter import Interpreter\n"
             f"interpreter = Interpreter({str(artifact.path)!r}, num_threads={options.threads})\n"
             "interpreter.allocate_tensors()"
-        )
-
-    def export(self, model: Any, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
-        """Export and convert a torch module in eval mode."""
-        torch_program.converted(
-            model,
-            path,
-            engine=self.name,
-            package="litert_torch",
-            cure=CURE,
-            feat_dim=feat_dim,
-            num_frames=num_frames,
         )
 
     def load(
