@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.engines.protocol import EngineError, FloatArray, Form
 from rtfbench.extract.messages import WorkerOptions
 from rtfbench.extract.options import ModelOptions, setup_for
@@ -95,10 +95,8 @@ class Embedder:
             warnings.warn(line, stacklevel=2)
         # Runtimes and the front end keep buffers that a second call would write over.
         self._lock, self._pid = Lock(), os.getpid()
-        try:
+        with as_input(EngineError):
             self._session: EmbeddingSession | None = EmbeddingSession(self.setup, threads)
-        except EngineError as error:
-            raise InputError(str(error)) from error
 
     @property
     def embedding_dim(self) -> int:
@@ -120,10 +118,8 @@ class Embedder:
         with self._lock:
             if self._session is None:
                 raise InputError("this embedder is closed; open another")
-            try:
+            with as_input(AudioError, EngineError):
                 return self._computed(self._session, audio, sample_rate_hz).embedding_D
-            except (AudioError, EngineError) as error:
-                raise InputError(str(error)) from error
 
     def embed_many(self, audios: Iterable[Audio]) -> Iterator[FloatArray]:
         """Yield the embedding of each recording, in order, as it is computed.

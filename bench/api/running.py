@@ -9,9 +9,8 @@ from typing import Any, TypedDict, Unpack
 
 from rtfbench.api.result import Result
 from rtfbench.base.errors import InputError
-from rtfbench.base.pace import Countdown
+from rtfbench.base.pace import Countdown, Progress
 from rtfbench.engines.protocol import Form, Precision
-from rtfbench.measure.context import Progress
 from rtfbench.measure.plan import Plan, load_plan
 from rtfbench.measure.whole_run import Audience, folder_for, read_summary, run_plan
 from rtfbench.models.zoo.catalog import Weights
@@ -21,7 +20,7 @@ from rtfbench.results.store import RECORDS, RunFolder
 ProgressCallback = Callable[[str, float], None]
 
 
-class ToldProgress:
+class ToldProgress(Progress):
     """Progress that a function is told of, if there is one."""
 
     def __init__(self, callback: ProgressCallback | None) -> None:

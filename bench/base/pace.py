@@ -5,6 +5,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
+
+class Progress:
+    """Where a run tells what it is doing; by itself it shows nothing."""
+
+    def phase(self, text: str) -> None:
+        """Say what begins now."""
+
+    def step(self, text: str) -> None:
+        """Say what begins within a phase."""
+
+    def note(self, text: str) -> None:
+        """Say what a user should know and might change."""
+
+    def left(self, most_s: float, least_s: float | None = None) -> None:
+        """Say how many seconds are left; with `least_s`, at most, and at least so many."""
+
+
 #: So many moments are remembered at most.
 MOST_MARKS = 64
 

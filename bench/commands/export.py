@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtfbench.base.errors import InputError, complain
+from rtfbench.base.errors import InputError, as_input, complain
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import WeightsName
 
@@ -120,10 +120,8 @@ def _check(request: "ExportRequest") -> None:
     if request.onnx is not None and FORMATS.get(request.onnx.suffix) != "onnx":
         raise InputError(f"{request.onnx}: not an .onnx file")
     if request.model is not None:
-        try:
+        with as_input(catalog.UnknownModelError):
             catalog.get(request.model)
-        except catalog.UnknownModelError as error:
-            raise InputError(str(error)) from None
     _check_output(request)
 
 

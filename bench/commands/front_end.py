@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtfbench.base.errors import InputError, say
+from rtfbench.base.errors import InputError, as_input, say
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import (
     Channel,
@@ -107,10 +107,8 @@ def compare(
     from rtfbench.frontends.audio import AudioError, on_disk
     from rtfbench.inputs.find import find_audio
 
-    try:
+    with as_input(AudioError):
         paths = {each.name: on_disk(each.path) for each in find_audio([wav])}
-    except AudioError as error:
-        raise InputError(str(error)) from error
     setups = [
         _setup(model, each, model_input, model_output, channel, resample)
         for each in (first, second)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from rtfbench.base.errors import InputError, complain, say
+from rtfbench.base.errors import InputError, as_input, complain, say
 
 if TYPE_CHECKING:
     from rtfbench.measure.cluster.measuring import SentFolder
@@ -139,10 +139,8 @@ def run_on_cluster(
     from rtfbench.measure.whole_run import INTERRUPTED, OK
     from rtfbench.results.store import OCCUPIED, SUMMARY
 
-    try:
+    with as_input(EngineError, ValueError):
         asked = comparison(plan, libraries)
-    except (EngineError, ValueError) as error:
-        raise InputError(str(error)) from error
     statuses: list[int] = []
     try:
         with connected(cluster, workers=1) as connection:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from rtfbench.base import pace
 from rtfbench.base.errors import complain, say
 from rtfbench.base.pace import QUIET_S, Countdown, SignOfLife
 from rtfbench.measure.whole_run import Audience
@@ -33,7 +34,7 @@ class ToldCountdown(Countdown):
         return f"{figures.duration(least_s)} to {figures.duration(most_s)} left"
 
 
-class RichProgress:
+class RichProgress(pace.Progress):
     """Progress as a bar on a terminal."""
 
     def __init__(self, progress: Progress, countdown: ToldCountdown) -> None:
@@ -58,7 +59,7 @@ class RichProgress:
         self._progress.update(self._task, completed=self._countdown.share)
 
 
-class LineProgress:
+class LineProgress(pace.Progress):
     """Progress on standard error where that is no terminal: a line a phase, and now and then."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

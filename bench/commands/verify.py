@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rtfbench.base.errors import InputError, say
+from rtfbench.base.errors import InputError, as_input, say
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import (
     Channel,
@@ -130,19 +130,16 @@ def verify(
     told, known = "", {}
     if on_trials and embeddings:
         known = on_trials.stored(embeddings, setup, say)
-    with workers(setup, options.worker) as pool:
-        try:
-            for utterance, answer in pool.embed(utterances):
-                if isinstance(answer, Unusable):
-                    raise InputError(f"{utterance.name} recording: {answer.reason}")
-                pair.append(answer.values_D)
-                rates_hz.append(answer.file_rate_hz or needed_hz)
-            if on_trials:
-                known = known or on_trials.embedded(trial_audio or (), pool)
-                threshold, rates = on_trials.among(known)
-                told = f" ({rates})"
-        except ExtractError as error:
-            raise InputError(str(error)) from error
+    with workers(setup, options.worker) as pool, as_input(ExtractError):
+        for utterance, answer in pool.embed(utterances):
+            if isinstance(answer, Unusable):
+                raise InputError(f"{utterance.name} recording: {answer.reason}")
+            pair.append(answer.values_D)
+            rates_hz.append(answer.file_rate_hz or needed_hz)
+        if on_trials:
+            known = known or on_trials.embedded(trial_audio or (), pool)
+            threshold, rates = on_trials.among(known)
+            told = f" ({rates})"
     low_hz = [rate_hz for rate_hz in rates_hz if rate_hz < needed_hz]
     if low_hz:
         say(raised(len(low_hz), min(low_hz), needed_hz))

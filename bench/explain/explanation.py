@@ -6,6 +6,7 @@ from tempfile import TemporaryFile
 from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import writing_to
+from rtfbench.base.pace import Progress
 from rtfbench.base.values import Value
 from rtfbench.embed.audio_input import read_source
 from rtfbench.embed.pipeline import Pipeline
@@ -13,7 +14,6 @@ from rtfbench.explain.derive import costs, groups
 from rtfbench.explain.measure import measure
 from rtfbench.explain.read_graph import GraphRequest, graph_of
 from rtfbench.explain.subject import Subject
-from rtfbench.measure.context import Progress
 from rtfbench.measure.machine import environment
 from rtfbench.measure.machine.devices import ceiling_of
 from rtfbench.measure.whole_run import default_folder

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from rtfbench.base.child import Child, ChildError
 from rtfbench.base.core_count import usable_cores
+from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder
 from rtfbench.embed.audio_input import read_source
 from rtfbench.engines.protocol import EngineError
@@ -22,7 +23,6 @@ from rtfbench.explain.length_worker import (
 from rtfbench.explain.process import Failed
 from rtfbench.explain.subject import Subject, artifact_of
 from rtfbench.explain.visits import IN_A_ROW, Visited, derive, schedule
-from rtfbench.measure.context import Progress
 from rtfbench.measure.machine import environment
 from rtfbench.models.workload import Prepared
 from rtfbench.results.explanation import EngineLengths, LengthReport

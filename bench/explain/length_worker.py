@@ -98,10 +98,5 @@ class LengthWorker:
         return Visited(num_frames=num_frames, ns=tuple(ns), rss_bytes=tuple(rss_bytes), moved=moved)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run a worker from the command line."""
-    run_worker("rtfbench.explain.length_worker", LengthSpec, LengthWorker, argv)
-
-
 if __name__ == "__main__":
-    main()
+    run_worker("rtfbench.explain.length_worker", LengthSpec, LengthWorker)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from rtfbench.base.child import Child, ChildError
 from rtfbench.base.core_count import usable_cores
+from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder
 from rtfbench.explain.process import (
     REPLY,
@@ -25,7 +26,6 @@ from rtfbench.explain.process import (
     Turned,
 )
 from rtfbench.explain.subject import RuntimeVersion, Subject, artifact_of
-from rtfbench.measure.context import Progress
 from rtfbench.measure.machine.core import Ceiling
 from rtfbench.measure.schedule import SLOT_S, block_turns
 from rtfbench.models.workload import Prepared

@@ -133,13 +133,12 @@ def run_worker(
     module: str,
     spec: type[Spec],
     open_worker: Callable[[Spec], EngineWorker],
-    argv: list[str] | None,
 ) -> None:
     """Run a worker from the command line, until the parent is gone."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("spec", type=Path, help="what to open, and on which cores (JSON)")
     parser.add_argument("--answer-fd", type=int, default=3)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args()
     die_with_parent()
     wanted = spec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
     devices.named(wanted.cell.device).pin(wanted.cores)  # before a runtime is loaded

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtfbench.base.asking import ask, respond
 from rtfbench.base.child import ChildError
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import as_input
 from rtfbench.base.values import Value
 from rtfbench.engines.profiling import PASSING, PREPARING
 
@@ -274,10 +274,8 @@ def graph_of(request: GraphRequest) -> Graph:
     Raises:
         InputError: it cannot be read.
     """
-    try:
+    with as_input(ChildError, before=f"{request.path}: reading its graph failed: "):
         return ask("rtfbench.explain.read_graph", request, Graph, timeout_s=TIMEOUT_S)
-    except ChildError as error:
-        raise InputError(f"{request.path}: reading its graph failed: {error}") from None
 
 
 def read(request: GraphRequest) -> Graph:

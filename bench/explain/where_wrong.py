@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import FLOAT32, ONNX
@@ -20,7 +21,6 @@ from rtfbench.explain.divergence import Hit, Search, Seen, compare, smallest
 from rtfbench.explain.finding import CellFinding, Findings, Operator, Tensor
 from rtfbench.explain.parts import Array, Shape, SourceGraph
 from rtfbench.explain.repro import Example
-from rtfbench.measure.context import Progress
 from rtfbench.measure.machine.environment import describe_host
 from rtfbench.models.onnx_graph import inputs
 from rtfbench.results.cells import Cell

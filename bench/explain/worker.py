@@ -165,10 +165,5 @@ def _wrong(spec: ProfileSpec, embedding_BD: FloatArray) -> str:
     return "" if found.ok else reference.why_wrong(found, spec.cell.precision)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run a worker from the command line."""
-    run_worker("rtfbench.explain.worker", ProfileSpec, ProfileWorker, argv)
-
-
 if __name__ == "__main__":
-    main()
+    run_worker("rtfbench.explain.worker", ProfileSpec, ProfileWorker)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.embed import fed
 from rtfbench.embed.feature_differences import (
     Diagnosis,
@@ -86,15 +86,13 @@ def _samples(setup: ExtractionSetup, recording: Path) -> FloatArray:
         InputError: it cannot be used.
     """
     front_end = setup.front_end
-    try:
+    with as_input(AudioError):
         samples = read_audio(
             recording,
             sample_rate_hz=front_end.sample_rate_hz,
             channel=setup.channel,
             resample=setup.resample,
         ).samples
-    except AudioError as error:
-        raise InputError(str(error)) from error
     if not front_end.num_frames(len(samples)):
         raise InputError(f"{recording}: too short for one frame; use a longer recording")
     return samples
@@ -144,11 +142,9 @@ def embed(
         InputError: one cannot be embedded.
     """
     artifact = replace(setup.artifact, front_end=fed.dumped(front_end))
-    try:
+    with as_input(AudioError, EngineError):
         session = EmbeddingSession(setup.model_copy(update={"artifact": artifact}), 1)
         try:
             return [session.embed_file(path).embedding_D for path in recordings]
         finally:
             session.close()
-    except (AudioError, EngineError) as error:
-        raise InputError(str(error)) from error

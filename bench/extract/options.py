@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rtfbench.base.cache import cache_room
 from rtfbench.base.child import Started
 from rtfbench.base.core_count import core_count, cores_here, usable_cores
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.scratch import process_folder
 from rtfbench.engines.protocol import Form
@@ -123,11 +123,9 @@ def setup_for(
     """
     if not options.model:
         raise InputError(NO_MODEL)
-    try:
+    with as_input(vad.VadError, before="--vad "):
         if options.vad:
             vad.get(options.vad)
-    except vad.VadError as error:
-        raise InputError(f"--vad {error}") from error
     here = cores_here()
     if options.worker.threads > here.count:
         raise InputError(f"--threads {options.worker.threads}: {here.told()}")
@@ -172,10 +170,8 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     """
     spec = options.engine or EngineSpec(default_engine(options.model), {})
     size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
-    try:
+    with as_input(ValueError):
         ChunkPolicy(size)
-    except ValueError as error:
-        raise InputError(str(error)) from error
     folders = homes.named([spec.name], options.libraries)
     cell = Cell(
         model=options.model,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.values import Interval
 from rtfbench.embed import embeddings
 from rtfbench.embed.intervals import (
@@ -178,10 +178,8 @@ def _shift(
 
 
 def _point(scored: Trials, values: Scores, target_fpr: float) -> OperatingPoint:
-    try:
+    with as_input(ValueError, before="--target-fpr "):
         return Detection(values, scored.labels_N == 1).at_false_alarm(target_fpr)
-    except ValueError as error:
-        raise InputError(f"--target-fpr {error}") from error
 
 
 def _spread(spread: Intervals | None, resamples: int, digits: int) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.embed.backend import score
 from rtfbench.embed.trials import names_of, read_trials
 from rtfbench.engines.protocol import FloatArray
@@ -62,10 +62,8 @@ class TrialThreshold:
             InputError: one is missing, or cannot be embedded.
             ExtractError: no worker can be started.
         """
-        try:
+        with as_input(AudioError):
             listed = {each.name: each for each in find_audio(list(audio))}
-        except AudioError as error:
-            raise InputError(str(error)) from error
         self._check(listed, audio[0])
         found = {}
         for utterance, answer in pool.embed([listed[name] for name in self._names]):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from rtfbench.base import toml_files
 from rtfbench.base.cache import sha256_of
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import EngineError, Precision
 from rtfbench.engines.spec import EngineSpec, parse_engine
@@ -119,11 +119,9 @@ def parse_side(text: str) -> Side:
         raise InputError(
             f"{text!r}: write engine, engine@version or engine:model file, for example mnn@3.6.0"
         )
-    try:
+    with as_input(ValueError, EngineError):
         engine = parse_engine(match["engine"])
         distribution = registry.get(engine.name).distribution
-    except (ValueError, EngineError) as error:
-        raise InputError(str(error)) from None
     packages: tuple[str, ...] = ()
     if match["version"]:
         if distribution is None:

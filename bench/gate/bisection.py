@@ -18,7 +18,8 @@ from typing import Literal
 from packaging.version import InvalidVersion, Version
 
 from rtfbench.base.child import Interpreter
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
+from rtfbench.base.pace import Progress
 from rtfbench.engines import processes, registry
 from rtfbench.engines.protocol import EngineError
 from rtfbench.engines.spec import EngineSpec
@@ -27,7 +28,6 @@ from rtfbench.gate.held import Held, hold
 from rtfbench.gate.options import GateOptions
 from rtfbench.gate.sides import interpreter_for
 from rtfbench.gate.verdict import Answer, Ruling, overall
-from rtfbench.measure.context import Progress
 from rtfbench.report import figures
 
 SPAN = re.compile(r"(?P<first>[^.\s][^\s]*?)\.\.(?P<last>[^.\s][^\s]*)")
@@ -233,10 +233,8 @@ def distribution_of(engine: EngineSpec) -> str:
     Raises:
         InputError: it is not known.
     """
-    try:
+    with as_input(EngineError):
         found = registry.get(engine.name).distribution
-    except EngineError as error:
-        raise InputError(str(error)) from None
     if found is None:
         raise InputError(f"{engine.name}: which package it comes from is not known")
     return found

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from scipy import special
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder
 from rtfbench.embed import audio_input
 from rtfbench.gate import baseline as baselines
@@ -17,7 +18,7 @@ from rtfbench.gate.baseline import Baseline, Side
 from rtfbench.gate.measure import GateFindings, Sides
 from rtfbench.gate.options import MARGIN, GateOptions
 from rtfbench.gate.verdict import Answer, Ruling, criteria
-from rtfbench.measure.context import Progress, RunContext, Silent
+from rtfbench.measure.context import RunContext
 from rtfbench.measure.plan import Plan, expand, load_plan
 from rtfbench.measure.schedule import draw_seed
 from rtfbench.measure.whole_run import read_summary
@@ -112,7 +113,7 @@ class Comparison:
             context = RunContext(
                 folder=folder,
                 sources=sources,
-                progress=progress or Silent(),
+                progress=progress or Progress(),
                 seed=draw_seed() if self.options.seed is None else self.options.seed,
                 memory=self.options.memory,
             )

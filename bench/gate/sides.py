@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rtfbench.base.cache import cache_room, check_cache
 from rtfbench.base.child import ChildError, Interpreter
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.modules import NAME, PACKAGE, ROOT, is_one_package, lay_out
 from rtfbench.base.scratch import process_folder
 from rtfbench.engines import processes
@@ -71,10 +71,8 @@ def interpreter_for(
         (folder / "code",),
         worker=f"{NAME if is_one_package(folder / 'src') else 'bench'}.worker",
     )
-    try:
+    with as_input(IncomparableError, ChildError, before=f"{revision}: cannot be compared: "):
         theirs = protocol_of(other)
-    except (IncomparableError, ChildError) as error:
-        raise InputError(f"{revision}: cannot be compared: {error}") from error
     return replace(other, protocol=theirs)
 
 

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from rtfbench.base.child import Interpreter
 from rtfbench.base.core_count import cores_to_pin
 from rtfbench.base.errors import InputError
 from rtfbench.base.memory import MemoryLimit
+from rtfbench.base.pace import Progress
 from rtfbench.embed.audio_input import Source
 from rtfbench.measure.machine.core import Ceiling
 from rtfbench.measure.machine.devices import ceiling_of, meter_of
@@ -82,42 +82,6 @@ class Patience:
 
 Spawn = Callable[[WorkerSpec, Path, Interpreter | None], CellProcess]
 ReadCounters = Callable[[Iterable[int]], Counters]
-
-
-class Progress(Protocol):
-    """Where a run tells what it is doing."""
-
-    def phase(self, text: str) -> None:
-        """Say what begins now."""
-        ...
-
-    def step(self, text: str) -> None:
-        """Say what begins within a phase."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Say what a user should know and might change."""
-        ...
-
-    def left(self, most_s: float, least_s: float | None = None) -> None:
-        """Say how many seconds are left; with `least_s`, at most, and at least so many."""
-        ...
-
-
-class Silent:
-    """Progress that is not shown."""
-
-    def phase(self, text: str) -> None:
-        """Say nothing."""
-
-    def step(self, text: str) -> None:
-        """Say nothing."""
-
-    def note(self, text: str) -> None:
-        """Say nothing."""
-
-    def left(self, most_s: float, least_s: float | None = None) -> None:
-        """Say nothing."""
 
 
 @dataclass

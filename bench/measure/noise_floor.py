@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder
 from rtfbench.embed import audio_input
 from rtfbench.embed.audio_input import Source, read_source
 from rtfbench.embed.pipeline import Pipeline
 from rtfbench.engines.null import NullEngine
 from rtfbench.engines.protocol import SessionOptions
-from rtfbench.measure.context import Progress, RunContext
+from rtfbench.measure.context import RunContext
 from rtfbench.measure.group import Group
 from rtfbench.measure.job import Job
 from rtfbench.measure.machine import environment

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rtfbench.base.errors import InputError
-from rtfbench.measure.context import Progress, RunContext
+from rtfbench.base.pace import Progress
+from rtfbench.measure.context import RunContext
 from rtfbench.measure.group import Group
 from rtfbench.measure.job import Job
 from rtfbench.measure.plan import Axes, Plan, axes_of

@@ -10,10 +10,11 @@ from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import check_room
 from rtfbench.base.memory import MemoryLimit
+from rtfbench.base.pace import Progress
 from rtfbench.embed import audio_input
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.measure import resuming, trial_check
-from rtfbench.measure.context import Progress, RunContext
+from rtfbench.measure.context import RunContext
 from rtfbench.measure.machine import environment
 from rtfbench.measure.plan import Plan, precisions_for, resolve_plan
 from rtfbench.measure.runner import Runner

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from rtfbench.base import toml_files
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.values import Value
 from rtfbench.embed import fed
 from rtfbench.frontends.front_end import PRESETS, WESPEAKER, FrontEnd
@@ -65,10 +65,8 @@ class Stated(Value):
             kept = {"lengths": front_end.lengths, "output": front_end.output}
             bins = front_end.fbank.num_mel_bins
             front_end = PRESETS[self.base].with_bins(bins).with_values(kept)
-        try:
+        with as_input(ValueError, before=f"{self.origin}: "):
             return front_end.with_values(self.values)
-        except ValueError as error:
-            raise InputError(f"{self.origin}: {error}") from error
 
     def says(self, name: str) -> bool:
         """Whether a value is said here; a preset says all but the number of mel bins."""
@@ -212,10 +210,8 @@ def of_metadata(path: Path, metadata: Mapping[str, str]) -> Stated | None:
     """
     origin = f"{path}'s metadata"
     if OWN_KEY in metadata:
-        try:
+        with as_input(ValueError, before=f"{origin}: {OWN_KEY}: "):
             whole = fed.read(metadata[OWN_KEY], WESPEAKER.feat_dim)
-        except ValueError as error:
-            raise InputError(f"{origin}: {OWN_KEY}: {error}") from error
         values = whole.values()
         return Stated(origin=origin, base=values.pop("base"), values=values)
     framework = metadata.get("framework", "").strip().lower()

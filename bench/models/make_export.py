@@ -11,7 +11,7 @@ import numpy as np
 
 from rtfbench.base.asking import respond
 from rtfbench.base.cache import replacing
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.values import Value
 from rtfbench.embed import fed, reference
@@ -223,10 +223,8 @@ def _from_torch(request: ExportRequest) -> _ModelSource:
         title, feat_dim = f"{found.card.title} in torch", found.feat_dim
         said = front_ends.of_experiment(request.config)
         front_end = WESPEAKER if said is None else said.applied(WESPEAKER)
-        try:
+        with as_input(ValueError, before=f"{request.config}: model_args.feat_dim: "):
             trained = build(found.card.name, embed_dim=found.embed_dim, feat_dim=feat_dim)
-        except ValueError as error:
-            raise InputError(f"{request.config}: model_args.feat_dim: {error}") from error
         ignored = experiment.load_weights(trained, request.checkpoint)
         model = reparameterize(trained)
         if request.mean_vec is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rtfbench.base.asking import respond
 from rtfbench.base.cache import replacing, seal, sha256_of
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.engines.protocol import ONNX, PUBLISHED_NUM_FRAMES
 from rtfbench.frontends.front_end import PRESETS, FrontEnd
 from rtfbench.models import front_ends, ports
@@ -166,10 +166,8 @@ def _fitting(
             f"{path}: the input {inputs.features} takes {inputs.feat_dim} features a frame, and "
             f"its front end makes {bins + energies}; correct num_mel_bins"
         )
-    try:
+    with as_input(ValueError, before=f"{path}: the input {inputs.features}: "):
         return front_end.with_bins(inputs.feat_dim - energies)
-    except ValueError as error:
-        raise InputError(f"{path}: the input {inputs.features}: {error}") from error
 
 
 def _output(

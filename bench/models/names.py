@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import as_input
 from rtfbench.engines import registry
 from rtfbench.engines.base import chosen
 from rtfbench.engines.protocol import EngineError, Form, Precision, SessionOptions
@@ -22,7 +22,7 @@ def check_names(models: Iterable[str], engines: Iterable[EngineSpec]) -> None:
     Raises:
         InputError: one line that suggests what is near.
     """
-    try:
+    with as_input(ValueError, EngineError):
         for model in models:
             if not is_path(model):
                 catalog.get(model)
@@ -31,8 +31,6 @@ def check_names(models: Iterable[str], engines: Iterable[EngineSpec]) -> None:
                 registry.get(spec.name),
                 SessionOptions(settings=spec.settings, precision=spec.computes),
             )
-    except (ValueError, EngineError) as error:
-        raise InputError(str(error)) from error
 
 
 def named_engine(text: str) -> EngineSpec:
@@ -41,10 +39,8 @@ def named_engine(text: str) -> EngineSpec:
     Raises:
         InputError: with an example of what is right.
     """
-    try:
+    with as_input(ValueError):
         return parse_engine(text)
-    except ValueError as error:
-        raise InputError(str(error)) from error
 
 
 def default_form(engine: str) -> Form:
@@ -53,10 +49,8 @@ def default_form(engine: str) -> Form:
     Raises:
         InputError: no such engine.
     """
-    try:
+    with as_input(EngineError):
         return registry.get(engine).default_form
-    except EngineError as error:
-        raise InputError(str(error)) from error
 
 
 def precisions_of(engine: str, device: str) -> tuple[Precision, ...]:
@@ -65,10 +59,8 @@ def precisions_of(engine: str, device: str) -> tuple[Precision, ...]:
     Raises:
         InputError: no such engine.
     """
-    try:
+    with as_input(EngineError):
         return tuple(registry.get(engine).precisions_on(device))
-    except EngineError as error:
-        raise InputError(str(error)) from error
 
 
 def default_engine(model: str) -> str:

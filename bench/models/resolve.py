@@ -7,7 +7,7 @@ from pathlib import Path
 from rtfbench.base.asking import ask
 from rtfbench.base.cache import cache_room, check_cache, intact, seal, sha256_of
 from rtfbench.base.child import ChildError
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import followed
 from rtfbench.engines.protocol import ONNX
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
@@ -67,10 +67,8 @@ def _exported(folder: Path, config: Path, checkpoint: Path, phase: Callable[[str
     check_cache()
     phase(f"exporting {folder} (once, then cached)")
     request = ExportRequest(output=path, format=ONNX, config=config, checkpoint=checkpoint)
-    try:
+    with as_input(ChildError, before=f"{folder}: exporting it failed: "):
         answer = ask("rtfbench.models.make_export", request, ExportAnswer, timeout_s=TIMEOUT_S)
-    except ChildError as error:
-        raise InputError(f"{folder}: exporting it failed: {error}") from error
     if answer.error:
         raise InputError(answer.error)
     seal(path)

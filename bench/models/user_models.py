@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.values import Value
 from rtfbench.embed import fed
 from rtfbench.engines import registry
@@ -206,9 +206,7 @@ def fit(
             size = user.file.front_end.chunk_samples
             cell = cell.model_copy(update={"chunk_samples": size})
         if user is not None:
-            try:
+            with as_input(ValueError, before=f"{user.file.path}: "):
                 ChunkPolicy(cell.chunk_samples, user.file.front_end)
-            except ValueError as error:
-                raise InputError(f"{user.file.path}: {error}") from error
         fitted.append(cell)
     return tuple({cell.model_dump_json(): cell for cell in fitted}.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import read_text
 from rtfbench.embed.audio_input import Source, check_audio, files_in, read_source
 from rtfbench.frontends.audio import AudioError, is_text
@@ -81,12 +81,10 @@ def from_audio(
         InputError: one cannot be used; what is raced has to be what is meant.
     """
     if paths:
-        try:
+        with as_input(AudioError):
             found = files_in(paths)
             looked = found[:: math.ceil(len(found) / MOST_LENGTHS)]
             lengths = [_length(path) for path in looked]
-        except AudioError as error:
-            raise InputError(str(error)) from error
         paths = [looked[place] for place in chosen(lengths)]
     checked = check_audio(
         paths, channel=channel, resample=resample, front_end=front_end, windows=windows

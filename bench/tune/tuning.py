@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rtfbench.base.cache import replacing
 from rtfbench.base.core_count import cores_here, cores_to_pin
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import check_outputs, writing_to
 from rtfbench.base.limits import MAX_EER_LOSS, PUBLISHED_CHUNK_SAMPLES
 from rtfbench.embed import audio_input
@@ -390,15 +390,13 @@ def _cores(options: TuneOptions) -> list[int]:
 def _choices(options: TuneOptions, say: Callable[[str], None], *, lossy: bool) -> list[Choice]:
     """Return the engines that are raced, each in its precisions; the default is first."""
     default = default_engine(options.model)
-    try:
+    with as_input(ValueError, EngineError):
         specs = options.engines or _installed(options.libraries, say)
         found = [
             Choice(spec.name, spec.settings, precision, default_form(spec.name))
             for spec in specs
             for precision in _precisions(spec, options, lossy=lossy)
         ]
-    except (ValueError, EngineError) as error:
-        raise InputError(str(error)) from error
     if not found:
         raise InputError("no engine is left to race; see: rtfbench engines")
     return sorted(

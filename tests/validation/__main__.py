@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from rtfbench.base.cache import replacing
+from rtfbench.base.pace import Progress
 from rtfbench.base.values import Value
 from rtfbench.embed import audio_input
 from rtfbench.embed.audio_input import Source
-from rtfbench.measure.context import RunContext, Silent
+from rtfbench.measure.context import RunContext
 from rtfbench.measure.machine import environment
 from rtfbench.measure.schedule import draw_seed
 from rtfbench.models.resolve import resolve
@@ -270,7 +271,7 @@ def _context(work: Path, sources: Sequence[Source], *, seed: int) -> RunContext:
     run = work / "run"
     shutil.rmtree(run, ignore_errors=True)
     folder = RunFolder.create(run, overwrite=False, resume=False)
-    return RunContext(folder=folder, sources=tuple(sources), progress=Silent(), seed=seed)
+    return RunContext(folder=folder, sources=tuple(sources), progress=Progress(), seed=seed)
 
 
 def _host() -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rtfbench.base.pace import Progress
 from rtfbench.engines.spec import parse_engine
 from rtfbench.explain.visits import Visited, derive, schedule
 from rtfbench.gate.bisection import Bisected, Versions, bisect
@@ -16,7 +17,6 @@ from rtfbench.gate.claims.claim import Claim, Row, RowPair
 from rtfbench.gate.held import Held, compare_runs
 from rtfbench.gate.options import GateOptions
 from rtfbench.gate.verdict import Answer, Ruling
-from rtfbench.measure.context import Progress, Silent
 from rtfbench.report.compare import EngineForm, PairedRatio
 from rtfbench.report.hosts import Line
 from rtfbench.results.change_points import MeasuredRatio, search, step
@@ -145,7 +145,7 @@ def _searched(
         parse_engine("onnxruntime"),
         [str(number) for number in range(VERSIONS)],
         GateOptions(),
-        lambda: nullcontext(Silent()),
+        lambda: nullcontext(Progress()),
         compare,
     )
     return bisect(versions.chosen, versions.hold)

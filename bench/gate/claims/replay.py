@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.gate.claims import claim as claims
 from rtfbench.gate.claims.claim import Claim, ComparedCount, Judged
 from rtfbench.measure.plan import Plan
@@ -136,10 +136,8 @@ def replay(
     claim = claims.on(
         claims.load_claim(name), lambda engine: homes.place(engine, homes.named([engine.name]))
     )
-    try:
+    with as_input(InputError, before=f"{name}: "):
         resolved = resolve(claims.cells(claim, names.default_form))
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
     flags = {} if budget_s is None else {"budget_s": budget_s}
     try:
         plan = Plan.model_validate({"audio": audio, **flags})

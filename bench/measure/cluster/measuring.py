@@ -16,10 +16,10 @@ from rtfbench.base.asking import ask, respond
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.child import ChildError
 from rtfbench.base.errors import InputError
+from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder, user_folder
 from rtfbench.base.values import Value
 from rtfbench.engines.protocol import EngineError
-from rtfbench.measure.context import Silent
 from rtfbench.measure.plan import Plan
 from rtfbench.measure.whole_run import Audience, run_plan
 from rtfbench.models.facts import Facts, facts_of
@@ -139,7 +139,7 @@ def _measure(asked: HostTask) -> SentFolder:
     return SentFolder(status=done.status, notes=tuple(notes), files=files)
 
 
-class _Noting(Silent):
+class _Noting(Progress):
     """Progress that is not shown, but for its notes."""
 
     def __init__(self, notes: list[str]) -> None:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.pace import Progress
 from rtfbench.engines.spec import parse_engine
 from rtfbench.gate.bisection import (
     Bisected,
@@ -19,7 +20,6 @@ from rtfbench.gate.bisection import (
 )
 from rtfbench.gate.options import GateOptions
 from rtfbench.gate.verdict import Answer
-from rtfbench.measure.context import Silent
 
 RELEASED = [
     "1.20.0",
@@ -96,7 +96,9 @@ def test_what_no_version_can_change_is_bad_input() -> None:
     """Ends that cannot be compared end the search with the reason; one between is left out."""
 
     def versions(*chosen: str) -> Versions:
-        return Versions(parse_engine("null"), chosen, GateOptions(), lambda: nullcontext(Silent()))
+        return Versions(
+            parse_engine("null"), chosen, GateOptions(), lambda: nullcontext(Progress())
+        )
 
     found = versions("1", "2", "3").hold("1", "2")
     assert found.answer == "inconclusive"
@@ -117,7 +119,7 @@ def test_versions_that_do_not_run_are_no_matter_of_the_budget(measured: bool, cu
         return Halving(base, candidate, "inconclusive", why, measured=measured)
 
     versions = ("3.0", "3.6")
-    asked = Versions(parse_engine("mnn"), versions, GateOptions(), lambda: nullcontext(Silent()))
+    asked = Versions(parse_engine("mnn"), versions, GateOptions(), lambda: nullcontext(Progress()))
     assert cure in answer(asked, bisect(versions, judge))
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rtfbench.base.pace import Progress
 from rtfbench.gate.measure import GateFindings, Sides, run
 from rtfbench.gate.verdict import Also, criteria, overall
-from rtfbench.measure.context import Silent
 from rtfbench.results.cells import Cell
 from rtfbench.results.lines import SLOTS
 from rtfbench.results.store import RunFolder
@@ -162,7 +162,7 @@ def test_what_is_left_shrinks_however_soon_the_answer_comes(tmp_path: Path) -> N
     """It is what the budget leaves at most; a gate that needs a fraction of it ends at 0."""
     found: list[tuple[float, float | None]] = []
 
-    class Told(Silent):
+    class Told(Progress):
         def left(self, most_s: float, least_s: float | None = None) -> None:
             found.append((most_s, least_s))
 

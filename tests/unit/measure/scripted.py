@@ -20,8 +20,9 @@ from typing import Literal, NamedTuple, Self
 from pydantic import BaseModel
 
 from rtfbench.base.child import ChildDied, ChildSilent, Interpreter, read_answer
+from rtfbench.base.pace import Progress
 from rtfbench.engines.protocol import ModelArtifact
-from rtfbench.measure.context import Patience, Progress, RunContext, Silent
+from rtfbench.measure.context import Patience, RunContext
 from rtfbench.measure.machine.health import Counters
 from rtfbench.measure.messages import (
     REPLY,
@@ -458,7 +459,7 @@ class ScriptedMachine:
             folder=folder,
             sources=(),
             kept=Kept(finished_of(folder.cells())),
-            progress=progress or Silent(),
+            progress=progress or Progress(),
             cores=range(8),
             seed=plan.seed or 0,
             timeout_s=plan.timeout_s,

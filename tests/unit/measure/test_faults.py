@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.child import Interpreter
+from rtfbench.base.pace import Progress
 from rtfbench.engines.spec import parse_engines
-from rtfbench.measure.context import RunContext, Silent
+from rtfbench.measure.context import RunContext
 from rtfbench.measure.messages import WorkerSpec
 from rtfbench.measure.plan import Plan, expand
 from rtfbench.measure.runner import Runner
@@ -153,7 +154,7 @@ def test_what_cannot_be_measured_is_a_row_without_a_process(tmp_path: Path) -> N
     context = RunContext(
         folder=folder,
         sources=(),
-        progress=Silent(),
+        progress=Progress(),
         cores=range(4),
         clock=machine.clock,
         spawn=machine.spawn,

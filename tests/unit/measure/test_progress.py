@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rtfbench.base.pace import Progress
 from rtfbench.engines.spec import parse_engines
 from rtfbench.measure.plan import Plan
 
@@ -14,7 +15,7 @@ from .scripted import Fault, Script, ScriptedMachine
 PLAN = Plan(models=("small", "large"), engines=parse_engines("one", "two"), protocols=("steady",))
 
 
-class Told:
+class Told(Progress):
     """Progress that is remembered."""
 
     def __init__(self) -> None:
