@@ -87,9 +87,7 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
         )
         for form, each in subject.sources.items()
     }
-    host = environment.describe_host(
-        audio=[subject.speech.name], audio_s=waveform.duration_ns / 1e9, weights=""
-    )
+    host = environment.describe_host()
     measured = measure(
         subject,
         budget_s=budget_s,

@@ -10,7 +10,6 @@ from rtfbench.base.child import Child, ChildError
 from rtfbench.base.core_count import usable_cores
 from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder
-from rtfbench.embed.audio_input import read_source
 from rtfbench.engines.protocol import EngineError
 from rtfbench.explain.length_worker import (
     REPLY,
@@ -38,8 +37,7 @@ def lengths_of(subject: Subject, *, progress: Progress) -> LengthReport:
     After Ctrl-C, what was done until then is returned, and the report says that it is not whole.
     """
     cell = subject.cells[0].cell
-    audio_s = read_source(subject.speech).duration_ns / 1e9
-    host = environment.describe_host(audio=[subject.speech.name], audio_s=audio_s, weights="")
+    host = environment.describe_host()
     engines: list[EngineLengths] = []
     began_s = time.monotonic()
     for number, prepared in enumerate(subject.cells):

@@ -190,7 +190,7 @@ def search(
         if not findings:
             raise
     first = suspects[0]
-    host = describe_host(audio=(), audio_s=0.0, weights="")
+    host = describe_host()
     return Findings(
         model=first.title,
         num_frames=first.features_BTM.shape[1],

@@ -78,7 +78,6 @@ def find_capacity(
             audio=[source.name for source in checked.sources],
             audio_s=checked.audio_s,
             audio_sha256=checked.sha256,
-            weights="",
             seed=seed,
         )
         folder.write(ENVIRONMENT, to_json(host))

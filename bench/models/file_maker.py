@@ -1,6 +1,7 @@
 """What engines read of a user's model file, and the session of its reference, without torch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -64,26 +65,22 @@ class FileMaker:
             if not intact(path):
                 convert_file(file, path, request.format, num_frames=frames)
                 seal(path)
-        return ModelArtifact(
+        return replace(
+            _artifact(file),
             name=self._user.title,
             path=path,
             format=request.format,
             form=request.form,
             num_frames=frames,
-            feat_dim=file.feat_dim,
-            embedding_dim=file.embedding_dim,
             sha256=file.sha256 if path == file.path else sha256_of(path),
             params=file.params,
             flops=file.flops,
             macs=_macs(file, request.chunk_frames),
             flops_basis=file.flops_basis,
-            input_name=file.input_name,
-            output_name=file.output_name,
             note=self._user.note,
             about=file.about,
             precision=request.precision,
             recipe=recipe,
-            front_end=fed.written(file.front_end),
         )
 
     def _quantize(self, path: Path, request: ArtifactRequest, frames: int | None) -> str:
@@ -148,7 +145,12 @@ def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> S
     found = registry.get(engine).probe()
     if not found.ok:
         raise EngineError(f"running {file.path.name} needs {engine}: {found.reason}")
-    artifact = ModelArtifact(
+    return registry.get(engine).open(_artifact(file), SessionOptions(settings=settings))
+
+
+def _artifact(file: ModelFile) -> ModelArtifact:
+    """Return a file as it is, uncounted."""
+    return ModelArtifact(
         name=file.path.name,
         path=file.runs,
         format=file.format,
@@ -161,4 +163,3 @@ def open_session(file: ModelFile, engine: str, settings: Mapping[str, str]) -> S
         output_name=file.output_name,
         front_end=fed.written(file.front_end),
     )
-    return registry.get(engine).open(artifact, SessionOptions(settings=settings))

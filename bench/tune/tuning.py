@@ -167,7 +167,6 @@ def tune(
     host = environment.describe_host(
         audio=[source.name for source in recordings.sources],
         audio_s=recordings.audio_s,
-        weights="",
         seed=seed,
     )
     folder.write(ENVIRONMENT, to_json(host))

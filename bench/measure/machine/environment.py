@@ -26,9 +26,9 @@ GIT_TIMEOUT_S = 5.0
 
 def describe_host(
     *,
-    audio: Iterable[str],
-    audio_s: float,
-    weights: str,
+    audio: Iterable[str] = (),
+    audio_s: float = 0.0,
+    weights: str = "",
     front_ends: str = "",
     seed: int | None = None,
     audio_sha256: str = "",
@@ -37,7 +37,7 @@ def describe_host(
     """Return the environment as it is now.
 
     Args:
-        audio: the utterances' names.
+        audio: the utterances' names, where any are measured.
         audio_s: their summed duration in seconds.
         audio_sha256: of their samples.
         scored_sha256: of the samples of recordings for trials alone.
