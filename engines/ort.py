@@ -261,7 +261,8 @@ session = onnxruntime.InferenceSession(
         with TemporaryDirectory(prefix="rtfbench-") as folder:
             path = Path(folder) / "shown.onnx"
             onnx.save(model, str(path), save_as_external_data=True, location="shown.data")
-            session = self.load(replace(artifact, path=path), options, chosen(self, options))
+            session = self.open(replace(artifact, path=path), options)
+            assert isinstance(session, OnnxRuntimeSession)
             return dict(zip(shown, session.run_for(shown, features_BTM), strict=True))
 
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
