@@ -15,7 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from cryptography import x509
 from distributed import Client
+
+from rtfbench.base.cluster import dask_cluster
 
 from .extraction import Command, write_list
 from .processes import start
@@ -115,6 +118,19 @@ def test_workers_of_this_machine_are_killed(
     assert f"{COUNT} of {COUNT} utterances, " in told
     assert f"utterance u{COUNT - 1}: none: does not exist" in told
     assert is_whole(result, whole)
+
+
+def test_no_clock_ends_a_cluster_of_this_machine() -> None:
+    """Its certificate is valid whatever the clock says, and no worker is given up by that clock.
+
+    Dask's own is valid from when it was made on: with a clock that was set back no worker came
+    again, and an extraction waited for ever.
+    """
+    security = dask_cluster.own_security()
+    certificate = x509.load_pem_x509_certificate(str(security.tls_worker_cert).encode())
+    assert certificate.not_valid_before_utc.year == 1970
+    assert certificate.not_valid_after_utc.year == 9999
+    assert dask_cluster.SETTINGS["distributed.scheduler.worker-ttl"] is None
 
 
 @pytest.mark.deep

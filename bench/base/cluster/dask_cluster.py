@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,8 +17,10 @@ from rtfbench.base.errors import InputError
 from rtfbench.base.scratch import process_folder
 
 try:
-    import cryptography  # noqa: F401  for the certificates of a cluster on this machine
     import dask
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
     from distributed import Client, Nanny, Scheduler, SpecCluster, Worker
     from distributed.core import Status
     from distributed.security import Security
@@ -38,7 +41,9 @@ LOGGERS = ("distributed", "tornado")
 
 #: Of a cluster on this machine. Memory is no worker's business: sessions are processes of their
 #: own, and the kernel looks after them.
-SETTINGS = {
+SETTINGS: dict[str, object] = {
+    # It goes by the clock on the wall, which may be set; a worker's death is told at once.
+    "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.worker.memory.target": False,
@@ -104,7 +109,7 @@ def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
 def _local(workers: int) -> Iterator["Cluster"]:
     """Start a cluster of this machine, encrypted: other users may reach the loopback too."""
     with TemporaryDirectory(dir=process_folder()) as folder, dask.config.set(SETTINGS), _quiet():
-        security = Security.temporary()
+        security = own_security()
         common = {"host": LOOPBACK, "security": security, "protocol": "tls://"}
         worker = {
             "cls": Nanny,
@@ -134,6 +139,35 @@ def _local(workers: int) -> Iterator["Cluster"]:
         ):
             client.wait_for_workers(workers, timeout=60)
             yield Cluster(client, lambda: _mend(cluster, workers))
+
+
+def own_security() -> Security:
+    """Return a key of our own and its certificate, valid whatever the clock on the wall says.
+
+    Dask's own begins to be valid when it is made: once the clock was set back, no worker could
+    connect any more.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "rtfbench")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime(1970, 1, 2, tzinfo=UTC))
+        .not_valid_after(datetime(9999, 12, 31, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    cert_pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    parts = ("client", "scheduler", "worker")
+    return Security(
+        require_encryption=True,
+        tls_ca_file=cert_pem,
+        **{f"tls_{part}_key": key_pem for part in parts},
+        **{f"tls_{part}_cert": cert_pem for part in parts},
+    )
 
 
 def _mend(cluster: SpecCluster, workers: int) -> None:
