@@ -306,6 +306,7 @@ def read_stored(path: Path) -> tuple[RunFolder, Summary]:
     folder = RunFolder(path)
     summary = read_summary(folder)
     folder.check_unchanged()
+    folder.check_environment()
     return folder, summary
 
 

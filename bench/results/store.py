@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from rtfbench.base.cache import replacing
+from rtfbench.base.cache import replacing, sha256_of
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import read_bytes
 from rtfbench.results.cells import Cell, Condition
@@ -180,20 +180,43 @@ class RunFolder:
             StoreError: they were edited, or damaged so that they still can be read.
         """
         if not self._is_of_summary():
-            raise StoreError(
-                f"{self.path / RECORDS}: is not what {SUMMARY} was derived from; `rtfbench check "
-                f"{self.path}` says what differs; to take the records as they are, delete {SUMMARY}"
-            )
+            raise self._changed(RECORDS)
+
+    def check_environment(self) -> None:
+        """Refuse an environment that is not that of the summary of just these records.
+
+        A run that goes on replaces the environment before it adds lines.
+
+        Raises:
+            StoreError: as above.
+        """
+        stored = self._stored()
+        if stored.get("records_sha256") == sha256_of(self.path / RECORDS):
+            now, then = json.loads(read_bytes(self.path / ENVIRONMENT)), stored.get("environment")
+            # Whoever derived the summary may have known more fields.
+            if not isinstance(then, dict) or now != {name: then.get(name) for name in now}:
+                raise self._changed(ENVIRONMENT)
+
+    def _changed(self, name: str) -> StoreError:
+        return StoreError(
+            f"{self.path / name}: is not what {SUMMARY} was derived from; `rtfbench check "
+            f"{self.path}` says what differs; to take it as it is, delete {SUMMARY}"
+        )
+
+    def _stored(self) -> dict[str, Any]:
+        """Return what the summary says; nothing where it is missing or damaged."""
+        try:
+            found = json.loads(read_bytes(self.path / SUMMARY))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def _is_of_summary(self) -> bool:
         """Say whether the records begin with those that the summary beside them was derived from.
 
         So does one without a summary, or whose summary tells of no records.
         """
-        try:
-            wanted = json.loads(read_bytes(self.path / SUMMARY))["records_sha256"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return True
+        wanted = self._stored().get("records_sha256")
         if not wanted:
             return True
         digest = hashlib.sha256()

@@ -126,8 +126,8 @@ def test_no_clock_ends_a_cluster_of_this_machine() -> None:
     Dask's own is valid from when it was made on: with a clock that was set back no worker came
     again, and an extraction waited for ever.
     """
-    security = dask_cluster.own_security()
-    certificate = x509.load_pem_x509_certificate(str(security.tls_worker_cert).encode())
+    told = dask_cluster.own_security().get_tls_config_for_role("worker")
+    certificate = x509.load_pem_x509_certificate(told["cert"].encode())
     assert certificate.not_valid_before_utc.year == 1970
     assert certificate.not_valid_after_utc.year == 9999
     assert dask_cluster.SETTINGS["distributed.scheduler.worker-ttl"] is None

@@ -385,7 +385,16 @@ def test_records_that_were_changed_are_no_result(
         (line,) = done.stderr.splitlines()
         assert f"{records}: is not what summary.json was derived from; `rtfbench check" in line
     assert rtfbench("check", out).returncode == 1
+    records.write_bytes(whole)
+    environment = out / "environment.json"
+    told = environment.read_text()
+    environment.write_text(told.replace('"usable_cores": ', '"usable_cores": 1', 1))
+    done = rtfbench("report", out)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{environment}: is not what summary.json was derived from" in done.stderr
+    environment.write_text(told)
     (out / "summary.json").unlink()
+    records.write_bytes(whole.replace(b'"processing_ns":', b'"processing_ns":1', 1))
     assert rtfbench("report", out).returncode == 0
 
 

@@ -22,6 +22,7 @@ try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from distributed import Client, Nanny, Scheduler, SpecCluster, Worker
+    from distributed.comm.core import CommClosedError
     from distributed.core import Status
     from distributed.security import Security
     from distributed.versions import VersionMismatchWarning
@@ -210,12 +211,14 @@ class Cluster:
         """Call a function on every worker at once.
 
         Returns:
-            worker -> what it returned, or as text why it could not be called.
+            worker -> what it returned, or as text why it could not be called; one that went away
+            meanwhile is none.
         """
         found = self._client.run(task, job, on_error="return")
         return {
             worker: _cure(each) if isinstance(each, BaseException) else each
             for worker, each in found.items()
+            if not isinstance(each, CommClosedError)
         }
 
     def strangers(self) -> Collection[str]:
