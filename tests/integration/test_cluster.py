@@ -120,6 +120,18 @@ def test_workers_of_this_machine_are_killed(
     assert is_whole(result, whole)
 
 
+@pytest.mark.parametrize("address", ["tcp://", "bad://x:1", "tcp://127.0.0.1:x"])
+def test_what_is_no_address_is_told(
+    spawned: Command, model: Path, scp: Path, tmp_path: Path, address: str
+) -> None:
+    """In one line, and no client says a word of its own when the process ends."""
+    result = ("--result", tmp_path / "e.txt")
+    done = spawned("extract", "--wav-scp", scp, "--model", model, "--cluster", address, *result)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"--cluster {address}: no scheduler answers there" in line
+
+
 def test_no_clock_ends_a_cluster_of_this_machine() -> None:
     """Its certificate is valid whatever the clock says, and no worker is given up by that clock.
 

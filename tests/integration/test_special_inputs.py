@@ -28,6 +28,7 @@ TUNED = ("--model", "xvec", "--engine", "onnxruntime", "--weights", "seeded")
         ("extract", *MODEL, "--input"),
         ("score", "--embeddings", "e.txt", "--trials"),
         ("score", "--trials", "t.txt", "--embeddings"),
+        ("run", *MODEL, "--host", "nowhere.invalid", "--audio"),
         ("capacity", *MODEL, "--latency-ms", 100, "--trace"),
         ("frontend", "check", "--model", "xvec", "--wav", SPEECH, "--features"),
     ],

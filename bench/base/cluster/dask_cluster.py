@@ -22,6 +22,7 @@ try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from distributed import Client, Nanny, Scheduler, SpecCluster, Worker
+    from distributed.comm.addressing import resolve_address
     from distributed.comm.core import CommClosedError
     from distributed.core import Status
     from distributed.security import Security
@@ -91,6 +92,7 @@ def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
         )
     with _quiet():
         try:
+            resolve_address(address)  # a client of no address tells of its end on its own
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError(
