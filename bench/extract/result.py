@@ -8,10 +8,7 @@ computed with; it stays beside the result.
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError
@@ -23,43 +20,9 @@ from rtfbench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
 from rtfbench.embed.kaldi_vectors import written_arks
 from rtfbench.embed.origins import Origin, origins_path, read_origins, write_origins
 from rtfbench.embed.parquet import read_parquet_origins
+from rtfbench.extract.cards import Card, card_path, damaged_card, read_card, write_card
 from rtfbench.extract.listing import Present, part_line, read_part_lines
 from rtfbench.extract.messages import ExtractionSetup
-
-
-class Card(ExtractionSetup):
-    """What a result was computed with.
-
-    Of a shard it holds the SHA-256 of the list too; other results may go on with a longer list.
-    """
-
-    list_sha256: str = ""
-
-
-def read_card(path: Path) -> Card | None:
-    """Return what a finished result was computed with, None where nothing tells.
-
-    Of Kaldi's two files, either one may have been named for the result.
-    """
-    names = [path]
-    if path.suffix.lower() in KALDI_ENDINGS:
-        names += [path.with_suffix(ending) for ending in KALDI_ENDINGS]
-    for each in names:
-        with suppress(OSError, ValidationError):
-            return Card.model_validate_json(card_path(each).read_bytes())
-    return None
-
-
-def write_card(path: Path, setup: ExtractionSetup, list_sha256: str = "") -> None:
-    """Write down what a result was computed with, beside it."""
-    card = Card(**dict(setup), list_sha256=list_sha256)
-    with replacing(card_path(path)) as file:
-        file.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def card_path(path: Path) -> Path:
-    """Return where a result's card is."""
-    return path.with_name(f"{path.name}.json")
 
 
 class ResultBusyError(InputError):
@@ -262,6 +225,11 @@ class ResultFile:
     def _check_same(self, path: Path, begun: Card | None, setup: ExtractionSetup) -> None:
         """Refuse to mix embeddings of different models, settings or lists in one result."""
         if begun is None:
+            if card := damaged_card(path):
+                raise InputError(
+                    f"{card}: is damaged, and nothing else tells what {path} was computed with; "
+                    "start again with --overwrite, or delete it if you know"
+                )
             return  # nothing is known of it; the length of its embeddings is checked all the same
         different = begun.differences(setup)
         if self._list_sha256 and begun.list_sha256 != self._list_sha256:

@@ -21,7 +21,7 @@ from rtfbench.gate.verdict import Answer, Ruling, criteria
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.plan import Plan, expand, load_plan
 from rtfbench.measure.schedule import draw_seed
-from rtfbench.measure.whole_run import read_summary
+from rtfbench.measure.whole_run import read_stored
 from rtfbench.models import homes, names
 from rtfbench.models.resolve import Asked, resolve
 from rtfbench.models.user_models import Reading
@@ -270,7 +270,7 @@ def hold_stored(base: Path, candidate: Path, *, options: GateOptions) -> Held:
     Raises:
         InputError: they have no ratio in common.
     """
-    before, after = (read_summary(RunFolder(path)) for path in (base, candidate))
+    before, after = (read_stored(path)[1] for path in (base, candidate))
     rulings = compare_runs(before, after, margin=MARGIN, max_regression=options.limit())
     if not rulings:
         raise InputError(f"{base} and {candidate}: no ratio was measured in both")
