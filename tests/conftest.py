@@ -14,7 +14,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -186,6 +186,19 @@ def once(shared: Path) -> Once:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def answered_here() -> Iterator[None]:
+    """Have model files read and made in this process; see `answered_here`."""
+    from rtfbench.models import model_files, workload
+
+    from . import answered_here
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (model_files, workload):
+            patch.setattr(module, "ask", answered_here.ask)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
