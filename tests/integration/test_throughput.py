@@ -80,7 +80,7 @@ def test_on_one_core_it_is_the_steady_speed(rtfbench: Command, tmp_path: Path) -
     """
     arguments = ("--engine", "onnxruntime", "--protocol", "throughput", "--protocol", "steady")
     agree: list[bool] = []
-    budget_s = 8
+    budget_s = 5
     for number in range(6):
         out = tmp_path / f"r{number}"
         found = run(rtfbench, out, *arguments, "--jobs", 1, "--budget", budget_s)
