@@ -18,7 +18,7 @@ def run(
     rtfbench: Command, out: Path, *arguments: object, model: object = "xvec", status: int = 0
 ) -> dict[str, Any]:
     """Measure a small model, and return the summary."""
-    done = rtfbench("run", "--model", model, *arguments, "--out", out)
+    done = rtfbench("run", "--model", model, *arguments, "--out", out, "--bare")
     assert done.returncode == status, done.stderr
     found: dict[str, Any] = json.loads((out / "summary.json").read_text())
     return found
