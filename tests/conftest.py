@@ -67,6 +67,8 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Once = Callable[[str, Callable[[Path], object]], Path]
 
 
+#: No command of the tests takes so long.
+LONGEST_S = 3600.0
 #: Without any of these words in it, a file has no test that measures.
 MEASURING = re.compile(r"\b(measures|speed|benchmark)\b")
 
@@ -120,12 +122,19 @@ def rtfbench() -> Command:
     """Return a function that runs the command line in this process.
 
     What a command starts, its workers for instance, are processes as ever; only the seconds that
-    it takes to load the command itself are saved.
+    it takes to load the command itself are saved. What it would say of its progress because the
+    machine is slow is not said.
     """
+    from rtfbench.commands import progress
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         argv, status = [str(each) for each in arguments], 0
-        with redirect_stdout(StringIO()) as stdout, redirect_stderr(StringIO()) as stderr:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(StringIO()) as stdout,
+            redirect_stderr(StringIO()) as stderr,
+        ):
+            patch.setattr(progress, "QUIET_S", LONGEST_S)
             try:
                 main(argv)
             except SystemExit as ended:
