@@ -72,8 +72,9 @@ def six_sessions(once: Once, rtfbench: Command, short_speech: Path) -> Path:
             )
             assert done.returncode == 0, done.stderr
             summary = load_run(folder).summary
-            ends = [*summary.ratios, *(summary.noise.ghosts if summary.noise else ())]
-            if summary.cells[0].sessions >= 6 and all(each.ci95 for each in ends):
+            ghosts = summary.noise.ghosts if summary.noise else ()
+            told = [each.ci95 for each in summary.ratios] + [each.ci95 for each in ghosts]
+            if summary.cells[0].sessions >= 6 and all(told):
                 break
 
     return once("six-sessions", run)
