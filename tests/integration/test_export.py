@@ -114,14 +114,14 @@ def test_too_few_frames(exported: Command, tmp_path: Path, model: str) -> None:
     assert not path.parent.exists()
 
 
-def test_a_catalog_model_in_both_forms(spawned: Command, exported: Command, tmp_path: Path) -> None:
+def test_a_catalog_model_in_both_forms(exported: Command, tmp_path: Path) -> None:
     """A model of the catalog is written, described and compared at two lengths, or at its own.
 
     An MNN file is made from an ONNX file of the same form.
     """
     path = tmp_path / "new" / "xvec.mnn"
     arguments = ("export", "--model", "xvec", "--format", "mnn", "-o", path)
-    done = spawned(*arguments)
+    done = exported(*arguments)
     assert done.returncode == 0, done.stderr
     assert "feats [B, T, 80]" in done.stdout
     assert "embs [B, 512]" in done.stdout
