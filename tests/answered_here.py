@@ -1,9 +1,9 @@
 """Questions that a command asks a process of its own, answered in the process of the tests.
 
 Such a process loads its libraries anew, for longer than most answers take, and the tests ask
-hundreds. What may crash, hang or grow is asked there as ever: files of other formats than ONNX,
-conversions to any but MNN's, other precisions, and whatever has a limit of memory. Commands that
-tests start as processes ask as they do for a user.
+hundreds. What may crash, hang or grow is asked there as ever: what files of other formats than ONNX
+say, conversions to any but torch's and MNN's, other precisions, and whatever has a limit of memory.
+Commands that tests start as processes ask as they do for a user.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from rtfbench.models.model_files import FileRequest
 from rtfbench.models.prepare import PrepareRequest, prepare_here
 
 #: Made by torch, onnx and MNN's converter, which has a process of its own in any case.
-SAFE = {ONNX, "mnn"}
+SAFE = {ONNX, "mnn", "pt2"}
 
 
 def ask(
