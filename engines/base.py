@@ -2,14 +2,21 @@
 
 An engine has to have `name`, `probe` and `open`, a session `effective`, `run` and `close`. All else
 has defaults, which are those of a runtime that reads ONNX, has no settings and tells nothing.
+`RuntimeEngine` and `RuntimeSession` have these too, of what every runtime needs: to them, an engine
+adds `load`, and a session `compute` or `compute_one`.
 Import the runtime inside the methods, never at the top of the module: naming an engine must not
 load it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from rtfbench.engines.profiling import Profiler
 from rtfbench.engines.protocol import (
@@ -28,7 +35,9 @@ from rtfbench.engines.protocol import (
     Precision,
     Quantization,
     SessionOptions,
+    SettingMismatchError,
     Support,
+    check_features,
     completed_settings,
     kind_of,
     not_computed,
@@ -343,3 +352,142 @@ class SessionBase(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the model; a second call does nothing."""
+
+
+class RuntimeEngine(EngineBase):
+    """An engine that refuses what it does not take before it loads a model."""
+
+    #: What `probe` imports, and the build that it tells; `distribution` has the version.
+    module: str
+    build: str = "wheel"
+    #: What installs it; empty for the extra of this package that bears the engine's name.
+    cure: str = ""
+
+    def probe(self) -> Availability:
+        """Import the runtime."""
+        assert self.distribution is not None
+        try:
+            import_module(self.module)
+        except ImportError as error:
+            return self.missing(error)
+        return Availability(True, version=version(self.distribution), build=self.build)
+
+    def missing(self, why: object) -> Availability:
+        """Say that the runtime is not installed, and what installs it."""
+        cure = self.cure or f"pip install 'rtfbench[{self.name}]'"
+        return Availability(False, reason=f"{why}; install it with: {cure}")
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
+        """Load a model; see `EngineBase.open`."""
+        settings = chosen(self, options)
+        support = self.supports(artifact, options)
+        if not support.ok:
+            raise EngineError(support.reason)
+        return self.load(artifact, options, settings)
+
+    @abstractmethod
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> SessionBase:
+        """Load a model that the engine takes.
+
+        Args:
+            artifact: the model.
+            options: as for `open`.
+            settings: every one of the engine's `choices`.
+
+        Raises:
+            EngineError: the file is not a model of this engine.
+            SettingMismatchError: the session is not what was asked for.
+        """
+
+
+def one_line(error: Exception) -> str:
+    """Return all that an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def last_line(error: Exception) -> str:
+    """Return the last line of what an error says: where the first ones name source files."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+
+
+class RuntimeSession(SessionBase):
+    """A session of one runtime, which refuses other features than the model's, and what is closed.
+
+    Whatever the runtime's binding raises becomes an `EngineError` of one line.
+    """
+
+    #: Whose it is, for what is told of errors.
+    engine: str
+    #: What is told of an error of the binding.
+    told: Callable[[Exception], str] = staticmethod(one_line)
+
+    def __init__(self, artifact: ModelArtifact, loaded: Any, effective: Mapping[str, Any]) -> None:
+        """Take what is loaded.
+
+        Args:
+            artifact: the model.
+            loaded: what `compute` needs; `close` lets go of it.
+            effective: what the runtime really took.
+        """
+        self._artifact, self._loaded = artifact, loaded
+        self._effective: dict[str, str | int | float] = dict(effective)
+
+    @classmethod
+    @contextmanager
+    def loading(cls, artifact: ModelArtifact) -> Iterator[None]:
+        """Tell whatever the binding raises within the block as an error of the file."""
+        try:
+            yield
+        except EngineError:
+            raise
+        except Exception as error:  # bindings raise what they like
+            raise EngineError(
+                f"{artifact.path}: {cls.engine} cannot load this model: {cls.told(error)}"
+            ) from error
+
+    @property
+    def effective(self) -> Mapping[str, str | int | float]:
+        """What the runtime really took."""
+        return self._effective
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Compute embeddings; see `SessionBase.run`."""
+        if self._loaded is None:
+            raise EngineError(f"{self._artifact.name}: the session is closed")
+        check_features(self._artifact, features_BTM)
+        try:
+            return self.compute(features_BTM)
+        except EngineError:
+            raise
+        except Exception as error:  # as above
+            raise EngineError(f"{self.engine} failed: {self.told(error)}") from error
+
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
+        """Compute embeddings [B, D] of what the model takes, one utterance after the other."""
+        return np.stack([self.compute_one(features_TM) for features_TM in features_BTM])
+
+    def compute_one(self, features_TM: FloatArray) -> FloatArray:
+        """Compute one embedding [D]; for runtimes that know no batch."""
+        raise NotImplementedError(f"{type(self).__name__} has neither compute nor compute_one")
+
+    def close(self) -> None:
+        """Release the model; a second call does nothing."""
+        self._loaded = None
+
+
+def check_taken(engine: str, got: Mapping[str, object], asked: Mapping[str, object]) -> None:
+    """Compare what a runtime took with what it was asked for.
+
+    Raises:
+        SettingMismatchError: something is another.
+    """
+    for name, value in asked.items():
+        if got[name] != value:
+            raise SettingMismatchError(f"{engine}: asked for {name}={value}, got {got[name]}")

@@ -1,5 +1,11 @@
-"""ExecuTorch on the CPU: what `torch.export` writes, lowered to XNNPACK, for one length."""
+"""ExecuTorch on the CPU: what `torch.export` writes, lowered to XNNPACK, for one length.
 
+What XNNPACK does not compute, ExecuTorch's own kernels do.
+
+python -m rtfbench.engines.executorch PROGRAM.pt2 MADE.pte
+"""
+
+import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -9,33 +15,28 @@ from typing import Any
 import numpy as np
 
 from rtfbench.engines import torch_program
-from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, first_line
 from rtfbench.engines.protocol import (
     Availability,
-    EngineError,
     FloatArray,
     Form,
     Format,
     ModelArtifact,
     SessionOptions,
-    SettingMismatchError,
-    check_features,
 )
 
 METHOD = "forward"
-
-
 CURE = "pip install 'rtfbench[executorch]'"
 
 
-class ExecuTorchEngine(EngineBase):
+class ExecuTorchEngine(RuntimeEngine):
     """ExecuTorch in float32: static models of the catalog; it has no settings."""
 
-    name = "executorch"
+    name = module = distribution = "executorch"
+    build = "XNNPACK"
     format: Format = "pte"
     from_onnx = False
     default_form: Form = "static"
-    distribution = "executorch"
     converters = ("torch",)
     run_in_python = (
         "(values,) = inputs.values()\nfound = method.execute([torch.from_numpy(values)])[0].numpy()"
@@ -44,12 +45,11 @@ class ExecuTorchEngine(EngineBase):
     def probe(self) -> Availability:
         """Look for the package; its binding loads torch, which takes seconds."""
         if find_spec("executorch") is None or find_spec("torch") is None:
-            reason = f"No module named 'executorch'; install it with: {CURE}"
-            return Availability(False, reason=reason)
-        return Availability(True, version=version(self.distribution), build="XNNPACK")
+            return self.missing("No module named 'executorch'")
+        return Availability(True, version=version(self.distribution), build=self.build)
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
-        """Return how a session is made."""
+        """Return how a session is made, by the package's own door to the binding that ours uses."""
         return (
             "import torch\n"
             "from executorch.extension.pybindings import portable_lib\n"
@@ -71,18 +71,20 @@ class ExecuTorchEngine(EngineBase):
             num_frames=num_frames,
         )
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "ExecuTorchSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "ExecuTorchSession":
         """Load the program."""
-        support = self.supports(artifact, options)
-        if not support.ok:
-            raise EngineError(support.reason)
-        return ExecuTorchSession(artifact, options.threads, chosen(self, options))
+        return ExecuTorchSession(artifact, options.threads)
 
 
-class ExecuTorchSession(SessionBase):
+class ExecuTorchSession(RuntimeSession):
     """One program. Threads are the process's: one session a process."""
 
-    def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
+    engine = "executorch"
+    told = staticmethod(first_line)
+
+    def __init__(self, artifact: ModelArtifact, threads: int) -> None:
         import torch
 
         # The binding itself: the package around it loads the exporter first, which takes longer.
@@ -90,45 +92,58 @@ class ExecuTorchSession(SessionBase):
 
         torch.set_num_threads(threads)
         self._torch = torch
-        self._artifact = artifact
         binding._unsafe_reset_threadpool(threads)
-        got = binding._threadpool_get_thread_count()
-        if got != threads:
-            raise SettingMismatchError(f"executorch: asked for threads={threads}, got {got}")
-        try:
-            # The program refers to the bytes, and the method to the program, where they are.
-            self._content = artifact.path.read_bytes()
-            self._program: Any = binding._load_program_from_buffer(
-                self._content, program_verification=binding.Verification.InternalConsistency
+        effective = {"threads": binding._threadpool_get_thread_count()}
+        check_taken(self.engine, effective, {"threads": threads})
+        with self.loading(artifact):
+            content = artifact.path.read_bytes()
+            program = binding._load_program_from_buffer(
+                content, program_verification=binding.Verification.InternalConsistency
             )
-            self._method: Any = self._program.load_method(METHOD)
-        except Exception as error:  # the binding raises what it likes
-            raise EngineError(
-                f"{artifact.path}: executorch cannot load this model ({error})"
-            ) from error
-        self._effective: dict[str, str | int | float] = {"threads": got, **settings}
+            method: Any = program.load_method(METHOD)
+        # The program refers to the bytes, and the method to the program, where they are.
+        super().__init__(artifact, (content, program, method), effective)
 
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """The threads of the pool, as it tells them."""
-        return self._effective
-
-    def run(self, features_BTM: FloatArray) -> FloatArray:
-        """Compute embeddings [B, D], one utterance after the other."""
-        if self._method is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
-        return np.stack([self._run_one(features_TM) for features_TM in features_BTM])
-
-    def _run_one(self, features_TM: FloatArray) -> FloatArray:
-        try:
-            (output,) = self._method.call([self._torch.from_numpy(features_TM[None])])
-        except Exception as error:  # as above
-            said = str(error).partition("\n")[0]
-            raise EngineError(f"executorch failed: {said}") from error
+    def compute_one(self, features_TM: FloatArray) -> FloatArray:
+        """Run one utterance."""
+        *_, method = self._loaded
+        (output,) = method.call([self._torch.from_numpy(features_TM[None])])
         return np.array(output.numpy(), np.float32).reshape(-1)
 
-    def close(self) -> None:
-        """Drop the program."""
-        self._method = self._program = None
-        self._content = b""
+
+def lower(program: Path, made: Path) -> None:
+    """Write a program of `torch.export` as a `.pte` file."""
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    exported: Any = torch.export.load(program)
+    norm = torch.ops.aten.batch_norm.default
+    # ExecuTorch 1.5 gives the scales of all that stand behind no convolution one name, and fails
+    # where their channels differ, as in XVEC and CAM++.
+    alone = [
+        each
+        for each in exported.graph.nodes
+        if each.target is norm and "conv" not in str(each.args[0].target)
+    ]
+    if len({each.args[0].meta["val"].shape[1] for each in alone}) > 1:
+        inner = torch.ops.aten._native_batch_norm_legit_no_training.default
+        exported = exported.run_decompositions({inner: scaled})
+    edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+    made.write_bytes(edge.to_executorch().buffer)
+
+
+def scaled(
+    x: Any, weight: Any, bias: Any, mean: Any, variance: Any, _: float, epsilon: float
+) -> Any:
+    """Return a batch norm in eval mode as a product and a sum, and what it saves: nothing."""
+    channels = [1, -1] + [1] * (x.dim() - 2)
+    scale = (variance + epsilon).rsqrt()
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    nothing = x.new_empty(0)
+    return x * scale.view(channels) + shift.view(channels), nothing, nothing
+
+
+if __name__ == "__main__":
+    lower(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,52 +1,60 @@
-"""IREE: a model that is compiled ahead for this CPU."""
+"""IREE: a model that is compiled ahead for this CPU, from ONNX, by the compiler's own programs."""
 
-from collections.abc import Mapping
-from importlib.metadata import version
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from rtfbench.engines import iree_convert
-from rtfbench.engines.base import EngineBase, SessionBase
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, one_line
+from rtfbench.engines.processes import run_tool
 from rtfbench.engines.protocol import (
-    Availability,
-    EngineError,
+    ConversionError,
     FloatArray,
     Form,
     Format,
     ModelArtifact,
     SessionOptions,
-    check_features,
 )
 
 #: Computes on the thread that calls, and on so many of its own.
 ON_ONE, ON_MORE = "local-sync", "local-task"
 WORKERS = "--task_topology_group_count"
-#: So many characters of an error are told.
+#: So many characters of an error are told; IREE's own calls follow.
 MOST_SAID = 300
+#: Compiling the largest models of the catalog takes minutes.
+LIMIT_S = 900.0
+FOR_THIS_CPU = (
+    "--iree-hal-target-device=local",
+    "--iree-hal-local-target-device-backends=llvm-cpu",
+    "--iree-llvmcpu-target-cpu=host",
+    # A convolution as a product of matrices in tiles: half the time of one as it is written.
+    "--iree-opt-level=O3",
+    "--iree-opt-data-tiling",
+    "--iree-global-opt-use-im2col-for-convs",
+    # CAM++'s products take 48 KB at a time, over what the compiler allows by itself.
+    "--iree-llvmcpu-stack-allocation-limit=65536",
+)
 
 
-class IreeEngine(EngineBase):
-    """IREE's `llvm-cpu` for this host's instruction sets, in float32; it has no settings."""
+class IreeEngine(RuntimeEngine):
+    """IREE's `llvm-cpu` for this host's instruction sets, in float32; it has no settings.
+
+    The compiler is needed only where a file has to be made.
+    """
 
     name = "iree"
+    module = "iree.runtime"
+    build = "llvm-cpu"
     format: Format = "vmfb"
     default_form: Form = "static"
     distribution = "iree-base-runtime"
     converters = ("iree-base-compiler", "onnx")
     for_this_cpu = True
     run_in_python = "(values,) = inputs.values()\nfound = function(values).to_host()"
-
-    def probe(self) -> Availability:
-        """Import the runtime; the compiler is needed only where a file has to be made."""
-        try:
-            import iree.runtime  # noqa: F401
-        except ImportError as error:
-            return Availability(
-                False, reason=f"{error}; install it with: pip install 'rtfbench[iree]'"
-            )
-        return Availability(True, version=version(self.distribution), build="llvm-cpu")
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return how a session is made."""
@@ -63,29 +71,43 @@ function = context.modules[module.name][name]
 
     def convert_in_python(self, onnx: str, path: str, *, static: bool) -> str:
         """Use the compiler's two programs."""
-        return iree_convert.in_python(onnx, path)
+        return f"""\
+import subprocess
+import sys
+
+import iree.compiler.tools
+
+command = [sys.executable, "-m", "iree.compiler.tools.import_onnx", {onnx!r}, "-o", "model.mlir"]
+subprocess.run(command, check=True)
+iree.compiler.tools.compile_file("model.mlir", output_file={path!r}, extra_args={[*FOR_THIS_CPU]!r})
+"""
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Import and compile; an open size stays open."""
-        iree_convert.to_iree(onnx_path, path)
+        to_iree(onnx_path, path)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "IreeSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "IreeSession":
         """Load the compiled model."""
-        support = self.supports(artifact, options)
-        if not support.ok:
-            raise EngineError(support.reason)
         return IreeSession(artifact, options.threads)
 
 
-class IreeSession(SessionBase):
+class IreeSession(RuntimeSession):
     """One loaded module."""
 
-    def __init__(self, artifact: ModelArtifact, threads: int) -> None:
-        import iree.runtime
+    engine = "iree"
 
-        self._artifact = artifact
+    @staticmethod
+    def told(error: Exception) -> str:
+        """Return the beginning of what an error says."""
+        return one_line(error)[:MOST_SAID]
+
+    def __init__(self, artifact: ModelArtifact, threads: int) -> None:
         driver = _driver(threads)
-        try:
+        with self.loading(artifact):
+            import iree.runtime
+
             config = iree.runtime.Config(device=_device(driver, threads))
             module = iree.runtime.VmModule.copy_buffer(
                 config.vm_instance, artifact.path.read_bytes()
@@ -94,33 +116,13 @@ class IreeSession(SessionBase):
             context.add_vm_module(module)
             # The other functions initialise, or take what is to be waited for as well.
             (name,) = (each for each in module.function_names if "$" not in each and each[0] != "_")
-            self._function: Any = context.modules[module.name][name]
-        except Exception as error:  # the binding raises what it likes
-            raise EngineError(
-                f"{artifact.path}: iree cannot load this model ({_reason(error)})"
-            ) from error
+            function = context.modules[module.name][name]
         # The driver does not tell its workers; they are counted at work.
-        self._effective: dict[str, str | int | float] = {"threads": threads, "driver": driver}
+        super().__init__(artifact, function, {"threads": threads, "driver": driver})
 
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """The driver, and the threads that it was given."""
-        return self._effective
-
-    def run(self, features_BTM: FloatArray) -> FloatArray:
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""
-        if self._function is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
-        try:
-            found = self._function(features_BTM)
-        except Exception as error:  # as above
-            raise EngineError(f"iree failed: {_reason(error)}") from error
-        return np.array(found.to_host(), np.float32)
-
-    def close(self) -> None:
-        """Drop the model."""
-        self._function = None
+        return np.array(self._loaded(features_BTM).to_host(), np.float32)
 
 
 def _driver(threads: int) -> str:
@@ -135,6 +137,41 @@ def _device(driver: str, threads: int) -> Any:
     return _binding.create_hal_driver(driver).create_default_device()
 
 
-def _reason(error: Exception) -> str:
-    """Return the beginning of what an error says, in one line; IREE's own calls follow."""
-    return " ".join(str(error).split())[:MOST_SAID]
+def to_iree(onnx_path: Path, path: Path, *, limit_s: float = LIMIT_S) -> None:
+    """Write a model that runs on a CPU with the instruction sets of this one.
+
+    Args:
+        onnx_path: the model; sizes that it leaves open stay open.
+        path: what to write.
+        limit_s: how long each of both steps may take.
+
+    Raises:
+        ConversionError: there is no compiler, or it refused.
+    """
+    try:
+        found = find_spec("iree.compiler")
+    except ModuleNotFoundError:
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise ConversionError(
+            "iree-base-compiler is not installed; install it with: pip install 'rtfbench[iree]'"
+        )
+    compiler = Path(next(iter(found.submodule_search_locations)), "_mlir_libs", "iree-compile")
+    with TemporaryDirectory(prefix="rtfbench-iree-") as name:
+        folder = Path(name)
+        graph, made = folder / "model.mlir", folder / path.name
+        steps: tuple[tuple[str, list[str], Sequence[str], Path], ...] = (
+            ("imported", [sys.executable, "-m", "iree.compiler.tools.import_onnx"], [], graph),
+            ("compiled", [str(compiler)], FOR_THIS_CPU, made),
+        )
+        source = onnx_path.resolve()
+        for what, command, options, target in steps:
+            run_tool(
+                [*command, str(source), *options, "-o", str(target)],
+                folder=folder,
+                made=[target],
+                failed=f"{onnx_path}: cannot be {what} by IREE",
+                limit_s=limit_s,
+            )
+            source = target
+        path.write_bytes(made.read_bytes())

@@ -1,5 +1,11 @@
 """MNN through the Interpreter of its wheel, or a library in the user's folder through a shim.
 
+`mnn` is the full library. `mnn-mini` is the contract of the minimal one (built with
+MNN_BUILD_MINI): fixed shapes only. That leaves out shape inference and geometry. Given a dynamic
+model it reports no error, runs in no time and writes no output, so a dynamic model is refused. No
+package has that library: the setting `home` names the folder of one. Without it, `mnn-mini` opens a
+static model in a session of the wheel's full library that is never resized, and says so in a note.
+
 The wheel's binding takes any settings without complaint, so nothing here relies on it: the
 backend is read back, and threads are verified by the process around it. MNN keeps one thread
 pool a process, sized by the first session that asks for more than one thread; later, larger
@@ -8,13 +14,14 @@ requests are silently capped. Hence one process a cell.
 
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rtfbench.engines import mnn_convert, mnn_quantize
-from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.base import EngineBase, RuntimeEngine, RuntimeSession, SessionBase, chosen
 from rtfbench.engines.mnn_callbacks import (
     RUN_IN_PYTHON,
     InnerTensors,
@@ -23,7 +30,7 @@ from rtfbench.engines.mnn_callbacks import (
     convert_in_python,
 )
 from rtfbench.engines.native import library
-from rtfbench.engines.native.engine import NativeMnnEngine
+from rtfbench.engines.native.engine import Kind, NativeMnnEngine
 from rtfbench.engines.profiling import Profiler
 from rtfbench.engines.protocol import (
     FLOAT32,
@@ -31,6 +38,7 @@ from rtfbench.engines.protocol import (
     Availability,
     EngineError,
     FloatArray,
+    Form,
     Format,
     Library,
     ModelArtifact,
@@ -38,7 +46,7 @@ from rtfbench.engines.protocol import (
     Quantization,
     SessionOptions,
     SettingMismatchError,
-    check_features,
+    Support,
 )
 
 # What Interpreter.getSessionInfo tells by number (MNN's Interpreter::SessionInfoCode).
@@ -53,9 +61,16 @@ WHEEL = "wheel"
 CHOICES: Mapping[str, tuple[str, ...]] = {"precision": ("normal", "low", "high"), HOME: ()}
 
 
-class MnnFileEngine(EngineBase):
-    """What engines that read MNN files have in common."""
+class MnnFileEngine(RuntimeEngine):
+    """What engines that read MNN files have in common.
 
+    Settings: `precision` (the WeSpeaker runtime asks for `low`; on x86 it makes no difference),
+    and `home`, the folder of a library to use in place of the wheel's.
+    """
+
+    #: Which build of MNN a library of the user's own has to be.
+    kind: Kind
+    cure = "pip install 'rtfbench[mnn]'"
     format: Format = "mnn"
     distribution = "MNN"
     choices: Mapping[str, tuple[str, ...]] = CHOICES
@@ -68,6 +83,31 @@ class MnnFileEngine(EngineBase):
         "int8-weights": "int8-weights",
         "int8": "int8",
     }
+
+    def probe(self) -> Availability:
+        """Import MNN, which prints to stdout."""
+        try:
+            check_free()
+        except EngineError as error:
+            return Availability(False, reason=str(error))
+        try:
+            import MNN
+        except ImportError as error:
+            return self.missing(error)
+        return Availability(True, version=MNN.version(), build="wheel, full library")
+
+    def on(self, settings: Mapping[str, str]) -> EngineBase:
+        """Return the engine on the library that the setting `home` names."""
+        home = settings.get(HOME)
+        return NativeMnnEngine(self, self.kind, home) if home else self
+
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> SessionBase:
+        """Create a session; a dynamic model gets its shape at the first run."""
+        if settings[HOME]:
+            return self.on(settings).open(artifact, options)
+        return MnnSession(artifact, options.threads, settings["precision"])
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Use the wheel's converter."""
@@ -122,43 +162,42 @@ session = interpreter.createSession({config!r})
 
 
 class MnnEngine(MnnFileEngine):
-    """The full MNN library: dynamic or static models.
-
-    Settings: `precision` (the WeSpeaker runtime asks for `low`; on x86 it makes no difference),
-    and `home`, the folder of a library to use in place of the wheel's.
-    """
+    """The full MNN library: dynamic or static models."""
 
     name = "mnn"
+    kind = "full"
     library: Library | None = Library("RTFBENCH_MNN_HOME", "--mnn-home", own=WHEEL)
 
+
+NOTE = (
+    "mnn-mini: a static model in a fixed-shape session of the wheel's full library; "
+    "MNN's minimal library itself is in no package, --mnn-mini-home names one"
+)
+
+
+class MnnMiniEngine(MnnFileEngine):
+    """Static MNN models, never resized."""
+
+    name = "mnn-mini"
+    kind = "minimal"
+    default_form: Form = "static"
+    stands_in = True
+    library: Library | None = Library("RTFBENCH_MNN_MINI_HOME", "--mnn-mini-home", own=WHEEL)
+
     def probe(self) -> Availability:
-        """Import MNN."""
-        return probe_wheel()
+        """Import MNN; the note says which library stands in."""
+        found = super().probe()
+        return replace(found, note=NOTE) if found.ok else found
 
-    def on(self, settings: Mapping[str, str]) -> EngineBase:
-        """Return the engine on the library that the setting `home` names."""
-        home = settings.get(HOME)
-        return NativeMnnEngine(self, "full", home) if home else self
-
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
-        """Create a session; a dynamic model gets its shape at the first run."""
-        settings = chosen(self, options)
-        if settings[HOME]:
-            return self.on(settings).open(artifact, options)
-        return MnnSession(artifact, options.threads, settings["precision"])
-
-
-def probe_wheel() -> Availability:
-    """Say which MNN wheel is installed; importing it prints to stdout."""
-    try:
-        check_free()
-    except EngineError as error:
-        return Availability(False, reason=str(error))
-    try:
-        import MNN
-    except ImportError as error:
-        return Availability(False, reason=f"{error}; install it with: pip install 'rtfbench[mnn]'")
-    return Availability(True, version=MNN.version(), build="wheel, full library")
+    def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
+        """Take static MNN models only."""
+        if artifact.form != "static":
+            return Support(
+                False,
+                "mnn-mini needs a static model; export it with --num-frames, "
+                "or choose --form static",
+            )
+        return super().supports(artifact, options)
 
 
 def check_free() -> None:
@@ -174,9 +213,10 @@ def check_free() -> None:
         )
 
 
-class MnnSession(SessionBase):
+class MnnSession(RuntimeSession):
     """One Interpreter with one session."""
 
+    engine = "MNN"
     copy_ns: int = 0
 
     def __init__(
@@ -188,12 +228,11 @@ class MnnSession(SessionBase):
 
         self._mnn = MNN
         self._watch = watch
-        self._artifact = artifact
         if not artifact.path.is_file() or artifact.path.stat().st_size == 0:
             raise EngineError(f"{artifact.path}: no such model file, or an empty one")
         try:
-            self._interpreter: Any = MNN.Interpreter(str(artifact.path))
-            self._session: Any = self._interpreter.createSession(
+            interpreter: Any = MNN.Interpreter(str(artifact.path))
+            self._session: Any = interpreter.createSession(
                 {**CPU, "numThread": threads, "precision": precision}
             )
         except Exception as error:  # the binding raises bare Exception; details go to stdout
@@ -201,15 +240,12 @@ class MnnSession(SessionBase):
                 f"{artifact.path}: MNN cannot load this model; is it complete, and made by MNN's "
                 "converter?"
             ) from error
+        settings = {"threads": threads, "precision": precision, "backend": "CPU"}
+        super().__init__(artifact, interpreter, settings)
         backend = int(self._info(BACKENDS))
         if backend not in CPU_BACKENDS:
             raise SettingMismatchError(f"MNN: asked for the CPU, got backend {backend}")
-        self._settings: dict[str, str | int | float] = {
-            "threads": threads,
-            "precision": precision,
-            "backend": "CPU",
-        }
-        self._input: Any = self._interpreter.getSessionInput(
+        self._input: Any = interpreter.getSessionInput(
             self._session, *filter(None, [artifact.input_name])
         )
         self._output_name = [*filter(None, [artifact.output_name])]
@@ -226,14 +262,14 @@ class MnnSession(SessionBase):
     @property
     def effective(self) -> Mapping[str, str | int | float]:
         """Settings, and what the session reports of itself once it has a shape."""
-        if self._interpreter is None:
-            return self._settings
-        return {**self._settings, "session_memory_mb": round(self._info(MEMORY_MB), 3)}
+        if self._loaded is None:
+            return self._effective
+        return {**self._effective, "session_memory_mb": round(self._info(MEMORY_MB), 3)}
 
     @property
     def mega_macs(self) -> float | None:
         """What MNN counts; nothing once the session is closed."""
-        return None if self._interpreter is None else self._info(MEGA_OPERATIONS)
+        return None if self._loaded is None else self._info(MEGA_OPERATIONS)
 
     def operators(self) -> Mapping[str, int]:
         """Count convolutions and products as a run's callbacks name them; a shape must be set."""
@@ -245,17 +281,14 @@ class MnnSession(SessionBase):
                 counts["int8" if "INT8" in computes else "float32"] += 1
             return True
 
-        self._interpreter.runSessionWithCallBackInfo(self._session, lambda *_: True, count)
+        self._loaded.runSessionWithCallBackInfo(self._session, lambda *_: True, count)
         return {kind: number for kind, number in counts.items() if number}
 
     def _info(self, code: int) -> float:
-        return float(self._interpreter.getSessionInfo(self._session, code))
+        return float(self._loaded.getSessionInfo(self._session, code))
 
-    def run(self, features_BTM: FloatArray) -> FloatArray:
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]; a new shape of a dynamic model is resized to first."""
-        if self._interpreter is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
         began = time.perf_counter_ns()
         shape = features_BTM.shape
         if tuple(self._input.getShape()) != shape:
@@ -270,7 +303,7 @@ class MnnSession(SessionBase):
         if code != 0:
             raise EngineError(f"MNN failed with error code {code}")
         ran = time.perf_counter_ns()
-        output = self._interpreter.getSessionOutput(self._session, *self._output_name)
+        output = self._loaded.getSessionOutput(self._session, *self._output_name)
         host = self._host_tensor(np.zeros(output.getShape(), np.float32))
         output.copyToHostTensor(host)
         # The view's memory belongs to the tensor: hand out a copy.
@@ -281,17 +314,17 @@ class MnnSession(SessionBase):
     def _resize(self, shape: tuple[int, ...]) -> None:
         """Give a dynamic model its shape, which prepares it."""
         began = time.perf_counter_ns()
-        self._interpreter.resizeTensor(self._input, shape)
-        self._interpreter.resizeSession(self._session)
+        self._loaded.resizeTensor(self._input, shape)
+        self._loaded.resizeSession(self._session)
         if self._watch is not None:
             self._watch.prepared_ns = time.perf_counter_ns() - began
 
     def _execute(self) -> int:
         """Run the operators, and return MNN's error code."""
         if self._watch is None:
-            return int(self._interpreter.runSession(self._session))
+            return int(self._loaded.runSession(self._session))
         before, after = self._watch.before, self._watch.after
-        return int(self._interpreter.runSessionWithCallBackInfo(self._session, before, after))
+        return int(self._loaded.runSessionWithCallBackInfo(self._session, before, after))
 
     def _host_tensor(self, array: FloatArray) -> Any:
         """Return a tensor with a copy of an array in plain (Caffe) layout."""
@@ -304,4 +337,5 @@ class MnnSession(SessionBase):
 
     def close(self) -> None:
         """Drop session and model."""
-        self._input = self._session = self._interpreter = None
+        super().close()
+        self._input = self._session = None

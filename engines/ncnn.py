@@ -1,19 +1,23 @@
 """ncnn on the CPU, from TorchScript through its converter pnnx.
 
 Not from ONNX: pnnx takes the axis of the pooling over time for another one there, and the embedding
-is silently wrong. ncnn knows no batch and no length that varies: a file is for one of both.
+is silently wrong. ncnn knows no batch and no length that varies: a file is for one of both. A
+`.ncnn` file is a zip archive, not compressed, of `model.param` and `model.bin`.
 """
 
+import zipfile
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from rtfbench.engines import ncnn_convert
-from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
+from rtfbench.engines.processes import run_tool
 from rtfbench.engines.protocol import (
-    Availability,
+    ConversionError,
     EngineError,
     FloatArray,
     Form,
@@ -21,7 +25,6 @@ from rtfbench.engines.protocol import (
     ModelArtifact,
     SessionOptions,
     Support,
-    check_features,
 )
 
 #: Whatever makes values smaller than 32 bits; all of it is on by default.
@@ -31,30 +34,19 @@ SMALLER_INT8 = ("int8_packed", "int8_storage", "int8_arithmetic", "int8_inferenc
 NO_WAIT_MS = 0
 
 
-class NcnnEngine(EngineBase):
+class NcnnEngine(RuntimeEngine):
     """ncnn in float32: static models of the catalog.
 
     Settings: `winograd` convolutions; ncnn flushes denormals, which its Python binding cannot
     change.
     """
 
-    name = "ncnn"
+    name = module = distribution = "ncnn"
     format: Format = "ncnn"
     default_form: Form = "static"
     from_onnx = False
-    distribution = "ncnn"
     choices: Mapping[str, tuple[str, ...]] = {"winograd": ("on", "off")}
     fewer_operations = "Winograd convolutions"
-
-    def probe(self) -> Availability:
-        """Import ncnn."""
-        try:
-            import ncnn
-        except ImportError as error:
-            return Availability(
-                False, reason=f"{error}; install it with: pip install 'rtfbench[ncnn]'"
-            )
-        return Availability(True, version=ncnn.__version__, build="wheel")
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
         """Take static models only."""
@@ -67,25 +59,25 @@ class NcnnEngine(EngineBase):
 
     def export(self, model: Any, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
         """Trace the model and hand it to pnnx."""
-        ncnn_convert.to_ncnn(model, path, feat_dim=feat_dim, num_frames=num_frames)
+        to_ncnn(model, path, feat_dim=feat_dim, num_frames=num_frames)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "NcnnSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "NcnnSession":
         """Load the network."""
-        support = self.supports(artifact, options)
-        if not support.ok:
-            raise EngineError(support.reason)
-        return NcnnSession(artifact, options.threads, chosen(self, options))
+        return NcnnSession(artifact, options.threads, settings)
 
 
-class NcnnSession(SessionBase):
+class NcnnSession(RuntimeSession):
     """One network."""
+
+    engine = "ncnn"
 
     def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
         import ncnn
 
         self._ncnn = ncnn
-        self._artifact = artifact
-        param, weights = ncnn_convert.read(artifact.path)
+        param, weights = read(artifact.path)
         net = ncnn.Net()
         net.opt.num_threads = threads
         net.opt.openmp_blocktime = NO_WAIT_MS
@@ -94,34 +86,24 @@ class NcnnSession(SessionBase):
             setattr(net.opt, f"use_{name}", False)
         if net.load_param_mem(param) != 0:
             raise EngineError(f"{artifact.path}: ncnn cannot load this model; was it made by pnnx?")
-        # The network refers to the weights where they are. Loading them tells nothing; that they
-        # are complete is certain from the archive's checksums.
-        self._weights = weights
+        # Loading the weights tells nothing; that they are complete is certain from the archive's
+        # checksums.
         net.load_model_mem(weights)
-        self._net: Any = net
         self._input, self._output = net.input_names()[0], net.output_names()[0]
-        self._effective: dict[str, str | int | float] = {
+        effective: dict[str, str | int | float] = {
             "threads": net.opt.num_threads,
             "winograd": "on" if net.opt.use_winograd_convolution else "off",
             "smaller_types": ", ".join(n for n in SMALLER if getattr(net.opt, f"use_{n}"))
             or "none",
             "denormals": "flushed to zero",
         }
+        # The network refers to the weights where they are, and goes first.
+        super().__init__(artifact, (weights, net), effective)
 
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """Options as the network has them."""
-        return self._effective
-
-    def run(self, features_BTM: FloatArray) -> FloatArray:
-        """Compute embeddings [B, D], one utterance after the other."""
-        if self._net is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
-        return np.stack([self._run_one(features_TM) for features_TM in features_BTM])
-
-    def _run_one(self, features_TM: FloatArray) -> FloatArray:
-        extractor = self._net.create_extractor()
+    def compute_one(self, features_TM: FloatArray) -> FloatArray:
+        """Run one utterance."""
+        _, net = self._loaded
+        extractor = net.create_extractor()
         if extractor.input(self._input, self._ncnn.Mat(features_TM)) != 0:
             raise EngineError("ncnn did not take the input")
         code, output = extractor.extract(self._output)
@@ -130,7 +112,106 @@ class NcnnSession(SessionBase):
         # The view's memory belongs to the extractor: hand out a copy.
         return np.array(output, np.float32).reshape(-1)
 
-    def close(self) -> None:
-        """Drop the network."""
-        self._net = None
-        self._weights = b""
+
+PARAM, WEIGHTS = "model.param", "model.bin"
+LIMIT_S = 300.0
+#: What else pnnx writes, beside the file that it reads.
+OTHERS = ("pnnxparam", "pnnxbin", "pnnxpy", "pnnxonnx", "ncnnpy")
+
+
+def to_ncnn(
+    model: Any, path: Path, *, feat_dim: int, num_frames: int | None, limit_s: float = LIMIT_S
+) -> None:
+    """Write a torch module in eval mode, [1, num_frames, feat_dim] -> [1, D], as one file.
+
+    Raises:
+        ConversionError: there is no pnnx, or it does not know an operator.
+    """
+    if num_frames is None:
+        raise ConversionError("ncnn files are for one length; choose --form static")
+    with TemporaryDirectory(prefix="rtfbench-ncnn-") as name:
+        folder = Path(name)
+        source = folder / "model.pt"
+        _trace(model, source, feat_dim=feat_dim, num_frames=num_frames)
+        command = [
+            str(_pnnx()),
+            str(source),
+            f"inputshape=[1,{num_frames},{feat_dim}]f32",
+            "fp16=0",
+        ]
+        command += [f"ncnnparam={folder / PARAM}", f"ncnnbin={folder / WEIGHTS}"]
+        command += [f"{other}={folder / other}" for other in OTHERS]
+        made = [folder / PARAM, folder / WEIGHTS]
+        run_tool(command, folder=folder, made=made, failed="pnnx failed", limit_s=limit_s)
+        _check_operators(folder / PARAM)
+        with zipfile.ZipFile(path, "w") as archive:
+            for each in made:
+                archive.write(each, each.name)
+
+
+def read(path: Path) -> tuple[str, bytes]:
+    """Return a network's description and weights.
+
+    Raises:
+        EngineError: no such file, or another one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(PARAM).decode(), archive.read(WEIGHTS)
+    except (OSError, zipfile.BadZipFile, KeyError, UnicodeDecodeError) as error:
+        raise EngineError(f"{path}: not a complete .ncnn file ({error})") from error
+
+
+def _pnnx() -> Path:
+    """Return the converter, without importing its package: that imports torch and more."""
+    found = find_spec("pnnx")
+    if found is None or not found.origin:
+        raise ConversionError(
+            "pnnx is not installed; install it with: pip install 'rtfbench[ncnn]'"
+        )
+    return Path(found.origin).with_name("pnnx")
+
+
+def _check_operators(param: Path) -> None:
+    """Refuse what pnnx passes through under torch's name, which ncnn does not know."""
+    kinds = [line.split()[0] for line in param.read_text(encoding="utf-8").splitlines()[2:]]
+    unknown = sorted({kind for kind in kinds if "." in kind})
+    if unknown:
+        raise ConversionError(f"unsupported: {', '.join(unknown)}")
+
+
+def _trace(model: Any, path: Path, *, feat_dim: int, num_frames: int) -> None:
+    """Write the model as TorchScript, in operators that ncnn has."""
+    import warnings
+
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Plain(TorchFunctionMode):
+        """Writes variances and expansions, which pnnx passes through, in other operators."""
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            if func is torch.Tensor.var:
+                return _variance(args[0], **kwargs)
+            if func is torch.Tensor.expand_as:
+                return args[0].expand(args[1].shape)
+            return func(*args, **kwargs)
+
+    features_BTM = torch.randn(1, num_frames, feat_dim)
+    with warnings.catch_warnings(), torch.no_grad(), Plain():
+        # TorchScript is deprecated, and what pnnx reads; constants in the trace are meant.
+        warnings.simplefilter("ignore")
+        traced: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
+            model, features_BTM, check_trace=False
+        )
+        traced.save(str(path))
+
+
+def _variance(x: Any, dim: int, keepdim: bool = False) -> Any:
+    """Return the unbiased variance."""
+    count = x.shape[dim]
+    centred = x - x.mean(dim=dim, keepdim=True)
+    return (centred * centred).mean(dim=dim, keepdim=keepdim) * (count / (count - 1))

@@ -4,18 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
 from rtfbench.engines.protocol import (
     Availability,
     FloatArray,
     ModelArtifact,
     SessionOptions,
     Support,
-    check_features,
 )
 
 
-class NullEngine(EngineBase):
+class NullEngine(RuntimeEngine):
     """Right shape, no work; the model file is never opened.
 
     In a sweep it ends as `wrong_output`, which shows that the parity check is awake.
@@ -34,26 +33,20 @@ class NullEngine(EngineBase):
             return Support(False, "null starts no threads; choose --threads 1")
         return super().supports(artifact, options)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "NullSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "NullSession":
         """Return a session that answers zeros."""
-        chosen(self, options)
-        return NullSession(artifact)
+        return NullSession(artifact, (), {"threads": 1})
 
 
-class NullSession(SessionBase):
+class NullSession(RuntimeSession):
     """Answers zeros of the right shape."""
 
-    def __init__(self, artifact: ModelArtifact) -> None:
-        self._artifact = artifact
+    engine = "null"
 
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """No thread is ever started."""
-        return {"threads": 1}
-
-    def run(self, features_BTM: FloatArray) -> FloatArray:
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Return zeros [B, D]."""
-        check_features(self._artifact, features_BTM)
         return np.zeros((len(features_BTM), self._artifact.embedding_dim), np.float32)
 
     def close(self) -> None:

@@ -15,21 +15,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from rtfbench.engines import cpu, onnx_layers
-from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, chosen, last_line
 from rtfbench.engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
 from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
 from rtfbench.engines.protocol import (
     FLOAT32,
     Availability,
     ConversionError,
-    EngineError,
     FloatArray,
     ModelArtifact,
     Precision,
     Quantization,
     SessionOptions,
-    SettingMismatchError,
-    check_features,
 )
 
 #: Of a layer whose bias was made one of its own.
@@ -164,7 +161,7 @@ def core() -> Any:
     return load().Core()
 
 
-class OpenVinoEngine(EngineBase):
+class OpenVinoEngine(RuntimeEngine):
     """OpenVINO's CPU plug-in in float32: one stream, the latency hint, an explicit thread count.
 
     Settings: `pinning` of the threads to cores.
@@ -184,9 +181,7 @@ class OpenVinoEngine(EngineBase):
         try:
             openvino = load()
         except ImportError as error:
-            return Availability(
-                False, reason=f"{error}; install it with: pip install 'rtfbench[openvino]'"
-            )
+            return self.missing(error)
         if DEVICE not in core().available_devices:
             return Availability(False, reason=f"this build of openvino has no {DEVICE} plug-in")
         version, _, build = openvino.get_version().partition("-")
@@ -216,9 +211,11 @@ model = openvino.Core().compile_model(
 )
 """
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OpenVinoSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "OpenVinoSession":
         """Compile the model."""
-        return OpenVinoSession(artifact, options, chosen(self, options))
+        return OpenVinoSession(artifact, options, settings)
 
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler:
         """Compile the model with counters."""
@@ -237,8 +234,11 @@ def properties(options: SessionOptions, settings: Mapping[str, str]) -> dict[str
     }
 
 
-class OpenVinoSession(SessionBase):
-    """One compiled model with one request."""
+class OpenVinoSession(RuntimeSession):
+    """One compiled model with one request; what is effective is what the model reports."""
+
+    engine = "openvino"
+    told = staticmethod(last_line)
 
     def __init__(
         self,
@@ -248,26 +248,17 @@ class OpenVinoSession(SessionBase):
         also: Mapping[str, object] | None = None,
     ) -> None:
         """Compile a model; `also` are further properties of the runtime."""
-        threads, precision = options.threads, HINTS[options.precision]
         wanted = {**properties(options, settings), **(also or {})}
-        try:
+        with self.loading(artifact):
             compiled = core().compile_model(str(artifact.path), DEVICE, wanted)
             self._input: Any = _port(compiled.inputs, artifact.input_name)
             self._output: Any = _port(compiled.outputs, artifact.output_name)
-        except Exception as error:  # the binding's exceptions share no public base class
-            raise EngineError(
-                f"{artifact.path}: openvino cannot load this model: {_last_line(error)}"
-            ) from error
-        self._artifact = artifact
-        self._request: Any = compiled.create_infer_request()
-        self._effective = _read_back(compiled)
-        _compare(self._effective, {"threads": threads, "streams": 1, "precision": precision})
+        effective = _read_back(compiled)
+        precision = HINTS[options.precision]
+        asked = {"threads": options.threads, "streams": 1, "precision": precision}
+        check_taken(self.engine, effective, asked)
         self._compiled: Any = compiled
-
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """Settings as the compiled model reports them."""
-        return self._effective
+        super().__init__(artifact, compiled.create_infer_request(), effective)
 
     def operators(self) -> Mapping[str, int]:
         """Count what multiplies in the compiled graph."""
@@ -281,27 +272,22 @@ class OpenVinoSession(SessionBase):
     def counters(self) -> tuple[Sequence[Any], Mapping[str, str]]:
         """Return the times of layers; only of a model that is compiled to count them."""
         fused = {name: _text(notes["originalLayersNames"]) for name, notes in self._layers()}
-        return self._request.profiling_info, fused
+        return self._loaded.profiling_info, fused
 
     def _layers(self) -> Iterator[tuple[str, Any]]:
         """Yield the name and the notes of every layer of the compiled graph."""
         for layer in self._compiled.get_runtime_model().get_ops():
             yield layer.get_friendly_name(), layer.get_rt_info()
 
-    def run(self, features_BTM: FloatArray) -> FloatArray:
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""
-        if self._request is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
-        try:
-            found = self._request.infer({self._input: features_BTM}, share_inputs=True)
-        except Exception as error:  # as above
-            raise EngineError(f"openvino failed: {_last_line(error)}") from error
+        found = self._loaded.infer({self._input: features_BTM}, share_inputs=True)
         return np.array(found[self._output], np.float32)
 
     def close(self) -> None:
         """Drop the request and the model with it."""
-        self._request = self._input = self._output = self._compiled = None
+        super().close()
+        self._input = self._output = self._compiled = None
 
 
 def _text(value: Any) -> str:
@@ -326,15 +312,3 @@ def _read_back(compiled: Any) -> dict[str, str | int | float]:
         "hint": str(compiled.get_property("PERFORMANCE_HINT")).rpartition(".")[2],
         "pinning": "on" if compiled.get_property("ENABLE_CPU_PINNING") else "off",
     }
-
-
-def _compare(got: Mapping[str, object], wanted: Mapping[str, object]) -> None:
-    for name, value in wanted.items():
-        if got[name] != value:
-            raise SettingMismatchError(f"openvino: asked for {name}={value}, got {got[name]}")
-
-
-def _last_line(error: Exception) -> str:
-    """Return the line of a message that says what was wrong: the first ones name source files."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -1,5 +1,10 @@
-"""onnxruntime on the CPU."""
+"""onnxruntime on the CPU, and on a device with memory of its own: input and output are bound there.
 
+Without a binding, `run` copies in and out inside of the runtime, and nobody can tell the copies
+from the computing.
+"""
+
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtfbench.engines import cpu, cuda, onnx_layers, onnx_versions, ort_quantize
-from rtfbench.engines.base import EngineBase, SessionBase, chosen, lacking
+from rtfbench.engines.base import (
+    RuntimeEngine,
+    RuntimeSession,
+    check_taken,
+    chosen,
+    first_line,
+)
 from rtfbench.engines.ort_profile import OnnxRuntimeProfiler
 from rtfbench.engines.profiling import Profiler
 from rtfbench.engines.protocol import (
@@ -93,7 +104,7 @@ GRAPH_OPTIMIZATION = {
 }
 
 
-class OnnxRuntimeEngine(EngineBase):
+class OnnxRuntimeEngine(RuntimeEngine):
     """onnxruntime with one provider, sequential execution, an explicit thread count.
 
     Settings: `graph_optimization` (the WeSpeaker runtime sets `extended`, the runtime's own
@@ -133,9 +144,7 @@ class OnnxRuntimeEngine(EngineBase):
         try:
             import onnxruntime
         except ImportError as error:
-            return Availability(
-                False, reason=f"{error}; install it with: pip install 'rtfbench[onnxruntime]'"
-            )
+            return self.missing(error)
         if PROVIDER not in onnxruntime.get_available_providers():
             return Availability(False, reason=f"this build of onnxruntime has no {PROVIDER}")
         return Availability(True, version=onnxruntime.__version__, build=PROVIDER)
@@ -206,16 +215,13 @@ session = onnxruntime.InferenceSession(
         """Use the package's own quantiser."""
         return ort_quantize.to_int8(onnx_path, path, wanted)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "OnnxRuntimeSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""
-        settings = chosen(self, options)
-        if reason := lacking(self, options, self.lacks):
-            raise EngineError(reason)
         if options.device == CPU:
             place = PROVIDERS[settings[PROVIDES]]
             return OnnxRuntimeSession(artifact, options, settings, place=place)
-        from rtfbench.engines.ort_device import OnnxRuntimeDeviceSession
-
         place = self.places[kind_of(options.device)]
         return OnnxRuntimeDeviceSession(artifact, options, settings, place=place)
 
@@ -255,7 +261,7 @@ session = onnxruntime.InferenceSession(
         with TemporaryDirectory(prefix="rtfbench-") as folder:
             path = Path(folder) / "shown.onnx"
             onnx.save(model, str(path), save_as_external_data=True, location="shown.data")
-            session = self.open(replace(artifact, path=path), options)
+            session = self.load(replace(artifact, path=path), options, chosen(self, options))
             return dict(zip(shown, session.run_for(shown, features_BTM), strict=True))
 
     def profiler(self, artifact: ModelArtifact, options: SessionOptions) -> Profiler | None:
@@ -288,8 +294,18 @@ def _fits(options: SessionOptions) -> bool:
     return options.settings.get(ort_quantize.WEIGHT_BITS) == "7"
 
 
-class OnnxRuntimeSession(SessionBase):
-    """One InferenceSession."""
+class OnnxRuntimeSession(RuntimeSession):
+    """One InferenceSession; what is effective is what it reports."""
+
+    engine = "onnxruntime"
+
+    @staticmethod
+    def told(error: Exception) -> str:
+        """Say which release takes a model that is too new, else what the runtime says first."""
+        import onnxruntime
+
+        new = onnx_versions.too_new(str(error))
+        return f"{new}; this is {onnxruntime.__version__}" if new else first_line(error)
 
     def __init__(
         self,
@@ -314,68 +330,79 @@ class OnnxRuntimeSession(SessionBase):
         wanted.add_session_config_entry(SPINNING_KEY, "1" if settings["spinning"] == "on" else "0")
         wanted.add_session_config_entry(EXACT_KEY, "1" if exact else "0")
         also(wanted)
-        try:
-            session = onnxruntime.InferenceSession(
+        with self.loading(artifact):
+            session: Any = onnxruntime.InferenceSession(
                 str(artifact.path),
                 sess_options=wanted,
                 providers=[(place.provider, place.options(options))],
             )
-        except Exception as error:  # the binding's exceptions share no public base class
-            new = onnx_versions.too_new(str(error))
-            why = f"{new}; this is {onnxruntime.__version__}" if new else first_line(error)
-            raise EngineError(
-                f"{artifact.path}: onnxruntime cannot load this model: {why}"
-            ) from error
-        self._artifact = artifact
         self._options = wanted
         self._memory = (place.memory, number_of(options.device))
-        self._session: Any = session
         self._input = artifact.input_name or session.get_inputs()[0].name
         self._outputs = [artifact.output_name or session.get_outputs()[0].name]
-        self._effective = {**_read_back(session), PRODUCTS: settings[PRODUCTS]}
+        effective = {**_read_back(session), PRODUCTS: settings[PRODUCTS]}
         asked = {"threads": options.threads, EXACT: "on" if exact else "off"}
-        got = str(self._effective[PROVIDES])
+        got = str(effective[PROVIDES])
         told = session.get_provider_options()[got]
         if got != place.provider:
             raise SettingMismatchError(f"onnxruntime: asked for {place.provider}, got {got}")
         # OpenVINO's tells none of its options: its threads are counted at work.
         asked |= place.options(options) if told else {}
-        self._effective |= {**told, PROVIDES: NAMED.get(got, got)}
+        effective |= {**told, PROVIDES: NAMED.get(got, got)}
         # On another device the setting says nothing.
-        _compare(self._effective, {**settings, **asked, PROVIDES: NAMED.get(got, got)})
-
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """Settings as the session reports them."""
-        return self._effective
+        wanted_of_it = {**settings, **asked, PROVIDES: NAMED.get(got, got)}
+        check_taken(self.engine, effective, wanted_of_it)
+        super().__init__(artifact, session, effective)
 
     def operators(self) -> Mapping[str, int]:
         """Count what multiplies in the optimised graph."""
         return ort_quantize.computed_in(self._artifact.path, self._options, PROVIDER)
 
-    def run(self, features_BTM: FloatArray) -> FloatArray:
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""
-        if self._session is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        (embedding_BD,) = self.run_for(self._outputs, features_BTM)
+        (embedding_BD,) = self._outputs_of(self._outputs, features_BTM)
         return embedding_BD
 
     def run_for(self, outputs: Sequence[str], features_BTM: FloatArray) -> list[FloatArray]:
         """Compute outputs of any names."""
         check_features(self._artifact, features_BTM)
         try:
-            found = self._session.run(outputs, {self._input: features_BTM})
-        except Exception as error:  # as above
+            return self._outputs_of(outputs, features_BTM)
+        except Exception as error:  # the binding's exceptions share no public base class
             raise EngineError(f"onnxruntime failed: {first_line(error)}") from error
+
+    def _outputs_of(self, outputs: Sequence[str], features_BTM: FloatArray) -> list[FloatArray]:
+        found = self._loaded.run(outputs, {self._input: features_BTM})
         return [np.asarray(each, np.float32) for each in found]
 
     def end_profiling(self) -> Path:
         """Return the file of the profile, which ends here; only where the options ask for one."""
-        return Path(self._session.end_profiling())
+        return Path(self._loaded.end_profiling())
 
-    def close(self) -> None:
-        """Drop the session; its threads end with it."""
-        self._session = None
+
+class OnnxRuntimeDeviceSession(OnnxRuntimeSession):
+    """One InferenceSession; what copies take is in `copy_ns`, and inside the time of a run."""
+
+    copy_ns: int = 0
+
+    def _outputs_of(self, outputs: Sequence[str], features_BTM: FloatArray) -> list[FloatArray]:
+        """Copy in, compute, copy out; each is waited for."""
+        from onnxruntime import OrtValue
+
+        before = time.perf_counter_ns()
+        binding = self._loaded.io_binding()
+        given = OrtValue.ortvalue_from_numpy(features_BTM, *self._memory)
+        binding.bind_ortvalue_input(self._input, given)
+        for name in outputs:
+            binding.bind_output(name, *self._memory)
+        binding.synchronize_inputs()
+        fed = time.perf_counter_ns()
+        self._loaded.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        computed = time.perf_counter_ns()
+        found = [np.array(each, np.float32) for each in binding.copy_outputs_to_cpu()]
+        self.copy_ns += time.perf_counter_ns() - computed + fed - before
+        return found
 
 
 def _read_back(session: Any) -> dict[str, str | int | float]:
@@ -398,14 +425,3 @@ def _read_back(session: Any) -> dict[str, str | int | float]:
         "arena": "on" if got.enable_cpu_mem_arena else "off",
         EXACT: "on" if got.get_session_config_entry(EXACT_KEY) == "1" else "off",
     }
-
-
-def _compare(got: Mapping[str, object], wanted: Mapping[str, object]) -> None:
-    for name, value in wanted.items():
-        if got[name] != value:
-            raise SettingMismatchError(f"onnxruntime: asked for {name}={value}, got {got[name]}")
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of what went wrong."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -3,22 +3,18 @@
 import json
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
 from rtfbench.engines.protocol import (
-    Availability,
     EngineError,
     FloatArray,
-    Format,
     ModelArtifact,
     SessionOptions,
     Support,
-    check_features,
 )
 
 #: The runtime ends the process where a file does not say these; they stand at the end of ours.
@@ -26,26 +22,14 @@ NEEDED = (b"framework", b"output_dim", b"sample_rate", b"normalize_samples", b"l
 TAIL_BYTES = 4096
 
 
-class SherpaOnnxEngine(EngineBase):
+class SherpaOnnxEngine(RuntimeEngine):
     """sherpa-onnx's extractor of speaker embeddings, which is fed samples from -1 to 1.
 
     Its files are ONNX with the metadata that it reads its front end from.
     """
 
-    name = "sherpa-onnx"
-    format: Format = "sherpa-onnx"
-    distribution = "sherpa-onnx"
-    front_end = "sherpa-onnx"
-
-    def probe(self) -> Availability:
-        """Import sherpa_onnx."""
-        try:
-            import sherpa_onnx  # noqa: F401
-        except ImportError as error:
-            return Availability(
-                False, reason=f"{error}; install it with: pip install 'rtfbench[sherpa-onnx]'"
-            )
-        return Availability(True, version=version("sherpa-onnx"), build="wheel")
+    name = format = distribution = front_end = "sherpa-onnx"
+    module = "sherpa_onnx"
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
         """Take dynamic models: it finds the number of frames itself."""
@@ -61,17 +45,20 @@ class SherpaOnnxEngine(EngineBase):
         """Copy the model; what it says of its front end is added by the caller."""
         shutil.copyfile(onnx_path, path)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "SherpaOnnxSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "SherpaOnnxSession":
         """Load the model."""
-        chosen(self, options)
-        support = self.supports(artifact, options)
-        if not support.ok:
-            raise EngineError(support.reason)
         return SherpaOnnxSession(artifact, options)
 
 
-class SherpaOnnxSession(SessionBase):
-    """One extractor; each element of a batch is a stream of its own."""
+class SherpaOnnxSession(RuntimeSession):
+    """One extractor; each element of a batch is a stream of its own.
+
+    What is effective is what its configuration holds: the extractor tells nothing.
+    """
+
+    engine = "sherpa-onnx"
 
     def __init__(self, artifact: ModelArtifact, options: SessionOptions) -> None:
         import sherpa_onnx
@@ -80,44 +67,20 @@ class SherpaOnnxSession(SessionBase):
         config = sherpa_onnx.SpeakerEmbeddingExtractorConfig(
             model=str(artifact.path), num_threads=options.threads, provider="cpu"
         )
-        try:
-            self._extractor: Any = sherpa_onnx.SpeakerEmbeddingExtractor(config)
-        except Exception as error:  # the binding's exceptions share no public base class
-            said = " ".join(str(error).split())
-            raise EngineError(
-                f"{artifact.path}: sherpa-onnx cannot load this model ({said})"
-            ) from error
-        self._artifact = artifact
+        with self.loading(artifact):
+            extractor: Any = sherpa_onnx.SpeakerEmbeddingExtractor(config)
         self._rate_hz = int(json.loads(artifact.front_end)["fbank"]["sample_rate_hz"])
-        self._effective: dict[str, str | int] = {
-            "threads": int(config.num_threads),
-            "provider": str(config.provider),
-        }
+        taken = {"threads": int(config.num_threads), "provider": str(config.provider)}
+        super().__init__(artifact, extractor, taken)
 
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """What its configuration holds; the extractor tells nothing."""
-        return self._effective
-
-    def run(self, features_BTM: FloatArray) -> FloatArray:
-        """Compute embeddings [B, D] of samples [B, N, 1]."""
-        if self._extractor is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
-        return np.array([self._embed(samples_N1[:, 0]) for samples_N1 in features_BTM], np.float32)
-
-    def _embed(self, samples_N: FloatArray) -> list[float]:
-        stream = self._extractor.create_stream()
-        stream.accept_waveform(self._rate_hz, samples_N)
+    def compute_one(self, features_TM: FloatArray) -> FloatArray:
+        """Compute the embedding [D] of samples [N, 1]."""
+        stream = self._loaded.create_stream()
+        stream.accept_waveform(self._rate_hz, features_TM[:, 0])
         stream.input_finished()
-        if not self._extractor.is_ready(stream):
-            raise EngineError(f"sherpa-onnx: no frame in {len(samples_N)} samples")
-        found: list[float] = self._extractor.compute(stream)
-        return found
-
-    def close(self) -> None:
-        """Drop the extractor."""
-        self._extractor = None
+        if not self._loaded.is_ready(stream):
+            raise EngineError(f"sherpa-onnx: no frame in {len(features_TM)} samples")
+        return np.array(self._loaded.compute(stream), np.float32)
 
 
 def _check(path: Path) -> None:

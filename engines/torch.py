@@ -1,4 +1,7 @@
-"""torch on the CPU: the exported program of a model, run eagerly or compiled."""
+"""torch: the exported program of a model, run eagerly or compiled, on the CPU or on a device.
+
+On a device with memory of its own copies are told apart, and the device is waited for.
+"""
 
 import os
 import shutil
@@ -11,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rtfbench.engines import cpu, cuda
-from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, chosen, last_line
 from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
 from rtfbench.engines.protocol import (
     CPU,
@@ -20,14 +23,11 @@ from rtfbench.engines.protocol import (
     TF32,
     Availability,
     ConversionError,
-    EngineError,
     FloatArray,
     Format,
     ModelArtifact,
     Precision,
     SessionOptions,
-    SettingMismatchError,
-    check_features,
     kind_of,
     number_of,
 )
@@ -114,7 +114,7 @@ COMPILER = "g++"
 NOTES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn")
 
 
-class TorchEngine(EngineBase):
+class TorchEngine(RuntimeEngine):
     """torch in inference mode, on a program that `torch.export` wrote.
 
     Settings: `mode`, eager or compiled by Inductor, which needs a C++ compiler and half a minute at
@@ -122,11 +122,11 @@ class TorchEngine(EngineBase):
     prefer on some CPUs.
     """
 
-    name = "torch"
+    name = distribution = "torch"
+    cure = "pip install 'rtfbench[zoo]'"
     format: Format = "pt2"
     from_onnx = False
     may_lack = ("bf16", "mode=compiled")
-    distribution = "torch"
     devices = (CPU, CUDA)
     #: What torch calls each.
     places: Mapping[str, str] = {CPU: "cpu", CUDA: "cuda"}
@@ -141,9 +141,7 @@ class TorchEngine(EngineBase):
         try:
             import torch
         except ImportError as error:
-            return Availability(
-                False, reason=f"{error}; install it with: pip install 'rtfbench[zoo]'"
-            )
+            return self.missing(error)
         return Availability(True, version=torch.__version__, build="oneDNN")
 
     def precisions_on(self, device: str) -> Mapping[Precision, Precision]:
@@ -193,13 +191,12 @@ class TorchEngine(EngineBase):
         except Exception as error:  # the exporter raises what it likes
             raise ConversionError(f"torch cannot export the model: {_reason(error)}") from error
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "TorchEngineSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "TorchEngineSession":
         """Load the program."""
-        settings = chosen(self, options)
         if options.device == CPU:
             return TorchEngineSession(artifact, options, settings)
-        from rtfbench.engines.torch_device import TorchDeviceSession
-
         place = self.places[kind_of(options.device)]
         numbered = f"{place}:{number_of(options.device)}" if place != CPU else place
         return TorchDeviceSession(artifact, options, settings, where=numbered)
@@ -240,8 +237,11 @@ def _traced(model: Any, features_BTM: Any, shapes: Any) -> Any:
 TYPES: Mapping[Precision, str] = {"bf16": "bfloat16", "fp16": "float16"}
 
 
-class TorchEngineSession(SessionBase):
+class TorchEngineSession(RuntimeSession):
     """One loaded program. Threads are the process's: one session a process."""
+
+    engine = "torch"
+    told = staticmethod(last_line)
 
     def __init__(
         self,
@@ -257,45 +257,29 @@ class TorchEngineSession(SessionBase):
         threads = options.threads
         torch.set_num_threads(threads)
         self._torch = torch
-        self._artifact = artifact
         self._device = torch.device(where)
         self._precision = options.precision
         self._has_run = False
-        try:
+        with self.loading(artifact):
             module: Any = self._placed(torch.export.load(artifact.path)).module()
-        except Exception as error:  # damaged archives end in errors of many kinds
-            raise EngineError(
-                f"{artifact.path}: torch cannot load this model: {_last_line(error)}"
-            ) from error
         self._dtype = getattr(torch, TYPES.get(options.precision, FLOAT32))
         module.to(self._dtype)
         if settings["layout"] == "channels_last":
             for parameter in module.parameters():
                 if parameter.dim() == IMAGE_AXES:
                     parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        self._module: Any = module
         if settings["mode"] == "compiled":
             with _quietly():
-                self._module = torch.compile(module, dynamic=artifact.form == "dynamic")
-        self._effective: dict[str, str | int | float] = {
-            "threads": torch.get_num_threads(),
-            **settings,
-        }
-        if self._effective["threads"] != threads:
-            raise SettingMismatchError(
-                f"torch: asked for threads={threads}, got {self._effective['threads']}"
-            )
-
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """Settings, the threads as torch tells them."""
-        return self._effective
+                module = torch.compile(module, dynamic=artifact.form == "dynamic")
+        effective = {"threads": torch.get_num_threads(), **settings}
+        check_taken(self.engine, effective, {"threads": threads})
+        super().__init__(artifact, module, effective)
 
     def operators(self) -> Mapping[str, int]:
         """Count kernels and matrices by type: torch multiplies in that, or refuses to."""
         kinds = {f"torch.{name}": precision for precision, name in TYPES.items()}
         kinds["torch.float32"] = self._float32_is
-        weights = (each for each in self._module.parameters() if each.dim() > 1)
+        weights = (each for each in self._loaded.parameters() if each.dim() > 1)
         return Counter(kinds.get(str(each.dtype), str(each.dtype)) for each in weights)
 
     @property
@@ -307,18 +291,12 @@ class TorchEngineSession(SessionBase):
         """Return a program where it is to compute."""
         return program
 
-    def run(self, features_BTM: FloatArray) -> FloatArray:
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]; the first run of a compiled program compiles it."""
-        if self._module is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
-        try:
-            if self._has_run:
-                return self._compute(features_BTM)
-            with _quietly():
-                embedding_BD = self._compute(features_BTM)
-        except Exception as error:  # operators and the compiler raise what they like
-            raise EngineError(f"torch failed: {_last_line(error)}") from error
+        if self._has_run:
+            return self._compute(features_BTM)
+        with _quietly():
+            embedding_BD = self._compute(features_BTM)
         self._has_run = True
         return embedding_BD
 
@@ -326,18 +304,51 @@ class TorchEngineSession(SessionBase):
         torch = self._torch
         with torch.inference_mode():
             values_BTM = torch.from_numpy(features_BTM).to(self._dtype)
-            embedding_BD: FloatArray = self._module(values_BTM).float().numpy()
+            embedding_BD: FloatArray = self._loaded(values_BTM).float().numpy()
         return embedding_BD
 
     def interpret(self) -> Interpreted:
         """Compute node by node from now on."""
-        program = Interpreted(self._torch.fx.Interpreter(self._module))
-        self._module = program
+        program = Interpreted(self._torch.fx.Interpreter(self._loaded))
+        self._loaded = program
         return program
 
-    def close(self) -> None:
-        """Drop the program."""
-        self._module = None
+
+class TorchDeviceSession(TorchEngineSession):
+    """One loaded program; what copies take is in `copy_ns`, and inside the time of a run."""
+
+    copy_ns: int = 0
+
+    def _placed(self, program: Any) -> Any:
+        """Move a program there. TF32 is off unless it is asked for: convolutions would take it."""
+        from torch.export.passes import move_to_device_pass
+
+        backends = self._torch.backends
+        asked = self._precision == TF32
+        backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = asked
+        return move_to_device_pass(program, str(self._device))
+
+    @property
+    def _float32_is(self) -> Precision:
+        """TF32 where matrices and convolutions may take it, as torch says."""
+        backends = self._torch.backends
+        allowed = backends.cuda.matmul.allow_tf32 and backends.cudnn.allow_tf32
+        return TF32 if allowed else FLOAT32
+
+    def _compute(self, features_BTM: FloatArray) -> FloatArray:
+        """Copy in, compute, copy out; each is waited for."""
+        torch, wait = self._torch, getattr(self._torch, self._device.type).synchronize
+        before = time.perf_counter_ns()
+        with torch.inference_mode():
+            values_BTM = torch.from_numpy(features_BTM).to(self._device, self._dtype, copy=True)
+            wait()
+            fed = time.perf_counter_ns()
+            found_BD = self._loaded(values_BTM)
+            wait()
+            computed = time.perf_counter_ns()
+            embedding_BD: FloatArray = found_BD.float().cpu().numpy()
+        self.copy_ns += time.perf_counter_ns() - computed + fed - before
+        return embedding_BD
 
 
 @contextmanager
@@ -361,8 +372,3 @@ def _reason(error: Exception) -> str:
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
     of_lengths = [line for line in lines if line.startswith("Not all values")]
     return next(iter([*of_lengths, *lines]), type(error).__name__)
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -1,6 +1,6 @@
 """From a torch module to a format whose converter takes the program that `torch.export` writes.
 
-A converter is a module of ours that is run in a process of its own, as
+A converter is an engine's module that is run in a process of its own, as
 `python -m MODULE PROGRAM.pt2 MADE`.
 """
 
@@ -34,7 +34,7 @@ def converted(
     Args:
         model: the module.
         path: what to write.
-        engine: whose `ENGINE_convert` does it.
+        engine: whose module does it.
         package: what the converter imports.
         cure: what installs that.
         feat_dim: M.
@@ -53,7 +53,7 @@ def converted(
         program, made = folder / "model.pt2", folder / path.name
         TorchEngine().export(model, program, feat_dim=feat_dim, num_frames=num_frames)
         run_tool(
-            [sys.executable, "-m", f"rtfbench.engines.{engine}_convert", str(program), str(made)],
+            [sys.executable, "-m", f"rtfbench.engines.{engine}", str(program), str(made)],
             folder=folder,
             made=[made],
             failed=f"{engine} cannot convert the model",

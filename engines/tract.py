@@ -5,39 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from rtfbench.engines.base import EngineBase, SessionBase
-from rtfbench.engines.protocol import (
-    Availability,
-    EngineError,
-    FloatArray,
-    ModelArtifact,
-    SessionOptions,
-    Support,
-    check_features,
-)
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession
+from rtfbench.engines.protocol import FloatArray, ModelArtifact, SessionOptions, Support
 
 RUNTIME = "default"
 
 
-class TractEngine(EngineBase):
+class TractEngine(RuntimeEngine):
     """tract in float32; it has no settings, and its Python binding no threads."""
 
-    name = "tract"
-    distribution = "tract"
+    name = module = distribution = "tract"
     run_in_python = (
         "(values,) = inputs.values()\nfound = runnable.run([np.ascontiguousarray(values)])"
         "[0].to_numpy()"
     )
-
-    def probe(self) -> Availability:
-        """Import tract."""
-        try:
-            import tract
-        except ImportError as error:
-            return Availability(
-                False, reason=f"{error}; install it with: pip install 'rtfbench[tract]'"
-            )
-        return Availability(True, version=tract.version(), build="wheel")
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
         """Take either form, on one thread."""
@@ -55,54 +36,33 @@ class TractEngine(EngineBase):
             f"runnable = tract.runtime_for_name({RUNTIME!r}).prepare(model)"
         )
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> "TractSession":
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> "TractSession":
         """Load and optimise the model."""
-        support = self.supports(artifact, options)
-        if not support.ok:
-            raise EngineError(support.reason)
         return TractSession(artifact)
 
 
-class TractSession(SessionBase):
-    """One runnable model."""
+class TractSession(RuntimeSession):
+    """One runnable model; the binding has no pool of threads."""
+
+    engine = "tract"
+
+    @staticmethod
+    def told(error: Exception) -> str:
+        """Return what an error says before the frames of its stack, in one line."""
+        return " ".join(str(error).partition("Stack backtrace:")[0].split())
 
     def __init__(self, artifact: ModelArtifact) -> None:
-        import tract
+        with self.loading(artifact):
+            import tract
 
-        self._artifact = artifact
-        try:
             model = tract.onnx().load(str(artifact.path)).into_model()
             runtime = tract.runtime_for_name(RUNTIME)
-            self._runnable: Any = runtime.prepare(model)
-        except tract.TractError as error:
-            raise EngineError(
-                f"{artifact.path}: tract cannot load this model ({_reason(error)})"
-            ) from error
-        self._error = tract.TractError
-        self._effective = {"threads": 1, "runtime": runtime.name()}
+            runnable: Any = runtime.prepare(model)
+        super().__init__(artifact, runnable, {"threads": 1, "runtime": runtime.name()})
 
-    @property
-    def effective(self) -> Mapping[str, str | int | float]:
-        """The runtime's own name; the binding has no pool of threads."""
-        return self._effective
-
-    def run(self, features_BTM: FloatArray) -> FloatArray:
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""
-        if self._runnable is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
-        try:
-            (output,) = self._runnable.run([features_BTM])
-        except self._error as error:
-            raise EngineError(f"tract failed: {_reason(error)}") from error
+        (output,) = self._loaded.run([features_BTM])
         return np.array(output.to_numpy(), np.float32).reshape(len(features_BTM), -1)
-
-    def close(self) -> None:
-        """Drop the model."""
-        self._runnable = None
-
-
-def _reason(error: Exception) -> str:
-    """Return what an error says before the frames of its stack, in one line."""
-    said = str(error).partition("Stack backtrace:")[0]
-    return " ".join(said.split())

@@ -39,11 +39,9 @@ MOST_LEVELS = 7
 
 STARTS_FROM_TORCH = (
     "rtfbench.engines.torch",
-    "rtfbench.engines.torch_device",
-    "rtfbench.engines.ncnn_convert",
+    "rtfbench.engines.ncnn",
     "rtfbench.engines.executorch",
-    "rtfbench.engines.executorch_convert",
-    "rtfbench.engines.litert_convert",
+    "rtfbench.engines.litert",
     "rtfbench.testing.tiny_model",
 )
 

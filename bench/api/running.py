@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from rtfbench.api.result import Result
-from rtfbench.base.errors import InputError
 from rtfbench.base.pace import Countdown
 from rtfbench.engines.protocol import Form, Precision
 from rtfbench.measure.context import Progress
 from rtfbench.measure.plan import Plan, load_plan
-from rtfbench.measure.whole_run import Audience, folder_for, read_summary, run_plan
+from rtfbench.measure.whole_run import Audience, folder_for, read_stored, run_plan
 from rtfbench.models.zoo.catalog import Weights
-from rtfbench.results.store import RECORDS, RunFolder
 
 #: Is told what goes on, and which share of the measuring is done, 0 to 1.
 ProgressCallback = Callable[[str, float], None]
@@ -144,10 +142,8 @@ def load_run(path: StrPath) -> Result:
     Raises:
         InputError: no run, or a damaged one.
     """
-    folder = Path(path)
-    if not (folder / RECORDS).is_file():
-        raise InputError(f"{folder}: no {RECORDS} here; name a folder that a run was made in")
-    return Result(folder, read_summary(RunFolder(folder)))
+    folder, summary = read_stored(Path(path))
+    return Result(folder.path, summary)
 
 
 def _warn(text: str) -> None:

@@ -51,6 +51,21 @@ def writing_to(place: Path) -> Iterator[None]:
         raise InputError(f"{place}: cannot write here ({error.strerror})") from error
 
 
+@contextmanager
+def held_in_memory(path: Path) -> Iterator[None]:
+    """Let a user know which file takes more memory than there is, in one line.
+
+    Raises:
+        InputError: memory ran out within the block.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: takes more memory than there is; free some, or name a smaller file"
+        ) from error
+
+
 def is_special(path: Path) -> bool:
     """Say whether a path is a device, a FIFO or a socket, which is written to and not replaced."""
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -84,12 +99,24 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
     """Return a file's text.
 
     Raises:
-        InputError: it is a device or a FIFO.
+        InputError: it is a device or a FIFO, or larger than the memory.
         OSError: it cannot be read.
         UnicodeDecodeError: it is no text.
     """
     check_readable(path)
-    return path.read_text(encoding=encoding)
+    with held_in_memory(path):
+        return path.read_text(encoding=encoding)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        InputError: it is larger than the memory.
+        OSError: it cannot be read.
+    """
+    with held_in_memory(path):
+        return path.read_bytes()
 
 
 MB = 1_000_000

@@ -99,7 +99,7 @@ def plot(
 
     Each picture is written as SVG and PNG, as far as the run has figures for it.
     """
-    from rtfbench.measure.whole_run import read_summary
+    from rtfbench.measure.whole_run import read_stored
     from rtfbench.report import plots
     from rtfbench.report.page import write_pictures
     from rtfbench.results.store import PLOTS
@@ -115,7 +115,7 @@ def plot(
         folder, pictures = out or Path(PLOTS), [picture]
     else:
         path = run_dirs[0]
-        summary = read_summary(_existing(path))
+        _, summary = read_stored(path)
         require("matplotlib")
         folder, pictures = out or path / PLOTS, list(plots.draw(summary))
         if not pictures:
@@ -135,13 +135,12 @@ def show(
 
     A file gets everything, a terminal the answer and its tables unless it is to be `full`.
     """
-    from rtfbench.measure.whole_run import read_summary
+    from rtfbench.measure.whole_run import read_stored
     from rtfbench.report import markdown, terminal
     from rtfbench.report.page import append_to_step_summary
     from rtfbench.report.run_document import of_run
 
-    folder = _existing(path)
-    summary = read_summary(folder)
+    folder, summary = read_stored(path)
     if github_summary:
         append_to_step_summary(markdown.draw(of_run(summary)))
     elif format_name is None:
@@ -164,20 +163,10 @@ def show_hosts(paths: Sequence[Path], *, github_summary: bool = False) -> None:
 
 
 def _named(paths: Sequence[Path]) -> "list[hosts.NamedRun]":
-    from rtfbench.measure.whole_run import read_summary
+    from rtfbench.measure.whole_run import read_stored
     from rtfbench.report import hosts
 
-    folders = [_existing(path) for path in paths]
-    return hosts.named([(each.path.name, read_summary(each)) for each in folders])
-
-
-def _existing(path: Path) -> "RunFolder":
-    """Return a folder that a run was made in."""
-    from rtfbench.results.store import RECORDS, RunFolder
-
-    if not (path / RECORDS).is_file():
-        raise InputError(f"{path}: no {RECORDS} here; name a folder that `rtfbench run --out` made")
-    return RunFolder(path)
+    return hosts.named([(path.name, read_stored(path)[1]) for path in paths])
 
 
 def _formatted(folder: "RunFolder", summary: "Summary", format_name: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable
+from rtfbench.base.files import check_readable, held_in_memory
 from rtfbench.embed import kaldi_vectors, parquet
 from rtfbench.embed.origins import Origin
 from rtfbench.engines.protocol import FloatArray
@@ -79,7 +79,8 @@ def read_embeddings(path: Path) -> Iterator[Named]:
     }
     try:
         check_readable(path)
-        yield from readers.get(path.suffix.lower(), _read_text)(path)
+        with held_in_memory(path):
+            yield from readers.get(path.suffix.lower(), _read_text)(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
@@ -165,9 +166,10 @@ def _read_text(path: Path) -> Iterator[Named]:
 def _read_npz(path: Path) -> Iterator[Named]:
     # numpy closes what it has opened only where all goes well.
     with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("a single array, or damaged: no archive of names and embeddings")
+        file.seek(0)
         stored = np.load(file, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            raise ValueError("a single array, and no archive of names and embeddings")
         names, embeddings_ND = stored["names"], stored["embeddings"]
     for name, embedding_D in zip(names, embeddings_ND, strict=True):
         yield Named(str(name), np.asarray(embedding_D, np.float32))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable, read_text
+from rtfbench.base.files import check_readable, held_in_memory, read_text
 from rtfbench.embed.scoring import P_TARGET, Detection
 
 LABELS = {"target": True, "nontarget": False, "1": True, "0": False}
@@ -107,7 +107,7 @@ def read_trials(path: Path, *, labels: bool = False) -> Trials:
     """
     try:
         check_readable(path)
-        with path.open(encoding="utf-8-sig") as lines:
+        with held_in_memory(path), path.open(encoding="utf-8-sig") as lines:
             found = Trials.of(_trials(path, lines, labels))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
@@ -197,7 +197,7 @@ def read_utt2spk(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         check_readable(path)
-        with path.open(encoding="utf-8-sig") as lines:
+        with held_in_memory(path), path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if not (fields := line.split()):
                     continue

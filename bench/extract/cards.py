@@ -24,13 +24,26 @@ def read_card(path: Path) -> Card | None:
 
     Of Kaldi's two files, either one may have been named for the result.
     """
+    for each in _places(path):
+        with suppress(OSError, ValidationError):
+            return Card.model_validate_json(each.read_bytes())
+    return None
+
+
+def damaged_card(path: Path) -> Path | None:
+    """Return the card of a result that tells nothing because it is damaged, None if there is none.
+
+    It may be that of another model: nothing may be added to such a result.
+    """
+    return next((each for each in _places(path) if each.exists()), None)
+
+
+def _places(path: Path) -> list[Path]:
+    """Return where a result's card may be."""
     names = [path]
     if path.suffix.lower() in KALDI_ENDINGS:
         names += [path.with_suffix(ending) for ending in KALDI_ENDINGS]
-    for each in names:
-        with suppress(OSError, ValidationError):
-            return Card.model_validate_json(card_path(each).read_bytes())
-    return None
+    return [card_path(each) for each in names]
 
 
 def write_card(path: Path, setup: ExtractionSetup, list_sha256: str = "") -> None:

@@ -36,10 +36,11 @@ def extract_here(options: ExtractOptions, ahead: Started | None = None) -> int:
     if jobs is not None and jobs > most:
         raise InputError(f"--jobs {jobs}: {here.told()}; take {most} or fewer")
     with ExitStack() as stack:
-        listing = stack.enter_context(options.inputs.opened())
+        with report.while_reading(options.inputs, options.verbosity):
+            listing = stack.enter_context(options.inputs.opened())
+            unit = Unit.of(options.shard, listing, result) if options.shard is not None else None
         for line in listing.notes:
             say(line)
-        unit = Unit.of(options.shard, listing, result) if options.shard is not None else None
         if unit is not None:
             listing, result = unit.listing, unit.result
         if result is None and (resume or overwrite):
@@ -66,10 +67,11 @@ def extract_here(options: ExtractOptions, ahead: Started | None = None) -> int:
                     list_sha256=unit.whole.sha256 if unit is not None else "",
                 )
             )
-        if file is not None:
-            check_outputs(file.outputs, read_files(listing, options))
-        present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
-        todo = Remaining(listing, present)
+        with report.while_reading(options.inputs, options.verbosity):
+            if file is not None:
+                check_outputs(file.outputs, read_files(listing, options))
+            present = file.begin(setup, resume=resume, overwrite=overwrite) if file else None
+            todo = Remaining(listing, present)
         if file is not None:
             room_bytes = file.room_bytes(todo.count, setup.artifact.embedding_dim)
             what = f"a result of {todo.count} embeddings"

@@ -13,6 +13,7 @@ from rtfbench.base.numbers import repeated
 from rtfbench.embed.embeddings import Named, read_embeddings, write_embeddings
 from rtfbench.embed.origins import Origin, origins_path, read_origins
 from rtfbench.extract.cards import write_card
+from rtfbench.extract.report import while_reading
 from rtfbench.extract.result import ResultFile, part_bytes_of
 from rtfbench.extract.shards import ENDING, MANIFEST, Manifest, read_manifest
 from rtfbench.report import figures
@@ -141,14 +142,16 @@ def merge(folder: Path, *, result: Path, part_size: str | None, overwrite: bool)
         raise InputError(f"{file.finished}: is there already; replace it with --overwrite")
     if followed(result.parent) == followed(folder) and result.name.startswith("shard-"):
         raise InputError(f"{result}: would replace a shard; choose another --result")
-    shards = find_shards(folder)
+    with while_reading(folder):
+        shards = find_shards(folder)
     check_outputs(file.outputs, folder.iterdir())
     for name, why in shards.failures.items():
         say(f"rtfbench: utterance {name}: {why}")
     if not shards.done:
         raise InputError(f"{folder}: the shards hold no embedding")
     try:
-        write_embeddings(result, shards.rows, part_bytes, shards.origins)
+        with while_reading(folder):
+            write_embeddings(result, shards.rows, part_bytes, shards.origins)
         write_card(result, shards.manifests[0].setup)
     except OSError as error:
         raise InputError(f"{result}: cannot be written ({error.strerror})") from error

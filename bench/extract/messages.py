@@ -1,10 +1,10 @@
 """What the parent and a worker of `extract` say to each other, one JSON object a line."""
 
 import base64
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from rtfbench.base.limits import RECORDING_TIMEOUT_S
 from rtfbench.base.memory import MemoryLimit
@@ -34,6 +34,12 @@ class ExtractionSetup(Value):
     seeded_weights: bool = False
     #: What decides which frames are speech, empty where all are.
     vad: str = ""
+
+    @model_validator(mode="after")
+    def _is_fed(self) -> Self:
+        """Refuse a front end that is none: a card or a manifest may have been edited."""
+        fed.read(self.artifact.front_end, self.artifact.feat_dim)
+        return self
 
     @property
     def front_end(self) -> FrontEnd:

@@ -3,12 +3,13 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from threading import Timer
 
 from rtfbench.base.errors import say
 from rtfbench.base.pace import PieceTimes
-from rtfbench.base.sign_of_life import SignOfLife
+from rtfbench.base.sign_of_life import EVERY_S, QUIET_S, SignOfLife
 from rtfbench.extract.messages import Embedding, Unusable
 from rtfbench.extract.pool import Finished
 from rtfbench.frontends.audio import raised
@@ -25,6 +26,9 @@ class Verbosity:
 
     quiet: bool = False
     verbose: bool = False
+
+
+TALKATIVE = Verbosity()
 
 
 class Report:
@@ -125,6 +129,46 @@ def on_stderr(total: int, wanted: Verbosity) -> Iterator[Report]:
             lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
             lambda: bar.advance(task),
         )
+
+
+@contextmanager
+def while_reading(what: object, wanted: Verbosity = TALKATIVE) -> Iterator[None]:
+    """Tell until the block ends that something is read, where that takes long.
+
+    Without a terminal a line now and then; on one a bar, for which nothing is loaded before it is
+    needed: most lists are short.
+    """
+    if wanted.quiet:
+        yield
+        return
+    began_s, text = time.monotonic(), f"reading {what}"
+    if not sys.stderr.isatty():
+        life = SignOfLife(
+            lambda: say(f"{time.monotonic() - began_s:.0f} s: {text}"), first_s=EVERY_S
+        )
+        with life.watching():
+            yield
+        return
+    with ExitStack() as drawn:
+        late = Timer(QUIET_S, _draw, (drawn, text))
+        late.daemon = True
+        late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
+            late.join()
+
+
+def _draw(drawn: ExitStack, text: str) -> None:
+    """Draw a bar of what has no known end, until it is closed."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    told = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(bar_width=24), TimeElapsedColumn(), told)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    drawn.enter_context(bar).add_task(text, total=None)
 
 
 def say_on_terminal(text: str) -> None:

@@ -20,7 +20,7 @@ from rtfbench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
 from rtfbench.embed.kaldi_vectors import written_arks
 from rtfbench.embed.origins import Origin, origins_path, read_origins, write_origins
 from rtfbench.embed.parquet import read_parquet_origins
-from rtfbench.extract.cards import Card, card_path, read_card, write_card
+from rtfbench.extract.cards import Card, card_path, damaged_card, read_card, write_card
 from rtfbench.extract.listing import Present, part_line, read_part_lines
 from rtfbench.extract.messages import ExtractionSetup
 
@@ -225,6 +225,11 @@ class ResultFile:
     def _check_same(self, path: Path, begun: Card | None, setup: ExtractionSetup) -> None:
         """Refuse to mix embeddings of different models, settings or lists in one result."""
         if begun is None:
+            if card := damaged_card(path):
+                raise InputError(
+                    f"{card}: is damaged, and nothing else tells what {path} was computed with; "
+                    "start again with --overwrite, or delete it if you know"
+                )
             return  # nothing is known of it; the length of its embeddings is checked all the same
         different = begun.differences(setup)
         if self._list_sha256 and begun.list_sha256 != self._list_sha256:

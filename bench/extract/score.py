@@ -22,6 +22,7 @@ from rtfbench.embed.trials import (
 )
 from rtfbench.engines.protocol import FloatArray
 from rtfbench.extract import score_report
+from rtfbench.extract.report import while_reading
 from rtfbench.extract.score_report import System
 
 OK, SOME_MISSING = 0, 1
@@ -100,7 +101,8 @@ def score(
     outputs = [path for path in (out, options.det) if path is not None]
     check_outputs(outputs, [trials_path, *paths, *options.inputs])
     wants_labels = options.labels or options.target_fpr is not None or options.det is not None
-    trials = read_trials(trials_path, labels=wants_labels)
+    with while_reading(trials_path):
+        trials = read_trials(trials_path, labels=wants_labels)
     spk2utt = read_spk2utt(options.spk2utt) if options.spk2utt else None
     utt2spk = _whose(trials, options.utt2spk) if options.utt2spk else None
     lost: list[str] = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.files import held_in_memory
 from rtfbench.base.values import Interval
 from rtfbench.embed import embeddings
 from rtfbench.embed.intervals import (
@@ -23,6 +24,7 @@ from rtfbench.embed.trials import Rates, Scores, Trials, known, rates
 from rtfbench.engines.protocol import FloatArray
 from rtfbench.extract.cards import read_card
 from rtfbench.extract.options import SEEDED
+from rtfbench.extract.report import while_reading
 from rtfbench.report import figures
 
 if TYPE_CHECKING:
@@ -48,16 +50,17 @@ def load(path: Path, wanted: frozenset[str] | None = None) -> dict[str, FloatArr
     """Return the embeddings that are wanted, all by default; those of one file have one length."""
     found: dict[str, FloatArray] = {}
     dim = 0
-    for name, embedding_D in embeddings.read_embeddings(path):
-        dim = dim or len(embedding_D)
-        if len(embedding_D) != dim:
-            raise InputError(
-                f"{path}: {name!r} has {len(embedding_D)} values, those before it {dim}"
-            )
-        if name in found:
-            raise InputError(f"{path}: holds {name!r} twice; delete one of them")
-        if wanted is None or name in wanted:
-            found[name] = embedding_D
+    with while_reading(path), held_in_memory(path):
+        for name, embedding_D in embeddings.read_embeddings(path):
+            dim = dim or len(embedding_D)
+            if len(embedding_D) != dim:
+                raise InputError(
+                    f"{path}: {name!r} has {len(embedding_D)} values, those before it {dim}"
+                )
+            if name in found:
+                raise InputError(f"{path}: holds {name!r} twice; delete one of them")
+            if wanted is None or name in wanted:
+                found[name] = embedding_D
     return found
 
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from rtfbench.base.cache import replacing, sha256_of
 from rtfbench.base.errors import InputError
+from rtfbench.base.files import read_bytes
 from rtfbench.base.values import Value
 from rtfbench.extract.messages import ExtractionSetup, Unusable
 from rtfbench.extract.pool import Finished
@@ -88,7 +89,7 @@ def read_manifest(path: Path) -> Manifest:
         InputError: there is none, or it is damaged.
     """
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(read_bytes(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:

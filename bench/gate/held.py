@@ -13,12 +13,12 @@ from rtfbench.gate.comparison import Comparison
 from rtfbench.gate.options import MARGIN, GateOptions
 from rtfbench.gate.verdict import Answer, Ruling
 from rtfbench.measure.context import Progress
-from rtfbench.measure.whole_run import read_summary
+from rtfbench.measure.whole_run import read_stored
 from rtfbench.report import figures
 from rtfbench.report.document import Block
 from rtfbench.results.rows import Ratio, Summary
 from rtfbench.results.same_host import BETWEEN_HOURS, differences
-from rtfbench.results.store import RECORDS, RunFolder
+from rtfbench.results.store import RECORDS
 
 #: How often any of the ratios may be called slower or passed wrongly.
 ALPHA = 0.05
@@ -127,7 +127,7 @@ def hold_stored(base: Path, candidate: Path, *, options: GateOptions) -> Held:
     Raises:
         InputError: they have no ratio in common.
     """
-    before, after = (read_summary(RunFolder(path)) for path in (base, candidate))
+    before, after = (read_stored(path)[1] for path in (base, candidate))
     rulings = compare_runs(before, after, margin=MARGIN, max_regression=options.limit())
     if not rulings:
         raise InputError(f"{base} and {candidate}: no ratio was measured in both")

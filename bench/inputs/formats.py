@@ -85,6 +85,14 @@ class Inputs:
     file: Place | None = None
     wavs: Sequence[Place] = ()
 
+    def __str__(self) -> str:
+        """Say what is read."""
+        named = self.segments or self.wav_scp or self.file
+        if named is not None:
+            return "standard input" if named == Path("-") else str(named)
+        first, more = next(iter(self.wavs), ""), len(self.wavs) - 1
+        return f"{first} and {more} more" if more > 0 else str(first)
+
     @contextmanager
     def opened(self) -> Iterator[Listing]:
         """Yield the utterances that it stands for.

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable, followed
+from rtfbench.base.files import check_readable, followed, read_bytes
 from rtfbench.report import figures
 from rtfbench.report.history import StoredRun
 from rtfbench.results.rows import Summary
@@ -36,7 +36,7 @@ def read(folders: Sequence[Path]) -> FoundRuns:
             found.paths.add(followed(path))
             try:
                 check_readable(path)
-                summary = Summary.model_validate_json(path.read_bytes())
+                summary = Summary.model_validate_json(read_bytes(path))
             except InputError as error:
                 found.errors.append(str(error))
             except OSError as error:

@@ -295,6 +295,21 @@ def read_summary(folder: RunFolder, cells: Mapping[str, CellData] | None = None)
     return summary.model_copy(update={"answer": tuple(answer(summary))})
 
 
+def read_stored(path: Path) -> tuple[RunFolder, Summary]:
+    """Return a stored run and its result, derived from records that nobody changed since.
+
+    Raises:
+        InputError: there is none, it is damaged, or it was changed.
+    """
+    if not (path / RECORDS).is_file():
+        raise InputError(f"{path}: no {RECORDS} here; name a folder that `rtfbench run --out` made")
+    folder = RunFolder(path)
+    summary = read_summary(folder)
+    folder.check_unchanged()
+    folder.check_environment()
+    return folder, summary
+
+
 def to_json(stored: Summary | Environment) -> str:
     """Return the content of `summary.json` or of `environment.json`."""
     return stored.model_dump_json(indent=2, by_alias=True) + "\n"

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.files import check_readable, read_bytes
 from rtfbench.base.limits import LONGEST_S
 from rtfbench.base.values import Value
 
@@ -148,7 +149,8 @@ class Trace(Value):
             InputError: it cannot be read, or is no trace; one line that names the cure.
         """
         try:
-            content = path.read_bytes()
+            check_readable(path)
+            content = read_bytes(path)
             lines = content.decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "no text"
@@ -168,6 +170,10 @@ class Trace(Value):
                 )
             times_s.append(second)
         gaps_s = [later - sooner for sooner, later in itertools.pairwise(times_s)]
-        if not sum(gaps_s) > 0:
-            raise InputError(f"{path}: has {len(times_s)} requests; a trace has two at least")
+        span_s = sum(gaps_s)
+        if not 0 < span_s <= LONGEST_S or len(gaps_s) / span_s > MOST_RATE_PER_S:
+            raise InputError(
+                f"{path}: has {len(times_s)} requests; a trace has two at least, within a year, "
+                f"and {MOST_RATE_PER_S:g} a second at most"
+            )
         return cls(gaps_s=tuple(gaps_s), sha256=hashlib.sha256(content).hexdigest())

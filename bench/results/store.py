@@ -2,16 +2,19 @@
 
 import errno
 import fcntl
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from rtfbench.base.cache import replacing
+from rtfbench.base.cache import replacing, sha256_of
 from rtfbench.base.errors import InputError
+from rtfbench.base.files import read_bytes
 from rtfbench.results.cells import Cell, Condition
 from rtfbench.results.explanation import Explanation, LengthReport
 from rtfbench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
@@ -104,6 +107,11 @@ class RunFolder:
         self.logs.mkdir(exist_ok=True)
         self.embeddings.mkdir(exist_ok=True)
         self._mend()
+        if not self.set_aside:
+            self.check_unchanged()
+        elif not self._is_of_summary():
+            # It is of lines that are no more; the run that goes on writes another one.
+            (self.path / SUMMARY).unlink(missing_ok=True)
 
     @property
     def logs(self) -> Path:
@@ -133,7 +141,7 @@ class RunFolder:
         """
         path = self.path / ENVIRONMENT
         try:
-            return Environment.model_validate_json(path.read_bytes())
+            return Environment.model_validate_json(read_bytes(path))
         except OSError:
             raise StoreError(
                 f"{self.path}: no {ENVIRONMENT} here; name a folder that `rtfbench run --out` made"
@@ -154,7 +162,7 @@ class RunFolder:
         if not _holds_file(path):
             return
         # Bytes, and not splitlines: names may hold what that takes for ends of lines.
-        *complete, _ = path.read_bytes().split(b"\n")
+        *complete, _ = read_bytes(path).split(b"\n")
         declared: set[str] = set()
         for number, text in enumerate(complete, start=1):
             line = _read(text, declared)
@@ -164,6 +172,60 @@ class RunFolder:
                     "aside and goes on"
                 )
             yield line
+
+    def check_unchanged(self) -> None:
+        """Refuse records that are not those of the summary beside them; lines may have been added.
+
+        Raises:
+            StoreError: they were edited, or damaged so that they still can be read.
+        """
+        if not self._is_of_summary():
+            raise self._changed(RECORDS)
+
+    def check_environment(self) -> None:
+        """Refuse an environment that is not that of the summary of just these records.
+
+        A run that goes on replaces the environment before it adds lines.
+
+        Raises:
+            StoreError: as above.
+        """
+        stored = self._stored()
+        if stored.get("records_sha256") == sha256_of(self.path / RECORDS):
+            now, then = json.loads(read_bytes(self.path / ENVIRONMENT)), stored.get("environment")
+            # Whoever derived the summary may have known more fields.
+            if not isinstance(then, dict) or now != {name: then.get(name) for name in now}:
+                raise self._changed(ENVIRONMENT)
+
+    def _changed(self, name: str) -> StoreError:
+        return StoreError(
+            f"{self.path / name}: is not what {SUMMARY} was derived from; `rtfbench check "
+            f"{self.path}` says what differs; to take it as it is, delete {SUMMARY}"
+        )
+
+    def _stored(self) -> dict[str, Any]:
+        """Return what the summary says; nothing where it is missing or damaged."""
+        try:
+            found = json.loads(read_bytes(self.path / SUMMARY))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _is_of_summary(self) -> bool:
+        """Say whether the records begin with those that the summary beside them was derived from.
+
+        So does one without a summary, or whose summary tells of no records.
+        """
+        wanted = self._stored().get("records_sha256")
+        if not wanted:
+            return True
+        digest = hashlib.sha256()
+        with (self.path / RECORDS).open("rb") as lines:
+            for line in lines:
+                digest.update(line)
+                if digest.hexdigest() == wanted:
+                    return True
+        return False
 
     def cells(self) -> dict[str, CellData]:
         """Return all cells by id; see `cells_of`."""
@@ -230,7 +292,7 @@ class RunFolder:
         path = self.path / RECORDS
         if not path.exists():
             return
-        *complete, torn = path.read_bytes().split(b"\n")
+        *complete, torn = read_bytes(path).split(b"\n")
         declared: set[str] = set()
         kept: list[bytes] = []
         damaged: list[bytes] = []
@@ -324,7 +386,7 @@ def read_explanation(path: Path, kind: type[Found]) -> Found:
         StoreError: it cannot be read.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_bytes(path))
     except (OSError, ValidationError):
         raise StoreError(
             f"{path}: not an explanation, or a damaged one; delete it, or write it anew with: "

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from rtfbench.engines import mnn_file
-from rtfbench.engines.base import EngineBase, SessionBase, chosen
+from rtfbench.engines.base import EngineBase, RuntimeEngine, RuntimeSession
 from rtfbench.engines.native import library
 from rtfbench.engines.native.library import ERROR_SIZE, LoadedLibrary, told
 from rtfbench.engines.protocol import (
@@ -22,7 +22,6 @@ from rtfbench.engines.protocol import (
     SessionOptions,
     SettingMismatchError,
     Support,
-    check_features,
 )
 
 Kind = Literal["full", "minimal"]
@@ -55,10 +54,11 @@ def _memory(array: Any) -> Any:
     return _Memory.from_buffer(array) if array.flags.writeable else array.ctypes.data
 
 
-class NativeMnnSession(SessionBase):
+class NativeMnnSession(RuntimeSession):
     """One MNN session behind the shim; a dynamic model gets its shape at the first run."""
 
-    _handle: c_void_p | None = None
+    engine = "MNN"
+    _loaded: c_void_p | None = None
 
     def __init__(
         self,
@@ -89,8 +89,8 @@ class NativeMnnSession(SessionBase):
                 "minimal library runs no such model; convert it again with: "
                 "rtfbench export --num-frames"
             )
-        self._library, self._kind, self._artifact = library, kind, artifact
-        self._settings: dict[str, str | int | float] = {
+        self._library, self._kind = library, kind
+        settings: dict[str, str | int | float] = {
             "threads": threads,
             "precision": precision,
             "backend": "CPU",
@@ -100,19 +100,19 @@ class NativeMnnSession(SessionBase):
             "library_sha256": library.sha256,
         }
         self._run, self._error = library.shim.rtfbench_mnn_run, create_string_buffer(ERROR_SIZE)
-        self._handle = c_void_p()
+        handle = c_void_p()
         names = [name or "" for name in (artifact.input_name, artifact.output_name)]
         texts = [text.encode() for text in (str(artifact.path), *names)]
         try:
-            library.call("open", *texts, threads, _PRECISIONS[precision], byref(self._handle))
+            library.call("open", *texts, threads, _PRECISIONS[precision], byref(handle))
         except EngineError as error:
-            self._handle = None
             cure = (
                 f"; if a converter newer than {library.version} made it, choose --form static, or "
                 "convert it with that version's own"
             )
             whole = str(error).startswith("MNN cannot")
             raise EngineError(f"{artifact.path}: {error}{cure * whole}") from None
+        super().__init__(artifact, handle, settings)
         try:
             self._check(threads)
         except EngineError:
@@ -152,24 +152,21 @@ class NativeMnnSession(SessionBase):
 
         Of a minimal library, which counts nothing, what the model's layers were counted to need.
         """
-        if self._handle is None:
-            return self._settings
+        if self._loaded is None:
+            return self._effective
         info, macs = self._info(), self._artifact.macs
         found: dict[str, str | int | float] = {"session_memory_mb": round(info.memory_mb, 3)}
         if info.mega_macs <= 0 and macs is not None:
             found |= {MEGA_MACS: round(macs / 1e6, 3), MEGA_MACS_FROM: "the model"}
-        return {**self._settings, **found}
+        return {**self._effective, **found}
 
     @property
     def mega_macs(self) -> float | None:
         """What the library counts; a minimal one, or one without a session, counts nothing."""
-        return (self._info().mega_macs or None) if self._handle is not None else None
+        return (self._info().mega_macs or None) if self._loaded is not None else None
 
-    def run(self, features_BTM: FloatArray) -> FloatArray:
+    def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]; a new shape of a dynamic model is resized to first."""
-        if self._handle is None:
-            raise EngineError(f"{self._artifact.name}: the session is closed")
-        check_features(self._artifact, features_BTM)
         if features_BTM.shape != self._input_shape:
             self._resize(features_BTM.shape)
         # Contiguous already in the pipeline: MNN's own copy is the only one.
@@ -178,40 +175,40 @@ class NativeMnnSession(SessionBase):
         input_, output = _memory(features_BTM), _memory(embedding_BD)
         sizes = features_BTM.size, embedding_BD.size
         error = self._error
-        if self._run(self._handle, input_, sizes[0], output, sizes[1], error, ERROR_SIZE) != 0:
+        if self._run(self._loaded, input_, sizes[0], output, sizes[1], error, ERROR_SIZE) != 0:
             raise told(error)
         return embedding_BD
 
     def _resize(self, shape: tuple[int, ...]) -> None:
         if self._artifact.form == "static":
             raise EngineError(f"{self._artifact.name} takes {self._input_shape}, not {shape}")
-        self._library.call("resize", self._handle, (c_int32 * len(shape))(*shape), len(shape))
+        self._library.call("resize", self._loaded, (c_int32 * len(shape))(*shape), len(shape))
         # A minimal library resizes to nothing and would leave the output as it is.
         self._check_kind(self._info())
         self._input_shape, self._output_shape = self._shape(_INPUT), self._shape(_OUTPUT)
 
     def _shape(self, which: int) -> tuple[int, ...]:
         sizes, rank = (c_int32 * _MAX_AXES)(), c_int32()
-        self._library.call("shape", self._handle, which, sizes, _MAX_AXES, byref(rank))
+        self._library.call("shape", self._loaded, which, sizes, _MAX_AXES, byref(rank))
         return tuple(sizes[: rank.value])
 
     def _info(self) -> _Info:
         memory_mb, mega_macs, threads, backend = c_float(), c_float(), c_int32(), c_int32()
         pointers = (byref(memory_mb), byref(mega_macs), byref(threads), byref(backend))
-        self._library.call("info", self._handle, *pointers)
+        self._library.call("info", self._loaded, *pointers)
         return _Info(memory_mb.value, mega_macs.value, threads.value, backend.value)
 
     def close(self) -> None:
         """Release session and model."""
-        if self._handle is not None:
-            self._library.shim.rtfbench_mnn_close(self._handle)
-            self._handle = None
+        if self._loaded is not None:
+            self._library.shim.rtfbench_mnn_close(self._loaded)
+            self._loaded = None
 
     def __del__(self) -> None:
         self.close()
 
 
-class NativeMnnEngine(EngineBase):
+class NativeMnnEngine(RuntimeEngine):
     """What an engine does when its setting `home` names a folder; its name and settings stay."""
 
     def __init__(self, engine: EngineBase, kind: Kind, home: str) -> None:
@@ -244,15 +241,14 @@ class NativeMnnEngine(EngineBase):
         """Take what the engine takes."""
         return self._engine.supports(artifact, options)
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> NativeMnnSession:
+    def load(
+        self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
+    ) -> NativeMnnSession:
         """Create a session; a dynamic model gets its shape at the first run."""
-        support = self.supports(artifact, options)
-        if not support.ok:
-            raise EngineError(support.reason)
         return NativeMnnSession(
             library.load(self._folder),
             self._kind,
             artifact,
             threads=options.threads,
-            precision=chosen(self, options)["precision"],
+            precision=settings["precision"],
         )

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from cryptography import x509
 from distributed import Client
+
+from rtfbench.base.cluster import dask_cluster
 
 from .extraction import Command, write_list
 from .processes import start
@@ -115,6 +118,31 @@ def test_workers_of_this_machine_are_killed(
     assert f"{COUNT} of {COUNT} utterances, " in told
     assert f"utterance u{COUNT - 1}: none: does not exist" in told
     assert is_whole(result, whole)
+
+
+@pytest.mark.parametrize("address", ["tcp://", "bad://x:1", "tcp://127.0.0.1:x"])
+def test_what_is_no_address_is_told(
+    spawned: Command, model: Path, scp: Path, tmp_path: Path, address: str
+) -> None:
+    """In one line, and no client says a word of its own when the process ends."""
+    result = ("--result", tmp_path / "e.txt")
+    done = spawned("extract", "--wav-scp", scp, "--model", model, "--cluster", address, *result)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"--cluster {address}: no scheduler answers there" in line
+
+
+def test_no_clock_ends_a_cluster_of_this_machine() -> None:
+    """Its certificate is valid whatever the clock says, and no worker is given up by that clock.
+
+    Dask's own is valid from when it was made on: with a clock that was set back no worker came
+    again, and an extraction waited for ever.
+    """
+    told = dask_cluster.own_security().get_tls_config_for_role("worker")
+    certificate = x509.load_pem_x509_certificate(told["cert"].encode())
+    assert certificate.not_valid_before_utc.year == 1970
+    assert certificate.not_valid_after_utc.year == 9999
+    assert dask_cluster.SETTINGS["distributed.scheduler.worker-ttl"] is None
 
 
 @pytest.mark.deep

@@ -294,3 +294,36 @@ def test_edited_manifests_are_refused(
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) <= 2
     assert not (tmp_path / "e.txt").exists()
+
+
+def test_a_front_end_that_is_none_is_no_traceback(
+    rtfbench: Command, shards: Path, tmp_path: Path
+) -> None:
+    """Somebody wrote it into a manifest."""
+    folder = Path(shutil.copytree(shards, tmp_path / "shards"))
+    manifest = folder / "shard-00001-of-00005.json"
+    text = manifest.read_text()
+    assert '"front_end": ""' in text
+    manifest.write_text(text.replace('"front_end": ""', '"front_end": "x"'))
+    refused = rtfbench("merge", folder, "--result", tmp_path / "e.txt")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert f"{manifest}: is no manifest of a shard" in refused.stderr
+
+
+@pytest.mark.parametrize("edit", [("{", "("), ('"front_end": ""', '"front_end": "x"')])
+def test_nothing_is_added_to_a_result_with_a_damaged_card(
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path, edit: tuple[str, str]
+) -> None:
+    """It may be another model's; whoever knows deletes the card, or starts again."""
+    result = tmp_path / "e.npz"
+    extract = ("extract", "--wav", short_speech, "--model", model, "--result", result)
+    assert rtfbench(*extract).returncode == 0
+    card, whole = tmp_path / "e.npz.json", result.read_bytes()
+    assert edit[0] in card.read_text()
+    card.write_text(card.read_text().replace(*edit))
+    refused = rtfbench(*extract, "--resume")
+    assert refused.returncode == 2
+    assert f"{card}: is damaged" in refused.stderr.splitlines()[-1]
+    assert result.read_bytes() == whole
+    card.unlink()
+    assert rtfbench(*extract, "--resume").returncode == 0

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.engines.native.compiler import find_compiler
 from rtfbench.engines.protocol import EngineError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 MODEL = ("--model", "xvec", "--weights", "seeded")
+SPEECH = DEFAULT_SPEECH / "short_en_us.flac"
 #: Seeded, so that no trials are read.
 TUNED = ("--model", "xvec", "--engine", "onnxruntime", "--weights", "seeded")
 
@@ -26,13 +28,16 @@ TUNED = ("--model", "xvec", "--engine", "onnxruntime", "--weights", "seeded")
         ("extract", *MODEL, "--input"),
         ("score", "--embeddings", "e.txt", "--trials"),
         ("score", "--trials", "t.txt", "--embeddings"),
+        ("run", *MODEL, "--host", "nowhere.invalid", "--audio"),
+        ("capacity", *MODEL, "--latency-ms", 100, "--trace"),
+        ("frontend", "check", "--model", "xvec", "--wav", SPEECH, "--features"),
     ],
 )
 def test_lists_plans_and_results_are_files(
     rtfbench: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    command: tuple[str, ...],
+    command: tuple[object, ...],
     kind: str,
 ) -> None:
     """A device would fill the memory, and nobody may ever write to a FIFO."""
@@ -56,6 +61,15 @@ def test_a_list_of_a_shell_is_read(rtfbench: Command, tmp_path: Path) -> None:
     done = rtfbench("score", "--trials", f"/dev/fd/{reading}", "--embeddings", embeddings)
     os.close(reading)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_empty_file_holds_no_features(rtfbench: Command, tmp_path: Path) -> None:
+    """It is told as any other file that holds none."""
+    empty = tmp_path / "empty.npy"
+    empty.touch()
+    check = ("frontend", "check", "--model", "xvec", "--wav", SPEECH, "--features", empty)
+    done = rtfbench(*check)
+    assert (done.returncode, f"{empty}: holds no features" in done.stderr) == (2, True), done.stderr
 
 
 def test_what_is_nested_without_measure(rtfbench: Command, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rtfbench.engines.ort import OnnxRuntimeEngine, OnnxRuntimeSession
+from rtfbench.engines.base import SessionBase
+from rtfbench.engines.ort import OnnxRuntimeEngine
 from rtfbench.engines.protocol import ModelArtifact, SessionOptions
 
 
@@ -38,7 +39,7 @@ session = onnxruntime.InferenceSession(
 )
 """
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> OnnxRuntimeSession:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Fuse, and open."""
         with TemporaryDirectory() as folder:
             path = Path(folder) / "fused.onnx"
@@ -53,7 +54,7 @@ class CrashingPool(OnnxRuntimeEngine):
 
     run_in_python = ""
 
-    def open(self, artifact: ModelArtifact, options: SessionOptions) -> OnnxRuntimeSession:
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
         """Die, or open."""
         if b"AveragePool" in artifact.path.read_bytes():
             ctypes.string_at(0)

@@ -1,11 +1,15 @@
 """What an extraction tells where there is no terminal."""
 
+import io
 import re
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rtfbench.extract import report as told
 from rtfbench.extract.messages import Embedding, Unusable
 from rtfbench.extract.pool import Finished
 from rtfbench.extract.report import Report, Tally, Verbosity
@@ -69,3 +73,37 @@ def test_what_is_left_of_an_extraction_follows_its_pace() -> None:
         left_s = int(each[2]) * (60 if each[3] == "min" else 1)
         rounded_s = 30.0 if each[3] == "min" else 1.0
         assert left_s / 1.3 - rounded_s <= ends_s[-1] - int(each[1]) <= left_s * 1.3 + rounded_s
+
+
+class Terminal(io.StringIO):
+    """What is written to it is shown."""
+
+    def isatty(self) -> bool:
+        """Say that it is a terminal."""
+        return True
+
+
+def test_long_reading_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a terminal by a line, on one by a bar; what is short, or with --quiet, by nothing.
+
+    The first line is due at once here.
+    """
+    with told.while_reading("wav.scp"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(told, "EVERY_S", 0.0)
+    monkeypatch.setattr(told, "QUIET_S", 0.0)
+    with told.while_reading("wav.scp"):
+        pass
+    assert capsys.readouterr().err == "0 s: reading wav.scp\n"
+    with told.while_reading("wav.scp", Verbosity(quiet=True)):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    deadline_s = time.monotonic() + 60
+    with told.while_reading("[a] wav.scp"):
+        while "reading [a] wav.scp" not in terminal.getvalue():
+            assert time.monotonic() < deadline_s, terminal.getvalue()
+            time.sleep(0.01)

@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,9 +17,13 @@ from rtfbench.base.errors import InputError
 from rtfbench.base.scratch import process_folder
 
 try:
-    import cryptography  # noqa: F401  for the certificates of a cluster on this machine
     import dask
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
     from distributed import Client, Nanny, Scheduler, SpecCluster, Worker
+    from distributed.comm.addressing import resolve_address
+    from distributed.comm.core import CommClosedError
     from distributed.core import Status
     from distributed.security import Security
     from distributed.versions import VersionMismatchWarning
@@ -38,7 +43,9 @@ LOGGERS = ("distributed", "tornado")
 
 #: Of a cluster on this machine. Memory is no worker's business: sessions are processes of their
 #: own, and the kernel looks after them.
-SETTINGS = {
+SETTINGS: dict[str, object] = {
+    # It goes by the clock on the wall, which may be set; a worker's death is told at once.
+    "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.worker.memory.target": False,
@@ -85,6 +92,7 @@ def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
         )
     with _quiet():
         try:
+            resolve_address(address)  # a client of no address tells of its end on its own
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError(
@@ -104,7 +112,7 @@ def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
 def _local(workers: int) -> Iterator["Cluster"]:
     """Start a cluster of this machine, encrypted: other users may reach the loopback too."""
     with TemporaryDirectory(dir=process_folder()) as folder, dask.config.set(SETTINGS), _quiet():
-        security = Security.temporary()
+        security = own_security()
         common = {"host": LOOPBACK, "security": security, "protocol": "tls://"}
         worker = {
             "cls": Nanny,
@@ -134,6 +142,35 @@ def _local(workers: int) -> Iterator["Cluster"]:
         ):
             client.wait_for_workers(workers, timeout=60)
             yield Cluster(client, lambda: _mend(cluster, workers))
+
+
+def own_security() -> Security:
+    """Return a key of our own and its certificate, valid whatever the clock on the wall says.
+
+    Dask's own begins to be valid when it is made: once the clock was set back, no worker could
+    connect any more.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "rtfbench")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime(1970, 1, 2, tzinfo=UTC))
+        .not_valid_after(datetime(9999, 12, 31, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    cert_pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    parts = ("client", "scheduler", "worker")
+    return Security(
+        require_encryption=True,
+        tls_ca_file=cert_pem,
+        **{f"tls_{part}_key": key_pem for part in parts},
+        **{f"tls_{part}_cert": cert_pem for part in parts},
+    )
 
 
 def _mend(cluster: SpecCluster, workers: int) -> None:
@@ -176,12 +213,14 @@ class Cluster:
         """Call a function on every worker at once.
 
         Returns:
-            worker -> what it returned, or as text why it could not be called.
+            worker -> what it returned, or as text why it could not be called; one that went away
+            meanwhile is none.
         """
         found = self._client.run(task, job, on_error="return")
         return {
             worker: _cure(each) if isinstance(each, BaseException) else each
             for worker, each in found.items()
+            if not isinstance(each, CommClosedError)
         }
 
     def strangers(self) -> Collection[str]:

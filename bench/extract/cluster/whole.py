@@ -5,7 +5,7 @@ How it goes on is told on standard error: one bar, or a line a minute.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from rtfbench.extract.cluster.shard_plan import ShardPlan
 from rtfbench.extract.local import INTERRUPTED, SOME_FAILED, read_files
 from rtfbench.extract.merge import merge
 from rtfbench.extract.options import ExtractOptions, check_batch, jobs_for, setup_for
-from rtfbench.extract.report import NS_PER_S, say_on_terminal
+from rtfbench.extract.report import NS_PER_S, say_on_terminal, while_reading
 from rtfbench.extract.result import ResultFile, part_bytes_of
 from rtfbench.extract.shards import Manifest
 from rtfbench.frontends.addresses import Place
@@ -126,12 +126,15 @@ def extract_on_cluster(cluster: str, options: ExtractOptions) -> int:
     options = replace(options, inputs=_absolute(options.inputs))
     folder = result.with_name(f"{result.name}.shards")
     _check_result(result, folder, resume=resume, overwrite=overwrite)
-    with options.inputs.opened() as listing:
+    with ExitStack() as stack:
+        with while_reading(options.inputs, options.verbosity):
+            listing = stack.enter_context(options.inputs.opened())
         for line in listing.notes:
             say(line)
         setup = setup_for(options.model, phase=say_on_terminal, note=say)
         check_batch(setup, worker.batch)
-        check_outputs(ResultFile(result).outputs, read_files(listing, options))
+        with while_reading(options.inputs, options.verbosity):
+            check_outputs(ResultFile(result).outputs, read_files(listing, options))
         workers = min(jobs or jobs_for(worker.threads), listing.count)
         wanted = ExtractionOrder(
             setup=setup,

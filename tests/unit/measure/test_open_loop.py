@@ -246,6 +246,8 @@ def test_a_trace_is_replayed_from_any_place(tmp_path: Path) -> None:
         (b"2\n1\n", "calls.txt:2: '1' is no second that follows"),
         (b"1\ninf\n", "calls.txt:2"),
         (b"1\n", "has 1 requests; a trace has two at least"),
+        (b"0\n1e-320\n", "has 2 requests; a trace has two at least, within a year, and"),
+        (b"0\n1e308\n", "has 2 requests; a trace has two at least, within a year, and"),
         (b"\xff\xfe\x00", "cannot be read"),
         (None, "cannot be read"),
     ],
