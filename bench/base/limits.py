@@ -9,6 +9,8 @@ from rtfbench.base.errors import InputError
 
 #: A year, in seconds: no budget and no time limit is longer, infinite ones among them.
 LONGEST_S = 365 * 86400.0
+#: An hour, in milliseconds: nobody serves who lets callers wait for longer.
+MOST_LATENCY_MS = 3_600_000.0
 #: A petabyte, in 10^6 bytes: no process is larger.
 MOST_MB = 1e9
 #: A recording that takes longer than an hour to embed is given up, unless somebody allows more.

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rtfbench.base.errors import say
+from rtfbench.base.limits import MOST_LATENCY_MS
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import (
     Audio,
@@ -40,7 +41,10 @@ from rtfbench.commands.options import (
 )
 def capacity(
     latency_ms: Annotated[
-        float, typer.Option(min=0.001, help="What a request may take, from when it is due.")
+        float,
+        typer.Option(
+            min=0.001, max=MOST_LATENCY_MS, help="What a request may take, from when it is due."
+        ),
     ],
     model: ModelName = "resnet34",
     engine: Annotated[

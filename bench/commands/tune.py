@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rtfbench.base.errors import say
-from rtfbench.base.limits import MAX_EER_LOSS, MOST_MB
+from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, MOST_MB
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import (
     Audio,
@@ -98,6 +98,7 @@ def tune(
         float | None,
         typer.Option(
             min=0.001,
+            max=MOST_LATENCY_MS,
             help="95 of 100 recordings have to take less than this; of server and streams, 99 of "
             "100 requests, from when each is due.",
         ),

@@ -217,7 +217,8 @@ class _QueueAgain:
         #: Arrivals, and which of the service times, as a rank from 0 to 1: the same for every cell,
         #: and for a cell without one of its sessions.
         for seed in seeds:
-            rng = np.random.default_rng(seed)
+            # A seed is any number, and numpy's is none below 0.
+            rng = np.random.default_rng([each % 2**64 for each in seed])
             self._arrivals.append(ArrivalsAgain(requests.load, rng, (draws, 2 * REPLAYED)))
             ranks.append(rng.random(size=(draws, 2 * REPLAYED)))
         self._ranks = np.stack(ranks)

@@ -120,16 +120,23 @@ def test_workers_of_this_machine_are_killed(
     assert is_whole(result, whole)
 
 
-@pytest.mark.parametrize("address", ["tcp://", "bad://x:1", "tcp://127.0.0.1:x"])
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("tcp://", "no scheduler answers there"),
+        ("bad://x:1", "no scheduler answers there"),
+        ("tls://127.0.0.1:1", "needs certificates; name them in Dask's configuration"),
+    ],
+)
 def test_what_is_no_address_is_told(
-    spawned: Command, model: Path, scp: Path, tmp_path: Path, address: str
+    spawned: Command, model: Path, scp: Path, tmp_path: Path, address: str, told: str
 ) -> None:
     """In one line, and no client says a word of its own when the process ends."""
     result = ("--result", tmp_path / "e.txt")
     done = spawned("extract", "--wav-scp", scp, "--model", model, "--cluster", address, *result)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert f"--cluster {address}: no scheduler answers there" in line
+    assert f"--cluster {address}: {told}" in line
 
 
 def test_no_clock_ends_a_cluster_of_this_machine() -> None:

@@ -103,6 +103,8 @@ def test_a_python_that_may_not_be_started(
         ("run", "--budget", "inf"),
         ("run", "--timeout", "1e300"),
         ("run", "--half-width", "nan"),
+        ("capacity", "--latency-ms", "inf"),
+        ("tune", "--goal", "server", "--latency-ms", "1e300"),
         ("export", "--format", "onnx", "-o", "x.onnx", "--num-frames", "100000000000"),
         ("extract", "--model", "resnet34", "--wav", "a.wav", "--chunk-samples", "1000000000000"),
         ("run", "--chunk-samples", "1000000000000"),

@@ -266,3 +266,9 @@ def test_an_answer_that_the_measured_requests_belie_says_so(late: float, told: b
     text = markdown.draw(of_capacity(answer))
     assert "mine holds 10.0 requests/s" in text
     assert ("holds fewer than that" in text) == told
+
+
+def test_a_seed_is_any_number() -> None:
+    """Those below 0, which numpy's own are not, among them."""
+    found = searched(always, latency=3, sessions=2, seed=-1)
+    assert found.late_shares(seed=-1)[0] < 1

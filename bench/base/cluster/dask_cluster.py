@@ -91,6 +91,12 @@ def connected(address: str, *, workers: int) -> Iterator["Cluster"]:
             f"--cluster {address}: name the scheduler, as in tcp://HOST:8786, or local"
         )
     with _quiet():
+        secure = address.startswith(("tls://", "wss://"))
+        if secure and Security().get_connection_args("client")["ssl_context"] is None:
+            raise InputError(
+                f"--cluster {address}: needs certificates; name them in Dask's configuration, "
+                "distributed.comm.tls"
+            )
         try:
             resolve_address(address)  # a client of no address tells of its end on its own
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
