@@ -8,6 +8,7 @@ By hand, with a specification that a run left in its `logs` folder:
     echo '{"command": "open"}' | python -m rtfbench.worker logs/CELL.json 3>&1
 """
 
+import gc
 import sys
 
 from .measure.protocol import PROTOCOL
@@ -18,8 +19,11 @@ def main() -> None:
     if sys.argv[1:] == ["--protocol"]:
         print(PROTOCOL)
         return
+    gc.disable()  # what is loaded stays: looking for what does not takes a tenth of a start
     from rtfbench.measure.serve import main as measure
 
+    gc.freeze()
+    gc.enable()
     measure()
 
 

@@ -119,6 +119,8 @@ def maker_of(format: Format) -> str:
     known = _entry_points()
     # A plug-in that only reads the format is not asked where an engine from here does.
     for name in sorted(names(), key=lambda name: (name != format, _is_plug_in(known[name]))):
+        if name != format and _is_plug_in(known[name]):
+            vet(names())  # none from here does: every plug-in is asked
         try:
             if get(name).format == format:
                 return name

@@ -14,7 +14,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -67,6 +67,8 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Once = Callable[[str, Callable[[Path], object]], Path]
 
 
+#: No command of the tests takes so long.
+LONGEST_S = 3600.0
 #: Without any of these words in it, a file has no test that measures.
 MEASURING = re.compile(r"\b(measures|speed|benchmark)\b")
 
@@ -120,12 +122,19 @@ def rtfbench() -> Command:
     """Return a function that runs the command line in this process.
 
     What a command starts, its workers for instance, are processes as ever; only the seconds that
-    it takes to load the command itself are saved.
+    it takes to load the command itself are saved. What it would say of its progress because the
+    machine is slow is not said.
     """
+    from rtfbench.commands import progress
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         argv, status = [str(each) for each in arguments], 0
-        with redirect_stdout(StringIO()) as stdout, redirect_stderr(StringIO()) as stderr:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(StringIO()) as stdout,
+            redirect_stderr(StringIO()) as stderr,
+        ):
+            patch.setattr(progress, "QUIET_S", LONGEST_S)
             try:
                 main(argv)
             except SystemExit as ended:
@@ -186,6 +195,19 @@ def once(shared: Path) -> Once:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def answered_here() -> Iterator[None]:
+    """Have model files read and made in this process; see `answered_here`."""
+    from rtfbench.models import model_files, workload
+
+    from . import answered_here
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (model_files, workload):
+            patch.setattr(module, "ask", answered_here.ask)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import psutil
-
 from rtfbench.base.child import ChildError, ChildSilent
 
 Reply = TypeVar("Reply")
@@ -47,6 +45,8 @@ def memory_of(pid: int | str = "self") -> Memory:
 
 def family_of(pid: int) -> list[int]:
     """Return a process and all that descend from it, as far as they are still there."""
+    import psutil  # every worker loads this module, and few processes ask
+
     try:
         return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     except psutil.Error:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtfbench import load_run
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from tests.conftest import Once
 from tests.tiny_onnx import write_tiny
@@ -62,11 +63,19 @@ def six_sessions(once: Once, rtfbench: Command, short_speech: Path) -> Path:
     """Return a finished run of two engines in six sessions, for whoever changes nothing in it."""
 
     def run(folder: Path) -> None:
-        done = rtfbench(
-            *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
-            *("--protocol", "steady", "--audio", short_speech, "--budget", 6, "--out", folder),
-        )
-        assert done.returncode == 0, done.stderr
+        # Beside other tests, blocks may take so long that six sessions, or an interval, do not fit.
+        for budget_s in (2, 6, 18):
+            done = rtfbench(
+                *("run", "--model", "xvec", "--engine", "onnxruntime", "--engine", "mnn"),
+                *("--protocol", "steady", "--audio", short_speech, "--budget", budget_s),
+                *("--out", folder, "--overwrite"),
+            )
+            assert done.returncode == 0, done.stderr
+            summary = load_run(folder).summary
+            ghosts = summary.noise.ghosts if summary.noise else ()
+            told = [each.ci95 for each in summary.ratios] + [each.ci95 for each in ghosts]
+            if summary.cells[0].sessions >= 6 and all(told):
+                break
 
     return once("six-sessions", run)
 

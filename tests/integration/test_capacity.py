@@ -16,7 +16,7 @@ def test_a_capacity_is_found(
 ) -> None:
     """Engines take turns near their capacity, and the answer says what it rests on."""
     # Beside other tests, processes may take so long to start that three sessions take more.
-    for budget_s in (30, 60, 120):
+    for budget_s in (15, 30, 60, 120):
         done = rtfbench(
             *("capacity", "--model", model, "--engine", "onnxruntime"),
             *("--engine", "onnxruntime[graph_optimization=basic]", "--audio", short_speech),

@@ -23,6 +23,8 @@ ACTION = ROOT / ".github" / "actions" / "rtfbench-gate"
 GITLAB = ROOT / ".gitlab" / "rtfbench-gate.yml"
 RTFBENCH = Path(sys.executable).with_name("rtfbench")
 MODEL = "models/speaker model.onnx"
+#: Half a thousandth of a limit can be told in no second.
+UNDECIDED = {"BUDGET": "1", "MAX_REGRESSION": "0.05%"}
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
 GH = """#!{python}
@@ -142,14 +144,12 @@ def test_a_model_that_got_slower_fails_the_job(
         assert "**Regression: head is slower.**" in (tmp_path / written).read_text()
 
 
-def test_an_inconclusive_answer_fails_where_that_is_asked_for(step: Shell, tmp_path: Path) -> None:
-    """By default it is a warning. Half a thousandth of a limit can be told in no second."""
-    asked = {"MODEL": MODEL, "BUDGET": "1", "MAX_REGRESSION": "0.05%"}
-    done = step(**asked)
+def test_an_inconclusive_answer_is_a_warning(step: Shell, tmp_path: Path) -> None:
+    """By default the job passes."""
+    done = step(MODEL=MODEL, **UNDECIDED)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "::warning::" in done.stdout
     assert "answer=inconclusive" in (tmp_path / "output").read_text()
-    assert step(**asked, FAIL_ON_INCONCLUSIVE="true").returncode == 3
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,10 @@ def test_a_model_that_the_base_lacks_is_new(step: Shell, repository: Path) -> No
 def test_weights_in_a_file_of_their_own_are_the_bases(
     step: Shell, repository: Path, tmp_path: Path
 ) -> None:
-    """The base's model is whole, and computes what it computed."""
+    """The base's model is whole, and computes what it computed.
+
+    An inconclusive answer fails the job where that is asked for.
+    """
     path = repository / MODEL
     onnx.save(
         onnx.load(path), path, save_as_external_data=True, location="w.data", size_threshold=100
@@ -196,9 +199,9 @@ def test_weights_in_a_file_of_their_own_are_the_bases(
     base = commit(repository, "Weights of their own")
     (repository / "note").write_text("anything")
     commit(repository, "A note")
-    done = step(MODEL=MODEL, BASE_SHA=base, BUDGET="2")
-    assert "answer=" in (tmp_path / "output").read_text(), done.stdout + done.stderr
-    assert done.returncode in (0, 1), done.stdout + done.stderr
+    done = step(MODEL=MODEL, BASE_SHA=base, **UNDECIDED, FAIL_ON_INCONCLUSIVE="true")
+    assert "answer=inconclusive" in (tmp_path / "output").read_text(), done.stdout + done.stderr
+    assert done.returncode == 3, done.stdout + done.stderr
     data = Path("models", "w.data")
     assert (tmp_path / "base" / data).read_bytes() == (repository / data).read_bytes()
     status = subprocess.run(
@@ -257,21 +260,22 @@ def test_gitlabs_job_compares_with_the_merge_requests_base(
 
 
 @pytest.mark.parametrize(
-    ("schema", "path"),
+    ("schema", "folder", "names"),
     [
-        ("vendor.github-actions", ACTION / "action.yml"),
-        ("vendor.gitlab-ci", GITLAB),
-        ("vendor.gitlab-ci", ROOT / ".gitlab" / "nightly.yml"),
-        ("vendor.gitlab-ci", ROOT / ".gitlab" / "other-cpus.yml"),
-        ("vendor.github-workflows", ROOT / ".github" / "workflows" / "gate.yml"),
-        ("vendor.github-workflows", ROOT / ".github" / "workflows" / "nightly.yml"),
-        ("vendor.github-workflows", ROOT / ".github" / "workflows" / "other-cpus.yml"),
+        ("vendor.github-actions", ACTION, ["action"]),
+        ("vendor.gitlab-ci", GITLAB.parent, ["rtfbench-gate", "nightly", "other-cpus"]),
+        (
+            "vendor.github-workflows",
+            ROOT / ".github" / "workflows",
+            ["gate", "nightly", "other-cpus"],
+        ),
     ],
 )
-def test_files_follow_the_public_schemas(schema: str, path: Path) -> None:
+def test_files_follow_the_public_schemas(schema: str, folder: Path, names: list[str]) -> None:
     """GitHub and GitLab read them: the schemas are those of SchemaStore."""
+    paths = [folder / f"{name}.yml" for name in names]
     subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path],
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *paths],
         check=True,
         timeout=60,
     )

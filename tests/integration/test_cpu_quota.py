@@ -9,7 +9,7 @@ import pytest
 
 from rtfbench.base.core_count import cores_here
 
-from .extraction import MODEL, Command
+from .extraction import Command, write_list
 
 #: Its first argument covers the control groups; the others are the command.
 COVERED = 'mount --bind "$0" /sys/fs/cgroup && exec "$@"'
@@ -21,14 +21,14 @@ QUOTAS = {
 }
 #: Tells how many cores a worker of one thread is given, by `extract` and in a cluster.
 PINNING = """
-import psutil
+import psutil, sys
 from rtfbench.extract.cluster.kept import claimed
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.engines.spec import parse_engine
 from rtfbench.extract.options import ModelOptions, setup_for, workers
 from rtfbench.inputs.find import Utterance
 spec = parse_engine("onnxruntime")
-options = ModelOptions("xvec", spec, None, 4000, weights="seeded")
+options = ModelOptions(sys.argv[1], spec, None, 4000)
 setup = setup_for(options, phase=str, note=str)
 with claimed(1) as cores, workers(setup, options.worker) as pool:
     list(pool.embed([Utterance("u", DEFAULT_SPEECH / "short_en_us.flac")]))
@@ -67,19 +67,22 @@ def quota(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[float, Comman
 
 
 def test_extract_starts_no_more_than_the_quota_is_enough_for(
-    quota: tuple[float, Command], scp: Path
+    quota: tuple[float, Command], model: Path, recordings: list[Path], tmp_path: Path
 ) -> None:
     """There is one job where there would be one a core, and a refusal that names the quota."""
     cores, python = quota
-    done = python("-m", "rtfbench.commands", "extract", "--wav-scp", scp, *MODEL)
+    scp = write_list(tmp_path / "wav.scp", recordings[:4])
+    extract = ("-m", "rtfbench.commands", "extract", "--wav-scp", scp, "--model", model)
+    done = python(*extract)
     assert done.returncode == 0, done.stderr
     assert " on 1 job\n" in done.stderr
-    refused = python("-m", "rtfbench.commands", "extract", "--wav-scp", scp, *MODEL, "--threads", 2)
+    refused = python(*extract, "--threads", 2)
     assert refused.returncode == 2
     why = f"--threads 2: this process may use 1 core of {HERE.allowed} (its CPU quota is {cores})"
     assert why in refused.stderr
 
 
+@pytest.mark.parametrize("quota", ["v2"], indirect=True)
 def test_the_doctor_tells_the_quota(quota: tuple[float, Command]) -> None:
     """How many cores can be used, and what would help."""
     cores, python = quota
@@ -91,17 +94,16 @@ def test_the_doctor_tells_the_quota(quota: tuple[float, Command]) -> None:
     assert f"the cgroup allows {cores} cores of {HERE.allowed}" in told
 
 
-def test_under_a_quota_workers_are_not_pinned(quota: tuple[float, Command]) -> None:
+def test_under_a_quota_workers_are_not_pinned(quota: tuple[float, Command], model: Path) -> None:
     """Containers of one host see no others: all of them would take its first cores."""
     _, python = quota
-    done = python("-c", PINNING)
+    done = python("-c", PINNING, model)
     assert done.stdout.split() == [str(HERE.allowed)] * 2, done.stderr
 
 
 @pytest.mark.skipif(HERE.limited, reason="this process is under a quota itself")
-def test_without_a_quota_workers_are_pinned() -> None:
+def test_without_a_quota_workers_are_pinned(model: Path) -> None:
     """One thread is given one core."""
-    done = subprocess.run(
-        [sys.executable, "-c", PINNING], capture_output=True, text=True, timeout=300, check=False
-    )
+    command = [sys.executable, "-c", PINNING, str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.split() == ["1", "1"], done.stderr

@@ -73,7 +73,7 @@ def test_embeddings_that_are_not_finite(
         assert "not 16 finite values" in done.stderr
     done = rtfbench(
         *("run", *options, "--audio", short_speech, "--protocol", "steady"),
-        *("--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     assert done.returncode == 1
     (row,) = json.loads((out / "summary.json").read_text())["cells"]
@@ -138,7 +138,18 @@ def test_a_damaged_cache_is_made_again(
     out = tmp_path / "run"
     run = (
         *("run", "--model", model, "--engine", "mnn", "--audio", short_speech),
-        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out, "--overwrite"),
+        *(
+            "--protocol",
+            "steady",
+            "--budget",
+            0.1,
+            "--sessions",
+            1,
+            "--out",
+            out,
+            "--overwrite",
+            "--bare",
+        ),
     )
     assert rtfbench(*run).returncode == 0
     (made,) = (cache / "models").glob(f"cached_{damage}_onnx-*/*.mnn")
@@ -195,7 +206,7 @@ def test_a_damaged_run_goes_on(
     out = tmp_path / "run"
     run = (
         *("run", "--model", model, "--engine", "onnxruntime", "--audio", short_speech),
-        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     assert rtfbench(*run).returncode == 0
     records = out / "records.jsonl"
@@ -225,7 +236,7 @@ def test_names_that_end_lines(
     out = tmp_path / "run"
     done = rtfbench(
         *("run", "--model", model, "--engine", "onnxruntime", *audio),
-        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     assert done.returncode == 0, done.stderr
     assert rtfbench("report", out).returncode == 0
@@ -274,7 +285,7 @@ def test_a_damaged_environment_is_written_anew(
     out = tmp_path / "run"
     run = (
         *("run", "--model", model, "--engine", "onnxruntime", "--audio", short_speech),
-        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     assert rtfbench(*run).returncode == 0
     environment = out / "environment.json"
@@ -310,7 +321,7 @@ def test_names_that_are_no_text(
     assert done.stdout.startswith("good ")
     done = spawned(
         *("run", "--model", model, "--engine", "onnxruntime", "--audio", folder),
-        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
     (row,) = json.loads((out / "summary.json").read_text())["cells"]

@@ -267,7 +267,7 @@ def test_a_runtime_may_bring_its_own_front_end(rtfbench: Command, tmp_path: Path
     done = rtfbench(
         *("run", "--model", model, "--engine", "onnxruntime", "--engine", "sherpa-onnx"),
         *("--audio", SPEECH, "--chunk-samples", -1, "--protocol", "steady", "--budget", 0.1),
-        *("--sessions", 1, "--out", out),
+        *("--sessions", 1, "--out", out, "--bare"),
     )
     assert done.returncode == 0, done.stderr
     row = json.loads((out / "summary.json").read_text())["cells"][1]

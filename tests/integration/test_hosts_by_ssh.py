@@ -125,7 +125,7 @@ def test_ctrl_c_leaves_nothing_running(
     hosts: list[StandIn], rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     """What was measured comes back, and `--resume` goes on with it."""
-    arguments = [*asked(model, short_speech, sessions=3, budget=8), "--host", "board", "--out"]
+    arguments = [*asked(model, short_speech, sessions=3, budget=4), "--host", "board", "--out"]
     run = start(*arguments, tmp_path / "runs")
     wait_until(lambda: records(hosts[0]) > 3000, "nothing is measured")
     assert run.stderr is not None

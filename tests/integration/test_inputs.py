@@ -40,7 +40,7 @@ def extract(rtfbench: Command, model: Path) -> Extract:
     """Return a function that extracts and returns names and embeddings."""
 
     def run(*arguments: object) -> list[tuple[str, FloatArray]]:
-        done = rtfbench("extract", *arguments, "--model", model)
+        done = rtfbench("extract", "--jobs", 1, *arguments, "--model", model)
         assert done.returncode == 0, done.stderr
         return [tuple(parse_line(line)) for line in done.stdout.splitlines()]  # type: ignore[misc]
 

@@ -25,7 +25,7 @@ def test_a_greedy_cell_ends_alone(
     done = rtfbench(
         *("run", "--model", model, "--audio", short_speech),
         *("--engine", "onnxruntime", "--engine", "faulty-greedy", "--max-rss", 500),
-        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     assert done.returncode == 1, done.stderr
     rows = {row["engine"]: row for row in json.loads((out / "summary.json").read_text())["cells"]}

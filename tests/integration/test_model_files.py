@@ -109,7 +109,7 @@ def run(
     """Run a short sweep."""
     return rtfbench(
         *("run", "--protocol", "steady", "--audio", speech, "--budget", 0.1, "--sessions", 1),
-        *("--out", out),
+        *("--out", out, "--bare"),
         *arguments,
     )
 

@@ -45,7 +45,7 @@ def test_bf16_is_unsupported_with_the_reason(level: str, model: Path, tmp_path: 
         *("rtfbench.commands", "run", "--model", model, "--protocol", "steady", "--budget", 0.2),
         *(part for name in names for part in ("--engine", name)),
         *("--audio", sorted(DEFAULT_SPEECH.glob("*.flac"))[0], "--sessions", 1),
-        *("--out", tmp_path / "run"),
+        *("--out", tmp_path / "run", "--bare"),
     )
     assert done.returncode == 1, done.stderr
     cells = json.loads((tmp_path / "run" / "summary.json").read_text())["cells"]

@@ -141,6 +141,7 @@ def test_a_users_file_is_refused_where_it_cannot_be_converted(
     done = rtfbench(
         *("run", "--model", model, *engines, "--budget", 0.1, "--sessions", 1),
         *("--protocol", "steady", "--audio", short_speech, "--out", tmp_path / "run"),
+        "--bare",
     )
     assert done.returncode == 1, done.stderr
     table = (tmp_path / "run" / "table.md").read_text()

@@ -31,6 +31,7 @@ def test_a_format_that_an_engine_brings(
     done = rtfbench(
         *("run", "--engine", "toy", "--model", model, "--form", form, "--protocol", "steady"),
         *("--audio", short_speech, "--budget", 0.1, "--sessions", 1, "--out", tmp_path / "run"),
+        "--bare",
     )
     assert done.returncode == 0, done.stderr
     (cell,) = json.loads((tmp_path / "run" / "summary.json").read_text())["cells"]

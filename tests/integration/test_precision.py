@@ -80,7 +80,7 @@ def measured(
         *("run", "--model", "xvec", *engines, "--protocol", "steady", "--budget", 0.5),
         *("--audio", sorted(DEFAULT_SPEECH.glob("*.flac"))[0], "--sessions", 1),
         *("--trials", trials, "--trial-audio", recordings, "--max-eer-loss", 50),
-        *("--out", folder),
+        *("--out", folder, "--bare"),
     )
     assert done.returncode == 1, done.stderr  # the plug-in's row
     return folder
@@ -116,7 +116,7 @@ def test_a_quantiser_that_crashes_costs_its_own_row(
     engines = [part for name in (*HOSTILE, "mnn") for part in ("--engine", name)]
     done = rtfbench(
         *("run", "--model", write_tiny_onnx(tmp_path / "tiny.onnx"), *engines),
-        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--protocol", "steady", "--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     assert done.returncode == 1, done.stderr
     rows = rows_of((out / "summary.json").read_text())

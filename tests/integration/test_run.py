@@ -142,7 +142,7 @@ def test_unsupported_cells_say_what_to_do(
     done = rtfbench(
         *("run", "--model", model, *engines, "--threads", 1, "--threads", 4096),
         *("--chunk-samples", -1, "--protocol", "steady", "--audio", short_speech),
-        *("--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     found = {(c["engine"], c["threads"]): c for c in read_json(out / "summary.json")["cells"]}
     assert "--chunk-samples" in found["mnn-mini", 1]["reason"]
@@ -245,7 +245,7 @@ def test_content_decides_what_a_resumed_run_measures_again(
     model, other = write_tiny_onnx(tmp_path / "a.onnx"), write_tiny_onnx(tmp_path / "b.onnx")
     arguments = [
         *("run", "--engine", "onnxruntime", "--audio", audio, "--protocol", "steady"),
-        *("--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     ]
     assert rtfbench(*arguments, "--model", model).returncode == 0
     environment, records = out / "environment.json", out / "records.jsonl"
@@ -277,7 +277,7 @@ def test_one_bad_recording_does_not_lose_the_good_ones(
     out = tmp_path / "out"
     done = rtfbench(
         *("run", "--model", model, "--engine", "onnxruntime", "--protocol", "steady"),
-        *("--audio", tmp_path, "--budget", 0.1, "--sessions", 1, "--out", out),
+        *("--audio", tmp_path, "--budget", 0.1, "--sessions", 1, "--out", out, "--bare"),
     )
     assert done.returncode == 2
     summary = read_json(out / "summary.json")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from rtfbench.embed.audio_input import check_audio, read_source
 from rtfbench.embed.pipeline import Pipeline
@@ -12,6 +13,7 @@ from rtfbench.engines import registry
 from rtfbench.engines.mnn_convert import to_mnn
 from rtfbench.engines.protocol import ModelArtifact, SessionOptions
 from rtfbench.models.zoo import catalog
+from rtfbench.models.zoo.catalog import ModelCard
 from rtfbench.models.zoo.export import TorchSession, to_onnx
 from rtfbench.models.zoo.seeded import seeded_model
 from rtfbench.results.cells import MAX_REL_ERR
@@ -20,16 +22,22 @@ from rtfbench.results.cells import MAX_REL_ERR
 ROOM = 3
 
 
-# Exporting CAM++ for any number of frames takes torch a minute.
-@pytest.mark.parametrize("name", ["repvgg", pytest.param("campplus", marks=[pytest.mark.deep])])
-def test_mnn_agrees_with_torch(name: str, tmp_path: Path) -> None:
-    """MNN's Winograd kernels round coarsely; where errors grow most, a third of the limit stays."""
-    model, card = seeded_model(name), catalog.get(name)
+# Exporting CAM++ for any number of frames takes torch a minute. RepVGG, the other model in which
+# errors grow most, is tried in `test_export.py`, where it is exported.
+@pytest.mark.deep
+def test_mnn_agrees_with_torch(tmp_path: Path) -> None:
+    """Rounding errors of CAM++ stay far under the limit."""
+    model, card = seeded_model("campplus"), catalog.get("campplus")
     to_onnx(model, tmp_path / "model.onnx", feat_dim=card.feat_dim, num_frames=None)
-    to_mnn(tmp_path / "model.onnx", tmp_path / "model.mnn", static=False)
+    assert_mnn_agrees(tmp_path / "model.onnx", model, card)
+
+
+def assert_mnn_agrees(onnx: Path, model: nn.Module, card: ModelCard) -> None:
+    """MNN's Winograd kernels round coarsely; where errors grow most, a third of the limit stays."""
+    to_mnn(onnx, onnx.with_suffix(".mnn"), static=False)
     artifact = ModelArtifact(
-        name=name,
-        path=tmp_path / "model.mnn",
+        name=card.name,
+        path=onnx.with_suffix(".mnn"),
         format="mnn",
         form="dynamic",
         num_frames=None,

@@ -49,7 +49,7 @@ def run(
     done = rtfbench(
         *("run", "--model", model, "--engine", "onnxruntime", "--audio", short_speech),
         *("--protocol", "server", "--rate", 60, "--rate", 5000, "--jobs", 1),
-        *("--budget", 2, "--sessions", 1, "--out", folder / "run"),
+        *("--budget", 2, "--sessions", 1, "--out", folder / "run", "--bare"),
     )
     assert told(folder / "run", done.returncode), done.stderr
     return folder / "run"
@@ -110,7 +110,7 @@ def live(
         *("run", "--model", model, "--engine", "onnxruntime", "--audio", short_speech),
         *("--protocol", "multi-stream", "--streams", 4, "--window", 0.5, "--hop", 0.1),
         *("--latency-ms", 200, "--places", 50, "--jobs", 2),
-        *("--budget", 0.1, "--sessions", 1, "--out", folder / "run"),
+        *("--budget", 0.1, "--sessions", 1, "--out", folder / "run", "--bare"),
     )
     assert told(folder / "run", done.returncode), done.stderr
     return folder / "run"

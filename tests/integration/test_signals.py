@@ -90,8 +90,10 @@ def test_a_comparison_tells_what_it_has(model: Path, tmp_path: Path) -> None:
 def test_a_race_tells_that_it_was_interrupted(model: Path, tmp_path: Path) -> None:
     """Its answer is one of what was measured until then, and says so."""
     engines = ("--engine", "onnxruntime", "--engine", "onnxruntime[spinning=off]")
-    process = start("tune", "--model", model, *engines, "--budget", 100, "--out", tmp_path / "out")
-    wait_until(lambda: len(lines(tmp_path / "out")) > 20)
+    small = ("--cores", 1, "--chunk-samples", 16000)  # few configurations, so that few are started
+    options = (*engines, *small, "--budget", 100, "--out", tmp_path / "out")
+    process = start("tune", "--model", model, *options)
+    wait_until(lambda: any(line.get("session") == 1 for line in lines(tmp_path / "out")))
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 143, stderr

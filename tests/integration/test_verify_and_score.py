@@ -283,6 +283,7 @@ def test_run_reports_the_eer_of_each_cell(
         1,
         "--out",
         out,
+        "--bare",
     )
     rtfbench(*arguments, "--trials", trials)
     cells = json.loads((out / "summary.json").read_text())["cells"]
