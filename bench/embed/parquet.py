@@ -43,7 +43,10 @@ def write_parquet(
         ]
     )
     told = origins()
-    with replacing(path) as part, pyarrow.parquet.ParquetWriter(part, schema) as writer:
+    with (
+        replacing(path) as part,
+        pyarrow.parquet.ParquetWriter(part, schema, write_page_checksum=True) as writer,
+    ):
         for names, embeddings_ND in _batches(rows()):
             values = pyarrow.FixedSizeListArray.from_arrays(embeddings_ND.ravel(), dim)
             seconds, sources = zip(*islice(told, len(names)), strict=True)
@@ -65,7 +68,7 @@ def read_parquet(path: Path) -> Iterator[tuple[str, FloatArray]]:
         OSError: it cannot be read.
     """
     pyarrow = _pyarrow(path)
-    with pyarrow.parquet.ParquetFile(path) as file:
+    with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
         for batch in file.iter_batches(ROWS, columns=["key", "embedding"]):
             names = batch.column("key").to_pylist()
             for name, embedding in zip(names, batch.column("embedding"), strict=True):

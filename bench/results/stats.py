@@ -182,27 +182,22 @@ def student_factor(count: int, *, alpha: float = 0.05) -> float:
 def clustered_mean_interval(
     clusters: Sequence[Sequence[float]], *, alpha: float = 0.05
 ) -> Interval | None:
-    """Return Student's interval of a mean over clusters, None of fewer than two.
+    """Return the interval of a mean of what is never negative, None of fewer than three clusters.
 
-    Values of one cluster may depend on each other in any way; those of several do not.
-
-    Source: Cochran, Sampling Techniques, section 6.3 (the ratio estimator).
+    Values of one cluster may depend on each other in any way; those of several do not. The interval
+    is that of the mean's logarithm: what waits in a queue is skewed, and so are a few means of it.
     """
-    known = [each for each in clusters if each]
-    if len(known) < 2:
+    found = _clustered_mean(clusters, alpha)
+    if found is None:
         return None
-    counts = np.array([len(each) for each in known])
-    sums = np.array([sum(each) for each in known])
-    mean = float(sums.sum() / counts.sum())
-    off = (sums - mean * counts) / counts.mean()
-    half = student_factor(len(known), alpha=alpha) * float(np.std(off, ddof=1))
-    return mean - half, mean + half
+    mean, half = found
+    return (mean * math.exp(-half / mean), mean * math.exp(half / mean)) if mean > 0 else (0.0, 0.0)
 
 
 def clustered_quantile_interval(
     clusters: Sequence[Sequence[float]], share: float, *, alpha: float = 0.05
 ) -> Interval | None:
-    """Return the order statistics between which a quantile lies, None of fewer than two clusters.
+    """Return the order statistics between which a quantile lies, None of fewer than three clusters.
 
     The share of values below the quantile is estimated as a mean over clusters, and the interval of
     that share gives the ranks. An end that no value reaches is open: 0 or infinite.
@@ -211,18 +206,36 @@ def clustered_quantile_interval(
     """
     values = np.sort(np.concatenate([np.asarray(each, np.float64) for each in clusters]))
     middle = float(np.quantile(values, share)) if len(values) else math.nan
-    found = clustered_mean_interval(
-        [[float(each <= middle) for each in cluster] for cluster in clusters], alpha=alpha
-    )
+    found = _clustered_mean([[float(v <= middle) for v in each] for each in clusters], alpha)
     if found is None:
         return None
-    half = (found[1] - found[0]) / 2
+    _, half = found
     count = len(values)
     low, high = math.floor(count * (share - half)), math.ceil(count * (share + half))
     return (
         float(values[low - 1]) if low >= 1 else 0.0,
         float(values[high - 1]) if high <= count else math.inf,
     )
+
+
+def _clustered_mean(
+    clusters: Sequence[Sequence[float]], alpha: float
+) -> tuple[float, float] | None:
+    """Return a mean over clusters and half the width of its interval, None of fewer than three.
+
+    A degree of freedom less than Student's: few clusters of a skewed quantity vary less than they
+    should where their mean is too small, and by that many the trial of queues holds what it says.
+
+    Source: Cochran, Sampling Techniques, section 6.3 (the ratio estimator).
+    """
+    known = [each for each in clusters if each]
+    if len(known) < 3:
+        return None
+    counts = np.array([len(each) for each in known])
+    sums = np.array([sum(each) for each in known])
+    mean = float(sums.sum() / counts.sum())
+    spread = float(np.std((sums - mean * counts) / counts.mean(), ddof=1)) / math.sqrt(len(known))
+    return mean, float(special.stdtrit(len(known) - 2, 1 - alpha / 2)) * spread
 
 
 def level_interval(values_by_session: Sequence[float], *, alpha: float = 0.05) -> Interval | None:

@@ -1,6 +1,7 @@
 """Files of embeddings: every format gives back what was written, as Kaldi's own readers see it."""
 
 import pickle
+import random
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -213,3 +214,23 @@ def test_a_vector_without_a_name_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.ark").write_bytes(data + data[1:] + data)
     with pytest.raises(InputError, match="no name"):
         list(read_embeddings(tmp_path / "a.ark"))
+
+
+@pytest.mark.parametrize("ending", [".npz", ".parquet"])
+def test_a_flipped_bit_is_told_or_changes_nothing(tmp_path: Path, ending: str) -> None:
+    """Both have check sums of what they hold; a flip elsewhere may be of no importance."""
+    path, rng = tmp_path / f"e{ending}", random.Random(ending)
+    write_embeddings(path, rows)
+    whole, told = path.read_bytes(), list[str]()
+    for _ in range(200):
+        content = bytearray(whole)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        try:
+            found = list(read_embeddings(path))
+        except InputError as error:
+            told.append(str(error))
+        else:
+            assert_equal(found)
+    assert told
+    assert all(line.startswith(f"{path}: ") for line in told)
