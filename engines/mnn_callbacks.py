@@ -3,15 +3,12 @@
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from rtfbench.engines.profiling import PASSING, PREPARING, OperatorTime, Profiler
+from rtfbench.engines.profiling import PASSING, PREPARING, OperatorTime, Profiler, Runnable
 from rtfbench.engines.protocol import FloatArray
-
-if TYPE_CHECKING:
-    from rtfbench.engines.mnn import MnnSession
 
 #: What the converter and the runtime append to the name of the tensor that is computed.
 ADDED = re.compile(r"(_raster_\d+|__matmul_converted|_matmul_converted|__\d+)$")
@@ -50,10 +47,16 @@ class Watch:
         self.operators, self.prepared_ns = [], 0
 
 
+class WatchedSession(Runnable, Protocol):
+    """A session that counts its copies, the preparation among them."""
+
+    copy_ns: int
+
+
 class MnnProfiler(Profiler):
     """A session with a watch."""
 
-    def __init__(self, open_session: Callable[[Watch], "MnnSession"]) -> None:
+    def __init__(self, open_session: Callable[[Watch], WatchedSession]) -> None:
         self._watch = Watch()
         self._watched = open_session(self._watch)
         self._copied_ns = 0

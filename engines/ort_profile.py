@@ -5,13 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from rtfbench.engines.profiling import OperatorTime, Profiler
+from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
 from rtfbench.engines.protocol import EngineError
-
-if TYPE_CHECKING:
-    from rtfbench.engines.ort import OnnxRuntimeSession
 
 #: What is left of an event's name is the node's.
 ENDING = "_kernel_time"
@@ -21,8 +18,16 @@ ADDED = re.compile(r"^fused |_nchwc$|/duplicated.*$|_(De)?[qQ]uantize(Linear|d)?
 RUN = "model_run"
 
 
+class ProfiledSession(Runnable, Protocol):
+    """A session that can be asked for its profile."""
+
+    def end_profiling(self) -> Path:
+        """Return the profile, which ends here."""
+        ...
+
+
 #: Opens a session, given what is to be changed in the runtime's options before.
-Open = Callable[[Callable[[Any], None]], "OnnxRuntimeSession"]
+Open = Callable[[Callable[[Any], None]], ProfiledSession]
 
 
 class OnnxRuntimeProfiler(Profiler):

@@ -4,12 +4,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rtfbench.engines.protocol import FloatArray
-
-if TYPE_CHECKING:
-    from rtfbench.engines.base import SessionBase
 
 #: The kind of what a first run does before it computes.
 PREPARING = "Preparing"
@@ -45,10 +42,22 @@ class ProfiledRun:
     operators: tuple[OperatorTime, ...]
 
 
+class Runnable(Protocol):
+    """What a profiler needs of a session."""
+
+    def run(self, features_BTM: FloatArray, /) -> FloatArray:
+        """Compute embeddings, as `SessionBase.run`."""
+        ...
+
+    def close(self) -> None:
+        """Release the model."""
+        ...
+
+
 class Profiler(ABC):
     """A session with the runtime's own profiler on."""
 
-    def __init__(self, session: "SessionBase") -> None:
+    def __init__(self, session: Runnable) -> None:
         self._session = session
         self._wall_ns: list[int] = []
 

@@ -17,12 +17,27 @@ from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from distributed import Client, Future, get_worker
-from distributed.scheduler import KilledWorker
-
 from rtfbench.base.cluster.driver import Answered, ClusterError, Died, Event, Raised
 from rtfbench.base.errors import InputError
 from rtfbench.base.scratch import process_folder
+
+try:
+    import dask
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from distributed import Client, Future, Nanny, Scheduler, SpecCluster, Worker, get_worker
+    from distributed.comm.addressing import resolve_address
+    from distributed.comm.core import CommClosedError
+    from distributed.core import Status
+    from distributed.scheduler import KilledWorker
+    from distributed.security import Security
+    from distributed.versions import VersionMismatchWarning
+except ImportError as error:
+    raise InputError(
+        f"--cluster needs Dask, and {error.name} is not installed; install it with: "
+        "pip install 'rtfbench[cluster]'"
+    ) from None
 
 #: Of the names of our tasks; the client's id follows.
 PREFIX = "rtfbench-"
@@ -138,24 +153,6 @@ def told(error: BaseException) -> str:
     """Return an exception in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
-
-try:
-    import dask
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from distributed import Client, Nanny, Scheduler, SpecCluster, Worker
-    from distributed.comm.addressing import resolve_address
-    from distributed.comm.core import CommClosedError
-    from distributed.core import Status
-    from distributed.security import Security
-    from distributed.versions import VersionMismatchWarning
-
-except ImportError as error:
-    raise InputError(
-        f"--cluster needs Dask, and {error.name} is not installed; install it with: "
-        "pip install 'rtfbench[cluster]'"
-    ) from None
 
 LOCAL = "local"
 #: Where the cluster of this machine listens: nobody else can reach it.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rtfbench.base.cluster.dask_cluster import Cluster
 from rtfbench.base.cluster.driver import Driver, Ended, Lost, Note, Todo
@@ -17,12 +17,23 @@ from rtfbench.extract.cluster import shard_plan, tasks
 from rtfbench.extract.cluster.jobs import ANSWER, Extraction, Pace, PaceJob, ShardDone, ShardJob
 from rtfbench.extract.cluster.shard_plan import ShardPlan, written
 from rtfbench.extract.messages import ExtractionSetup, WorkerOptions
+from rtfbench.extract.shards import Manifest
 from rtfbench.inputs.formats import Inputs
 from rtfbench.inputs.listing import Listing
 from rtfbench.models.facts import facts_of
 
-if TYPE_CHECKING:
-    from rtfbench.extract.cluster.whole import ExtractionProgress
+
+class ExtractionWatch(Protocol):
+    """Is told how an extraction goes on."""
+
+    def begin(self, plan: ShardPlan, finished: dict[int, Manifest]) -> None:
+        """Hear what there is to do, and what was done before."""
+
+    def done(self, shard: ShardDone) -> None:
+        """Hear of a shard that is finished."""
+
+    def note(self, text: str) -> None:
+        """Hear something that is to stay."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ class ExtractionOrder:
 
 
 def extract_on(
-    cluster: Cluster, wanted: ExtractionOrder, listing: Listing, watch: "ExtractionProgress"
+    cluster: Cluster, wanted: ExtractionOrder, listing: Listing, watch: ExtractionWatch
 ) -> list[str]:
     """Make every shard of a list that a folder lacks.
 
@@ -128,7 +139,7 @@ def _check(cluster: Cluster, extraction: Extraction) -> None:
 
 
 def _count(
-    cluster: Cluster, extraction: Extraction, listing: Listing, watch: "ExtractionProgress"
+    cluster: Cluster, extraction: Extraction, listing: Listing, watch: ExtractionWatch
 ) -> int:
     """Return of how many shards each takes a worker about two minutes.
 
@@ -160,7 +171,7 @@ def _run(
     extraction: Extraction,
     plan: ShardPlan,
     numbers: Iterator[int],
-    watch: "ExtractionProgress",
+    watch: ExtractionWatch,
 ) -> list[str]:
     def todo(number: int) -> Todo:
         unit = plan.unit(number)
