@@ -25,7 +25,7 @@ from rtfbench.results import protocols
 from rtfbench.results.cells import INTERRUPTED, Condition
 from rtfbench.results.noise import NOISY_SHARE, SEEN
 from rtfbench.results.protocols import STEADY
-from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Noise, Summary
+from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Noise, Ratio, Summary
 from rtfbench.results.stats import relative_half_width
 
 #: Rows of which less than this share is known are not told apart yet, and no tie.
@@ -281,6 +281,16 @@ def _provisional(count: int, of: int) -> str:
     return f"{some} ratios here are provisional or undecided"
 
 
+def _is_open(ratio: Ratio) -> bool:
+    """Say whether more sessions may tell another thing: of few, or where neither is surely faster.
+
+    An interval that is wider than asked for, and leaves out 1, says who is faster all the same.
+    """
+    if ratio.sessions <= PROVISIONAL_SESSIONS or ratio.ci95 is None:
+        return True
+    return not ratio.decided and ratio.ci95[0] <= 1 <= ratio.ci95[1]
+
+
 def _next(summary: Summary, wheres: Sequence[Condition]) -> str:
     """Say what to do next."""
     noise = summary.noise
@@ -288,7 +298,7 @@ def _next(summary: Summary, wheres: Sequence[Condition]) -> str:
     if noise is not None and (noise.contaminated or much):
         return "Next: `rtfbench doctor` says what disturbs this host; then measure again."
     told = [each for each in summary.ratios if each.condition in wheres]
-    open_ = [each for each in told if each.sessions <= PROVISIONAL_SESSIONS or not each.decided]
+    open_ = [each for each in told if _is_open(each)]
     rows = [row for where in wheres for row in rows_of(summary, where)]
     if any(row.precision != FLOAT32 and row.eer_loss is None for row in rows):
         return "Next: `--trials heldout`, or trials of your own, tell what fewer bits cost."

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,25 @@ def test_the_answer_of_the_first_case() -> None:
     assert next_ == (
         "Next: a larger --budget or --thorough: all ratios here are provisional or undecided."
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"sessions": 6, "decided": False}, "`rtfbench tune --model "),
+        ({"sessions": 3, "decided": True}, "a larger --budget or --thorough: the ratio here is"),
+        ({"sessions": 6, "decided": False, "ci95": (0.97, 1.02)}, "a larger --budget"),
+        ({"sessions": 6, "decided": True, "ci95": (0.999, 1.001)}, "`rtfbench tune --model "),
+    ],
+)
+def test_more_is_asked_where_it_may_tell_another_thing(
+    found: dict[str, Any], expected: str
+) -> None:
+    """An interval wider than asked for that leaves out 1 is an answer; one that holds 1 is none."""
+    told = ratio(engine="mnn").model_copy(update=found)
+    cells = [row(engine="onnxruntime", rtf=0.04), row(engine="mnn", rtf=0.02)]
+    *_, next_ = answer(summary(*cells, ratios=(told,)))
+    assert next_.startswith(f"Next: {expected}")
 
 
 def test_fewer_bits_are_told_with_their_price() -> None:
