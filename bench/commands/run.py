@@ -309,6 +309,10 @@ def run(
         raise typer.BadParameter("name a --cluster or hosts, not both")
     if remote_python and not host:
         raise typer.BadParameter("--remote-python is of a --host; name one")
+    if (full or bare) and (host or cluster):
+        raise typer.BadParameter(
+            "--full and --bare are of a run on this host; `rtfbench report --full` shows a host's"
+        )
     if host:
         call = partial(run_by_ssh, host, remote_python)
     else:

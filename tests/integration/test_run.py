@@ -323,6 +323,8 @@ def test_a_list_with_a_missing_file_runs_on_the_others(
         (["run", "--audio", "no/such/file.wav"], "no/such/file.wav"),
         (["run", "no-such-plan.toml"], "no-such-plan.toml"),
         (["run", "--out", "/dev/null/out"], "cannot write"),
+        (["run", "--host", "board", "--full"], "of a run on this host"),
+        (["run", "--cluster", "local", "--bare"], "of a run on this host"),
         (["report", "no-such-run"], "rtfbench run --out"),
         (["run", "--protocol", "fast"], "published"),
     ],
