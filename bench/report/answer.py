@@ -15,6 +15,7 @@ from rtfbench.report.compare import (
     conditions,
     ends,
     engine_names,
+    excludes_one,
     listed,
     paired_ratio,
     rows_of,
@@ -286,9 +287,8 @@ def _is_open(ratio: Ratio) -> bool:
 
     An interval that is wider than asked for, and leaves out 1, says who is faster all the same.
     """
-    if ratio.sessions <= PROVISIONAL_SESSIONS or ratio.ci95 is None:
-        return True
-    return not ratio.decided and ratio.ci95[0] <= 1 <= ratio.ci95[1]
+    decided = ratio.decided or excludes_one(ratio.ci95)
+    return ratio.sessions <= PROVISIONAL_SESSIONS or not decided
 
 
 def _next(summary: Summary, wheres: Sequence[Condition]) -> str:
