@@ -43,6 +43,7 @@ class FrontEnd:
         normalization: What is done to every feature over time: nothing, its mean taken off, also
             divided by its standard deviation, or `means` and `deviations` in their place.
         normalized_over: Whether that is done to each chunk by itself, or over the utterance.
+        unbiased_deviation: Whether a deviation is over one frame fewer than there are.
         chunk_samples: Length of a chunk where nobody asks for another, -1 for the whole utterance;
             None leaves it to the command.
         chunk_hop: Samples from one chunk to the next; None is a chunk's length.
@@ -60,6 +61,7 @@ class FrontEnd:
     scale: Scale = "int16"
     normalization: Normalization = "mean"
     normalized_over: Literal["chunk", "utterance"] = "chunk"
+    unbiased_deviation: bool = True
     chunk_samples: int | None = None
     chunk_hop: int | None = None
     last_chunk: LastChunk = "fill"
@@ -208,7 +210,7 @@ class FrontEnd:
         mean_M = features_TM.mean(axis=0, dtype=np.float64).astype(np.float32)
         if self.normalization == "mean":
             return mean_M, None
-        freedom = max(len(features_TM) - 1, 1)
+        freedom = max(len(features_TM) - self.unbiased_deviation, 1)
         squares_M = np.square(features_TM - mean_M).sum(axis=0, dtype=np.float64)
         return mean_M, np.sqrt(squares_M / freedom).astype(np.float32) + LEAST_DEVIATION
 
@@ -272,7 +274,9 @@ _CHOICES: Mapping[str, tuple[Any, ...]] = {
     "lengths": (None, *get_args(Lengths)),
 }
 _WHOLE_NUMBERS = ("sample_rate_hz", "num_mel_bins", "fft_size", "chunk_samples", "chunk_hop")
-_YES_OR_NO = ("window_periodic", "remove_dc", "log_floor_added", "waveform")
+_YES_OR_NO = (
+    *("window_periodic", "remove_dc", "log_floor_added", "waveform", "unbiased_deviation"),
+)
 _LISTS = ("means", "deviations")
 _TEXTS = (
     *("base", "window", "preemphasis_over", "edges", "spectrum", "mel_scale", "mel_sides"),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import Budget, Threads
+from rtfbench.commands.options import Budget, FrontEndName, ModelInput, ModelOutput, Threads
 
 
 @app.command(
@@ -18,6 +18,9 @@ def doctor(
     engine: Annotated[
         str, typer.Option(help="Engine that is measured against itself.")
     ] = "onnxruntime",
+    front_end: FrontEndName = None,
+    model_input: ModelInput = None,
+    model_output: ModelOutput = None,
     threads: Threads = 1,
     budget: Budget = 40,
 ) -> None:
@@ -30,13 +33,19 @@ def doctor(
     from rtfbench.commands.progress import progress_on_stderr
     from rtfbench.measure.machine import advice
     from rtfbench.measure.noise_floor import noise_floor, sentences
+    from rtfbench.models.user_models import Reading
     from rtfbench.report import about
     from rtfbench.report.terminal import Output
 
     machine = advice.read_settings(usable_cores(), load_average_1min=os.getloadavg()[0])
     with progress_on_stderr() as progress:
         found = noise_floor(
-            model=model, engine=engine, threads=threads, budget_s=budget, progress=progress
+            model=model,
+            engine=engine,
+            threads=threads,
+            budget_s=budget,
+            progress=progress,
+            reading=Reading(front_end, model_input, model_output),
         )
     output = Output()
     output.print(about.host(found.host))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtfbench.base.errors import InputError, as_input, complain
+from rtfbench.base.errors import InputError, as_input, complain, say
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import WeightsName
+from rtfbench.commands.options import FrontEndName, ModelInput, ModelOutput, WeightsName
 
 if TYPE_CHECKING:
     from rtfbench.models.make_export import Exported, ExportRequest
@@ -51,6 +51,9 @@ def export(
         Path | None, typer.Option(help="Vector (.npy) that is subtracted from every embedding.")
     ] = None,
     onnx: Annotated[Path | None, typer.Option(help="ONNX file to convert.")] = None,
+    front_end: FrontEndName = None,
+    model_input: ModelInput = None,
+    model_output: ModelOutput = None,
     num_frames: Annotated[
         int | None,
         typer.Option(
@@ -67,6 +70,7 @@ def export(
     from rtfbench.base.child import ChildError
     from rtfbench.commands.progress import progress_on_stderr
     from rtfbench.models.make_export import ExportAnswer, ExportRequest
+    from rtfbench.models.user_models import Reading
     from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS
 
     request = ExportRequest(
@@ -79,6 +83,7 @@ def export(
         checkpoint=checkpoint,
         mean_vec=mean_vec,
         onnx=onnx,
+        reading=Reading(front_end, model_input, model_output),
     )
     _check(request)
     with progress_on_stderr() as progress:
@@ -92,12 +97,15 @@ def export(
     if answer.exported is None:
         complain(answer.error)
         raise typer.Exit(1)
+    for line in answer.exported.notes:
+        say(line)
     print("\n".join(_lines(output, answer.exported)))
 
 
 def _check(request: "ExportRequest") -> None:
     """Refuse combinations of options that name no source, or two."""
     from rtfbench.models.model_files import FORMATS
+    from rtfbench.models.user_models import AS_IT_SAYS
     from rtfbench.models.zoo import catalog
 
     named = {
@@ -115,6 +123,8 @@ def _check(request: "ExportRequest") -> None:
         raise InputError("--config and --checkpoint belong together: the files of an experiment")
     if request.mean_vec is not None and request.config is None:
         raise InputError("--mean-vec goes with --config and --checkpoint only")
+    if request.onnx is None and request.reading != AS_IT_SAYS:
+        raise InputError("--front-end, --model-input and --model-output go with --onnx only")
     if request.onnx is not None and not request.onnx.is_file():
         raise InputError(f"{request.onnx}: no such model file")
     if request.onnx is not None and FORMATS.get(request.onnx.suffix) != "onnx":

@@ -1,5 +1,7 @@
 """`rtfbench frontend`."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,8 +111,9 @@ def compare(
 
     with as_input(AudioError):
         paths = {each.name: on_disk(each.path) for each in find_audio([wav])}
+    note = cache(say)  # which says a line once
     setups = [
-        _setup(model, each, model_input, model_output, channel, resample)
+        _setup(model, each, model_input, model_output, channel, resample, note)
         for each in (first, second)
     ]
     embeddings = [
@@ -120,7 +123,8 @@ def compare(
     ours, theirs = embeddings
     turned = [cosine(ours[name], theirs[name]) for name in paths]
     low, middle = min(turned), float(np.median(turned))
-    print(f"{first} and {second}: cosine of the same recording {middle:.4f}, least {low:.4f}")
+    fed = " and ".join(str(setup.front_end) for setup in setups)
+    print(f"{fed}: cosine of the same recording {middle:.4f}, least {low:.4f}")
     apart = feature_difference(setups[0], setups[1], list(paths.values()))
     told = "not of the same kind" if apart is None else f"{apart:.3g} apart on average"
     print(f"features: {told}")
@@ -150,6 +154,7 @@ def _setup(
     model_output: str | None,
     channel: int | None,
     resample: bool,
+    note: Callable[[str], None] = say,
 ) -> "ExtractionSetup":
     """Return how a model is fed behind a front end, None for its own."""
     from rtfbench.extract import report
@@ -165,4 +170,4 @@ def _setup(
         resample=resample,
         reading=Reading(front_end, model_input, model_output),
     )
-    return setup_for(options, phase=report.say_on_terminal, note=say)
+    return setup_for(options, phase=report.say_on_terminal, note=note)

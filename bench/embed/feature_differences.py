@@ -4,8 +4,10 @@ Every step is changed to what toolkits do, alone and together, until our feature
 fewest changes that explain theirs are named.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,11 @@ ROUNDING = 0.01
 AGREES = 0.01
 #: What one more change must gain, in the mean of log(1 + z²).
 PENALTY = 0.03
-#: Hypotheses that are followed at once, and changes that are followed together.
-BEAM, MOST_CHANGES = 4, 3
+#: Of features that are ours, a change that is named must explain so much of what is left, and
+#: what lies nearer than this to ours has no more to explain.
+EXPLAINED, NOTHING_LEFT = 0.5, 0.002
+#: Hypotheses that are followed at once, of one set of steps, and changes followed together.
+BEAM, BEAM_OF_STEPS, MOST_CHANGES = 6, 2, 3
 #: Of noise, half lies within this many standard deviations, as few draws tell them.
 MOST_SPREAD = 1.5
 #: So often noise is drawn for dither.
@@ -44,11 +49,14 @@ STEPS: Choices = {
     "normalisation": tuple({"normalization": kind} for kind in ("none", "mean", "mean-variance")),
     "lowest frequency": tuple(
         {"low_freq_hz": float(hz)}
-        for hz in (0, 10, 20, 30, 40, 50, 60, 64, 80, 100, 125, 150, 200, 300)
+        for hz in (0, 10, 20, 30, 40, 50, 60, 64, 80, 100, 125, 150, 200, 250, 300)
     ),
     "highest frequency": tuple(
         {"high_freq_hz": hz}
-        for hz in (None, -100.0, -200.0, -300.0, -400.0, -500.0, -700.0, -1000.0, -2000.0, -4000.0)
+        for hz in (
+            *(None, -100.0, -200.0, -300.0, -400.0, -500.0, -700.0, -1000.0, -1500.0, -2000.0),
+            *(-2500.0, -3000.0, -3500.0, -4000.0),
+        )
     ),
     "mel scale": tuple(
         {"mel_scale": scale, "mel_sides": sides, "mel_norm": norm}
@@ -85,12 +93,16 @@ STEPS: Choices = {
     "transform": ({"fft_size": None}, {"fft_size": 512}, {"fft_size": 1024}, {"fft_size": 400}),
     "energy": ({"energy_floor": None}, {"energy_floor": 0.0}),
 }
-#: Steps whose values lie on a line: between those that are tried, the best is looked for.
-ON_A_LINE = {
-    "lowest frequency": "low_freq_hz",
-    "highest frequency": "high_freq_hz",
-    "pre-emphasis": "preemphasis",
+#: Steps whose values lie on a line: between those that are tried, the best is looked for. With the
+#: digits that are kept, and how far away it may lie, as a share of the value or by itself.
+ON_A_LINE: Mapping[str, tuple[str, int, float, float]] = {
+    "lowest frequency": ("low_freq_hz", 0, 0.0, 30.0),
+    "highest frequency": ("high_freq_hz", 0, 0.0, 300.0),
+    "pre-emphasis": ("preemphasis", 3, 0.0, 0.05),
+    "dither": ("dither", 2, 0.7, 0.0),
 }
+#: Steps that hide each other: they move all features alike, so pairs of them are tried at once.
+HIDING = ("scale", "normalisation", "logarithm", "power", "log floor")
 
 
 @dataclass(frozen=True)
@@ -158,18 +170,16 @@ class Doctor:
         bins = self._bins()
         start = self._judged(bins)
         before = self._apart(start)
-        if not bins and start.loss < np.inf and self._agrees(start):
-            return Diagnosis((), before, before, True, self._front_end)
         best, beam = start, [start]
-        for _ in range(MOST_CHANGES):
-            found = {str(sorted(each.changes.items())): each for each in self._further(beam)}
-            beam = sorted(found.values(), key=lambda each: each.cost)[:BEAM]
-            beam = [self._refined(each) for each in beam[:3]] + beam[3:]
-            if not beam or min(each.cost for each in beam) >= best.cost:
+        for number in range(MOST_CHANGES):
+            if self._apart(best) < NOTHING_LEFT:
                 break
-            best = min(beam, key=lambda each: each.cost)
-            if self._agrees(best):
+            further = [*self._further(beam), *(self._hiding(start) if not number else ())]
+            beam = [self._refined(each) for each in _varied(further)]
+            gained = min(beam, key=lambda each: each.cost, default=best)
+            if not self._gains(gained, best):
                 break
+            best = gained
         best = self._pruned(best)
         ours, (changed, _) = self._front_end, self._changed(best.changes)
         differences = [
@@ -193,32 +203,47 @@ class Doctor:
             for step, choices in STEPS.items():
                 if step in hypothesis.changes:
                     continue
-                now = self._changed(hypothesis.changes)
                 for fields in choices:
-                    ours = {name: _value(now[0], name) for name in fields}
-                    if ours != dict(fields):
+                    if self._changes(hypothesis, fields):
                         found = self._judged({**hypothesis.changes, step: fields})
                         if found.loss < np.inf:
                             yield found
 
+    def _hiding(self, start: _Hypothesis) -> Iterator[_Hypothesis]:
+        """Yield pairs of changes of which one alone makes nothing better."""
+        for one, other in combinations(HIDING, 2):
+            for first, second in product(STEPS[one], STEPS[other]):
+                if self._changes(start, first) and self._changes(start, second):
+                    yield self._judged({**start.changes, one: first, other: second})
+
+    def _changes(self, hypothesis: _Hypothesis, fields: Mapping[str, Any]) -> bool:
+        """Say whether fields are others than a hypothesis has."""
+        now, _ = self._changed(hypothesis.changes)
+        return any(_value(now, name) != value for name, value in fields.items())
+
+    def _gains(self, found: _Hypothesis, best: _Hypothesis) -> bool:
+        """Say whether a hypothesis is to be believed rather than one of fewer changes."""
+        if found.cost >= best.cost:
+            return False
+        # What rounding leaves, no step explains.
+        return not self._agrees(best) or self._apart(found) < EXPLAINED * self._apart(best)
+
     def _refined(self, hypothesis: _Hypothesis) -> _Hypothesis:
         """Move values that lie on a line to where they explain most."""
-        for step, name in ON_A_LINE.items():
+        for step, (name, digits, share, width) in ON_A_LINE.items():
             value = hypothesis.changes.get(step, {}).get(name)
-            if value is None or self._agrees(hypothesis):
+            if not value or self._apart(hypothesis) < NOTHING_LEFT:
                 continue
-            width = 0.05 if name == "preemphasis" else 20.0 if name == "low_freq_hz" else 150.0
-            low, high = value - width, value + width
-            for _ in range(10):
-                points = [low + (high - low) * share for share in (0.382, 0.618)]
-                tried = [self._with(hypothesis, step, name, point) for point in points]
+            low, high = value * (1 - share) - width, value * (1 + share) + width
+            for _ in range(12):
+                points = [low + (high - low) * part for part in (0.382, 0.618)]
+                tried = [self._with(hypothesis, step, name, round(each, digits)) for each in points]
                 low, high = (low, points[1]) if tried[0].loss < tried[1].loss else (points[0], high)
                 hypothesis = min((hypothesis, *tried), key=lambda each: each.loss)
         return hypothesis
 
     def _with(self, hypothesis: _Hypothesis, step: str, name: str, value: float) -> _Hypothesis:
-        rounded = round(value, 3 if name == "preemphasis" else 0)
-        changed = {**hypothesis.changes[step], name: rounded}
+        changed = {**hypothesis.changes[step], name: value}
         return self._judged({**hypothesis.changes, step: changed})
 
     def _pruned(self, hypothesis: _Hypothesis) -> _Hypothesis:
@@ -318,6 +343,20 @@ class Doctor:
         frames = min(len(made[0]), len(self._theirs_TM))
         off_TM: FloatArray = np.abs(made[0][:frames] - self._theirs_TM[:frames])
         return off_TM
+
+
+def _varied(found: Iterable[_Hypothesis]) -> list[_Hypothesis]:
+    """Return the best hypotheses, not too many of the same steps."""
+    taken: Counter[frozenset[str]] = Counter()
+    kept: list[_Hypothesis] = []
+    for each in sorted(found, key=lambda each: each.cost):
+        steps = frozenset(each.changes)
+        if taken[steps] < BEAM_OF_STEPS and each.loss < np.inf:
+            kept.append(each)
+            taken[steps] += 1
+        if len(kept) == BEAM:
+            break
+    return kept
 
 
 def _computing(front_end: FrontEnd) -> Callable[[FloatArray], FloatArray]:

@@ -148,7 +148,7 @@ def setup_for(
     fixed = artifact.num_frames is not None
     if fixed and cell.chunk_samples not in (options.chunk_samples, PUBLISHED_CHUNK_SAMPLES):
         frames = f"{artifact.num_frames} frames ({cell.chunk_samples} samples)"
-        note(f"{artifact.path}: a static model, which takes chunks of {frames}")
+        note(f"{options.model}: a static model, which takes chunks of {frames}")
     return ExtractionSetup(
         artifact=artifact,
         engine=cell.engine,

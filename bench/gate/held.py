@@ -1,8 +1,9 @@
 """Two sides held against each other, whether they are prepared and measured now, or were before."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -117,16 +118,17 @@ class Comparison:
                 seed=draw_seed() if self.options.seed is None else self.options.seed,
                 memory=self.options.memory,
             )
+            note = cache(context.progress.note)  # which says a line once
             return measure.run(
-                [self._sides(cell, context) for cell in self.cells],
+                [self._sides(cell, context, note) for cell in self.cells],
                 context,
                 criteria(margin=self.margin, max_regression=self.max_regression, also=also),
                 budget_s=self.options.budget_s,
                 also=also,
             )
 
-    def _sides(self, cell: Cell, context: RunContext) -> Sides:
-        """Prepare both sides of a cell."""
+    def _sides(self, cell: Cell, context: RunContext, note: Callable[[str], None]) -> Sides:
+        """Prepare both sides of a cell, and tell how their files are fed."""
         base, candidate = self.baseline, self.candidate
         model = (candidate.model or Path(cell.model)).name
         name = f"{model}, {candidate.engine or cell.engine_label}"
@@ -137,14 +139,20 @@ class Comparison:
         ]
         return Sides(
             name=f"{name}, {figures.setting(*cell.setting)}, {cell.protocol}",
-            candidate=_prepared(cell, candidate, context, self.options.reading),
-            baseline=_prepared(cell, base, context, self.options.reading),
+            candidate=_prepared(cell, candidate, context, self.options.reading, note),
+            baseline=_prepared(cell, base, context, self.options.reading, note),
             candidate_python=pythons[0],
             baseline_python=pythons[1],
         )
 
 
-def _prepared(cell: Cell, side: Side, context: RunContext, reading: Reading) -> Prepared:
+def _prepared(
+    cell: Cell,
+    side: Side,
+    context: RunContext,
+    reading: Reading,
+    note: Callable[[str], None],
+) -> Prepared:
     """Return a side's cell with its files."""
     update: dict[str, object] = {}
     if side.model is not None:
@@ -159,7 +167,7 @@ def _prepared(cell: Cell, side: Side, context: RunContext, reading: Reading) -> 
     cells = [cell.model_copy(update=update)]
     resolved = resolve(cells, folders=folders, asked=Asked(reading=reading, sizes=True))
     for line in resolved.notes:
-        context.progress.phase(line)
+        note(line)
     return context.prepare_one(resolved)
 
 

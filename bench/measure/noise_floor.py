@@ -21,7 +21,8 @@ from rtfbench.measure.job import Job
 from rtfbench.measure.machine import environment
 from rtfbench.measure.plan import expand, load_plan
 from rtfbench.models.names import default_form
-from rtfbench.models.resolve import resolve
+from rtfbench.models.resolve import Asked, resolve
+from rtfbench.models.user_models import AS_IT_SAYS, Reading
 from rtfbench.models.workload import Prepared
 from rtfbench.results.noise import NOISY_SHARE, SEEN
 from rtfbench.results.protocols import STEADY
@@ -54,7 +55,13 @@ class NoiseFloor:
 
 
 def noise_floor(
-    *, model: str, engine: str, threads: int, budget_s: float, progress: Progress
+    *,
+    model: str,
+    engine: str,
+    threads: int,
+    budget_s: float,
+    progress: Progress,
+    reading: Reading = AS_IT_SAYS,
 ) -> NoiseFloor:
     """Measure an engine against itself.
 
@@ -63,7 +70,9 @@ def noise_floor(
     """
     flags = {"models": (model,), "engines": (engine,), "threads": (threads,)}
     plan = load_plan(None, flags | {"protocols": (STEADY.name,)})
-    resolved = resolve(expand(plan, default_form))
+    resolved = resolve(expand(plan, default_form), asked=Asked(reading=reading))
+    for line in resolved.notes:
+        progress.note(line)
     sources = tuple(audio_input.check_audio(()).sources)
     host = environment.describe_host(audio=[s.name for s in sources], audio_s=0.0, weights="")
     with (

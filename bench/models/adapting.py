@@ -6,7 +6,15 @@ Whatever runs a model, and whatever converts it, then meets one shape. A wavefor
 import math
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
 
 from rtfbench.models.ports import FLOATS, Ports
 
@@ -78,16 +86,41 @@ def wrapped(
     return made
 
 
+def as_nemo(model: ModelProto) -> ModelProto:
+    """Return a graph of features [B, T, M] as NeMo exports one, which sherpa-onnx calls so.
+
+    It takes features [B, M, T] and lengths, and has the embedding behind another output.
+    """
+    made = ModelProto()
+    made.CopyFrom(model)
+    graph = made.graph
+    constants = {each.name for each in graph.initializer}
+    features = next(each for each in graph.input if each.name not in constants)
+    batch, frames, bins = features.type.tensor_type.shape.dim
+    sizes = [each.dim_value or each.dim_param or None for each in (batch, bins, frames)]
+    turned = helper.make_tensor_value_info("rtfbench_signal", TensorProto.FLOAT, sizes)
+    lengths = helper.make_tensor_value_info("rtfbench_length", TensorProto.INT64, sizes[:1])
+    graph.node.insert(
+        0, helper.make_node("Transpose", [turned.name], [features.name], perm=[0, 2, 1])
+    )
+    graph.node.append(_cast(graph.output[0].name, "rtfbench_logits", None))
+    graph.input.remove(features)
+    graph.input.extend([turned, lengths])
+    logits = ValueInfoProto()
+    logits.CopyFrom(graph.output[0])
+    logits.name = "rtfbench_logits"
+    graph.output.insert(0, logits)
+    return made
+
+
 def _lengths(graph: GraphProto, ports: Ports, kind: int) -> list[NodeProto]:
     """Return nodes that make the input of lengths from the shape of the features."""
     whole = kind not in FLOATS
-    constants = {
-        "rtfbench_first": np.array([0]),
-        "rtfbench_second": np.array([1]),
-        "rtfbench_shift": np.array([ports.frame_shift]),
-    }
+    constants = {"rtfbench_first": np.array([0]), "rtfbench_second": np.array([1])}
     if ports.lengths == "shares":
         constants["rtfbench_whole"] = np.array([1.0], np.float32)
+    elif ports.lengths == "samples":
+        constants["rtfbench_shift"] = np.array([ports.frame_shift])
     for name, value in constants.items():
         graph.initializer.append(numpy_helper.from_array(value, name))
     nodes = [

@@ -34,7 +34,7 @@ from rtfbench.frontends.chunking import natural_chunk_samples
 from rtfbench.frontends.front_end import FrontEnd
 from rtfbench.models import artifacts
 from rtfbench.models.artifacts import ArtifactRequest
-from rtfbench.models.front_ends import brought
+from rtfbench.models.front_ends import NEMO, brought
 
 
 @contextmanager
@@ -112,9 +112,14 @@ def convert(
         if engine.front_end and said:
             from onnx import ModelProto, helper
 
-            # Two messages behind one another are one with the fields of both.
+            from rtfbench.models.adapting import as_nemo
+
             model = ModelProto()
+            if said["framework"] == NEMO:
+                model = as_nemo(ModelProto.FromString(part.read_bytes()))
+                part.write_bytes(b"")
             helper.set_model_props(model, dict(said))
+            # Two messages behind one another are one with the fields of both.
             with part.open("ab") as file:
                 file.write(model.SerializeToString())
 

@@ -113,11 +113,14 @@ def convert_file(file: ModelFile, path: Path, format: Format, *, num_frames: int
     """
     from rtfbench.models import onnx_graph
 
-    source = file.runs
-    if num_frames != file.num_frames or file.data_files or format == ONNX:
-        # As one file: the converter does not look for data files.
+    source, model = file.runs, onnx_graph.load_graph(file.runs)
+    others = [each for each in model.graph.output if each.name != file.output_name]
+    if num_frames != file.num_frames or file.data_files or others or format == ONNX:
+        # As one file: the converter does not look for data files. With one output: nobody has to
+        # say again which one is the embedding.
         source = path.with_suffix(f".{ONNX}")
-        model = onnx_graph.load_graph(file.runs)
+        for each in others:
+            model.graph.output.remove(each)
         if num_frames is not None:
             model = onnx_graph.fix_frames(model, file.input_name, num_frames)
         with replacing(source) as part:

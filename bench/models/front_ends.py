@@ -45,6 +45,21 @@ _NORMALIZE_FEATURES: Mapping[str, Mapping[str, str]] = {
     "global-mean": {"normalization": "mean"},
     "per_feature": {"normalization": "mean-variance"},
 }
+_NORMALIZED_AS = {"mean": "global-mean", "mean-variance": "per_feature"}
+SHERPA_ONNX = "sherpa-onnx"
+#: What that runtime takes from the model.
+LEFT_TO_MODELS = ("num_mel_bins", "sample_rate_hz", "scale", "normalization")
+#: The framework of NeMo's models, and what sherpa-onnx computes for them as it does for no others.
+NEMO = "nemo"
+_BROUGHT_FOR_NEMO: Mapping[str, Any] = {
+    "edges": "snip",
+    "low_freq_hz": 0.0,
+    "mel_scale": "slaney",
+    "mel_sides": "hertz",
+    "mel_norm": "slaney",
+    "remove_dc": False,
+    "unbiased_deviation": False,
+}
 
 
 class Stated(Value):
@@ -63,14 +78,21 @@ class Stated(Value):
         if self.base is not None:
             # A layout of features means nothing to a model of samples, nor the other way round.
             kept = {"lengths": front_end.lengths, "output": front_end.output}
-            bins = front_end.fbank.num_mel_bins
-            front_end = PRESETS[self.base].with_bins(bins).with_values(kept)
+            if self.base == SHERPA_ONNX:
+                preset = brought(SHERPA_ONNX, front_end)
+            else:
+                preset = PRESETS[self.base].with_bins(front_end.fbank.num_mel_bins)
+            front_end = preset.with_values(kept)
         with as_input(ValueError, before=f"{self.origin}: "):
             return front_end.with_values(self.values)
 
     def says(self, name: str) -> bool:
-        """Whether a value is said here; a preset says all but the number of mel bins."""
-        return name in self.values or (self.base is not None and name != "num_mel_bins")
+        """Whether a value is said here; a preset says all but the number of mel bins.
+
+        sherpa-onnx's leaves more to the model.
+        """
+        left = LEFT_TO_MODELS if self.base == SHERPA_ONNX else ("num_mel_bins",)
+        return name in self.values or (self.base is not None and name not in left)
 
 
 class Decided(NamedTuple):
@@ -247,14 +269,24 @@ def of_metadata(path: Path, metadata: Mapping[str, str]) -> Stated | None:
 
 def metadata_of(front_end: FrontEnd, embedding_dim: int) -> dict[str, str]:
     """Return what sherpa-onnx reads of a file that is fed so, for `brought`."""
-    return {
+    fbank = front_end.fbank
+    said = {
         "framework": "3d-speaker" if front_end.base == "3d-speaker" else "wespeaker",
         "language": "any",
         "sample_rate": str(front_end.sample_rate_hz),
         "output_dim": str(embedding_dim),
         "normalize_samples": "1" if front_end.scale == "unit" else "0",
-        "feature_normalize_type": "global-mean" if front_end.normalization == "mean" else "",
+        "feature_normalize_type": _NORMALIZED_AS.get(front_end.normalization, ""),
     }
+    if fbank.mel_scale == "slaney":
+        said |= {
+            "framework": NEMO,
+            "feat_dim": str(front_end.feat_dim),
+            "window_type": fbank.window,
+            "window_size_ms": f"{fbank.frame_length_ms:g}",
+            "window_stride_ms": f"{fbank.frame_shift_ms:g}",
+        }
+    return said
 
 
 def brought(engine: str, front_end: FrontEnd) -> FrontEnd:
@@ -267,21 +299,31 @@ def brought(engine: str, front_end: FrontEnd) -> FrontEnd:
     Raises:
         InputError: the engine has nothing like that.
     """
-    preset = PRESETS[engine]
     fbank = front_end.fbank
-    kind = (front_end.waveform, fbank.mel_scale, fbank.log, front_end.feat_dim)
-    same = kind == (False, preset.fbank.mel_scale, preset.fbank.log, preset.feat_dim)
-    if not same or front_end.normalization not in ("none", "mean"):
+    values: dict[str, Any] = {"sample_rate_hz": front_end.sample_rate_hz}
+    if fbank.mel_scale == "slaney":
+        # Of NeMo's models it computes all else by itself, with a window that is periodic.
+        values |= {
+            **_BROUGHT_FOR_NEMO,
+            "num_mel_bins": fbank.num_mel_bins,
+            "window": fbank.window,
+            "window_periodic": fbank.window == "hann",
+            "frame_length_ms": fbank.frame_length_ms,
+            "frame_shift_ms": fbank.frame_shift_ms,
+        }
+        whole = (fbank.frame_length_ms % 1, fbank.frame_shift_ms % 1) == (0, 0)
+        fits = whole and fbank.energy_floor is None
+        kinds = ("none", "mean-variance")
+    else:
+        values["scale"] = front_end.scale
+        fits, kinds = front_end.feat_dim == WESPEAKER.feat_dim, ("none", "mean")
+    fits = fits and not front_end.waveform and fbank.log == "natural"
+    if not fits or front_end.normalization not in kinds:
         raise InputError(
-            f"{engine} brings its own front end, {preset.feat_dim} of Kaldi's bins with or without "
-            f"their mean, and has none like {front_end}"
+            f"{engine} brings its own front end, {WESPEAKER.feat_dim} of Kaldi's bins with or "
+            f"without their mean, or NeMo's, and has none like {front_end}"
         )
-    values = {
-        "scale": front_end.scale,
-        "normalization": front_end.normalization,
-        "sample_rate_hz": front_end.sample_rate_hz,
-    }
-    return preset.with_values(values)
+    return PRESETS[engine].with_values({**values, "normalization": front_end.normalization})
 
 
 def _known(origin: str, key: str, metadata: Mapping[str, str], choices: Mapping[str, Any]) -> Any:

@@ -33,6 +33,7 @@ from rtfbench.models.conversion import convert
 from rtfbench.models.file_maker import convert_file, open_session
 from rtfbench.models.model_files import FileRequest, ModelFile
 from rtfbench.models.model_reading import read_model_file
+from rtfbench.models.user_models import AS_IT_SAYS, Reading
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 from rtfbench.results.cells import MAX_REL_ERR
 
@@ -59,6 +60,8 @@ class ExportRequest(Value):
     checkpoint: Path | None = None
     mean_vec: Path | None = None
     onnx: Path | None = None
+    #: What is said of the ONNX file.
+    reading: Reading = AS_IT_SAYS
 
 
 class ExportCheck(Value):
@@ -71,7 +74,10 @@ class ExportCheck(Value):
 
 
 class Exported(Value):
-    """What was written; counts are those of the source, None where unknown."""
+    """What was written; counts are those of the source, None where unknown.
+
+    `notes` is what a user is told of how the source is fed.
+    """
 
     inputs: str
     outputs: str
@@ -83,6 +89,7 @@ class Exported(Value):
     source: str
     ignored: tuple[str, ...]
     checks: tuple[ExportCheck, ...]
+    notes: tuple[str, ...]
 
 
 class ExportAnswer(Value):
@@ -107,6 +114,7 @@ class _ModelSource:
     flops_basis: str
     about: str = ""
     ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class WrongExportError(Exception):
@@ -156,6 +164,7 @@ def export(request: ExportRequest) -> Exported:
         source=source.title,
         ignored=source.ignored,
         checks=tuple(checks),
+        notes=source.notes,
     )
 
 
@@ -167,7 +176,8 @@ def _sizes(file: ModelFile, feat_dim: int) -> str:
 def _from_onnx(request: ExportRequest) -> _ModelSource:
     assert request.onnx is not None
     beside = tuple(front_ends.beside(request.onnx))
-    file = read_model_file(FileRequest(path=request.onnx, beside=beside))
+    asked = request.reading.of(request.onnx)
+    file = read_model_file(asked.model_copy(update={"beside": beside}))
     if request.num_frames is not None and file.num_frames not in (None, request.num_frames):
         raise InputError(
             f"{request.onnx}: is fixed to {file.num_frames} frames already; "
@@ -193,6 +203,7 @@ def _from_onnx(request: ExportRequest) -> _ModelSource:
         flops=file.flops,
         flops_basis=file.flops_basis,
         about=file.about,
+        notes=file.notes,
     )
 
 

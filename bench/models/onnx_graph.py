@@ -123,8 +123,11 @@ def _refuse_what_is_no_model(path: Path) -> None:
         raise InputError(
             f"{path}: a pointer of Git LFS, not the model; fetch it with: git lfs pull"
         )
-    if start.startswith((b"<!doctype html", b"<html", b"<head")):
-        raise InputError(f"{path}: a web page, not the model; download the file itself again")
+    if start.startswith((b"<", b"{")):  # which begins no ONNX file
+        raise InputError(
+            f"{path}: a web page or a server's message, not the model; download the file itself "
+            "again"
+        )
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception:  # who loads it says what is wrong with it

@@ -165,6 +165,11 @@ def _layout(path: Path, features: Socket, bins: int | None) -> Layout:
     """
     shape = features.shape
     if shape is not None and len(shape) == 2 and shape[0] in (None, 1):
+        if shape[1] in USUAL_BINS:
+            raise InputError(
+                f"{path}: the input {features} takes features without a batch axis, or very few "
+                "samples; export it with an input [B, T, M]"
+            )
         return "BN"
     if shape is None or len(shape) != 3 or shape[0] not in (None, 1):
         raise InputError(

@@ -233,6 +233,48 @@ def test_what_is_assumed_is_warned_of(tmp_path: Path) -> None:
         Embedder(write(tmp_path / "told.onnx", metadata=SHERPA)).close()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compare", "onnxruntime", "onnxruntime", "--budget", 1, "--model"),
+        ("doctor", "--budget", 1, "--model"),
+        ("export", "--format", "onnx", "-o", "made.onnx", "--onnx"),
+    ],
+)
+def test_every_command_says_once_what_it_assumes(
+    rtfbench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[Any, ...]
+) -> None:
+    """And takes the name of the embedding, and the front end about which nothing is said then."""
+    monkeypatch.chdir(tmp_path)
+    model = write(tmp_path / "two.onnx", others=True)
+    done = rtfbench(*command, model)
+    assert (done.returncode, "name the embedding with --model-output" in done.stderr) == (2, True)
+    named = rtfbench(*command, model, "--model-output", "embs")
+    assert named.stderr.count("says nothing of its front end") == 1
+    told = rtfbench(*command, model, "--model-output", "embs", "--front-end", "kaldi")
+    assert "says nothing" not in told.stderr
+    if command[0] == "export":
+        assert (done.returncode, named.returncode, told.returncode) == (2, 0, 0), told.stderr
+        assert str(read_model_file(FileRequest(path=Path("made.onnx"))).front_end).startswith(
+            "kald"
+        )
+
+
+def test_the_users_file_is_named_and_no_runtime_heard(rtfbench: Command, tmp_path: Path) -> None:
+    """What is made of a model in the cache is no name for it, nor what onnxruntime says of that."""
+    look: dict[str, Any] = {
+        "sizes": (1, 80, 100),
+        "layout": "BMT",
+        "output": (1, DIM),
+        "lengths": ("wav_lens", FLOAT),
+    }
+    model = write(tmp_path / "fixed.onnx", **look)
+    done = rtfbench("extract", "--wav", SPEECH, "--model", model, "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    assert f"{model}: a static model, which takes chunks of 100 frames" in done.stderr
+    assert "rtfbench_" not in done.stderr
+
+
 def test_metadata_decides_the_front_end(tmp_path: Path) -> None:
     """What sherpa-onnx's exporters write is what a model is fed, and nothing is said of it."""
     threed = write(tmp_path / "threed.onnx", metadata=SHERPA)
@@ -276,7 +318,7 @@ def test_a_runtime_may_bring_its_own_front_end(rtfbench: Command, tmp_path: Path
     assert row["parity"]["ok"]
     assert f"brings its own front end: cosine {turned:.4f} to the reference" in row["note"]
     for options, why in (
-        (("--front-end", "nemo"), "has none like nemo"),
+        (("--front-end", "speechbrain"), "has none like speechbrain"),
         (("--form", "static"), "choose --form dynamic"),
     ):
         refused = rtfbench(
@@ -284,6 +326,48 @@ def test_a_runtime_may_bring_its_own_front_end(rtfbench: Command, tmp_path: Path
             *("--result", tmp_path / "e.npz", "--jobs", 1),
         )
         assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
+
+
+@pytest.mark.parametrize("window", ["hann", "hamming"])
+def test_a_runtime_brings_another_front_end_for_nemo(window: str, tmp_path: Path) -> None:
+    """sherpa-onnx's embedding is what it is of the file itself, and what we say of it."""
+    sherpa_onnx = pytest.importorskip("sherpa_onnx")
+    look: dict[str, Any] = {
+        "sizes": ("B", 80, "T"),
+        "layout": "BMT",
+        "lengths": ("length", TensorProto.INT64),
+        "metadata": {**NEMO, "language": "x", "window_type": window, "window_size_ms": "20"},
+    }
+    model = write(tmp_path / "nemo.onnx", **look, others=True)
+    config = sherpa_onnx.SpeakerEmbeddingExtractorConfig(model=str(model))
+    extractor = sherpa_onnx.SpeakerEmbeddingExtractor(config)
+    stream = extractor.create_stream()
+    samples = read_audio(SPEECH).samples[:32000]
+    stream.accept_waveform(16000, samples * np.float32(UNIT))
+    stream.input_finished()
+    wanted = np.array(extractor.compute(stream))
+    with Embedder(model, engine="sherpa-onnx", chunk_samples=-1) as embedder:
+        assert off(embedder.embed(samples * np.float32(UNIT)), wanted) < 1e-6
+    with Embedder(model, front_end="sherpa-onnx", chunk_samples=-1) as embedder:
+        assert off(embedder.embed(samples * np.float32(UNIT)), wanted) < 1e-3
+
+
+@pytest.mark.parametrize("normalize", ["global-mean", ""])
+@pytest.mark.parametrize("scale", ["0", "1"])
+def test_the_preset_is_what_the_runtime_makes_of_a_model(
+    scale: str, normalize: str, tmp_path: Path
+) -> None:
+    """Named for a model, sherpa-onnx's front end has the scale and normalisation that it says."""
+    pytest.importorskip("sherpa_onnx")
+    said = {"normalize_samples": scale, "feature_normalize_type": normalize}
+    model = write(tmp_path / "model.onnx", metadata=SHERPA | said)
+    samples = read_audio(SPEECH).samples[:32000] * np.float32(UNIT)
+    samples[8000:16000] = 0
+    made = []
+    for engine, front_end in (("sherpa-onnx", None), (None, "sherpa-onnx")):
+        with Embedder(model, engine=engine, front_end=front_end, chunk_samples=-1) as embedder:
+            made.append(embedder.embed(samples))
+    assert off(made[1], made[0]) < 1e-3
 
 
 def test_a_model_for_8_khz_gets_8_khz(rtfbench: Command, tmp_path: Path) -> None:
@@ -366,7 +450,8 @@ def test_contradictions_are_refused(
 
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     """Pointers of Git LFS, web pages, whole numbers and newer opsets are told in one line."""
-    lfs, page, new = (tmp_path / f"{name}.onnx" for name in ("lfs", "page", "new"))
+    lfs, page, new, said = (tmp_path / f"{name}.onnx" for name in ("lfs", "page", "new", "said"))
+    said.write_text('{"error": "Repository not found"}')
     lfs.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     page.write_text("\n<!DOCTYPE html>\n<html><body>404</body></html>\n")
     model = onnx.load(str(write(new)))
@@ -376,6 +461,8 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     for path, reason in (
         (lfs, "a pointer of Git LFS"),
         (page, "a web page"),
+        (said, "or a server's message, not the model"),
+        (write(tmp_path / "flat.onnx", ("T", 80)), "features without a batch axis"),
         (new, "needs a newer onnxruntime than 1.32, which takes up to opset 28"),
         (whole, "takes int64, and features are floating point"),
     ):
@@ -468,12 +555,11 @@ def test_two_front_ends_are_compared(rtfbench: Command, tmp_path: Path) -> None:
     assert "cosine of the same recording 0." in done.stdout
     assert "enrolled with wespeaker, tested with sherpa-onnx: EER" in done.stdout
     assert "in nontarget trials" in done.stdout
-    apart = []
+    apart, theirs = [], PRESETS["sherpa-onnx"].with_values({"scale": "int16"})
+    assert "wespeaker and sherpa-onnx (scale int16): cosine" in done.stdout
     for path in sorted(DEFAULT_SPEECH.glob("*.flac")):
         samples = read_audio(path, sample_rate_hz=16000, resample=True).samples
-        both = [
-            each.normalized(Features(each)(samples)) for each in (WESPEAKER, PRESETS["sherpa-onnx"])
-        ]
+        both = [each.normalized(Features(each)(samples)) for each in (WESPEAKER, theirs)]
         frames = min(map(len, both))
         apart.append(np.abs(both[0][:frames] - both[1][:frames]).ravel())
     assert f"features: {np.concatenate(apart).mean():.3g} apart on average" in done.stdout

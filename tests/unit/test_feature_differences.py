@@ -61,6 +61,43 @@ def test_dither_is_named() -> None:
     assert [each.step for each in found.differences] == ["dither"]
 
 
+@pytest.mark.parametrize("level", [0.4, 1.52])
+def test_dither_of_any_level_is_all_that_is_named(level: float) -> None:
+    """No other step makes up for a level that is not among those that are tried."""
+    samples = speech()
+    noise = np.random.default_rng(3).standard_normal(len(samples)).astype(np.float32)
+    theirs_TM = features(WESPEAKER, samples + np.float32(level) * noise)
+    (found,) = Doctor(WESPEAKER, samples, theirs_TM).diagnose().differences
+    assert found.step == "dither"
+    assert found.theirs["dither"] == pytest.approx(level, rel=0.4)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"scale": {"scale": "unit"}, "normalisation": {"normalization": "none"}},
+        {"power": {"spectrum": "magnitude"}, "log floor": {"log_floor": 1e-3}},
+        {"scale": {"scale": "unit"}, "log floor": {"log_floor": 1e-6, "log_floor_added": True}},
+    ],
+)
+def test_steps_that_hide_each_other_are_named(planted: dict[str, dict[str, Any]]) -> None:
+    """Of which one alone makes nothing better."""
+    samples = speech()
+    values = {name: value for fields in planted.values() for name, value in fields.items()}
+    theirs_TM = features(WESPEAKER.with_values(values), samples)
+    found = Doctor(WESPEAKER, samples, theirs_TM).diagnose()
+    assert {each.step for each in found.differences} == planted.keys()
+
+
+def test_a_step_is_named_though_it_moves_little() -> None:
+    """Features that agree up to rounding, and that one step explains better, are not ours."""
+    samples = speech()
+    theirs_TM = features(WESPEAKER.with_values({"mel_sides": "hertz"}), samples)
+    assert np.median(np.abs(theirs_TM - features(WESPEAKER, samples))) < 0.01
+    (found,) = Doctor(WESPEAKER, samples, theirs_TM).diagnose().differences
+    assert found.step == "mel scale"
+
+
 def test_two_steps_are_named() -> None:
     """Two steps that hide each other are both found."""
     samples = speech()

@@ -126,27 +126,22 @@ def test_librosa_makes_the_stored_filters(name: str) -> None:
     np.testing.assert_allclose(librosas(name), made_MR, rtol=1e-6, atol=1e-9)
 
 
-def test_nemo_is_what_torch_and_librosa_compute() -> None:
-    """The preset is NeMo's recipe, by torch.stft and librosa's mel filters, to 1e-3."""
+def nemo_by_torch(samples: Float32Array) -> Float32Array:
+    """Compute NeMo's recipe by torch.stft and librosa's mel filters: float32 [T, 80]."""
     torch = pytest.importorskip("torch")
-    samples = recording()
     signal = samples.astype(np.float64) * UNIT
     signal[1:] = signal[1:] - 0.97 * signal[:-1]
     hann = torch.hann_window(400, periodic=False, dtype=torch.float64)
     power_TR = spectra(signal, fft=512, window=hann)[: len(samples) // 160]
-    mel_MR = librosas("slaney")
-    log_TM = np.log(power_TR @ mel_MR.T + 2.0**-24)
-    expected_TM = (log_TM - log_TM.mean(0)) / (log_TM.std(0, ddof=1) + 1e-5)
-    nemo = PRESETS["nemo"]
-    features_TM = nemo.normalized(Features(nemo)(samples))
-    assert features_TM.shape == expected_TM.shape
-    np.testing.assert_allclose(features_TM, expected_TM, rtol=0, atol=1e-3)
+    log_TM = np.log(power_TR @ librosas("slaney").T + 2.0**-24)
+    normalized_TM = (log_TM - log_TM.mean(0)) / (log_TM.std(0, ddof=1) + 1e-5)
+    found: Float32Array = normalized_TM.astype(np.float32)
+    return found
 
 
-def test_speechbrain_is_what_torch_computes() -> None:
-    """The preset is SpeechBrain's recipe, by torch.stft and its even triangles, to 1e-3."""
+def speechbrain_by_torch(samples: Float32Array) -> Float32Array:
+    """Compute SpeechBrain's recipe by torch.stft and its even triangles: float32 [T, 80]."""
     torch = pytest.importorskip("torch")
-    samples = recording()
     power_TR = spectra(
         samples * np.float32(UNIT), fft=400, window=torch.hamming_window(400, dtype=torch.float64)
     )
@@ -156,9 +151,20 @@ def test_speechbrain_is_what_torch_computes() -> None:
     mel_RM = np.maximum(0, np.minimum(slope + 1, 1 - slope))
     decibel_TM = 10 * np.log10(np.maximum(power_TR @ mel_RM, 1e-10))
     decibel_TM = np.maximum(decibel_TM, decibel_TM.max() - 80)
-    speechbrain = PRESETS["speechbrain"]
-    features_TM = speechbrain.normalized(Features(speechbrain)(samples))
-    np.testing.assert_allclose(features_TM, decibel_TM - decibel_TM.mean(0), rtol=0, atol=1e-3)
+    found: Float32Array = (decibel_TM - decibel_TM.mean(0)).astype(np.float32)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "by_torch"), [("nemo", nemo_by_torch), ("speechbrain", speechbrain_by_torch)]
+)
+def test_a_preset_is_its_toolkits_recipe(name: str, by_torch: Any) -> None:
+    """NeMo's and SpeechBrain's features are what torch makes of their recipes, to 1e-3."""
+    samples, preset = recording(), PRESETS[name]
+    features_TM = preset.normalized(Features(preset)(samples))
+    expected_TM = by_torch(samples)
+    assert features_TM.shape == expected_TM.shape
+    np.testing.assert_allclose(features_TM, expected_TM, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("periodic", [False, True])

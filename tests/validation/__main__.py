@@ -30,10 +30,10 @@ from tests.validation import (
     banks,
     document,
     hours,
-    planted,
     register,
     simulate,
     simulated_gates,
+    tried_front_ends,
     whole_gate,
 )
 from tests.validation.machine import IntervalFinding, Short, run_once, steady_cell
@@ -75,7 +75,8 @@ def main() -> None:
         command.add_argument("--work", type=Path, default=Path("runs/validation"))
         command.add_argument("--budget", type=float, default=60.0, help="seconds a gate")
     doctor = commands.add_parser("front-ends", help="what does the doctor of front ends name?")
-    doctor.add_argument("--seed", type=int, default=SEED, help="of the pairs that are drawn")
+    doctor.add_argument("--trials", type=int, default=80, help="planted alone, and as pairs")
+    doctor.add_argument("--seed", type=int, default=SEED, help="of all that is drawn")
     doctor.add_argument("--out", type=Path, default=Path("runs/validation"))
     doctor.add_argument("--work", type=Path, default=Path("runs/validation"))
     repeats = commands.add_parser("hours", help="what do hours make of a ratio?")
@@ -183,8 +184,9 @@ def _hours(arguments: argparse.Namespace) -> None:
 
 def _front_ends(arguments: argparse.Namespace) -> None:
     """Plant differences of front ends, and look at right features."""
-    found = planted.table(arguments.seed, _tell)
-    _write(arguments.out, {"The doctor of front ends": found})
+    rows = tried_front_ends.try_doctor(arguments.trials, arguments.seed, tell=_tell)
+    section = document.doctor_section(rows, arguments.seed)
+    _write(arguments.out, {tried_front_ends.SECTION: section})
 
 
 def _tell(text: str) -> None:

@@ -9,7 +9,7 @@ from io import BytesIO
 from rtfbench.gate.options import MARGIN, MAX_REGRESSION
 from rtfbench.report.markdown import grid
 from rtfbench.report.palette import BLUE, RED
-from tests.validation import simulate
+from tests.validation import simulate, tried_front_ends
 from tests.validation.machine import IntervalFinding
 from tests.validation.rates import rate
 from tests.validation.register import Figure
@@ -34,7 +34,7 @@ SECTIONS = (
         "Gates replayed",
     ),
     *GATES_OF.values(),
-    "Hours",
+    *("Hours", tried_front_ends.SECTION),
 )
 
 
@@ -62,6 +62,19 @@ figure that none tries.
 The trials, by the code that prints the figures. Machines have a luck a process of 0.5 to 5 % and a
 noise a slot of 1 to 10 %; `layouts` are the extremes of sessions cut into 1 to 4 blocks and 1 or 3
 portions. Of {len(rows)} lines, {outside} {"is" if outside == 1 else "are"} not as promised.
+
+{trial_table(rows)}
+"""
+
+
+def doctor_section(rows: Sequence[Tried], seed: int) -> str:
+    """Return what the doctor of front ends named."""
+    return f"""
+`rtfbench frontend check` on recordings of the package, with a pause and a constant: a step of one
+of {len(tried_front_ends.OURS)} front ends differs, of {len(tried_front_ends.STEPS)} that can, or
+two do, with values on and off those that are tried; right is whoever names these and no other. What
+moves features by less than {tried_front_ends.SEEN:g}, as a root mean square, is not planted. Right
+features are those of kaldi-native-fbank and torch, whole and rounded. Drawn with `--seed {seed}`.
 
 {trial_table(rows)}
 """
