@@ -138,7 +138,8 @@ class Pipeline:
         """
         waited = _Waited(blocks, self._clock)
         began = self._clock()
-        ran = self._run(session, self._heard(_finite(self._chunks(waited, keep))))
+        chunks = self._chunks(waited, keep)
+        ran = self._run(session, self._heard(_finite(chunks), waited))
         processing_ns = self._clock() - began - waited.ns
         return ran.embedded(
             frontend_ns=processing_ns - sum(ran.chunk_ns), processing_ns=processing_ns
@@ -175,7 +176,8 @@ class Pipeline:
         for index, blocks in enumerate(utterances):
             waited = _Waited(blocks, self._clock)
             began, ran_ns = self._clock(), batches.ran_ns
-            chunks = self._heard(_finite(self._chunks(waited, keep[index] if keep else None)))
+            cut = self._chunks(waited, keep[index] if keep else None)
+            chunks = self._heard(_finite(cut), waited)
             while True:
                 try:
                     chunk = next(chunks, None)
@@ -256,8 +258,10 @@ class Pipeline:
         features = self._compute.blocks(blocks)
         return self.policy.chunks(features if keep is None else keep(features))
 
-    def _heard(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    def _heard(self, chunks: Iterable[Chunk], waited: "_Waited") -> Iterator[Chunk]:
         """Yield the chunks that there is something to hear in.
+
+        Features of a constant may move all the same: where frames reach over the ends.
 
         Raises:
             NoSignalError: there is none, or too few frames for one.
@@ -269,7 +273,7 @@ class Pipeline:
                     "too short to tell a voice: there is no signal in 1 or 2 frames; use a longer "
                     "recording"
                 )
-            if chunk.has_signal:
+            if chunk.has_signal and waited.moved:
                 heard = True
                 yield chunk
         if not heard:
@@ -348,10 +352,12 @@ def _together(gathered: Gathered, frontend_ns: int) -> Embedded:
 
 
 class _Waited:
-    """Blocks as they come, and the nanoseconds that they took to come."""
+    """Blocks as they come, the nanoseconds that they took to come, and whether they moved."""
 
     def __init__(self, blocks: Iterable[FloatArray], clock: Clock) -> None:
         self._blocks, self._clock, self.ns = iter(blocks), clock, 0
+        self._first: np.float32 | None = None
+        self.moved = False
 
     def __iter__(self) -> Iterator[FloatArray]:
         while True:
@@ -360,6 +366,9 @@ class _Waited:
             self.ns += self._clock() - before
             if block is None:
                 return
+            if not self.moved and len(block):
+                self._first = block[0] if self._first is None else self._first
+                self.moved = bool((block != self._first).any())
             yield block
 
 
