@@ -92,7 +92,7 @@ def test_a_run_in_which_nothing_could_be_measured_is_done_all_the_same(tmp_path:
 
 
 def test_phases_count_sessions_and_blocks_from_one(tmp_path: Path) -> None:
-    """Each session's cells are told as they load, then each of its blocks, with what is measured."""
+    """Cells are told as they load, then each block of a session, with what is measured."""
     machine = ScriptedMachine()
     phases = told(machine, tmp_path, budget_s=1000).phases
     expected: list[str] = []
