@@ -130,7 +130,7 @@ def sha256_of(path: Path, *more: Path) -> str:
         digests = "".join(sha256_of(each) for each in (path, *more))
         return hashlib.sha256(digests.encode()).hexdigest()
     stat = path.stat()
-    return _sha256_of(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return _sha256_of(path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtfbench.base.errors import InputError, complain, say
-from rtfbench.base.limits import MAX_EER_LOSS, PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, PUBLISHED_CHUNK_SAMPLES
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.on_hosts import run_by_ssh, run_on_cluster
 from rtfbench.commands.options import (
@@ -148,7 +148,11 @@ def run(
     ] = None,
     latency_ms: Annotated[
         float | None,
-        typer.Option(min=0.001, help="What a request may take; one that takes longer is late."),
+        typer.Option(
+            min=0.001,
+            max=MOST_LATENCY_MS,
+            help="What a request may take; one that takes longer is late.",
+        ),
     ] = None,
     front_end: FrontEndName = None,
     input: Annotated[

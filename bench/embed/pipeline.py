@@ -31,7 +31,7 @@ SPEECH_SCALE = np.float32(6.0)
 #: Samples of speech, where full scale is 1.
 SAMPLES_SCALE = np.float32(0.1)
 DEAF = (
-    "noise and silence, or two noises, give the same embedding: the model or its file is damaged; "
+    "sounds that differ give the same embedding: the model or its file is damaged; "
     "export or convert it again"
 )
 
@@ -235,20 +235,36 @@ class Pipeline:
         front_end = self.policy.front_end
         return self.policy.num_frames or front_end.num_frames(TRIED_S * front_end.sample_rate_hz)
 
-    def listens(self, session: SessionBase) -> bool:
-        """Say whether the session tells noises and silence apart; a damaged model may not.
+    def listens(
+        self,
+        session: SessionBase,
+        heard_CD: FloatArray | None = None,
+        frames: int | None = None,
+    ) -> bool:
+        """Say whether the session tells sounds apart; a damaged model may not.
 
-        One may answer silence in its own way, and alike all that is as loud as speech.
+        Args:
+            session: runs once a sound.
+            heard_CD: what it made of the chunks of a recording, which one noise is held against.
+                Without, two noises and silence are: a damaged model may answer silence in its own
+                way, and alike all that is as loud as speech.
+            frames: how many the recording has, where chunks have any number of them: the noise has
+                no more.
         """
         front_end = self.policy.front_end
-        shape = (1, self.tried_frames, front_end.feat_dim)
+        length = self.policy.num_frames or min(self.tried_frames, frames or self.tried_frames)
+        shape = (1, length, front_end.feat_dim)
         loudness = SPEECH_SCALE
         if front_end.waveform:
             loudness = SAMPLES_SCALE / np.float32(1 if front_end.scale == "unit" else UNIT)
-        # Not one noise and its mirror: a model may take frames in any order, or bins.
         rng = np.random.default_rng(0)
-        noises = [loudness * rng.standard_normal(shape, np.float32) for _ in range(2)]
-        found = [session.run(each) for each in (*noises, np.zeros(shape, np.float32))]
+        noise = loudness * rng.standard_normal(shape, np.float32)
+        if heard_CD is not None:
+            found = [heard_CD[:1], session.run(noise)]
+        else:
+            # Not one noise and its mirror: a model may take frames in any order, or bins.
+            other = loudness * rng.standard_normal(shape, np.float32)
+            found = [session.run(each) for each in (noise, other, np.zeros(shape, np.float32))]
         return not any(
             np.array_equal(one, other, equal_nan=True) for one, other in combinations(found, 2)
         )

@@ -184,7 +184,7 @@ class EmbeddingSession:
             EngineError: it is none, or the session gives it whatever it hears.
         """
         check_embedding(embedded.embedding_D, self._embedding_dim)
-        self._prove()
+        self._prove(counted, embedded)
         audio_ns = counted.samples * NS_PER_S // self.sample_rate_hz
         return Computed(
             embedded.embedding_D,
@@ -195,15 +195,16 @@ class EmbeddingSession:
             counted.file_rate_hz,
         )
 
-    def _prove(self) -> None:
+    def _prove(self, counted: Counted, embedded: Embedded) -> None:
         """Refuse a session that answers whatever it hears alike.
 
         Raises:
             EngineError: its model or the file of it is damaged.
         """
-        artifact = self._setup.artifact
+        artifact, front_end = self._setup.artifact, self._pipeline.policy.front_end
         if not self._is_proved:
-            if not self._pipeline.listens(self._session):
+            frames = counted.kept_frames or front_end.num_frames(counted.samples)
+            if not self._pipeline.listens(self._session, embedded.chunk_embeddings_CD, frames):
                 raise EngineError(f"{artifact.path.name}: {DEAF}")
             self._is_proved = True
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtfbench.base.core_count import cores_here
 from rtfbench.base.errors import InputError
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.embed import audio_input
@@ -62,6 +63,11 @@ def find_capacity(
     Raises:
         InputError: something cannot be used; one line that names it and the cure.
     """
+    here, jobs = cores_here(), plan.jobs[0] if plan.jobs else 1
+    if jobs * plan.threads[0] > here.count:
+        raise InputError(
+            f"--jobs {jobs} of --threads {plan.threads[0]}: {here.told()}; take fewer of either"
+        )
     resolved = resolve_plan(plan, say=audience.say)
     checked = audio_input.check_audio(
         plan.audio,

@@ -125,7 +125,7 @@ class CellWorker:
         name, waveform = next(iter(self._waveforms.items()))
         (embedded,) = self._embed(self.kept.session, [name])
         self._check(name, embedded)
-        if not self._pipeline.listens(self.kept.session):
+        if not self._pipeline.listens(self.kept.session, embedded.chunk_embeddings_CD):
             raise CellEnd("wrong_output", DEAF)
         self.first_chunk_ns = embedded.chunk_ns[0]
         self._effective = self.kept.session.reported

@@ -45,8 +45,9 @@ from rtfbench.results.lines import Record
 from rtfbench.results.live import FRAMES
 from rtfbench.results.load import Load
 
-#: A pass has so many requests at least that count, and so many are imagined before it.
-REQUESTS = 60
+#: A pass has so many requests at least that count. So many are imagined before it, or, in batches,
+#: where none are imagined, really served.
+REQUESTS, IMAGINED, SERVED_BEFORE = 60, 240, 60
 #: What of a record grows with the requests that were served.
 SCALED = ("processing_ns", "audio_ns", "padded_audio_ns", "frontend_ns", "engine_ns", "cpu_ns")
 #: The system wakes a process some 50 µs late; for the rest of the time this one looks at the clock.
@@ -57,6 +58,11 @@ def load_of(cell: Cell) -> Load:
     """Return how requests arrive at a cell."""
     assert cell.load is not None, "a protocol that offers requests names their load"
     return cell.load
+
+
+def before_a_pass(batch: int) -> int:
+    """Return how many requests of before a pass are looked at."""
+    return IMAGINED if batch == 1 else SERVED_BEFORE
 
 
 class Arriving(NamedTuple):
@@ -124,9 +130,10 @@ class Service(Team):
         """Return the requests of a pass, with those of before that still wait."""
         names, load = order.utterances, load_of(self._spec.cell)
         count = len(names)
-        before = tuple(names[(each - REQUESTS) % count] for each in range(REQUESTS))
+        earlier = before_a_pass(self._spec.cell.batch)
+        before = tuple(names[(each - earlier) % count] for each in range(earlier))
         kept, due_ns = with_those_before(
-            arrivals_ns(load, REQUESTS + count, seed=seed),
+            arrivals_ns(load, earlier + count, seed=seed),
             [max(self._chunk_ns * self._chunks[name], 1) for name in before],
             self.line(before),
         )
@@ -254,7 +261,7 @@ class OpenLoop(Queue):
     def turn_s(self, cell: Cell, requests: int, computed_s: float) -> float:
         """Return how long a pass takes: until the last request arrives, at least."""
         # In batches, those of before are not imagined.
-        passes = 1 if cell.batch == 1 else (REQUESTS + requests) / requests
+        passes = 1 if cell.batch == 1 else (SERVED_BEFORE + requests) / requests
         return passes * max(computed_s, requests / load_of(cell).rate_per_s)
 
 

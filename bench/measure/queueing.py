@@ -19,6 +19,8 @@ from rtfbench.results.server import BUSY, DUE, LATE, LIMIT, REJECTED, WAITING, W
 
 NS_PER_S = 1e9
 NS_PER_MS = 1e6
+#: A pass takes over so many requests of before at most.
+MOST_LEFT = 60
 #: A trace is read once: each pass of each cell has requests of it, and the same.
 _trace = lru_cache(maxsize=1)(Trace.read)
 
@@ -225,9 +227,11 @@ def with_those_before(
 ) -> tuple[list[int], list[int]]:
     """Return which requests a pass has, and when they are due since it began.
 
-    Requests of before the pass are imagined; those that would still wait, or be at work, when it
-    begins are in it, due before its beginning. So it is from its beginning what it would be after a
-    long time: with an empty queue, its first requests would wait for less than those behind them.
+    Requests of before the pass are imagined. It begins when the first of those began that would be
+    at work when the last of them is due; from then on they are really served. So it is from its
+    beginning what it would be after a long time: with an empty queue, its first requests would wait
+    for less than those behind them, and with one that was served in part and is served anew, for
+    longer. What another process is at work on then is served anew where most of it is left.
     Where a process takes several together, what they take is not known of those alone, and a queue
     that is imagined too slow is a tail that is none: there all of those of before are in the pass.
 
@@ -239,10 +243,15 @@ def with_those_before(
     if line.batch > 1:
         return list(range(len(due_ns))), list(due_ns)
     before = len(service_ns)
-    passed = serve(due_ns[:before], Imagined(service_ns), line)
-    began_ns = due_ns[before - 1]
-    left = sorted(each.request for each in passed.served if each.done_ns > began_ns)
-    kept = [*left, *range(before, len(due_ns))]
+    served = serve(due_ns[:before], Imagined(service_ns), line).served
+    began_ns = min(each.began_ns for each in served if each.done_ns > due_ns[before - 1])
+    left = sorted(
+        each.request
+        for each in served
+        if each.began_ns >= began_ns or each.done_ns - began_ns > began_ns - each.began_ns
+    )
+    # Where more arrives than is served there is no end of them.
+    kept = [*left[-MOST_LEFT:], *range(before, len(due_ns))]
     return kept, [due_ns[each] - began_ns for each in kept]
 
 

@@ -70,12 +70,14 @@ class MeasuringSession:
         random.Random(f"{self._context.seed}/{self._number}").shuffle(jobs)
         for device in {job.cell.device for job in jobs}:
             self._context.ceiling_of(device)  # what has to be built for it is, before any clock
+        progress, loading = self._context.progress, f"session {self._number + 1}: loading"
         if jobs:
-            self._context.progress.phase(f"session {self._number + 1}: loading {jobs[0]}")
+            progress.phase(f"{loading} 1 of {len(jobs)}, {jobs[0]}")
         started = [_Slot(job, worker) for job in jobs if (worker := self._spawn(job))]
         for slot in started:
             self._listen(slot, until=Loaded)
-        for slot in started:
+        for number, slot in enumerate(started, 1):
+            progress.step(f"{loading} {number} of {len(started)}, {slot.job}")
             with self._awake(slot):
                 self._listen(slot, Open(), until=Ready)
         for slot in started:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import check_readable, read_bytes
-from rtfbench.base.limits import LONGEST_S
+from rtfbench.base.limits import LONGEST_S, MOST_LATENCY_MS
 from rtfbench.base.values import Value
 
 #: So many requests a second at most.
@@ -40,7 +40,7 @@ class Traffic(Value):
     #: How many requests may wait; one that finds no place is rejected. None: any number.
     places: Annotated[int, Field(ge=0)] | None = None
     #: What a request may take from when it is due; one that takes longer is late.
-    latency_ms: Annotated[float, Field(gt=0, le=LONGEST_MS)] | None = None
+    latency_ms: Annotated[float, Field(gt=0, le=MOST_LATENCY_MS)] | None = None
 
     @property
     def windows(self) -> tuple[float, float] | None:

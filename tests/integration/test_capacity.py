@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from rtfbench.measure.open_loop import REQUESTS
 from rtfbench.results.store import RunFolder
 from tests.conftest import Command
@@ -59,8 +61,20 @@ def test_a_limit_that_nothing_keeps_is_told(
     assert "no rate keeps the limit" in done.stdout
 
 
-def test_a_latency_is_asked_for(rtfbench: Command, tmp_path: Path) -> None:
-    """Without a limit there is no capacity: refused, naming the option."""
-    done = rtfbench("capacity", "--out", tmp_path / "found")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("capacity",), "--latency-ms"),
+        (("capacity", "--latency-ms", 100, "--jobs", 100_000), "--jobs 100000 of --threads 1: "),
+        (("capacity", "--latency-ms", 3_600_001), "3600000"),
+        (("run", "--protocol", "server", "--rate", 1, "--latency-ms", 3_600_001), "3600000"),
+    ],
+)
+def test_what_nobody_can_ask_for_is_refused(
+    rtfbench: Command, tmp_path: Path, arguments: tuple[object, ...], told: str
+) -> None:
+    """No limit, one over an hour, or more processes than cores: a line that names the option."""
+    done = rtfbench(*arguments, "--out", tmp_path / "found")
     assert done.returncode == 2
-    assert "--latency-ms" in done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

@@ -11,6 +11,7 @@ from rtfbench.engines import registry
 from rtfbench.engines.base import SessionBase
 from rtfbench.engines.protocol import FloatArray, ModelArtifact, SessionOptions
 from rtfbench.frontends.audio import Waveform, read_audio
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from tests.ready import artifact_for
 
 
@@ -117,7 +118,21 @@ class Answering(SessionBase):
         "is no number",
     ],
 )
-def test_a_model_has_to_listen(answer: Callable[[FloatArray], float], listens: bool) -> None:
-    """Silence and two noises as loud as speech have three embeddings."""
-    pipeline = Pipeline(32000)
-    assert pipeline.listens(Answering(answer)) is listens
+@pytest.mark.parametrize("is_known", [False, True], ids=["alone", "after speech"])
+def test_a_model_has_to_listen(
+    answer: Callable[[FloatArray], float], listens: bool, is_known: bool
+) -> None:
+    """Silence and two noises as loud as speech have three embeddings, or speech and a noise two."""
+    pipeline, session = Pipeline(32000), Answering(answer)
+    speech = read_audio(min(DEFAULT_SPEECH.glob("*.flac")))
+    known_CD = pipeline.embed(session, speech).chunk_embeddings_CD
+    assert pipeline.listens(session, known_CD if is_known else None) is listens
+
+
+@pytest.mark.parametrize(("chunk_samples", "frames"), [(WHOLE_UTTERANCE, 50), (32000, 198)])
+def test_a_recording_is_held_against_a_noise_of_its_length(chunk_samples: int, frames: int) -> None:
+    """A model of whole recordings hears nothing longer; one of chunks hears a chunk."""
+    session = Answering(lambda features: len(features[0]))
+    pipeline = Pipeline(chunk_samples)
+    assert not pipeline.listens(session, np.full((1, 1), frames, np.float32), 50)
+    assert pipeline.listens(session, np.full((1, 1), frames + 1, np.float32), 50)

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from rtfbench.base.values import Interval
-from rtfbench.measure.open_loop import REQUESTS
+from rtfbench.measure.open_loop import REQUESTS, before_a_pass
 from rtfbench.measure.queueing import (
     Imagined,
     WaitingLine,
@@ -95,8 +95,9 @@ QUEUES = (
 def passed(queue: Queue, rng: random.Random, *, session: int, seed: str) -> Record:
     """Return the record of a pass, as a team of processes makes it, by a scripted clock."""
     load, line = queue.arriving, queue.line
-    due_ns = arrivals_ns(load, 2 * REQUESTS, seed=seed)
-    usual_ns = [round(MEAN_S * 1e9)] * REQUESTS
+    before = before_a_pass(line.batch)
+    due_ns = arrivals_ns(load, before + REQUESTS, seed=seed)
+    usual_ns = [round(MEAN_S * 1e9)] * before
     kept, due_ns = with_those_before(due_ns, usual_ns, line)
     service_ns = [int(queue.law(rng) * MEAN_S * 1e9) + 1 for _ in kept]
     counter = Imagined(service_ns, together)
@@ -127,7 +128,7 @@ def truths(queue: Queue) -> dict[str, float]:
         quantiles = {share: -math.log(1 - share) / spare for share in (0.5, 0.99)}
         return _named(quantiles[0.5], quantiles[0.99], queue.load / spare, MEAN_S * 1e3)
     rng = random.Random("truth")
-    shape = (1, 400_000) if queue.batch > 1 else (200, 4000)
+    shape = (1, 400_000) if queue.batch > 1 else (800, 4000)
     service_s = np.array([queue.law(rng) * MEAN_S for _ in range(math.prod(shape))]).reshape(shape)
     mean_s = 1 / queue.arriving.rate_per_s
     gaps_s = np.random.default_rng(1).gamma(queue.shape, mean_s / queue.shape, shape)

@@ -107,7 +107,7 @@ class Note(NamedTuple):
 
 @dataclass
 class Try:
-    """A task on its way: what became of it so far."""
+    """A task on its way, with its outcome so far."""
 
     todo: Todo
     deaths: int = 0

@@ -270,8 +270,17 @@ def test_a_pass_begins_as_if_it_had_gone_on_for_long() -> None:
     assert kept == list(range(9, 20))
     assert due == [each * 10 * MS for each in range(11)]
     kept, due = with_those_before(due_ns, [25 * MS] * 10, WaitingLine(1))
+    # The fourth began at 85 ms, and is at work when the last one is due.
     assert kept[0] == 3
-    assert due[0] == -60 * MS
+    assert due[0] == (40 - 85) * MS
+    assert due[-1] == (200 - 85) * MS
+    # Of two processes, one was at work on the first request when the other began with the second.
+    kept, _ = with_those_before([0, 2 * MS, 11 * MS, 40 * MS], [10 * MS] * 3, WaitingLine(2))
+    assert kept == [0, 1, 2, 3]
+    kept, _ = with_those_before([0, 8 * MS, 11 * MS, 40 * MS], [10 * MS] * 3, WaitingLine(2))
+    assert kept == [1, 2, 3]
+    # However many more arrive than are served.
+    assert len(with_those_before([*range(300)], [MS] * 200, WaitingLine(1))[0]) == 160
     # What several take together is known of no request alone: in batches, all are served.
     assert with_those_before(due_ns, [25 * MS] * 10, WaitingLine(1, batch=4))[0] == [*range(20)]
 

@@ -92,14 +92,17 @@ def test_a_run_in_which_nothing_could_be_measured_is_done_all_the_same(tmp_path:
 
 
 def test_phases_count_sessions_and_blocks_from_one(tmp_path: Path) -> None:
-    """Each session is told when it loads, then each of its blocks, with what is measured."""
+    """Cells are told as they load, then each block of a session, with what is measured."""
     machine = ScriptedMachine()
     phases = told(machine, tmp_path, budget_s=1000).phases
     expected: list[str] = []
     for turn in machine.turns:
         text = f"session {turn.session + 1}, block {turn.block + 1} of "
         if turn.position == 0:
-            expected += [f"session {turn.session + 1}: loading "] * (turn.block == 0)
+            if turn.block == 0:
+                loading = f"session {turn.session + 1}: loading"
+                # Two engines, and the first of them once more.
+                expected += [f"{loading} {n} of 3, {turn.model}, " for n in (1, 1, 2, 3)]
             expected.append(text)
     assert len(phases) == len(expected)
     assert all(p.startswith(e) for p, e in zip(phases, expected, strict=True))
