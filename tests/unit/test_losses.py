@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from rtfbench.embed.intervals import (
-    LEAST_SPEAKERS_FOR_COST_LOSS,
+    LEAST_SPEAKERS_FOR_COST,
     Loss,
     Losses,
     losses,
@@ -94,7 +94,7 @@ def test_equal_scores_lose_nothing() -> None:
 
 def test_the_loss_is_the_difference_of_both_rates() -> None:
     """It is that of EER and minDCF as they are reported elsewhere, and its interval holds it."""
-    trials, scores = made(speakers=LEAST_SPEAKERS_FOR_COST_LOSS)
+    trials, scores = made(speakers=LEAST_SPEAKERS_FOR_COST)
     worse = scores + np.random.default_rng(1).normal(0, 0.2, len(scores))
     labels = [bool(trial.label) for trial in trials]
     for rate, found in zip((eer, min_dcf), lost(trials, scores, worse), strict=True):
