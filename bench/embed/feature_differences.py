@@ -21,6 +21,8 @@ FloatArray = npt.NDArray[np.float32]
 ROUNDING = 0.01
 #: Where three quarters of the features differ by less, and none of the frames much, they are ours.
 AGREES = 0.01
+#: Of a value, so much may be lost where it is written in float16 or with four digits.
+ROUNDED_BY = 2.0**-11
 #: What one more change must gain, in the mean of log(1 + z²).
 PENALTY = 0.03
 #: Of features that are ours, a change that is named must explain so much of what is left, and
@@ -145,7 +147,8 @@ class _Hypothesis:
 
     @property
     def cost(self) -> float:
-        return self.loss + PENALTY * len(self.changes)
+        # Rounded: of two that explain the same, the one that is tried first is taken.
+        return round(self.loss + PENALTY * len(self.changes), 3)
 
 
 class Doctor:
@@ -167,10 +170,9 @@ class Doctor:
 
     def diagnose(self) -> Diagnosis:
         """Name the fewest steps that explain what differs."""
-        bins = self._bins()
-        start = self._judged(bins)
+        beam = [self._judged(changes) for changes in self._bins()]
+        best = start = min(beam, key=lambda each: each.loss)
         before = self._apart(start)
-        best, beam = start, [start]
         for number in range(MOST_CHANGES):
             if self._apart(best) < NOTHING_LEFT:
                 break
@@ -189,14 +191,15 @@ class Doctor:
         explained = self._agrees(best) or self._is_noise(best)
         return Diagnosis(tuple(differences), before, self._apart(best), explained, changed)
 
-    def _bins(self) -> dict[str, Mapping[str, Any]]:
-        """Return the change that makes as many features as theirs, which nothing else could."""
+    def _bins(self) -> list[dict[str, Mapping[str, Any]]]:
+        """Return the changes, each by itself, that make as many features as theirs."""
         theirs, energy = self._theirs_TM.shape[1], self._front_end.fbank.energy_floor is not None
         if theirs == self._front_end.feat_dim:
-            return {}
+            return [{}]
+        found: list[dict[str, Mapping[str, Any]]] = [{"bins": {"num_mel_bins": theirs - energy}}]
         if theirs == self._front_end.fbank.num_mel_bins + (not energy):
-            return {"energy": {"energy_floor": None if energy else 0.0}}
-        return {"bins": {"num_mel_bins": theirs - energy}}
+            found.append({"energy": {"energy_floor": None if energy else 0.0}})
+        return found
 
     def _further(self, beam: list[_Hypothesis]) -> Iterator[_Hypothesis]:
         for hypothesis in beam:
@@ -323,9 +326,11 @@ class Doctor:
         made = self._made(hypothesis.changes)
         if made is None or len(made[0]) != len(self._theirs_TM):
             return False
-        by_frame_T = np.quantile(off_TM, 0.75, axis=1)
+        # Large values, such as decibels, are rounded more.
+        beyond_TM = off_TM / (1 + np.abs(self._theirs_TM) * (ROUNDED_BY / AGREES))
+        by_frame_T = np.quantile(beyond_TM, 0.75, axis=1)
         return bool(
-            np.quantile(by_frame_T, 0.98) < AGREES and np.sqrt((off_TM**2).mean()) < 2 * AGREES
+            np.quantile(by_frame_T, 0.98) < AGREES and np.sqrt((beyond_TM**2).mean()) < 2 * AGREES
         )
 
     def _is_noise(self, hypothesis: _Hypothesis) -> bool:

@@ -1,15 +1,18 @@
 """The doctor of front ends: names the step that was changed, and raises no alarm without one."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rtfbench.base.modules import ROOT
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.embed.feature_differences import STEPS, Doctor
 from rtfbench.frontends.audio import read_audio
 from rtfbench.frontends.front_end import PRESETS, WESPEAKER, Features, FrontEnd
 from tests.unit.test_front_end import by_kaldi
+from tests.validation.tried_front_ends import SECTION
 
 SPEECH = DEFAULT_SPEECH / "digits_en_gb.flac"
 
@@ -78,11 +81,14 @@ def test_dither_of_any_level_is_all_that_is_named(level: float) -> None:
         {"scale": {"scale": "unit"}, "normalisation": {"normalization": "none"}},
         {"power": {"spectrum": "magnitude"}, "log floor": {"log_floor": 1e-3}},
         {"scale": {"scale": "unit"}, "log floor": {"log_floor": 1e-6, "log_floor_added": True}},
+        {"bins": {"num_mel_bins": 81}, "DC removal": {"remove_dc": False}},
+        {"energy": {"energy_floor": 0.0}, "DC removal": {"remove_dc": False}},
     ],
 )
 def test_steps_that_hide_each_other_are_named(planted: dict[str, dict[str, Any]]) -> None:
-    """Of which one alone makes nothing better."""
+    """Of which one alone makes nothing better, or which make as many features."""
     samples = speech()
+    samples[:12000] += 40
     values = {name: value for fields in planted.values() for name, value in fields.items()}
     theirs_TM = features(WESPEAKER.with_values(values), samples)
     found = Doctor(WESPEAKER, samples, theirs_TM).diagnose()
@@ -114,6 +120,27 @@ def test_other_libraries_raise_no_alarm(name: str) -> None:
     for theirs_TM in (right_TM, right_TM.astype(np.float16), np.round(right_TM, 2)):
         found = Doctor(front_end, samples, theirs_TM.astype(np.float32)).diagnose()
         assert (found.differences, found.explained) == ((), True)
+
+
+@pytest.mark.parametrize("scale", ["unit", "int16"])
+def test_large_values_are_rounded_more(scale: str) -> None:
+    """Decibels of the size of a hundred, in float16, are no other features."""
+    front_end = PRESETS["speechbrain"].with_values({"normalization": "none", "scale": scale})
+    theirs_TM = features(front_end, speech()).astype(np.float16).astype(np.float32)
+    found = Doctor(front_end, speech(), theirs_TM).diagnose()
+    assert (found.differences, found.explained) == ((), True)
+
+
+def test_the_page_says_what_the_trial_found() -> None:
+    """Of steps alone, of pairs, and of right features that raised an alarm."""
+    report = (ROOT / "reports" / "validation.md").read_text("utf-8")
+    _, _, section = report.partition(f"## {SECTION}\n")
+    alone, pairs, quiet = re.findall(r"(\d+) of (\d+):", section)
+    page = (ROOT / "docs" / "front-ends.md").read_text("utf-8")
+    assert f"Of {alone[1]} steps planted alone {alone[0]} were named" in page
+    assert f"of {pairs[1]} pairs {pairs[0]}" in page
+    alarms = int(quiet[1]) - int(quiet[0])
+    assert f"{alarms or 'None'} of {quiet[1]} right features" in page
 
 
 def test_what_is_not_known_is_not_explained_away() -> None:

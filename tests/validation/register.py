@@ -11,6 +11,7 @@ from types import MappingProxyType
 from tests.validation import (
     stolen,
     tried_energy,
+    tried_front_ends,
     tried_queues,
     tried_scores,
     tried_times,
@@ -40,7 +41,7 @@ TRIALS: Mapping[str, Trial] = MappingProxyType(
     }
 )
 #: Sections of `reports/validation.md` that other commands write.
-SECTIONS = ("Rules compared",)
+SECTIONS = ("Rules compared", tried_front_ends.SECTION)
 #: Simulations that are tests of their own.
 TESTS = ("tests/unit/test_capacity.py::test_intervals_hold",)
 
@@ -279,6 +280,12 @@ FIGURES = (
         "expanded percentiles of resampled speakers",
         "scores",
         fields=("Shifts.target", "Shifts.nontarget"),
+    ),
+    Figure(
+        "a front end's step that differs",
+        "the fewest changes after which features are the other program's",
+        "none; named where it explains more than what rounding leaves",
+        tried_front_ends.SECTION,
     ),
     Figure(
         "keeps its accuracy",
