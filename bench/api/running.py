@@ -88,8 +88,8 @@ class PlanOptions(TypedDict, total=False):
     ghost: bool
     weight: float
     front_end: str
-    input: str
-    output: str
+    model_input: str
+    model_output: str
     reference: StrPath
     packages: str | Sequence[str]
 

@@ -138,8 +138,8 @@ def _explain(asked: "Versions", found: "Bisected", save_repro: Path | None) -> N
         "chunk_samples": (options.chunk_samples,),
         "protocols": (STEADY.name,),
         "front_end": options.reading.front_end,
-        "input": options.reading.input_name,
-        "output": options.reading.output_name,
+        "model_input": options.reading.input_name,
+        "model_output": options.reading.output_name,
     }
     try:
         subject = subject_of_versions(flags, (older, newer), phase=say)

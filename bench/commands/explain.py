@@ -143,8 +143,8 @@ def explain(
         "forms": None if form is None else (form.value,),
         "protocols": (protocol,),
         "front_end": front_end,
-        "input": model_input,
-        "output": model_output,
+        "model_input": model_input,
+        "model_output": model_output,
         "seed": seed,
     }
     if where_wrong and lengths:

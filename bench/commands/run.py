@@ -22,6 +22,8 @@ from rtfbench.commands.options import (
     MaxRss,
     MnnHome,
     MnnMiniHome,
+    ModelInput,
+    ModelOutput,
     PlanBudget,
     PrecisionChoice,
     Resample,
@@ -155,22 +157,8 @@ def run(
         ),
     ] = None,
     front_end: FrontEndName = None,
-    input: Annotated[
-        str | None,
-        typer.Option(
-            "--model-input",
-            "--input",
-            help="Input of a model file, where its shape does not tell.",
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--model-output",
-            "--output",
-            help="Embedding of a model file, where shapes do not tell.",
-        ),
-    ] = None,
+    model_input: ModelInput = None,
+    model_output: ModelOutput = None,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -289,8 +277,8 @@ def run(
         "places": places,
         "latency_ms": latency_ms,
         "front_end": front_end,
-        "input": input,
-        "output": output,
+        "model_input": model_input,
+        "model_output": model_output,
         "reference": reference,
         "audio": audio,
         "channel": channel,

@@ -72,8 +72,8 @@ class Baseline(Axes):
     protocols: Annotated[tuple[ProtocolName, ...], Field(min_length=1)] = (STEADY.name,)
     #: What model files are fed, and what their input and output are called.
     front_end: str | None = None
-    input: str | None = None
-    output: str | None = None
+    model_input: str | None = None
+    model_output: str | None = None
     margin: Annotated[float, Field(ge=0, lt=1)] = MARGIN
     max_regression: Annotated[float, Field(gt=0, lt=1)] = MAX_REGRESSION
 

@@ -169,14 +169,14 @@ class Plan(Axes):
     seed: int | None = None
     #: What model files are fed, and what their input and output are called.
     front_end: str | None = None
-    input: str | None = None
-    output: str | None = None
+    model_input: str | None = None
+    model_output: str | None = None
     reference: Path | None = None
 
     @property
     def reading(self) -> Reading:
         """What is said of model files."""
-        return Reading(self.front_end, self.input, self.output)
+        return Reading(self.front_end, self.model_input, self.model_output)
 
     @property
     def sweeps(self) -> tuple[Axes, ...]:

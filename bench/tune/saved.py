@@ -62,8 +62,8 @@ def as_toml(
     ]
     said: dict[str, str | float | None] = {
         "front_end": reading.front_end,
-        "input": reading.input_name,
-        "output": reading.output_name,
+        "model_input": reading.input_name,
+        "model_output": reading.output_name,
         "weights": None if is_path(cell.model) else weights,
         **({} if load is None else _traffic(load)),
     }

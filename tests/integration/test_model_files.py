@@ -211,12 +211,12 @@ def test_external_data_belongs_to_the_model(
 def test_the_embedding_can_be_named(
     rtfbench: Command, folder: Path, short_speech: Path, tmp_path: Path
 ) -> None:
-    """Of two outputs that could be embeddings, --output chooses, and the engines take that one."""
+    """Of two outputs that could embed, --model-output chooses; the engines take that one."""
     model = ("--model", folder / "two_outputs.onnx", "--engine", "mnn")  # and its reference
     refused = run(rtfbench, tmp_path / "no", short_speech, *model)
     assert refused.returncode == 2
     assert "name the embedding with --model-output" in refused.stderr
-    done = run(rtfbench, tmp_path / "out", short_speech, *model, "--output", "twice")
+    done = run(rtfbench, tmp_path / "out", short_speech, *model, "--model-output", "twice")
     assert done.returncode == 0, done.stderr
 
 
@@ -233,8 +233,8 @@ def test_the_embedding_can_be_named(
         ("lost_data.onnx", [], "lost_data.onnx.data"),
         ("missing.onnx", [], "no such model file"),
         ("model.pt", [], "not a model file"),
-        ("good.onnx", ["--input", "nothing"], "no input 'nothing'; it has feats"),
-        ("good.onnx", ["--output", "nothing"], "no output 'nothing'; it has embs"),
+        ("good.onnx", ["--model-input", "nothing"], "no input 'nothing'; it has feats"),
+        ("good.onnx", ["--model-output", "nothing"], "no output 'nothing'; it has embs"),
         ("good.mnn", ["--reference", "x.pt"], "name the model's .onnx file"),
     ],
 )

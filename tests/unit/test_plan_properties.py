@@ -49,7 +49,7 @@ WHOLE: dict[str, st.SearchStrategy[Any]] = {
     "max_rss_mb": st.integers(1, 10**6),
     "half_width": st.floats(1e-6, 0.999),
     "seed": st.integers(-(2**63), 2**63 - 1),
-    "input": st.text(),
+    "model_input": st.text(),
 }
 TABLES = st.fixed_dictionaries({}, optional=WHOLE)
 ANYTHING = st.recursive(
