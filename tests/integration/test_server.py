@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.report import markdown
 from rtfbench.report.run_document import of_run
-from rtfbench.results.rows import Summary
+from rtfbench.results.rows import CellSummary, Summary
 from rtfbench.results.server import LATE, MOST_LATE, lateness
 from rtfbench.results.store import RunFolder
 from rtfbench.results.summary import summarize
@@ -132,3 +133,53 @@ def test_live_streams_know_what_they_heard(rtfbench: Command, live: Path) -> Non
     assert due_ns[4] - due_ns[0] == pytest.approx(1e8, abs=2)
     assert "4 live streams of 0.5 s every 0.1 s" in markdown.draw(of_run(summary))
     assert rtfbench("check", live).returncode == 0
+
+
+def measured(
+    rtfbench: Command, out: Path, *asked: object
+) -> dict[tuple[str, str, float], CellSummary]:
+    """Run XVEC on a recording of a second: engine, protocol and rate -> row."""
+    speech = DEFAULT_SPEECH / "short_en_us.flac"
+    done = rtfbench(
+        *("run", "--model", "xvec", "--audio", speech, "--jobs", 1, "--out", out, "--bare"), *asked
+    )
+    assert done.returncode == 0, done.stderr
+    folder = RunFolder(out)
+    rows = summarize(folder.environment(), list(folder.cells().values())).cells
+    return {(row.engine, row.protocol, row.rate_per_s): row for row in rows}
+
+
+@pytest.mark.speed
+@pytest.mark.measures
+def test_what_is_served_takes_what_a_batch_job_gets(rtfbench: Command, tmp_path: Path) -> None:
+    """Where a request always waits, serving one takes what the throughput protocol tells."""
+    rows = measured(
+        rtfbench,
+        tmp_path / "run",
+        *("--engine", "onnxruntime", "--protocol", "throughput", "--protocol", "server"),
+        *("--rate", 1000, "--sessions", 6, "--budget", 60),
+    )
+    served = rows["onnxruntime", "server", 1000.0].rtf_ci95
+    alone = rows["onnxruntime", "throughput", 0.0].rtf_ci95
+    assert served is not None
+    assert alone is not None
+    assert served[0] <= alone[1]
+    assert alone[0] <= served[1]
+
+
+@pytest.mark.speed
+@pytest.mark.measures
+def test_a_hiccup_is_in_the_tail(rtfbench: Command, tmp_path: Path) -> None:
+    """One request in fifty that takes ten times as long moves p99, and not p50."""
+    rows = measured(
+        rtfbench,
+        tmp_path / "run",
+        *("--engine", "onnxruntime", "--engine", "faulty-hiccup"),
+        *("--protocol", "server", "--rate", 20, "--sessions", 2, "--budget", 90),
+    )
+    plain, now_and_then = (
+        [rows[engine, "server", 20.0].figure(f"latency_ms_p{share}") or 0.0 for share in (50, 99)]
+        for engine in ("onnxruntime", "faulty-hiccup")
+    )
+    assert now_and_then[0] < 1.1 * plain[0]
+    assert now_and_then[1] > 2 * plain[1] > 0

@@ -335,3 +335,26 @@ class LongSession(FaultySession):
         if features_BTM.shape[1] >= 400:
             ctypes.string_at(0)
         return super().run(features_BTM)
+
+
+class Hiccup(Faulty):
+    """Takes ten times as long once in fifty runs."""
+
+    name = "faulty-hiccup"
+
+    def open(self, artifact: ModelArtifact, options: SessionOptions) -> SessionBase:
+        """Wrap the real session."""
+        return HiccupSession(OnnxRuntimeEngine().open(artifact, options), self)
+
+
+class HiccupSession(FaultySession):
+    """A real session that now and then computes the same ten times."""
+
+    _runs = 0
+
+    def run(self, features_BTM: FloatArray) -> FloatArray:
+        """Run the real session, once or ten times."""
+        self._runs += 1
+        for _ in range(1 if self._runs % 50 else 10):
+            found_BD = super().run(features_BTM)
+        return found_BD
