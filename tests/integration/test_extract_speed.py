@@ -65,9 +65,10 @@ def test_benchmark_session(
 
 
 @pytest.mark.benchmark(group="harness alone, one second")
-def test_benchmark_harness(benchmark: Any, artifact: ModelArtifact) -> None:
+def test_benchmark_harness(benchmark: Any, tmp_path: Path) -> None:
     """With an engine that computes nothing, reading, front end and cutting remain."""
     pipeline = Pipeline(32000)
+    artifact = artifact_for("xvec", "null", form="dynamic", chunk_samples=32000, logs=tmp_path)
     session = registry.get("null").open(artifact, SessionOptions())
     embedded = benchmark(lambda: pipeline.embed_blocks(session, read_blocks(RECORDING)))
     assert len(embedded.chunk_ns) == 1

@@ -151,24 +151,6 @@ def measured(
 
 @pytest.mark.speed
 @pytest.mark.measures
-def test_what_is_served_takes_what_a_batch_job_gets(rtfbench: Command, tmp_path: Path) -> None:
-    """Where a request always waits, serving one takes what the throughput protocol tells."""
-    rows = measured(
-        rtfbench,
-        tmp_path / "run",
-        *("--engine", "onnxruntime", "--protocol", "throughput", "--protocol", "server"),
-        *("--rate", 1000, "--sessions", 6, "--budget", 60),
-    )
-    served = rows["onnxruntime", "server", 1000.0].rtf_ci95
-    alone = rows["onnxruntime", "throughput", 0.0].rtf_ci95
-    assert served is not None
-    assert alone is not None
-    assert served[0] <= alone[1]
-    assert alone[0] <= served[1]
-
-
-@pytest.mark.speed
-@pytest.mark.measures
 def test_a_hiccup_is_in_the_tail(rtfbench: Command, tmp_path: Path) -> None:
     """One request in fifty that takes ten times as long moves p99, and not p50."""
     rows = measured(
