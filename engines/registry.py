@@ -6,21 +6,32 @@ Built-in engines use the same door as plug-ins: a package that declares
     mine = "my_package.engine:MyEngine"
 
 is found as soon as it is installed. An engine's module is imported when the engine is first
-asked for, a plug-in's in a process of its own before.
+asked for, a plug-in's in a process of its own before, where it may exit, hang or raise alone:
+
+    python -m rtfbench.engines.registry NAME...
 """
 
 import difflib
+import os
+import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from rtfbench.engines import vetting
+from rtfbench.engines import processes
 from rtfbench.engines.base import EngineBase
 from rtfbench.engines.protocol import EngineError, Format
 
 GROUP = "rtfbench.engines"
+#: To import a plug-in with its runtime.
+LIMIT_S = 60.0
+#: Names of plug-ins that were tried already, for this process and those that it starts.
+VARIABLE = "RTFBENCH_VETTED"
+FINE = "vetted:"
+
+_refused: dict[str, str] = {}
 
 
 class UnknownEngineError(EngineError):
@@ -54,7 +65,7 @@ def passed_over() -> tuple[str, ...]:
 def vet(names: Iterable[str]) -> None:
     """Try the plug-ins among engines together, which is faster than each when it is asked for."""
     known = _entry_points()
-    vetting.vet([name for name in names if name in known and _is_plug_in(known[name])])
+    _vet([name for name in names if name in known and _is_plug_in(known[name])])
 
 
 def names() -> tuple[str, ...]:
@@ -83,7 +94,7 @@ def get(name: str) -> EngineBase:
             "(`rtfbench engines` lists them; a plug-in is found once it is installed)"
         )
     what = f"engine {name!r} ({known[name].value}) cannot be loaded"
-    if _is_plug_in(known[name]) and (why := vetting.refusal(name)):
+    if _is_plug_in(known[name]) and (why := _refusal(name)):
         raise EngineError(f"{what}: {why}")
     try:
         engine = known[name].load()()
@@ -141,3 +152,60 @@ def sources(name: str) -> tuple[Path, ...]:
         return ()
     file = Path(module.__file__)
     return tuple(sorted(file.parent.glob("*.py"))) if module.__package__ else (file,)
+
+
+def _refusal(name: str) -> str:
+    """Say why a plug-in cannot be imported, empty if it can."""
+    _vet([name])
+    return _refused.get(name, "")
+
+
+def _vet(names: Sequence[str]) -> None:
+    """Import plug-ins in a process of its own, one after the other, unless that was done."""
+    todo = [name for name in names if name not in _known() and name not in _refused]
+    while todo:
+        fine, reason = _try(todo)
+        os.environ[VARIABLE] = ",".join([*_known(), *fine])
+        todo = [name for name in todo if name not in fine]
+        if todo:
+            _refused[todo.pop(0)] = reason
+
+
+def _try(names: Sequence[str]) -> tuple[list[str], str]:
+    """Return the names up to the first one that fails, and how that one does."""
+    command = [sys.executable, "-P", "-m", "rtfbench.engines.registry", *names]
+    # In there, nothing is tried once more.
+    env = {**os.environ, VARIABLE: ",".join([*_known(), *names])}
+    try:
+        done = processes.run(command, timeout_s=LIMIT_S, env=env)
+    except subprocess.TimeoutExpired as expired:
+        return _fine(expired.output), f"it is not imported within {LIMIT_S:g} s"
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    ended = f"importing it ends the process (status {done.returncode})"
+    return _fine(done.stdout), said[-1] if said and done.returncode == 1 else ended
+
+
+def _known() -> list[str]:
+    return list(filter(None, os.environ.get(VARIABLE, "").split(",")))
+
+
+def _fine(output: bytes | None) -> list[str]:
+    lines = (output or b"").decode(errors="replace").splitlines()
+    return [line.removeprefix(FINE) for line in lines if line.startswith(FINE)]
+
+
+def main() -> None:
+    """Import the plug-ins that are named, and ask each for all that an engine tells of itself."""
+    told = [name for name in vars(EngineBase) if not name.startswith("_")]
+    for name in sys.argv[1:]:
+        try:
+            engine = get(name)
+            for attribute in told:
+                getattr(engine, attribute)
+        except Exception as error:  # a plug-in may fail in any way
+            sys.exit(" ".join(str(error.__cause__ or error).split()) or type(error).__name__)
+        print(f"\n{FINE}{name}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,14 +10,11 @@
 - `centre-mirror`: as `centre`, mirrored beyond the ends without the outermost sample.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from rtfbench.frontends.fbank import FbankConfig
 
 Float32Array = npt.NDArray[np.float32]
 Edges = Literal["snip", "mirror", "centre", "centre-within", "centre-mirror"]
@@ -49,25 +46,26 @@ def padding(
     return before, (frames - 1) * frame_shift + frame_length - before - num_samples
 
 
-def prepared(blocks: Iterable[Float32Array], config: "FbankConfig") -> Iterator[Float32Array]:
-    """Yield a waveform with all that lies beyond its ends, pre-emphasised where its signal is.
+def extended(
+    blocks: Iterable[Float32Array], edges: Edges, padding: Callable[[int], tuple[int, int]]
+) -> Iterator[Float32Array]:
+    """Yield a waveform with all that lies beyond its ends.
 
     Args:
         blocks: float32[N] each.
-        config: of the filter bank.
+        edges: what lies there.
+        padding: of a number of samples, how many are put before them and behind.
 
     Yields:
         float32[N] each; frames of these lie wholly inside.
     """
-    if config.preemphasis_over == "signal":
-        blocks = _emphasised(blocks, np.float32(config.preemphasis))
-    if config.edges == "snip":
+    if edges == "snip":
         yield from blocks
         return
     # Before the first sample stands what comes soon behind it, and behind the last what came
     # just before: both are kept until they are enough.
-    before, _ = config.padding(1 << 30)  # the same for any length
-    beyond = _BEYOND[config.edges]
+    before, _ = padding(1 << 30)  # the same for any length
+    beyond = _BEYOND[edges]
     kept, begun, count = np.empty(0, np.float32), False, 0
     # The longest stretch behind the last sample is as long as the one before the first, and two
     # shifts; what is held back covers several.
@@ -84,7 +82,7 @@ def prepared(blocks: Iterable[Float32Array], config: "FbankConfig") -> Iterator[
         return
     if not begun:
         kept = np.pad(kept, (max(before, 0), 0), beyond)[max(-before, 0) :]
-    _, behind = config.padding(count)
+    _, behind = padding(count)
     if behind > 0 and begun:
         yield np.pad(kept, (0, behind), beyond)
     elif behind > 0:
@@ -95,7 +93,7 @@ def prepared(blocks: Iterable[Float32Array], config: "FbankConfig") -> Iterator[
         yield kept[: len(kept) + behind]
 
 
-def _emphasised(blocks: Iterable[Float32Array], weight: np.float32) -> Iterator[Float32Array]:
+def emphasised(blocks: Iterable[Float32Array], weight: np.float32) -> Iterator[Float32Array]:
     """Yield x[n] - weight * x[n - 1]; the first sample stays."""
     last = np.float32(0)
     for block in blocks:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
 from rtfbench.frontends.dft import AnySizeSpectrum, Float32Array, PowerSpectrum
-from rtfbench.frontends.edges import Edges, padding, prepared
+from rtfbench.frontends.edges import Edges, emphasised, extended, padding
 from rtfbench.frontends.mel import MelScale, MelSides, mel_weights
 
 Window = Literal["hamming", "povey", "hann", "rectangular"]
@@ -169,6 +169,19 @@ class FbankConfig:
             fft_length=self.fft_length,
         )
 
+    def prepared(self, blocks: Iterable[Float32Array]) -> Iterator[Float32Array]:
+        """Yield a waveform with all that lies beyond its ends, pre-emphasised where its signal is.
+
+        Args:
+            blocks: float32[N] each.
+
+        Yields:
+            float32[N] each; frames of these lie wholly inside.
+        """
+        if self.preemphasis_over == "signal":
+            blocks = emphasised(blocks, np.float32(self.preemphasis))
+        return extended(blocks, self.edges, self.padding)
+
 
 class Fbank:
     """Computes features; keeps its workspace from call to call.
@@ -239,7 +252,7 @@ class Fbank:
                 f"(needs {config.frame_length} samples)"
             )
         if config.edges != "snip" or config.preemphasis_over == "signal":
-            samples = np.concatenate(list(prepared([samples], config)))
+            samples = np.concatenate(list(config.prepared([samples])))
         return self._of_frames(np.ascontiguousarray(samples), num_frames)
 
     def _of_frames(self, samples: Float32Array, num_frames: int) -> Float32Array:
@@ -281,7 +294,7 @@ class Fbank:
                 yield self(np.concatenate(whole))
             return
         if self.config.edges != "snip" or self.config.preemphasis_over == "signal":
-            blocks = prepared(blocks, self.config)
+            blocks = self.config.prepared(blocks)
         yield from self._of_blocks(blocks)
 
     def _of_blocks(self, blocks: Iterable[Float32Array]) -> Iterator[Float32Array]:

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from rtfbench.frontends.edges import prepared
 from rtfbench.frontends.fbank import FbankConfig
 from rtfbench.frontends.front_end import FrontEnd
 
@@ -103,7 +102,7 @@ def voiced(detector: Vad, blocks: Blocks, front_end: FrontEnd) -> Voiced:
         raise VadError("--vad leaves out frames, and this model takes samples; leave --vad out")
     config = replace(front_end.fbank, preemphasis_over="frame")
     # A detector knows frames that lie inside the samples: it gets those that the others lie in.
-    return detector.voiced(prepared(blocks, config), replace(config, edges="snip"))
+    return detector.voiced(config.prepared(blocks), replace(config, edges="snip"))
 
 
 def select(blocks_TM: Blocks, voiced_T: Voiced) -> Iterator[npt.NDArray[np.float32]]:

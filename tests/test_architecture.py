@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,13 @@ def test_the_house_is_low() -> None:
     for each in ORDER:
         levels[each] = 1 + max((levels[target] for target in found[each]), default=0)
     assert max(levels.values()) <= MOST_LEVELS, levels
+
+
+def test_no_modules_import_each_other() -> None:
+    """No chain of imports leads back to where it began, those for types included."""
+    ours = {name: path for name, path in modules().items() if path.name != "__init__.py"}
+    graph = {name: imports(path) & set(ours) for name, path in ours.items()}
+    assert list(TopologicalSorter(graph).static_order())  # it names the circle that it finds
 
 
 def test_every_package_says_what_it_is() -> None:

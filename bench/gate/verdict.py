@@ -21,8 +21,8 @@ from rtfbench.results.contrasts import (
     stratum_of,
     undisturbed_times,
 )
-from rtfbench.results.lines import Record
 from rtfbench.results.moderated import SessionValues, session_values, steadier
+from rtfbench.results.records import Record
 from rtfbench.results.sequential import Decision, alpha_of, decide, last_look, sessions_needed
 from rtfbench.results.stats import clustered_quantile_interval, tail_quantile
 from rtfbench.results.store import CellData

@@ -18,8 +18,8 @@ from rtfbench.measure.open_loop import OpenLoop, load_of
 from rtfbench.measure.session import MeasuringSession
 from rtfbench.models.workload import Prepared
 from rtfbench.results.capacity import Pass, Requests, pass_of
-from rtfbench.results.lines import Record
 from rtfbench.results.load import MOST_RATE_PER_S, Load
+from rtfbench.results.records import Record
 
 #: The first session only tells which rate to begin with. More arrives in it than is probably
 #: served, so that it is soon over: so many requests within the latency, or streams, a process.

@@ -1,7 +1,7 @@
 """One cell in its own process: opens the model, proves it right, measures when told to."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,6 @@ from rtfbench.engines.protocol import (
     FloatArray,
     SessionOptions,
 )
-from rtfbench.measure import procedures
 from rtfbench.measure.machine import devices
 from rtfbench.measure.machine.energy import Stopwatch
 from rtfbench.measure.messages import (
@@ -36,7 +35,8 @@ from rtfbench.measure.messages import (
     WorkerSpec,
 )
 from rtfbench.results.cells import GHOST, Effective, Parity, Status
-from rtfbench.results.lines import Outcome, Record
+from rtfbench.results.lines import Outcome
+from rtfbench.results.records import Record
 
 
 class Slowed(SessionBase):
@@ -163,21 +163,15 @@ class CellWorker:
             steady_rss_bytes=memory and memory.steady_bytes,
         )
 
-    def measure(self, order: Measure) -> Iterator[Record]:
-        """Run utterances, after one untimed chunk that wakes caches and thread pools."""
-        first = self._waveforms[order.utterances[0]]
-        self.kept.session.run(self._pipeline.first_chunk(first))
-        yield from procedures.of(self._spec.cell.protocol).measure(self, order)
-
     @property
     def kept(self) -> LoadedSession:
         """The session that was opened, checked and stays."""
         assert self._kept is not None
         return self._kept
 
-    def warm(self) -> None:
-        """Run one untimed chunk, which wakes caches and thread pools."""
-        first = next(iter(self._waveforms.values()))
+    def warm(self, utterance: str = "") -> None:
+        """Run an utterance's first chunk untimed, any if none is named: caches and threads wake."""
+        first = self._waveforms[utterance or next(iter(self._waveforms))]
         self.kept.session.run(self._pipeline.first_chunk(first))
 
     def work(self, order: Work) -> Worked:

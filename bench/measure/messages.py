@@ -9,7 +9,8 @@ from rtfbench.base.values import Value
 from rtfbench.embed.audio_input import Source
 from rtfbench.engines.protocol import ModelArtifact
 from rtfbench.results.cells import Cell
-from rtfbench.results.lines import Outcome, Record
+from rtfbench.results.lines import Outcome
+from rtfbench.results.records import Record
 
 
 class WorkerSpec(Value):

@@ -15,7 +15,7 @@ from rtfbench.base.child import Interpreter
 from rtfbench.measure.messages import Measure, WorkerSpec
 from rtfbench.results import protocols
 from rtfbench.results.cells import Cell
-from rtfbench.results.lines import Record
+from rtfbench.results.records import Record
 
 if TYPE_CHECKING:
     from rtfbench.measure.cell_worker import CellWorker

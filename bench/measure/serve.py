@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from rtfbench.base.child import answer, die_with_parent
 from rtfbench.base.named_values import UnknownNameError
 from rtfbench.engines.protocol import EngineError
+from rtfbench.measure import procedures
 from rtfbench.measure.cell_worker import CellEnd, CellWorker
 from rtfbench.measure.machine import devices
 from rtfbench.measure.messages import (
@@ -50,7 +51,8 @@ def serve(spec: WorkerSpec, fd: int) -> None:
                 case Open():
                     answer(fd, worker.open())
                 case Measure():
-                    for record in worker.measure(command):
+                    worker.warm(command.utterances[0])
+                    for record in procedures.of(spec.cell.protocol).measure(worker, command):
                         answer(fd, record)
                     answer(fd, Done())
                 case Warm():

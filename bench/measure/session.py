@@ -27,8 +27,9 @@ from rtfbench.measure.messages import (
 )
 from rtfbench.measure.schedule import block_turns
 from rtfbench.measure.workers import CellProcess
-from rtfbench.results.lines import Health, Outcome, Record
+from rtfbench.results.lines import Outcome
 from rtfbench.results.noise import disturbances
+from rtfbench.results.records import Health, Record
 
 #: A process embeds so many recordings of trials within the time of one answer.
 SCORED_AT_ONCE = 50

@@ -30,7 +30,8 @@ from rtfbench.measure.messages import (
 from rtfbench.measure.procedures import Procedure
 from rtfbench.measure.workers import CellProcess, Worker
 from rtfbench.results.cells import Cell
-from rtfbench.results.lines import Outcome, Record
+from rtfbench.results.lines import Outcome
+from rtfbench.results.records import Record
 
 if TYPE_CHECKING:
     from rtfbench.measure.cell_worker import CellWorker

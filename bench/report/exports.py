@@ -18,7 +18,7 @@ from rtfbench.report.views import meanings
 from rtfbench.results import protocols
 from rtfbench.results.contrasts import complete_slots
 from rtfbench.results.levels import pass_s
-from rtfbench.results.lines import Record
+from rtfbench.results.records import Record
 from rtfbench.results.rows import CellSummary, Ratio, Summary
 from rtfbench.results.stats import quantile
 from rtfbench.results.store import CellData

@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from rtfbench.base.values import Interval, Value
 from rtfbench.results.arrivals_again import ArrivalsAgain
-from rtfbench.results.lines import Record
 from rtfbench.results.load import POISSON, Load
+from rtfbench.results.records import Record
 from rtfbench.results.server import WAITING, lateness
 from rtfbench.results.stats import LEAST_ABOVE, student_factor
 

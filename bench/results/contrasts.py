@@ -17,8 +17,9 @@ from rtfbench.results.estimate import (
     ratio_estimate,
     session_centres,
 )
-from rtfbench.results.lines import HALF_WIDTH, SLOTS, Course, Record
+from rtfbench.results.lines import HALF_WIDTH, SLOTS, Course
 from rtfbench.results.moderated import prior_spread
+from rtfbench.results.records import Record
 from rtfbench.results.rows import Ratio
 from rtfbench.results.stats import ALPHA_PER_LOOK
 from rtfbench.results.store import CellData

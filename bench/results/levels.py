@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rtfbench.base.values import Interval
 from rtfbench.results import protocols
-from rtfbench.results.lines import Health, Record
+from rtfbench.results.records import Health, Record
 from rtfbench.results.stats import level_interval
 
 NS_PER_S = 1e9

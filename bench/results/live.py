@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rtfbench.results.lines import Record
 from rtfbench.results.load import Traffic
 from rtfbench.results.protocols import Figure
+from rtfbench.results.records import Record
 from rtfbench.results.server import FIGURES, SERVER, WAITING_OPTIONS
 
 #: What a record has of its own besides: frames of its windows, and those of them that were known.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from rtfbench.results import protocols
 from rtfbench.results.cells import GHOST
 from rtfbench.results.contrasts import ALPHA, estimate_ratio, is_ok
-from rtfbench.results.lines import Health
+from rtfbench.results.records import Health
 from rtfbench.results.rows import Ghost, Noise, Ratio
 from rtfbench.results.stats import quantile, relative_half_width
 from rtfbench.results.store import CellData

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rtfbench.engines.protocol import HOME
 from rtfbench.results.cells import Cell, Condition
-from rtfbench.results.lines import SLOTS, Declaration, Health, Line, Outcome, Record
+from rtfbench.results.lines import SLOTS, Declaration, Line, Outcome
+from rtfbench.results.records import Health, Record
 from rtfbench.results.rows import Environment
 from rtfbench.results.store import FINAL, CellData
 

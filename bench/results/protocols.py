@@ -12,14 +12,12 @@ brings another as soon as it is installed.
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from rtfbench.base.named_values import NamedValues
-
-if TYPE_CHECKING:
-    from rtfbench.base.values import Interval
-    from rtfbench.results.lines import Record
-    from rtfbench.results.load import Load, Traffic
+from rtfbench.base.values import Interval
+from rtfbench.results.load import Load, Traffic
+from rtfbench.results.records import Record
 
 #: Name -> `module:attribute` of the value, in the order in which texts list them.
 BUILT_IN: Mapping[str, str] = {
@@ -54,10 +52,10 @@ class Figure:
     name: str
     heading: str
     meaning: str
-    of: Callable[[Sequence["Record"], float], float | None]
+    of: Callable[[Sequence[Record], float], float | None]
     unit: str = ""
     detail: bool = False
-    interval: Callable[[Sequence["Record"]], "Interval | None"] | None = None
+    interval: Callable[[Sequence[Record]], Interval | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Protocol:
     #: A record is one pass over a queue of utterances, at which `jobs` processes work at once.
     queued: bool = False
     #: The loads of a plan's traffic, one a condition; None where no requests arrive.
-    loads: "Callable[[Traffic], tuple[Load, ...]] | None" = None
+    loads: Callable[[Traffic], tuple[Load, ...]] | None = None
     #: What MLPerf's LoadGen calls such a load; empty where it has none.
     scenario: str = ""
     #: The chunk that `rtfbench explain` takes apart, and how its sentences name it; None where it
@@ -93,7 +91,7 @@ class Protocol:
     #: What its rows tell that others do not.
     figures: tuple[Figure, ...] = ()
     #: Says why a cell's records tell nothing, and nothing where they do.
-    invalid: "Callable[[Sequence[Record]], str] | None" = None
+    invalid: Callable[[Sequence[Record]], str] | None = None
     #: `module:attribute` of a function from a `Summary` to the findings that only it has.
     findings: str = ""
 

@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from rtfbench.base.values import Interval
-from rtfbench.results.lines import Record
 from rtfbench.results.load import Traffic
 from rtfbench.results.protocols import Figure, Protocol
+from rtfbench.results.records import Record
 
 #: What a record has of its own, of requests that were served in the order in which they came: when
 #: each was due, since the pass began; how long it waited for a free process; how late the harness

@@ -17,7 +17,8 @@ from rtfbench.base.errors import InputError
 from rtfbench.base.files import read_bytes
 from rtfbench.results.cells import Cell, Condition
 from rtfbench.results.explanation import Explanation, LengthReport
-from rtfbench.results.lines import LINE, Course, Declaration, Health, Line, Outcome, Record
+from rtfbench.results.lines import LINE, Course, Declaration, Line, Outcome
+from rtfbench.results.records import Health, Record
 from rtfbench.results.rows import Environment
 
 RECORDS = "records.jsonl"

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from rtfbench.results.lines import Record
 from rtfbench.results.protocols import Figure, Protocol
+from rtfbench.results.records import Record
 
 
 def _utterances_per_s(records: Sequence[Record], rtf: float) -> float | None:

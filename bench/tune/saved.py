@@ -4,16 +4,14 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rtfbench.models.model_files import is_path
 from rtfbench.models.user_models import AS_IT_SAYS, Reading
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load
-
-if TYPE_CHECKING:
-    from rtfbench.tune.tuning import TuneOptions
+from rtfbench.tune.options import TuneOptions
 
 #: How a saved configuration begins, so that a reader knows where it is from.
 HEADER = (
@@ -98,7 +96,7 @@ TRAFFIC = {"window_s": "--window", "hop_s": "--hop", "gamma_shape": "--gamma", "
 READING = ("--front-end", "--model-input", "--model-output")
 
 
-def again(asked: "TuneOptions", budget_s: float | None) -> str:
+def again(asked: TuneOptions, budget_s: float | None) -> str:
     """Return the command that asks the same with the budget that would decide; empty of none."""
     if budget_s is None:
         return ""

@@ -1,14 +1,14 @@
 """A whole search for the fastest configuration, from what a user asks for to the answer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rtfbench.base.cache import replacing
 from rtfbench.base.core_count import cores_here, cores_to_pin
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import check_outputs, writing_to
-from rtfbench.base.limits import MAX_EER_LOSS, PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.embed import audio_input
 from rtfbench.embed.intervals import LEAST_SPEAKERS, speaker_count
 from rtfbench.engines import registry
@@ -28,24 +28,24 @@ from rtfbench.models import homes
 from rtfbench.models.model_files import is_path
 from rtfbench.models.names import check_names, default_engine, default_form
 from rtfbench.models.resolve import Asked, file_in, resolve
-from rtfbench.models.user_models import AS_IT_SAYS, Reading, load_user_model
+from rtfbench.models.user_models import load_user_model
 from rtfbench.models.workload import Prepared
 from rtfbench.models.zoo import catalog
-from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 from rtfbench.report import markdown
 from rtfbench.report.document import Document
 from rtfbench.results.cells import Cell
 from rtfbench.results.live import STREAMS
-from rtfbench.results.load import Load, Traffic
+from rtfbench.results.load import Load
 from rtfbench.results.server import SERVER
 from rtfbench.results.store import ENVIRONMENT, RunFolder
 from rtfbench.tune import report, saved, space
 from rtfbench.tune.accuracy import TrialSet
 from rtfbench.tune.answer import Answer, answer
 from rtfbench.tune.course import RacePlan, Tuning
+from rtfbench.tune.options import STEADY_TRAFFIC, TuneOptions
 from rtfbench.tune.racing import Limits
 from rtfbench.tune.recordings import Recordings, from_audio, from_lengths
-from rtfbench.tune.space import Choice, Goal
+from rtfbench.tune.space import Choice
 
 NAMED, NONE_LEFT, UNDECIDED, INTERRUPTED = 0, 1, 3, 130
 #: The precisions that are computed in; the others only store weights in fewer bits.
@@ -61,48 +61,14 @@ DISTURBED = (
     "Others were busy on these cores: {discarded} of {taken} turns do not count, and were taken "
     "again."
 )
-#: Seconds of measuring where nothing is said; a capacity takes longer than a time.
-BUDGET_S, BUDGETS_S = 120.0, {"server": 600.0, "streams": 600.0}
 #: Under which protocol requests arrive, of goals under which they do.
 PROTOCOLS: Mapping[str, str] = {"server": SERVER.name, "streams": STREAMS.name}
-#: Requests that are a Poisson process, or windows of the default's length.
-STEADY_TRAFFIC = Traffic()
 #: So often a turn is taken at most where others come and go.
 MOST_TRIES = 8
 OTHER_SIZE = (
     "Chunks of {size} samples in place of {default} change the embeddings: compare enrolment and "
     "test made with one size, and set the threshold anew."
 )
-
-
-@dataclass(frozen=True)
-class TuneOptions:
-    """What a user asked for; see `rtfbench tune --help`."""
-
-    model: str
-    goal: Goal
-    reading: Reading = AS_IT_SAYS
-    engines: Sequence[EngineSpec] = ()
-    precisions: Sequence[Precision] = ()
-    chunk_samples: Sequence[int] = ()
-    audio: Sequence[Path] = ()
-    lengths: Path | None = None
-    channel: int | None = None
-    resample: bool = False
-    latency_ms: float | None = None
-    #: How requests arrive, of goals under which they do.
-    traffic: Traffic = STEADY_TRAFFIC
-    max_rss_mb: float | None = None
-    trials: Path | None = None
-    trial_audio: Sequence[Path] = ()
-    max_eer_loss: float = MAX_EER_LOSS
-    weights: Weights = DEFAULT_WEIGHTS
-    cores: int | None = None
-    margin: float = 0.02
-    budget_s: float = BUDGET_S
-    timeout_s: float = 120.0
-    seed: int | None = None
-    libraries: Mapping[str, Path | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pytest
 
 from rtfbench.base.core_count import cores_to_pin
 from rtfbench.embed.audio_input import check_audio
+from rtfbench.measure import procedures
 from rtfbench.measure.cell_worker import CellWorker
 from rtfbench.measure.machine import health
 from rtfbench.measure.machine.health import read_counters
@@ -22,8 +23,8 @@ from rtfbench.measure.team import TASKS_AT_HAND, Team
 from rtfbench.models.resolve import resolve
 from rtfbench.models.workload import prepare
 from rtfbench.results.cells import Cell
-from rtfbench.results.lines import Record
 from rtfbench.results.noise import disturbances
+from rtfbench.results.records import Record
 
 TIMEOUT_S = 120
 #: Both have so many turns, one after the other, of so many requests each: short ones, because
@@ -184,7 +185,9 @@ def test_single_stream_is_steady(loadgen: ModuleType, spec: WorkerSpec, tmp_path
     under_test = UnderTest(loadgen, served)
 
     def ours(turn: int) -> float:
-        records = worker.measure(Measure(block=turn, position=0, utterances=names))
+        worker.warm(names[0])
+        order = Measure(block=turn, position=0, utterances=names)
+        records = procedures.of(spec.cell.protocol).measure(worker, order)
         # As LoadGen counts: no value between two.
         return sorted(record.processing_ns for record in records)[int(0.9 * REQUESTS)]
 

@@ -60,7 +60,7 @@ def plugins(tmp_path: Path) -> dict[str, str]:
 
 def command(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the command line, with a plug-in's time cut short."""
-    start = "from rtfbench.engines import vetting; vetting.LIMIT_S = 5.0"
+    start = "from rtfbench.engines import registry; registry.LIMIT_S = 5.0"
     code = f"{start}\nfrom rtfbench.commands import main\nmain({list(arguments)!r})"
     return subprocess.run(
         [sys.executable, "-c", code],

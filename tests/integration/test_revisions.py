@@ -13,7 +13,8 @@ from rtfbench.measure.workers import Worker
 from rtfbench.models.resolve import resolve
 from rtfbench.models.workload import prepare
 from rtfbench.results.cells import Cell
-from rtfbench.results.lines import Outcome, Record
+from rtfbench.results.lines import Outcome
+from rtfbench.results.records import Record
 
 #: The last commit whose packages were `bench`, `engines` and `frontends`.
 BEFORE = "21a208c"

@@ -7,8 +7,8 @@ from rtfbench.measure.cell_worker import CellWorker
 from rtfbench.measure.messages import Measure
 from rtfbench.measure.procedures import Procedure
 from rtfbench.report.compare import Finding
-from rtfbench.results.lines import Record
 from rtfbench.results.protocols import Figure, Protocol
+from rtfbench.results.records import Record
 from rtfbench.results.rows import Summary
 
 EVERY_NS = 5_000_000

@@ -15,7 +15,8 @@ from rtfbench.results.contrasts import (
     run_ratios,
     undisturbed_times,
 )
-from rtfbench.results.lines import Course, Declaration, Outcome, Record
+from rtfbench.results.lines import Course, Declaration, Outcome
+from rtfbench.results.records import Record
 from rtfbench.results.store import CellData
 
 

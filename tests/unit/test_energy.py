@@ -8,7 +8,7 @@ from rtfbench.engines import cuda
 from rtfbench.measure.machine import energy
 from rtfbench.measure.machine.energy import Stopwatch, idle, of_host
 from rtfbench.results.levels import energy_figures, idle_of
-from rtfbench.results.lines import Health, Record
+from rtfbench.results.records import Health, Record
 
 #: As the kernel of a host with two packages shows them: parts of a package count in it already.
 POWERCAP = {

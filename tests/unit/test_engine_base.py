@@ -93,7 +93,7 @@ def test_another_class_is_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("other", "tests.unit.test_engine_base:CountingSession", registry.GROUP)
     monkeypatch.setattr(registry, "_entry_points", lambda: {"other": entry})
     # A plug-in is tried in a process of its own, which knows no entry point of this test's.
-    monkeypatch.setattr("rtfbench.engines.vetting.refusal", lambda _: "")
+    monkeypatch.setattr(registry, "_refusal", lambda _: "")
     with pytest.raises(EngineError, match=r"is no engine: derive it from EngineBase"):
         registry.get.__wrapped__("other")
 

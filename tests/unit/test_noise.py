@@ -8,8 +8,8 @@ import time
 import pytest
 
 from rtfbench.measure.machine import health
-from rtfbench.results.lines import Health
 from rtfbench.results.noise import disturbances, noise_of
+from rtfbench.results.records import Health
 from rtfbench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 

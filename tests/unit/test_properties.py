@@ -13,7 +13,8 @@ from rtfbench.embed import embeddings
 from rtfbench.embed.embeddings import Named
 from rtfbench.inputs.find import read_list
 from rtfbench.inputs.kaldi import from_segments
-from rtfbench.results.lines import Declaration, Record
+from rtfbench.results.lines import Declaration
+from rtfbench.results.records import Record
 from rtfbench.results.store import RECORDS, RunFolder
 from tests.readers import LISTS, check, refusal
 from tests.unit.properties import written

@@ -22,7 +22,7 @@ from rtfbench.models.workload import Prepared
 from rtfbench.results.cells import Cell
 from rtfbench.results.contrasts import contrasts, estimate_ratio
 from rtfbench.results.estimate import ratio_estimate
-from rtfbench.results.lines import Record
+from rtfbench.results.records import Record
 from rtfbench.results.stats import relative_half_width
 from rtfbench.results.store import CellData
 

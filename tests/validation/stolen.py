@@ -15,7 +15,8 @@ from rtfbench.gate.options import MARGIN, MAX_REGRESSION
 from rtfbench.gate.verdict import Answer, Evidence, Pair, criteria, judge, overall
 from rtfbench.measure import schedule
 from rtfbench.results.cells import GHOST, Cell
-from rtfbench.results.lines import SLOTS, Declaration, Record
+from rtfbench.results.lines import SLOTS, Declaration
+from rtfbench.results.records import Record
 from rtfbench.results.store import CellData
 from tests.validation.trial import Tried
 

@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 
 from rtfbench.results.levels import J_PER_H, energy_figures, idle_of
-from rtfbench.results.lines import Health
+from rtfbench.results.records import Health
 from tests.validation.slots import MACHINES, REFERENCE, level_of
 from tests.validation.trial import HOLDS, Tried
 from tests.validation.tried_times import half, layouts_of, pooled, slots_of, true_rtf

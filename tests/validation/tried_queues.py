@@ -19,8 +19,8 @@ from rtfbench.measure.queueing import (
     with_those_before,
 )
 from rtfbench.results.capacity import latencies_s
-from rtfbench.results.lines import Record
 from rtfbench.results.load import Load
+from rtfbench.results.records import Record
 from rtfbench.results.server import SERVER
 from tests.validation.trial import Tried
 

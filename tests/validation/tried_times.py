@@ -15,8 +15,8 @@ from rtfbench.results.estimate import (
     session_centres,
 )
 from rtfbench.results.levels import rtf_level
-from rtfbench.results.lines import Record
 from rtfbench.results.noise import SEEN
+from rtfbench.results.records import Record
 from rtfbench.results.sequential import LOOKS_THAT_COUNT
 from rtfbench.results.stats import quantile_lower_bound, tail_quantile
 from rtfbench.tune.racing import ALPHA, P95

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 from rtfbench.base.core_count import throttled_s
-from rtfbench.results.lines import Health
+from rtfbench.results.records import Health
 
 T = TypeVar("T")
 JIFFY_S = 1 / os.sysconf("SC_CLK_TCK")

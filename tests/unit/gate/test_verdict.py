@@ -16,7 +16,7 @@ from rtfbench.gate.verdict import (
     undecided,
     values_of,
 )
-from rtfbench.results.lines import Record
+from rtfbench.results.records import Record
 from rtfbench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 from tests.validation.stolen import Host, Side, gate

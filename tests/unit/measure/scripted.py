@@ -50,8 +50,9 @@ from rtfbench.measure.runner import Runner
 from rtfbench.models.resolve import Resolved
 from rtfbench.models.workload import Prepared, Refusal
 from rtfbench.results.cells import Cell, Parity, Status
-from rtfbench.results.lines import Outcome, Record
+from rtfbench.results.lines import Outcome
 from rtfbench.results.load import Load
+from rtfbench.results.records import Record
 from rtfbench.results.store import RunFolder, finished_of
 
 #: A process has loaded its audio after so many seconds.

@@ -21,8 +21,8 @@ from rtfbench.measure.queueing import (
     serve,
     with_those_before,
 )
-from rtfbench.results.lines import Record
 from rtfbench.results.load import Load, Traffic
+from rtfbench.results.records import Record
 from rtfbench.results.server import (
     BUSY,
     DUE,

@@ -3,7 +3,8 @@
 from typing import Any
 
 from rtfbench.results.cells import Cell, Parity
-from rtfbench.results.lines import Declaration, Outcome, Record
+from rtfbench.results.lines import Declaration, Outcome
+from rtfbench.results.records import Record
 from rtfbench.results.rows import CellSummary, Environment, Noise, Ratio, Summary
 from rtfbench.results.store import CellData
 

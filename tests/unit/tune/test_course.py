@@ -22,11 +22,11 @@ from rtfbench.tune import saved, serving, space
 from rtfbench.tune.accuracy import TrialSet
 from rtfbench.tune.answer import Answer, answer
 from rtfbench.tune.course import RacePlan, Tuning
+from rtfbench.tune.options import TuneOptions
 from rtfbench.tune.racing import Limits
 from rtfbench.tune.recordings import Recordings
 from rtfbench.tune.report import draw, of_tuning
 from rtfbench.tune.space import Choice, Goal
-from rtfbench.tune.tuning import TuneOptions
 from tests.unit.measure.scripted import Fault, Script, ScriptedMachine
 
 CHUNKS = {"first": 2, "second": 5, "third": 3}
