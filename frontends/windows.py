@@ -25,12 +25,7 @@ class MovingWindows:
     """
 
     def __init__(self, front_end: FrontEnd, compute: Features) -> None:
-        """Begin with no stream.
-
-        Args:
-            front_end: What a model is fed.
-            compute: Computes it.
-        """
+        """Begin with no stream."""
         self._front_end, self._compute = front_end, compute
         self._last: dict[int, _Heard] = {}
         self.frames = self.known = 0
