@@ -139,8 +139,7 @@ def dense_tdnn(in_channels: int, embed_dim: int) -> nn.Sequential:
         nonlinear = AppendedBnRelu(channels, num_layers * GROWTH)
         channels += num_layers * GROWTH
         parts[f"transit{index}"] = chain(
-            nonlinear=nonlinear,
-            linear=nn.Conv1d(channels, channels // 2, 1, bias=False),
+            nonlinear=nonlinear, linear=nn.Conv1d(channels, channels // 2, 1, bias=False)
         )
         channels //= 2
     return chain(

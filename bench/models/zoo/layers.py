@@ -44,14 +44,9 @@ def conv2d(
     groups: int = 1,
 ) -> nn.Conv2d:
     """Make a convolution without bias whose padding keeps the size (before the stride)."""
+    padding = kernel_size // 2
     return nn.Conv2d(
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=stride,
-        padding=kernel_size // 2,
-        groups=groups,
-        bias=False,
+        in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False
     )
 
 
@@ -71,9 +66,12 @@ def projection(in_channels: int, out_channels: int, stride: Stride) -> nn.Module
 class Residual(nn.Module):
     """A module in which what a branch computed meets what was there before it."""
 
+    #: The name of the branch's last layer.
+    branch_end: str
+
     def branch_weights(self) -> list[Tensor]:
         """Return the weights of the branch's last layer, or views of them: its strength."""
-        raise NotImplementedError
+        return [self.get_parameter(f"{self.branch_end}.weight")]
 
 
 class ResidualBlock(Residual):
@@ -89,10 +87,7 @@ class ResidualBlock(Residual):
             self.add_module(f"bn{index}", nn.BatchNorm2d(conv.out_channels))
         self.shortcut = shortcut
         self.num_convs = len(convs)
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those behind the last convolution."""
-        return [self.get_parameter(f"bn{self.num_convs}.weight")]
+        self.branch_end = f"bn{self.num_convs}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""

@@ -47,12 +47,7 @@ def bottleneck(in_channels: int, out_channels: int, stride: Stride) -> ResidualB
 
 
 def residual_network(
-    make_block: MakeBlock,
-    *,
-    expansion: int,
-    depths: tuple[int, ...],
-    feat_dim: int,
-    embed_dim: int,
+    make_block: MakeBlock, *, expansion: int, depths: tuple[int, ...], feat_dim: int, embed_dim: int
 ) -> nn.Sequential:
     """Build stem, four residual stages, TSTP and the embedding: [B, T, M] -> [B, D].
 
@@ -107,27 +102,31 @@ class Res2Block(Residual):
     Lists of one convolution and one BatchNorm keep the state-dict names of the general block.
     """
 
+    branch_end = "bn3"
+
     def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
         super().__init__()
         width = out_channels // EXPANSION
-        group = width // 2
         self.conv1 = conv2d(in_channels, width, 1, stride=stride)
         self.bn1 = nn.BatchNorm2d(width)
-        self.convs = nn.ModuleList([conv2d(group, group, 3)])
-        self.bns = nn.ModuleList([nn.BatchNorm2d(group)])
+        self.add_groups(width // 2)
         self.conv3 = conv2d(width, out_channels, 1)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.shortcut = projection(in_channels, out_channels, stride)
 
-    def branch_weights(self) -> list[Tensor]:
-        """Return those behind the last convolution."""
-        return [self.bn3.weight]
+    def add_groups(self, width: int) -> None:
+        """Make what works on the two groups of `width` channels."""
+        self.convs = nn.ModuleList([conv2d(width, width, 3)])
+        self.bns = nn.ModuleList([nn.BatchNorm2d(width)])
+
+    def groups(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve the first group, and pass the second on."""
+        return clipped_relu(self.bns[0](self.convs[0](first))), second
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""
-        convolved, passed_on = clipped_relu(self.bn1(self.conv1(x))).chunk(2, dim=1)
-        convolved = clipped_relu(self.bns[0](self.convs[0](convolved)))
-        merged = self.bn3(self.conv3(torch.cat([convolved, passed_on], dim=1)))
+        first, second = clipped_relu(self.bn1(self.conv1(x))).chunk(2, dim=1)
+        merged = self.bn3(self.conv3(torch.cat(self.groups(first, second), dim=1)))
         return clipped_relu(merged + self.shortcut(x))
 
 

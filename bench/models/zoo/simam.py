@@ -39,6 +39,8 @@ def simam(x: Tensor) -> Tensor:
 class SimAMBlock(Residual):
     """Residual block of two 3x3 convolutions, gated before the shortcut is added."""
 
+    branch_end = "bn2"
+
     def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
         super().__init__()
         self.conv1 = conv2d(in_channels, out_channels, 3, stride=stride)
@@ -46,10 +48,6 @@ class SimAMBlock(Residual):
         self.conv2 = conv2d(out_channels, out_channels, 3)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.downsample = projection(in_channels, out_channels, stride)
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those behind the last convolution."""
-        return [self.bn2.weight]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""
