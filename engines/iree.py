@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,25 +91,11 @@ iree.compiler.tools.compile_file("model.mlir", output_file={path!r}, extra_args=
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> "IreeSession":
         """Load the compiled model."""
-        return IreeSession(artifact, options.threads)
-
-
-class IreeSession(RuntimeSession):
-    """One loaded module."""
-
-    engine = "iree"
-
-    @staticmethod
-    def told(error: Exception) -> str:
-        """Return the beginning of what an error says."""
-        return one_line(error)[:MOST_SAID]
-
-    def __init__(self, artifact: ModelArtifact, threads: int) -> None:
-        driver = _driver(threads)
-        with self.loading(artifact):
+        driver = _driver(options.threads)
+        with IreeSession.loading(artifact):
             import iree.runtime
 
-            config = iree.runtime.Config(device=_device(driver, threads))
+            config = iree.runtime.Config(device=_device(driver, options.threads))
             module = iree.runtime.VmModule.copy_buffer(
                 config.vm_instance, artifact.path.read_bytes()
             )
@@ -118,7 +105,18 @@ class IreeSession(RuntimeSession):
             (name,) = (each for each in module.function_names if "$" not in each and each[0] != "_")
             function = context.modules[module.name][name]
         # The driver does not tell its workers; they are counted at work.
-        super().__init__(artifact, function, {"threads": threads, "driver": driver})
+        return IreeSession(artifact, function, {"threads": options.threads, "driver": driver})
+
+
+class IreeSession(RuntimeSession):
+    """The function of one loaded module."""
+
+    engine = "iree"
+
+    @staticmethod
+    def told(error: Exception) -> str:
+        """Return the beginning of what an error says."""
+        return one_line(error)[:MOST_SAID]
 
     def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""
@@ -138,20 +136,14 @@ def _device(driver: str, threads: int) -> Any:
 
 
 def to_iree(onnx_path: Path, path: Path, *, limit_s: float = LIMIT_S) -> None:
-    """Write a model that runs on a CPU with the instruction sets of this one.
-
-    Args:
-        onnx_path: the model; sizes that it leaves open stay open.
-        path: what to write.
-        limit_s: how long each of both steps may take.
+    """Write a model that runs on a CPU with the instruction sets of this one; open sizes stay open.
 
     Raises:
         ConversionError: there is no compiler, or it refused.
     """
-    try:
+    found = None
+    with suppress(ModuleNotFoundError):
         found = find_spec("iree.compiler")
-    except ModuleNotFoundError:
-        found = None
     if found is None or not found.submodule_search_locations:
         raise ConversionError(
             "iree-base-compiler is not installed; install it with: pip install 'rtfbench[iree]'"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rtfbench.base.asking import ask
-from rtfbench.base.cache import cache_room, intact, replacing, seal, sha256_of
+from rtfbench.base.cache import cache_room, intact, sha256_of
 from rtfbench.base.child import ChildError
 from rtfbench.base.errors import InputError
 from rtfbench.base.values import Value
@@ -128,11 +128,10 @@ def describe_model_file(request: FileRequest) -> ModelFile:
         raise InputError(f"{path}: no such model file")
     request = request.model_copy(update={"beside": tuple(front_ends.beside(path))})
     try:
-        kept = _kept_at(request)
+        kept = cache_room("descriptions") / f"{slug_of(path)}-{request.key}.json"
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    known = _said_before(kept, path)
-    if known is not None:
+    if (known := _said_before(kept, path)) is not None:
         return known
     module = "rtfbench.models.model_reading"
     try:
@@ -145,15 +144,8 @@ def describe_model_file(request: FileRequest) -> ModelFile:
         raise InputError(answer.error)
     # A cache that cannot be written to costs time only.
     with suppress(OSError):
-        with replacing(kept) as part:
-            part.write_text(answer.file.model_dump_json(), encoding="utf-8")
-        seal(kept)
+        artifacts.keep(kept, answer.file.model_dump_json().encode())
     return answer.file
-
-
-def _kept_at(request: FileRequest) -> Path:
-    """Return where a description is kept, a place for each content, path and question."""
-    return cache_room("descriptions") / f"{slug_of(request.path)}-{request.key}.json"
 
 
 def _said_before(kept: Path, path: Path) -> ModelFile | None:

@@ -22,14 +22,7 @@ _SIGNATURES = {
     "shape": (c_void_p, c_int32, POINTER(c_int32), c_int32, POINTER(c_int32), *_TEXT),
     "resize": (c_void_p, POINTER(c_int32), c_int32, *_TEXT),
     "run": (c_void_p, c_void_p, c_int64, c_void_p, c_int64, *_TEXT),
-    "info": (
-        c_void_p,
-        POINTER(c_float),
-        POINTER(c_float),
-        POINTER(c_int32),
-        POINTER(c_int32),
-        *_TEXT,
-    ),
+    "info": (c_void_p, *[POINTER(c_float)] * 2, *[POINTER(c_int32)] * 2, *_TEXT),
 }
 
 
