@@ -6,7 +6,6 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -95,7 +94,10 @@ iree.compiler.tools.compile_file("model.mlir", output_file={path!r}, extra_args=
         with IreeSession.loading(artifact):
             import iree.runtime
 
-            config = iree.runtime.Config(device=_device(driver, options.threads))
+            # A device with workers of its own: the one that IREE keeps has those of its first.
+            iree.runtime.flags.parse_flags(f"{WORKERS}={options.threads}")
+            made = iree.runtime._binding.create_hal_driver(driver)
+            config = iree.runtime.Config(device=made.create_default_device())
             module = iree.runtime.VmModule.copy_buffer(
                 config.vm_instance, artifact.path.read_bytes()
             )
@@ -125,14 +127,6 @@ class IreeSession(RuntimeSession):
 
 def _driver(threads: int) -> str:
     return ON_ONE if threads == 1 else ON_MORE
-
-
-def _device(driver: str, threads: int) -> Any:
-    """Return a device with workers of its own; the one that IREE keeps has those of its first."""
-    from iree.runtime import _binding, flags
-
-    flags.parse_flags(f"{WORKERS}={threads}")
-    return _binding.create_hal_driver(driver).create_default_device()
 
 
 def to_iree(onnx_path: Path, path: Path, *, limit_s: float = LIMIT_S) -> None:

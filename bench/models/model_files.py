@@ -15,7 +15,6 @@ from rtfbench.base.values import Value
 from rtfbench.engines.protocol import ONNX, Form, Format
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.models import artifacts, front_ends
-from rtfbench.models.artifacts import folder_of
 from rtfbench.models.front_ends import Stated
 from rtfbench.models.zoo import catalog
 
@@ -44,11 +43,6 @@ class FileRequest(Value):
         # A name that is no text has escapes here; whoever is asked about it refuses it.
         asked = self.model_dump_json(exclude={"path"})
         return artifacts.of_file(ascii(str(path)), sha256_of(path), asked)
-
-    @property
-    def adapted_path(self) -> Path:
-        """Where the graph is kept as engines run it, if its own shape is another."""
-        return folder_of(slug_of(self.path), self.key) / f"adapted.{ONNX}"
 
 
 class ModelFile(Value):

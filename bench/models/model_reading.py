@@ -11,8 +11,9 @@ from rtfbench.engines.base import first_line
 from rtfbench.engines.protocol import ONNX, PUBLISHED_NUM_FRAMES
 from rtfbench.frontends.front_end import PRESETS, FrontEnd
 from rtfbench.models import front_ends, ports
+from rtfbench.models.artifacts import folder_of
 from rtfbench.models.front_ends import BESIDE, CURE, Decided, Stated
-from rtfbench.models.model_files import FORMATS, FileRequest, ModelFile, ModelFileAnswer
+from rtfbench.models.model_files import FORMATS, FileRequest, ModelFile, ModelFileAnswer, slug_of
 from rtfbench.models.ports import FeaturePorts, Socket
 
 #: Operations of a model of samples are counted at so much.
@@ -63,7 +64,7 @@ def _read_onnx(request: FileRequest) -> ModelFile:
             notes += (f"{request.path}: {_told_wrapping(inputs)}; the embedding is {output_name}",)
         model = adapting.wrapped(model, inputs, output_name, front_end)
         input_name, output_name = adapting.FEATURES, adapting.EMBEDDING
-        adapted = request.adapted_path
+        adapted = folder_of(slug_of(request.path), request.key) / f"adapted.{ONNX}"
         with replacing(adapted) as part:
             onnx_graph.save_graph(model, part)
         seal(adapted)
