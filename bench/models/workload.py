@@ -94,7 +94,7 @@ def prepare(
     failures: dict[str, Failures] = {}
     for model in dict.fromkeys(cell.model for cell in resolved.cells):
         possible = [need for need in needs if need.cell.model == model and need.refusal is None]
-        request = _missing(model, possible)
+        request = _missing(possible)
         if request is not None:
             check_cache()
             what = f"making the files of {model}"
@@ -107,20 +107,14 @@ def prepare(
     return [need.prepared(failures.get(need.cell.model, {})) for need in needs]
 
 
-def _missing(model: str, needs: "Sequence[_Need]") -> PrepareRequest | None:
+def _missing(needs: "Sequence[_Need]") -> PrepareRequest | None:
     """Return what the cache lacks for the cells of a model, None where that is nothing."""
-    files = dict.fromkeys(need.file for need in needs if need.artifact() is None)
-    references = {
-        path: need.reference
-        for need in needs
-        for path in [need.reference_path]
-        if path is not None and not intact(path)
-    }
+    files = tuple(dict.fromkeys(need.file for need in needs if need.artifact() is None))
+    paths = {need.reference_path: need.reference for need in needs}
+    references = tuple(paths[path] for path in paths if path is not None and not intact(path))
     if not (files or references):
         return None
-    return PrepareRequest(
-        model=needs[0].model, artifacts=tuple(files), references=tuple(references.values())
-    )
+    return PrepareRequest(model=needs[0].model, artifacts=files, references=references)
 
 
 def _size_bytes(request: PrepareRequest) -> int:
