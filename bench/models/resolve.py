@@ -144,11 +144,8 @@ def resolve(
 ) -> Resolved:
     """Place libraries, check names, load model files, and fit the cells to them.
 
-    Args:
-        cells: as they were asked for.
-        folders: of the user's own libraries, by engine; None takes those of the environment.
-        asked: what else was.
-        phase: is told what takes a while.
+    Without folders of the user's own libraries, by engine, those of the environment are taken.
+    What takes a while is told to `phase`.
 
     Raises:
         InputError: one line that names what cannot be used, and the cure.

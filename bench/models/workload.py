@@ -78,13 +78,7 @@ def prepare(
 ) -> list[Prepared]:
     """Make what the cache lacks, one process a model, and return the cells in their order.
 
-    Args:
-        resolved: what will be measured.
-        sources: the utterances that a reference is made of; without any, none is.
-        cores: how many cores this process may use.
-        logs: a folder for what the preparing processes print.
-        phase: is told what begins.
-        memory: what the process of a model may take.
+    Without utterances as sources no reference is made. What the processes print is in `logs`.
 
     Raises:
         InputError: models of the catalog cannot be made here, or nothing can be kept; the message

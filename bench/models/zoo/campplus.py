@@ -95,13 +95,7 @@ class DenseBlock(nn.Sequential):
 
 
 def dense_layer(num_before: int, num_appended: int, dilation: int) -> nn.Sequential:
-    """Make one layer of a dense block: [B, C, T] -> [B, GROWTH, T].
-
-    Args:
-        num_before: channels that the block was given.
-        num_appended: channels that the layers before this one have appended.
-        dilation: of the convolution over time.
-    """
+    """Make one layer of a dense block: [B, C, T] -> [B, GROWTH, T]."""
     return chain(
         nonlinear1=AppendedBnRelu(num_before, num_appended),
         linear1=nn.Conv1d(num_before + num_appended, BOTTLENECK_DIM, 1, bias=False),

@@ -51,12 +51,7 @@ def residual_network(
 ) -> nn.Sequential:
     """Build stem, four residual stages, TSTP and the embedding: [B, T, M] -> [B, D].
 
-    Args:
-        make_block: makes one block of (in_channels, out_channels, stride).
-        expansion: a block's output channels over the nominal width of its stage.
-        depths: blocks in each of the four stages.
-        feat_dim: M.
-        embed_dim: D.
+    A block's output has `expansion` times the channels of its stage's nominal width.
     """
     widths = (STEM_CHANNELS, *(channels * expansion for channels in STAGE_CHANNELS))
     plan = zip(pairwise(widths), depths, STAGE_STRIDES, strict=True)

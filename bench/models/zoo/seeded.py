@@ -75,11 +75,6 @@ def seed_weights(model: nn.Module, *, seed: int = 0, feat_dim: int = 80) -> None
     RepVGG has to be in its training form; `reparameterize` it afterwards. The model is left in
     eval mode and float32.
 
-    Args:
-        model: maps [B, T, feat_dim] to [B, D].
-        seed: another seed gives other weights.
-        feat_dim: M, as the model was built for.
-
     Raises:
         ValueError: the model has no BatchNorm.
     """
