@@ -6,6 +6,7 @@ import re
 import sys
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from rtfbench.engines.native import compiler
@@ -58,7 +59,6 @@ def told(error: ctypes.Array[ctypes.c_char]) -> EngineError:
 
 
 _folder: Path | None = None
-_loaded: LoadedLibrary | None = None
 
 
 def folder_in_use() -> Path | None:
@@ -72,16 +72,15 @@ def load(folder: Path) -> LoadedLibrary:
     Raises:
         EngineError: the folder holds no MNN that can be used here, or this process has another.
     """
-    global _loaded
     if _folder not in (None, folder):
         raise EngineError(
             f"{folder}: this process has loaded the MNN of {_folder}; "
             "a process can hold one MNN only"
         )
-    _loaded = _loaded or _load(folder)
-    return _loaded
+    return _load(folder)
 
 
+@cache
 def _load(folder: Path) -> LoadedLibrary:
     if "_mnncengine" in sys.modules:
         raise EngineError(
@@ -105,13 +104,8 @@ def _load(folder: Path) -> LoadedLibrary:
         function.argtypes, function.restype = signature, c_int
     functions.rtfbench_mnn_close.argtypes = (c_void_p,)
     functions.rtfbench_mnn_close.restype = None
-    return LoadedLibrary(
-        path=home.library,
-        version=version,
-        size_bytes=home.library.stat().st_size,
-        sha256=compiler.sha256(home.library),
-        shim=functions,
-    )
+    path, size_bytes = home.library, home.library.stat().st_size
+    return LoadedLibrary(path, version, size_bytes, compiler.sha256(path), functions)
 
 
 def _open(path: Path) -> ctypes.CDLL:
