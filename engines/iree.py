@@ -1,8 +1,9 @@
 """IREE: a model that is compiled ahead for this CPU, from ONNX, by the compiler's own programs."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,8 +84,25 @@ iree.compiler.tools.compile_file("model.mlir", output_file={path!r}, extra_args=
 """
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
-        """Import and compile; an open size stays open."""
-        to_iree(onnx_path, path)
+        """Import and compile, for the instruction sets of this CPU; an open size stays open."""
+        found = None
+        with suppress(ModuleNotFoundError):
+            found = find_spec("iree.compiler")
+        if found is None or not found.submodule_search_locations:
+            raise ConversionError(
+                "iree-base-compiler is not installed; install it with: pip install 'rtfbench[iree]'"
+            )
+        compiler = Path(next(iter(found.submodule_search_locations)), "_mlir_libs", "iree-compile")
+        with TemporaryDirectory(prefix="rtfbench-iree-") as name:
+            folder = Path(name)
+            graph, made = folder / "model.mlir", folder / path.name
+            run = partial(run_tool, folder=folder, limit_s=LIMIT_S)
+            words = [sys.executable, "-m", "iree.compiler.tools.import_onnx"]
+            words += [str(onnx_path.resolve()), "-o", str(graph)]
+            run(words, made=[graph], failed=f"{onnx_path}: cannot be imported by IREE")
+            words = [str(compiler), str(graph), *FOR_THIS_CPU, "-o", str(made)]
+            run(words, made=[made], failed=f"{onnx_path}: cannot be compiled by IREE")
+            path.write_bytes(made.read_bytes())
 
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
@@ -127,37 +145,3 @@ class IreeSession(RuntimeSession):
 
 def _driver(threads: int) -> str:
     return ON_ONE if threads == 1 else ON_MORE
-
-
-def to_iree(onnx_path: Path, path: Path, *, limit_s: float = LIMIT_S) -> None:
-    """Write a model that runs on a CPU with the instruction sets of this one; open sizes stay open.
-
-    Raises:
-        ConversionError: there is no compiler, or it refused.
-    """
-    found = None
-    with suppress(ModuleNotFoundError):
-        found = find_spec("iree.compiler")
-    if found is None or not found.submodule_search_locations:
-        raise ConversionError(
-            "iree-base-compiler is not installed; install it with: pip install 'rtfbench[iree]'"
-        )
-    compiler = Path(next(iter(found.submodule_search_locations)), "_mlir_libs", "iree-compile")
-    with TemporaryDirectory(prefix="rtfbench-iree-") as name:
-        folder = Path(name)
-        graph, made = folder / "model.mlir", folder / path.name
-        steps: tuple[tuple[str, list[str], Sequence[str], Path], ...] = (
-            ("imported", [sys.executable, "-m", "iree.compiler.tools.import_onnx"], [], graph),
-            ("compiled", [str(compiler)], FOR_THIS_CPU, made),
-        )
-        source = onnx_path.resolve()
-        for what, command, options, target in steps:
-            run_tool(
-                [*command, str(source), *options, "-o", str(target)],
-                folder=folder,
-                made=[target],
-                failed=f"{onnx_path}: cannot be {what} by IREE",
-                limit_s=limit_s,
-            )
-            source = target
-        path.write_bytes(made.read_bytes())

@@ -30,6 +30,10 @@ from rtfbench.engines.protocol import (
 #: Whatever makes values smaller than 32 bits; all of it is on by default.
 SMALLER = ("bf16_storage", "fp16_packed", "fp16_storage", "fp16_arithmetic")
 SMALLER_INT8 = ("int8_packed", "int8_storage", "int8_arithmetic", "int8_inference")
+PARAM, WEIGHTS = "model.param", "model.bin"
+LIMIT_S = 300.0
+#: What else pnnx writes, beside the file that it reads.
+OTHERS = ("pnnxparam", "pnnxbin", "pnnxpy", "pnnxonnx", "ncnnpy")
 #: After a run, threads would wait for so many milliseconds in a loop.
 NO_WAIT_MS = 0
 
@@ -56,8 +60,22 @@ class NcnnEngine(RuntimeEngine):
         return Support(False, f"ncnn needs a static model: {why}")
 
     def export(self, model: Any, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
-        """Trace the model and hand it to pnnx."""
-        to_ncnn(model, path, feat_dim=feat_dim, num_frames=num_frames)
+        """Trace the model and hand it to pnnx, which has to be installed, and knows not all."""
+        if num_frames is None:
+            raise ConversionError("ncnn files are for one length; choose --form static")
+        with TemporaryDirectory(prefix="rtfbench-ncnn-") as name:
+            folder = Path(name)
+            source = folder / "model.pt"
+            _trace(model, source, feat_dim=feat_dim, num_frames=num_frames)
+            made = param, weights = folder / PARAM, folder / WEIGHTS
+            command = [str(_pnnx()), str(source), f"inputshape=[1,{num_frames},{feat_dim}]f32"]
+            command += ["fp16=0", f"ncnnparam={param}", f"ncnnbin={weights}"]
+            command += [f"{other}={folder / other}" for other in OTHERS]
+            run_tool(command, folder=folder, made=made, failed="pnnx failed", limit_s=LIMIT_S)
+            _check_operators(param)
+            with zipfile.ZipFile(path, "w") as archive:
+                for each in made:
+                    archive.write(each, each.name)
 
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
@@ -105,37 +123,6 @@ class NcnnSession(RuntimeSession):
             raise EngineError(f"ncnn failed with code {code}")
         # The view's memory belongs to the extractor: hand out a copy.
         return np.array(output, np.float32).reshape(-1)
-
-
-PARAM, WEIGHTS = "model.param", "model.bin"
-LIMIT_S = 300.0
-#: What else pnnx writes, beside the file that it reads.
-OTHERS = ("pnnxparam", "pnnxbin", "pnnxpy", "pnnxonnx", "ncnnpy")
-
-
-def to_ncnn(
-    model: Any, path: Path, *, feat_dim: int, num_frames: int | None, limit_s: float = LIMIT_S
-) -> None:
-    """Write a torch module in eval mode, [1, num_frames, feat_dim] -> [1, D], as one file.
-
-    Raises:
-        ConversionError: there is no pnnx, or it does not know an operator.
-    """
-    if num_frames is None:
-        raise ConversionError("ncnn files are for one length; choose --form static")
-    with TemporaryDirectory(prefix="rtfbench-ncnn-") as name:
-        folder = Path(name)
-        source = folder / "model.pt"
-        _trace(model, source, feat_dim=feat_dim, num_frames=num_frames)
-        made = param, weights = folder / PARAM, folder / WEIGHTS
-        command = [str(_pnnx()), str(source), f"inputshape=[1,{num_frames},{feat_dim}]f32"]
-        command += ["fp16=0", f"ncnnparam={param}", f"ncnnbin={weights}"]
-        command += [f"{other}={folder / other}" for other in OTHERS]
-        run_tool(command, folder=folder, made=made, failed="pnnx failed", limit_s=limit_s)
-        _check_operators(param)
-        with zipfile.ZipFile(path, "w") as archive:
-            for each in made:
-                archive.write(each, each.name)
 
 
 def read(path: Path) -> tuple[str, bytes]:
