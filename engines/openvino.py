@@ -73,38 +73,6 @@ MULTIPLIES = ("Conv", "MatMul", "Gemm")
 OPERATORS = frozenset({*MULTIPLIES, "Add", "Relu"})
 
 
-def to_int8(onnx_path: Path, path: Path, wanted: Quantization) -> str:
-    """Write a model with quantise and dequantise nodes where nncf puts them.
-
-    Raises:
-        ConversionError: nncf is not installed.
-    """
-    keep_telemetry_out()
-    try:
-        import nncf
-    except ImportError as error:
-        raise ConversionError(f"{error}; install it with: pip install 'rtfbench[nncf]'") from error
-    import onnx
-
-    model = onnx.load(str(onnx_path))
-    name = model.graph.input[0].name
-    chunks = nncf.Dataset([{name: features_TM[None]} for features_TM in wanted.calibration_NTM])
-    kept = layers_in_float(model, MULTIPLIES, wanted.settings[FLOAT_LAYERS])
-    others = sorted({node.op_type for node in model.graph.node} - OPERATORS)
-    quantised = nncf.quantize(
-        model,
-        chunks,
-        subset_size=len(wanted.calibration_NTM),
-        preset=nncf.QuantizationPreset.MIXED,
-        ignored_scope=nncf.IgnoredScope(names=kept, types=others, validate=False),
-    )
-    onnx.save(quantised, str(path))
-    return (
-        "nncf: post-training, mixed preset, weights per channel, fast bias correction, "
-        f"{', '.join(sorted(OPERATORS))}{told(kept)}; {wanted.calibrated}"
-    )
-
-
 TELEMETRY = "openvino_telemetry"
 
 
@@ -184,8 +152,33 @@ class OpenVinoEngine(RuntimeEngine):
         return {"bf16": f"openvino computes bf16 in float32 on this CPU ({why})"}
 
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
-        """Use nncf."""
-        return to_int8(onnx_path, path, wanted)
+        """Write quantise and dequantise nodes where nncf puts them."""
+        keep_telemetry_out()
+        try:
+            import nncf
+        except ImportError as error:
+            raise ConversionError(
+                f"{error}; install it with: pip install 'rtfbench[nncf]'"
+            ) from error
+        import onnx
+
+        model = onnx.load(str(onnx_path))
+        name = model.graph.input[0].name
+        chunks = nncf.Dataset([{name: features_TM[None]} for features_TM in wanted.calibration_NTM])
+        kept = layers_in_float(model, MULTIPLIES, wanted.settings[FLOAT_LAYERS])
+        others = sorted({node.op_type for node in model.graph.node} - OPERATORS)
+        quantised = nncf.quantize(
+            model,
+            chunks,
+            subset_size=len(wanted.calibration_NTM),
+            preset=nncf.QuantizationPreset.MIXED,
+            ignored_scope=nncf.IgnoredScope(names=kept, types=others, validate=False),
+        )
+        onnx.save(quantised, str(path))
+        return (
+            "nncf: post-training, mixed preset, weights per channel, fast bias correction, "
+            f"{', '.join(sorted(OPERATORS))}{told(kept)}; {wanted.calibrated}"
+        )
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return the properties that a model is compiled with; nothing is reported to a server."""

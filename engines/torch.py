@@ -153,9 +153,11 @@ class TorchEngine(RuntimeEngine):
         dynamic = {0: torch.export.Dim("B"), 1: torch.export.Dim("T", min=LEAST_FRAMES)}
         shapes = (dynamic,) if num_frames is None else None
         try:
-            with torch.no_grad():
-                program = _traced(model, features_BTM, shapes)
-            _forget_the_source(program)
+            program = _traced(model, features_BTM, shapes)
+            # The exporter leaves stack traces with the paths of this machine.
+            for node in program.graph.nodes:
+                for note in NOTES:
+                    node.meta.pop(note, None)
             torch.export.save(program, path)
         except Exception as error:  # the exporter raises what it likes
             raise ConversionError(f"torch cannot export the model: {_reason(error)}") from error
@@ -192,10 +194,11 @@ def _traced(model: Any, features_BTM: Any, shapes: Any) -> Any:
     from torch._dynamo.exc import UserError
 
     export = partial(torch.export.export, model, (features_BTM,), dynamic_shapes=shapes)
-    try:
-        return export()
-    except UserError:
-        return export(prefer_deferred_runtime_asserts_over_guards=True)
+    with torch.no_grad():
+        try:
+            return export()
+        except UserError:
+            return export(prefer_deferred_runtime_asserts_over_guards=True)
 
 
 #: ResNet-34 takes a minute on a busy core, the largest models of the catalog many.
@@ -375,13 +378,6 @@ def _quietly() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
         yield
-
-
-def _forget_the_source(program: Any) -> None:
-    """Drop the notes that the exporter leaves: stack traces with the paths of this machine."""
-    for node in program.graph.nodes:
-        for note in NOTES:
-            node.meta.pop(note, None)
 
 
 def _reason(error: Exception) -> str:

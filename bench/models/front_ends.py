@@ -333,7 +333,14 @@ def decide(path: Path, asked: Stated | None, sources: Sequence[Stated]) -> Decid
     Raises:
         InputError: files contradict each other.
     """
-    _refuse_contradiction(sources)
+    for one, other in combinations(sources, 2):
+        mine, theirs = one.applied(WESPEAKER), other.applied(WESPEAKER)
+        for name, (this, that) in mine.differences(theirs).items():
+            if one.says(name) and other.says(name):
+                raise InputError(
+                    f"{one.origin} says {name} {this}, and {other.origin} {that}: correct one of "
+                    "them, or decide with --front-end"
+                )
     front_end = WESPEAKER
     for stated in reversed(sources):
         front_end = stated.applied(front_end)
@@ -341,8 +348,8 @@ def decide(path: Path, asked: Stated | None, sources: Sequence[Stated]) -> Decid
     if asked is not None:
         before, front_end = front_end, asked.applied(front_end)
         if sources:
-            other = before.differences(front_end)
-            told = ", ".join(f"{name} {mine}" for name, (mine, _) in other.items())
+            changed = before.differences(front_end)
+            told = ", ".join(f"{name} {was}" for name, (was, _) in changed.items())
             if told:
                 notes.append(f"{asked.origin} goes before what {sources[0].origin} says ({told})")
     elif not sources:
@@ -353,14 +360,3 @@ def decide(path: Path, asked: Stated | None, sources: Sequence[Stated]) -> Decid
             f"{sources[0].origin} says {told} of its front end: the rest is WeSpeaker's; {CURE}"
         )
     return Decided(front_end, tuple(notes))
-
-
-def _refuse_contradiction(sources: Sequence[Stated]) -> None:
-    for one, other in combinations(sources, 2):
-        mine, theirs = one.applied(WESPEAKER), other.applied(WESPEAKER)
-        for name, (this, that) in mine.differences(theirs).items():
-            if one.says(name) and other.says(name):
-                raise InputError(
-                    f"{one.origin} says {name} {this}, and {other.origin} {that}: correct one of "
-                    "them, or decide with --front-end"
-                )

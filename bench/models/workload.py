@@ -92,7 +92,10 @@ def prepare(
         if request is not None:
             check_cache()
             what = f"making the files of {model}"
-            check_room(cache_folder(), _size_bytes(request), what=what, named_by=CACHE_VARIABLE)
+            # A little too little: the weights alone.
+            quarters = sum(4 if each.precision == FLOAT32 else 1 for each in request.artifacts)
+            size_bytes = request.model.size_bytes * quarters // 4
+            check_room(cache_folder(), size_bytes, what=what, named_by=CACHE_VARIABLE)
             phase(f"preparing {model} (once, then cached)")
             if isinstance(request.model, CatalogModel):
                 _require_zoo(model)
@@ -109,12 +112,6 @@ def _missing(needs: "Sequence[_Need]") -> PrepareRequest | None:
     if not (files or references):
         return None
     return PrepareRequest(model=needs[0].model, artifacts=files, references=references)
-
-
-def _size_bytes(request: PrepareRequest) -> int:
-    """Return what a model's missing files take about, a little too little: its weights alone."""
-    quarters = sum(4 if each.precision == FLOAT32 else 1 for each in request.artifacts)
-    return request.model.size_bytes * quarters // 4
 
 
 def _make(request: PrepareRequest, log: Path, memory: MemoryLimit | None) -> Failures:
