@@ -4,7 +4,8 @@ Two-dimensional maps are [B, C, F, T]: channels, frequency rows, frames.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 Stride = tuple[int, int]  # (frequency, time)
 MakeBlock = Callable[[int, int, Stride], nn.Module]  # (in_channels, out_channels, stride)
+Ints = Sequence[int]
 
 
 def chain(**parts: nn.Module) -> nn.Sequential:
@@ -115,6 +117,17 @@ def stage(
     first = make_block(in_channels, out_channels, stride)
     rest = (make_block(out_channels, out_channels, (1, 1)) for _ in range(depth - 1))
     return nn.Sequential(first, *rest)
+
+
+def stages(
+    make_block: MakeBlock, widths: Ints, depths: Ints, strides: Sequence[Stride], name: str
+) -> dict[str, nn.Module]:
+    """Make stages one after the other, numbered from 1; the first width is what they are fed."""
+    plan = zip(pairwise(widths), depths, strides, strict=True)
+    return {
+        f"{name}{index}": stage(make_block, *channels, depth, stride)
+        for index, (channels, depth, stride) in enumerate(plan, start=1)
+    }
 
 
 # Keeps the square root away from zero, where a channel does not change over time.

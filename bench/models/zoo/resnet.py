@@ -8,7 +8,6 @@ New Multi-scale Backbone Architecture", TPAMI 2021.
 """
 
 import math
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -26,7 +25,7 @@ from rtfbench.models.zoo.layers import (
     chain,
     conv2d,
     projection,
-    stage,
+    stages,
 )
 
 STEM_CHANNELS = 32
@@ -54,18 +53,13 @@ def residual_network(
     A block's output has `expansion` times the channels of its stage's nominal width.
     """
     widths = (STEM_CHANNELS, *(channels * expansion for channels in STAGE_CHANNELS))
-    plan = zip(pairwise(widths), depths, STAGE_STRIDES, strict=True)
-    stages = {
-        f"layer{index}": stage(make_block, in_channels, out_channels, depth, stride)
-        for index, ((in_channels, out_channels), depth, stride) in enumerate(plan, start=1)
-    }
     num_rows = math.ceil(feat_dim / math.prod(stride for stride, _ in STAGE_STRIDES))
     return chain(
         image=AsImage(),
         conv1=conv2d(1, STEM_CHANNELS, 3),
         bn1=nn.BatchNorm2d(STEM_CHANNELS),
         relu=nn.ReLU(),
-        **stages,
+        **stages(make_block, widths, depths, STAGE_STRIDES, "layer"),
         pool=TSTP(),
         seg_1=nn.Linear(2 * widths[-1] * num_rows, embed_dim),
     )
