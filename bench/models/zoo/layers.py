@@ -73,7 +73,8 @@ class Residual(nn.Module):
 
     def branch_weights(self) -> list[Tensor]:
         """Return the weights of the branch's last layer, or views of them: its strength."""
-        return [self.get_parameter(f"{self.branch_end}.weight")]
+        end = self.get_submodule(self.branch_end)
+        return [end.weight] if isinstance(end, nn.BatchNorm2d) else list(end.parameters())
 
 
 class ResidualBlock(Residual):

@@ -47,6 +47,8 @@ class ConvNeXtBlock(Residual):
     The grouped convolution's list of one keeps the state-dict names of the general block.
     """
 
+    branch_end = "pwconv1"
+
     def __init__(self, grouped: nn.Conv1d | nn.Conv2d) -> None:
         super().__init__()
         channels = grouped.out_channels
@@ -55,10 +57,6 @@ class ConvNeXtBlock(Residual):
         self.norm = nn.BatchNorm1d(channels) if flat else nn.BatchNorm2d(channels)
         self.gelu = nn.GELU()
         self.pwconv1 = (nn.Conv1d if flat else nn.Conv2d)(channels, channels, 1)
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those of the last convolution."""
-        return list(self.pwconv1.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
@@ -76,6 +74,8 @@ def map_block(channels: int) -> nn.Sequential:
 class SelfAttention(Residual):
     """Multi-head attention between frames, added to the input; [B, T, C]."""
 
+    branch_end = "out_proj"
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.k_proj = nn.Linear(channels, channels)
@@ -83,10 +83,6 @@ class SelfAttention(Residual):
         self.q_proj = nn.Linear(channels, channels)
         self.out_proj = nn.Linear(channels, channels)
         self.scale = (channels // NUM_HEADS) ** -0.5
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those of the last layer."""
-        return list(self.out_proj.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, T, C] to [B, T, C]."""
@@ -102,15 +98,13 @@ class SelfAttention(Residual):
 class FeedForward(Residual):
     """Two layers, frame by frame, added to the input; [B, T, C]."""
 
+    branch_end = "output_dense"
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.intermediate_dense = nn.Linear(channels, channels)
         self.output_dense = nn.Linear(channels, channels)
         self.gelu = nn.GELU(approximate="tanh")
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those of the last layer."""
-        return list(self.output_dense.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, T, C] to [B, T, C]."""
