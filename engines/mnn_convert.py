@@ -135,7 +135,12 @@ def _write_config(
     return config
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run a program of MNN's wheel on its words, the first of which is its name."""
     import _tools
 
     getattr(_tools, sys.argv[1])(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -135,4 +135,5 @@ def _cast(source: str, target: str, kind: int, wanted: int) -> NodeProto:
 
 
 def _output(graph: GraphProto, name: str) -> ValueInfoProto:
-    return next(value for value in graph.output if value.name == name)
+    (found,) = (value for value in graph.output if value.name == name)
+    return found  # type: ignore[no-any-return]
