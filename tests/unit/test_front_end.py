@@ -247,6 +247,8 @@ def test_every_value_has_a_type() -> None:
     ("values", "reason"),
     [
         ({"scale": "float"}, "scale must be one of int16, unit"),
+        ({"mel_scale": "slany"}, "mel_scale must be one of htk, slaney"),
+        ({"edges": "center"}, "edges must be one of snip, mirror, centre"),
         ({"normalization": "global"}, "needs means"),
         ({"means": [0.0] * 80}, "needs means"),
         ({"normalization": "global", "means": [0.0] * 3}, "3 means for 80 features"),
