@@ -72,9 +72,9 @@ def bisect(
     """
     from rtfbench.commands.progress import progress_on_stderr
     from rtfbench.gate import bisection
+    from rtfbench.gate.baseline import GateOptions
     from rtfbench.gate.bisection import Halving, Versions, answer, distribution_of, most_comparisons
     from rtfbench.gate.bisection import bisect as halved
-    from rtfbench.gate.options import GateOptions
     from rtfbench.models.names import named_engine
     from rtfbench.models.user_models import Reading
 

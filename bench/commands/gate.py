@@ -27,7 +27,7 @@ from rtfbench.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from rtfbench.gate.held import Held
+    from rtfbench.gate.measure import Held
     from rtfbench.gate.verdict import Also
 
 STATUS = {"pass": 0, "regression": 1, "inconclusive": 3}
@@ -116,9 +116,8 @@ def gate(
     """Run the gate."""
     from rtfbench.base.files import check_outputs
     from rtfbench.commands.progress import progress_on_stderr
-    from rtfbench.gate.baseline import Baseline, load_baseline
-    from rtfbench.gate.held import Comparison, hold_measured
-    from rtfbench.gate.options import GateOptions
+    from rtfbench.gate.baseline import Baseline, GateOptions, load_baseline
+    from rtfbench.gate.held import Comparison
 
     wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
     limit = None if max_regression is None else share(max_regression)
@@ -135,7 +134,7 @@ def gate(
     )
     asked = Comparison.with_baseline(held, options)
     with progress_on_stderr() as progress:
-        found = hold_measured(asked, progress)
+        found = asked.run(progress)
     raise typer.Exit(_tell(found, wanted))
 
 
@@ -176,8 +175,8 @@ def compare(
     """Compare two sides."""
     from rtfbench.base.files import check_outputs
     from rtfbench.commands.progress import progress_on_stderr
+    from rtfbench.gate.baseline import GateOptions
     from rtfbench.gate.held import hold
-    from rtfbench.gate.options import GateOptions
     from rtfbench.models.user_models import Reading
 
     wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
@@ -214,17 +213,16 @@ def _tell(held: "Held", wanted: GateOutputs) -> int:
     from rtfbench.report import markdown, terminal
     from rtfbench.report.page import append_to_step_summary
 
-    rulings, title, seconds = held.rulings, held.title, held.seconds
-    found = report.of_gate(rulings, title=title, notes=held.notes)
+    found = report.of_gate(held)
     text = markdown.draw(found)
     if wanted.json:
-        print(report.as_json(rulings, title=title, seconds=seconds, seed=held.seed), end="")
+        print(report.as_json(held), end="")
     else:
         terminal.show(found)
     if wanted.github_summary:
         append_to_step_summary(text)
     writers: list[tuple[Path | None, Callable[[], str]]] = [
-        (wanted.junit, lambda: report.junit(rulings, title=title, seconds=seconds)),
+        (wanted.junit, lambda: report.junit(held)),
         (wanted.comment, lambda: text),
     ]
     for path, write in writers:
@@ -232,5 +230,5 @@ def _tell(held: "Held", wanted: GateOutputs) -> int:
             with writing_to(path), replacing(path) as part:
                 part.write_text(write(), encoding="utf-8")
             print(path, file=sys.stderr)
-    status = STATUS[overall(rulings)]
+    status = STATUS[overall(held.rulings)]
     return STATUS["regression"] if wanted.fail_inconclusive and status else status

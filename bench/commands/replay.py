@@ -36,7 +36,6 @@ def replay(
     """
     from rtfbench.commands.progress import ON_STDERR
     from rtfbench.gate.claims import claim as claims
-    from rtfbench.gate.claims.replay import replay as replayed
     from rtfbench.report import terminal
 
     if claim is None:
@@ -44,7 +43,7 @@ def replay(
             known = claims.load_claim(name)
             print(f"{name}: {known.title} ({known.source})")
         return
-    measured, told = replayed(
+    measured, told = claims.replay(
         claim, audio=tuple(audio or ()), budget_s=budget, out=out, audience=ON_STDERR
     )
     terminal.show(told)

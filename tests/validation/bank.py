@@ -19,7 +19,7 @@ from pydantic import Field
 from rtfbench.base.child import Interpreter
 from rtfbench.base.errors import InputError
 from rtfbench.base.values import Value
-from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.gate.baseline import MARGIN, MAX_REGRESSION
 from rtfbench.gate.verdict import Criterion, criteria
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.group import Group

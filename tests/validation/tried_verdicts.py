@@ -11,11 +11,12 @@ import numpy as np
 from rtfbench.base.pace import Progress
 from rtfbench.engines.spec import parse_engine
 from rtfbench.explain.visits import Visited, derive, schedule
+from rtfbench.gate.baseline import GateOptions
 from rtfbench.gate.bisection import Bisected, Versions, bisect
 from rtfbench.gate.claims import claim as claims
 from rtfbench.gate.claims.claim import Claim, Row, RowPair
-from rtfbench.gate.held import Held, compare_runs
-from rtfbench.gate.options import GateOptions
+from rtfbench.gate.held import compare_runs
+from rtfbench.gate.measure import Held
 from rtfbench.gate.verdict import Answer, Ruling
 from rtfbench.report.compare import EngineForm, PairedRatio
 from rtfbench.report.hosts import Line
@@ -113,9 +114,7 @@ def try_replay(trials: int, seed: int) -> list[Tried]:
                 low, high = (end * true for end in found.interval)
                 measured = ratio(ratio=found.ratio * true, ci95=(low, high), sessions=sessions)
                 cells = (row(engine="onnxruntime"), row())
-                (judged,) = claims.judge(
-                    made, summary(*cells, ratios=(measured,)), lambda _: "dynamic"
-                )
+                (judged,) = claims.judge(made, summary(*cells, ratios=(measured,)))
                 wrong += judged.verdict == "reproduced"
             rows.append(
                 Tried("reproduced", f"truth {true:.3g}, claim 1.36, {sessions} sessions", nominal,
