@@ -176,7 +176,7 @@ def tune(
     from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS
     from rtfbench.report import terminal
     from rtfbench.results.load import Traffic
-    from rtfbench.tune.options import BUDGET_S, BUDGETS_S, STEADY_TRAFFIC, TuneOptions
+    from rtfbench.tune.space import BUDGET_S, BUDGETS_S, STEADY_TRAFFIC, TuneOptions
     from rtfbench.tune.tuning import tune as tuned
 
     if lengths is not None and audio:
