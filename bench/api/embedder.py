@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.engines.protocol import EngineError, FloatArray, Form
-from rtfbench.extract.messages import WorkerOptions
+from rtfbench.extract.messages import Computed, WorkerOptions
 from rtfbench.extract.options import ModelOptions, setup_for
-from rtfbench.extract.session import Computed, EmbeddingSession
+from rtfbench.extract.session import EmbeddingSession
 from rtfbench.frontends.audio import AudioError
 from rtfbench.models.names import named_engine
 from rtfbench.models.user_models import Reading

@@ -65,9 +65,10 @@ def check(
         print(f"{features}: as {setup.front_end} makes them")
         raise typer.Exit(AGREE)
     print(f"{features}: not as {setup.front_end} makes them; what differs:")
-    for effect in effects(setup, wav, found.differences):
-        turned = "" if effect.cosine is None else f"; alone, cosine {effect.cosine:.4f}"
-        print(f"  {effect.difference.step}: {effect.difference}{turned}")
+    cosines = effects(setup, wav, found.differences)
+    for difference, alone in zip(found.differences, cosines, strict=True):
+        turned = "" if alone is None else f"; alone, cosine {alone:.4f}"
+        print(f"  {difference.step}: {difference}{turned}")
     if not found.explained:
         print(f"  something else that is not known here: {found.after:.3g} apart after that")
     raise typer.Exit(DIFFER)
@@ -100,8 +101,7 @@ def compare(
     """Say how far embeddings of two front ends lie apart, and whether they may be mixed."""
     import numpy as np
 
-    from rtfbench.embed.intervals import RESAMPLES
-    from rtfbench.embed.scoring import P_TARGET, cosine
+    from rtfbench.embed.scoring import cosine
     from rtfbench.embed.trials import names_of, read_trials
     from rtfbench.extract import score_report
     from rtfbench.extract.front_end_check import embed, feature_difference
@@ -134,16 +134,9 @@ def compare(
     missing = [name for name in names_of(listed) if name not in ours]
     if missing:
         raise InputError(f"{trials}: no recording {missing[0]!r} in {wav}")
-    for line in score_report.verdict(
-        listed,
-        mixed(listed, (first, second), embeddings, embeddings),
-        p_target=P_TARGET,
-        target_fpr=None,
-        resamples=RESAMPLES,
-        cosines=True,
-        utt2spk=None,
-        mixed=True,
-    ):
+    systems = mixed(listed, (first, second), embeddings, embeddings)
+    options = score_report.ScoreOptions(mixed=(Path(first), Path(second)))
+    for line in score_report.verdict(listed, systems, options):
         print(line)
 
 

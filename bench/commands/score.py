@@ -114,8 +114,8 @@ def score(
     the first alone, enrolled with the first and tested with the second, and by the second alone.
     Intervals are bootstrapped over the speakers that the target trials tell.
     """
-    from rtfbench.extract.score import ScoreOptions
     from rtfbench.extract.score import score as scored
+    from rtfbench.extract.score_report import ScoreOptions
 
     for name, share in (("--p-target", p_target), ("--target-fpr", target_fpr)):
         if share is not None and not 0 < share < 1:
