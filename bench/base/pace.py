@@ -56,6 +56,12 @@ class PieceTimes:
         began_s, began = next(mark for mark in reversed(self._marks) if mark[1] <= end / 2)
         return (end_s - began_s) / (end - began)
 
+    @property
+    def mean_s(self) -> float | None:
+        """Seconds that a piece took, over all that are done; None before the first is."""
+        end_s, end = self._marks[-1]
+        return end_s / end if end else None
+
     def left_s(self, pieces: float) -> float | None:
         """Return the seconds that so many more take, None where nothing is known of one."""
         return None if self.piece_s is None else pieces * self.piece_s

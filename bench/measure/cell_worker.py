@@ -335,11 +335,12 @@ class CellWorker:
             first_chunk_ns: what its first chunk took; without it, this is the first.
         """
         waveform = self._waveforms[name]
+        waited = devices.waited_ns()
         watch = Stopwatch(self._meter)
         cpu = time.process_time_ns()
         (embedded,) = self._embed(opened.session, [name])
         cpu_ns = time.process_time_ns() - cpu
-        spent = watch.spent()
+        spent, more = watch.spent(), devices.waited_ns()
         self._check(name, embedded)
         return Record(
             cell_id=self._spec.cell_id,
@@ -357,6 +358,8 @@ class CellWorker:
             chunk_ns=embedded.chunk_ns,
             cpu_ns=cpu_ns,
             copy_ns=embedded.copy_ns,
+            # A thread that ended takes its count with it.
+            waited_ns=None if waited is None or more is None else max(more - waited, 0),
             energy_uj=spent.uj,
             energy_ns=spent.ns,
         )

@@ -1,10 +1,12 @@
 """One comparison: the cells of a group take turns, session after session, until it is decided."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from rtfbench.base.interruption import finishing
 from rtfbench.base.pace import PieceTimes
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.measure import procedures, schedule
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.job import Job
@@ -27,6 +29,7 @@ class Group:
         self._wants_ghost = ghost
         self._course: schedule.Schedule | None = None
         self._portions: list[tuple[str, ...]] = []
+        self._chunks: Mapping[str, int] = {}
         #: How long a block takes, and how much measuring there may be up to the first look.
         self.block_s = self._longest_s = 0.0
         self._sessions = 0
@@ -105,7 +108,37 @@ class Group:
     @property
     def cycle(self) -> int:
         """How many blocks make one contrast."""
-        return len(self._portions) if self._protocol.contrast_takes_all else 1
+        return self._cycle_of(self._portions)
+
+    def _cycle_of(self, portions: Sequence[tuple[str, ...]]) -> int:
+        return len(portions) if self._protocol.contrast_takes_all else 1
+
+    def guessed_block(self, known: "Group") -> tuple[float, int]:
+        """Guess how long a block takes and how many make one contrast, before anything started.
+
+        Args:
+            known: a comparison that has begun. A chunk takes as long as there, in proportion to its
+                length and to what the model computes.
+        """
+        there = {job.cell.engine_label: job for job in known.running if job.ready is not None}
+        if not there:
+            return max(known.block_s, 1e-9), 1
+        cell, known_cell = self.jobs[0].cell, known.jobs[0].cell
+        either_whole = WHOLE_UTTERANCE in (cell.chunk_samples, known_cell.chunk_samples)
+        longer = 1.0 if either_whole else cell.chunk_samples / known_cell.chunk_samples
+        chunks = {name: math.ceil(count / longer) for name, count in known._chunks.items()}
+        ready = []
+        for job in self.running:
+            other = there.get(job.cell.engine_label) or next(iter(there.values()))
+            assert other.ready is not None
+            flops = (job.data.declaration.flops, other.data.declaration.flops)
+            more = longer * (flops[0] / flops[1] if flops[0] and flops[1] else 1.0)
+            update = {"chunk_ns": round(other.ready.chunk_ns * more)}
+            ready.append(other.ready.model_copy(update=update))
+        portions = self._cut(chunks, ready, schedule.slot_chunks)
+        block_s = SLOTS * sum(self._slot_s(each, chunks, portions) for each in ready)
+        ghosts = len(self.running) + self._wants_ghost
+        return block_s * ghosts / max(len(self.running), 1), self._cycle_of(portions)
 
     def measure_first(self, *, share_s: float, longest_s: float, sessions: int) -> float:
         """Measure up to the first look.
@@ -263,24 +296,38 @@ class Group:
     def _cut_slots(self, session: MeasuringSession, chunks_of: Callable[[float], float]) -> None:
         """Split the utterances into slots by how long a chunk takes in the slowest cell."""
         known = [job.ready for job in self.running if job.ready is not None]
-        slowest_s = max(ready.chunk_ns for ready in known) / 1e9
-        wanted, cell = chunks_of(slowest_s), self.jobs[0].cell
-        self._portions = procedures.of(cell.protocol).slots(session.chunks, cell, wanted=wanted)
-        self.block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+        self._chunks = session.chunks
+        self._portions = self._cut(session.chunks, known, chunks_of)
+        self.block_s = SLOTS * sum(
+            self._slot_s(ready, session.chunks, self._portions) for ready in known
+        )
         self._expected_s = self.block_s
 
-    def _slot_s(self, ready: Ready, chunks: Mapping[str, int]) -> float:
+    def _cut(
+        self,
+        chunks: Mapping[str, int],
+        known: Sequence[Ready],
+        chunks_of: Callable[[float], float],
+    ) -> list[tuple[str, ...]]:
+        """Return the utterances of each slot."""
+        slowest_s = max(ready.chunk_ns for ready in known) / 1e9
+        cell = self.jobs[0].cell
+        return procedures.of(cell.protocol).slots(chunks, cell, wanted=chunks_of(slowest_s))
+
+    def _slot_s(
+        self, ready: Ready, chunks: Mapping[str, int], portions: Sequence[tuple[str, ...]]
+    ) -> float:
         """Return how long a slot takes about."""
-        queued = sum(chunks[name] for portion in self._portions for name in portion)
-        slot_chunks = queued / len(self._portions) / self.jobs[0].cell.jobs + 1
+        queued = sum(chunks[name] for portion in portions for name in portion)
+        slot_chunks = queued / len(portions) / self.jobs[0].cell.jobs + 1
         cell = self.jobs[0].cell
         took_s = procedures.of(cell.protocol).turn_s(
-            cell, len(self._portions[0]), slot_chunks * ready.chunk_ns / 1e9
+            cell, len(portions[0]), slot_chunks * ready.chunk_ns / 1e9
         )
         if not self._protocol.fresh_session:
             return took_s
         extra_ns = ready.load_ns + max(ready.first_chunk_ns - ready.chunk_ns, 0)
-        return took_s + len(chunks) / len(self._portions) * extra_ns / 1e9
+        return took_s + len(chunks) / len(portions) * extra_ns / 1e9
 
     def _one_more(self, blocks: int) -> float:
         """Measure a session of so many blocks."""

@@ -388,5 +388,5 @@ def _complete(table: Any, content: dict[str, Any], given: dict[str, Any]) -> Any
 def _find(path: Path) -> Path:
     """Return a plan's file; a bare name that is no file here is one of the package's plans."""
     packaged = SWEEPS / f"{path}.toml"
-    is_name = path.name == str(path) and not path.exists()
+    is_name = path.name == str(path) and not path.is_file()
     return packaged if is_name and packaged.is_file() else path

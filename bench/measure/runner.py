@@ -3,6 +3,7 @@
 How long that still takes is told by what its sessions took so far.
 """
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -81,7 +82,7 @@ class Runner:
         """Give each comparison its share, then what is left to those that are not decided."""
         budget = Budget(self._plan.budget_s)
         axes = [axes_of(self._plan, group.jobs[0].cell) for group in groups]
-        left = TimeLeft(groups, axes, budget.total_s)
+        left = TimeLeft(groups, axes, budget.total_s, half_width=self._plan.half_width)
         for group in groups:
             group.learned = lambda: left.tell(self._context.progress)
         kept_s = 0.0
@@ -159,20 +160,45 @@ class Ahead(NamedTuple):
 
 
 class _NotBegun(NamedTuple):
-    """The same of one that was not begun, and how many processes its later sessions start."""
+    """The same of one that was not begun, and what sessions cost beyond those of its first look.
+
+    `further` is how many processes those start that are declared.
+    """
 
     first: Ahead
     further: int
+    wide: "_Wide"
+
+
+class _Wide(NamedTuple):
+    """A comparison that gets further sessions, one by one, while it is the widest.
+
+    `session_s` is what measuring one takes, `starts` and `start_s` are its processes; `width` is
+    that of its interval, None where nothing is known of it.
+    """
+
+    sessions: int
+    session_s: float
+    starts: int
+    start_s: float | None
+    width: float | None
 
 
 class TimeLeft:
     """What is left of a run; nothing is said before a process was started."""
 
-    def __init__(self, groups: Sequence[Group], axes: Sequence[Axes], budget_s: float) -> None:
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        axes: Sequence[Axes],
+        budget_s: float,
+        *,
+        half_width: float,
+    ) -> None:
         self._all = list(zip(groups, axes, strict=True))
-        self._budget_s = budget_s
-        #: Whether a comparison is decided after so many sessions.
-        self._decided: dict[tuple[int, int], bool] = {}
+        self._budget_s, self._half_width = budget_s, half_width
+        #: Whether a comparison is decided after so many sessions, and how wide it is.
+        self._judged: dict[tuple[int, int], tuple[bool, float]] = {}
 
     def tell(self, progress: Progress) -> None:
         """Say how long the rest takes, once something is known of it.
@@ -184,7 +210,7 @@ class TimeLeft:
         if not begun:
             return
         known = [group for group, _ in self._all if group.starts.done]
-        guessed = list(self._guessed(begun[-1]))
+        guessed = list(self._guessed(begun))
         first = [*map(self._to_first_look, begun), *(each.first for each in guessed)]
         further = self._further(begun, first, guessed)
         start_s = known[-1].starts.piece_s or 0.0
@@ -197,7 +223,7 @@ class TimeLeft:
         spent_s = sum(group.spent_s for group, _ in self._all)
         return max(self._budget_s - spent_s - sum(each.measuring_s for each in first), 0.0)
 
-    def _guessed(self, known: Group) -> Iterator[_NotBegun]:
+    def _guessed(self, begun: Sequence[Group]) -> Iterator[_NotBegun]:
         """Guess of those that wait: their share, as sessions of what one that is known takes."""
         left_s, kept_s = self._budget_s, 0.0
         weights = sum(axes.weight for _, axes in self._all)
@@ -212,15 +238,23 @@ class TimeLeft:
                 left_s -= group.spent_s + ahead_s
                 continue
             cells = len(group.running) + axes.ghost
-            block_s = max(known.block_s, 1e-9) * cells / max(len(known.running), 1)
+            model = group.jobs[0].cell.model
+            known = next((e for e in reversed(begun) if e.jobs[0].cell.model == model), begun[-1])
+            expected_s, cycle = group.guessed_block(known)
             course = plan_course(
                 budget_s=share_s,
-                block_s=block_s,
+                block_s=expected_s,
                 sessions=axes.sessions,
-                cycle=known.cycle,
+                cycle=cycle,
                 longest_s=left_s,
             )
-            measuring_s = course.looks[0] * course.blocks * block_s
+            # What is planned by first chunks takes longer, as it did until now.
+            block_s = expected_s * (known.stretch.mean_s or 1.0)
+            # Sessions lose blocks where not all of theirs fit, and have one contrast at least.
+            session_s = course.blocks * block_s
+            measuring_s = max(
+                min(course.looks[0] * session_s, left_s), course.looks[0] * cycle * block_s
+            )
             left_s -= measuring_s
             yield _NotBegun(
                 Ahead(
@@ -229,6 +263,7 @@ class TimeLeft:
                     scored=len(group.running) * group.scores,
                 ),
                 further=(course.looks[-1] - course.looks[0]) * cells,
+                wide=_Wide(course.looks[0], session_s, cells, None, None),
             )
 
     def _to_first_look(self, group: Group) -> Ahead:
@@ -254,25 +289,68 @@ class TimeLeft:
         rest_s = self._left_s(first)
         undecided = [group for group in begun if group.running and not self._is_decided(group)]
         starts = sum(each.further for each in waiting) + sum(
-            (group.looks[-1] - max(group.sessions, group.looks[0])) * len(group.running)
+            max(group.looks[-1] - max(group.sessions, group.looks[0]), 0) * len(group.running)
             for group in undecided
         )
-        if starts or waiting:  # one that waits may take all of its share
+        if starts:
             return Ahead(starts, rest_s)
-        group = next((each for each in undecided if each.looks[0] < SESSIONS_FOR_RANKS), None)
-        if group is None or not group.session_s:
-            return Ahead()
-        # Sessions one by one, to those that differ most.
-        return Ahead(int(rest_s / group.session_s) * len(group.running), rest_s)
+        wide = [each.wide for each in waiting] + [
+            _Wide(
+                max(group.sessions, group.looks[0]),
+                group.session_s,
+                len(group.running),
+                group.starts.piece_s,
+                self._judge(group)[1] if group.sessions >= group.looks[0] else None,
+            )
+            for group in undecided
+        ]
+        return _narrowed(wide, rest_s, half_width=self._half_width)
 
     def _is_decided(self, group: Group) -> bool:
         """Say whether a comparison has come to its first look and is decided."""
-        if group.sessions < group.looks[0]:
-            return False
+        return group.sessions >= group.looks[0] and self._judge(group)[0]
+
+    def _judge(self, group: Group) -> tuple[bool, float]:
+        """Return whether a comparison is decided, and its width, as they were when last judged."""
         key = (id(group), group.sessions)
-        if key not in self._decided:
-            self._decided[key] = group.decided
-        return self._decided[key]
+        if key not in self._judged:
+            self._judged[key] = group.decided, group.width
+        return self._judged[key]
+
+
+def _narrowed(wide: Sequence[_Wide], left_s: float, *, half_width: float) -> Ahead:
+    """Return what sessions one by one take, to whichever is widest, as long as they fit the time.
+
+    One of which nothing is known is as wide as the widest that is; of those that are as wide, the
+    one comes first that starts most processes for its time. An interval narrows with the root of
+    its sessions.
+    """
+    fit = [each for each in wide if 0 < each.session_s <= left_s]
+    widest = max((each.width for each in fit if each.width is not None), default=math.inf)
+    waiting = [each if each.width is not None else each._replace(width=widest) for each in fit]
+    starts, seconds = 0, 0.0
+
+    def wants(each: _Wide) -> tuple[float, float]:
+        return each.width or 0.0, each.starts / each.session_s
+
+    while fitting := [
+        each
+        for each in waiting
+        if each.sessions < SESSIONS_FOR_RANKS
+        and each.session_s <= left_s
+        and wants(each)[0] > half_width
+    ]:
+        each = max(fitting, key=wants)
+        waiting.remove(each)
+        narrower = wants(each)[0] * math.sqrt(each.sessions / (each.sessions + 1))
+        waiting.append(each._replace(sessions=each.sessions + 1, width=narrower))
+        left_s -= each.session_s
+        seconds += each.session_s
+        if each.start_s is None:
+            starts += each.starts
+        else:
+            seconds += each.starts * each.start_s
+    return Ahead(starts, seconds)
 
 
 def _seconds(ahead: Ahead, start_s: float, scored_s: float) -> float:

@@ -52,7 +52,18 @@ class Busy:
 
 def count_threads() -> int:
     """Return the number of threads of this process."""
-    return len(_cpu_ns_by_thread())
+    return len(_scheduled_ns_by_thread())
+
+
+def waited_ns() -> int | None:
+    """Return how long threads of this process waited for a core so far, all of them together.
+
+    None where the kernel does not tell it.
+    """
+    try:
+        return sum(waited_ns for _, waited_ns in _scheduled_ns_by_thread().values())
+    except (OSError, ValueError):
+        return None
 
 
 def prove(run: Callable[[], object], *, threads: int, started: int) -> Busy:
@@ -89,23 +100,27 @@ def idle_note(busy: Busy, *, threads: int) -> str:
 
 
 def _observe(run: Callable[[], object]) -> Busy:
-    before_ns, began_ns = _cpu_ns_by_thread(), time.perf_counter_ns()
+    before_ns, began_ns = _scheduled_ns_by_thread(), time.perf_counter_ns()
     while time.perf_counter_ns() - began_ns < PROOF_NS:
         run()
-    wall_ns, after_ns = time.perf_counter_ns() - began_ns, _cpu_ns_by_thread()
-    spent_ns = [cpu_ns - before_ns.get(thread, 0) for thread, cpu_ns in after_ns.items()]
+    wall_ns, after_ns = time.perf_counter_ns() - began_ns, _scheduled_ns_by_thread()
+    spent_ns = [cpu_ns - before_ns.get(each, (0, 0))[0] for each, (cpu_ns, _) in after_ns.items()]
     return Busy(
         cores=sum(spent_ns) / wall_ns,
         threads=sum(cpu_ns >= WORKING * wall_ns for cpu_ns in spent_ns),
     )
 
 
-def _cpu_ns_by_thread() -> dict[str, int]:
-    """Return thread id -> nanoseconds on a core, as the kernel's scheduler counts them."""
-    found: dict[str, int] = {}
+def _scheduled_ns_by_thread() -> dict[str, tuple[int, int]]:
+    """Return thread id -> nanoseconds on a core and waiting for one, as the kernel counts them.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat.
+    """
+    found: dict[str, tuple[int, int]] = {}
     for task in Path("/proc/self/task").iterdir():
         try:
-            found[task.name] = int((task / "schedstat").read_text().split()[0])
+            on_core, waiting, *_ = (task / "schedstat").read_text().split()
+            found[task.name] = int(on_core), int(waiting)
         except FileNotFoundError:  # the thread ended in between
             continue
     return found
