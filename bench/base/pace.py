@@ -109,7 +109,7 @@ QUIET_S = 2.0
 
 
 class SignOfLife:
-    """Tells what goes on where nothing was said for long."""
+    """Tells what goes on where nothing was said for long, first after `first_s` seconds."""
 
     def __init__(
         self,
@@ -118,13 +118,6 @@ class SignOfLife:
         *,
         first_s: float = EVERY_S,
     ) -> None:
-        """Begin.
-
-        Args:
-            tell: says what goes on.
-            clock: monotonic seconds.
-            first_s: seconds until the first line.
-        """
         self._tell, self._clock = tell, clock
         self._due_s = clock() + first_s
 

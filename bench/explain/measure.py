@@ -137,19 +137,19 @@ class _ProfilingSession:
         """Let every engine have two turns, the second in the reverse order."""
         slots: dict[str, list[Turned]] = {label: [] for label in self.alive}
         seed = self._subject.seed
-        for turn in block_turns(list(slots), block=block, seed=seed, session=self._number):
-            engine = self._engines[turn.cell_id]
+        for label in block_turns(list(slots), block=block, seed=seed, session=self._number):
+            engine = self._engines[label]
             if engine.failed or engine.opened is None:
                 continue
             order = ProfileTurn(
                 # Runs of both kinds fill a slot.
                 runs=max(1, min(MOST_RUNS, round(SLOT_S * 1e9 / engine.opened.round_ns))),
                 # Once this way and once the other: the order of both kinds cancels in a block.
-                profiled_first=(block + len(slots[turn.cell_id])) % 2 == 1,
+                profiled_first=(block + len(slots[label])) % 2 == 1,
             )
             match self._ask(engine, order):
                 case Turned() as turned:
-                    slots[turn.cell_id].append(turned)
+                    slots[label].append(turned)
         for label, turns in slots.items():
             engine = self._engines[label]
             if len(turns) == 2 and not engine.failed:

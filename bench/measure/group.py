@@ -32,7 +32,10 @@ class Group:
         self._chunks: Mapping[str, int] = {}
         #: How long a block takes, and how much measuring there may be up to the first look.
         self.block_s = self._longest_s = 0.0
-        self._sessions = 0
+        #: How many sessions were measured.
+        self.sessions = 0
+        #: Whether the cells embed the recordings of trials.
+        self.scores = bool(context.scored)
         #: Whether a session is on, and the seconds that its blocks took so far.
         self.is_on, self.session_spent_s = False, 0.0
         #: Those of the sessions before.
@@ -44,12 +47,7 @@ class Group:
         #: Is called whenever more is known of how long it takes.
         self.learned: Callable[[], None] = lambda: None
         for job in self.jobs:
-            self._declare_cell(job)
-
-    @property
-    def sessions(self) -> int:
-        """How many sessions were measured."""
-        return self._sessions
+            job.declare(context.folder)
 
     @property
     def running(self) -> list[Job]:
@@ -86,20 +84,14 @@ class Group:
     def to_first_look_s(self, stretch: float = 1.0) -> float:
         """Return what measuring takes up to the first look, of which the present session is a part.
 
-        Args:
-            stretch: how many times as long as is known blocks take.
+        Blocks take `stretch` times as long as is known.
         """
         assert self._course is not None
-        sessions = max(self._course.looks[0] - self._sessions, 0)
+        sessions = max(self._course.looks[0] - self.sessions, 0)
         block_s = stretch * self.block_s
         # Sessions lose blocks where these take longer than they seemed to.
         left_s = min(sessions * self._course.blocks * block_s, self._longest_s - self._ended_s)
         return max(left_s, sessions * self.cycle * block_s)
-
-    @property
-    def scores(self) -> bool:
-        """Whether its cells embed the recordings of trials."""
-        return bool(self._context.scored)
 
     @property
     def _protocol(self) -> Protocol:
@@ -116,9 +108,8 @@ class Group:
     def guessed_block(self, known: "Group") -> tuple[float, int]:
         """Guess how long a block takes and how many make one contrast, before anything started.
 
-        Args:
-            known: a comparison that has begun. A chunk takes as long as there, in proportion to its
-                length and to what the model computes.
+        A chunk takes as long as in the comparison that is known, which has begun, in proportion to
+        its length and to what the model computes.
         """
         there = {job.cell.engine_label: job for job in known.running if job.ready is not None}
         if not there:
@@ -151,22 +142,18 @@ class Group:
         Returns:
             The seconds that measuring took; loading is not in it.
         """
-        took_s = 0.0
+        took_s, self._longest_s = 0.0, longest_s
         with ExitStack() as stack:
-            session = MeasuringSession(0, self._context, stack)
-            if self._wants_ghost:
-                self._add_ghost()
-            self._start(session)
-            self._longest_s = longest_s
+            session = self._start(stack)
             if self.running:
                 self._course = self._declare(session, share_s, longest_s, sessions)
                 took_s += self._measure(session, self._course.blocks)
-        while self.running and self._course and self._sessions < self._course.looks[0]:
+        while self.running and self._course and self.sessions < self._course.looks[0]:
             # Chunks may take longer than they seemed to: sessions stay, and lose blocks.
             affordable = schedule.blocks_for(
                 budget_s=longest_s - took_s,
                 block_s=self.block_s,
-                sessions=self._course.looks[0] - self._sessions,
+                sessions=self._course.looks[0] - self.sessions,
                 cycle=self.cycle,
             )
             took_s += self._one_more(max(min(self._course.blocks, affordable), self.cycle))
@@ -180,12 +167,12 @@ class Group:
             The seconds that measuring took, 0 when there is nothing to do.
         """
         assert self._course is not None
-        look = next((look for look in self._course.looks if look > self._sessions), None)
+        look = next((look for look in self._course.looks if look > self.sessions), None)
         if look is None:
             return 0.0
-        sessions = look - self._sessions
+        sessions = look - self.sessions
         # Sessions tell more than blocks, so the looks behind this one keep theirs if time allows.
-        kept_s = share_s * sessions / (self._course.looks[-1] - self._sessions)
+        kept_s = share_s * sessions / (self._course.looks[-1] - self.sessions)
         took_s = self.measure_more(kept_s, sessions=sessions)
         return took_s or self.measure_more(share_s, sessions=sessions)
 
@@ -220,10 +207,7 @@ class Group:
         clock = self._context.clock
         began_s = clock()
         with ExitStack() as stack:
-            session = MeasuringSession(self._sessions, self._context, stack)
-            if self._wants_ghost and not self._sessions:
-                self._add_ghost()
-            self._start(session)
+            session = self._start(stack)
             if self.running:
                 if not self._portions:
                     self._cut_slots(session, schedule.short_slot_chunks)
@@ -238,19 +222,6 @@ class Group:
         for job in self.running:
             if job.data.outcome is None:
                 job.end(self._context.folder, "failed", INTERRUPTED)
-
-    def _add_ghost(self) -> None:
-        """Enter the reference a second time, before anything starts: it must not come last."""
-        ghost = self.running[0].replica(GHOST)
-        self._declare_cell(ghost)
-        self.jobs.append(ghost)
-
-    def _declare_cell(self, job: Job) -> None:
-        """Write that a cell begins; one that was refused ends at once."""
-        self._context.folder.append(job.data.declaration)
-        refusal = job.prepared.refusal
-        if refusal is not None:
-            job.end(self._context.folder, refusal.status, refusal.reason)
 
     def _declare(
         self, session: MeasuringSession, share_s: float, longest_s: float, sessions: int
@@ -304,10 +275,7 @@ class Group:
         self._expected_s = self.block_s
 
     def _cut(
-        self,
-        chunks: Mapping[str, int],
-        known: Sequence[Ready],
-        chunks_of: Callable[[float], float],
+        self, chunks: Mapping[str, int], known: Sequence[Ready], chunks_of: Callable[[float], float]
     ) -> list[tuple[str, ...]]:
         """Return the utterances of each slot."""
         slowest_s = max(ready.chunk_ns for ready in known) / 1e9
@@ -318,9 +286,9 @@ class Group:
         self, ready: Ready, chunks: Mapping[str, int], portions: Sequence[tuple[str, ...]]
     ) -> float:
         """Return how long a slot takes about."""
-        queued = sum(chunks[name] for portion in portions for name in portion)
-        slot_chunks = queued / len(portions) / self.jobs[0].cell.jobs + 1
         cell = self.jobs[0].cell
+        queued = sum(chunks[name] for portion in portions for name in portion)
+        slot_chunks = queued / len(portions) / cell.jobs + 1
         took_s = procedures.of(cell.protocol).turn_s(
             cell, len(portions[0]), slot_chunks * ready.chunk_ns / 1e9
         )
@@ -332,12 +300,15 @@ class Group:
     def _one_more(self, blocks: int) -> float:
         """Measure a session of so many blocks."""
         with ExitStack() as stack:
-            session = MeasuringSession(self._sessions, self._context, stack)
-            self._start(session)
-            return self._measure(session, blocks)
+            return self._measure(self._start(stack), blocks)
 
-    def _start(self, session: MeasuringSession) -> None:
+    def _start(self, stack: ExitStack) -> MeasuringSession:
         """Start the processes of a session, and learn how long that takes."""
+        if self._wants_ghost and not self.sessions:
+            # The reference a second time, before anything starts: it must not come last.
+            self.jobs.append(self.running[0].replica(GHOST))
+            self.jobs[-1].declare(self._context.folder)
+        session = MeasuringSession(self.sessions, self._context, stack)
         clock, jobs = self._context.clock, self.running
         began_s = clock()
         session.start(jobs)
@@ -346,6 +317,7 @@ class Group:
             self.starts.add(took_s, len(jobs))
         if session.scored:
             self.scoring.add(session.scored_s, session.scored)
+        return session
 
     def _measure(self, session: MeasuringSession, blocks: int) -> float:
         """Return the seconds that the blocks of a session took, but for waiting in vain."""
@@ -357,13 +329,13 @@ class Group:
             if not self.running:
                 break
             self._context.progress.step(
-                f"session {self._sessions + 1}, block {block + 1} of {blocks}: "
+                f"session {self.sessions + 1}, block {block + 1} of {blocks}: "
                 f"{cell.model}, {cell.threads} thread{'s' * (cell.threads > 1)}, "
                 f"{cell.chunk_samples} samples, "
                 f"{cell.protocol}"
             )
             # Sessions begin with different portions, so that few blocks see every utterance.
-            turn = self._sessions * blocks + block
+            turn = self.sessions * blocks + block
             with finishing(self._context.progress.note):
                 session.block(block, self._portions[turn % len(self._portions)])
             spent_s = clock() - began_s - (session.waited_s - waited_s)
@@ -373,7 +345,7 @@ class Group:
             self.learned()
         took_s = self.session_spent_s
         session.finish()
-        self._sessions += 1
+        self.sessions += 1
         self._ended_s += took_s
         self.session_spent_s, self.is_on = 0.0, False
         self.learned()

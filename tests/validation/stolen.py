@@ -94,10 +94,12 @@ class SimulatedCell:
         turn_s = (sum(CHUNKS.values()) / len(portions) + 1) * host.chunk_s
         blocks = schedule.blocks_beside(host.load_s, cycle_s=SLOTS * len(self.data) * turn_s)
         turns = [
-            (block, turn.position, int(turn.cell_id), name)
+            (block, position, int(cell), name)
             for block in range(blocks)
-            for turn in schedule.block_turns(
-                list(map(str, range(len(self.data)))), block=block, seed=int(rng.integers(10**6))
+            for position, cell in enumerate(
+                schedule.block_turns(
+                    [*map(str, range(len(self.data)))], block=block, seed=int(rng.integers(10**6))
+                )
             )
             for name in portions[(self.sessions * blocks + block) % len(portions)]
         ]
