@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import say
 from rtfbench.base.limits import MOST_LATENCY_MS
@@ -42,25 +43,24 @@ from rtfbench.commands.options import (
 def capacity(
     latency_ms: Annotated[
         float,
-        typer.Option(
+        Option(
             min=0.001, max=MOST_LATENCY_MS, help="What a request may take, from when it is due."
         ),
     ],
     model: ModelName = "resnet34",
     engine: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Engine (`rtfbench engines`), with settings as name[key=value,...]; may be "
             "repeated, the others are held against the first. [default: onnxruntime, mnn]"
         ),
     ] = None,
     slo: Annotated[
-        float,
-        typer.Option(min=0.5, max=0.999, help="Share of the requests that have to keep it."),
+        float, Option(min=0.5, max=0.999, help="Share of the requests that have to keep it.")
     ] = 0.99,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that serve. [default: as many as the cores allow]"),
+        Option(min=1, help="Processes that serve. [default: as many as the cores allow]"),
     ] = None,
     window: WindowS = None,
     hop: HopS = None,
@@ -68,9 +68,7 @@ def capacity(
     trace: TraceFile = None,
     least: Annotated[
         float | None,
-        typer.Option(
-            min=0, help="Exit status 1 where an engine surely holds fewer, 3 where it may."
-        ),
+        Option(min=0, help="Exit status 1 where an engine surely holds fewer, 3 where it may."),
     ] = None,
     threads: Threads = 1,
     chunk_samples: ChunkSamples = None,
@@ -83,16 +81,13 @@ def capacity(
     weights: WeightsName = None,
     budget: GateBudget = 600,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that a worker may take for one answer.")
+        float, Option(min=1, help="Seconds that a worker may take for one answer.")
     ] = 120,
     max_rss: MaxRss = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the results. [default: runs/capacity-DATE-TIME]"),
+        Path | None, Option(help="Folder for the results. [default: runs/capacity-DATE-TIME]")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what --out holds.")
-    ] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace what --out holds.")] = False,
     seed: Seed = None,
 ) -> None:
     """Find the highest rate of requests at which --slo of them are answered within --latency-ms.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.commands.app import app, examples
 
@@ -28,14 +29,14 @@ VERIFIED, DIFFERS, BAD_INPUT, CANNOT_BE_TOLD = 0, 1, 2, 3
 def check(
     runs: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             metavar="RUN|FOLDER|ARCHIVE...",
             help="Folders that `rtfbench run` made, folders of such, or .tar and .zip files.",
         ),
     ],
     sign: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="KEY",
             help="Sign the records and the environment of each run that is verified, with a key "
             "of OpenSSH, into records.sig in its folder.",
@@ -43,12 +44,11 @@ def check(
     ] = None,
     signers: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Hold records.sig against these allowed signers (see ssh-keygen).",
+        Option(
+            metavar="FILE", help="Hold records.sig against these allowed signers (see ssh-keygen)."
         ),
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, a line a run.")] = False,
+    json_: Annotated[bool, Option("--json", help="Print JSON, a line a run.")] = False,
 ) -> None:
     """Derive every figure of a run from its records again, and hold its lines against each other.
 

@@ -4,6 +4,7 @@ import os
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import Budget, FrontEndName, ModelInput, ModelOutput, Threads
@@ -14,10 +15,8 @@ from rtfbench.commands.options import Budget, FrontEndName, ModelInput, ModelOut
     epilog=examples("rtfbench doctor", "rtfbench doctor --engine mnn --model ecapa512"),
 )
 def doctor(
-    model: Annotated[str, typer.Option(help="Model that is measured with.")] = "resnet34",
-    engine: Annotated[
-        str, typer.Option(help="Engine that is measured against itself.")
-    ] = "onnxruntime",
+    model: Annotated[str, Option(help="Model that is measured with.")] = "resnet34",
+    engine: Annotated[str, Option(help="Engine that is measured against itself.")] = "onnxruntime",
     front_end: FrontEndName = None,
     model_input: ModelInput = None,
     model_output: ModelOutput = None,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import InputError, complain, say
 from rtfbench.commands.app import app, examples
@@ -64,7 +65,7 @@ def explain(
     model_output: ModelOutput = None,
     engine: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Engine (`rtfbench engines`), with settings as name[key=value,...]; the first is "
             "what the others are held against. [default: onnxruntime, mnn]"
         ),
@@ -73,17 +74,17 @@ def explain(
     threads: Threads = 1,
     chunk_samples: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Samples a chunk at 16 kHz, -1: whole utterance. "
             "[default: 32000, or what a static model file is fixed to]"
         ),
     ] = None,
     form: Annotated[
-        FormChoice | None, typer.Option(help="Model form. [default: what each engine prefers]")
+        FormChoice | None, Option(help="Model form. [default: what each engine prefers]")
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="NAME",
             help="steady: a chunk of a warmed session; published: the first chunk of a fresh one, "
             "with what the runtime prepares in it.",
@@ -94,14 +95,14 @@ def explain(
     budget: Budget = 30,
     where_wrong: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--where-wrong",
             help="Name the first operator whose output is wrong, in place of times.",
         ),
     ] = False,
     lengths: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--lengths",
             help="Run dynamic sessions on input of many lengths: time and memory by length, and "
             "whether memory grows over 500 runs.",
@@ -109,23 +110,23 @@ def explain(
     ] = False,
     reference: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="With --where-wrong: the ONNX file that --model, a file of yours, was made from."
         ),
     ] = None,
     save_repro: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="With --where-wrong: folder for the smallest model that is wrong, its input and "
             "a script."
         ),
     ] = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. [default: runs/explain-DATE-TIME]")
+        Path | None, Option(help="Folder for the results. [default: runs/explain-DATE-TIME]")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an explanation that --out holds.")
+        bool, Option("--overwrite", help="Replace an explanation that --out holds.")
     ] = False,
 ) -> None:
     """Profile engines on the same chunk, in turns, and lay their operators side by side.

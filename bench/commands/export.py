@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import InputError, as_input, complain, say
 from rtfbench.commands.app import app, examples
@@ -35,30 +36,26 @@ class ModelFormat(StrEnum):
     ),
 )
 def export(
-    format: Annotated[ModelFormat, typer.Option(help="What to write.")],
+    format: Annotated[ModelFormat, Option(help="What to write.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write; one that exists is replaced.")
+        Path, Option("--output", "-o", help="File to write; one that exists is replaced.")
     ],
-    model: Annotated[str | None, typer.Option(help="Model name (`rtfbench models`).")] = None,
+    model: Annotated[str | None, Option(help="Model name (`rtfbench models`).")] = None,
     weights: WeightsName = None,
-    config: Annotated[
-        Path | None, typer.Option(help="config.yaml of a WeSpeaker experiment.")
-    ] = None,
+    config: Annotated[Path | None, Option(help="config.yaml of a WeSpeaker experiment.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Its weights; nothing in the file is run.")
+        Path | None, Option(help="Its weights; nothing in the file is run.")
     ] = None,
     mean_vec: Annotated[
-        Path | None, typer.Option(help="Vector (.npy) that is subtracted from every embedding.")
+        Path | None, Option(help="Vector (.npy) that is subtracted from every embedding.")
     ] = None,
-    onnx: Annotated[Path | None, typer.Option(help="ONNX file to convert.")] = None,
+    onnx: Annotated[Path | None, Option(help="ONNX file to convert.")] = None,
     front_end: FrontEndName = None,
     model_input: ModelInput = None,
     model_output: ModelOutput = None,
     num_frames: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=360_000, help="Fix the number of frames. [default: any number will do]"
-        ),
+        Option(min=1, max=360_000, help="Fix the number of frames. [default: any number will do]"),
     ] = None,
 ) -> None:
     """Export a model of the catalog, a WeSpeaker experiment, or an ONNX file.
@@ -108,11 +105,7 @@ def _check(request: "ExportRequest") -> None:
     from rtfbench.models.user_models import AS_IT_SAYS
     from rtfbench.models.zoo import catalog
 
-    named = {
-        "--model": request.model,
-        "--config": request.config,
-        "--onnx": request.onnx,
-    }
+    named = {"--model": request.model, "--config": request.config, "--onnx": request.onnx}
     chosen = [option for option, value in named.items() if value is not None]
     if len(chosen) != 1:
         raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
 from rtfbench.commands.app import app, examples
@@ -64,7 +65,7 @@ def share(text: str) -> float:
 
 AlsoDecides = Annotated[
     str,
-    typer.Option(
+    Option(
         metavar="NAMES",
         help="What decides beside the RTF, by commas: front-end, harness, load, first-chunk, "
         "memory, size. The rest is told.",
@@ -95,13 +96,13 @@ def named_also(text: str) -> list["Also"]:
 )
 def gate(
     baseline: Annotated[
-        Path | None, typer.Option(help="TOML: pinned packages, a revision, or a model file.")
+        Path | None, Option(help="TOML: pinned packages, a revision, or a model file.")
     ] = None,
     against_rev: Annotated[
-        str | None, typer.Option(help="Git revision of this project whose code is the baseline.")
+        str | None, Option(help="Git revision of this project whose code is the baseline.")
     ] = None,
     max_regression: Annotated[
-        str | None, typer.Option(help="An RTF's interval must stay under this. [default: 5%]")
+        str | None, Option(help="An RTF's interval must stay under this. [default: 5%]")
     ] = None,
     budget: GateBudget = 300,
     also: AlsoDecides = "",
@@ -127,11 +128,7 @@ def gate(
     held = load_baseline(baseline) if baseline else Baseline(revision=against_rev)
     check_outputs(wanted.files, [baseline, held.model_file, *map(Path, held.models)])
     options = GateOptions(
-        max_regression=limit,
-        budget_s=budget,
-        seed=seed,
-        max_rss_mb=max_rss,
-        also=named_also(also),
+        max_regression=limit, budget_s=budget, seed=seed, max_rss_mb=max_rss, also=named_also(also)
     )
     asked = Comparison.with_baseline(held, options)
     with progress_on_stderr() as progress:
@@ -151,17 +148,17 @@ def gate(
     "ratios to the reference engine. " + STATUSES,
 )
 def compare(
-    base: Annotated[str, typer.Argument(help="Engine, engine@version, engine:model, or a run.")],
-    candidate: Annotated[str, typer.Argument(help="The same; held against the first.")],
-    model: Annotated[str, typer.Option(help="Model, where no file is named.")] = "resnet34",
+    base: Annotated[str, Argument(help="Engine, engine@version, engine:model, or a run.")],
+    candidate: Annotated[str, Argument(help="The same; held against the first.")],
+    model: Annotated[str, Option(help="Model, where no file is named.")] = "resnet34",
     front_end: FrontEndName = None,
     model_input: ModelInput = None,
     model_output: ModelOutput = None,
     device: DeviceName = "cpu",
     threads: Threads = 1,
-    chunk_samples: Annotated[int, typer.Option(help="Samples a chunk at 16 kHz.")] = 32000,
+    chunk_samples: Annotated[int, Option(help="Samples a chunk at 16 kHz.")] = 32000,
     max_regression: Annotated[
-        str, typer.Option(help="The candidate's interval must stay under this.")
+        str, Option(help="The candidate's interval must stay under this.")
     ] = "5%",
     budget: GateBudget = 60,
     also: AlsoDecides = "",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain
 from rtfbench.base.extras import cure, missing, require
@@ -29,12 +30,12 @@ PAGE, TEXT, DATA = "index.html", "history.md", "history.json"
 def history(
     folders: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             metavar="FOLDER...",
             help="Run folders, or folders that hold some at any depth: each summary.json is a run.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the page and what is beside it.")] = Path(
+    out: Annotated[Path, Option(help="Folder for the page and what is beside it.")] = Path(
         "history"
     ),
 ) -> None:
@@ -90,11 +91,7 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
     data = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     by_path = {f"{PLOTS}/{each.name}.svg": each for pictures in drawn for each in pictures}
     page = html.page(told, by_path, title="history", name="history", data=found)
-    for name, content in (
-        (PAGE, page),
-        (TEXT, markdown.draw(told)),
-        (DATA, data),
-    ):
+    for name, content in ((PAGE, page), (TEXT, markdown.draw(told)), (DATA, data)):
         with writing_to(out), replacing(out / name) as part:
             part.write_text(content, encoding="utf-8")
     with writing_to(out / PLOTS):

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 @app.command(
     short_help="List engines: versions, settings, or why one is missing.",
-    epilog=examples(
-        "rtfbench engines",
-    ),
+    epilog=examples("rtfbench engines"),
 )
 def engines() -> None:
     """List every installed engine, plug-ins included."""
@@ -87,12 +85,7 @@ def _settings(engine: "EngineBase") -> Iterator[str]:
         yield f"{key}={' | '.join(values)} (fewer bits)"
 
 
-@app.command(
-    short_help="List models with Params and FLOPs.",
-    epilog=examples(
-        "rtfbench models",
-    ),
-)
+@app.command(short_help="List models with Params and FLOPs.", epilog=examples("rtfbench models"))
 def models() -> None:
     """List the models: counted Params and FLOPs beside the published figures."""
     from rich.box import SIMPLE_HEAD

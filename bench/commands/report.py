@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
 from rtfbench.base.extras import missing, require
@@ -32,9 +33,7 @@ class ReportFormat(StrEnum):
 
 RunDirs = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="RUN_DIR...", help="A folder that `rtfbench run` made; several are compared."
-    ),
+    Argument(metavar="RUN_DIR...", help="A folder that `rtfbench run` made; several are compared."),
 ]
 
 
@@ -53,13 +52,11 @@ def report(
     run_dirs: RunDirs,
     format: Annotated[
         ReportFormat | None,
-        typer.Option(help="How to print it. [default: tables on a terminal, else markdown]"),
+        Option(help="How to print it. [default: tables on a terminal, else markdown]"),
     ] = None,
     github_summary: Annotated[
         bool,
-        typer.Option(
-            "--github-summary", help="Append the markdown to $GITHUB_STEP_SUMMARY instead."
-        ),
+        Option("--github-summary", help="Append the markdown to $GITHUB_STEP_SUMMARY instead."),
     ] = False,
     full: Full = False,
 ) -> None:
@@ -92,7 +89,7 @@ def report(
 def plot(
     run_dirs: RunDirs,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures. [default: RUN_DIR/plots]")
+        Path | None, Option(help="Folder for the pictures. [default: RUN_DIR/plots]")
     ] = None,
 ) -> None:
     """Draw RTF by model and chunk size, thread scaling, where the time goes, accuracy and speed.
@@ -125,11 +122,7 @@ def plot(
 
 
 def show(
-    path: Path,
-    format_name: str | None = None,
-    *,
-    github_summary: bool = False,
-    full: bool = False,
+    path: Path, format_name: str | None = None, *, github_summary: bool = False, full: bool = False
 ) -> None:
     """Print a finished run again; without a format, a terminal gets tables and a file markdown.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain, say
 from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, PUBLISHED_CHUNK_SAMPLES
@@ -61,41 +62,39 @@ if TYPE_CHECKING:
 def run(
     plan: Annotated[
         Path | None,
-        typer.Argument(
+        Argument(
             help="A sweep in TOML, or `zoo` for the published ten-model table; "
             "options given here override it."
         ),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Model name (`rtfbench models`), or a file: .onnx or .mnn. [default: resnet34]"
         ),
     ] = None,
     engine: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
             "[default: onnxruntime, mnn, mnn-mini]"
         ),
     ] = None,
     precision: Annotated[
         list[PrecisionChoice] | None,
-        typer.Option(
+        Option(
             help="What engines compute in; one alone is written as name:precision, as in "
             "openvino:int8. [default: float32]"
         ),
     ] = None,
     device: Annotated[
         list[str] | None,
-        typer.Option(help="Where engines compute: cpu, cuda or cuda:N, from 0. [default: cpu]"),
+        Option(help="Where engines compute: cpu, cuda or cuda:N, from 0. [default: cpu]"),
     ] = None,
-    threads: Annotated[
-        list[int] | None, typer.Option(help="Intra-op threads. [default: 1]")
-    ] = None,
+    threads: Annotated[list[int] | None, Option(help="Intra-op threads. [default: 1]")] = None,
     chunk_samples: Annotated[
         list[int] | None,
-        typer.Option(
+        Option(
             help="Samples a chunk at 16 kHz, -1: whole utterance. "
             f"[default: {PUBLISHED_CHUNK_SAMPLES}, or what a static model file is fixed to]"
         ),
@@ -103,11 +102,11 @@ def run(
     mnn_home: MnnHome = None,
     mnn_mini_home: MnnMiniHome = None,
     form: Annotated[
-        list[FormChoice] | None, typer.Option(help="Model form. [default: what the engine prefers]")
+        list[FormChoice] | None, Option(help="Model form. [default: what the engine prefers]")
     ] = None,
     protocol: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="NAME",
             help=f"What the clock includes: {', '.join(BUILT_IN)}; or LoadGen's scenario: "
             f"{', '.join(SCENARIOS)}. [default: published and steady]",
@@ -115,42 +114,41 @@ def run(
     ] = None,
     jobs: Annotated[
         list[int] | None,
-        typer.Option(
+        Option(
             help="Processes at work at once, under --protocol throughput, server or streams. "
             "[default: the cores that may be used, over the threads]"
         ),
     ] = None,
     batch: Annotated[
         list[int] | None,
-        typer.Option(help="Chunks of equal length that run together at most. [default: 1]"),
+        Option(help="Chunks of equal length that run together at most. [default: 1]"),
     ] = None,
     rate: Annotated[
-        list[float] | None,
-        typer.Option(help="Requests that arrive a second, under --protocol server."),
+        list[float] | None, Option(help="Requests that arrive a second, under --protocol server.")
     ] = None,
     gamma: GammaShape = None,
     trace: TraceFile = None,
     streams: Annotated[
-        list[int] | None, typer.Option(help="Live streams at once, under --protocol streams.")
+        list[int] | None, Option(help="Live streams at once, under --protocol streams.")
     ] = None,
     window: WindowS = None,
     hop: HopS = None,
     batch_delay_ms: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0, help="How long a request waits for others of its --batch. [default: not at all]"
         ),
     ] = None,
     places: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=0,
             help="Requests that may wait; one that finds no place is rejected. [default: all]",
         ),
     ] = None,
     latency_ms: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0.001,
             max=MOST_LATENCY_MS,
             help="What a request may take; one that takes longer is late.",
@@ -161,7 +159,7 @@ def run(
     model_output: ModelOutput = None,
     reference: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="ONNX file that a model file is compared with. [default: the file itself in "
             "onnxruntime without optimisations; for a lone .mnn, MNN itself]"
         ),
@@ -171,18 +169,18 @@ def run(
     resample: Resample = False,
     trials: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Trial list (`rtfbench score`), or `heldout` for the package's: adds each cell's "
             "EER, and what a precision loses of it."
         ),
     ] = None,
     trial_audio: Annotated[
         list[Path] | None,
-        typer.Option(help="Recordings of the trials, embedded once a cell and not timed."),
+        Option(help="Recordings of the trials, embedded once a cell and not timed."),
     ] = None,
     max_eer_loss: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="A row that surely loses more points of EER against float32 is wrong. "
             f"[default: {MAX_EER_LOSS}]"
         ),
@@ -191,38 +189,36 @@ def run(
     budget: PlanBudget = None,
     sessions: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Sets of fresh processes before intervals are looked at; a short budget allows "
             "fewer. [default: 6]"
         ),
     ] = None,
     half_width: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="Stop when every ratio's 95 % interval is this narrow to either side, as a "
             "share. [default: 0.015]"
         ),
     ] = None,
     thorough: Annotated[
-        bool,
-        typer.Option("--thorough", help="12 sessions, half the width and three times the budget."),
+        bool, Option("--thorough", help="12 sessions, half the width and three times the budget.")
     ] = False,
     full: Full = False,
     timeout: Annotated[
-        float | None,
-        typer.Option(help="Seconds that a worker may take for one answer. [default: 120]"),
+        float | None, Option(help="Seconds that a worker may take for one answer. [default: 120]")
     ] = None,
     max_rss: MaxRss = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. [default: runs/DATE-TIME]")
+        Path | None, Option(help="Folder for the results. [default: runs/DATE-TIME]")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a run that --out holds.")
+        bool, Option("--overwrite", help="Replace a run that --out holds.")
     ] = False,
     cluster: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="ADDRESS",
             help="Measure on every host of a Dask cluster, tcp://HOST:8786, each the whole plan at "
             "once and nothing else; OUT gets a folder a host.",
@@ -230,7 +226,7 @@ def run(
     ] = None,
     host: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="USER@HOST",
             help="Measure on this host, which ssh reaches without a question, and bring the run "
             "back; OUT gets a folder a host.",
@@ -238,17 +234,17 @@ def run(
     ] = None,
     remote_python: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="PATH",
             help="Python of the --host that has what a run needs. [default: an environment is "
             "made there by pip]",
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that --out holds.")
+        bool, Option("--resume", help="Go on with the run that --out holds.")
     ] = False,
     # Of a run that another host shows: no table, no page.
-    bare: Annotated[bool, typer.Option("--bare", hidden=True)] = False,
+    bare: Annotated[bool, Option("--bare", hidden=True)] = False,
 ) -> None:
     """Measure every combination of models, engines, threads, chunk sizes, forms and protocols.
 

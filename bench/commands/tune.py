@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import say
 from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, MOST_MB
@@ -58,7 +59,7 @@ def tune(
     model_output: ModelOutput = None,
     goal: Annotated[
         Goal,
-        typer.Option(
+        Option(
             help="throughput: most audio a second, on all cores; latency: one recording at a time, "
             "soonest; server: most requests a second that are answered within --latency-ms, their "
             "waiting counted; streams: the same of live streams."
@@ -66,20 +67,18 @@ def tune(
     ] = Goal.throughput,
     engine: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Engine to race, as name:precision[key=value]; may be repeated. "
             "[default: all that are installed]"
         ),
     ] = None,
     precision: Annotated[
         list[PrecisionChoice] | None,
-        typer.Option(
-            help="Precision to race; may be repeated. [default: all with trials, else float32]"
-        ),
+        Option(help="Precision to race; may be repeated. [default: all with trials, else float32]"),
     ] = None,
     chunk_samples: Annotated[
         list[int] | None,
-        typer.Option(
+        Option(
             help="Chunk size to race, the default one first; may be repeated. [default: 32000, and "
             "what fits the lengths]"
         ),
@@ -87,7 +86,7 @@ def tune(
     audio: Audio = None,
     lengths: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Lengths of your recordings in seconds, one a line (or Kaldi's utt2dur), in place "
             "of --audio."
         ),
@@ -96,7 +95,7 @@ def tune(
     resample: Resample = False,
     latency_ms: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0.001,
             max=MOST_LATENCY_MS,
             help="95 of 100 recordings have to take less than this; of server and streams, 99 of "
@@ -109,22 +108,21 @@ def tune(
     trace: TraceFile = None,
     max_rss: Annotated[
         float | None,
-        typer.Option(min=1, max=MOST_MB, help="Megabytes that all processes together may hold."),
+        Option(min=1, max=MOST_MB, help="Megabytes that all processes together may hold."),
     ] = None,
     trials: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Trial list (`rtfbench score`) that tells what fewer bits lose. [default: the "
             "package's, for models of the catalog with trained weights]"
         ),
     ] = None,
     trial_audio: Annotated[
-        list[Path] | None,
-        typer.Option(help="Recordings of the trials. [default: those of --audio]"),
+        list[Path] | None, Option(help="Recordings of the trials. [default: those of --audio]")
     ] = None,
     max_eer_loss: Annotated[
         float,
-        typer.Option(
+        Option(
             min=0,
             help="Points of EER that fewer bits may lose against float32; what may lose more is "
             "out.",
@@ -132,36 +130,33 @@ def tune(
     ] = MAX_EER_LOSS,
     weights: WeightsName = None,
     cores: Annotated[
-        int | None, typer.Option(min=1, help="Cores to use. [default: those that may be used]")
+        int | None, Option(min=1, help="Cores to use. [default: those that may be used]")
     ] = None,
     margin: Annotated[
         float,
-        typer.Option(
-            min=0.001, max=0.5, help="Differences below this share make no difference to you."
-        ),
+        Option(min=0.001, max=0.5, help="Differences below this share make no difference to you."),
     ] = 0.02,
     budget: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=1,
             help="Seconds of measuring; starting processes takes about as long besides. "
             "[default: 120; of server and streams 600]",
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that a worker may take for one answer.")
+        float, Option(min=1, help="Seconds that a worker may take for one answer.")
     ] = 120,
     mnn_home: MnnHome = None,
     mnn_mini_home: MnnMiniHome = None,
     save: Annotated[
-        Path | None,
-        typer.Option(help="Write the configuration here, for `run`, `extract` and `gate`."),
+        Path | None, Option(help="Write the configuration here, for `run`, `extract` and `gate`.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. [default: runs/tune-DATE-TIME]")
+        Path | None, Option(help="Folder for the results. [default: runs/tune-DATE-TIME]")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what --out and --save hold.")
+        bool, Option("--overwrite", help="Replace what --out and --save hold.")
     ] = False,
     seed: Seed = None,
 ) -> None:

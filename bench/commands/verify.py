@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import InputError, as_input, say
 from rtfbench.commands.app import app, examples
@@ -40,11 +41,11 @@ NO_THRESHOLD = (
     + "\n\nExit status: 0 same speaker, or no threshold; 1 different speakers, 2 error.",
 )
 def verify(
-    enroll: Annotated[Path, typer.Option(help="Recording of the speaker who is known.")],
-    test: Annotated[Path, typer.Option(help="Recording to compare it with.")],
+    enroll: Annotated[Path, Option(help="Recording of the speaker who is known.")],
+    test: Annotated[Path, Option(help="Recording to compare it with.")],
     threshold: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0,
             max=1,
             help="Same speaker from this score on; `rtfbench score --target-fpr` finds one on "
@@ -53,21 +54,21 @@ def verify(
     ] = None,
     target_fpr: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="In place of --threshold: the lowest one with at most this share of false alarms "
             "on --trials, 0.01 for 1 %."
         ),
     ] = None,
     trials: Annotated[
-        Path | None, typer.Option(help="Labelled trials (`rtfbench score`) of your recordings.")
+        Path | None, Option(help="Labelled trials (`rtfbench score`) of your recordings.")
     ] = None,
     embeddings: Annotated[
         Path | None,
-        typer.Option(help="The trials' embeddings, by `rtfbench extract` with the same options."),
+        Option(help="The trials' embeddings, by `rtfbench extract` with the same options."),
     ] = None,
     trial_audio: Annotated[
         list[Path] | None,
-        typer.Option(help="In place of --embeddings: the trials' recordings, embedded now."),
+        Option(help="In place of --embeddings: the trials' recordings, embedded now."),
     ] = None,
     model: ModelFile = None,
     weights: WeightsName = None,
