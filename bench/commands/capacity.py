@@ -27,6 +27,7 @@ from rtfbench.commands.options import (
     TraceFile,
     WeightsName,
     WindowS,
+    plan_fields,
 )
 
 
@@ -41,6 +42,7 @@ from rtfbench.commands.options import (
     "3 it cannot be told within the budget, 2 bad input, 130 interrupted.",
 )
 def capacity(
+    context: typer.Context,
     latency_ms: Annotated[
         float,
         Option(
@@ -62,9 +64,9 @@ def capacity(
         int | None,
         Option(min=1, help="Processes that serve. [default: as many as the cores allow]"),
     ] = None,
-    window: WindowS = None,
-    hop: HopS = None,
-    gamma: GammaShape = None,
+    window_s: WindowS = None,
+    hop_s: HopS = None,
+    gamma_shape: GammaShape = None,
     trace: TraceFile = None,
     least: Annotated[
         float | None,
@@ -79,11 +81,11 @@ def capacity(
     channel: Channel = None,
     resample: Resample = False,
     weights: WeightsName = None,
-    budget: GateBudget = 600,
-    timeout: Annotated[
-        float, Option(min=1, help="Seconds that a worker may take for one answer.")
+    budget_s: GateBudget = 600,
+    timeout_s: Annotated[
+        float, Option("--timeout", min=1, help="Seconds that a worker may take for one answer.")
     ] = 120,
-    max_rss: MaxRss = None,
+    max_rss_mb: MaxRss = None,
     out: Annotated[
         Path | None, Option(help="Folder for the results. [default: runs/capacity-DATE-TIME]")
     ] = None,
@@ -104,38 +106,21 @@ def capacity(
     from rtfbench.results.live import STREAMS
     from rtfbench.results.server import SERVER
 
-    plan = load_plan(
-        None,
-        {
-            "models": (model,),
-            "engines": tuple(engine or ("onnxruntime", "mnn")),
-            **(
-                {"protocols": (STREAMS.name,), "streams": (FIRST_STREAMS,)}
-                if window or hop
-                else {"protocols": (SERVER.name,), "rates": (first_rate(latency_ms),)}
-            ),
-            "window_s": window,
-            "hop_s": hop,
-            "gamma_shape": gamma,
-            "trace": trace,
-            "jobs": () if jobs is None else (jobs,),
-            "threads": (threads,),
-            "chunk_samples": () if chunk_samples is None else (chunk_samples,),
-            "front_end": front_end,
-            "model_input": model_input,
-            "model_output": model_output,
-            "audio": tuple(audio or ()),
-            "channel": channel,
-            "resample": resample,
-            "weights": weights,
-            "budget_s": budget,
-            "timeout_s": timeout,
-            "max_rss_mb": max_rss,
-            "seed": seed,
-        },
-    )
+    flags = {
+        **plan_fields(context),
+        "models": (model,),
+        "engines": tuple(engine or ("onnxruntime", "mnn")),
+        "jobs": () if jobs is None else (jobs,),
+        "threads": (threads,),
+        "chunk_samples": () if chunk_samples is None else (chunk_samples,),
+        "latency_ms": None,  # what is searched by, and of no load
+    }
+    if window_s or hop_s:
+        flags |= {"protocols": (STREAMS.name,), "streams": (FIRST_STREAMS,)}
+    else:
+        flags |= {"protocols": (SERVER.name,), "rates": (first_rate(latency_ms),)}
     found = find_capacity(
-        plan,
+        load_plan(None, flags),
         out or default_folder("capacity-"),
         ON_STDERR,
         latency_ms=latency_ms,

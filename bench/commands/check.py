@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
+from rtfbench.base.errors import InputError, complain
 from rtfbench.commands.app import app, examples
 
 if TYPE_CHECKING:
@@ -59,8 +60,6 @@ def check(
     import json
     from dataclasses import asdict
 
-    from rtfbench.base.errors import InputError, complain
-
     answers: set[Answer | None] = set()
     for path in runs:
         try:
@@ -93,8 +92,6 @@ def _checked(
     Raises:
         InputError: there is none, or it cannot be read or signed.
     """
-    from rtfbench.base.errors import InputError
-    from rtfbench.measure import check
     from rtfbench.measure import check as checking
 
     with checking.unpacked(path) as folder:
@@ -104,9 +101,9 @@ def _checked(
             signed, statement = found.path / checking.SIGNATURE, checking.statement(found.path)
             signed_by = None
             if signers is not None:
-                signed_by = check.signer(statement, signed, signers)
+                signed_by = checking.signer(statement, signed, signers)
                 if signed_by is None:
                     found = found.differing(f"no allowed signer of {signers} signed it")
             if sign is not None and found.answer == "verified":
-                check.sign(statement, sign, signed)
+                checking.sign(statement, sign, signed)
             yield str(path / found.path.relative_to(folder)), found, signed_by

@@ -21,6 +21,7 @@ from rtfbench.commands.options import (
     ModelOutput,
     Seed,
     Threads,
+    plan_fields,
 )
 from rtfbench.results.protocols import STEADY
 
@@ -59,6 +60,7 @@ class Explaining(NamedTuple):
     "(--lengths); 2 bad input; 130 interrupted.",
 )
 def explain(
+    context: typer.Context,
     model: ModelName = "resnet34",
     front_end: FrontEndName = None,
     model_input: ModelInput = None,
@@ -135,7 +137,8 @@ def explain(
     runs without a profiler; what the profiler itself costs is told. With --where-wrong, the
     operator is named whose output is wrong; with --lengths, engines run input of many lengths.
     """
-    flags: dict[str, Any] = {
+    flags = {
+        **plan_fields(context),
         "models": (model,),
         "engines": tuple(engine or ("onnxruntime", "mnn")),
         "devices": (device,),
@@ -143,10 +146,6 @@ def explain(
         "chunk_samples": None if chunk_samples is None else (chunk_samples,),
         "forms": None if form is None else (form.value,),
         "protocols": (protocol,),
-        "front_end": front_end,
-        "model_input": model_input,
-        "model_output": model_output,
-        "seed": seed,
     }
     if where_wrong and lengths:
         raise typer.BadParameter("choose one of --where-wrong and --lengths")
@@ -154,7 +153,6 @@ def explain(
         raise typer.BadParameter("--reference and --save-repro need --where-wrong")
     asked = Explaining(flags, {"mnn": mnn_home, "mnn-mini": mnn_mini_home}, out, overwrite)
     if where_wrong:
-        flags["reference"] = reference
         raise typer.Exit(_where_wrong(asked, save_repro))
     raise typer.Exit(_lengths(asked) if lengths else _times(asked, budget))
 

@@ -2,11 +2,20 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from typer import Option
+from typer import Context, Option
 
 from rtfbench.base.limits import LONGEST_S, MOST_MB
+
+
+def plan_fields(context: Context) -> dict[str, Any]:
+    """Return what options say of a plan: each bears the name of the plan's field."""
+    from rtfbench.measure.plan import Plan
+
+    # A switch that is off was not given.
+    said = ((name, value) for name, value in context.params.items() if value is not False)
+    return {name: value for name, value in said if name in Plan.model_fields}
 
 
 class FormChoice(StrEnum):
@@ -172,6 +181,7 @@ PartSize = Annotated[
 MaxRss = Annotated[
     float | None,
     Option(
+        "--max-rss",
         metavar="MB",
         min=1,
         max=MOST_MB,
@@ -183,13 +193,14 @@ Budget = Annotated[float, Option(min=1, max=LONGEST_S, help="Seconds of measurin
 GateBudget = Annotated[
     float,
     Option(
+        "--budget",
         min=1,
         max=LONGEST_S,
         help="Seconds that measuring may take, the start of processes included.",
     ),
 ]
 PlanBudget = Annotated[
-    float | None, Option(help="Seconds of measuring, loading apart. [default: 180]")
+    float | None, Option("--budget", help="Seconds of measuring, loading apart. [default: 180]")
 ]
 Junit = Annotated[Path | None, Option(help="Write JUnit XML here.")]
 Comment = Annotated[Path | None, Option(help="Write the markdown table here.")]

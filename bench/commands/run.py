@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
@@ -32,6 +32,7 @@ from rtfbench.commands.options import (
     TraceFile,
     WeightsName,
     WindowS,
+    plan_fields,
 )
 from rtfbench.results.protocols import BUILT_IN, SCENARIOS
 
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     ),
 )
 def run(
+    context: typer.Context,
     plan: Annotated[
         Path | None,
         Argument(
@@ -67,29 +69,34 @@ def run(
             "options given here override it."
         ),
     ] = None,
-    model: Annotated[
+    models: Annotated[
         list[str] | None,
         Option(
-            help="Model name (`rtfbench models`), or a file: .onnx or .mnn. [default: resnet34]"
+            "--model",
+            help="Model name (`rtfbench models`), or a file: .onnx or .mnn. [default: resnet34]",
         ),
     ] = None,
-    engine: Annotated[
+    engines: Annotated[
         list[str] | None,
         Option(
+            "--engine",
             help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
-            "[default: onnxruntime, mnn, mnn-mini]"
+            "[default: onnxruntime, mnn, mnn-mini]",
         ),
     ] = None,
-    precision: Annotated[
+    precisions: Annotated[
         list[PrecisionChoice] | None,
         Option(
+            "--precision",
             help="What engines compute in; one alone is written as name:precision, as in "
-            "openvino:int8. [default: float32]"
+            "openvino:int8. [default: float32]",
         ),
     ] = None,
-    device: Annotated[
+    devices: Annotated[
         list[str] | None,
-        Option(help="Where engines compute: cpu, cuda or cuda:N, from 0. [default: cpu]"),
+        Option(
+            "--device", help="Where engines compute: cpu, cuda or cuda:N, from 0. [default: cpu]"
+        ),
     ] = None,
     threads: Annotated[list[int] | None, Option(help="Intra-op threads. [default: 1]")] = None,
     chunk_samples: Annotated[
@@ -101,12 +108,14 @@ def run(
     ] = None,
     mnn_home: MnnHome = None,
     mnn_mini_home: MnnMiniHome = None,
-    form: Annotated[
-        list[FormChoice] | None, Option(help="Model form. [default: what the engine prefers]")
+    forms: Annotated[
+        list[FormChoice] | None,
+        Option("--form", help="Model form. [default: what the engine prefers]"),
     ] = None,
-    protocol: Annotated[
+    protocols: Annotated[
         list[str] | None,
         Option(
+            "--protocol",
             metavar="NAME",
             help=f"What the clock includes: {', '.join(BUILT_IN)}; or LoadGen's scenario: "
             f"{', '.join(SCENARIOS)}. [default: published and steady]",
@@ -119,20 +128,21 @@ def run(
             "[default: the cores that may be used, over the threads]"
         ),
     ] = None,
-    batch: Annotated[
+    batches: Annotated[
         list[int] | None,
-        Option(help="Chunks of equal length that run together at most. [default: 1]"),
+        Option("--batch", help="Chunks of equal length that run together at most. [default: 1]"),
     ] = None,
-    rate: Annotated[
-        list[float] | None, Option(help="Requests that arrive a second, under --protocol server.")
+    rates: Annotated[
+        list[float] | None,
+        Option("--rate", help="Requests that arrive a second, under --protocol server."),
     ] = None,
-    gamma: GammaShape = None,
+    gamma_shape: GammaShape = None,
     trace: TraceFile = None,
     streams: Annotated[
         list[int] | None, Option(help="Live streams at once, under --protocol streams.")
     ] = None,
-    window: WindowS = None,
-    hop: HopS = None,
+    window_s: WindowS = None,
+    hop_s: HopS = None,
     batch_delay_ms: Annotated[
         float | None,
         Option(
@@ -186,7 +196,7 @@ def run(
         ),
     ] = None,
     weights: WeightsName = None,
-    budget: PlanBudget = None,
+    budget_s: PlanBudget = None,
     sessions: Annotated[
         int | None,
         Option(
@@ -205,10 +215,11 @@ def run(
         bool, Option("--thorough", help="12 sessions, half the width and three times the budget.")
     ] = False,
     full: Full = False,
-    timeout: Annotated[
-        float | None, Option(help="Seconds that a worker may take for one answer. [default: 120]")
+    timeout_s: Annotated[
+        float | None,
+        Option("--timeout", help="Seconds that a worker may take for one answer. [default: 120]"),
     ] = None,
-    max_rss: MaxRss = None,
+    max_rss_mb: MaxRss = None,
     seed: Seed = None,
     out: Annotated[
         Path | None, Option(help="Folder for the results. [default: runs/DATE-TIME]")
@@ -254,45 +265,7 @@ def run(
     from rtfbench.measure.plan import load_plan
     from rtfbench.measure.whole_run import folder_for
 
-    flags: dict[str, Any] = {
-        "models": model,
-        "engines": engine,
-        "threads": threads,
-        "chunk_samples": chunk_samples,
-        "forms": form,
-        "protocols": protocol,
-        "jobs": jobs,
-        "batches": batch,
-        "rates": rate,
-        "gamma_shape": gamma,
-        "trace": trace,
-        "streams": streams,
-        "window_s": window,
-        "hop_s": hop,
-        "batch_delay_ms": batch_delay_ms,
-        "places": places,
-        "latency_ms": latency_ms,
-        "front_end": front_end,
-        "model_input": model_input,
-        "model_output": model_output,
-        "reference": reference,
-        "audio": audio,
-        "channel": channel,
-        "resample": resample or None,
-        "trials": trials,
-        "trial_audio": trial_audio,
-        "max_eer_loss": max_eer_loss,
-        "weights": weights,
-        "budget_s": budget,
-        "sessions": sessions,
-        "precisions": precision,
-        "devices": device,
-        "half_width": half_width,
-        "timeout_s": timeout,
-        "max_rss_mb": max_rss,
-        "seed": seed,
-    }
-    asked = load_plan(plan, flags)
+    asked = load_plan(plan, plan_fields(context))
     if host and cluster:
         raise typer.BadParameter("name a --cluster or hosts, not both")
     if remote_python and not host:
