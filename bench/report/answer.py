@@ -10,12 +10,9 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures, libraries
 from rtfbench.report.compare import (
-    EngineForm,
-    PairedRatio,
     conditions,
     ends,
     engine_names,
-    excludes_one,
     listed,
     paired_ratio,
     rows_of,
@@ -26,7 +23,15 @@ from rtfbench.results import protocols
 from rtfbench.results.cells import INTERRUPTED, Condition
 from rtfbench.results.noise import NOISY_SHARE, SEEN
 from rtfbench.results.protocols import STEADY
-from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Noise, Ratio, Summary
+from rtfbench.results.rows import (
+    PROVISIONAL_SESSIONS,
+    CellSummary,
+    EngineForm,
+    Noise,
+    Ratio,
+    Summary,
+    excludes_one,
+)
 from rtfbench.results.stats import relative_half_width
 
 #: Rows of which less than this share is known are not told apart yet, and no tie.
@@ -46,8 +51,8 @@ class Ranking:
     """
 
     best: CellSummary
-    tied: tuple[PairedRatio, ...]
-    slower: tuple[PairedRatio, ...]
+    tied: tuple[Ratio, ...]
+    slower: tuple[Ratio, ...]
     unknown: tuple[EngineForm, ...]
 
     @property
@@ -146,16 +151,16 @@ def _of_model(summary: Summary, where: Condition, *, brief: bool) -> Iterator[st
         yield f"In fewer bits: {lossy}"
 
 
-def _is_narrow(tied: Sequence[PairedRatio]) -> bool:
+def _is_narrow(tied: Sequence[Ratio]) -> bool:
     """Say whether rows tie, and not only for want of measuring."""
     return all(relative_half_width(each.ci95) <= WIDE for each in tied)
 
 
-def _more(tied: Sequence[PairedRatio]) -> str:
+def _more(tied: Sequence[Ratio]) -> str:
     return f" and {len(tied) - 3} more" if len(tied) > 3 else ""
 
 
-def _times(each: PairedRatio) -> str:
+def _times(each: Ratio) -> str:
     return f"{figures.factor(each.ratio)} times as long, {ends(each.ci95)}"
 
 

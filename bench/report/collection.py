@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, PairedRatio, comparisons, conditions, rows_of, side
+from rtfbench.report.compare import comparisons, conditions, rows_of, side
 from rtfbench.report.hosts import MEANINGS, Line, against, setting
 from rtfbench.report.html import read, template
 from rtfbench.results.cells import Condition
 from rtfbench.results.host import widest_vectors
-from rtfbench.results.rows import CellSummary, Environment, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Environment, Ratio, Summary
 
 #: The table's columns: name, heading, whether one is of numbers, and whether rows are chosen by it.
 COLUMNS = (
@@ -49,15 +49,10 @@ class Entry:
 class _Found:
     """A ratio of one run, and the row whose speed it is."""
 
-    ratio: PairedRatio
+    ratio: Ratio
     row: CellSummary
     host: str
     run: CollectedRun
-
-    @property
-    def question(self) -> tuple[Condition, EngineForm, EngineForm]:
-        """What it answers, as ratios of other runs may."""
-        return self.row.condition, self.ratio.left, self.ratio.right
 
 
 def render(runs: Sequence[CollectedRun]) -> str:
@@ -96,7 +91,7 @@ def entries(runs: Sequence[CollectedRun], hosts: Sequence[str]) -> list[Entry]:
     groups: dict[tuple[Condition, EngineForm, EngineForm], list[_Found]] = {}
     for run, host in zip(runs, hosts, strict=True):
         for each in _ratios(run, host):
-            groups.setdefault(each.question, []).append(each)
+            groups.setdefault(each.ratio.question, []).append(each)
 
     def place(group: Sequence[_Found]) -> tuple[int, str]:
         return -len({each.host for each in group}), group[0].row.title
@@ -118,8 +113,8 @@ def _entries(group: Sequence[_Found]) -> Iterator[Entry]:
     A host counts once, with its last run; a run that is not what its records say does not count.
     """
     counted = {each.host: each.ratio for each in group if each.run.answer != "differs"}
-    where, left, right = group[0].question
-    verdict = Line(where, group[0].row.title, left, right, tuple(counted.values())).verdict
+    where, left, right = group[0].ratio.question
+    verdict = Line(group[0].row.title, where, left, right, tuple(counted.values())).verdict
     engine, _, reference = against(left, right).partition(" / ")
     for each in group:
         texts = {

@@ -13,7 +13,6 @@ from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures
 from rtfbench.report.compare import (
     Finding,
-    PairedRatio,
     conditions,
     ends,
     engine_names,
@@ -32,7 +31,7 @@ from rtfbench.report.compare import (
 from rtfbench.results import protocols
 from rtfbench.results.cells import MAX_REL_ERR, Condition
 from rtfbench.results.protocols import steady_first
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, Ratio, Summary
 
 #: From so many models on, one sentence and a matrix tell what a sentence each would.
 MANY_MODELS = 4
@@ -76,7 +75,7 @@ def best_findings(summary: Summary) -> Iterator[Finding]:
         yield Finding("best", f"{text}.")
 
 
-def _reference_behind(summary: Summary, best: CellSummary) -> PairedRatio | None:
+def _reference_behind(summary: Summary, best: CellSummary) -> Ratio | None:
     """Return how much longer the reference engine takes in the setting of the best, if it does."""
     found = to_reference(summary, best)
     return None if found is None or not found.differs or found.ratio >= 1 else found.inverted()
@@ -183,7 +182,7 @@ def _engine(summary: Summary, row: CellSummary, wheres: Sequence[Condition]) -> 
     return text + _elsewhere(comparison, elsewhere)
 
 
-def _elsewhere(comparison: PairedRatio, others: Sequence[PairedRatio]) -> str:
+def _elsewhere(comparison: Ratio, others: Sequence[Ratio]) -> str:
     """Give the range of the same ratio over the other chunk sizes, turned the same way."""
     if not others:
         return ""

@@ -13,7 +13,7 @@ from typing import Any
 
 from rtfbench.base.values import Interval
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, side
+from rtfbench.report.compare import side
 from rtfbench.report.views import meanings
 from rtfbench.results import protocols
 from rtfbench.results.contrasts import complete_slots
@@ -124,7 +124,7 @@ def _ratios(summary: Summary) -> Iterator[tuple[CellSummary, Ratio]]:
     """Yield every ratio with the row that it is of."""
     rows = {(row.condition, side(row)): row for row in summary.cells}
     for each in summary.ratios:
-        row = rows.get((each.condition, EngineForm(each.engine, each.form)))
+        row = rows.get((each.condition, each.left))
         if row is not None:
             yield row, each
 

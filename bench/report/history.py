@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rtfbench.base.values import Interval
-from rtfbench.report.compare import EngineForm
 from rtfbench.report.hosts import against, setting
 from rtfbench.results import change_points
 from rtfbench.results.cells import Condition
 from rtfbench.results.change_points import FEWEST_RUNS, MeasuredRatio, Plateau
-from rtfbench.results.rows import CellSummary, Environment, Ratio, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Environment, Ratio, Summary
 from rtfbench.results.same_host import differences, one_host
 
 #: So many digits of a file's SHA-256 tell it from others.
@@ -169,15 +168,10 @@ def _series(runs: Sequence[StoredRun]) -> Iterator[Series]:
     points: dict[tuple[Condition, EngineForm, EngineForm], list[Point]] = {}
     for run in runs:
         for ratio in run.summary.ratios:
-            points.setdefault(_key(ratio), []).append(Point(run, ratio))
+            points.setdefault(ratio.question, []).append(Point(run, ratio))
     for (where, left, right), found in points.items():
         row = _row(found[-1].run, where, left)
         yield Series(where, row.title if row else where.model, left, right, tuple(found))
-
-
-def _key(ratio: Ratio) -> tuple[Condition, EngineForm, EngineForm]:
-    left = EngineForm(ratio.engine, ratio.form)
-    return ratio.condition, left, EngineForm(ratio.reference, ratio.reference_form)
 
 
 def _searched(series: Series, count: int) -> Series:

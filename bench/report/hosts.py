@@ -7,11 +7,11 @@ from typing import Literal
 
 from rtfbench.report import figures
 from rtfbench.report.about import machine
-from rtfbench.report.compare import EngineForm, PairedRatio, comparisons, conditions, rows_of, side
+from rtfbench.report.compare import conditions, rows_of, side
 from rtfbench.report.document import Document, Heading, bullets, document, table
 from rtfbench.results.cells import Condition
 from rtfbench.results.host import widest_vectors
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Ratio, Summary
 
 Verdict = Literal["holds", "another factor", "turns", "on some", "one host"]
 #: What a verdict means, below the table.
@@ -36,11 +36,11 @@ class NamedRun:
 class Line:
     """A ratio on every host, None where it was not measured."""
 
-    where: Condition
     title: str
+    where: Condition
     left: EngineForm
     right: EngineForm
-    ratios: tuple[PairedRatio | None, ...]
+    ratios: tuple[Ratio | None, ...]
 
     @property
     def verdict(self) -> Verdict:
@@ -88,18 +88,15 @@ def _names(folder: str, summary: Summary) -> list[str]:
 def lines(runs: Sequence[NamedRun]) -> list[Line]:
     """Return every ratio that any of the runs has, in the order in which they met it."""
     titles: dict[tuple[Condition, EngineForm, EngineForm], str] = {}
-    found: list[dict[tuple[Condition, EngineForm, EngineForm], PairedRatio]] = []
     for run in runs:
-        own: dict[tuple[Condition, EngineForm, EngineForm], PairedRatio] = {}
-        for where in conditions(run.summary):
-            title = next(row.title for row in run.summary.cells if row.condition == where)
-            for each in comparisons(run.summary, where):
-                own.setdefault((where, each.left, each.right), each)
-                titles.setdefault((where, each.left, each.right), title)
-        found.append(own)
+        known = {row.condition: row.title for row in reversed(run.summary.cells)}
+        for each in run.summary.ratios:
+            if each.condition in known:
+                titles.setdefault(each.question, known[each.condition])
+    found = [{each.question: each for each in reversed(run.summary.ratios)} for run in runs]
     return [
-        Line(key[0], title, *key[1:], tuple(own.get(key) for own in found))
-        for key, title in titles.items()
+        Line(title, *question, tuple(own.get(question) for own in found))
+        for question, title in titles.items()
     ]
 
 
@@ -145,7 +142,7 @@ def _ratios(line: Line) -> list[str]:
     return [line.title, setting(line.where), engines, *texts, line.verdict]
 
 
-def _marked(each: PairedRatio | None) -> str:
+def _marked(each: Ratio | None) -> str:
     if each is None:
         return figures.MISSING
     return figures.ratio(each.ratio, each.ci95) + " provisional" * each.provisional

@@ -9,17 +9,9 @@ from collections.abc import Iterator, Sequence
 from rtfbench.embed.intervals import LEAST_SPEAKERS, Loss, unresolved
 from rtfbench.engines.protocol import CAVEAT, FLOAT32, not_computed
 from rtfbench.report import figures
-from rtfbench.report.compare import (
-    Finding,
-    PairedRatio,
-    conditions,
-    ends,
-    paired_ratio,
-    rows_of,
-    side,
-)
+from rtfbench.report.compare import Finding, conditions, ends, paired_ratio, rows_of, side
 from rtfbench.results.cells import Condition
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, Ratio, Summary
 
 POINTS = 100
 NOT_TOLD = "what it costs in accuracy cannot be told without trials (--trials heldout)"
@@ -93,7 +85,7 @@ def fastest(rows: Sequence[CellSummary]) -> CellSummary:
 
 def gain(
     summary: Summary, where: Condition, best: CellSummary, against: CellSummary
-) -> PairedRatio | None:
+) -> Ratio | None:
     """Return how many times as fast as another a row is, None where it is not surely faster."""
     found = paired_ratio(summary, where, side(against), side(best))
     return found if found is not None and found.differs and found.ratio > 1 else None
@@ -105,7 +97,7 @@ def keeping_accuracy(summary: Summary, rows: Sequence[CellSummary]) -> list[Cell
     return [row for row in rows if row.eer_loss is not None and row.eer_loss[2] <= allowed]
 
 
-def _hint(found: PairedRatio) -> str:
+def _hint(found: Ratio) -> str:
     return ", provisional" if found.provisional else ""
 
 

@@ -7,7 +7,6 @@ from rtfbench.engines.protocol import FIRST_RUN
 from rtfbench.report import figures
 from rtfbench.report.compare import (
     Finding,
-    PairedRatio,
     as_long,
     conditions,
     ends,
@@ -20,7 +19,7 @@ from rtfbench.report.compare import (
 from rtfbench.results import protocols
 from rtfbench.results.cells import Condition
 from rtfbench.results.protocols import PUBLISHED, STEADY
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, Ratio, Summary
 
 #: Up to here a share is about the whole; what is more is more than the difference.
 WHOLE = 1.10
@@ -76,7 +75,7 @@ def _differ_in_coverage(*groups: list[CellSummary]) -> bool:
     return len({row.utterances for rows in groups for row in rows}) > 1
 
 
-def _steady(after: PairedRatio, left: str, right: str) -> str:
+def _steady(after: Ratio, left: str, right: str) -> str:
     interval = ends(after.ci95)
     if after.differs and after.ratio < 1:
         turned = after.inverted()
@@ -94,8 +93,8 @@ def _preparation(
     slow: CellSummary,
     fast: CellSummary,
     steady: Condition,
-    before: PairedRatio,
-    after: PairedRatio,
+    before: Ratio,
+    after: Ratio,
 ) -> str:
     """Say how much of a difference is what a dynamic model does in its first chunk."""
     warm = slow.chunk_ms or next(

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from rtfbench.report import figures
-from rtfbench.report.compare import PairedRatio, to_reference
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.report.compare import to_reference
+from rtfbench.results.rows import CellSummary, Ratio, Summary
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -78,7 +78,7 @@ class Context:
         own = (row.condition, row.engine_label, row.form)
         return own in {(r.condition, r.reference, r.reference_form) for r in self.summary.ratios}
 
-    def to_reference(self, row: CellSummary) -> PairedRatio | None:
+    def to_reference(self, row: CellSummary) -> Ratio | None:
         """Return a row's ratio to the reference engine."""
         return to_reference(self.summary, row)
 

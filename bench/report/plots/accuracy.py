@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, side, surely_faster
+from rtfbench.report.compare import side, surely_faster
 from rtfbench.report.palette import INK, MUTED
 from rtfbench.report.plots.style import (
     Look,
@@ -25,7 +25,7 @@ from rtfbench.report.plots.style import (
 from rtfbench.report.precision_findings import POINTS, fastest, gain, keeping_accuracy
 from rtfbench.results.cells import MAX_REL_ERR
 from rtfbench.results.protocols import steady_first
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

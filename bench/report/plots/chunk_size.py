@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, WHOLE_UTTERANCE
 from rtfbench.report import figures
 from rtfbench.report.compare import (
-    EngineForm,
     behind_name,
     engine_names,
     group_name,
@@ -31,7 +30,7 @@ from rtfbench.report.plots.style import (
     rtf_limits,
 )
 from rtfbench.results.protocols import STEADY
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.report import figures
-from rtfbench.report.compare import (
-    EngineForm,
-    engine_names,
-    group_name,
-    has_intervals,
-    lead,
-    side,
-    told,
-)
+from rtfbench.report.compare import engine_names, group_name, has_intervals, lead, side, told
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import (
     Look,
@@ -33,7 +25,7 @@ from rtfbench.report.plots.style import (
     rtf_limits,
 )
 from rtfbench.results import protocols
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, engine_names, side
+from rtfbench.report.compare import engine_names, side
 from rtfbench.report.palette import GRID, INK, MUTED, PAPER, SERIES
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

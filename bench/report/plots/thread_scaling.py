@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, side
+from rtfbench.report.compare import side
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import (
     Look,
@@ -17,7 +17,7 @@ from rtfbench.report.plots.style import (
     direct_labels,
     looks,
 )
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
