@@ -9,7 +9,7 @@ from dataclasses import replace
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures, libraries
-from rtfbench.report.about import about
+from rtfbench.report.about import about, conditions, counts_line, reasons
 from rtfbench.report.answer import answer, meant, ranking
 from rtfbench.report.columns import columns
 from rtfbench.report.compare import side, to_reference
@@ -28,7 +28,6 @@ from rtfbench.report.document import (
 )
 from rtfbench.report.engine_findings import EXPLAINED, FASTEST, Matrix, matrices
 from rtfbench.report.findings import findings
-from rtfbench.report.tables import Section, conditions, counts_line, reasons, sections
 from rtfbench.report.views import MARKDOWN, Footnotes, PlacedColumn
 from rtfbench.results import protocols
 from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Summary
@@ -173,8 +172,11 @@ def _rest(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
         yield told
     for matrix in matrices(summary):
         yield from _matrix(matrix)
-    for section in sections(summary):
-        yield from _section(section, summary, footnotes)
+    sections: dict[tuple[object, ...], list[CellSummary]] = {}
+    for row in summary.cells:
+        sections.setdefault((row.protocol, row.setting), []).append(row)
+    for rows in sections.values():
+        yield from _section(rows, summary, footnotes)
     yield from verification(summary)
     yield Heading("About this run")
     lines = bullets([*counts_line(summary), *libraries.described(summary), *about(summary)])
@@ -189,14 +191,18 @@ def _matrix(matrix: Matrix) -> Iterator[Block]:
     yield replace(found, strong=FASTEST)
 
 
-def _section(section: Section, summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
-    fewer_bits = any(row.precision != FLOAT32 for row in section.rows)
-    yield Heading(section.title[0].upper() + section.title[1:])
-    yield Paragraph(section.conditions)
+def _section(
+    rows: Sequence[CellSummary], summary: Summary, footnotes: Footnotes
+) -> Iterator[Block]:
+    """Yield the tables of rows that share protocol and setting."""
+    fewer_bits = any(row.precision != FLOAT32 for row in rows)
+    title = protocols.named(rows[0].protocol).title
+    yield Heading(title[0].upper() + title[1:])
+    yield Paragraph(conditions(summary.environment, rows))
     for view in MARKDOWN:
         if view != "accuracy" or fewer_bits:
-            yield rows_table(columns(view, summary, section.rows), section.rows)
-    yield from map(Paragraph, footnotes.lines(section.rows))
+            yield rows_table(columns(view, summary, rows), rows)
+    yield from map(Paragraph, footnotes.lines(rows))
 
 
 def verification(summary: Summary) -> Iterator[Block]:
