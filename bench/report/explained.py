@@ -4,6 +4,7 @@ It begins with five sentences at most, each with its figure.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from rtfbench.report import figures
 from rtfbench.report.document import (
@@ -27,8 +28,9 @@ LISTED = 10
 
 def of_explanation(found: Explanation) -> Document:
     """Return the whole report."""
+    engines = " against ".join(engine.engine for engine in found.engines)
     return document(
-        Heading(_title(found), 1),
+        Heading(f"{found.model}: {engines}, operator by operator", 1),
         _conditions(found),
         bullets(sentences(found)),
         Heading("Engines"),
@@ -39,11 +41,6 @@ def of_explanation(found: Explanation) -> Document:
         bullets(_remarks(found)),
         _operators(found) if found.profiled else (),
     )
-
-
-def _title(found: Explanation) -> str:
-    labels = [engine.engine for engine in found.engines]
-    return f"{found.model}: {' against '.join(labels)}, operator by operator"
 
 
 def _conditions(found: Explanation) -> str:
@@ -72,20 +69,14 @@ def _engines(found: Explanation) -> Table:
             engine.form,
             figures.number(engine.load_ms),
             figures.number(engine.ms),
-            _ratio(engine),
-            figures.MISSING if engine.overhead is None else figures.times(engine.overhead),
-            figures.MISSING if engine.told is None else figures.percent(engine.told),
-            figures.MISSING if engine.mapped is None else figures.percent(engine.mapped),
+            figures.ratio(engine.ratio, engine.ratio_ci95),
+            figures.times(engine.overhead),
+            figures.percent(engine.told),
+            figures.percent(engine.mapped),
         ]
         for engine in found.engines
     ]
     return table(heading, lines, "lllrrrrrr")
-
-
-def _ratio(engine: EngineCost) -> str:
-    return (
-        figures.MISSING if engine.ratio is None else figures.ratio(engine.ratio, engine.ratio_ci95)
-    )
 
 
 def _remarks(found: Explanation) -> Iterator[str]:
@@ -184,7 +175,7 @@ def _operators(found: Explanation) -> Iterator[Block]:
     for index in found.profiled:
         engine = found.engines[index]
         listed = sorted(engine.operators, key=lambda each: -each.ms)[:LISTED]
-        heading = [f"{engine.engine}", "type", "ms", "share", "GFLOP/s", "part", "kind"]
+        heading = [engine.engine, "type", "ms", "share", "GFLOP/s", "part", "kind"]
         lines = [
             [
                 each.name,
@@ -217,9 +208,7 @@ def _rate(found: Explanation, gflops: float | None, place: int) -> str:
 
 def _ms(value: float | None) -> str:
     """Write milliseconds to a hundredth, or with three digits where that is more."""
-    if value is None:
-        return figures.MISSING
-    return f"{value:.2f}" if abs(value) < 100 else figures.number(value)
+    return figures.number(value) if value is None or abs(value) >= 100 else f"{value:.2f}"
 
 
 def _signed(ms: float) -> str:
@@ -247,8 +236,8 @@ def sentences(found: Explanation) -> list[str]:
     if not others:
         total, *parts = _alone(found, first)
         return [total, *silent, *parts][:MOST]
-    told = [list(_pair(found, first, other)) for other in others]
-    return [*(each for column in _columns(told) for each in column), *silent][:MOST]
+    told = [_pair(found, first, other) for other in others]
+    return [*(each for column in zip_longest(*told) for each in column if each), *silent][:MOST]
 
 
 def _silent(found: Explanation) -> Iterator[str]:
@@ -258,11 +247,6 @@ def _silent(found: Explanation) -> Iterator[str]:
     for engine in timed:
         if reference is not None and engine is not reference and not engine.operators:
             yield f"{_totals(found, reference, engine)}; its runtime tells of no operators."
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
-    for index in range(max(map(len, rows))):
-        yield [row[index] for row in rows if index < len(row)]
 
 
 def _alone(found: Explanation, index: int) -> Iterator[str]:
@@ -276,8 +260,8 @@ def _alone(found: Explanation, index: int) -> Iterator[str]:
     for group in found.kinds[:2]:
         ms = group.ms[index] or 0.0
         yield (
-            f"{_upper(group.name)}: {figures.number(ms)} ms, {figures.percent(ms / total)} of its "
-            f"time{_speed(found, group, index)}."
+            f"{group.name[0].upper()}{group.name[1:]}: {figures.number(ms)} ms, "
+            f"{figures.percent(ms / total)} of its time{_speed(found, group, index)}."
         )
     yield from _fewer_multiplications(found, index)
     most = max(engine.operators, key=lambda each: each.ms)
@@ -420,7 +404,3 @@ def _cores(found: Explanation) -> str:
 
 def _more(group: GroupCost, other: int) -> float:
     return group.more_ms[other] or 0.0
-
-
-def _upper(text: str) -> str:
-    return text[0].upper() + text[1:]

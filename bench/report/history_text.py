@@ -147,9 +147,7 @@ def of_history(
 def _of_host(host: HostHistory, pictures: Pictures) -> Iterator[Block]:
     yield Heading(host.name)
     yield Paragraph(described(host))
-    changes = bullets((sentence(*each) for each in host.changes), "warning")
-    if changes is not None:
-        yield changes
+    yield from bullets((sentence(*each) for each in host.changes), "warning")
     yield from (Image(title, path) for path, title in pictures.items())
     if host.series:
         yield table(["Ratio", "Runs", "First", "Newest", "Change"], _ratio_lines(host), "lrrrl")

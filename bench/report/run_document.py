@@ -75,9 +75,7 @@ def the_run(summary: Summary) -> Iterator[Block]:
         styles=tuple(styles),
         give_way=tuple(tuple(keys.index(k) for k in keys if k in group) for group in GIVE_WAY),
     )
-    failed = bullets(reasons(rows), "bad")
-    if failed is not None:
-        yield failed
+    yield from bullets(reasons(rows), "bad")
 
 
 def in_order(rows: Sequence[CellSummary]) -> list[CellSummary]:
@@ -164,12 +162,11 @@ def published(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
 
 def _rest(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
     told = bullets(each.text for each in findings(summary))
-    if told is not None or summary.noise is not None:
+    if told or summary.noise is not None:
         yield Heading("Findings")
     if summary.noise is not None:
         yield Paragraph(f"Noise: {summary.noise.sentence}")
-    if told is not None:
-        yield told
+    yield from told
     for matrix in matrices(summary):
         yield from _matrix(matrix)
     sections: dict[tuple[object, ...], list[CellSummary]] = {}
@@ -179,9 +176,7 @@ def _rest(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
         yield from _section(rows, summary, footnotes)
     yield from verification(summary)
     yield Heading("About this run")
-    lines = bullets([*counts_line(summary), *libraries.described(summary), *about(summary)])
-    if lines is not None:
-        yield lines
+    yield from bullets([*counts_line(summary), *libraries.described(summary), *about(summary)])
 
 
 def _matrix(matrix: Matrix) -> Iterator[Block]:
