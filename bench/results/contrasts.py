@@ -4,10 +4,10 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from rtfbench.base.values import Interval
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.results import protocols
 from rtfbench.results.cells import GHOST, Cell
@@ -39,18 +39,26 @@ class Block(NamedTuple):
     number: int
 
 
-class Compared(NamedTuple):
+@dataclass(frozen=True)
+class _Compared:
     """A cell and its group's reference, how the group was measured, and the reference's ghost."""
 
     data: CellData
     reference: CellData
     course: Course | None
-    ghost: CellData | None = None
+    ghost: CellData | None
 
-    @property
-    def cells(self) -> tuple[Cell, Cell]:
-        """Both cells, the reference last."""
-        return self.data.cell, self.reference.cell
+    @cached_property
+    def contrasts(self) -> list[list[float]]:
+        return contrasts(self.data, self.reference)
+
+    @cached_property
+    def centres(self) -> list[float]:
+        return session_centres(self.contrasts)
+
+    @cached_property
+    def stratum(self) -> tuple[str, ...]:
+        return stratum_of(self.data.cell, self.reference.cell)
 
 
 def stratum_of(cell: Cell, reference: Cell) -> tuple[str, ...]:
@@ -71,31 +79,42 @@ def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
     much sessions differ, and so does the reference against its ghost.
     """
     pairs = [
-        Compared(data, original[0], course_of(group), ghost_of(original[0], group))
+        _Compared(data, original[0], course_of(group), ghost_of(original[0], group))
         for group in groups
         for original in [[data for data in group if is_ok(data) and not data.cell.replica]]
         for data in original[1:]
     ]
-    found = [contrasts(pair.data, pair.reference) for pair in pairs]
-    centres = [session_centres(by_session) for by_session in found]
-    strata = [stratum_of(*pair.cells) for pair in pairs]
     ratios = []
-    for pair, by_session, own, stratum in zip(pairs, found, centres, strata, strict=True):
-        others = [
-            theirs
-            for other, theirs in zip(strata, centres, strict=True)
-            if theirs is not own and other == stratum
-        ]
-        alpha = pair.course.alpha if pair.course else ALPHA
-        prior = prior_of(*pair.cells)
-        ghost = session_centres(contrasts(pair.ghost, pair.reference)) if pair.ghost else ()
-        estimate = ratio_estimate(by_session, alpha=alpha, others=others, prior=prior, ghost=ghost)
+    for pair in pairs:
+        cell, reference, course = pair.data.cell, pair.reference.cell, pair.course
+        spread: dict[str, Any] = {
+            "others": [
+                other.centres
+                for other in pairs
+                if other is not pair and other.stratum == pair.stratum
+            ],
+            "prior": prior_of(cell, reference),
+            "ghost": session_centres(contrasts(pair.ghost, pair.reference)) if pair.ghost else (),
+        }
+        alpha, half_width = (course.alpha, course.precision) if course else (ALPHA, HALF_WIDTH)
+        estimate = ratio_estimate(pair.contrasts, alpha=alpha, **spread)
         if estimate is not None:
-            half_width = pair.course.precision if pair.course else HALF_WIDTH
-            together = interval_together(
-                by_session, ratios=len(pairs), others=others, prior=prior, ghost=ghost
+            ratios.append(
+                Ratio(
+                    **cell.condition.model_dump(),
+                    engine=cell.engine_label,
+                    form=cell.form,
+                    reference=reference.engine_label,
+                    reference_form=reference.form,
+                    ratio=estimate.ratio,
+                    ci95=estimate.interval,
+                    blocks=estimate.blocks,
+                    sessions=estimate.sessions,
+                    df=estimate.df,
+                    together=interval_together(pair.contrasts, ratios=len(pairs), **spread),
+                    decided=estimate.half_width <= half_width,
+                )
             )
-            ratios.append(ratio_of(pair, estimate, half_width, together))
     return ratios
 
 
@@ -116,69 +135,40 @@ def estimate_ratio(data: CellData, reference: CellData, *, alpha: float) -> Rati
     return ratio_estimate(contrasts(data, reference), alpha=alpha, prior=prior)
 
 
-def ratio_of(
-    pair: Compared,
-    estimate: RatioEstimate,
-    half_width: float,
-    together: Interval | None = None,
-) -> Ratio:
-    """Return an estimate with the names of what was compared."""
-    cell, reference = pair.cells
-    return Ratio(
-        **cell.condition.model_dump(),
-        engine=cell.engine_label,
-        form=cell.form,
-        reference=reference.engine_label,
-        reference_form=reference.form,
-        ratio=estimate.ratio,
-        ci95=estimate.interval,
-        blocks=estimate.blocks,
-        sessions=estimate.sessions,
-        df=estimate.df,
-        together=together,
-        decided=estimate.half_width <= half_width,
-    )
-
-
-def contrasts(
-    data: CellData, reference: CellData, *, part_ns: PartNs = lambda record: record.processing_ns
-) -> list[list[float]]:
+def contrasts(data: CellData, reference: CellData) -> list[list[float]]:
     """Return log(time of the cell / time of the reference), a list a session."""
-    return list(contrasts_by_session(data, reference, part_ns=part_ns).values())
+    return list(contrasts_by_session(data, reference).values())
 
 
 def contrasts_by_session(
-    data: CellData,
-    reference: CellData,
-    *,
-    part_ns: PartNs = lambda record: record.processing_ns,
-    times: "TimesOf | None" = None,
+    data: CellData, reference: CellData, times: "TimesOf | None" = None
 ) -> dict[int, list[float]]:
     """Return the same with each session's number.
 
     Args:
         data: the cell.
         reference: another of its group.
-        part_ns: which time of a record.
-        times: what gives the times of a cell's blocks, in place of that.
+        times: what gives the times of a cell's blocks; `block_times` of the whole by default.
 
     Each block gives a value; under a protocol whose contrast takes all, such as the published one,
     as many blocks as hold every utterance do.
     """
-    times = times or partial(block_times, part_ns=part_ns)
-    ours, theirs = times(data), times(reference)
+    ours, theirs = map(times or block_times, (data, reference))
     shared = sorted(ours.keys() & theirs.keys())
-    everything = {name for times in ours.values() for name in times}
+    everything = {name for block in ours.values() for name in block}
     takes_all = protocols.named(data.cell.protocol).contrast_takes_all
     found: dict[int, list[float]] = {}
     for blocks in _cycles(shared, ours, everything) if takes_all else ([b] for b in shared):
-        ours_ns = sum(sum(ours[block].values()) for block in blocks)
-        theirs_ns = sum(sum(theirs[block].values()) for block in blocks)
+        ours_ns, theirs_ns = (
+            sum(sum(side[block].values()) for block in blocks) for side in (ours, theirs)
+        )
         found.setdefault(blocks[0].session, []).append(math.log(ours_ns / theirs_ns))
     return found
 
 
-def block_times(data: CellData, part_ns: PartNs) -> dict[Block, dict[str, float]]:
+def block_times(
+    data: CellData, part_ns: PartNs = lambda record: record.processing_ns
+) -> dict[Block, dict[str, float]]:
     """Return utterance -> nanoseconds for every block that is complete.
 
     The time is the geometric mean of an utterance's two slots, so that a drift that is linear on
