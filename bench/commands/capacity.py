@@ -103,8 +103,7 @@ def capacity(
     from rtfbench.measure.plan import load_plan
     from rtfbench.measure.whole_run import default_folder
     from rtfbench.report import terminal
-    from rtfbench.results.live import STREAMS
-    from rtfbench.results.server import SERVER
+    from rtfbench.results.server import SERVER, STREAMS
 
     flags = {
         **plan_fields(context),

@@ -14,7 +14,7 @@ from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, WHOLE_UTTERANCE, ChunkPo
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load
-from rtfbench.results.throughput import THROUGHPUT
+from rtfbench.results.server import THROUGHPUT
 
 #: `throughput`: seconds of audio a second, over all cores. `latency`: one recording at a time, as
 #: soon as possible. `server` and `streams`: most requests a second, or most live streams, that are

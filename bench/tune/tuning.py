@@ -34,9 +34,8 @@ from rtfbench.models.zoo import catalog
 from rtfbench.report import markdown
 from rtfbench.report.document import Document
 from rtfbench.results.cells import Cell
-from rtfbench.results.live import STREAMS
 from rtfbench.results.load import Load
-from rtfbench.results.server import SERVER
+from rtfbench.results.server import SERVER, STREAMS
 from rtfbench.results.store import ENVIRONMENT, RunFolder
 from rtfbench.tune import report, saved, space
 from rtfbench.tune.accuracy import TrialSet
