@@ -53,7 +53,7 @@ def level_of(slots: Sequence[Sequence[Record]], protocol: str, cost: Cost) -> Le
     interval = level_interval(sessions)
     return Level(
         statistics.geometric_mean(sessions) * padded,
-        None if interval is None else (interval[0] * padded, interval[1] * padded),
+        interval and (interval[0] * padded, interval[1] * padded),
     )
 
 
@@ -149,20 +149,13 @@ def energy_figures(
         taken_off = idle.get((record.session, device), float("inf")) * (record.energy_ns or 0)
         return (record.energy_uj or 0) - taken_off
 
-    found = _figure("energy", slots, protocol, lambda record: record.energy_uj or 0)
+    costs: dict[str, Cost] = {"energy": lambda record: record.energy_uj or 0}
     if all(sum(map(above, slot)) > 0 for slot in slots):
-        found |= _figure("energy_above_idle", slots, protocol, above)
+        costs["energy_above_idle"] = above
+    found: dict[str, Any] = {}
+    for name, cost in costs.items():
+        level = level_of(slots, protocol, cost)
+        assert level is not None
+        interval = level.ci95 and (level.ci95[0] * J_PER_H, level.ci95[1] * J_PER_H)
+        found |= {f"{name}_j_per_h": level.rtf * J_PER_H, f"{name}_ci95": interval}
     return found
-
-
-def _figure(
-    name: str,
-    slots: Sequence[Sequence[Record]],
-    protocol: str,
-    cost: Callable[[Record], float],
-) -> dict[str, Any]:
-    level: Level | None = level_of(slots, protocol, cost)
-    assert level is not None
-    low, high = level.ci95 or (None, None)
-    interval = None if low is None or high is None else (low * J_PER_H, high * J_PER_H)
-    return {f"{name}_j_per_h": level.rtf * J_PER_H, f"{name}_ci95": interval}

@@ -1,4 +1,4 @@
-"""Protocols of a queue as values: what a batch job gets out of all cores, and what callers wait for.
+"""Protocols of a queue as values: what a batch job gets of all cores, what callers wait for.
 
 Requests of a server arrive as they please; live streams ask for an embedding of their last seconds,
 again and again.
@@ -217,7 +217,8 @@ FIGURES = (
     ),
     Figure(
         "rejected_share", "rejected",
-        "share of the requests that find as many waiting as --places allows", _rejected, detail=True,
+        "share of the requests that find as many waiting as --places allows",
+        _rejected, detail=True,
     ),
     Figure(
         "kept_up", "kept up",

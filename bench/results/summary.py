@@ -20,6 +20,8 @@ from rtfbench.results.store import CellData
 
 NS_PER_MS = 1e6
 BYTES_PER_MB = 1e6
+#: What a row says of its cell's outcome, as it stands there.
+SHOWN_OF_OUTCOME = {"status", "reason", "version", "build", "note", "parity", "effective"}
 #: Precision -> the type in which a core's peak is measured for it; elsewhere float32.
 PEAKS: Mapping[Precision, str] = {"bf16": "bfloat16", "int8": "int8"}
 
@@ -60,20 +62,20 @@ def summarize_cell(data: CellData, idle: Idle | None = None) -> CellSummary:
     slots = complete_slots(data.records) if outcome.status == "ok" else []
     measured = [record for slot in slots for record in slot]
     level = rtf_level(slots, cell.protocol)
-    chunk_ns = [ns for record in measured for ns in _warm_chunks(record, cell.protocol)]
+    # A chunk that is a session's first run is apart.
+    first = int(protocols.named(cell.protocol).fresh_session)
+    chunk_ns = [ns for record in measured for ns in record.chunk_ns[first:]]
+    names = [record.utterance for record in measured]
+    peak_bytes = max((record.peak_rss_bytes for record in measured), default=0)
     chunk_s = median([ns / 1e9 for ns in chunk_ns])
     macs = data.declaration.macs
     return CellSummary(
         **cell.model_dump(exclude={"replica", "slowdown"}),
         **data.declaration.facts,
-        status=outcome.status,
-        reason=outcome.reason,
-        version=outcome.version,
-        build=outcome.build,
-        note=outcome.note,
-        passes=_passes(measured),
+        **outcome.model_dump(include=SHOWN_OF_OUTCOME),
+        passes=min(map(names.count, set(names)), default=0),
         sessions=len({record.session for record in measured}),
-        utterances=len({name for record in measured for name in _names(record)}) or None,
+        utterances=len({name for r in measured for name in r.queued or (r.utterance,)}) or None,
         **_figures(cell.protocol, measured, level),
         **energy_figures(slots, cell.protocol, cell.device, idle or {}),
         rtf=level and level.rtf,
@@ -93,10 +95,8 @@ def summarize_cell(data: CellData, idle: Idle | None = None) -> CellSummary:
         cpu_per_wall=median(
             [sum(r.cpu_ns for r in slot) / sum(r.processing_ns for r in slot) for slot in slots]
         ),
-        peak_rss_mb=_scaled(outcome.peak_rss_bytes or _peak(measured), BYTES_PER_MB),
+        peak_rss_mb=_scaled(outcome.peak_rss_bytes or peak_bytes or None, BYTES_PER_MB),
         steady_rss_mb=_scaled(outcome.steady_rss_bytes, BYTES_PER_MB),
-        parity=outcome.parity,
-        effective=outcome.effective,
     )
 
 
@@ -109,11 +109,6 @@ def _outcome(data: CellData) -> Outcome:
     if found.status == "ok" and invalid is not None and (why := invalid(data.records)):
         return found.model_copy(update={"status": "failed", "reason": why})
     return found
-
-
-def _names(record: Record) -> tuple[str, ...]:
-    """Return the utterances of a record."""
-    return record.queued or (record.utterance,)
 
 
 def _figures(protocol: str, records: Sequence[Record], level: Level | None) -> dict[str, Any]:
@@ -159,12 +154,6 @@ def _part(
     )
 
 
-def _passes(records: Sequence[Record]) -> int:
-    """Return how often the cell went through all utterances."""
-    names = [record.utterance for record in records]
-    return min(map(names.count, set(names)), default=0)
-
-
 def _peaks(cells: Sequence[CellData]) -> dict[tuple[str, int], float]:
     """Return device and threads -> the highest peak that was read in the whole run.
 
@@ -204,15 +193,6 @@ def _with_scaling(row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary:
         return row
     speedup = alone.rtf / row.rtf
     return row.model_copy(update={"speedup": speedup, "efficiency": speedup / row.threads})
-
-
-def _warm_chunks(record: Record, protocol: str) -> tuple[int, ...]:
-    """Return the chunks that no first run is part of."""
-    return record.chunk_ns[1:] if protocols.named(protocol).fresh_session else record.chunk_ns
-
-
-def _peak(records: Sequence[Record]) -> int | None:
-    return max((record.peak_rss_bytes for record in records), default=None) or None
 
 
 def _scaled(value: float | None, unit: float) -> float | None:
