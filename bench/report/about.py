@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import MEGA_MACS, MEGA_MACS_FROM
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.report import figures
@@ -37,10 +38,7 @@ def about(summary: Summary) -> list[str]:
 
 def recipes(summary: Summary) -> list[str]:
     """Say how the files of other precisions were made."""
-    made: dict[str, list[str]] = {}
-    for row in summary.cells:
-        if row.recipe:
-            made.setdefault(row.recipe, []).append(row.engine_label)
+    made = grouped((row.recipe, row.engine_label) for row in summary.cells if row.recipe)
     return [f"{', '.join(dict.fromkeys(rows))}: {recipe}." for recipe, rows in made.items()]
 
 
@@ -92,11 +90,11 @@ def conditions(environment: Environment, rows: Sequence[CellSummary]) -> str:
 
 def reasons(rows: Sequence[CellSummary]) -> list[str]:
     """Return why rows are not ok, a line each reason with all rows that share it."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        if row.status != "ok":
-            why = f"{row.status.replace('_', ' ')}: {row.reason}"
-            found.setdefault(why, []).append(f"{row.title}, {row.engine_label}, {row.form}")
+    found = grouped(
+        (f"{row.ended}: {row.reason}", f"{row.title}, {row.engine_label}, {row.form}")
+        for row in rows
+        if row.status != "ok"
+    )
     return [f"{'; '.join(dict.fromkeys(names))}: {why}" for why, names in found.items()]
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rtfbench.base.values import grouped
 from rtfbench.report import figures
 from rtfbench.report.compare import comparisons, conditions, rows_of, side
 from rtfbench.report.hosts import MEANINGS, Line, against, setting
 from rtfbench.report.html import read, template
-from rtfbench.results.cells import Condition
 from rtfbench.results.host import widest_vectors
-from rtfbench.results.rows import CellSummary, EngineForm, Environment, Ratio, Summary
+from rtfbench.results.rows import CellSummary, Environment, Ratio, Summary
 
 #: The table's columns: name, heading, whether one is of numbers, and whether rows are chosen by it.
 COLUMNS = (
@@ -88,10 +88,11 @@ def entries(runs: Sequence[CollectedRun], hosts: Sequence[str]) -> list[Entry]:
         runs: the collection.
         hosts: the name of each run's host.
     """
-    groups: dict[tuple[Condition, EngineForm, EngineForm], list[_Found]] = {}
-    for run, host in zip(runs, hosts, strict=True):
-        for each in _ratios(run, host):
-            groups.setdefault(each.ratio.question, []).append(each)
+    groups = grouped(
+        (each.ratio.question, each)
+        for run, host in zip(runs, hosts, strict=True)
+        for each in _ratios(run, host)
+    )
 
     def place(group: Sequence[_Found]) -> tuple[int, str]:
         return -len({each.host for each in group}), group[0].row.title

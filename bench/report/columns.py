@@ -27,7 +27,7 @@ def engine(row: CellSummary, context: Context) -> str:
 
 def rtf(row: CellSummary, _: Context) -> str:
     """Return the RTF, or in its place how the cell ended."""
-    return figures.rtf(row.rtf) if row.status == "ok" else row.status.replace("_", " ")
+    return figures.rtf(row.rtf) if row.status == "ok" else row.ended
 
 
 def ratio(row: CellSummary, context: Context) -> str:

@@ -231,13 +231,13 @@ def _matrix(title: str, summary: Summary, wheres: Sequence[Condition]) -> Matrix
         rows = {side(row): row for row in rows_of(summary, where)}
         if not rows:
             continue
-        ended = {side(row): row.status for row in every if row.condition == where}
+        ended = {side(row): row.ended for row in every if row.condition == where}
         ahead = lead(summary, where)
         best = min(rows, key=lambda each: rows[each].rtf or 0.0)
         texts = []
         for each in named:
             if each not in rows:
-                texts.append(ended[each].replace("_", " ") if each in ended else figures.MISSING)
+                texts.append(ended.get(each, figures.MISSING))
             elif ahead is not None and ahead.behind and each in ahead.group:
                 texts.append(FASTEST)
             elif each == best:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import FEWER_OPERATIONS, FLOAT32
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.report import figures
@@ -179,11 +180,11 @@ def _right_forms(summary: Summary, wrong: CellSummary) -> str:
 def _coverage(summary: Summary) -> Iterator[Finding]:
     """Tell where a budget did not reach all utterances: such rows are of other audio."""
     asked = len(summary.environment.audio)
-    partial: dict[str, list[int]] = {}
-    for row in summary.cells:
-        if row.rtf is not None and row.utterances is not None and row.utterances < asked:
-            where = f"{row.protocol}, {figures.setting(*row.setting)}"
-            partial.setdefault(where, []).append(row.utterances)
+    partial = grouped(
+        (f"{row.protocol}, {figures.setting(*row.setting)}", row.utterances)
+        for row in summary.cells
+        if row.rtf is not None and row.utterances is not None and row.utterances < asked
+    )
     for where, counts in partial.items():
         yield Finding(
             "coverage",
@@ -195,10 +196,7 @@ def _coverage(summary: Summary) -> Iterator[Finding]:
 def _ceiling(summary: Summary) -> Iterator[Finding]:
     """Say of rows over the cores' peak why that can be, or that the peak is none."""
     over = [row for row in summary.cells if (row.peak_share or 0.0) > 1 + PEAK_TOLERANCE]
-    known: dict[str, list[CellSummary]] = {}
-    for row in over:
-        known.setdefault(str(row.effective.get(FEWER_OPERATIONS, "")), []).append(row)
-    for how, rows in known.items():
+    for how, rows in grouped((row.effective.get(FEWER_OPERATIONS), row) for row in over).items():
         engines = ", ".join(dict.fromkeys(row.engine_label for row in rows))
         most = figures.percent(max(row.peak_share or 0.0 for row in rows))
         text = (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from rtfbench.base.values import Interval
+from rtfbench.base.values import Interval, grouped
 from rtfbench.report.hosts import against, setting
 from rtfbench.results import change_points
 from rtfbench.results.cells import Condition
@@ -165,10 +165,9 @@ def histories(runs: Iterable[StoredRun], *, search: bool = True) -> list[HostHis
 
 def _series(runs: Sequence[StoredRun]) -> Iterator[Series]:
     """Yield every ratio in the order in which the runs met them."""
-    points: dict[tuple[Condition, EngineForm, EngineForm], list[Point]] = {}
-    for run in runs:
-        for ratio in run.summary.ratios:
-            points.setdefault(ratio.question, []).append(Point(run, ratio))
+    points = grouped(
+        (each.question, Point(run, each)) for run in runs for each in run.summary.ratios
+    )
     for (where, left, right), found in points.items():
         row = _row(found[-1].run, where, left)
         yield Series(where, row.title if row else where.model, left, right, tuple(found))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures, libraries
 from rtfbench.report.about import about, conditions, counts_line, reasons
@@ -97,9 +98,7 @@ def in_order(rows: Sequence[CellSummary]) -> list[CellSummary]:
 
 def fastest_rows(summary: Summary) -> set[int]:
     """Return the identities of the rows that are surely faster than all others beside them."""
-    groups: dict[object, list[CellSummary]] = {}
-    for row in summary.cells:
-        groups.setdefault(row.condition, []).append(row)
+    groups = grouped((row.condition, row) for row in summary.cells)
     found = (ranking(summary, rows) for rows in groups.values())
     return {id(each.best) for each in found if each is not None and each.alone}
 
@@ -169,10 +168,7 @@ def _rest(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
     yield from told
     for matrix in matrices(summary):
         yield from _matrix(matrix)
-    sections: dict[tuple[object, ...], list[CellSummary]] = {}
-    for row in summary.cells:
-        sections.setdefault((row.protocol, row.setting), []).append(row)
-    for rows in sections.values():
+    for rows in grouped(((row.protocol, row.setting), row) for row in summary.cells).values():
         yield from _section(rows, summary, footnotes)
     yield from verification(summary)
     yield Heading("About this run")

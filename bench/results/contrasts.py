@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from rtfbench.base.values import grouped
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.results import protocols
 from rtfbench.results.cells import GHOST, Cell
@@ -261,14 +262,9 @@ def complete_slots(records: Sequence[Record]) -> list[list[Record]]:
     A slot is complete when the other slot of its block holds the same utterances, or when it holds
     all that any slot holds.
     """
-    slots: dict[tuple[Block, int], list[Record]] = {}
-    for record in records:
-        key = (Block(record.session, record.block), record.position)
-        slots.setdefault(key, []).append(record)
+    slots = grouped(((Block(each.session, each.block), each.position), each) for each in records)
     longest = max(map(len, slots.values()), default=0)
-    sizes: dict[Block, list[int]] = {}
-    for (block, _), found in slots.items():
-        sizes.setdefault(block, []).append(len(found))
+    sizes = grouped((block, len(found)) for (block, _), found in slots.items())
     return [
         found
         for (block, _), found in slots.items()

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rtfbench.base.values import Interval
+from rtfbench.base.values import Interval, grouped
 from rtfbench.results import protocols
 from rtfbench.results.records import Health, Record
 from rtfbench.results.stats import level_interval
@@ -125,11 +125,12 @@ Idle = Mapping[tuple[int, str], float]
 
 def idle_of(lines: Iterable[Health]) -> Idle:
     """Return the idle power of each session of a comparison: the median of its blocks'."""
-    found: dict[tuple[int, str], list[float]] = {}
-    for line in lines:
-        for device, uj in line.idle_uj.items():
-            if line.idle_ns:
-                found.setdefault((line.session, device), []).append(uj / line.idle_ns)
+    found = grouped(
+        ((line.session, device), uj / line.idle_ns)
+        for line in lines
+        if line.idle_ns
+        for device, uj in line.idle_uj.items()
+    )
     return {key: statistics.median(values) for key, values in found.items()}
 
 

@@ -136,6 +136,11 @@ class CellSummary(Condition):
         """The engine with its settings, and the device where that is not the CPU."""
         return on_device(EngineSpec(self.engine, self.settings, self.precision), self.device)
 
+    @property
+    def ended(self) -> str:
+        """How its cell ended, in words."""
+        return self.status.replace("_", " ")
+
     def figure(self, name: str) -> float | None:
         """Return what its protocol tells under a name: a field, or one of its `own`."""
         found: float | None = getattr(self, name, (self.own or {}).get(name))

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from rtfbench.base.values import Interval
+from rtfbench.base.values import Interval, grouped
 from rtfbench.results.load import Traffic
 from rtfbench.results.protocols import Figure, Protocol
 from rtfbench.results.records import Record
@@ -34,10 +34,7 @@ WAITING_OPTIONS = ("batch_delay_ms", "places", "latency_ms")
 def _by_session(
     records: Sequence[Record], of: Callable[[Record], Iterable[float]]
 ) -> list[list[float]]:
-    found: dict[int, list[float]] = {}
-    for record in records:
-        found.setdefault(record.session, []).extend(of(record))
-    return list(found.values())
+    return list(grouped((each.session, value) for each in records for value in of(each)).values())
 
 
 def _utterances_per_s(records: Sequence[Record], rtf: float) -> float | None:

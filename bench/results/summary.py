@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import CPU, FLOAT32, Precision
 from rtfbench.results import protocols
 from rtfbench.results.cells import Condition
@@ -28,9 +29,7 @@ PEAKS: Mapping[Precision, str] = {"bf16": "bfloat16", "int8": "int8"}
 
 def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
     """Derive the result of a run from its lines."""
-    groups: dict[Condition, list[CellData]] = {}
-    for data in cells:
-        groups.setdefault(data.cell.condition, []).append(data)
+    groups = grouped((data.cell.condition, data) for data in cells)
     idle = {
         condition: idle_of(line for data in group for line in data.health)
         for condition, group in groups.items()

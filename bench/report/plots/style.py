@@ -292,7 +292,7 @@ def not_drawn(what: Iterable[str]) -> str:
 def failures(rows: Iterable[CellSummary]) -> list[str]:
     """Name the rows that should be drawn and have no RTF."""
     return [
-        f"{row.title} on {row.engine_label} {row.form} ({row.status.replace('_', ' ')})"
+        f"{row.title} on {row.engine_label} {row.form} ({row.ended})"
         for row in rows
         if row.rtf is None and row.engine != "null"
     ]
