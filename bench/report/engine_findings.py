@@ -63,22 +63,17 @@ def best_findings(summary: Summary) -> Iterator[Finding]:
             f"({best.protocol}): {best.engine_label}, {best.form}, {where}: "
             f"RTF {figures.rtf(best.rtf)} ({low} to {high})"
         )
-        behind = _reference_behind(summary, best)
-        if behind is not None:
+        found = to_reference(summary, best)
+        if found is not None and found.differs and found.ratio < 1:
+            behind = found.inverted()
             text += (
                 f"; {behind.left.engine} takes {figures.factor(behind.ratio)} times as long there "
                 f"({ends(behind.ci95)})"
             )
-            told = behind.left
-            rows = [row for row in rows if (row.condition, side(row)) != (best.condition, told)]
+            reference = (best.condition, behind.left)
+            rows = [row for row in rows if (row.condition, side(row)) != reference]
         text += _rivals(summary, best, rows)
         yield Finding("best", f"{text}.")
-
-
-def _reference_behind(summary: Summary, best: CellSummary) -> Ratio | None:
-    """Return how much longer the reference engine takes in the setting of the best, if it does."""
-    found = to_reference(summary, best)
-    return None if found is None or not found.differs or found.ratio >= 1 else found.inverted()
 
 
 def _rivals(summary: Summary, best: CellSummary, rows: Sequence[CellSummary]) -> str:
@@ -170,14 +165,14 @@ def _engine(summary: Summary, row: CellSummary, wheres: Sequence[Condition]) -> 
     if not (comparison.decided or comparison.differs):
         text += ", an interval wider than was asked for"
     if comparison.provisional:
-        counted = "one session" if comparison.sessions == 1 else f"{comparison.sessions} sessions"
-        text += f", provisional: from {counted}"
+        sessions = comparison.sessions
+        text += f", provisional: from {'one session' if sessions == 1 else f'{sessions} sessions'}"
     elsewhere = [
         other
         for where in wheres
         if where != row.condition
-        for other in [paired_ratio(summary, where, comparison.left, comparison.right)]
-        if other is not None and other.ci95 is not None
+        and (other := paired_ratio(summary, where, comparison.left, comparison.right))
+        and other.ci95 is not None
     ]
     return text + _elsewhere(comparison, elsewhere)
 

@@ -1,6 +1,5 @@
 """What a result says, in sentences: each has its figure and interval, none stands without them."""
 
-import math
 import pkgutil
 import shlex
 from collections.abc import Iterator, Sequence
@@ -38,12 +37,8 @@ def scaling_findings(summary: Summary) -> Iterator[Finding]:
         told: dict[str, list[str]] = {}
         for row in cells:
             alone = with_one(axis, row, cells)
-            if alone is None or None in (row.rtf, row.rtf_ci95, alone.rtf, alone.rtf_ci95):
+            if alone is None or not (row.rtf and row.rtf_ci95 and alone.rtf and alone.rtf_ci95):
                 continue
-            assert row.rtf
-            assert alone.rtf
-            assert row.rtf_ci95
-            assert alone.rtf_ci95
             ratio = alone.rtf / row.rtf
             ci95 = (alone.rtf_ci95[0] / row.rtf_ci95[1], alone.rtf_ci95[1] / row.rtf_ci95[0])
             text = (
@@ -53,13 +48,9 @@ def scaling_findings(summary: Summary) -> Iterator[Finding]:
             if axis in SHARING:
                 text += f", {figures.percent(ratio / getattr(row, axis))} efficiency"
             head = f"{row.title}, {row.protocol}, {figures.setting(*row.setting)} against one"
-            told.setdefault(head, []).append(text + _slower(ci95[1]))
+            told.setdefault(head, []).append(text + ", which is slower" * (ci95[1] < 1))
         for head, sentences in told.items():
             yield Finding(axis, f"{head}{ONE[axis]}: {'; '.join(sentences)}.")
-
-
-def _slower(high: float) -> str:
-    return ", which is slower" if high < 1 else ""
 
 
 def with_one(axis: Axis, row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary | None:
@@ -71,8 +62,7 @@ def with_one(axis: Axis, row: CellSummary, rows: Sequence[CellSummary]) -> CellS
         others = [getattr(each, other) for other in AXES if other != axis]
         return (each.model, side(each), each.protocol, each.chunk_samples, *others)
 
-    same = (each for each in rows if getattr(each, axis) == 1 and rest(each) == rest(row))
-    return next(same, None)
+    return next((r for r in rows if getattr(r, axis) == 1 and rest(r) == rest(row)), None)
 
 
 #: Model, form and the engines of one runtime -> cause.
@@ -136,10 +126,9 @@ def _defects(summary: Summary) -> Iterator[Finding]:
     for row in summary.cells:
         if row.status == "wrong_output":
             alike = [each for each in summary.cells if each.engine_label == row.engine_label]
-            title = row.title
-            models = {each.title for each in alike}
-            if len(models) > 1 and all(each.status != "ok" for each in alike):
-                title = "Every model"
+            several = len({each.title for each in alike}) > 1
+            every = several and all(each.status != "ok" for each in alike)
+            title = "Every model" if every else row.title
             wrong.setdefault((title, row.engine_label), []).append(row)
     for (title, engine), rows in wrong.items():
         forms = " and ".join(dict.fromkeys(row.form for row in rows))
@@ -219,8 +208,7 @@ def _padding(summary: Summary) -> Iterator[Finding]:
         if row.utterances in (None, asked)
     }
     if shares:
-        told = sorted(shares.items())
-        each = ", ".join(f"{figures.percent(share)} at {size}" for size, share in told)
+        each = ", ".join(f"{figures.percent(shares[size])} at {size}" for size in sorted(shares))
         yield Finding(
             "padding",
             "Filling up the last chunk adds audio that is computed and not counted in the "
@@ -240,9 +228,8 @@ def _seconds(summary: Summary) -> Iterator[Finding]:
             and row.utterances in (None, len(environment.audio))
         ]
         best: dict[int, CellSummary] = {}
-        for row in rows:
-            if row.rtf is not None and row.rtf < (_rtf(best.get(row.chunk_samples)) or math.inf):
-                best[row.chunk_samples] = row
+        for row in sorted(rows, key=lambda row: row.rtf or 0.0):
+            best.setdefault(row.chunk_samples, row)
         known = [(size, row.rtf_ci95) for size, row in sorted(best.items()) if row.rtf_ci95]
         if len(known) < 2 or not environment.audio:
             continue
@@ -255,10 +242,6 @@ def _seconds(summary: Summary) -> Iterator[Finding]:
         yield Finding(
             "padding",
             f"{rows[0].title}: an utterance of these lengths ({mean_s:.1f} s on average) takes the "
-            f"fastest engine {told} samples a chunk (95 %), padding included (steady, {threads} "
-            f"thread{'s' * (threads > 1)}).",
+            f"fastest engine {told} samples a chunk (95 %), padding included (steady, "
+            f"{figures.counted(threads, 'thread')}).",
         )
-
-
-def _rtf(row: CellSummary | None) -> float | None:
-    return row.rtf if row else None

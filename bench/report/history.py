@@ -142,23 +142,23 @@ def histories(runs: Iterable[StoredRun], *, search: bool = True) -> list[HostHis
         once.setdefault(run.summary.model_dump_json(), run)
     groups: list[list[StoredRun]] = []
     for run in once.values():
-        own = (g for g in groups if one_host([each.environment for each in g], run.environment))
-        group = next(own, None)
-        if group is None:
-            groups.append([run])
+        for group in groups:
+            if one_host([each.environment for each in group], run.environment):
+                group.append(run)
+                break
         else:
-            group.append(run)
+            groups.append([run])
     found = []
     for index, group in enumerate(groups):
-        kind = group[0].environment.cpu_kind
-        alike = [each for each in groups[:index] if each[0].environment.cpu_kind == kind]
-        name = f"Host {index + 1}: {kind}"
-        earlier = [differences(each[0].environment, group[0].environment) for each in alike]
-        differs = tuple(earlier[0]) if earlier else ()
+        own = group[0].environment
+        before = (each[0].environment for each in groups[:index])
+        alike = (each for each in before if each.cpu_kind == own.cpu_kind)
+        differs = next((tuple(differences(each, own)) for each in alike), ())
         series = list(_series(group))
         if search:
             count = sum(len(each.searched) >= FEWEST_RUNS for each in series)
             series = [_searched(each, count) for each in series]
+        name = f"Host {index + 1}: {own.cpu_kind}"
         found.append(HostHistory(name, tuple(group), tuple(series), differs))
     return found
 

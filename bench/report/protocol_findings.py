@@ -37,8 +37,7 @@ def protocol_findings(summary: Summary) -> Iterator[Finding]:
             published = Condition(
                 model=model, threads=threads, chunk_samples=size, protocol=PUBLISHED.name
             )
-            found = list(_pairs(summary, published))
-            if found:
+            if found := list(_pairs(summary, published)):
                 yield from found
                 break
 
@@ -46,8 +45,8 @@ def protocol_findings(summary: Summary) -> Iterator[Finding]:
 def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
     steady = published.model_copy(update={"protocol": STEADY.name})
     rows = rows_of(summary, published)
-    if _differ_in_coverage(rows, rows_of(summary, steady)):
-        return
+    if len({row.utterances for row in [*rows, *rows_of(summary, steady)]}) > 1:
+        return  # some were measured on fewer utterances than others
     named = engine_names(rows)
     for first, second in combinations(rows, 2):
         before = paired_ratio(summary, published, side(first), side(second))
@@ -68,11 +67,6 @@ def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
         )
         told = _preparation(summary, slow, fast, steady, before, after)
         yield Finding("protocol", f"{text}{told}.")
-
-
-def _differ_in_coverage(*groups: list[CellSummary]) -> bool:
-    """Say whether some rows were measured on fewer utterances than others: no comparison then."""
-    return len({row.utterances for rows in groups for row in rows}) > 1
 
 
 def _steady(after: Ratio, left: str, right: str) -> str:
@@ -133,19 +127,14 @@ def findings(summary: Summary) -> Iterator[Finding]:
     """Yield a sentence a row."""
     for row in summary.cells:
         if protocols.named(row.protocol).offered and row.rtf is not None:
-            yield _of_row(row)
+            head = f"{row.title}, {row.engine_label}, {figures.setting(*row.setting)}"
+            yield Finding("protocol", f"{head}: {_of_row(row)}.")
 
 
-def _of_row(row: CellSummary) -> Finding:
-    head = f"{row.title}, {row.engine_label}, {figures.setting(*row.setting)}"
-    busy = row.figure("utilisation")
+def _of_row(row: CellSummary) -> str:
     kept_up = row.figure("kept_up")
     if kept_up is not None and kept_up < KEPT_UP:
-        return Finding(
-            "protocol",
-            f"{head}: more requests arrive than are served, so latencies grow for as long as it "
-            "lasts.",
-        )
+        return "more requests arrive than are served, so latencies grow for as long as it lasts"
     half = f"{figures.number(row.figure('latency_ms_p50'))} ms{_between(row, 'latency_ms_p50')}"
     tail = next(
         (
@@ -155,10 +144,10 @@ def _of_row(row: CellSummary) -> Finding:
         ),
         "",
     )
-    return Finding(
-        "protocol",
-        f"{head}: half of the requests are answered within {half}{tail}; the processes are at work "
-        f"{figures.percent(busy or 0.0)} of the time{_apart(row)}.",
+    busy = figures.percent(row.figure("utilisation") or 0.0)
+    return (
+        f"half of the requests are answered within {half}{tail}; the processes are at work {busy} "
+        f"of the time{_apart(row)}"
     )
 
 
