@@ -48,8 +48,7 @@ def history(
     """
     from rtfbench.base.files import check_outputs
     from rtfbench.measure.stored_runs import read
-    from rtfbench.report import history_text
-    from rtfbench.report.history import histories
+    from rtfbench.report import history as told
 
     require("jinja2")
     found = read(folders)
@@ -60,10 +59,10 @@ def history(
         raise InputError(f"{', '.join(map(str, folders))}: no run here that can be shown")
     notes = [f"Left out: {error}" for error in found.errors]
     if missing("ruptures"):
-        notes.append(f"{history_text.NOT_SEARCHED}: {cure('ruptures')}.")
+        notes.append(f"{told.NOT_SEARCHED}: {cure('ruptures')}.")
     if missing("matplotlib"):
         notes.append(f"Nothing is drawn: {cure('matplotlib')}.")
-    hosts = histories(found.runs, search=not missing("ruptures"))
+    hosts = told.histories(found.runs, search=not missing("ruptures"))
     _write(out, hosts, notes)
     for line in _told(hosts, out, notes[len(found.errors) :]):
         print(line)
@@ -77,7 +76,8 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
 
     from rtfbench.base.cache import replacing
     from rtfbench.base.files import writing_to
-    from rtfbench.report import history_text, html, markdown
+    from rtfbench.report import history as report
+    from rtfbench.report import html, markdown
     from rtfbench.report.page import write_pictures
     from rtfbench.report.plots import history as picture
     from rtfbench.results.store import PLOTS
@@ -86,8 +86,8 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
     if not missing("matplotlib"):
         drawn = [list(picture.draw(host, n)) for n, host in enumerate(hosts, start=1)]
     paths = [{f"{PLOTS}/{each.name}.svg": each.title for each in pictures} for pictures in drawn]
-    told = history_text.of_history(hosts, notes, paths)
-    found = history_text.content(hosts, notes)
+    told = report.of_history(hosts, notes, paths)
+    found = report.content(hosts, notes)
     data = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     by_path = {f"{PLOTS}/{each.name}.svg": each for pictures in drawn for each in pictures}
     page = html.page(told, by_path, title="history", name="history", data=found)
@@ -100,12 +100,12 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
 
 def _told(hosts: Sequence["HostHistory"], out: Path, notes: Sequence[str]) -> Iterator[str]:
     """Yield what a person is told at the end: the changes, and where the page is."""
-    from rtfbench.report import history_text
+    from rtfbench.report import history as told
 
     yield from notes
     for host in hosts:
-        yield f"{host.name}: {history_text.described(host)}"
-        changes = [history_text.sentence(*each) for each in host.changes]
-        off = [f"{s.name}: {history_text.state(s)}" for s in host.series if s.newest_is_off]
-        yield from (f"  {each}" for each in [*changes, *off] or [history_text.nothing(host)])
+        yield f"{host.name}: {told.described(host)}"
+        changes = [told.sentence(*each) for each in host.changes]
+        off = [f"{s.name}: {told.state(s)}" for s in host.series if s.newest_is_off]
+        yield from (f"  {each}" for each in [*changes, *off] or [told.nothing(host)])
     yield str(out / PAGE)

@@ -18,15 +18,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rtfbench.base.values import Interval, Value
 from rtfbench.results.load import POISSON, Load, Trace
 from rtfbench.results.records import Record
 from rtfbench.results.server import WAITING, lateness
-from rtfbench.results.stats import LEAST_ABOVE, student_factor
-
-Floats = npt.NDArray[np.float64]
+from rtfbench.results.stats import LEAST_ABOVE, Floats, student_factor
 
 NS_PER_S = 1e9
 #: A draw of arrivals has so many requests that count, and as many before them.

@@ -18,14 +18,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
 from rtfbench.base.values import Interval
 from rtfbench.results.same_host import BETWEEN_HOURS
-from rtfbench.results.stats import TWO_SIDED_95
+from rtfbench.results.stats import TWO_SIDED_95, Floats
 
-Floats = npt.NDArray[np.float64]
 #: How often any change is seen in histories that have none.
 ALPHA = 0.05
 #: A level is of so many runs at least: one that is off may be an hour, two are not.

@@ -21,6 +21,7 @@ from rtfbench.results.moderated import (
     Moderated,
     ghost_scale,
     moderated,
+    sum_of_squares_about_zero,
 )
 from rtfbench.results.stats import (
     clustered_signed_rank_interval,
@@ -117,8 +118,8 @@ def _moderated(
     found = moderated(centres, others=others, prior=prior)
     if found is None or not ghost:
         return found
-    about_zero = math.fsum(value**2 for value in ghost)
-    least = ghost_scale(about_zero, len(ghost), 0.0, 0, prior=prior, share=OF_PAIR)
+    squares = sum_of_squares_about_zero(ghost)
+    least = ghost_scale(squares, len(ghost), 0.0, 0, prior=prior, share=OF_PAIR)
     return replace(found, scale=max(found.scale, float(least)))
 
 

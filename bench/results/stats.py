@@ -10,6 +10,7 @@ from scipy import special
 
 from rtfbench.base.values import Interval
 
+Floats = npt.NDArray[np.float64]
 #: Number of declared looks -> how often an interval may miss at each of them.
 #:
 #: Measuring stops when the intervals are narrow enough. A spread that looks small by chance then
@@ -20,8 +21,6 @@ from rtfbench.base.values import Interval
 ALPHA_PER_LOOK: Mapping[int, float] = {1: 0.05, 2: 0.036, 3: 0.034}
 #: Half the width of a normal interval of 95 %, in standard deviations.
 TWO_SIDED_95 = float(special.ndtri(0.975))
-
-
 #: A quantile of which fewer values lie above, on average, is a matter of luck.
 LEAST_ABOVE = 3.0
 
@@ -85,13 +84,13 @@ def signed_rank_interval(values: Sequence[float], *, alpha: float = 0.05) -> Int
     return float(averages[rank - 1]), float(averages[-rank])
 
 
-def _walsh_averages(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _walsh_averages(values: npt.ArrayLike) -> Floats:
     array = np.asarray(values, np.float64)
     first, second = np.triu_indices(len(array))
     return (array[first] + array[second]) / 2
 
 
-def _signed_rank_counts(count: int) -> npt.NDArray[np.float64]:
+def _signed_rank_counts(count: int) -> Floats:
     """Return how many of the 2^n sign patterns give each sum of positive ranks."""
     counts = np.zeros(count * (count + 1) // 2 + 1)
     counts[0] = 1
@@ -114,7 +113,8 @@ def clustered_signed_rank_interval(
     Data, Biometrics 62, 2006; Student's in place of the normal distribution, because clusters are
     few.
     """
-    values, labels = _flat(clusters)
+    values = np.concatenate([np.asarray(cluster, np.float64) for cluster in clusters])
+    labels = np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
     averages = np.unique(_walsh_averages(values))
     # Ranks change where the centre passes a pairwise mean, so one centre between any two is enough.
     between = (averages[1:] + averages[:-1]) / 2
@@ -135,17 +135,7 @@ def clustered_signed_rank_interval(
     return float(averages[low]), float(averages[high])
 
 
-def _flat(
-    clusters: Sequence[Sequence[float]],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    """Return all values, and the number of each one's cluster."""
-    values = np.concatenate([np.asarray(cluster, np.float64) for cluster in clusters])
-    return values, np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
-
-
-def _cluster_scores(
-    distances: npt.NDArray[np.float64], labels: npt.NDArray[np.intp]
-) -> npt.NDArray[np.float64]:
+def _cluster_scores(distances: Floats, labels: npt.NDArray[np.intp]) -> Floats:
     """Return each cluster's sum of signed ranks; ranks are those among all distances."""
     ranks = np.empty(len(distances))
     ranks[np.argsort(np.abs(distances), kind="stable")] = np.arange(1, len(distances) + 1)
@@ -166,10 +156,9 @@ def student_interval(values: Sequence[float], *, alpha: float = 0.05) -> Interva
     Two values alone could lie together by chance, and then give an interval of no width; Student's
     factor pays for that only if they are normal, which sessions' estimates nearly are.
     """
-    count = len(values)
-    if count < 2:
+    if len(values) < 2:
         return None
-    half = student_factor(count, alpha=alpha) * statistics.stdev(values)
+    half = student_factor(len(values), alpha=alpha) * statistics.stdev(values)
     middle = statistics.fmean(values)
     return middle - half, middle + half
 

@@ -207,7 +207,7 @@ FIGURES = (
         "penalty by chi squared (Bonferroni); normal for steps and trends",
         "history",
         fields=("Change.ci95", "Series.trend", "Segmentation.trend"),
-        modules=("report.history_text",),
+        modules=("report.history",),
     ),
     Figure(
         "gate and compare",
