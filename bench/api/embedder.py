@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -90,7 +89,10 @@ class Embedder:
         )
         self._remark = options.remark
         assumed: list[str] = []
-        self.setup = setup_for(options, phase=_unheard, note=_unheard, assumed=assumed.append)
+        # A library does not print.
+        self.setup = setup_for(
+            options, phase=lambda _: None, note=lambda _: None, assumed=assumed.append
+        )
         for line in assumed:
             warnings.warn(line, stacklevel=2)
         # Runtimes and the front end keep buffers that a second call would write over.
@@ -142,12 +144,7 @@ class Embedder:
     def __enter__(self) -> "Embedder":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -189,7 +186,3 @@ def _samples(array: npt.NDArray[Any]) -> FloatArray:
             "samples in int16 scale must be int16"
         )
     return samples * INT16_SCALE
-
-
-def _unheard(text: str) -> None:
-    """Say nothing: a library does not print."""

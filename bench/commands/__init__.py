@@ -32,13 +32,11 @@ from rtfbench.commands import (  # noqa: F401
     run,
     schema,
     score,
-    streams,
     tune,
     verify,
 )
 from rtfbench.commands.app import app
-from rtfbench.commands.signals import STATUS_BASE, as_interruption
-from rtfbench.commands.streams import silence_output
+from rtfbench.commands.process import STATUS_BASE, as_interruption, prepare, silence_output
 
 #: What helps against errors of the system, by their number.
 CURES: Mapping[int, str] = {
@@ -57,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: the arguments, those of the process by default.
     """
-    streams.prepare()
+    prepare()
     with as_interruption() as interruption:
         try:
             _run(argv)

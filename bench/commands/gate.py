@@ -1,7 +1,6 @@
 """`rtfbench gate` and `rtfbench compare`."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -220,14 +219,11 @@ def _tell(held: "Held", wanted: GateOutputs) -> int:
         terminal.show(found)
     if wanted.github_summary:
         append_to_step_summary(text)
-    writers: list[tuple[Path | None, Callable[[], str]]] = [
-        (wanted.junit, lambda: report.junit(rulings, title=title, seconds=seconds)),
-        (wanted.comment, lambda: text),
-    ]
-    for path, write in writers:
+    junit = report.junit(rulings, title=title, seconds=seconds)
+    for path, content in ((wanted.junit, junit), (wanted.comment, text)):
         if path is not None:
             with writing_to(path), replacing(path) as part:
-                part.write_text(write(), encoding="utf-8")
+                part.write_text(content, encoding="utf-8")
             print(path, file=sys.stderr)
     status = STATUS[overall(rulings)]
     return STATUS["regression"] if wanted.fail_inconclusive and status else status

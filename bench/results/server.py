@@ -38,13 +38,11 @@ def _by_session(
 
 
 def _utterances_per_s(records: Sequence[Record], rtf: float) -> float | None:
-    """Return how many utterances of a queue are embedded in a second."""
     audio_s = sum(record.audio_ns for record in records) / NS_PER_S
     return sum(len(record.queued) for record in records) / audio_s / rtf or None
 
 
 def _utterance_ms_p95(records: Sequence[Record], _: float) -> float | None:
-    """Return what 95 of 100 utterances stay under, where enough ran to tell."""
     from rtfbench.results.stats import tail_quantile
 
     ns = tail_quantile([ns for record in records for ns in record.utterance_ns], 0.95)
@@ -101,12 +99,10 @@ def _own_sum(records: Sequence[Record], *names: str) -> float:
 
 
 def _kept_up(records: Sequence[Record], _: float) -> float:
-    """Return how long requests arrived, as a share of how long it took to serve them all."""
     return sum(max(r.own[DUE], default=0) for r in records) / _own_sum(records, WALL)
 
 
 def _rejected(records: Sequence[Record], _: float) -> float | None:
-    """Return which share of the requests found no place."""
     count = sum(len(r.own.get(REJECTED, ())) for r in records)
     return count / _asked(records) if count else None
 
@@ -124,13 +120,11 @@ def _in_time(records: Sequence[Record]) -> int | None:
 
 
 def _late(records: Sequence[Record], _: float) -> float | None:
-    """Return which share of the requests was not answered in time."""
     in_time = _in_time(records)
     return None if in_time is None else 1 - in_time / _asked(records)
 
 
 def _goodput(records: Sequence[Record], _: float) -> float | None:
-    """Return how many requests were answered in time a second."""
     in_time = _in_time(records)
     return None if in_time is None else in_time / _own_sum(records, WALL) * NS_PER_S
 
@@ -156,7 +150,6 @@ def invalid(records: Sequence[Record]) -> str:
 
 
 def _known_share(records: Sequence[Record], _: float) -> float | None:
-    """Return which share of the frames was known from the window before."""
     frames, known = (sum(record.own[FRAMES][each] for record in records) for each in (0, 1))
     return known / frames if frames else None
 
