@@ -10,6 +10,7 @@ from rtfbench.report import figures
 from rtfbench.report.compare import side, surely_faster
 from rtfbench.report.palette import INK, MUTED
 from rtfbench.report.plots.style import (
+    DASHED,
     Look,
     Picture,
     Sheet,
@@ -118,16 +119,14 @@ def _picture(
         height_in=2.9 + 3.2 * (lines - 1),
         keys=[look[each] for each in dict.fromkeys(map(side, rows))],
     ) as sheet:
-        panels = sheet.axes(columns, lines, gap_in=0.55)
+        panels = sheet.axes(columns, lines, gap_in=0.55, used=len(models))
         if lossy:
             ends = [POINTS * end for row in rows for end in _loss(row)]
             room = ROOM * max(max(ends) - min(ends), LEAST_SPAN)
             panels[0].set_ylim(min(ends) - room, max(ends) + room)  # the panels share it
         else:
             panels[0].set(yscale="log", ylim=(min(map(_error, rows)) / 4, MAX_REL_ERR * 3))
-        for axes in panels[len(models) :]:
-            axes.set_visible(False)
-        for axes, model in zip(panels, models, strict=False):
+        for axes, model in zip(panels, models, strict=True):
             own = [row for row in rows if row.model == model]
             _panel(summary, axes, own, look, lossy=lossy)
         panels[0].set_ylabel(
@@ -150,19 +149,13 @@ def _panel(
         value, low, high = (POINTS * each for each in _loss(row)) if lossy else [_error(row)] * 3
         on_front = row in front
         axes.errorbar(
-            [row.rtf or 0.0],
-            [value],
-            xerr=error_bar(row),
-            yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]],
-            color=look[side(row)].color,
-            marker=look[side(row)].marker,
-            markersize=9 if on_front else 5,
-            alpha=1.0 if on_front else 0.65,
-            linewidth=1.2,
+            [row.rtf or 0.0], [value], xerr=error_bar(row), **look[side(row)].style,
+            yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]], linewidth=1.2,
+            markersize=9 if on_front else 5, alpha=1.0 if on_front else 0.65,
             zorder=3 if on_front else 2,
-        )
+        )  # fmt: skip
     limit = 0.0 if lossy else MAX_REL_ERR
-    axes.axhline(limit, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
+    axes.axhline(limit, color=MUTED, linewidth=1.2, linestyle=DASHED, zorder=1)
     title = rows[0].title
     if lossy:
         eer = next(row.eer for row in rows if row.precision == FLOAT32 and row.eer is not None)
@@ -179,12 +172,12 @@ def _panel(
 def _error_title(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str]) -> str:
     share = figures.percent(max(map(_error, rows)) / MAX_REL_ERR)
     what = rows[0].title if len(models) == 1 else f"{len(models)} models"
-    wrong = sum(
-        row.status == "wrong_output"
-        and row.protocol == rows[0].protocol
-        and row.precision == FLOAT32
+    alike = (
+        row.status
         for row in summary.cells
+        if row.protocol == rows[0].protocol and row.precision == FLOAT32
     )
+    wrong = list(alike).count("wrong_output")
     over = f", {figures.counted(wrong, 'row')} over it not drawn" if wrong else ""
     return f"{what}: errors are at most {share} of the parity limit{over}"
 

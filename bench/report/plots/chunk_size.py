@@ -19,6 +19,7 @@ from rtfbench.report.compare import (
 )
 from rtfbench.report.palette import INK, MUTED
 from rtfbench.report.plots.style import (
+    DASHED,
     Look,
     Picture,
     Sheet,
@@ -41,7 +42,6 @@ FAR = 2.5
 COMPUTED = (
     "dotted: the same time over the duration that was computed, filled up last chunks included"
 )
-DASHED = (0, (5, 3))
 
 
 def draw(summary: Summary) -> Iterator[Picture]:
@@ -95,19 +95,13 @@ def _lines(
         drawn = look[each]
         x = [row.chunk_samples for row in line]
         y = [row.rtf or 0.0 for row in line]
-        axes.plot(x, y, color=drawn.color, marker=drawn.marker, markersize=5.5, linewidth=1.8)
+        axes.plot(x, y, **drawn.style, markersize=5.5, linewidth=1.8)
         computed = [row.rtf_padded or row.rtf or 0.0 for row in line]
         axes.plot(x, computed, color=drawn.color, linewidth=1.3, linestyle=":")
         # Where a size has no interval, the band has a gap.
         bands = [row.rtf_ci95 or (math.nan, math.nan) for row in line]
-        axes.fill_between(
-            x,
-            [low for low, _ in bands],
-            [high for _, high in bands],
-            color=drawn.color,
-            alpha=0.2,
-            linewidth=0,
-        )
+        lows, highs = zip(*bands, strict=True)
+        axes.fill_between(x, lows, highs, color=drawn.color, alpha=0.2, linewidth=0)
         ends.append((x[-1], y[-1], drawn))
     axes.set_xticks(sizes, [f"{size}\n({size / SAMPLE_RATE_HZ:g})" for size in sizes], fontsize=8)
     axes.minorticks_off()

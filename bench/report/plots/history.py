@@ -67,7 +67,7 @@ def _line(axes: Axes, host: HostHistory, series: Series, look: Look, shift: floa
         ends += [low, high]
         axes.errorbar(
             [place[id(point.run)] + shift], [middle], yerr=[[middle - low], [high - middle]],
-            color=look.color, marker=look.marker, markersize=5.5, capsize=2.5, linewidth=1.3,
+            **look.style, markersize=5.5, capsize=2.5, linewidth=1.3,
             markerfacecolor="none" if point.run.disturbed else look.color,
         )  # fmt: skip
     places = [place[id(point.run)] for point in series.searched]
@@ -78,16 +78,10 @@ def _line(axes: Axes, host: HostHistory, series: Series, look: Look, shift: floa
         at = place[id(change.first_after)] - 0.5
         axes.axvline(at, color=MUTED, linewidth=1.2, linestyle="--")
         axes.annotate(
-            figures.times(change.factor),
-            (at, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, -2),
-            textcoords="offset points",
-            va="top",
-            color=look.color,
-            fontsize=9,
+            figures.times(change.factor), (at, 1), xycoords=("data", "axes fraction"),
+            xytext=(3, -2), textcoords="offset points", va="top", color=look.color, fontsize=9,
             weight="bold",
-        )
+        )  # fmt: skip
     return ends
 
 

@@ -44,7 +44,7 @@ def draw(runs: Sequence[NamedRun]) -> Picture | None:
                 ends += [low, high]
                 axes.errorbar(
                     [each.ratio], [height], xerr=[[each.ratio - low], [high - each.ratio]],
-                    color=look.color, marker=look.marker, markersize=6, capsize=3, linewidth=1.4,
+                    **look.style, markersize=6, capsize=3, linewidth=1.4,
                 )  # fmt: skip
         axes.axvline(1.0, color=MUTED, linewidth=1.2, linestyle="--")
         axes.set_xlim(min(ends) / 1.08, max(ends) * 1.08)

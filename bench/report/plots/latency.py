@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rtfbench.report import figures
 from rtfbench.report.compare import side
 from rtfbench.report.plots.style import (
+    DASHED,
     Picture,
     Sheet,
     caption,
@@ -72,28 +73,21 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Pictur
             x = [row.load.streams if streams and row.load else row.rate_per_s for row in line]
             y = [row.figure(share) or math.nan for row in line]
             known = [(row.own_ci95 or {}).get(share) for row in line]
+            ranges = [ci or (value, value) for value, ci in zip(y, known, strict=True)]
             bars = [
-                [value - ci[0] if ci else 0.0 for value, ci in zip(y, known, strict=True)],
-                [
-                    ci[1] - value if ci and ci[1] else 0.0
-                    for value, ci in zip(y, known, strict=True)
-                ],
+                [value - low for value, (low, _) in zip(y, ranges, strict=True)],
+                [(high or value) - value for value, (_, high) in zip(y, ranges, strict=True)],
             ]
-            axes.errorbar(
-                x, y, yerr=bars, color=drawn.color, marker=drawn.marker, linewidth=1.8, capsize=3
-            )
+            axes.errorbar(x, y, yerr=bars, **drawn.style, linewidth=1.8, capsize=3)
             for at, value, ci in zip(x, y, known, strict=True):
                 if ci and ci[1] is None:
                     axes.annotate(
-                        "",
-                        xy=(at, value),
-                        xytext=(0, 18),
-                        textcoords="offset points",
+                        "", xy=(at, value), xytext=(0, 18), textcoords="offset points",
                         arrowprops={"arrowstyle": "<-", "color": drawn.color, "linewidth": 1.6},
-                    )
+                    )  # fmt: skip
             ends.append((float(x[-1]), y[-1], drawn))
         if limit_ms is not None:
-            axes.axhline(limit_ms, color="0.4", linewidth=1.2, linestyle=(0, (5, 3)))
+            axes.axhline(limit_ms, color="0.4", linewidth=1.2, linestyle=DASHED)
         plain_log_ticks(axes.yaxis)
         direct_labels(axes, ends)
         axes.set_xlabel("live streams" if streams else "requests a second")

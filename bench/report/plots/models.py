@@ -39,12 +39,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
     measured = [row for row in summary.cells if row.rtf is not None]
     for threads in sorted({row.threads for row in measured}):
         rows = [row for row in measured if row.threads == threads]
-        models = Counter(
-            {
-                size: len({r.model for r in rows if r.chunk_samples == size})
-                for size in {row.chunk_samples for row in rows}
-            }
-        )
+        models = Counter(size for _, size in {(row.model, row.chunk_samples) for row in rows})
         size = max(models, key=lambda each: (models[each], each == PUBLISHED_CHUNK_SAMPLES, -each))
         yield _picture(
             summary, [row for row in rows if row.chunk_samples == size], f"rtf-by-model-t{threads}"
@@ -90,15 +85,9 @@ def _panel(
         else:
             line = lines.index(drawn.label)
         axes.errorbar(
-            [row.rtf or 0.0],
-            [line],
-            xerr=error_bar(row),
-            color=drawn.color,
-            marker=drawn.marker,
-            markersize=6,
-            capsize=3,
-            linewidth=1.4,
-        )
+            [row.rtf or 0.0], [line], xerr=error_bar(row), **drawn.style,
+            markersize=6, capsize=3, linewidth=1.4,
+        )  # fmt: skip
     axes.set_yticks(range(len(lines)), lines)
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.grid(False, axis="y")

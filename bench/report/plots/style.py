@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+DASHED = (0, (5, 3))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -35,6 +36,11 @@ class Look:
     label: str
     color: str
     marker: str
+
+    @property
+    def style(self) -> dict[str, Any]:
+        """Colour and marker, as matplotlib's arguments."""
+        return {"color": self.color, "marker": self.marker}
 
 
 def numbered(labels: Iterable[str]) -> list[Look]:
@@ -175,8 +181,12 @@ class Sheet:
         gap_in: float = 0.5,
         row_gap_in: float = 0.75,
         sharey: bool = True,
+        used: int | None = None,
     ) -> list[Axes]:
-        """Return panels in reading order, inside of the margins that title and caption need."""
+        """Return panels in reading order, inside of the margins that title and caption need.
+
+        Of so many that are `used`, the others are not shown.
+        """
         wide = (WIDTH_IN - left_in - right_in - gap_in * (columns - 1)) / columns
         inner_in = self._height_in - self._top_in - self._bottom_in
         tall = (inner_in - row_gap_in * (rows - 1)) / rows
@@ -194,7 +204,9 @@ class Sheet:
         panels: list[Axes] = list(found.flat)
         for panel in panels:
             dress(panel)
-        return panels
+        for panel in panels[used:] if used else ():
+            panel.set_visible(False)
+        return panels[:used]
 
     def margins(self, *, left_in: float = 0.78, right_in: float = 0.2) -> dict[str, float]:
         """Return the sides of what title and caption leave, as shares of the figure."""
@@ -208,23 +220,14 @@ class Sheet:
     def finish(self, name: str) -> Picture:
         """Write title, key and caption and return the picture."""
         left = 0.02
+        title, caption = "\n".join(self._title_lines), "\n".join(self._caption_lines)
         self.figure.text(
-            left,
-            1 - 0.14 / self._height_in,
-            "\n".join(self._title_lines),
-            va="top",
-            fontsize=12.5,
-            weight="bold",
+            left, 1 - 0.14 / self._height_in, title, va="top", fontsize=12.5, weight="bold"
         )
         if self._keys:
             self._key(left)
         self.figure.text(
-            left,
-            0.1 / self._height_in,
-            "\n".join(self._caption_lines),
-            va="bottom",
-            fontsize=7.6,
-            color=MUTED,
+            left, 0.1 / self._height_in, caption, va="bottom", fontsize=7.6, color=MUTED
         )
         return Picture(name, self._title, self._caption, self)
 
@@ -233,23 +236,13 @@ class Sheet:
         from matplotlib.lines import Line2D
 
         self.figure.legend(
-            [
-                Line2D([], [], color=look.color, marker=look.marker, linestyle="", markersize=6.5)
-                for look in self._keys
-            ],
+            [Line2D([], [], **look.style, linestyle="", markersize=6.5) for look in self._keys],
             [look.label for look in self._keys],
-            loc="upper left",
-            bbox_to_anchor=(left, 1 - (self._words_in + 0.02) / self._height_in),
-            ncols=min(len(self._keys), KEYS_A_LINE),
-            frameon=False,
-            fontsize=9,
-            handlelength=1.0,
-            handletextpad=0.3,
-            columnspacing=1.4,
-            borderpad=0,
-            borderaxespad=0,
-            labelcolor=[look.color for look in self._keys],
-        )
+            loc="upper left", ncols=min(len(self._keys), KEYS_A_LINE),
+            bbox_to_anchor=(left, 1 - (self._words_in + 0.02) / self._height_in), frameon=False,
+            fontsize=9, handlelength=1.0, handletextpad=0.3, columnspacing=1.4, borderpad=0,
+            borderaxespad=0, labelcolor=[look.color for look in self._keys],
+        )  # fmt: skip
 
     def written(self, kind: str) -> bytes:
         """Return the picture as a file of a kind, svg or png."""
@@ -337,16 +330,10 @@ def direct_labels(
         wanted = max(height, placed[-1] + gap) if placed else height
         placed.append(wanted)
         axes.annotate(
-            look.label.replace("[", "\n["),
-            (x, y),
-            xytext=(9, wanted - height),
-            textcoords="offset points",
-            va="center",
-            color=look.color,
-            fontsize=9,
-            weight="bold",
+            look.label.replace("[", "\n["), (x, y), xytext=(9, wanted - height),
+            textcoords="offset points", va="center", color=look.color, fontsize=9, weight="bold",
             annotation_clip=False,
-        )
+        )  # fmt: skip
 
 
 def plain_log_ticks(axis: Any) -> None:
@@ -354,18 +341,12 @@ def plain_log_ticks(axis: Any) -> None:
 
     Of those, the first that has a tick on both sides of the data is taken; the axis grows to them.
     """
-    from matplotlib.ticker import (
-        FixedLocator,
-        FuncFormatter,
-        LogLocator,
-        MaxNLocator,
-        NullFormatter,
-    )
+    from matplotlib import ticker
 
     low, high = sorted(axis.get_view_interval())
     across = axis.axis_name == "x"
-    wide = [LogLocator(base=10, subs=(1.0, 2.0, 5.0))] if high / low >= NARROW else []
-    even = [MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]) for count in range(3, 12)]
+    wide = [ticker.LogLocator(base=10, subs=(1.0, 2.0, 5.0))] if high / low >= NARROW else []
+    even = [ticker.MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]) for count in range(3, 12)]
     length_px = axis.axes.bbox.width if across else axis.axes.bbox.height
     apart = math.log(high / low) * LABEL_PX[0 if across else 1] / length_px
     reach = math.exp(NEAR_TICK * math.log(high / low))
@@ -387,9 +368,9 @@ def plain_log_ticks(axis: Any) -> None:
     ticks = next(around, next(iter(enough), max(found, key=len)))
     limits = min(low, ticks[0]), max(high, ticks[-1])
     (axis.axes.set_xlim if across else axis.axes.set_ylim)(*limits)
-    axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(ticker.FixedLocator(ticks))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def error_bar(row: CellSummary) -> list[list[float]] | None:

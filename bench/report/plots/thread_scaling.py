@@ -9,6 +9,7 @@ from rtfbench.report import figures
 from rtfbench.report.compare import side
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import (
+    DASHED,
     Look,
     Picture,
     Sheet,
@@ -41,11 +42,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
 
 
 def _picture(
-    summary: Summary,
-    rows: Sequence[CellSummary],
-    models: Sequence[str],
-    protocol: str,
-    size: int,
+    summary: Summary, rows: Sequence[CellSummary], models: Sequence[str], protocol: str, size: int
 ) -> Picture:
     look = looks(summary)
     rows = [row for row in rows if row.model in models]
@@ -61,10 +58,8 @@ def _picture(
         title=_finding(rows), caption=text, height_in=2.5 + 3.2 * (lines - 1), keys=keys
     ) as sheet:
         right = 1.2 if columns == 1 else 0.2
-        panels = sheet.axes(columns, lines, right_in=right, gap_in=0.3)
-        for axes in panels[len(models) :]:
-            axes.set_visible(False)
-        for axes, model in zip(panels, models, strict=False):
+        panels = sheet.axes(columns, lines, right_in=right, gap_in=0.3, used=len(models))
+        for axes, model in zip(panels, models, strict=True):
             chosen = [row for row in rows if row.model == model]
             ends = _panel(axes, chosen, threads, look)
             axes.set_title(chosen[0].title, loc="left", fontsize=10, color=MUTED, pad=4)
@@ -78,19 +73,18 @@ def _picture(
 def _panel(
     axes: Axes, rows: Sequence[CellSummary], threads: Sequence[int], look: dict[EngineForm, Look]
 ) -> list[tuple[float, float, Look]]:
-    axes.plot(threads, threads, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
+    axes.plot(threads, threads, color=MUTED, linewidth=1.2, linestyle=DASHED)
     ends: list[tuple[float, float, Look]] = []
     for each in dict.fromkeys(map(side, rows)):
         points = [
             (row.threads, speedup)
             for row in sorted(rows, key=lambda row: row.threads)
-            for speedup in [_speedup(rows, row)]
-            if side(row) == each and speedup is not None
+            if side(row) == each and (speedup := _speedup(rows, row)) is not None
         ]
         if not points:
             continue
         drawn = look[each]
-        axes.plot(*zip(*points, strict=True), color=drawn.color, marker=drawn.marker, linewidth=1.8)
+        axes.plot(*zip(*points, strict=True), **drawn.style, linewidth=1.8)
         ends.append((*points[-1], drawn))
     axes.set_xticks(threads)
     axes.set_xlim(threads[0] - 0.15, threads[-1] + 0.15)
@@ -109,11 +103,7 @@ def _speedup(rows: Sequence[CellSummary], row: CellSummary) -> float | None:
 
 def _finding(rows: Sequence[CellSummary]) -> str:
     most = max(row.threads for row in rows)
-    found = [
-        speedup for row in rows for speedup in [_speedup(rows, row)]
-        if row.threads == most and speedup is not None
-    ]  # fmt: skip
-    return (
-        f"{most} threads are {figures.times(min(found))} to {figures.times(max(found))} as fast "
-        "as one"
-    )
+    speedups = (_speedup(rows, row) for row in rows if row.threads == most)
+    found = [each for each in speedups if each is not None]
+    low, high = figures.times(min(found)), figures.times(max(found))
+    return f"{most} threads are {low} to {high} as fast as one"
