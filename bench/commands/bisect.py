@@ -7,16 +7,9 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.gate import share
-from rtfbench.commands.options import (
-    DeviceName,
-    FrontEndName,
-    MaxRss,
-    ModelInput,
-    ModelOutput,
-    Threads,
-)
 
 if TYPE_CHECKING:
     from rtfbench.gate.bisection import Bisected, Versions
@@ -44,17 +37,17 @@ def bisect(
         str | None, Option(help="The versions instead, separated by commas.")
     ] = None,
     model: Annotated[str, Option(help="Model name or file.")] = "resnet34",
-    device: DeviceName = "cpu",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    threads: Threads = 1,
+    device: opt.DeviceName = "cpu",
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    threads: opt.Threads = 1,
     chunk_samples: Annotated[int, Option(help="Samples a chunk at 16 kHz.")] = 32000,
     max_regression: Annotated[str, Option(help="What counts as slower.")] = "5%",
     budget: Annotated[
         float, Option(min=5, help="Seconds a comparison; one that cannot tell gets twice.")
     ] = 60,
-    max_rss: MaxRss = None,
+    max_rss: opt.MaxRss = None,
     explained: Annotated[
         bool, Option("--explain/--no-explain", help="Say which operators of the version differ.")
     ] = True,

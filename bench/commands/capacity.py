@@ -8,27 +8,8 @@ from typer import Option
 
 from rtfbench.base.errors import say
 from rtfbench.base.limits import MOST_LATENCY_MS
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Audio,
-    Channel,
-    ChunkSamples,
-    FrontEndName,
-    GammaShape,
-    GateBudget,
-    HopS,
-    MaxRss,
-    ModelInput,
-    ModelName,
-    ModelOutput,
-    Resample,
-    Seed,
-    Threads,
-    TraceFile,
-    WeightsName,
-    WindowS,
-    plan_fields,
-)
 
 
 @app.command(
@@ -49,7 +30,7 @@ def capacity(
             min=0.001, max=MOST_LATENCY_MS, help="What a request may take, from when it is due."
         ),
     ],
-    model: ModelName = "resnet34",
+    model: opt.ModelName = "resnet34",
     engine: Annotated[
         list[str] | None,
         Option(
@@ -64,33 +45,33 @@ def capacity(
         int | None,
         Option(min=1, help="Processes that serve. [default: as many as the cores allow]"),
     ] = None,
-    window_s: WindowS = None,
-    hop_s: HopS = None,
-    gamma_shape: GammaShape = None,
-    trace: TraceFile = None,
+    window_s: opt.WindowS = None,
+    hop_s: opt.HopS = None,
+    gamma_shape: opt.GammaShape = None,
+    trace: opt.TraceFile = None,
     least: Annotated[
         float | None,
         Option(min=0, help="Exit status 1 where an engine surely holds fewer, 3 where it may."),
     ] = None,
-    threads: Threads = 1,
-    chunk_samples: ChunkSamples = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    audio: Audio = None,
-    channel: Channel = None,
-    resample: Resample = False,
-    weights: WeightsName = None,
-    budget_s: GateBudget = 600,
+    threads: opt.Threads = 1,
+    chunk_samples: opt.ChunkSamples = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    audio: opt.Audio = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
+    weights: opt.WeightsName = None,
+    budget_s: opt.GateBudget = 600,
     timeout_s: Annotated[
         float, Option("--timeout", min=1, help="Seconds that a worker may take for one answer.")
     ] = 120,
-    max_rss_mb: MaxRss = None,
+    max_rss_mb: opt.MaxRss = None,
     out: Annotated[
         Path | None, Option(help="Folder for the results. [default: runs/capacity-DATE-TIME]")
     ] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace what --out holds.")] = False,
-    seed: Seed = None,
+    seed: opt.Seed = None,
 ) -> None:
     """Find the highest rate of requests at which --slo of them are answered within --latency-ms.
 
@@ -106,7 +87,7 @@ def capacity(
     from rtfbench.results.server import SERVER, STREAMS
 
     flags = {
-        **plan_fields(context),
+        **opt.plan_fields(context),
         "models": (model,),
         "engines": tuple(engine or ("onnxruntime", "mnn")),
         "jobs": () if jobs is None else (jobs,),

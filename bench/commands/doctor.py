@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import Budget, FrontEndName, ModelInput, ModelOutput, Threads
 
 
 @app.command(
@@ -17,11 +17,11 @@ from rtfbench.commands.options import Budget, FrontEndName, ModelInput, ModelOut
 def doctor(
     model: Annotated[str, Option(help="Model that is measured with.")] = "resnet34",
     engine: Annotated[str, Option(help="Engine that is measured against itself.")] = "onnxruntime",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    threads: Threads = 1,
-    budget: Budget = 40,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    threads: opt.Threads = 1,
+    budget: opt.Budget = 40,
 ) -> None:
     """Measure an engine against itself, and say which ratios this machine resolves and what helps.
 

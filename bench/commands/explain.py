@@ -8,21 +8,8 @@ import typer
 from typer import Option
 
 from rtfbench.base.errors import InputError, complain, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Budget,
-    DeviceName,
-    FormChoice,
-    FrontEndName,
-    MnnHome,
-    MnnMiniHome,
-    ModelInput,
-    ModelName,
-    ModelOutput,
-    Seed,
-    Threads,
-    plan_fields,
-)
 from rtfbench.results.protocols import STEADY
 
 if TYPE_CHECKING:
@@ -61,10 +48,10 @@ class Explaining(NamedTuple):
 )
 def explain(
     context: typer.Context,
-    model: ModelName = "resnet34",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
+    model: opt.ModelName = "resnet34",
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
     engine: Annotated[
         list[str] | None,
         Option(
@@ -72,8 +59,8 @@ def explain(
             "what the others are held against. [default: onnxruntime, mnn]"
         ),
     ] = None,
-    device: DeviceName = "cpu",
-    threads: Threads = 1,
+    device: opt.DeviceName = "cpu",
+    threads: opt.Threads = 1,
     chunk_samples: Annotated[
         int | None,
         Option(
@@ -82,7 +69,7 @@ def explain(
         ),
     ] = None,
     form: Annotated[
-        FormChoice | None, Option(help="Model form. [default: what each engine prefers]")
+        opt.FormChoice | None, Option(help="Model form. [default: what each engine prefers]")
     ] = None,
     protocol: Annotated[
         str,
@@ -92,9 +79,9 @@ def explain(
             "with what the runtime prepares in it.",
         ),
     ] = STEADY.name,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
-    budget: Budget = 30,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
+    budget: opt.Budget = 30,
     where_wrong: Annotated[
         bool,
         Option(
@@ -123,7 +110,7 @@ def explain(
             "a script."
         ),
     ] = None,
-    seed: Seed = None,
+    seed: opt.Seed = None,
     out: Annotated[
         Path | None, Option(help="Folder for the results. [default: runs/explain-DATE-TIME]")
     ] = None,
@@ -138,7 +125,7 @@ def explain(
     operator is named whose output is wrong; with --lengths, engines run input of many lengths.
     """
     flags = {
-        **plan_fields(context),
+        **opt.plan_fields(context),
         "models": (model,),
         "engines": tuple(engine or ("onnxruntime", "mnn")),
         "devices": (device,),

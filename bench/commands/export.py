@@ -8,8 +8,8 @@ import typer
 from typer import Option
 
 from rtfbench.base.errors import InputError, as_input, complain, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import FrontEndName, ModelInput, ModelOutput, WeightsName
 
 if TYPE_CHECKING:
     from rtfbench.models.make_export import Exported, ExportRequest
@@ -41,7 +41,7 @@ def export(
         Path, Option("--output", "-o", help="File to write; one that exists is replaced.")
     ],
     model: Annotated[str | None, Option(help="Model name (`rtfbench models`).")] = None,
-    weights: WeightsName = None,
+    weights: opt.WeightsName = None,
     config: Annotated[Path | None, Option(help="config.yaml of a WeSpeaker experiment.")] = None,
     checkpoint: Annotated[
         Path | None, Option(help="Its weights; nothing in the file is run.")
@@ -50,9 +50,9 @@ def export(
         Path | None, Option(help="Vector (.npy) that is subtracted from every embedding.")
     ] = None,
     onnx: Annotated[Path | None, Option(help="ONNX file to convert.")] = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
     num_frames: Annotated[
         int | None,
         Option(min=1, max=360_000, help="Fix the number of frames. [default: any number will do]"),

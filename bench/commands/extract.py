@@ -9,23 +9,8 @@ from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
 from rtfbench.base.limits import LONGEST_S, MOST_TOGETHER, RECORDING_TIMEOUT_S
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Channel,
-    ChunkSamples,
-    EngineName,
-    FrontEndName,
-    MaxRss,
-    MnnHome,
-    MnnMiniHome,
-    ModelFile,
-    ModelForm,
-    ModelInput,
-    ModelOutput,
-    PartSize,
-    Resample,
-    WeightsName,
-)
 
 #: Of what is read: a path, or an address for fsspec.
 PLACE = "PATH|URL"
@@ -91,16 +76,16 @@ def extract(
             help="Recording or folder; named by its stem, blanks as _. May be repeated.",
         ),
     ] = None,
-    model: ModelFile = None,
-    weights: WeightsName = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    engine: EngineName = None,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
-    form: ModelForm = None,
-    samples_per_chunk: ChunkSamples = None,
+    model: opt.ModelFile = None,
+    weights: opt.WeightsName = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    engine: opt.EngineName = None,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
+    form: opt.ModelForm = None,
+    samples_per_chunk: opt.ChunkSamples = None,
     threads: Annotated[int | None, Option(min=1, help="Intra-op threads. [default: 1]")] = None,
     jobs: Annotated[
         int | None,
@@ -133,7 +118,7 @@ def extract(
             "its .scp. [default: text on standard output]"
         ),
     ] = None,
-    part_size: PartSize = None,
+    part_size: opt.PartSize = None,
     shard: Annotated[
         str | None,
         Option(
@@ -163,12 +148,12 @@ def extract(
             show_default=False,
         ),
     ] = "",
-    channel: Channel = None,
-    resample: Resample = False,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
     timeout: Annotated[
         float, Option(min=0.001, max=LONGEST_S, help="Seconds that a recording may take.")
     ] = RECORDING_TIMEOUT_S,
-    max_rss: MaxRss = None,
+    max_rss: opt.MaxRss = None,
     strict: Annotated[
         bool, Option("--strict", help="Stop at the first recording that cannot be used.")
     ] = False,

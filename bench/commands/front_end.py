@@ -9,15 +9,8 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, as_input, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Channel,
-    FrontEndName,
-    ModelFile,
-    ModelInput,
-    ModelOutput,
-    Resample,
-)
 
 if TYPE_CHECKING:
     from rtfbench.extract.messages import ExtractionSetup
@@ -49,12 +42,12 @@ def check(
     features: Annotated[
         Path, Option(help="What somebody else's front end makes of all of it: .npy, or an .ark.")
     ],
-    model: ModelFile = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    model: opt.ModelFile = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
 ) -> None:
     """Name the steps in which features differ from the model's, and how much each one matters."""
     from rtfbench.extract.front_end_check import diagnose, effects
@@ -84,7 +77,7 @@ def compare(
     first: Annotated[str, Argument(help="A front end: a preset, or a file in TOML.")],
     second: Annotated[str, Argument(help="Another.")],
     wav: Annotated[Path, Option(help="Folder of recordings, a recording or a wav.scp.")],
-    model: ModelFile = None,
+    model: opt.ModelFile = None,
     trials: Annotated[
         Path | None,
         Option(
@@ -92,10 +85,10 @@ def compare(
             "first and test the second."
         ),
     ] = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
 ) -> None:
     """Say how far embeddings of two front ends lie apart, and whether they may be mixed."""
     import numpy as np

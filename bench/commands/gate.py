@@ -9,22 +9,8 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Comment,
-    DeviceName,
-    FailInconclusive,
-    FrontEndName,
-    GateBudget,
-    Json,
-    Junit,
-    MaxRss,
-    ModelInput,
-    ModelOutput,
-    Seed,
-    StepSummary,
-    Threads,
-)
 
 if TYPE_CHECKING:
     from rtfbench.gate.held import Held
@@ -103,15 +89,15 @@ def gate(
     max_regression: Annotated[
         str | None, Option(help="An RTF's interval must stay under this. [default: 5%]")
     ] = None,
-    budget: GateBudget = 300,
+    budget: opt.GateBudget = 300,
     also: AlsoDecides = "",
-    max_rss: MaxRss = None,
-    junit: Junit = None,
-    comment: Comment = None,
-    github_summary: StepSummary = False,
-    json: Json = False,
-    fail_inconclusive: FailInconclusive = False,
-    seed: Seed = None,
+    max_rss: opt.MaxRss = None,
+    junit: opt.Junit = None,
+    comment: opt.Comment = None,
+    github_summary: opt.StepSummary = False,
+    json: opt.Json = False,
+    fail_inconclusive: opt.FailInconclusive = False,
+    seed: opt.Seed = None,
 ) -> None:
     """Run the gate."""
     from rtfbench.base.files import check_outputs
@@ -150,24 +136,24 @@ def compare(
     base: Annotated[str, Argument(help="Engine, engine@version, engine:model, or a run.")],
     candidate: Annotated[str, Argument(help="The same; held against the first.")],
     model: Annotated[str, Option(help="Model, where no file is named.")] = "resnet34",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    device: DeviceName = "cpu",
-    threads: Threads = 1,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    device: opt.DeviceName = "cpu",
+    threads: opt.Threads = 1,
     chunk_samples: Annotated[int, Option(help="Samples a chunk at 16 kHz.")] = 32000,
     max_regression: Annotated[
         str, Option(help="The candidate's interval must stay under this.")
     ] = "5%",
-    budget: GateBudget = 60,
+    budget: opt.GateBudget = 60,
     also: AlsoDecides = "",
-    max_rss: MaxRss = None,
-    junit: Junit = None,
-    comment: Comment = None,
-    github_summary: StepSummary = False,
-    json: Json = False,
-    fail_inconclusive: FailInconclusive = False,
-    seed: Seed = None,
+    max_rss: opt.MaxRss = None,
+    junit: opt.Junit = None,
+    comment: opt.Comment = None,
+    github_summary: opt.StepSummary = False,
+    json: opt.Json = False,
+    fail_inconclusive: opt.FailInconclusive = False,
+    seed: opt.Seed = None,
 ) -> None:
     """Compare two sides."""
     from rtfbench.base.files import check_outputs

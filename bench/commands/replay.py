@@ -7,8 +7,8 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import Audio, PlanBudget
 
 
 @app.command(
@@ -24,8 +24,8 @@ def replay(
     claim: Annotated[
         str | None, Argument(help="A claim's name, or a TOML file. [default: list them]")
     ] = None,
-    audio: Audio = None,
-    budget: PlanBudget = None,
+    audio: opt.Audio = None,
+    budget: opt.PlanBudget = None,
     out: Annotated[
         Path | None, Option(help="Folder for the results. [default: runs/CLAIM-DATE-TIME]")
     ] = None,

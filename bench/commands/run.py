@@ -10,30 +10,9 @@ from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain, say
 from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, PUBLISHED_CHUNK_SAMPLES
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.on_hosts import run_by_ssh, run_on_cluster
-from rtfbench.commands.options import (
-    Audio,
-    Channel,
-    FormChoice,
-    FrontEndName,
-    Full,
-    GammaShape,
-    HopS,
-    MaxRss,
-    MnnHome,
-    MnnMiniHome,
-    ModelInput,
-    ModelOutput,
-    PlanBudget,
-    PrecisionChoice,
-    Resample,
-    Seed,
-    TraceFile,
-    WeightsName,
-    WindowS,
-    plan_fields,
-)
 from rtfbench.results.protocols import BUILT_IN, SCENARIOS
 
 if TYPE_CHECKING:
@@ -85,7 +64,7 @@ def run(
         ),
     ] = None,
     precisions: Annotated[
-        list[PrecisionChoice] | None,
+        list[opt.PrecisionChoice] | None,
         Option(
             "--precision",
             help="What engines compute in; one alone is written as name:precision, as in "
@@ -106,10 +85,10 @@ def run(
             f"[default: {PUBLISHED_CHUNK_SAMPLES}, or what a static model file is fixed to]"
         ),
     ] = None,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
     forms: Annotated[
-        list[FormChoice] | None,
+        list[opt.FormChoice] | None,
         Option("--form", help="Model form. [default: what the engine prefers]"),
     ] = None,
     protocols: Annotated[
@@ -136,13 +115,13 @@ def run(
         list[float] | None,
         Option("--rate", help="Requests that arrive a second, under --protocol server."),
     ] = None,
-    gamma_shape: GammaShape = None,
-    trace: TraceFile = None,
+    gamma_shape: opt.GammaShape = None,
+    trace: opt.TraceFile = None,
     streams: Annotated[
         list[int] | None, Option(help="Live streams at once, under --protocol streams.")
     ] = None,
-    window_s: WindowS = None,
-    hop_s: HopS = None,
+    window_s: opt.WindowS = None,
+    hop_s: opt.HopS = None,
     batch_delay_ms: Annotated[
         float | None,
         Option(
@@ -164,9 +143,9 @@ def run(
             help="What a request may take; one that takes longer is late.",
         ),
     ] = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
     reference: Annotated[
         Path | None,
         Option(
@@ -174,9 +153,9 @@ def run(
             "onnxruntime without optimisations; for a lone .mnn, MNN itself]"
         ),
     ] = None,
-    audio: Audio = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    audio: opt.Audio = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
     trials: Annotated[
         Path | None,
         Option(
@@ -195,8 +174,8 @@ def run(
             f"[default: {MAX_EER_LOSS}]"
         ),
     ] = None,
-    weights: WeightsName = None,
-    budget_s: PlanBudget = None,
+    weights: opt.WeightsName = None,
+    budget_s: opt.PlanBudget = None,
     sessions: Annotated[
         int | None,
         Option(
@@ -214,13 +193,13 @@ def run(
     thorough: Annotated[
         bool, Option("--thorough", help="12 sessions, half the width and three times the budget.")
     ] = False,
-    full: Full = False,
+    full: opt.Full = False,
     timeout_s: Annotated[
         float | None,
         Option("--timeout", help="Seconds that a worker may take for one answer. [default: 120]"),
     ] = None,
-    max_rss_mb: MaxRss = None,
-    seed: Seed = None,
+    max_rss_mb: opt.MaxRss = None,
+    seed: opt.Seed = None,
     out: Annotated[
         Path | None, Option(help="Folder for the results. [default: runs/DATE-TIME]")
     ] = None,
@@ -265,7 +244,7 @@ def run(
     from rtfbench.measure.plan import load_plan
     from rtfbench.measure.whole_run import folder_for
 
-    asked = load_plan(plan, plan_fields(context))
+    asked = load_plan(plan, opt.plan_fields(context))
     if host and cluster:
         raise typer.BadParameter("name a --cluster or hosts, not both")
     if remote_python and not host:

@@ -9,25 +9,8 @@ from typer import Option
 
 from rtfbench.base.errors import say
 from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, MOST_MB
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Audio,
-    Channel,
-    FrontEndName,
-    GammaShape,
-    HopS,
-    MnnHome,
-    MnnMiniHome,
-    ModelInput,
-    ModelName,
-    ModelOutput,
-    PrecisionChoice,
-    Resample,
-    Seed,
-    TraceFile,
-    WeightsName,
-    WindowS,
-)
 
 
 class Goal(StrEnum):
@@ -53,10 +36,10 @@ class Goal(StrEnum):
     "within the budget, 2 bad input, 130 interrupted.",
 )
 def tune(
-    model: ModelName = "resnet34",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
+    model: opt.ModelName = "resnet34",
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
     goal: Annotated[
         Goal,
         Option(
@@ -73,7 +56,7 @@ def tune(
         ),
     ] = None,
     precision: Annotated[
-        list[PrecisionChoice] | None,
+        list[opt.PrecisionChoice] | None,
         Option(help="Precision to race; may be repeated. [default: all with trials, else float32]"),
     ] = None,
     chunk_samples: Annotated[
@@ -83,7 +66,7 @@ def tune(
             "what fits the lengths]"
         ),
     ] = None,
-    audio: Audio = None,
+    audio: opt.Audio = None,
     lengths: Annotated[
         Path | None,
         Option(
@@ -91,8 +74,8 @@ def tune(
             "of --audio."
         ),
     ] = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
     latency_ms: Annotated[
         float | None,
         Option(
@@ -102,10 +85,10 @@ def tune(
             "100 requests, from when each is due.",
         ),
     ] = None,
-    window: WindowS = None,
-    hop: HopS = None,
-    gamma: GammaShape = None,
-    trace: TraceFile = None,
+    window: opt.WindowS = None,
+    hop: opt.HopS = None,
+    gamma: opt.GammaShape = None,
+    trace: opt.TraceFile = None,
     max_rss: Annotated[
         float | None,
         Option(min=1, max=MOST_MB, help="Megabytes that all processes together may hold."),
@@ -128,7 +111,7 @@ def tune(
             "out.",
         ),
     ] = MAX_EER_LOSS,
-    weights: WeightsName = None,
+    weights: opt.WeightsName = None,
     cores: Annotated[
         int | None, Option(min=1, help="Cores to use. [default: those that may be used]")
     ] = None,
@@ -147,8 +130,8 @@ def tune(
     timeout: Annotated[
         float, Option(min=1, help="Seconds that a worker may take for one answer.")
     ] = 120,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
     save: Annotated[
         Path | None, Option(help="Write the configuration here, for `run`, `extract` and `gate`.")
     ] = None,
@@ -158,7 +141,7 @@ def tune(
     overwrite: Annotated[
         bool, Option("--overwrite", help="Replace what --out and --save hold.")
     ] = False,
-    seed: Seed = None,
+    seed: opt.Seed = None,
 ) -> None:
     """Race engines, precisions, chunk sizes, threads, jobs and batches against each other.
 

@@ -7,22 +7,8 @@ import typer
 from typer import Option
 
 from rtfbench.base.errors import InputError, as_input, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Channel,
-    ChunkSamples,
-    EngineName,
-    FrontEndName,
-    MnnHome,
-    MnnMiniHome,
-    ModelFile,
-    ModelForm,
-    ModelInput,
-    ModelOutput,
-    Resample,
-    Threads,
-    WeightsName,
-)
 
 SAME, DIFFERENT = 0, 1
 NO_THRESHOLD = (
@@ -70,19 +56,19 @@ def verify(
         list[Path] | None,
         Option(help="In place of --embeddings: the trials' recordings, embedded now."),
     ] = None,
-    model: ModelFile = None,
-    weights: WeightsName = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    engine: EngineName = None,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
-    form: ModelForm = None,
-    samples_per_chunk: ChunkSamples = None,
-    threads: Threads = 1,
-    channel: Channel = None,
-    resample: Resample = False,
+    model: opt.ModelFile = None,
+    weights: opt.WeightsName = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    engine: opt.EngineName = None,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
+    form: opt.ModelForm = None,
+    samples_per_chunk: opt.ChunkSamples = None,
+    threads: opt.Threads = 1,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
 ) -> None:
     """Print the similarity of two recordings, (cosine + 1) / 2, and with a threshold the decision.
 
