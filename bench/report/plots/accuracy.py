@@ -9,20 +9,7 @@ from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures
 from rtfbench.report.compare import side, surely_faster
 from rtfbench.report.palette import INK, MUTED
-from rtfbench.report.plots.style import (
-    DASHED,
-    Look,
-    Picture,
-    Sheet,
-    caption,
-    error_bar,
-    failures,
-    interval_remark,
-    looks,
-    not_drawn,
-    plain_log_ticks,
-    rtf_limits,
-)
+from rtfbench.report.plots import style
 from rtfbench.report.precision_findings import POINTS, fastest, gain, keeping_accuracy
 from rtfbench.results.cells import MAX_REL_ERR
 from rtfbench.results.protocols import steady_first
@@ -44,7 +31,7 @@ ROOM = 0.12
 LEAST_SPAN = 0.1  # points
 
 
-def draw(summary: Summary) -> Iterator[Picture]:
+def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield one picture, a panel a model; of steady rows if there are any."""
     measured = [row for row in summary.cells if row.rtf is not None]
     lossy = any(row.eer_loss for row in measured)
@@ -61,14 +48,14 @@ def draw(summary: Summary) -> Iterator[Picture]:
     ]
     shown, left_out = models[:MOST_PANELS], models[MOST_PANELS:]
     if shown:
-        failed = failures(
+        failed = style.failures(
             row
             for row in summary.cells
             if row.protocol == rows[0].protocol and (lossy or row.precision == FLOAT32)
         )
         titles = [row.title for row in rows if row.model in left_out]
         kept = [row for row in rows if row.model in shown]
-        yield _picture(summary, kept, shown, not_drawn([*failed, *titles]), lossy=lossy)
+        yield _picture(summary, kept, shown, style.not_drawn([*failed, *titles]), lossy=lossy)
 
 
 def pareto_front(summary: Summary, rows: Sequence[CellSummary]) -> list[CellSummary]:
@@ -99,21 +86,21 @@ def _picture(
     left_out: str,
     *,
     lossy: bool,
-) -> Picture:
-    look = looks(summary)
+) -> style.Picture:
+    look = style.looks(summary)
     columns = min(len(models), PANELS_A_ROW)
     lines = -(-len(models) // columns)
     sizes = ", ".join(map(str, sorted({row.chunk_samples for row in rows})))
-    text = caption(
+    text = style.caption(
         summary,
         rows,
         f"{rows[0].protocol}, chunks of {sizes} samples",
         "upright: 95 % interval of the loss over resampled speakers" if lossy else "",
-        interval_remark(rows, "across"),
+        style.interval_remark(rows, "across"),
         "large marks: no other row is surely faster or more accurate without losing in the other",
         left_out,
     )
-    with Sheet(
+    with style.Sheet(
         title=_loss_title(summary, rows, models) if lossy else _error_title(summary, rows, models),
         caption=text,
         height_in=2.9 + 3.2 * (lines - 1),
@@ -139,23 +126,23 @@ def _panel(
     summary: Summary,
     axes: Axes,
     rows: Sequence[CellSummary],
-    look: dict[EngineForm, Look],
+    look: dict[EngineForm, style.Look],
     *,
     lossy: bool,
 ) -> None:
     front = pareto_front(summary, rows)
-    axes.set(xscale="log", xlim=rtf_limits(rows))
+    axes.set(xscale="log", xlim=style.rtf_limits(rows))
     for row in rows:
         value, low, high = (POINTS * each for each in _loss(row)) if lossy else [_error(row)] * 3
         on_front = row in front
         axes.errorbar(
-            [row.rtf or 0.0], [value], xerr=error_bar(row), **look[side(row)].style,
+            [row.rtf or 0.0], [value], xerr=style.error_bar(row), **look[side(row)].style,
             yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]], linewidth=1.2,
             markersize=9 if on_front else 5, alpha=1.0 if on_front else 0.65,
             zorder=3 if on_front else 2,
         )  # fmt: skip
     limit = 0.0 if lossy else MAX_REL_ERR
-    axes.axhline(limit, color=MUTED, linewidth=1.2, linestyle=DASHED, zorder=1)
+    axes.axhline(limit, color=MUTED, linewidth=1.2, linestyle=style.DASHED, zorder=1)
     title = rows[0].title
     if lossy:
         eer = next(row.eer for row in rows if row.precision == FLOAT32 and row.eer is not None)
@@ -166,7 +153,7 @@ def _panel(
                       fontsize=8.5, color=MUTED)  # fmt: skip
     axes.set_title(title, loc="left", fontsize=10, color=INK, pad=4)
     axes.set_xlabel("RTF (left is faster)")
-    plain_log_ticks(axes.xaxis)
+    style.plain_log_ticks(axes.xaxis)
 
 
 def _error_title(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str]) -> str:

@@ -18,18 +18,7 @@ from rtfbench.report.compare import (
     span,
 )
 from rtfbench.report.palette import INK, MUTED
-from rtfbench.report.plots.style import (
-    DASHED,
-    Look,
-    Picture,
-    Sheet,
-    caption,
-    direct_labels,
-    interval_remark,
-    looks,
-    plain_log_ticks,
-    rtf_limits,
-)
+from rtfbench.report.plots import style
 from rtfbench.results.protocols import STEADY
 from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
@@ -44,7 +33,7 @@ COMPUTED = (
 )
 
 
-def draw(summary: Summary) -> Iterator[Picture]:
+def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield a picture for each model and thread count with two chunk sizes or more."""
     measured = [r for r in summary.cells if r.rtf is not None and r.chunk_samples > 0]
     pairs = dict.fromkeys((row.model, row.threads) for row in measured)
@@ -60,24 +49,24 @@ def draw(summary: Summary) -> Iterator[Picture]:
             yield _picture(summary, panels, f"rtf-by-chunk-size-{model}-t{threads}")
 
 
-def _picture(summary: Summary, panels: dict[str, list[CellSummary]], name: str) -> Picture:
+def _picture(summary: Summary, panels: dict[str, list[CellSummary]], name: str) -> style.Picture:
     rows = [row for chosen in panels.values() for row in chosen]
-    remarks = [interval_remark(rows, "band"), COMPUTED, _left_out(summary, rows[0])]
+    remarks = [style.interval_remark(rows, "band"), COMPUTED, _left_out(summary, rows[0])]
     title = f"{rows[0].title}: {_finding(summary, panels)}"
-    look = looks(summary)
-    with Sheet(
-        title=title, caption=caption(summary, rows, *remarks), height_in=3.8, above_in=0.68
+    look = style.looks(summary)
+    with style.Sheet(
+        title=title, caption=style.caption(summary, rows, *remarks), height_in=3.8, above_in=0.68
     ) as sheet:
         drawn = sheet.axes(len(panels), right_in=1.15, gap_in=1.25)
         for axes in drawn:
-            axes.set(xscale="log", yscale="log", ylim=rtf_limits(rows, padded=True))
+            axes.set(xscale="log", yscale="log", ylim=style.rtf_limits(rows, padded=True))
         ends = [
             _lines(axes, chosen, look) for axes, chosen in zip(drawn, panels.values(), strict=True)
         ]
         for axes, protocol, names_at in zip(drawn, panels, ends, strict=True):
             _real_time(axes, sheet.figure.get_figheight())
-            plain_log_ticks(axes.yaxis)
-            direct_labels(axes, names_at)
+            style.plain_log_ticks(axes.yaxis)
+            style.direct_labels(axes, names_at)
             axes.set_title(f"{protocol} protocol", loc="left", fontsize=10, color=INK, pad=28)
             axes.set_xlabel("samples a chunk (seconds)")
         sheet.figure.axes[0].set_ylabel("RTF")
@@ -85,11 +74,11 @@ def _picture(summary: Summary, panels: dict[str, list[CellSummary]], name: str) 
 
 
 def _lines(
-    axes: Axes, rows: Sequence[CellSummary], look: dict[EngineForm, Look]
-) -> list[tuple[float, float, Look]]:
+    axes: Axes, rows: Sequence[CellSummary], look: dict[EngineForm, style.Look]
+) -> list[tuple[float, float, style.Look]]:
     """Draw a line an engine and return where each ends."""
     sizes = sorted({row.chunk_samples for row in rows})
-    ends: list[tuple[float, float, Look]] = []
+    ends: list[tuple[float, float, style.Look]] = []
     for each in dict.fromkeys(map(side, rows)):
         line = sorted((r for r in rows if side(r) == each), key=lambda row: row.chunk_samples)
         drawn = look[each]
@@ -116,14 +105,14 @@ def _real_time(axes: Axes, figure_in: float) -> None:
     low, high = axes.get_ylim()
     if high * FAR > 1:
         axes.set_ylim(low, max(high, 1.2))
-        axes.axhline(1.0, color=MUTED, linewidth=1.2, linestyle=DASHED)
+        axes.axhline(1.0, color=MUTED, linewidth=1.2, linestyle=style.DASHED)
         axes.annotate("real time (RTF 1)", (0.02, 1.0), xycoords=("axes fraction", "data"),
                       xytext=(0, -3), textcoords="offset points", va="top", fontsize=8.5,
                       color=MUTED)  # fmt: skip
         return
     top = axes.get_position().height * figure_in
     line, cut = 1 + 0.16 / top, 0.05 / top
-    axes.plot([0, 1], [line, line], color=MUTED, linewidth=1.2, linestyle=DASHED,
+    axes.plot([0, 1], [line, line], color=MUTED, linewidth=1.2, linestyle=style.DASHED,
               transform=axes.transAxes, clip_on=False)  # fmt: skip
     for height in (1 - cut / 2, 1 + cut):  # the break of the axis
         axes.plot([-0.015, 0.015], [height, height + cut], color=MUTED, linewidth=1,

@@ -7,15 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rtfbench.report import figures
 from rtfbench.report.compare import side
-from rtfbench.report.plots.style import (
-    DASHED,
-    Picture,
-    Sheet,
-    caption,
-    direct_labels,
-    looks,
-    plain_log_ticks,
-)
+from rtfbench.report.plots import style
 from rtfbench.results import protocols
 from rtfbench.results.rows import CellSummary, Summary
 
@@ -23,7 +15,7 @@ from rtfbench.results.rows import CellSummary, Summary
 SHARES = (("latency_ms_p99", "99"), ("latency_ms_p95", "95"), ("latency_ms_p50", "50"))
 
 
-def draw(summary: Summary) -> Iterator[Picture]:
+def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield a picture for each setting under which there are two loads or more."""
     rows = [
         row
@@ -41,7 +33,7 @@ def draw(summary: Summary) -> Iterator[Picture]:
             yield _picture(summary, some, f"latency-by-load-{first.model}-{number + 1}")
 
 
-def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Picture:
+def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.Picture:
     first = rows[0]
     share, told = next(
         each for each in SHARES if all(row.figure(each[0]) is not None for row in rows)
@@ -62,8 +54,10 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Pictur
     limit_ms = None if first.load is None else first.load.latency_ms
     if limit_ms is not None:
         remarks.append(f"dashed: the limit of {limit_ms:g} ms")
-    look = looks(summary)
-    with Sheet(title=title, caption=caption(summary, rows, *remarks), height_in=3.6) as sheet:
+    look = style.looks(summary)
+    with style.Sheet(
+        title=title, caption=style.caption(summary, rows, *remarks), height_in=3.6
+    ) as sheet:
         (axes,) = sheet.axes(right_in=1.4)
         axes.set_yscale("log")
         ends = []
@@ -87,9 +81,9 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Pictur
                     )  # fmt: skip
             ends.append((float(x[-1]), y[-1], drawn))
         if limit_ms is not None:
-            axes.axhline(limit_ms, color="0.4", linewidth=1.2, linestyle=DASHED)
-        plain_log_ticks(axes.yaxis)
-        direct_labels(axes, ends)
+            axes.axhline(limit_ms, color="0.4", linewidth=1.2, linestyle=style.DASHED)
+        style.plain_log_ticks(axes.yaxis)
+        style.direct_labels(axes, ends)
         axes.set_xlabel("live streams" if streams else "requests a second")
         axes.set_ylabel(f"latency ms, {told} of 100 stay under")
         return sheet.finish(name)

@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING
 from rtfbench.report import figures
 from rtfbench.report.compare import side
 from rtfbench.report.palette import MUTED
-from rtfbench.report.plots.style import (
-    DASHED,
-    Look,
-    Picture,
-    Sheet,
-    caption,
-    chunk_size,
-    direct_labels,
-    looks,
-)
+from rtfbench.report.plots import style
 from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
 if TYPE_CHECKING:
@@ -27,7 +18,7 @@ PANELS_A_ROW = 3
 MOST_PANELS = 6
 
 
-def draw(summary: Summary) -> Iterator[Picture]:
+def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield a picture for each protocol and chunk size that has several thread counts."""
     measured = [row for row in summary.cells if row.rtf is not None]
     for protocol, size in dict.fromkeys((row.protocol, row.chunk_samples) for row in measured):
@@ -43,18 +34,18 @@ def draw(summary: Summary) -> Iterator[Picture]:
 
 def _picture(
     summary: Summary, rows: Sequence[CellSummary], models: Sequence[str], protocol: str, size: int
-) -> Picture:
-    look = looks(summary)
+) -> style.Picture:
+    look = style.looks(summary)
     rows = [row for row in rows if row.model in models]
     threads = sorted({row.threads for row in rows})
     columns = min(len(models), PANELS_A_ROW)
     keys = [look[each] for each in dict.fromkeys(map(side, rows))] if columns > 1 else []
     lines = -(-len(models) // columns)
-    text = caption(
-        summary, rows, f"{protocol}, {chunk_size(size)}",
+    text = style.caption(
+        summary, rows, f"{protocol}, {style.chunk_size(size)}",
         "medians of unpaired runs; dashed: as many times as fast as there are threads",
     )  # fmt: skip
-    with Sheet(
+    with style.Sheet(
         title=_finding(rows), caption=text, height_in=2.5 + 3.2 * (lines - 1), keys=keys
     ) as sheet:
         right = 1.2 if columns == 1 else 0.2
@@ -65,16 +56,19 @@ def _picture(
             axes.set_title(chosen[0].title, loc="left", fontsize=10, color=MUTED, pad=4)
             axes.set_xlabel("threads")
             if columns == 1:
-                direct_labels(axes, ends)
+                style.direct_labels(axes, ends)
         panels[0].set_ylabel("times as fast as one thread")
         return sheet.finish(f"thread-scaling-{protocol}-{size}")
 
 
 def _panel(
-    axes: Axes, rows: Sequence[CellSummary], threads: Sequence[int], look: dict[EngineForm, Look]
-) -> list[tuple[float, float, Look]]:
-    axes.plot(threads, threads, color=MUTED, linewidth=1.2, linestyle=DASHED)
-    ends: list[tuple[float, float, Look]] = []
+    axes: Axes,
+    rows: Sequence[CellSummary],
+    threads: Sequence[int],
+    look: dict[EngineForm, style.Look],
+) -> list[tuple[float, float, style.Look]]:
+    axes.plot(threads, threads, color=MUTED, linewidth=1.2, linestyle=style.DASHED)
+    ends: list[tuple[float, float, style.Look]] = []
     for each in dict.fromkeys(map(side, rows)):
         points = [
             (row.threads, speedup)
