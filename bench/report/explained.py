@@ -6,17 +6,8 @@ It begins with five sentences at most, each with its figure.
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from rtfbench.report import document as doc
 from rtfbench.report import figures
-from rtfbench.report.document import (
-    Block,
-    Document,
-    Heading,
-    Paragraph,
-    Table,
-    bullets,
-    document,
-    table,
-)
 from rtfbench.results import protocols
 from rtfbench.results.explanation import SUMS_AGREE, EngineCost, Explanation, GroupCost
 
@@ -26,19 +17,19 @@ SMALL = 0.005
 LISTED = 10
 
 
-def of_explanation(found: Explanation) -> Document:
+def of_explanation(found: Explanation) -> doc.Document:
     """Return the whole report."""
     engines = " against ".join(engine.engine for engine in found.engines)
-    return document(
-        Heading(f"{found.model}: {engines}, operator by operator", 1),
+    return doc.document(
+        doc.Heading(f"{found.model}: {engines}, operator by operator", 1),
         _conditions(found),
-        bullets(sentences(found)),
-        Heading("Engines"),
+        doc.bullets(sentences(found)),
+        doc.Heading("Engines"),
         _engines(found),
         "`ms` is a run without a profiler, and `ratio` pairs such runs. `profiler`: a profiled "
         "run's time over that. `told`: what the operators' own times add up to, over the time "
         "without a profiler. `mapped`: the share of them that belongs to nodes of the model.",
-        bullets(_remarks(found)),
+        doc.bullets(_remarks(found)),
         _operators(found) if found.profiled else (),
     )
 
@@ -60,7 +51,7 @@ def _conditions(found: Explanation) -> str:
     )
 
 
-def _engines(found: Explanation) -> Table:
+def _engines(found: Explanation) -> doc.Table:
     heading = ["engine", "version", "form", "load ms", "ms", "ratio", "profiler", "told", "mapped"]
     lines = [
         [
@@ -76,7 +67,7 @@ def _engines(found: Explanation) -> Table:
         ]
         for engine in found.engines
     ]
-    return table(heading, lines, "lllrrrrrr")
+    return doc.table(heading, lines, "lllrrrrrr")
 
 
 def _remarks(found: Explanation) -> Iterator[str]:
@@ -96,7 +87,7 @@ def _remarks(found: Explanation) -> Iterator[str]:
             )
 
 
-def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> Table:
+def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> doc.Table:
     """Return a table: times of every engine, differences to the first, and rates."""
     others = found.profiled[1:]
     names = [found.engines[index].engine for index in found.profiled]
@@ -117,7 +108,7 @@ def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> Table
         last += [_signed(total - totals[0]), *_share_of(found, index, "100 %")]
     pairs = zip(totals, found.profiled, strict=True)
     last += [_rate(found, 2 * found.macs / total / 1e6, index) for total, index in pairs]
-    return table(heading, [*lines, last], "l" + "r" * (len(heading) - 1))
+    return doc.table(heading, [*lines, last], "l" + "r" * (len(heading) - 1))
 
 
 def shown(found: Explanation, groups: Sequence[GroupCost]) -> list[GroupCost]:
@@ -165,13 +156,13 @@ def _share_of(found: Explanation, index: int, text: str) -> list[str]:
     return [text] if found.engines[index].sure else []
 
 
-def _operators(found: Explanation) -> Iterator[Block]:
+def _operators(found: Explanation) -> Iterator[doc.Block]:
     """Yield the tables of operators, and what their columns mean."""
-    yield Heading("By kind of operator")
+    yield doc.Heading("By kind of operator")
     yield _groups(found, "kind", found.kinds)
-    yield Heading("By part of the model")
+    yield doc.Heading("By part of the model")
     yield _groups(found, "part", found.blocks)
-    yield Heading("Costliest operators")
+    yield doc.Heading("Costliest operators")
     for index in found.profiled:
         engine = found.engines[index]
         listed = sorted(engine.operators, key=lambda each: -each.ms)[:LISTED]
@@ -188,8 +179,8 @@ def _operators(found: Explanation) -> Iterator[Block]:
             ]
             for each in listed
         ]
-        yield table(heading, lines, "llrrrll")
-    yield Paragraph(
+        yield doc.table(heading, lines, "llrrrll")
+    yield doc.Paragraph(
         "An operator that a runtime has fused counts whole with what multiplies in it. ± is "
         "half of a 95 % interval, from sessions of fresh processes; sentences speak of differences "
         "that are sure among all groups together. GFLOP/s are the operations "

@@ -11,18 +11,9 @@ from itertools import pairwise
 from typing import Any
 
 from rtfbench.base.values import Interval, grouped
+from rtfbench.report import document as doc
 from rtfbench.report import figures
 from rtfbench.report.compare import ends
-from rtfbench.report.document import (
-    Block,
-    Document,
-    Heading,
-    Image,
-    Paragraph,
-    bullets,
-    document,
-    table,
-)
 from rtfbench.report.hosts import against, setting
 from rtfbench.results import change_points
 from rtfbench.results.cells import Condition
@@ -372,7 +363,7 @@ def _run_lines(host: HostHistory) -> Iterator[list[str]]:
 
 def of_history(
     hosts: Sequence[HostHistory], left_out: Sequence[str], pictures: Sequence[Pictures]
-) -> Document:
+) -> doc.Document:
     """Return the history as a document.
 
     Args:
@@ -381,20 +372,20 @@ def of_history(
         pictures: those of each host, by the path at which they stand.
     """
     of_hosts = (_of_host(*each) for each in zip(hosts, pictures, strict=True))
-    return document(
-        Heading("History", 1), EXPLAINED, bullets(left_out, "warning"), *of_hosts, METHOD
+    return doc.document(
+        doc.Heading("History", 1), EXPLAINED, doc.bullets(left_out, "warning"), *of_hosts, METHOD
     )
 
 
-def _of_host(host: HostHistory, pictures: Pictures) -> Iterator[Block]:
-    yield Heading(host.name)
-    yield Paragraph(described(host))
-    yield from bullets((sentence(*each) for each in host.changes), "warning")
-    yield from (Image(title, path) for path, title in pictures.items())
+def _of_host(host: HostHistory, pictures: Pictures) -> Iterator[doc.Block]:
+    yield doc.Heading(host.name)
+    yield doc.Paragraph(described(host))
+    yield from doc.bullets((sentence(*each) for each in host.changes), "warning")
+    yield from (doc.Image(title, path) for path, title in pictures.items())
     if host.series:
-        yield table(["Ratio", "Runs", "First", "Newest", "Change"], _ratio_lines(host), "lrrrl")
+        yield doc.table(["Ratio", "Runs", "First", "Newest", "Change"], _ratio_lines(host), "lrrrl")
     heads = ["Began", "Commit", "Folder", "rtfbench", "Engines", "Noise"]
-    yield table(heads, _run_lines(host), "llllll")
+    yield doc.table(heads, _run_lines(host), "llllll")
 
 
 def content(hosts: Sequence[HostHistory], left_out: Sequence[str]) -> dict[str, Any]:

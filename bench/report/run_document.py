@@ -9,24 +9,12 @@ from dataclasses import replace
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import FLOAT32
+from rtfbench.report import document as doc
 from rtfbench.report import figures, libraries
 from rtfbench.report.about import about, conditions, counts_line, reasons
 from rtfbench.report.answer import answer, meant, ranking
 from rtfbench.report.columns import columns
 from rtfbench.report.compare import side, to_reference
-from rtfbench.report.document import (
-    Block,
-    Bullets,
-    Document,
-    Heading,
-    More,
-    Paragraph,
-    Style,
-    Table,
-    bullets,
-    document,
-    table,
-)
 from rtfbench.report.engine_findings import EXPLAINED, FASTEST, Matrix, matrices
 from rtfbench.report.findings import findings
 from rtfbench.report.views import MARKDOWN, Footnotes, PlacedColumn
@@ -38,27 +26,27 @@ GIVE_WAY = ({"ci"}, {"first", "chunk_ms"})
 PROVISIONAL = f"* provisional: of {PROVISIONAL_SESSIONS} sessions or fewer."
 
 
-def of_run(summary: Summary) -> Document:
+def of_run(summary: Summary) -> doc.Document:
     """Return the whole report."""
     stored, summary = summary, libraries.named(summary)
     footnotes = Footnotes(summary.cells)
     # At once: a note stands below the first table whose rows need it.
     first = tuple(published(summary, footnotes))
-    return document(
+    return doc.document(
         of_answer(stored),
         the_run(summary),
         first,
-        More("Everything else that was measured", tuple(_rest(summary, footnotes))),
+        doc.More("Everything else that was measured", tuple(_rest(summary, footnotes))),
     )
 
 
-def of_answer(summary: Summary) -> Bullets:
+def of_answer(summary: Summary) -> doc.Bullets:
     """Return the answer, its first line ranking out."""
-    first, *others = map(Paragraph, answer(summary))
-    return Bullets((replace(first, style="strong"), *others))
+    first, *others = map(doc.Paragraph, answer(summary))
+    return doc.Bullets((replace(first, style="strong"), *others))
 
 
-def the_run(summary: Summary) -> Iterator[Block]:
+def the_run(summary: Summary) -> Iterator[doc.Block]:
     """Yield the table of the run: a row a model, engine, protocol and chunk size."""
     rows = in_order(summary.cells)
     if not rows:
@@ -66,17 +54,17 @@ def the_run(summary: Summary) -> Iterator[Block]:
     placed = columns("run", summary, rows)
     keys = [each.key for each in placed]
     winners = fastest_rows(summary)
-    styles: list[Style] = [
+    styles: list[doc.Style] = [
         "bad" if row.status != "ok" else "good" if id(row) in winners else "" for row in rows
     ]
-    yield Heading("The run")
-    yield Paragraph(caption(summary, rows) + _starred(summary, rows), "dim")
+    yield doc.Heading("The run")
+    yield doc.Paragraph(caption(summary, rows) + _starred(summary, rows), "dim")
     yield replace(
         rows_table(placed, rows),
         styles=tuple(styles),
         give_way=tuple(tuple(keys.index(k) for k in keys if k in group) for group in GIVE_WAY),
     )
-    yield from bullets(reasons(rows), "bad")
+    yield from doc.bullets(reasons(rows), "bad")
 
 
 def in_order(rows: Sequence[CellSummary]) -> list[CellSummary]:
@@ -133,7 +121,7 @@ def _starred(summary: Summary, rows: Sequence[CellSummary]) -> str:
     return f" {PROVISIONAL}" * any(each is not None and each.provisional for each in ratios)
 
 
-def published(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
+def published(summary: Summary, footnotes: Footnotes) -> Iterator[doc.Block]:
     """Yield the table of the published document: Params, FLOPs, RTF."""
     rows = [
         row
@@ -152,65 +140,65 @@ def published(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
         rows = [row for row in rows if getattr(row, field) == kept]
     if not rows:
         return
-    yield Heading("As in WeSpeaker's published table")
+    yield doc.Heading("As in WeSpeaker's published table")
     told = f"{meant(rows[0].protocol).capitalize()}. {conditions(summary.environment, rows)}"
-    yield Paragraph(told, "dim")
+    yield doc.Paragraph(told, "dim")
     yield rows_table(columns("published", summary, rows), rows)
-    yield from (Paragraph(line, "dim") for line in footnotes.lines(rows))
+    yield from (doc.Paragraph(line, "dim") for line in footnotes.lines(rows))
 
 
-def _rest(summary: Summary, footnotes: Footnotes) -> Iterator[Block]:
-    told = bullets(each.text for each in findings(summary))
+def _rest(summary: Summary, footnotes: Footnotes) -> Iterator[doc.Block]:
+    told = doc.bullets(each.text for each in findings(summary))
     if told or summary.noise is not None:
-        yield Heading("Findings")
+        yield doc.Heading("Findings")
     if summary.noise is not None:
-        yield Paragraph(f"Noise: {summary.noise.sentence}")
+        yield doc.Paragraph(f"Noise: {summary.noise.sentence}")
     yield from told
     for matrix in matrices(summary):
         yield from _matrix(matrix)
     for rows in grouped(((row.protocol, row.setting), row) for row in summary.cells).values():
         yield from _section(rows, summary, footnotes)
     yield from verification(summary)
-    yield Heading("About this run")
-    yield from bullets([*counts_line(summary), *libraries.described(summary), *about(summary)])
+    yield doc.Heading("About this run")
+    yield from doc.bullets([*counts_line(summary), *libraries.described(summary), *about(summary)])
 
 
-def _matrix(matrix: Matrix) -> Iterator[Block]:
-    yield Heading(matrix.title)
-    yield Paragraph(EXPLAINED)
-    found = table(["Model", *matrix.engines], matrix.models, "l" + "r" * len(matrix.engines))
+def _matrix(matrix: Matrix) -> Iterator[doc.Block]:
+    yield doc.Heading(matrix.title)
+    yield doc.Paragraph(EXPLAINED)
+    found = doc.table(["Model", *matrix.engines], matrix.models, "l" + "r" * len(matrix.engines))
     yield replace(found, strong=FASTEST)
 
 
 def _section(
     rows: Sequence[CellSummary], summary: Summary, footnotes: Footnotes
-) -> Iterator[Block]:
+) -> Iterator[doc.Block]:
     """Yield the tables of rows that share protocol and setting."""
     fewer_bits = any(row.precision != FLOAT32 for row in rows)
     title = protocols.named(rows[0].protocol).title
-    yield Heading(title[0].upper() + title[1:])
-    yield Paragraph(conditions(summary.environment, rows))
+    yield doc.Heading(title[0].upper() + title[1:])
+    yield doc.Paragraph(conditions(summary.environment, rows))
     for view in MARKDOWN:
         if view != "accuracy" or fewer_bits:
             yield rows_table(columns(view, summary, rows), rows)
-    yield from map(Paragraph, footnotes.lines(rows))
+    yield from map(doc.Paragraph, footnotes.lines(rows))
 
 
-def verification(summary: Summary) -> Iterator[Block]:
+def verification(summary: Summary) -> Iterator[doc.Block]:
     """Yield the error rates of a run that was given trials."""
     rows = [row for row in summary.cells if row.eer is not None]
     if rows:
-        yield Heading("Speaker verification on the run's trials")
-        yield Paragraph(
+        yield doc.Heading("Speaker verification on the run's trials")
+        yield doc.Paragraph(
             "EER of the embeddings that each cell computed, and its difference, in percentage "
             "points, to the first cell of the same model."
         )
         yield rows_table(columns("verification", summary, rows), rows)
 
 
-def rows_table(placed: Sequence[PlacedColumn], rows: Sequence[CellSummary]) -> Table:
+def rows_table(placed: Sequence[PlacedColumn], rows: Sequence[CellSummary]) -> doc.Table:
     """Return the rows of a result in the columns of a view."""
-    return table(
+    return doc.table(
         [column.heading for column in placed],
         ([column.text(row) for column in placed] for row in rows),
         [column.numeric for column in placed],
