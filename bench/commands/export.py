@@ -148,13 +148,14 @@ def _lines(output: Path, made: "Exported") -> list[str]:
     from rtfbench.report import figures
     from rtfbench.results.cells import MAX_REL_ERR
 
+    params, flops = ("unknown" if n is None else f"{n:,}" for n in (made.params, made.flops))
     form = "any number of frames" if made.num_frames is None else f"{made.num_frames} frames"
     lines = [
         f"{output}: {FORMATS[output.suffix]}, {form}, {output.stat().st_size / 1e6:.1f} MB",
         f"input    {made.inputs}",
         f"output   {made.outputs}",
-        f"Params   {figures.params(made.params)} ({_exact(made.params)})",
-        f"FLOPs    {figures.flops(made.flops)} ({_exact(made.flops)} {made.flops_basis})",
+        f"Params   {figures.params(made.params)} ({params})",
+        f"FLOPs    {figures.flops(made.flops)} ({flops} {made.flops_basis})",
         f"checked  against {made.source}, limit {MAX_REL_ERR:.0e} of the largest value:",
     ]
     lines += [
@@ -166,7 +167,3 @@ def _lines(output: Path, made: "Exported") -> list[str]:
     if made.about:
         lines.append(f"note     {made.about}")
     return lines
-
-
-def _exact(count: int | None) -> str:
-    return "unknown" if count is None else f"{count:,}"

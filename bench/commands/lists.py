@@ -1,6 +1,5 @@
 """`rtfbench engines` and `rtfbench models`."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtfbench.commands.app import app, examples
@@ -48,12 +47,18 @@ def engines() -> None:
             notes.append(f"{name}: {broken[name]}")
             continue
         engine, told = found[name], availability[name]
+        settings = [
+            f"{key}={' | '.join(values) or '...'}" for key, values in engine.choices.items()
+        ]
+        settings += [
+            f"{k}={' | '.join(values)} (fewer bits)" for k, values in engine.recipes.items()
+        ]
         table.add_row(
             name,
             told.version if told.ok else "[red]unavailable[/]",
             f"{engine.format}, {engine.default_form}",
             ", ".join(each for each in engine.precisions if each not in told.lacks),
-            escape("\n".join(_settings(engine))),
+            escape("\n".join(settings)),
         )
         said = filter(None, [told.note, told.reason, *told.lacks.values()])
         notes += [each if each.startswith(name) else f"{name}: {each}" for each in said]
@@ -75,14 +80,6 @@ def _installed() -> "tuple[dict[str, EngineBase], dict[str, str]]":
         except EngineError as error:
             broken[name] = str(error)
     return found, broken
-
-
-def _settings(engine: "EngineBase") -> Iterator[str]:
-    """Yield a line for each setting with its values, those of files in fewer bits last."""
-    for key, values in engine.choices.items():
-        yield f"{key}={' | '.join(values) or '...'}"
-    for key, values in engine.recipes.items():
-        yield f"{key}={' | '.join(values)} (fewer bits)"
 
 
 @app.command(short_help="List models with Params and FLOPs.", epilog=examples("rtfbench models"))

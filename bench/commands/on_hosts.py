@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -67,7 +66,9 @@ def run_by_ssh(
         for name, address in names.items():
             before = files_in(out / name) if resume else {}
             order = HostOrder(sent, python, before, resume=resume, overwrite=overwrite)
-            runs[name] = HostRun(address, order, stopping, partial(_say_of, name))
+            runs[name] = HostRun(
+                address, order, stopping, lambda text, of=name: say(f"{of}: {text}")
+            )
         for each in runs.items():
             Thread(target=one, args=each, daemon=True).start()
         statuses: dict[str, int] = {}
@@ -83,17 +84,10 @@ def run_by_ssh(
                 stopping.set()
     shown = _show([out / name for name in names])
     if stopping.is_set():
-        say(
-            f"interrupted; {out} holds what was measured, go on with --resume"
-            if shown
-            else "interrupted"
-        )
+        kept = f"; {out} holds what was measured, go on with --resume" if shown else ""
+        say(f"interrupted{kept}")
         return INTERRUPTED
     return max(statuses.values())
-
-
-def _say_of(host: str, text: str) -> None:
-    say(f"{host}: {text}")
 
 
 def named(hosts: Sequence[str]) -> dict[str, str]:

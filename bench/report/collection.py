@@ -8,7 +8,7 @@ from rtfbench.report import figures
 from rtfbench.report.compare import comparisons, conditions, rows_of, side
 from rtfbench.report.hosts import MEANINGS, Line, against, setting
 from rtfbench.report.html import read, template
-from rtfbench.results.host import widest_vectors
+from rtfbench.results.host import Host, widest_vectors
 from rtfbench.results.rows import CellSummary, Environment, Ratio, Summary
 
 #: The table's columns: name, heading, whether one is of numbers, and whether rows are chosen by it.
@@ -138,16 +138,12 @@ def host_names(environments: Sequence[Environment]) -> list[str]:
 
     A hypervisor can hide some of a processor's vectors, which makes another host of it.
     """
-    kinds = [each.host.microarchitecture if each.host else "" for each in environments]
-    vectors = [widest_vectors(each.host) if each.host else "" for each in environments]
-    shown: dict[str, set[str]] = {}
-    for kind, widest in zip(kinds, vectors, strict=True):
-        shown.setdefault(kind, set()).add(widest)
-    return [
-        environment.cpu_kind
-        if not kind
-        else f"{kind}, {widest}"
-        if len(shown[kind]) > 1 and widest
-        else kind
-        for environment, kind, widest in zip(environments, kinds, vectors, strict=True)
-    ]
+    hosts = [each.host or Host() for each in environments]
+    shown = grouped((host.microarchitecture, widest_vectors(host)) for host in hosts)
+    names = []
+    for environment, host in zip(environments, hosts, strict=True):
+        kind, widest = host.microarchitecture, widest_vectors(host)
+        several = len(set(shown[kind])) > 1
+        name = f"{kind}, {widest}" if several and widest else kind
+        names.append(name if kind else environment.cpu_kind)
+    return names

@@ -100,11 +100,6 @@ def times(ratio: float, ci95: Interval | None) -> str:
     return f"{figures.times(ratio)} ({ends(ci95)})"
 
 
-def as_long(ratio: float, ci95: Interval | None) -> str:
-    """Write a ratio with its interval: 2.60 times as long (2.50 to 2.70)."""
-    return f"{figures.factor(ratio)} times as long ({ends(ci95)})"
-
-
 def ends(ci95: Interval | None) -> str:
     """Write an interval: 2.50 to 2.70."""
     if ci95 is None:

@@ -39,11 +39,9 @@ def _conditions(found: Explanation) -> str:
     explained = protocols.named(found.protocol).explained
     what = explained[0] if explained else f"a chunk of the {found.protocol} protocol"
     setting = figures.setting(found.chunk_samples, found.threads)
-    peak = (
-        "no compiler, so its peak is unknown"
-        if found.peak_gflops is None
-        else f"a peak of {figures.number(found.peak_gflops)} GFLOP/s"
-    )
+    peak = "no compiler, so its peak is unknown"
+    if found.peak_gflops is not None:
+        peak = f"a peak of {figures.number(found.peak_gflops)} GFLOP/s"
     return (
         f"{what[0].upper()}{what[1:]}: {found.num_frames} frames ({setting}), "
         f"{2 * found.macs / 1e9:.2f} GFLOP; {found.cpu}, {peak}; rtfbench {found.rtfbench}, "
@@ -165,9 +163,8 @@ def _operators(found: Explanation) -> Iterator[doc.Block]:
     yield doc.Heading("Costliest operators")
     for index in found.profiled:
         engine = found.engines[index]
-        listed = sorted(engine.operators, key=lambda each: -each.ms)[:LISTED]
         heading = [engine.engine, "type", "ms", "share", "GFLOP/s", "part", "kind"]
-        lines = [
+        lines = (
             [
                 each.name,
                 " ".join(filter(None, [each.operator, each.implementation])),
@@ -177,8 +174,8 @@ def _operators(found: Explanation) -> Iterator[doc.Block]:
                 each.block,
                 each.kind,
             ]
-            for each in listed
-        ]
+            for each in sorted(engine.operators, key=lambda each: -each.ms)[:LISTED]
+        )
         yield doc.table(heading, lines, "llrrrll")
     yield doc.Paragraph(
         "An operator that a runtime has fused counts whole with what multiplies in it. ± is "

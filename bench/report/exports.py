@@ -35,11 +35,10 @@ def tidy_csv(cells: Sequence[CellData]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    columns = COLUMNS
-    writer.writerow([column.key for column in columns])
+    writer.writerow([column.key for column in COLUMNS])
     for data in cells:
         for record in data.records:
-            writer.writerow([_inert(column.value(data, record)) for column in columns])
+            writer.writerow([_inert(column.value(data, record)) for column in COLUMNS])
     return buffer.getvalue()
 
 
@@ -124,8 +123,7 @@ def _ratios(summary: Summary) -> Iterator[tuple[CellSummary, Ratio]]:
     """Yield every ratio with the row that it is of."""
     rows = {(row.condition, side(row)): row for row in summary.cells}
     for each in summary.ratios:
-        row = rows.get((each.condition, each.left))
-        if row is not None:
+        if row := rows.get((each.condition, each.left)):
             yield row, each
 
 

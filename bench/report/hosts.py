@@ -105,14 +105,14 @@ def conclusion(found: Sequence[Line]) -> str:
     known = [line for line in found if line.verdict != "one host"]
     if not known:
         return "No ratio was measured on two of these hosts."
-    counts = {verdict: sum(line.verdict == verdict for line in known) for verdict in MEANINGS}
+    counts = Counter(line.verdict for line in known)
+    others: dict[Verdict, str] = {
+        "another factor": "the same engine is faster, by another factor",
+        "turns": "the faster engine turns",
+        "on some": "the engines differ on some hosts only",
+    }
     parts = [f"{counts['holds']} of {len(known)} ratios are the same on all hosts"]
-    if counts["another factor"]:
-        parts.append(f"in {counts['another factor']} the same engine is faster, by another factor")
-    if counts["turns"]:
-        parts.append(f"in {counts['turns']} the faster engine turns")
-    if counts["on some"]:
-        parts.append(f"in {counts['on some']} the engines differ on some hosts only")
+    parts += [f"in {counts[each]} {text}" for each, text in others.items() if counts[each]]
     return "; ".join(parts) + "."
 
 
@@ -137,15 +137,14 @@ def of_hosts(runs: Sequence[NamedRun]) -> Document:
 
 
 def _ratios(line: Line) -> list[str]:
-    texts = [_marked(each) for each in line.ratios]
+    texts = [
+        figures.ratio(each.ratio, each.ci95) + " provisional" * each.provisional
+        if each
+        else figures.MISSING
+        for each in line.ratios
+    ]
     engines = against(line.left, line.right)
     return [line.title, setting(line.where), engines, *texts, line.verdict]
-
-
-def _marked(each: Ratio | None) -> str:
-    if each is None:
-        return figures.MISSING
-    return figures.ratio(each.ratio, each.ci95) + " provisional" * each.provisional
 
 
 def _rtfs(runs: Sequence[NamedRun]) -> Iterator[list[str]]:

@@ -7,7 +7,6 @@ from rtfbench.engines.protocol import FIRST_RUN
 from rtfbench.report import figures
 from rtfbench.report.compare import (
     Finding,
-    as_long,
     conditions,
     ends,
     engine_names,
@@ -61,8 +60,8 @@ def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
         slow, fast = (first, second) if before.left == side(first) else (second, first)
         left, right = named[before.left], named[before.right]
         text = (
-            f"{slow.title}, {figures.setting(*slow.setting)}: under the "
-            f"published protocol {left} takes {as_long(before.ratio, before.ci95)} as {right}; "
+            f"{slow.title}, {figures.setting(*slow.setting)}: under the published protocol {left} "
+            f"takes {figures.factor(before.ratio)} times as long ({ends(before.ci95)}) as {right}; "
             f"{_steady(after, left, right)}"
         )
         told = _preparation(summary, slow, fast, steady, before, after)
