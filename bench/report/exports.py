@@ -146,7 +146,7 @@ def _name(row: CellSummary) -> str:
 
 
 def _benchmark(data: CellData, seconds: Sequence[float]) -> dict[str, Any]:
-    cell = data.declaration.cell
+    cell = data.cell
     parts = [cell.engine_label, cell.form, f"t{cell.threads}", str(cell.chunk_samples)]
     parts += [f"j{cell.jobs}"] if cell.jobs > 1 else []
     parts += [f"b{cell.batch}"] if cell.batch > 1 else []
@@ -225,13 +225,8 @@ def explained() -> str:
     return meanings((f"`{each.key}`", each.unit, each.meaning) for each in COLUMNS)
 
 
-def _settings(data: CellData, _: Record) -> str:
-    settings = data.declaration.cell.settings
-    return ",".join(f"{key}={value}" for key, value in sorted(settings.items()))
-
-
 def _cell(key: str, meaning: str, unit: str = "") -> RecordColumn:
-    return RecordColumn(key, meaning, lambda data, _: getattr(data.declaration.cell, key), unit)
+    return RecordColumn(key, meaning, lambda data, _: getattr(data.cell, key), unit)
 
 
 def _of_record(key: str, meaning: str, unit: str = "") -> RecordColumn:
@@ -250,7 +245,10 @@ COLUMNS = (
     _cell("precision", "what the engine computes in"),
     _cell("jobs", "processes at work at once"),
     _cell("batch", "chunks of equal length that run together at most"),
-    RecordColumn("settings", "the engine's settings, key=value with commas between", _settings),
+    RecordColumn(
+        "settings", "the engine's settings, key=value with commas between",
+        lambda data, _: ",".join(f"{k}={v}" for k, v in sorted(data.cell.settings.items())),
+    ),
     RecordColumn(
         "status", "how the cell ended; use the lines that say ok",
         lambda data, _: data.outcome.status if data.outcome else "failed",

@@ -343,8 +343,9 @@ def described(host: HostHistory) -> str:
 
 def _ratio_lines(host: HostHistory) -> Iterator[list[str]]:
     for each in host.series:
-        first, newest = (_ratio(point) for point in (each.points[0], each.points[-1]))
-        yield [each.name, str(len(each.points)), first, newest, state(each)]
+        ends = (point.ratio for point in (each.points[0], each.points[-1]))
+        told = [figures.ratio(ratio.ratio, ratio.ci95) for ratio in ends]
+        yield [each.name, str(len(each.points)), *told, state(each)]
 
 
 def _run_lines(host: HostHistory) -> Iterator[list[str]]:
@@ -391,10 +392,6 @@ def _of_host(host: HostHistory, pictures: Pictures) -> Iterator[doc.Block]:
 def content(hosts: Sequence[HostHistory], left_out: Sequence[str]) -> dict[str, Any]:
     """Return the history for other programs; fields may be added, none may go."""
     return {"schema": SCHEMA, "left_out": list(left_out), "hosts": list(map(_host, hosts))}
-
-
-def _ratio(point: Point) -> str:
-    return figures.ratio(point.ratio.ratio, point.ratio.ci95)
 
 
 def _engines(run: StoredRun) -> Iterator[str]:

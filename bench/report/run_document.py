@@ -58,7 +58,9 @@ def the_run(summary: Summary) -> Iterator[doc.Block]:
         "bad" if row.status != "ok" else "good" if id(row) in winners else "" for row in rows
     ]
     yield doc.Heading("The run")
-    yield doc.Paragraph(caption(summary, rows) + _starred(summary, rows), "dim")
+    found = [to_reference(summary, row) for row in rows]
+    starred = any(each is not None and each.provisional for each in found)
+    yield doc.Paragraph(caption(summary, rows) + f" {PROVISIONAL}" * starred, "dim")
     yield replace(
         rows_table(placed, rows),
         styles=tuple(styles),
@@ -114,11 +116,6 @@ def caption(summary: Summary, rows: Sequence[CellSummary]) -> str:
     if summary.ratios:
         text += " Ratios: times as long as the reference, measured in turns with it."
     return text.strip()
-
-
-def _starred(summary: Summary, rows: Sequence[CellSummary]) -> str:
-    ratios = (to_reference(summary, row) for row in rows)
-    return f" {PROVISIONAL}" * any(each is not None and each.provisional for each in ratios)
 
 
 def published(summary: Summary, footnotes: Footnotes) -> Iterator[doc.Block]:

@@ -26,7 +26,7 @@ from scipy import special
 
 from rtfbench.base.values import Interval
 from rtfbench.results import protocols
-from rtfbench.results.stats import Floats, hodges_lehmann
+from rtfbench.results.stats import ALPHA, Floats, hodges_lehmann
 
 #: How much sessions are assumed to differ, as the standard deviation of a session's log ratio.
 SPREAD = 0.009
@@ -242,7 +242,6 @@ def half_widths(
     return np.asarray(factor * np.asarray(scale) / np.sqrt(np.asarray(sessions)), np.float64)
 
 
-ALPHA = 0.05
 #: How often any of a report's differences may be called sure though there is none: half of the
 #: percent that is promised, because spreads of groups that differ much double it (simulated).
 ALPHA_TOGETHER = 0.005

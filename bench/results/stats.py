@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 #: (found by simulation; the tests repeat it). Stopping depends on the width alone, so less has to
 #: be paid than when stopping at significance (Pocock: 0.029 and 0.022).
 ALPHA_PER_LOOK: Mapping[int, float] = {1: 0.05, 2: 0.036, 3: 0.034}
+#: How often an interval of 95 % may miss.
+ALPHA = 0.05
 #: Half the width of a normal interval of 95 %, in standard deviations.
 TWO_SIDED_95 = float(special.ndtri(0.975))
 #: A quantile of which fewer values lie above, on average, is a matter of luck.
@@ -69,7 +71,7 @@ def hodges_lehmann(values: Sequence[float]) -> float:
     return float(np.median(_walsh_averages(values)))
 
 
-def signed_rank_interval(values: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
+def signed_rank_interval(values: Sequence[float]) -> Interval | None:
     """Return the centres that the signed-rank test does not reject, None with too few values.
 
     Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, section 3.3 (the
@@ -77,8 +79,8 @@ def signed_rank_interval(values: Sequence[float], *, alpha: float = 0.05) -> Int
     """
     averages = np.sort(_walsh_averages(values))
     cumulated = np.cumsum(_signed_rank_counts(len(values))) / 2.0 ** len(values)
-    # The largest rank sum whose lower tail holds at most alpha / 2.
-    rank = int(np.searchsorted(cumulated, alpha / 2, side="right"))
+    # The largest rank sum whose lower tail holds at most 2.5 %.
+    rank = int(np.searchsorted(cumulated, ALPHA / 2, side="right"))
     if rank == 0:
         return None
     return float(averages[rank - 1]), float(averages[-rank])
@@ -100,7 +102,7 @@ def _signed_rank_counts(count: int) -> Floats:
 
 
 def clustered_signed_rank_interval(
-    clusters: Sequence[Sequence[float]], *, alpha: float = 0.05
+    clusters: Sequence[Sequence[float]], *, alpha: float = ALPHA
 ) -> Interval | None:
     """Return the centres that the signed-rank test of clustered values does not reject.
 
@@ -150,7 +152,7 @@ def _last(holds: Callable[[int], bool], low: int, high: int) -> int:
     return low
 
 
-def student_interval(values: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
+def student_interval(values: Sequence[float], *, alpha: float = ALPHA) -> Interval | None:
     """Return Student's interval of a centre, None for fewer than two values.
 
     Two values alone could lie together by chance, and then give an interval of no width; Student's
@@ -163,20 +165,18 @@ def student_interval(values: Sequence[float], *, alpha: float = 0.05) -> Interva
     return middle - half, middle + half
 
 
-def student_factor(count: int, *, alpha: float = 0.05) -> float:
+def student_factor(count: int, *, alpha: float = ALPHA) -> float:
     """Return half the width of Student's interval of `count` values, in standard deviations."""
     return float(special.stdtrit(count - 1, 1 - alpha / 2)) / math.sqrt(count)
 
 
-def clustered_mean_interval(
-    clusters: Sequence[Sequence[float]], *, alpha: float = 0.05
-) -> Interval | None:
+def clustered_mean_interval(clusters: Sequence[Sequence[float]]) -> Interval | None:
     """Return the interval of a mean of what is never negative, None of fewer than three clusters.
 
     Values of one cluster may depend on each other in any way; those of several do not. The interval
     is that of the mean's logarithm: what waits in a queue is skewed, and so are a few means of it.
     """
-    found = _clustered_mean(clusters, alpha)
+    found = _clustered_mean(clusters)
     if found is None:
         return None
     mean, half = found
@@ -184,7 +184,7 @@ def clustered_mean_interval(
 
 
 def clustered_quantile_interval(
-    clusters: Sequence[Sequence[float]], share: float, *, alpha: float = 0.05
+    clusters: Sequence[Sequence[float]], share: float
 ) -> Interval | None:
     """Return the order statistics between which a quantile lies, None of fewer than three clusters.
 
@@ -195,7 +195,7 @@ def clustered_quantile_interval(
     """
     values = np.sort(np.concatenate([np.asarray(each, np.float64) for each in clusters]))
     middle = float(np.quantile(values, share)) if len(values) else math.nan
-    found = _clustered_mean([[float(v <= middle) for v in each] for each in clusters], alpha)
+    found = _clustered_mean([[float(v <= middle) for v in each] for each in clusters])
     if found is None:
         return None
     _, half = found
@@ -207,9 +207,7 @@ def clustered_quantile_interval(
     )
 
 
-def _clustered_mean(
-    clusters: Sequence[Sequence[float]], alpha: float
-) -> tuple[float, float] | None:
+def _clustered_mean(clusters: Sequence[Sequence[float]]) -> tuple[float, float] | None:
     """Return a mean over clusters and half the width of its interval, None of fewer than three.
 
     A degree of freedom less than Student's: few clusters of a skewed quantity vary less than they
@@ -224,12 +222,12 @@ def _clustered_mean(
     sums = np.array([sum(each) for each in known])
     mean = float(sums.sum() / counts.sum())
     spread = float(np.std((sums - mean * counts) / counts.mean(), ddof=1)) / math.sqrt(len(known))
-    return mean, float(special.stdtrit(len(known) - 2, 1 - alpha / 2)) * spread
+    return mean, float(special.stdtrit(len(known) - 2, 1 - ALPHA / 2)) * spread
 
 
-def level_interval(values_by_session: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
+def level_interval(values_by_session: Sequence[float]) -> Interval | None:
     """Return the interval of a positive quantity from one estimate a session, by its logarithm."""
-    return exponential(student_interval([math.log(v) for v in values_by_session], alpha=alpha))
+    return exponential(student_interval([math.log(v) for v in values_by_session]))
 
 
 def exponential(interval: Interval | None) -> Interval | None:

@@ -51,7 +51,10 @@ def draw(summary: Summary) -> Iterator[style.Picture]:
 
 def _picture(summary: Summary, panels: dict[str, list[CellSummary]], name: str) -> style.Picture:
     rows = [row for chosen in panels.values() for row in chosen]
-    remarks = [style.interval_remark(rows, "band"), COMPUTED, _left_out(summary, rows[0])]
+    alike = (row for row in summary.cells if row.model == rows[0].model)
+    whole = any(row.chunk_samples == WHOLE_UTTERANCE for row in alike)
+    remarks = [style.interval_remark(rows, "band"), COMPUTED]
+    remarks += ["whole utterances are not drawn"] if whole else []
     title = f"{rows[0].title}: {_finding(summary, panels)}"
     look = style.looks(summary)
     with style.Sheet(
@@ -149,10 +152,3 @@ def _finding(summary: Summary, panels: dict[str, list[CellSummary]]) -> str:
         return f"no engine is ahead of all others at any chunk size ({protocol})"
     slowest = max(row.rtf or 0.0 for row in rows)
     return f"every engine is {figures.times(1 / slowest)} real time or faster ({protocol})"
-
-
-def _left_out(summary: Summary, like: CellSummary) -> str:
-    whole = any(
-        row.chunk_samples == WHOLE_UTTERANCE and row.model == like.model for row in summary.cells
-    )
-    return "whole utterances are not drawn" if whole else ""

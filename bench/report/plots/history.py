@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rtfbench.report import figures
-from rtfbench.report.history import HostHistory, Series, StoredRun
+from rtfbench.report.history import HostHistory, Series
 from rtfbench.report.hosts import setting
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import Look, Picture, Sheet, numbered, plain_log_ticks
@@ -53,7 +53,9 @@ def _picture(host: HostHistory, number: int, series: Sequence[Series]) -> Pictur
         plain_log_ticks(axes.yaxis)
         axes.set_ylabel("times as long (log)")
         shown = range(0, len(host.runs), -(-len(host.runs) // MOST_TICKS))
-        axes.set_xticks(list(shown), [_tick(host.runs[place]) for place in shown], fontsize=8)
+        names = [each.environment.commit or each.folder.rsplit("/", 1)[-1] for each in host.runs]
+        ticks = [f"{host.runs[place].day}\n{names[place][:TICK_CHARS]}" for place in shown]
+        axes.set_xticks(list(shown), ticks, fontsize=8)
         return sheet.finish(f"history-{number}-{_name(where)}")
 
 
@@ -109,11 +111,6 @@ def _label(series: Series, others: Sequence[Series]) -> str:
     both = {engine for engine in engines if len({f for e, f in forms if e == engine}) > 1}
     names = [f"{s.engine} {s.form}" if s.engine in both else s.engine for s in sides]
     return " / ".join(names)
-
-
-def _tick(run: StoredRun) -> str:
-    name = run.environment.commit or run.folder.rsplit("/", 1)[-1]
-    return f"{run.day}\n{name[:TICK_CHARS]}"
 
 
 def _name(where: Condition) -> str:

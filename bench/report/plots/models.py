@@ -41,10 +41,12 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.
     # With one model, the engines' own names stand at the lines; no key is needed.
     lines = titles if len(titles) > 1 else [each.label for each in used]
     where = style.chunk_size(rows[0].chunk_samples)
+    drawn = {(row.threads, row.chunk_samples) for row in rows}
+    failed = style.failures(r for r in summary.cells if (r.threads, r.chunk_samples) in drawn)
     with style.Sheet(
         title=_finding(summary, rows, titles),
         caption=style.caption(
-            summary, rows, where, style.interval_remark(rows, "whisker"), _failed(summary, rows)
+            summary, rows, where, style.interval_remark(rows, "whisker"), style.not_drawn(failed)
         ),
         height_in=0.3 + len(lines) * (0.42 if len(titles) > 1 else 0.36),
         keys=used if len(titles) > 1 else (),
@@ -114,11 +116,3 @@ def _finding(summary: Summary, rows: Sequence[CellSummary], titles: Sequence[str
     low, high = min(r.rtf or 0.0 for r in chosen), max(r.rtf or 0.0 for r in chosen)
     what = titles[0] if len(titles) == 1 else f"{len(titles)} models"
     return f"{what}: RTF {figures.number(low)} to {figures.number(high)} ({protocol})"
-
-
-def _failed(summary: Summary, rows: Sequence[CellSummary]) -> str:
-    """Name the rows that have no RTF to draw."""
-    drawn = {(row.threads, row.chunk_samples) for row in rows}
-    return style.not_drawn(
-        style.failures(row for row in summary.cells if (row.threads, row.chunk_samples) in drawn)
-    )

@@ -86,6 +86,8 @@ NAMED = 4
 NARROW, FEWEST_TICKS = 3.0, 3
 #: A tick outside of the data is shown where it is no further than this share of the axis.
 NEAR_TICK = 0.3
+#: Names at the ends of lines stand so far apart, in points.
+NAME_GAP = 13.0
 #: Labels of ticks need so many pixels, across and upright.
 LABEL_PX = (44.0, 16.0)
 
@@ -318,16 +320,14 @@ def interval_remark(rows: Iterable[CellSummary], mark: str) -> str:
     return "no intervals: a single session"
 
 
-def direct_labels(
-    axes: Axes, points: Sequence[tuple[float, float, Look]], *, gap: float = 13.0
-) -> None:
+def direct_labels(axes: Axes, points: Sequence[tuple[float, float, Look]]) -> None:
     """Write each line's name at its end; names that would overlap are moved apart, in points."""
     axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]  # positions become known
     placed: list[float] = []
     scale = 72 / axes.figure.dpi
     for x, y, look in sorted(points, key=lambda point: point[1]):
         height = float(axes.transData.transform((x, y))[1]) * scale
-        wanted = max(height, placed[-1] + gap) if placed else height
+        wanted = max(height, placed[-1] + NAME_GAP) if placed else height
         placed.append(wanted)
         axes.annotate(
             look.label.replace("[", "\n["), (x, y), xytext=(9, wanted - height),
