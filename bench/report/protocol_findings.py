@@ -4,17 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from rtfbench.engines.protocol import FIRST_RUN
-from rtfbench.report import figures
-from rtfbench.report.compare import (
-    Finding,
-    conditions,
-    ends,
-    engine_names,
-    paired_ratio,
-    rows_of,
-    side,
-    stated_first,
-)
+from rtfbench.report import compare, figures
 from rtfbench.results import protocols
 from rtfbench.results.cells import Condition
 from rtfbench.results.protocols import PUBLISHED, STEADY
@@ -24,15 +14,15 @@ from rtfbench.results.rows import CellSummary, Ratio, Summary
 WHOLE = 1.10
 
 
-def protocol_findings(summary: Summary) -> Iterator[Finding]:
+def protocol_findings(summary: Summary) -> Iterator[compare.Finding]:
     """Yield a sentence for each pair of engines of which the protocols disagree."""
     for model, threads in dict.fromkeys((row.model, row.threads) for row in summary.cells):
         sizes = [
             each.chunk_samples
-            for each in conditions(summary)
+            for each in compare.conditions(summary)
             if (each.model, each.threads, each.protocol) == (model, threads, STEADY.name)
         ]
-        for size in stated_first(sizes):
+        for size in compare.stated_first(sizes):
             published = Condition(
                 model=model, threads=threads, chunk_samples=size, protocol=PUBLISHED.name
             )
@@ -41,40 +31,40 @@ def protocol_findings(summary: Summary) -> Iterator[Finding]:
                 break
 
 
-def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
+def _pairs(summary: Summary, published: Condition) -> Iterator[compare.Finding]:
     steady = published.model_copy(update={"protocol": STEADY.name})
-    rows = rows_of(summary, published)
-    if len({row.utterances for row in [*rows, *rows_of(summary, steady)]}) > 1:
+    rows = compare.rows_of(summary, published)
+    if len({row.utterances for row in [*rows, *compare.rows_of(summary, steady)]}) > 1:
         return  # some were measured on fewer utterances than others
-    named = engine_names(rows)
+    named = compare.engine_names(rows)
     for first, second in combinations(rows, 2):
-        before = paired_ratio(summary, published, side(first), side(second))
+        before = compare.paired_ratio(summary, published, compare.side(first), compare.side(second))
         if before is None or not before.differs:
             continue
         before = before.slower_first()
-        after = paired_ratio(summary, steady, before.left, before.right)
+        after = compare.paired_ratio(summary, steady, before.left, before.right)
         if after is None or after.ci95 is None or before.ci95 is None:
             continue
         if after.ci95[1] >= before.ci95[0]:  # the protocols do not disagree
             continue
-        slow, fast = (first, second) if before.left == side(first) else (second, first)
+        slow, fast = (first, second) if before.left == compare.side(first) else (second, first)
         left, right = named[before.left], named[before.right]
         text = (
             f"{slow.title}, {figures.setting(*slow.setting)}: under the published protocol {left} "
-            f"takes {figures.factor(before.ratio)} times as long ({ends(before.ci95)}) as {right}; "
-            f"{_steady(after, left, right)}"
+            f"takes {figures.factor(before.ratio)} times as long ({compare.ends(before.ci95)}) as "
+            f"{right}; {_steady(after, left, right)}"
         )
         told = _preparation(summary, slow, fast, steady, before, after)
-        yield Finding("protocol", f"{text}{told}.")
+        yield compare.Finding("protocol", f"{text}{told}.")
 
 
 def _steady(after: Ratio, left: str, right: str) -> str:
-    interval = ends(after.ci95)
+    interval = compare.ends(after.ci95)
     if after.differs and after.ratio < 1:
         turned = after.inverted()
         return (
             f"in steady state it is the other way round: {right} takes "
-            f"{figures.factor(turned.ratio)} times as long as {left} ({ends(turned.ci95)})"
+            f"{figures.factor(turned.ratio)} times as long as {left} ({compare.ends(turned.ci95)})"
         )
     if after.differs:
         return f"in steady state {figures.factor(after.ratio)} times as long ({interval})"
@@ -91,7 +81,12 @@ def _preparation(
 ) -> str:
     """Say how much of a difference is what a dynamic model does in its first chunk."""
     warm = slow.chunk_ms or next(
-        (row.chunk_ms for row in rows_of(summary, steady) if side(row) == side(slow)), None
+        (
+            row.chunk_ms
+            for row in compare.rows_of(summary, steady)
+            if compare.side(row) == compare.side(slow)
+        ),
+        None,
     )
     if slow.form != "dynamic" or warm is None or not slow.first_chunk_ms:
         return ""
@@ -122,12 +117,12 @@ KEPT_UP = 0.8
 TAILS = (("latency_ms_p99", "99"), ("latency_ms_p95", "95"))
 
 
-def findings(summary: Summary) -> Iterator[Finding]:
+def findings(summary: Summary) -> Iterator[compare.Finding]:
     """Yield a sentence a row."""
     for row in summary.cells:
         if protocols.named(row.protocol).offered and row.rtf is not None:
             head = f"{row.title}, {row.engine_label}, {figures.setting(*row.setting)}"
-            yield Finding("protocol", f"{head}: {_of_row(row)}.")
+            yield compare.Finding("protocol", f"{head}: {_of_row(row)}.")
 
 
 def _of_row(row: CellSummary) -> str:
@@ -151,11 +146,11 @@ def _of_row(row: CellSummary) -> str:
 
 
 def _between(row: CellSummary, name: str) -> str:
-    ends = (row.own_ci95 or {}).get(name)
-    if ends is None:
+    interval = (row.own_ci95 or {}).get(name)
+    if interval is None:
         return ""
-    low, high = map(figures.number, ends)
-    return f" (over {low})" if ends[1] is None else f" ({low} to {high})"
+    low, high = map(figures.number, interval)
+    return f" (over {low})" if interval[1] is None else f" ({low} to {high})"
 
 
 def _apart(row: CellSummary) -> str:

@@ -7,16 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, WHOLE_UTTERANCE
-from rtfbench.report import figures
-from rtfbench.report.compare import (
-    behind_name,
-    engine_names,
-    group_name,
-    has_intervals,
-    lead,
-    side,
-    span,
-)
+from rtfbench.report import compare, figures
 from rtfbench.report.palette import INK, MUTED
 from rtfbench.report.plots import style
 from rtfbench.results.protocols import STEADY
@@ -82,8 +73,10 @@ def _lines(
     """Draw a line an engine and return where each ends."""
     sizes = sorted({row.chunk_samples for row in rows})
     ends: list[tuple[float, float, style.Look]] = []
-    for each in dict.fromkeys(map(side, rows)):
-        line = sorted((r for r in rows if side(r) == each), key=lambda row: row.chunk_samples)
+    for each in dict.fromkeys(map(compare.side, rows)):
+        line = sorted(
+            (r for r in rows if compare.side(r) == each), key=lambda row: row.chunk_samples
+        )
         drawn = look[each]
         x = [row.chunk_samples for row in line]
         y = [row.rtf or 0.0 for row in line]
@@ -130,25 +123,25 @@ def _finding(summary: Summary, panels: dict[str, list[CellSummary]]) -> str:
     protocol = STEADY.name if STEADY.name in panels else next(iter(panels))
     rows = panels[protocol]
     conditions = {row.chunk_samples: row.condition for row in rows}
-    found = {size: lead(summary, conditions[size]) for size in sorted(conditions)}
-    named = engine_names(rows)
+    found = {size: compare.lead(summary, conditions[size]) for size in sorted(conditions)}
+    named = compare.engine_names(rows)
     at: dict[str, list[int]] = {}
     for size, each in found.items():
         if each is not None and each.behind:
-            at.setdefault(group_name(each, named), []).append(size)
+            at.setdefault(compare.group_name(each, named), []).append(size)
     if len(at) == 1 and len(found) == len(next(iter(at.values()))):
         (name,) = at
         by = [end for each in found.values() if each for end in each.by]
         verb = "are" if " and " in name else "is"
-        factor = span((min(by), max(by)))
-        others = behind_name([each for each in found.values() if each], named)
+        factor = compare.span((min(by), max(by)))
+        others = compare.behind_name([each for each in found.values() if each], named)
         return f"{name} {verb} {factor} times as fast as {others} at every chunk size ({protocol})"
     if at:
         texts = [f"{name} at {', '.join(map(str, sizes))}" for name, sizes in at.items()]
         rest = len(found) - sum(map(len, at.values()))
         texts += [f"a tie at {figures.counted(rest, 'other size')}"] if rest else []
         return f"the fastest engine depends on the chunk size: {'; '.join(texts)}"
-    if all(has_intervals(summary, where) for where in conditions.values()):
+    if all(compare.has_intervals(summary, where) for where in conditions.values()):
         return f"no engine is ahead of all others at any chunk size ({protocol})"
     slowest = max(row.rtf or 0.0 for row in rows)
     return f"every engine is {figures.times(1 / slowest)} real time or faster ({protocol})"
