@@ -50,11 +50,7 @@ CURES: Mapping[int, str] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line; the console script `rtfbench`.
-
-    Args:
-        argv: the arguments, those of the process by default.
-    """
+    """Run the command line; the console script `rtfbench`."""
     prepare()
     with as_interruption() as interruption:
         try:

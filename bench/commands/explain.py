@@ -209,9 +209,7 @@ def _drawn(pictures: "Iterable[Picture | None]") -> "list[Picture]":
 def _where_wrong(asked: Explaining, save_to: Path | None) -> int:
     """Name the first wrong operator of every engine, and return the exit status.
 
-    Args:
-        asked: what is searched, and where its result goes.
-        save_to: gets a folder for each engine that is wrong, with a model that shows it.
+    `save_to` gets a folder for each engine that is wrong, with a model that shows it.
     """
     from rtfbench.commands.progress import progress_on_stderr
     from rtfbench.explain.explanation import folder_for, write

@@ -80,13 +80,9 @@ def render(runs: Sequence[CollectedRun]) -> str:
 
 
 def entries(runs: Sequence[CollectedRun], hosts: Sequence[str]) -> list[Entry]:
-    """Return every ratio of every run, first those that most hosts have.
+    """Return every ratio of every run, whose hosts are named; first those that most hosts have.
 
     Those of one question stand together, host by host.
-
-    Args:
-        runs: the collection.
-        hosts: the name of each run's host.
     """
     groups = grouped(
         (each.ratio.question, each)

@@ -135,12 +135,8 @@ class HostHistory:
 def histories(runs: Iterable[StoredRun], *, search: bool = True) -> list[HostHistory]:
     """Return the history of each host; a run that is there twice counts once.
 
-    Args:
-        runs: in any order.
-        search: whether change points are looked for, which takes ruptures.
-
     Raises:
-        ImportError: they are, and it is not installed.
+        ImportError: change points are looked for, and ruptures is not installed.
     """
     once: dict[str, StoredRun] = {}
     for run in sorted(runs, key=lambda run: run.environment.started_utc):
@@ -365,13 +361,7 @@ def _run_lines(host: HostHistory) -> Iterator[list[str]]:
 def of_history(
     hosts: Sequence[HostHistory], left_out: Sequence[str], pictures: Sequence[Pictures]
 ) -> doc.Document:
-    """Return the history as a document.
-
-    Args:
-        hosts: their histories.
-        left_out: what is not in it, a sentence each.
-        pictures: those of each host, by the path at which they stand.
-    """
+    """Return the history as a document: each host's with its pictures, and what is not in it."""
     of_hosts = (_of_host(*each) for each in zip(hosts, pictures, strict=True))
     return doc.document(
         doc.Heading("History", 1), EXPLAINED, doc.bullets(left_out, "warning"), *of_hosts, METHOD

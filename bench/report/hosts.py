@@ -59,13 +59,10 @@ class Line:
 
 
 def named(runs: Sequence[tuple[str, Summary]]) -> list[NamedRun]:
-    """Name runs by the shortest of these that no other run has.
+    """Name runs, folder and result, by the shortest of these that no other run has.
 
     That is their micro-architecture, the same with the widest vectors that it shows (a hypervisor
     can hide some), or with the folder.
-
-    Args:
-        runs: the folder's name, and the result.
     """
     candidates = [_names(folder, summary) for folder, summary in runs]
     taken = Counter(each for names in candidates for each in set(names))

@@ -24,9 +24,7 @@ NUMERIC = ' class="numeric" style="text-align: right"'
 def draw(document: doc.Document, pictures: Mapping[str, "Picture"] | None = None) -> str:
     """Return the whole document; needs neither a template nor a style.
 
-    Args:
-        document: what is drawn.
-        pictures: those of its images that are there, by their paths; the others are left out.
+    Of its images those are drawn whose pictures are there, by their paths.
     """
     return "\n".join(_block(each, pictures or {}) for each in document.blocks)
 
@@ -39,14 +37,7 @@ def page(
     name: str,
     data: object,
 ) -> str:
-    """Return a page of a document.
-
-    Args:
-        document: what is on it.
-        pictures: see `draw`.
-        title: what the page is called.
-        name: the id of the element that holds the data.
-        data: what is behind it, as JSON.
+    """Return a page of a document with its pictures, and under an id the data behind it, as JSON.
 
     Raises:
         ImportError: jinja2 is not installed.

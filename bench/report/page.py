@@ -32,12 +32,7 @@ KINDS = {"protocol": "what the timing includes", "padding": "filled-up chunks"}
 
 
 def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Picture"] = ()) -> str:
-    """Return the page.
-
-    Args:
-        summary: the result.
-        cells: all lines of the run, offered for download.
-        pictures: what `plots.draw` drew; none leaves the pictures out.
+    """Return the page of a result, with all lines of the run for download, and its pictures.
 
     Raises:
         ImportError: jinja2 is not installed.

@@ -45,12 +45,9 @@ def waiting(text: str) -> Status:
 
 
 def show(document: doc.Document, console: Console | None = None, *, full: bool = True) -> None:
-    """Print a document; a reader that is no terminal gets markdown.
+    """Print a document, by default to standard output; a reader that is no terminal gets markdown.
 
-    Args:
-        document: what is printed.
-        console: where to; standard output by default.
-        full: whether what only some readers want is printed too.
+    Unless it is to be `full`, what only some readers want is left out.
     """
     console = console or Output()
     shown = document if full else document.short()

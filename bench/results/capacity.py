@@ -173,9 +173,7 @@ class Requests:
     def capacity(self, *, seed: int, draws: int = DRAWS) -> Capacity | None:
         """Return the capacity; None where no rate keeps the latency.
 
-        Args:
-            seed: of the replays; the same for cells that are compared.
-            draws: how many a replay has.
+        The seed of the replays is the same for cells that are compared.
         """
         if self.late_alone >= 1 - self.slo:
             return None
@@ -203,13 +201,7 @@ class ArrivalsAgain:
     """Many draws of how requests arrive under a load; rates stretch them."""
 
     def __init__(self, load: Load, rng: np.random.Generator, shape: tuple[int, int]) -> None:
-        """Draw.
-
-        Args:
-            load: whose requests arrive; its rate is not used.
-            rng: whose numbers are drawn.
-            shape: how many draws, and requests in each.
-        """
+        """Draw; `shape` is how many draws, and requests in each. The load's rate is not used."""
         self._load, self._shape = load, shape
         self._seed = int(rng.integers(2**32))
         self._gaps = None if load.streams else self._drawn(rng)
@@ -393,12 +385,7 @@ def row_of(
 ) -> tuple[EngineCapacity, Capacity | None]:
     """Return what is told of an engine, and its capacity.
 
-    Args:
-        engine: as tables name it.
-        requests: what it served.
-        first: the capacity of the first engine, None where this is the first or it has none.
-        records: what they are from.
-        seed: of the replays.
+    `first` is that of the first engine, None where this is the first or it has none.
     """
     if not requests.tells:
         needed = math.ceil(LEAST_ABOVE / (1 - requests.slo) - 1e-6)

@@ -80,9 +80,7 @@ class Segmentation:
 def search(runs: Sequence[MeasuredRatio], *, series: int = 1) -> Segmentation:
     """Return the levels of a history; one where nothing changed, none of too few runs.
 
-    Args:
-        runs: in the order of time, all of one host.
-        series: how many histories are searched together.
+    Runs are in the order of time, all of one host; `series` histories are searched together.
 
     Raises:
         ImportError: ruptures is not installed.

@@ -146,13 +146,9 @@ def contrasts_by_session(
 ) -> dict[int, list[float]]:
     """Return the same with each session's number.
 
-    Args:
-        data: the cell.
-        reference: another of its group.
-        times: what gives the times of a cell's blocks; `block_times` of the whole by default.
-
-    Each block gives a value; under a protocol whose contrast takes all, such as the published one,
-    as many blocks as hold every utterance do.
+    `times` gives those of a cell's blocks; `block_times` of the whole by default. Each block gives
+    a value; under a protocol whose contrast takes all, such as the published one, as many blocks as
+    hold every utterance do.
     """
     ours, theirs = map(times or block_times, (data, reference))
     shared = sorted(ours.keys() & theirs.keys())
@@ -195,12 +191,9 @@ def undisturbed_times(
 
     Whoever takes a core away only adds to times, and hits some chunks of a block and not others.
     So a chunk counts with what an eighth of its like in the block stay under, and what is left of
-    an utterance, front end and averaging, with the lesser of its two slots.
-
-    Args:
-        data: the cell.
-        most: a chunk counts with its own time, but with so many times that at most: a few long
-            disturbances would else outweigh how often there are any.
+    an utterance, front end and averaging, with the lesser of its two slots. With `most`, a chunk
+    counts with its own time, but with so many times that at most: a few long disturbances would
+    else outweigh how often there are any.
     """
     cell = data.cell
     first_differs = protocols.named(cell.protocol).fresh_session

@@ -37,9 +37,7 @@ CHANNELS = (*LIMITS, "involuntary", "frequency_mhz", "load_average_1min", "peak_
 def noise_of(groups: Sequence[Sequence[CellData]], ratios: Sequence[Ratio] = ()) -> Noise | None:
     """Sum up a run's noise; None where nothing was recorded of it.
 
-    Args:
-        groups: the cells that took turns.
-        ratios: what was made of them; each has a noise floor of its own.
+    The ratios are what was made of the groups; each has a noise floor of its own.
     """
     health = [line for group in groups for data in group for line in data.health]
     ghosts = tuple(_ghosts(groups))

@@ -30,11 +30,8 @@ def faults(
 ) -> Iterator[str]:
     """Say what cannot be as it is written; nothing for a run that nobody changed.
 
-    Args:
-        environment: of the run.
-        lines: all lines of `records.jsonl`, in their order.
-        cells: what they amount to.
-        distributions: engine -> the distribution whose version its outcome tells.
+    `cells` are what its lines amount to; `distributions` are engine -> the distribution whose
+    version its outcome tells.
     """
     yield from _out_of_order(lines)
     yield from _version_faults(environment, lines, cells, distributions)

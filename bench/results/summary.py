@@ -50,12 +50,7 @@ def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
 
 
 def summarize_cell(data: CellData, idle: Idle | None = None) -> CellSummary:
-    """Derive a cell's row; a cell that is not ok shows no time.
-
-    Args:
-        data: its lines.
-        idle: of its comparison.
-    """
+    """Derive a cell's row, with its comparison's idle power; one that is not ok shows no time."""
     cell = data.cell
     outcome = _outcome(data)
     slots = complete_slots(data.records) if outcome.status == "ok" else []

@@ -27,11 +27,9 @@ class Step(NamedTuple):
 
 
 def draw(found: Explanation, other: int) -> Picture | None:
-    """Return the picture of an engine against the first with a profile, None without either.
+    """Return the picture of an engine, by its place, against the first one that has a profile.
 
-    Args:
-        found: the explanation.
-        other: the place of the engine.
+    None where either has none.
 
     Raises:
         ImportError: matplotlib is not installed.
