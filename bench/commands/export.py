@@ -100,7 +100,8 @@ def export(
 
 
 def _check(request: "ExportRequest") -> None:
-    """Refuse combinations of options that name no source, or two."""
+    """Refuse options that name no source, or two, or no file to write."""
+    from rtfbench.base.files import check_outputs
     from rtfbench.models.model_files import FORMATS
     from rtfbench.models.user_models import AS_IT_SAYS
     from rtfbench.models.zoo import catalog
@@ -125,13 +126,6 @@ def _check(request: "ExportRequest") -> None:
     if request.model is not None:
         with as_input(catalog.UnknownModelError):
             catalog.get(request.model)
-    _check_output(request)
-
-
-def _check_output(request: "ExportRequest") -> None:
-    from rtfbench.base.files import check_outputs
-    from rtfbench.models.model_files import FORMATS
-
     output = request.output
     if FORMATS.get(output.suffix) != request.format:
         raise InputError(
