@@ -29,8 +29,6 @@ from rtfbench.results.store import CellData
 ALPHA = ALPHA_PER_LOOK[1]
 
 PartNs = Callable[[Record], int]
-#: Block -> utterance -> nanoseconds, of a cell.
-TimesOf = Callable[[CellData], "dict[Block, dict[str, float]]"]
 
 
 class Block(NamedTuple):
@@ -38,6 +36,11 @@ class Block(NamedTuple):
 
     session: int
     number: int
+
+
+#: Block -> utterance -> nanoseconds, of a cell; and what gives them.
+Times = dict[Block, dict[str, float]]
+TimesOf = Callable[[CellData], Times]
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def contrasts(data: CellData, reference: CellData) -> list[list[float]]:
 
 
 def contrasts_by_session(
-    data: CellData, reference: CellData, times: "TimesOf | None" = None
+    data: CellData, reference: CellData, times: TimesOf | None = None
 ) -> dict[int, list[float]]:
     """Return the same with each session's number.
 
@@ -163,9 +166,7 @@ def contrasts_by_session(
     return found
 
 
-def block_times(
-    data: CellData, part_ns: PartNs = lambda record: record.processing_ns
-) -> dict[Block, dict[str, float]]:
+def block_times(data: CellData, part_ns: PartNs = lambda record: record.processing_ns) -> Times:
     """Return utterance -> nanoseconds for every block that is complete.
 
     The time is the geometric mean of an utterance's two slots, so that a drift that is linear on
@@ -184,9 +185,7 @@ def block_times(
 FEW = 8
 
 
-def undisturbed_times(
-    data: CellData, *, most: float | None = None
-) -> dict[Block, dict[str, float]]:
+def undisturbed_times(data: CellData, *, most: float | None = None) -> Times:
     """Return the same as it would be had nothing taken the core away, of one process a cell.
 
     Whoever takes a core away only adds to times, and hits some chunks of a block and not others.
@@ -202,7 +201,7 @@ def undisturbed_times(
     def alike(name: str, index: int) -> tuple[str, bool]:
         return name if lengths_differ else "", first_differs and index == 0
 
-    found: dict[Block, dict[str, float]] = {}
+    found: Times = {}
     for block, pair in _complete_blocks(data):
         chunks: dict[tuple[str, bool], list[int]] = defaultdict(list)
         for slot in pair:
@@ -235,9 +234,7 @@ def _complete_blocks(data: CellData) -> Iterator[tuple[Block, list[Mapping[str, 
             yield block, pair
 
 
-def _cycles(
-    blocks: Sequence[Block], times: dict[Block, dict[str, float]], everything: set[str]
-) -> Iterator[list[Block]]:
+def _cycles(blocks: Sequence[Block], times: Times, everything: set[str]) -> Iterator[list[Block]]:
     """Yield runs of blocks of one session that hold every utterance."""
     cycle: list[Block] = []
     for block in blocks:

@@ -26,6 +26,9 @@ class Level(NamedTuple):
     ci95: Interval | None
 
 
+#: Records that were measured in one turn, and several such turns.
+Slot = Sequence[Record]
+Slots = Sequence[Slot]
 #: What a record cost: its time, or something else that is spent.
 Cost = Callable[[Record], float]
 
@@ -34,12 +37,12 @@ def _time_ns(record: Record) -> float:
     return record.processing_ns
 
 
-def rtf_level(slots: Sequence[Sequence[Record]], protocol: str) -> Level | None:
+def rtf_level(slots: Slots, protocol: str) -> Level | None:
     """Return the level of a cell's complete slots, None without any."""
     return level_of(slots, protocol, _time_ns)
 
 
-def level_of(slots: Sequence[Sequence[Record]], protocol: str, cost: Cost) -> Level | None:
+def level_of(slots: Slots, protocol: str, cost: Cost) -> Level | None:
     """Return what a nanosecond of audio costs, None without slots.
 
     A session's level is the median of its slots', on the log scale; the figure is the geometric
@@ -57,9 +60,7 @@ def level_of(slots: Sequence[Sequence[Record]], protocol: str, cost: Cost) -> Le
     )
 
 
-def slot_levels(
-    slots: Sequence[Sequence[Record]], protocol: str, cost: Cost = _time_ns
-) -> dict[int, list[float]]:
+def slot_levels(slots: Slots, protocol: str, cost: Cost = _time_ns) -> dict[int, list[float]]:
     """Return log(cost / audio that was computed) of every slot, by session.
 
     Under a protocol whose contrast takes all, such as the published one, the first run of an
@@ -76,14 +77,12 @@ def slot_levels(
     return found
 
 
-def _cycles(
-    slots: Sequence[Sequence[Record]], everything: set[str]
-) -> Iterator[list[Sequence[Record]]]:
+def _cycles(slots: Slots, everything: set[str]) -> Iterator[list[Slot]]:
     """Yield slots of one session that hold every utterance together, the first of each block first.
 
     A session that was cut short before it came round gives all that it has.
     """
-    turns: dict[int, tuple[list[Sequence[Record]], list[Sequence[Record]]]] = {}
+    turns: dict[int, tuple[list[Slot], list[Slot]]] = {}
     for slot in slots:
         first, second = turns.setdefault(slot[0].session, ([], []))
         is_second = any(slot[0].block == each[0].block for each in first)
@@ -92,10 +91,8 @@ def _cycles(
         yield from [*_whole(first, everything), *_whole(second, everything)] or [first + second]
 
 
-def _whole(
-    slots: Sequence[Sequence[Record]], everything: set[str]
-) -> Iterator[list[Sequence[Record]]]:
-    cycle: list[Sequence[Record]] = []
+def _whole(slots: Slots, everything: set[str]) -> Iterator[list[Slot]]:
+    cycle: list[Slot] = []
     for slot in slots:
         cycle.append(slot)
         if {record.utterance for each in cycle for record in each} == everything:
@@ -103,7 +100,7 @@ def _whole(
             cycle = []
 
 
-def pass_s(slots: Sequence[Sequence[Record]], protocol: str) -> list[float]:
+def pass_s(slots: Slots, protocol: str) -> list[float]:
     """Return the seconds of a pass through all utterances as each slot tells them."""
     by_session = slot_levels(slots, protocol)
     each = {record.utterance: record for slot in slots for record in slot}.values()
@@ -134,9 +131,7 @@ def idle_of(lines: Iterable[Health]) -> Idle:
     return {key: statistics.median(values) for key, values in found.items()}
 
 
-def energy_figures(
-    slots: Sequence[Sequence[Record]], protocol: str, device: str, idle: Idle
-) -> dict[str, Any]:
+def energy_figures(slots: Slots, protocol: str, device: str, idle: Idle) -> dict[str, Any]:
     """Return a row's figures of energy by name, none where a record has no reading.
 
     Above idle is what is left when idle power is taken off for as long as the record took; where

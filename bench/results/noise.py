@@ -98,10 +98,7 @@ def _ghosts(groups: Sequence[Sequence[CellData]]) -> list[Ghost]:
 
 
 def _sentence(
-    health: Sequence[Health],
-    ghosts: Sequence[Ghost],
-    ratios: Sequence[Ratio],
-    share: float | None,
+    health: Sequence[Health], ghosts: Sequence[Ghost], ratios: Sequence[Ratio], share: float | None
 ) -> str:
     parts = []
     if share is not None:

@@ -11,6 +11,8 @@ from scipy import special
 from rtfbench.base.values import Interval
 
 Floats = npt.NDArray[np.float64]
+#: Values of several clusters; those of one may depend on each other in any way.
+Clusters = Sequence[Sequence[float]]
 #: Number of declared looks -> how often an interval may miss at each of them.
 #:
 #: Measuring stops when the intervals are narrow enough. A spread that looks small by chance then
@@ -101,9 +103,7 @@ def _signed_rank_counts(count: int) -> Floats:
     return counts
 
 
-def clustered_signed_rank_interval(
-    clusters: Sequence[Sequence[float]], *, alpha: float = ALPHA
-) -> Interval | None:
+def clustered_signed_rank_interval(clusters: Clusters, *, alpha: float = ALPHA) -> Interval | None:
     """Return the centres that the signed-rank test of clustered values does not reject.
 
     All values are ranked together by their distance from a centre; a cluster's score is the sum of
@@ -170,7 +170,7 @@ def student_factor(count: int, *, alpha: float = ALPHA) -> float:
     return float(special.stdtrit(count - 1, 1 - alpha / 2)) / math.sqrt(count)
 
 
-def clustered_mean_interval(clusters: Sequence[Sequence[float]]) -> Interval | None:
+def clustered_mean_interval(clusters: Clusters) -> Interval | None:
     """Return the interval of a mean of what is never negative, None of fewer than three clusters.
 
     Values of one cluster may depend on each other in any way; those of several do not. The interval
@@ -183,9 +183,7 @@ def clustered_mean_interval(clusters: Sequence[Sequence[float]]) -> Interval | N
     return (mean * math.exp(-half / mean), mean * math.exp(half / mean)) if mean > 0 else (0.0, 0.0)
 
 
-def clustered_quantile_interval(
-    clusters: Sequence[Sequence[float]], share: float
-) -> Interval | None:
+def clustered_quantile_interval(clusters: Clusters, share: float) -> Interval | None:
     """Return the order statistics between which a quantile lies, None of fewer than three clusters.
 
     The share of values below the quantile is estimated as a mean over clusters, and the interval of
@@ -207,7 +205,7 @@ def clustered_quantile_interval(
     )
 
 
-def _clustered_mean(clusters: Sequence[Sequence[float]]) -> tuple[float, float] | None:
+def _clustered_mean(clusters: Clusters) -> tuple[float, float] | None:
     """Return a mean over clusters and half the width of its interval, None of fewer than three.
 
     A degree of freedom less than Student's: few clusters of a skewed quantity vary less than they

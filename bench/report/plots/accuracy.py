@@ -13,7 +13,7 @@ from rtfbench.report.plots import style
 from rtfbench.report.precision_findings import POINTS, fastest, gain, keeping_accuracy
 from rtfbench.results.cells import MAX_REL_ERR
 from rtfbench.results.protocols import steady_first
-from rtfbench.results.rows import CellSummary, EngineForm, Summary
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,12 +123,7 @@ def _picture(
 
 
 def _panel(
-    summary: Summary,
-    axes: Axes,
-    rows: Sequence[CellSummary],
-    look: dict[EngineForm, style.Look],
-    *,
-    lossy: bool,
+    summary: Summary, axes: Axes, rows: Sequence[CellSummary], look: style.Looks, *, lossy: bool
 ) -> None:
     front = pareto_front(summary, rows)
     axes.set(xscale="log", xlim=style.rtf_limits(rows))

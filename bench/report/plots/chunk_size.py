@@ -11,7 +11,7 @@ from rtfbench.report import compare, figures
 from rtfbench.report.palette import INK, MUTED
 from rtfbench.report.plots import style
 from rtfbench.results.protocols import STEADY
-from rtfbench.results.rows import CellSummary, EngineForm, Summary
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def _picture(summary: Summary, panels: dict[str, list[CellSummary]], name: str) 
 
 
 def _lines(
-    axes: Axes, rows: Sequence[CellSummary], look: dict[EngineForm, style.Look]
+    axes: Axes, rows: Sequence[CellSummary], look: style.Looks
 ) -> list[tuple[float, float, style.Look]]:
     """Draw a line an engine and return where each ends."""
     sizes = sorted({row.chunk_samples for row in rows})

@@ -12,7 +12,7 @@ from rtfbench.report.compare import engine_names, group_name, has_intervals, lea
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots import style
 from rtfbench.results import protocols
-from rtfbench.results.rows import CellSummary, EngineForm, Summary
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,10 +62,7 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.
 
 
 def _panel(
-    axes: Axes,
-    rows: Sequence[CellSummary],
-    lines: Sequence[str],
-    look: dict[EngineForm, style.Look],
+    axes: Axes, rows: Sequence[CellSummary], lines: Sequence[str], look: style.Looks
 ) -> None:
     sides = list(dict.fromkeys(map(side, rows)))
     for row in rows:

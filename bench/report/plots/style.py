@@ -51,7 +51,11 @@ def numbered(labels: Iterable[str]) -> list[Look]:
     ]
 
 
-def looks(summary: Summary) -> dict[EngineForm, Look]:
+#: Of each engine and form.
+Looks = dict[EngineForm, Look]
+
+
+def looks(summary: Summary) -> Looks:
     """Give each engine and form its colour and marker, the same in every picture.
 
     Where there are other precisions than float32, an engine's rows share its colour, and rows in

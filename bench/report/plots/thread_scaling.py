@@ -9,7 +9,7 @@ from rtfbench.report import figures
 from rtfbench.report.compare import side
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots import style
-from rtfbench.results.rows import CellSummary, EngineForm, Summary
+from rtfbench.results.rows import CellSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,10 +62,7 @@ def _picture(
 
 
 def _panel(
-    axes: Axes,
-    rows: Sequence[CellSummary],
-    threads: Sequence[int],
-    look: dict[EngineForm, style.Look],
+    axes: Axes, rows: Sequence[CellSummary], threads: Sequence[int], look: style.Looks
 ) -> list[tuple[float, float, style.Look]]:
     axes.plot(threads, threads, color=MUTED, linewidth=1.2, linestyle=style.DASHED)
     ends: list[tuple[float, float, style.Look]] = []
