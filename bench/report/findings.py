@@ -68,7 +68,7 @@ def with_one(axis: Axis, row: CellSummary, rows: Sequence[CellSummary]) -> CellS
 #: Model, form and the engines of one runtime -> cause.
 CAUSES = {
     ("campplus", "static", ("mnn", MINIMAL, PUBLISHED)): "MNN's static conversion turns pooling "
-    "over one axis into a copy of its input's beginning (reports/mnn-static-pooling.md)",
+    "over one axis into a copy of its input's beginning (reports/mnn-static-pooling.md)"
 }
 
 

@@ -38,10 +38,7 @@ def precision_findings(summary: Summary) -> Iterator[Finding]:
 
 
 def _fastest(
-    summary: Summary,
-    where: Condition,
-    exact: Sequence[CellSummary],
-    others: Sequence[CellSummary],
+    summary: Summary, where: Condition, exact: Sequence[CellSummary], others: Sequence[CellSummary]
 ) -> Iterator[str]:
     """Say which row in fewer bits is fastest, and which of those that keep their accuracy."""
     best, against = fastest(others), fastest(exact)
