@@ -1,8 +1,7 @@
 """`rtfbench export`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Option
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
 TIMEOUT_S = 3600.0
 
 
-class ModelFormat(StrEnum):
-    """What is written."""
-
-    onnx = "onnx"
-    mnn = "mnn"
-
-
 @app.command(
     short_help="Write a model file, ONNX or MNN, proved against its source.",
     epilog=examples(
@@ -36,7 +28,7 @@ class ModelFormat(StrEnum):
     ),
 )
 def export(
-    format: Annotated[ModelFormat, Option(help="What to write.")],
+    format: Annotated[Literal["onnx", "mnn"], Option(help="What to write.")],
     output: Annotated[
         Path, Option("--output", "-o", help="File to write; one that exists is replaced.")
     ],
@@ -72,10 +64,10 @@ def export(
 
     request = ExportRequest(
         output=output,
-        format=format.value,
+        format=format,
         num_frames=num_frames,
         model=model,
-        weights=weights.value if weights else DEFAULT_WEIGHTS,
+        weights=weights or DEFAULT_WEIGHTS,
         config=config,
         checkpoint=checkpoint,
         mean_vec=mean_vec,

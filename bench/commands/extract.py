@@ -203,7 +203,7 @@ def extract(
     options = ExtractOptions(
         model=ModelOptions(
             model=model or known.model or "",
-            weights=weights.value if weights else known.weights,
+            weights=weights or known.weights,
             engine=named_engine(engine) if engine else known.engine,
             form=form.value if form else known.form,
             chunk_samples=known.chunk_samples if samples_per_chunk is None else samples_per_chunk,

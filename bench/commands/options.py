@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Context, Option
 
@@ -23,13 +23,6 @@ class FormChoice(StrEnum):
 
     dynamic = "dynamic"
     static = "static"
-
-
-class WeightsChoice(StrEnum):
-    """Which weights models of the catalog have."""
-
-    trained = "trained"
-    seeded = "seeded"
 
 
 class PrecisionChoice(StrEnum):
@@ -116,7 +109,7 @@ ModelOutput = Annotated[
     Option("--model-output", help="Embedding of a model file, where shapes do not tell."),
 ]
 WeightsName = Annotated[
-    WeightsChoice | None,
+    Literal["trained", "seeded"] | None,
     Option(
         "--weights",
         help="Of models of the catalog: trained on synthetic voices where a model has such, else "

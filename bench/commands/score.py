@@ -1,21 +1,13 @@
 """`rtfbench score`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer import Option
 
 from rtfbench.base.errors import InputError
 from rtfbench.commands.app import app, examples
-
-
-class Norm(StrEnum):
-    """How scores are normalised by a cohort."""
-
-    s_norm = "s-norm"
-    as_norm = "as-norm"
 
 
 @app.command(
@@ -85,8 +77,9 @@ def score(
         Path | None, Option(help="The cohort's speakers, each the mean of its embeddings.")
     ] = None,
     norm: Annotated[
-        Norm, Option(help="By the whole cohort, or adaptively by its most alike.")
-    ] = Norm.as_norm,
+        Literal["s-norm", "as-norm"],
+        Option(help="By the whole cohort, or adaptively by its most alike."),
+    ] = "as-norm",
     top_n: Annotated[
         int | None,
         Option(min=2, help="How many of the cohort count in as-norm. [default: 300 at most]"),
@@ -129,7 +122,7 @@ def score(
         means=subtract_mean or (),
         cohorts=cohort or (),
         cohort_spk2utt=cohort_spk2utt,
-        adaptive=norm is Norm.as_norm,
+        adaptive=norm == "as-norm",
         top_n=top_n,
         p_target=p_target,
         target_fpr=target_fpr,

@@ -1,8 +1,7 @@
 """`rtfbench tune`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer import Option
@@ -11,15 +10,6 @@ from rtfbench.base.errors import say
 from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, MOST_MB
 from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-
-
-class Goal(StrEnum):
-    """What the best configuration is best at."""
-
-    throughput = "throughput"
-    latency = "latency"
-    server = "server"
-    streams = "streams"
 
 
 @app.command(
@@ -41,13 +31,13 @@ def tune(
     model_input: opt.ModelInput = None,
     model_output: opt.ModelOutput = None,
     goal: Annotated[
-        Goal,
+        Literal["throughput", "latency", "server", "streams"],
         Option(
             help="throughput: most audio a second, on all cores; latency: one recording at a time, "
             "soonest; server: most requests a second that are answered within --latency-ms, their "
             "waiting counted; streams: the same of live streams."
         ),
-    ] = Goal.throughput,
+    ] = "throughput",
     engine: Annotated[
         list[str] | None,
         Option(
@@ -163,7 +153,7 @@ def tune(
         TuneOptions(
             model=model,
             reading=Reading(front_end, model_input, model_output),
-            goal=goal.value,
+            goal=goal,
             engines=[named_engine(each) for each in engine or ()],
             precisions=[each.value for each in precision or ()],
             chunk_samples=chunk_samples or (),
@@ -182,10 +172,10 @@ def tune(
             trials=trials,
             trial_audio=trial_audio or (),
             max_eer_loss=max_eer_loss,
-            weights=weights.value if weights else DEFAULT_WEIGHTS,
+            weights=weights or DEFAULT_WEIGHTS,
             cores=cores,
             margin=margin,
-            budget_s=budget or BUDGETS_S.get(goal.value, BUDGET_S),
+            budget_s=budget or BUDGETS_S.get(goal, BUDGET_S),
             timeout_s=timeout,
             seed=seed,
             libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},

@@ -97,7 +97,7 @@ def verify(
         on_trials = TrialThreshold(trials, target_fpr)
     options = ModelOptions(
         model=model or "",
-        weights=weights.value if weights else DEFAULT_WEIGHTS,
+        weights=weights or DEFAULT_WEIGHTS,
         engine=named_engine(engine) if engine else None,
         form=form.value if form else None,
         chunk_samples=samples_per_chunk,
