@@ -264,6 +264,8 @@ METHOD = (
     "that drifts along a straight line has a trend and no change. "
     f"Of fewer than {FEWEST_RUNS} runs none is looked for."
 )
+#: What JSON has of a change as it is.
+TOLD_OF_CHANGE = ("before", "after", "factor", "ci95", "changed")
 NOT_SEARCHED = "Changes were not looked for"
 
 
@@ -337,13 +339,6 @@ def described(host: HostHistory) -> str:
     return text
 
 
-def _ratio_lines(host: HostHistory) -> Iterator[list[str]]:
-    for each in host.series:
-        ends = (point.ratio for point in (each.points[0], each.points[-1]))
-        told = [figures.ratio(ratio.ratio, ratio.ci95) for ratio in ends]
-        yield [each.name, str(len(each.points)), *told, state(each)]
-
-
 def _run_lines(host: HostHistory) -> Iterator[list[str]]:
     """Yield a host's runs, the newest first."""
     for run in reversed(host.runs):
@@ -373,8 +368,13 @@ def _of_host(host: HostHistory, pictures: Pictures) -> Iterator[doc.Block]:
     yield doc.Paragraph(described(host))
     yield from doc.bullets((sentence(*each) for each in host.changes), "warning")
     yield from (doc.Image(title, path) for path, title in pictures.items())
-    if host.series:
-        yield doc.table(["Ratio", "Runs", "First", "Newest", "Change"], _ratio_lines(host), "lrrrl")
+    lines = []
+    for each in host.series:
+        ends = (point.ratio for point in (each.points[0], each.points[-1]))
+        told = [figures.ratio(ratio.ratio, ratio.ci95) for ratio in ends]
+        lines.append([each.name, str(len(each.points)), *told, state(each)])
+    if lines:
+        yield doc.table(["Ratio", "Runs", "First", "Newest", "Change"], lines, "lrrrl")
     heads = ["Began", "Commit", "Folder", "rtfbench", "Engines", "Noise"]
     yield doc.table(heads, _run_lines(host), "llllll")
 
@@ -424,11 +424,7 @@ def _series_content(host: HostHistory, series: Series) -> dict[str, Any]:
                 "first_run_after": place[id(change.first_after)],
                 "surely_before": place[id(change.surely_before)],
                 "surely_after": place[id(change.surely_after)],
-                "before": change.before,
-                "after": change.after,
-                "factor": change.factor,
-                "ci95": change.ci95,
-                "changed": change.changed,
+                **{name: getattr(change, name) for name in TOLD_OF_CHANGE},
             }
             for change in series.changes
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures
 from rtfbench.report.compare import side, surely_faster
@@ -42,8 +43,7 @@ def draw(summary: Summary) -> Iterator[style.Picture]:
     )
     models = [
         model
-        for model in dict.fromkeys(row.model for row in rows)
-        for own in [[row for row in rows if row.model == model]]
+        for model, own in grouped((row.model, row) for row in rows).items()
         if (any(row.eer_loss for row in own) if lossy else len(own) > 1)
     ]
     shown, left_out = models[:MOST_PANELS], models[MOST_PANELS:]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rtfbench.base.values import grouped
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, WHOLE_UTTERANCE
 from rtfbench.report import compare, figures
 from rtfbench.report.palette import INK, MUTED
@@ -27,13 +28,10 @@ COMPUTED = (
 def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield a picture for each model and thread count with two chunk sizes or more."""
     measured = [r for r in summary.cells if r.rtf is not None and r.chunk_samples > 0]
-    pairs = dict.fromkeys((row.model, row.threads) for row in measured)
-    for model, threads in pairs:
-        rows = [row for row in measured if (row.model, row.threads) == (model, threads)]
+    for (model, threads), rows in grouped(((r.model, r.threads), r) for r in measured).items():
         panels = {
             protocol: chosen
-            for protocol in dict.fromkeys(row.protocol for row in rows)
-            for chosen in [[row for row in rows if row.protocol == protocol]]
+            for protocol, chosen in grouped((row.protocol, row) for row in rows).items()
             if len({row.chunk_samples for row in chosen}) >= FEWEST_SIZES
         }
         if panels:

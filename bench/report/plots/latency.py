@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from rtfbench.base.values import grouped
 from rtfbench.report import figures
 from rtfbench.report.compare import side
 from rtfbench.report.plots import style
@@ -22,15 +23,10 @@ def draw(summary: Summary) -> Iterator[style.Picture]:
         for row in summary.cells
         if row.load is not None and row.rtf is not None and row.figure(SHARES[-1][0]) is not None
     ]
-    places = {(r.model, r.protocol, r.chunk_samples, r.threads, r.jobs, r.batch): r for r in rows}
-    for number, (place, first) in enumerate(places.items()):
-        some = [
-            row
-            for row in rows
-            if (row.model, row.protocol, *row.setting[:-1]) == (*place[:2], *first.setting[:-1])
-        ]
+    places = grouped(((row.model, row.protocol, *row.setting[:-1]), row) for row in rows)
+    for number, some in enumerate(places.values(), start=1):
         if len({row.rate_per_s for row in some}) > 1:
-            yield _picture(summary, some, f"latency-by-load-{first.model}-{number + 1}")
+            yield _picture(summary, some, f"latency-by-load-{some[0].model}-{number}")
 
 
 def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.Picture:

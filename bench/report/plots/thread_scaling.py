@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rtfbench.base.values import grouped
 from rtfbench.report import figures
 from rtfbench.report.compare import side
 from rtfbench.report.palette import MUTED
@@ -21,13 +22,10 @@ MOST_PANELS = 6
 def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield a picture for each protocol and chunk size that has several thread counts."""
     measured = [row for row in summary.cells if row.rtf is not None]
-    for protocol, size in dict.fromkeys((row.protocol, row.chunk_samples) for row in measured):
-        rows = [r for r in measured if (r.protocol, r.chunk_samples) == (protocol, size)]
-        models = [
-            model
-            for model in dict.fromkeys(row.model for row in rows)
-            if len({row.threads for row in rows if row.model == model and _speedup(rows, row)}) > 1
-        ]
+    alike = grouped(((row.protocol, row.chunk_samples), row) for row in measured)
+    for (protocol, size), rows in alike.items():
+        known = grouped((row.model, row.threads) for row in rows if _speedup(rows, row))
+        models = [model for model, threads in known.items() if len(set(threads)) > 1]
         if models:
             yield _picture(summary, rows, models[:MOST_PANELS], protocol, size)
 

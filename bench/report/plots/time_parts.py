@@ -69,10 +69,7 @@ def _picture(summary: Summary, bars: Sequence[Bar], left_out: str) -> Picture:
     rows = [bar.row for bar in bars]
     named = engine_names(rows)
     several = len({row.title for row in rows}) > 1
-    labels = [
-        f"{bar.row.title}, {named[side(bar.row)]}" if several else named[side(bar.row)]
-        for bar in bars
-    ]
+    labels = [f"{row.title}, " * several + named[side(row)] for row in rows]
     environment = summary.environment
     mean_s = environment.audio_s / len(environment.audio)
     text = caption(
