@@ -219,14 +219,14 @@ def _padding(summary: Summary) -> Iterator[Finding]:
 def _seconds(summary: Summary) -> Iterator[Finding]:
     """Say what an utterance takes at each chunk size: padding and speed together."""
     environment = summary.environment
-    for model, threads in dict.fromkeys((row.model, row.threads) for row in summary.cells):
-        rows = [
-            row
-            for row in summary.cells
-            if (row.model, row.threads, row.protocol) == (model, threads, STEADY.name)
-            and row.rtf is not None
-            and row.utterances in (None, len(environment.audio))
-        ]
+    groups = grouped(
+        ((row.model, row.threads), row)
+        for row in summary.cells
+        if row.protocol == STEADY.name
+        and row.rtf is not None
+        and row.utterances in (None, len(environment.audio))
+    )
+    for (_, threads), rows in groups.items():
         best: dict[int, CellSummary] = {}
         for row in sorted(rows, key=lambda row: row.rtf or 0.0):
             best.setdefault(row.chunk_samples, row)

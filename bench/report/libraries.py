@@ -3,6 +3,7 @@
 from pathlib import PurePath
 from typing import TypeVar
 
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import HOME, LIBRARY_BYTES
 from rtfbench.results.rows import CellSummary, Ghost, Ratio, Summary
 
@@ -22,10 +23,7 @@ def named(summary: Summary) -> Summary:
     rows = [row for row in summary.cells if HOME in row.settings]
     if not rows:
         return summary
-    homes = {
-        engine: list(dict.fromkeys(row.settings[HOME] for row in rows if row.engine == engine))
-        for engine in dict.fromkeys(row.engine for row in rows)
-    }
+    homes = grouped(dict.fromkeys((row.engine, row.settings[HOME]) for row in rows))
     labels: dict[str, str] = {}
     cells: list[CellSummary] = []
     for row in summary.cells:

@@ -71,10 +71,8 @@ def _lines(
     """Draw a line an engine and return where each ends."""
     sizes = sorted({row.chunk_samples for row in rows})
     ends: list[tuple[float, float, style.Look]] = []
-    for each in dict.fromkeys(map(compare.side, rows)):
-        line = sorted(
-            (r for r in rows if compare.side(r) == each), key=lambda row: row.chunk_samples
-        )
+    for each, own in grouped((compare.side(row), row) for row in rows).items():
+        line = sorted(own, key=lambda row: row.chunk_samples)
         drawn = look[each]
         x = [row.chunk_samples for row in line]
         y = [row.rtf or 0.0 for row in line]

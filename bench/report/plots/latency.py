@@ -57,8 +57,8 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.
         (axes,) = sheet.axes(right_in=1.4)
         axes.set_yscale("log")
         ends = []
-        for each in dict.fromkeys(map(side, rows)):
-            line = sorted((r for r in rows if side(r) == each), key=lambda row: row.rate_per_s)
+        for each, own in grouped((side(row), row) for row in rows).items():
+            line = sorted(own, key=lambda row: row.rate_per_s)
             drawn = look[each]
             x = [row.load.streams if streams and row.load else row.rate_per_s for row in line]
             y = [row.figure(share) or math.nan for row in line]

@@ -64,11 +64,11 @@ def _panel(
 ) -> list[tuple[float, float, style.Look]]:
     axes.plot(threads, threads, color=MUTED, linewidth=1.2, linestyle=style.DASHED)
     ends: list[tuple[float, float, style.Look]] = []
-    for each in dict.fromkeys(map(side, rows)):
+    for each, own in grouped((side(row), row) for row in rows).items():
         points = [
             (row.threads, speedup)
-            for row in sorted(rows, key=lambda row: row.threads)
-            if side(row) == each and (speedup := _speedup(rows, row)) is not None
+            for row in sorted(own, key=lambda row: row.threads)
+            if (speedup := _speedup(rows, row)) is not None
         ]
         if not points:
             continue
