@@ -1,9 +1,7 @@
 """`rtfbench run`."""
 
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer import Argument, Option
@@ -12,11 +10,8 @@ from rtfbench.base.errors import InputError, complain, say
 from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, PUBLISHED_CHUNK_SAMPLES
 from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.on_hosts import run_by_ssh, run_on_cluster
+from rtfbench.commands.on_hosts import Sweep, run_by_ssh, run_on_cluster
 from rtfbench.results.protocols import BUILT_IN, SCENARIOS
-
-if TYPE_CHECKING:
-    from rtfbench.measure.plan import Plan
 
 
 @app.command(
@@ -253,31 +248,17 @@ def run(
         raise typer.BadParameter(
             "--full and --bare are of a run on this host; `rtfbench report --full` shows a host's"
         )
+    asked = asked.thorough() if thorough else asked
+    libraries = {"mnn": mnn_home, "mnn-mini": mnn_mini_home}
+    sweep = Sweep(asked, folder_for(out, resume=resume), overwrite, resume, libraries)
     if host:
-        call = partial(run_by_ssh, host, remote_python)
-    else:
-        call = partial(run_on_cluster, cluster) if cluster else partial(_run, full=full, bare=bare)
-    raise typer.Exit(
-        call(
-            asked.thorough() if thorough else asked,
-            folder_for(out, resume=resume),
-            overwrite=overwrite,
-            resume=resume,
-            libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
-        )
-    )
+        raise typer.Exit(run_by_ssh(host, remote_python, sweep))
+    if cluster:
+        raise typer.Exit(run_on_cluster(cluster, sweep))
+    raise typer.Exit(_run(sweep, full=full, bare=bare))
 
 
-def _run(
-    plan: "Plan",
-    out: Path,
-    *,
-    full: bool,
-    bare: bool,
-    overwrite: bool,
-    resume: bool,
-    libraries: Mapping[str, Path | None],
-) -> int:
+def _run(sweep: Sweep, *, full: bool, bare: bool) -> int:
     """Run a sweep, print its tables, and return the exit status."""
     from rtfbench.commands.progress import ON_STDERR
     from rtfbench.measure.whole_run import BAD_INPUT, INTERRUPTED, run_plan
@@ -286,6 +267,7 @@ def _run(
     from rtfbench.report.run_document import of_run
     from rtfbench.results.store import PAGE, PLOTS
 
+    plan, out, overwrite, resume, libraries = sweep
     measured = run_plan(
         plan, out, ON_STDERR, overwrite=overwrite, resume=resume, libraries=libraries
     )
