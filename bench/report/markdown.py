@@ -13,7 +13,7 @@ MENTION = re.compile(r"(?<![\w`])@(?=\w)")
 
 def grid(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
     """Return a markdown table of texts, the first line of which holds the headings."""
-    texts = [[escape(cell) for cell in line] for line in lines]
+    texts = [[cell.replace("|", "\\|") for cell in line] for line in lines]
     widths = [max(len(line[index]) for line in texts) for index in range(len(numeric))]
 
     def line(cells: Sequence[str]) -> str:
@@ -28,11 +28,6 @@ def grid(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
         for width, right in zip(widths, numeric, strict=True)
     ]
     return "\n".join([line(texts[0]), f"| {' | '.join(rule)} |", *map(line, texts[1:])])
-
-
-def escape(text: str) -> str:
-    """Keep a text from ending a cell."""
-    return text.replace("|", "\\|")
 
 
 def harmless(text: str) -> str:
