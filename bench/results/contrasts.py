@@ -6,18 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rtfbench.base.values import grouped
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.results import protocols
 from rtfbench.results.cells import GHOST, Cell
-from rtfbench.results.estimate import (
-    RatioEstimate,
-    interval_together,
-    ratio_estimate,
-    session_centres,
-)
+from rtfbench.results.estimate import RatioEstimate, ratio_estimate, session_centres
 from rtfbench.results.lines import HALF_WIDTH, SLOTS, Course
 from rtfbench.results.moderated import prior_spread
 from rtfbench.results.records import Record
@@ -91,17 +86,14 @@ def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
     ratios = []
     for pair in pairs:
         cell, reference, course = pair.data.cell, pair.reference.cell, pair.course
-        spread: dict[str, Any] = {
-            "others": [
-                other.centres
-                for other in pairs
-                if other is not pair and other.stratum == pair.stratum
-            ],
-            "prior": prior_of(cell, reference),
-            "ghost": session_centres(contrasts(pair.ghost, pair.reference)) if pair.ghost else (),
-        }
         alpha, half_width = (course.alpha, course.precision) if course else (ALPHA, HALF_WIDTH)
-        estimate = ratio_estimate(pair.contrasts, alpha=alpha, **spread)
+        estimate = ratio_estimate(
+            pair.contrasts,
+            alpha=alpha,
+            others=[p.centres for p in pairs if p is not pair and p.stratum == pair.stratum],
+            prior=prior_of(cell, reference),
+            ghost=session_centres(contrasts(pair.ghost, pair.reference)) if pair.ghost else (),
+        )
         if estimate is not None:
             ratios.append(
                 Ratio(
@@ -115,7 +107,7 @@ def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
                     blocks=estimate.blocks,
                     sessions=estimate.sessions,
                     df=estimate.df,
-                    together=interval_together(pair.contrasts, ratios=len(pairs), **spread),
+                    together=estimate.together(len(pairs)),
                     decided=estimate.half_width <= half_width,
                 )
             )

@@ -7,12 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from rtfbench.base.values import Interval
-from rtfbench.results.estimate import (
-    RatioEstimate,
-    interval_together,
-    ratio_estimate,
-    session_centres,
-)
+from rtfbench.results.estimate import RatioEstimate, ratio_estimate, session_centres
 from rtfbench.results.levels import rtf_level
 from rtfbench.results.noise import SEEN
 from rtfbench.results.records import Record
@@ -192,8 +187,7 @@ def _some(machine: Machine, sessions: int, trials: int, seed: int) -> Floats:
 def _paired(logs: Floats, *, ratios: int = 1) -> Ratio:
     """Return the engine's ratio, one of so many of its run."""
     found = estimate_of(logs, ENGINE)
-    contrasts, ghost = (_contrasts(logs, cell) for cell in (ENGINE, GHOST))
-    together = interval_together(contrasts, ratios=ratios, ghost=session_centres(ghost))
+    together = found.together(ratios)
     return ratio(ratio=found.ratio, ci95=found.interval, sessions=found.sessions, together=together)
 
 
