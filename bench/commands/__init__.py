@@ -67,7 +67,12 @@ def _run(argv: Sequence[str] | None) -> None:
     """Run a command; what went wrong becomes one line and a status."""
     try:
         try:
-            _parse_and_run(argv)
+            app(args=argv)
+        except SystemExit as ended:
+            # Nobody reads what is printed; the parser makes a status of its own of that.
+            if isinstance(ended.__context__, BrokenPipeError):
+                raise ended.__context__ from None
+            raise
         finally:
             sys.stdout.flush()
     except InputError as error:
@@ -89,17 +94,3 @@ def _run(argv: Sequence[str] | None) -> None:
         complain(f"{where}{error.strerror or error}{cure}")
         silence_output()
         sys.exit(2)
-
-
-def _parse_and_run(argv: Sequence[str] | None) -> None:
-    """Run a command.
-
-    Raises:
-        BrokenPipeError: nobody reads what it prints; the parser makes a status of its own of that.
-    """
-    try:
-        app(args=argv)
-    except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):
-            raise ended.__context__ from None
-        raise

@@ -22,6 +22,7 @@ def engines() -> None:
 
     from rtfbench.base.core_count import core_count
     from rtfbench.engines import registry
+    from rtfbench.engines.protocol import EngineError
     from rtfbench.engines.spec import EngineSpec
     from rtfbench.models import homes
     from rtfbench.models.probe import known
@@ -35,7 +36,13 @@ def engines() -> None:
     table.columns[0].no_wrap, table.columns[-1].overflow = True, "fold"
     with waiting("asking every engine"):
         registry.vet(registry.names())
-        found, broken = _installed()
+        found: dict[str, EngineBase] = {}
+        broken: dict[str, str] = {}
+        for name in registry.names():
+            try:
+                found[name] = registry.get(name)
+            except EngineError as error:
+                broken[name] = str(error)
         folders = homes.named(found)
         # Importing a runtime takes a second, each in a process of its own.
         with ThreadPoolExecutor(max_workers=core_count()) as pool:
@@ -65,21 +72,6 @@ def engines() -> None:
     Output(PAGE).print(table)
     for line in (*notes, *registry.passed_over()):
         Output().print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _installed() -> "tuple[dict[str, EngineBase], dict[str, str]]":
-    """Return the engines by name, and of those that cannot be imported the reason."""
-    from rtfbench.engines import registry
-    from rtfbench.engines.protocol import EngineError
-
-    found: dict[str, EngineBase] = {}
-    broken: dict[str, str] = {}
-    for name in registry.names():
-        try:
-            found[name] = registry.get(name)
-        except EngineError as error:
-            broken[name] = str(error)
-    return found, broken
 
 
 @app.command(short_help="List models with Params and FLOPs.", epilog=examples("rtfbench models"))
