@@ -81,12 +81,6 @@ def utterances(row: CellSummary, context: Context) -> str:
     return f"{row.utterances} of {len(context.summary.environment.audio)}"
 
 
-def utterances_present(context: Context) -> bool:
-    """Say whether a budget did not reach all utterances for some row."""
-    asked = len(context.summary.environment.audio)
-    return any(row.utterances not in (None, asked) for row in context.rows)
-
-
 def several_threads(context: Context) -> bool:
     """Say whether a result has more than one thread count, so that they can be compared."""
     return len({row.threads for row in context.summary.cells}) > 1
@@ -262,7 +256,10 @@ COLUMNS = (
     Column(
         "utterances", "utterances", "how many of the run's utterances its times are of",
         ("latency", "page"), lambda row, _: row.utterances, text=utterances,
-        present=utterances_present,
+        present=lambda context: any(
+            row.utterances not in (None, len(context.summary.environment.audio))
+            for row in context.rows
+        ),
     ),
     Column(
         "passes", "passes", "how often every utterance was run",

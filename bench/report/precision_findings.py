@@ -47,14 +47,14 @@ def _fastest(
         yield f"no row in fewer bits is surely faster than {against.engine_label} in float32"
         return
     fit = keeping_accuracy(summary, others)
-    kept = fastest(fit) if fit else None
     as_fast = f"times as fast as the fastest in float32, {against.engine_label}"
     yield (
         f"the fastest row in fewer bits is {best.engine_label}, {figures.factor(found.ratio)} "
         f"{as_fast} ({ends(found.ci95)}){HINT * found.provisional}; {price(summary, best)}"
     )
-    gained = gain(summary, where, kept, against) if kept is not None else None
-    if kept is not None and kept is not best and gained is not None:
+    kept = fastest(fit) if fit else best
+    gained = gain(summary, where, kept, against)
+    if kept is not best and gained is not None:
         yield (
             f"the fastest that keeps its accuracy is {kept.engine_label}, "
             f"{figures.factor(gained.ratio)} {as_fast} ({ends(gained.ci95)})"
