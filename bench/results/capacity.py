@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -393,24 +393,25 @@ def row_of(
         return EngineCapacity(engine=engine, requests=requests.count, why=why), None
     found = requests.capacity(seed=seed)
     late, expected = requests.late_shares(seed=seed)
-    row = EngineCapacity(
-        engine=engine,
-        service_ms=requests.service_s * 1e3,
-        requests=requests.count,
-        late=late,
-        late_expected=expected,
-        lateness=lateness(records),
-    )
+    told: dict[str, Any] = {
+        "service_ms": requests.service_s * 1e3,
+        "requests": requests.count,
+        "late": late,
+        "late_expected": expected,
+        "lateness": lateness(records),
+    }
     if found is None:
         alone = f"{100 * requests.late_alone:.1f} %"
-        why = f"no rate keeps the limit: {alone} of the requests take longer though none waits"
-        return row.model_copy(update={"why": why}), None
-    told: dict[str, object] = {
-        "rate_per_s": found.rate_per_s,
-        "interval": found.interval,
-        "utilisation": found.rate_per_s * requests.service_s / requests.servers,
-    }
-    if first is not None:
-        over = found.over(first)
-        told |= {"ratio": over.rate_per_s, "ratio_interval": over.interval}
-    return row.model_copy(update=told), found
+        told["why"] = (
+            f"no rate keeps the limit: {alone} of the requests take longer though none waits"
+        )
+    else:
+        told |= {
+            "rate_per_s": found.rate_per_s,
+            "interval": found.interval,
+            "utilisation": found.rate_per_s * requests.service_s / requests.servers,
+        }
+        if first is not None:
+            over = found.over(first)
+            told |= {"ratio": over.rate_per_s, "ratio_interval": over.interval}
+    return EngineCapacity(engine=engine, **told), found
