@@ -193,19 +193,9 @@ def listed(names: list[str]) -> str:
 
 
 Kind = Literal[
-    "warning",
-    "defect",
-    "coverage",
-    "protocol",
-    "precision",
-    "engine",
-    "best",
-    "threads",
-    "jobs",
-    "batch",
-    "ceiling",
-    "padding",
-]
+    "warning", "defect", "coverage", "protocol", "precision", "engine", "best", "threads", "jobs",
+    "batch", "ceiling", "padding",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

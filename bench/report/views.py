@@ -36,16 +36,9 @@ class Footnotes:
 
 #: The table of the run, the published document's, those of the rest, and the page's.
 View = Literal[
-    "run",
-    "published",
-    "precision",
-    "accuracy",
-    "latency",
-    "parts",
-    "machine",
-    "verification",
+    "run", "published", "precision", "accuracy", "latency", "parts", "machine", "verification",
     "page",
-]
+]  # fmt: skip
 #: A table of the markdown has so many columns at most: wider ones are scrolled on the web.
 MOST_COLUMNS = 9
 VIEWS: tuple[View, ...] = get_args(View)
