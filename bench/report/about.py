@@ -6,6 +6,7 @@ from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import MEGA_MACS, MEGA_MACS_FROM
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.report import figures
+from rtfbench.report.compare import versions
 from rtfbench.results import protocols
 from rtfbench.results.host import Host, Probes, facts, measured
 from rtfbench.results.rows import CellSummary, Environment, Summary
@@ -78,9 +79,8 @@ def _ceiling(probes: Probes) -> str:
 def conditions(environment: Environment, rows: Sequence[CellSummary]) -> str:
     """Say under which conditions the rows of a section were measured, in one line."""
     chunk_samples, threads, jobs, batch, load = rows[0].setting
-    versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
     samples = "whole utterance" if chunk_samples == WHOLE_UTTERANCE else str(chunk_samples)
-    parts = [environment.cpu_kind, *versions]
+    parts = [environment.cpu_kind, *versions(rows)]
     parts += [f"num_threads = {threads}", f"samples_per_chunk = {samples}"]
     parts += [f"jobs = {jobs}"] if protocols.named(rows[0].protocol).queued else []
     parts += [f"batch = {batch}"] if batch > 1 else []

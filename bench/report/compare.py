@@ -3,7 +3,7 @@
 Rows that tie lead together; a finding is one sentence about a result.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -31,6 +31,11 @@ def conditions(summary: Summary) -> list[Condition]:
 def rows_of(summary: Summary, wanted: Condition) -> list[CellSummary]:
     """Return the rows of a condition that have an RTF."""
     return [row for row in summary.cells if row.condition == wanted and row.rtf is not None]
+
+
+def versions(rows: Iterable[CellSummary]) -> list[str]:
+    """Return the engines of rows with the versions that they had."""
+    return list(dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version))
 
 
 def paired_ratio(

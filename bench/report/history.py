@@ -13,7 +13,7 @@ from typing import Any
 from rtfbench.base.values import Interval, grouped
 from rtfbench.report import document as doc
 from rtfbench.report import figures
-from rtfbench.report.compare import ends
+from rtfbench.report.compare import ends, versions
 from rtfbench.report.hosts import against, setting
 from rtfbench.results import change_points
 from rtfbench.results.cells import Condition
@@ -348,7 +348,7 @@ def _run_lines(host: HostHistory) -> Iterator[list[str]]:
             environment.commit or figures.MISSING,
             run.folder,
             environment.rtfbench,
-            ", ".join(_engines(run)),
+            ", ".join(versions(run.summary.cells)),
             "disturbed" if run.disturbed else "",
         ]
 
@@ -384,10 +384,6 @@ def content(hosts: Sequence[HostHistory], left_out: Sequence[str]) -> dict[str, 
     return {"schema": SCHEMA, "left_out": list(left_out), "hosts": list(map(_host, hosts))}
 
 
-def _engines(run: StoredRun) -> Iterator[str]:
-    yield from dict.fromkeys(f"{r.engine} {r.version}" for r in run.summary.cells if r.version)
-
-
 def _host(host: HostHistory) -> dict[str, Any]:
     runs = [
         {
@@ -395,7 +391,7 @@ def _host(host: HostHistory) -> dict[str, Any]:
             "started_utc": run.environment.started_utc,
             "commit": run.environment.commit,
             "rtfbench": run.environment.rtfbench,
-            "engines": list(_engines(run)),
+            "engines": versions(run.summary.cells),
             "disturbed": run.disturbed,
         }
         for run in host.runs

@@ -14,7 +14,7 @@ from rtfbench.report import figures, libraries
 from rtfbench.report.about import about, conditions, counts_line, reasons
 from rtfbench.report.answer import answer, meant, ranking
 from rtfbench.report.columns import columns
-from rtfbench.report.compare import side, to_reference
+from rtfbench.report.compare import side, to_reference, versions
 from rtfbench.report.engine_findings import EXPLAINED, FASTEST, Matrix, matrices
 from rtfbench.report.findings import findings
 from rtfbench.report.views import MARKDOWN, Footnotes, PlacedColumn
@@ -110,8 +110,8 @@ def caption(summary: Summary, rows: Sequence[CellSummary]) -> str:
     told += [figures.counted(first.jobs, "job")] if same("jobs") and first.jobs > 1 else []
     told += [f"batches of {first.batch}"] if same("batch") and first.batch > 1 else []
     told += [str(first.load)] if same("load") and first.load else []
-    versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
-    told += [", ".join(versions)] if versions else []
+    known = versions(rows)
+    told += [", ".join(known)] if known else []
     text = f"All rows: {'; '.join(told)}." if told else ""
     if summary.ratios:
         text += " Ratios: times as long as the reference, measured in turns with it."

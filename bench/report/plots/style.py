@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures
-from rtfbench.report.compare import engine_names, side
+from rtfbench.report.compare import engine_names, side, versions
 from rtfbench.report.palette import GRID, INK, MUTED, PAPER, SERIES
 from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
@@ -300,12 +300,11 @@ def failures(rows: Iterable[CellSummary]) -> list[str]:
 def caption(summary: Summary, rows: Sequence[CellSummary], *remarks: str) -> str:
     """Say what was measured where: machine, versions, threads, then the remarks."""
     environment = summary.environment
-    versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
     threads = sorted({row.threads for row in rows})
     counts = ", ".join(map(str, threads)) + (" threads" if threads != [1] else " thread")
     host = f"{environment.cpu_kind}, {environment.core_count} cores"
     audio = f"{figures.counted(len(environment.audio), 'utterance')}, {environment.audio_s:.0f} s"
-    words = [host, ", ".join(versions), counts, audio, f"rtfbench {environment.rtfbench}"]
+    words = [host, ", ".join(versions(rows)), counts, audio, f"rtfbench {environment.rtfbench}"]
     return " · ".join([*words, *(remark for remark in remarks if remark)])
 
 
