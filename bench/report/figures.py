@@ -84,11 +84,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def chunk(samples: int) -> str:
+    """Write a chunk size."""
+    return "whole utterances" if samples < 0 else f"{samples} samples"
+
+
 def setting(
     chunk_samples: int, threads: int, jobs: int = 1, batch: int = 1, load: object = None
 ) -> str:
     """Write under which setting something was measured: 32000 samples, 1 thread."""
-    parts = ["whole utterances" if chunk_samples < 0 else f"{chunk_samples} samples"]
+    parts = [chunk(chunk_samples)]
     parts += [f"batches of {batch}"] if batch > 1 else []
     parts += [str(load)] if load else []
     each = counted(threads, "thread")

@@ -104,7 +104,7 @@ def caption(summary: Summary, rows: Sequence[CellSummary]) -> str:
     told += [meant(first.protocol)] if same("protocol") else []
     told += [first.form] if same("form") else []
     if same("chunk_samples"):
-        chunk = figures.setting(first.chunk_samples, 1).partition(",")[0]
+        chunk = figures.chunk(first.chunk_samples)
         told += [chunk if first.chunk_samples < 0 else f"{chunk} a chunk"]
     told += [figures.counted(first.threads, "thread")] if same("threads") else []
     told += [figures.counted(first.jobs, "job")] if same("jobs") and first.jobs > 1 else []

@@ -40,7 +40,7 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.
     used = [look[each] for each in dict.fromkeys(map(side, rows))]
     # With one model, the engines' own names stand at the lines; no key is needed.
     lines = titles if len(titles) > 1 else [each.label for each in used]
-    where = style.chunk_size(rows[0].chunk_samples)
+    where = figures.chunk(rows[0].chunk_samples)
     drawn = {(row.threads, row.chunk_samples) for row in rows}
     failed = style.failures(r for r in summary.cells if (r.threads, r.chunk_samples) in drawn)
     with style.Sheet(

@@ -308,11 +308,6 @@ def caption(summary: Summary, rows: Sequence[CellSummary], *remarks: str) -> str
     return " · ".join([*words, *(remark for remark in remarks if remark)])
 
 
-def chunk_size(samples: int) -> str:
-    """Write a chunk size."""
-    return figures.setting(samples, 1).partition(",")[0]
-
-
 def interval_remark(rows: Iterable[CellSummary], mark: str) -> str:
     """Say what the interval's mark means, or that there are too few passes for intervals."""
     known = [row.rtf_ci95 is not None for row in rows]

@@ -40,7 +40,7 @@ def _picture(
     keys = [look[each] for each in dict.fromkeys(map(side, rows))] if columns > 1 else []
     lines = -(-len(models) // columns)
     text = style.caption(
-        summary, rows, f"{protocol}, {style.chunk_size(size)}",
+        summary, rows, f"{protocol}, {figures.chunk(size)}",
         "medians of unpaired runs; dashed: as many times as fast as there are threads",
     )  # fmt: skip
     with style.Sheet(

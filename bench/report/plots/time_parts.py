@@ -9,7 +9,7 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.report import figures
 from rtfbench.report.compare import engine_names, side
 from rtfbench.report.palette import BLACK, INK, ORANGE, PALE_GREY, PAPER, PINK, SKY
-from rtfbench.report.plots.style import Picture, Sheet, caption, chunk_size, not_drawn
+from rtfbench.report.plots.style import Picture, Sheet, caption, not_drawn
 from rtfbench.results import protocols
 from rtfbench.results.rows import CellSummary, Summary
 
@@ -75,7 +75,7 @@ def _picture(summary: Summary, bars: Sequence[Bar], left_out: str) -> Picture:
     text = caption(
         summary,
         rows,
-        f"{rows[0].protocol}, {chunk_size(rows[0].chunk_samples)}",
+        f"{rows[0].protocol}, {figures.chunk(rows[0].chunk_samples)}",
         f"an utterance of {mean_s:.1f} s through a fresh session; the RTF's clock leaves the "
         "load out",
         left_out,
