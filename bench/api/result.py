@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.extras import missing, require
 from rtfbench.measure.whole_run import INTERRUPTED, OK, SOME_FAILED
 from rtfbench.report import html, markdown, plots
 from rtfbench.report.compare import Finding
@@ -76,7 +76,7 @@ class Result:
             InputError: it is not installed.
         """
         wanted = (library,) if library else get_args(FrameLibrary)
-        found = [each for each in wanted if find_spec(each) is not None]
+        found = [each for each in wanted if not missing(each)]
         if not found:
             names = " or ".join(wanted)
             raise InputError(f"a data frame needs {names}; install it: pip install {wanted[0]}")
@@ -97,10 +97,7 @@ class Result:
         Raises:
             InputError: no such picture; the message lists those that there are.
         """
-        if find_spec("matplotlib") is None:
-            raise InputError(
-                "matplotlib is not installed; install it with: pip install 'rtfbench[plot]'"
-            )
+        require("matplotlib")
         drawn = {picture.name: picture for picture in plots.draw(self.summary)}
         if not drawn:
             raise InputError(f"{self.path}: no cell of this run has an RTF: nothing to draw")
