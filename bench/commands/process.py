@@ -93,8 +93,7 @@ def as_interruption() -> Iterator[Interruption]:
     before = {
         number: handler
         for number in SIGNALS
-        for handler in [signal.getsignal(number)]
-        if handler is not signal.SIG_IGN
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
     }
     for number in before:
         signal.signal(number, found.take)

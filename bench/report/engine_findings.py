@@ -93,7 +93,7 @@ def _of_model(summary: Summary, wheres: Sequence[Condition]) -> Iterator[compare
     for size in compare.stated_first([where.chunk_samples for where in wheres]):
         where = next(each for each in wheres if each.chunk_samples == size)
         rows = compare.rows_of(summary, where)
-        told = [text for row in rows for text in [_engine(summary, row, wheres)] if text]
+        told = [text for row in rows if (text := _engine(summary, row, wheres))]
         if told:
             row = rows[0]
             yield compare.Finding(

@@ -62,10 +62,7 @@ def pytest_benchmark(summary: Summary, cells: Sequence[CellData]) -> str:
         },
         "commit_info": {"id": "", "time": started, "dirty": False, "branch": ""},
         "benchmarks": [
-            _benchmark(data, passes_s)
-            for data in cells
-            for passes_s in [_passes_s(data)]
-            if passes_s
+            _benchmark(data, passes_s) for data in cells if (passes_s := _passes_s(data))
         ],
         "datetime": started,
         "version": "5.0.0",

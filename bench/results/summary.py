@@ -116,9 +116,7 @@ def _figures(protocol: str, records: Sequence[Record], level: Level | None) -> d
     intervals = {
         each.name: (interval[0], interval[1] if math.isfinite(interval[1]) else None)
         for each in known
-        if each.interval is not None and each.name in own
-        for interval in [each.interval(records)]
-        if interval is not None
+        if each.interval is not None and each.name in own and (interval := each.interval(records))
     }
     fields = {name: told[name] for name in told.keys() - own.keys()}
     return fields | {"own": own or None, "own_ci95": intervals or None}

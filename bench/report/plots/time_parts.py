@@ -33,7 +33,7 @@ class Bar(NamedTuple):
 def draw(summary: Summary) -> Iterator[Picture]:
     """Yield one picture: an average utterance through a fresh session, of each engine and model."""
     rows = _chosen(summary)
-    bars = [bar for row in rows for bar in [_bar(summary, row)] if bar is not None]
+    bars = [bar for row in rows if (bar := _bar(summary, row)) is not None]
     left_out = not_drawn(f"{row.title} on {row.engine_label}" for row, _ in bars[MOST_BARS:])
     if bars:
         yield _picture(summary, bars[:MOST_BARS], left_out)
