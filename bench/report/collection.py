@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rtfbench.base.values import grouped
 from rtfbench.report import figures
-from rtfbench.report.compare import comparisons, conditions, rows_of, side
-from rtfbench.report.hosts import MEANINGS, Line, against, setting
+from rtfbench.report.compare import comparisons, conditions, rows_of, setting, side
+from rtfbench.report.hosts import MEANINGS, Line, against
 from rtfbench.report.html import read, template
 from rtfbench.results.host import Host, widest_vectors
 from rtfbench.results.rows import CellSummary, Environment, Ratio, Summary

@@ -33,6 +33,11 @@ def rows_of(summary: Summary, wanted: Condition) -> list[CellSummary]:
     return [row for row in summary.cells if row.condition == wanted and row.rtf is not None]
 
 
+def setting(where: Condition) -> str:
+    """Say under which protocol and setting something was measured."""
+    return f"{where.protocol}, {figures.setting(*where.setting)}"
+
+
 def versions(rows: Iterable[CellSummary]) -> list[str]:
     """Return the engines of rows with the versions that they had."""
     return list(dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version))

@@ -97,8 +97,7 @@ def _of_model(summary: Summary, wheres: Sequence[Condition]) -> Iterator[compare
         if told:
             row = rows[0]
             yield compare.Finding(
-                "engine",
-                f"{row.title}, {row.protocol}, {figures.setting(*row.setting)}: {'; '.join(told)}.",
+                "engine", f"{row.title}, {compare.setting(row)}: {'; '.join(told)}."
             )
             return
 
@@ -130,10 +129,9 @@ def _many(summary: Summary, by_model: dict[str, list[Condition]]) -> Iterator[co
     ]
     open_ = known - wins.total()
     told += [f"on {open_} nobody is ahead of all others"] if open_ else []
-    where = wheres[0]
     yield compare.Finding(
         "engine",
-        f"{known} models, {where.protocol}, {figures.setting(*where.setting)}: "
+        f"{known} models, {compare.setting(wheres[0])}: "
         f"{compare.listed(told) if len(told) < 3 else '; '.join(told)}.",
     )
 

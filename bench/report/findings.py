@@ -11,7 +11,7 @@ from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import FEWER_OPERATIONS, FLOAT32
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.report import figures
-from rtfbench.report.compare import Finding, ends, side
+from rtfbench.report.compare import Finding, ends, setting, side
 from rtfbench.report.engine_findings import best_findings, engine_findings
 from rtfbench.report.libraries import MINIMAL, PUBLISHED
 from rtfbench.report.precision_findings import precision_findings
@@ -47,7 +47,7 @@ def scaling_findings(summary: Summary) -> Iterator[Finding]:
             )
             if axis in SHARING:
                 text += f", {figures.percent(ratio / getattr(row, axis))} efficiency"
-            head = f"{row.title}, {row.protocol}, {figures.setting(*row.setting)} against one"
+            head = f"{row.title}, {setting(row)} against one"
             told.setdefault(head, []).append(text + ", which is slower" * (ci95[1] < 1))
         for head, sentences in told.items():
             yield Finding(axis, f"{head}{ONE[axis]}: {'; '.join(sentences)}.")
@@ -170,7 +170,7 @@ def _coverage(summary: Summary) -> Iterator[Finding]:
     """Tell where a budget did not reach all utterances: such rows are of other audio."""
     asked = len(summary.environment.audio)
     partial = grouped(
-        (f"{row.protocol}, {figures.setting(*row.setting)}", row.utterances)
+        (setting(row), row.utterances)
         for row in summary.cells
         if row.rtf is not None and row.utterances is not None and row.utterances < asked
     )

@@ -13,8 +13,8 @@ from typing import Any
 from rtfbench.base.values import Interval, grouped
 from rtfbench.report import document as doc
 from rtfbench.report import figures
-from rtfbench.report.compare import ends, versions
-from rtfbench.report.hosts import against, setting
+from rtfbench.report.compare import ends, setting, versions
+from rtfbench.report.hosts import against
 from rtfbench.results import change_points
 from rtfbench.results.cells import Condition
 from rtfbench.results.change_points import FEWEST_A_LEVEL, FEWEST_RUNS, MeasuredRatio, Plateau

@@ -7,7 +7,7 @@ from typing import Literal
 
 from rtfbench.report import figures
 from rtfbench.report.about import machine
-from rtfbench.report.compare import conditions, rows_of, side
+from rtfbench.report.compare import conditions, rows_of, setting, side
 from rtfbench.report.document import Document, Heading, bullets, document, table
 from rtfbench.results.cells import Condition
 from rtfbench.results.host import widest_vectors
@@ -162,11 +162,6 @@ def _rtf(row: CellSummary, asked: int) -> str:
     half = figures.plus_minus(row.rtf_ci95) if row.rtf_ci95 else "one session"
     covered = row.utterances is None or row.utterances == asked
     return f"{figures.rtf(row.rtf)} ({half}{'' if covered else f'; {row.utterances} of {asked}'})"
-
-
-def setting(where: Condition) -> str:
-    """Say under which setting something was measured."""
-    return f"{where.protocol}, {figures.setting(*where.setting)}"
 
 
 def against(left: EngineForm, right: EngineForm) -> str:

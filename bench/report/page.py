@@ -13,6 +13,7 @@ from rtfbench.report import exports, figures, libraries, plots
 from rtfbench.report.about import about, counts_line
 from rtfbench.report.answer import is_noisy
 from rtfbench.report.columns import columns
+from rtfbench.report.compare import setting
 from rtfbench.report.document import document
 from rtfbench.report.engine_findings import EXPLAINED, FASTEST, matrices
 from rtfbench.report.findings import findings
@@ -83,8 +84,7 @@ def _title(summary: Summary) -> str:
 
 def _where(row: CellSummary) -> str:
     """Name a row in words."""
-    setting = figures.setting(*row.setting)
-    return f"{row.title}, {row.engine_label} {row.form}, {row.protocol}, {setting}"
+    return f"{row.title}, {row.engine_label} {row.form}, {setting(row)}"
 
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"

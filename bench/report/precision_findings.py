@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from rtfbench.embed.intervals import LEAST_SPEAKERS, Loss, unresolved
 from rtfbench.engines.protocol import CAVEAT, FLOAT32, not_computed
 from rtfbench.report import figures
-from rtfbench.report.compare import Finding, conditions, ends, paired_ratio, rows_of, side
+from rtfbench.report.compare import Finding, conditions, ends, paired_ratio, rows_of, setting, side
 from rtfbench.results.cells import Condition
 from rtfbench.results.rows import CellSummary, Ratio, Summary
 
@@ -32,9 +32,8 @@ def precision_findings(summary: Summary) -> Iterator[Finding]:
         caveats = [f"{row.engine_label}: {row.effective[CAVEAT]}" for row in told]
         texts = [*compared, *_slower(summary, where, rows), *caveats, *refused]
         if texts:
-            place = f"{rows[0].title}, {where.protocol}"
-            setting = figures.setting(*where.setting)
-            yield Finding("precision", f"{place}, {setting}: {'; '.join(texts)}.")
+            place = f"{rows[0].title}, {setting(where)}"
+            yield Finding("precision", f"{place}: {'; '.join(texts)}.")
 
 
 def _fastest(

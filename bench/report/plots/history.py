@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rtfbench.report import figures
+from rtfbench.report.compare import setting
 from rtfbench.report.history import HostHistory, Series
-from rtfbench.report.hosts import setting
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import Look, Picture, Sheet, numbered, plain_log_ticks
 from rtfbench.results.cells import Condition

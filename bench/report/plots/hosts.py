@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtfbench.report import figures
+from rtfbench.report.compare import setting
 from rtfbench.report.hosts import Line, NamedRun, against, conclusion, lines
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import Picture, Sheet, numbered, plain_log_ticks
@@ -56,6 +56,5 @@ def draw(runs: Sequence[NamedRun]) -> Picture | None:
 
 
 def _name(line: Line) -> str:
-    where = figures.setting(*line.where.setting)
     turn = " ⇄" if line.verdict == "turns" else ""
-    return f"{line.title}, {against(line.left, line.right)}{turn}\n{line.where.protocol}, {where}"
+    return f"{line.title}, {against(line.left, line.right)}{turn}\n{setting(line.where)}"
