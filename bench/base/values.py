@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-Key, Member = TypeVar("Key"), TypeVar("Member")
+Key = TypeVar("Key")
+Member = TypeVar("Member")
 #: The lower and the upper end of a confidence interval.
 Interval = tuple[float, float]
 

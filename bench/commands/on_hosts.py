@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -68,9 +69,7 @@ def run_by_ssh(hosts: Sequence[str], python: str | None, sweep: Sweep) -> int:
         for name, address in names.items():
             before = files_in(out / name) if resume else {}
             order = HostOrder(sent, python, before, resume=resume, overwrite=overwrite)
-            runs[name] = HostRun(
-                address, order, stopping, lambda text, of=name: say(f"{of}: {text}")
-            )
+            runs[name] = HostRun(address, order, stopping, partial(_say_of, name))
         for each in runs.items():
             Thread(target=one, args=each, daemon=True).start()
         statuses: dict[str, int] = {}
@@ -90,6 +89,10 @@ def run_by_ssh(hosts: Sequence[str], python: str | None, sweep: Sweep) -> int:
         say(f"interrupted{kept}")
         return INTERRUPTED
     return max(statuses.values())
+
+
+def _say_of(host: str, text: str) -> None:
+    say(f"{host}: {text}")
 
 
 def named(hosts: Sequence[str]) -> dict[str, str]:
