@@ -12,7 +12,7 @@ at least that of the reference against itself.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rtfbench.base.values import Interval
 from rtfbench.results.moderated import (
@@ -51,7 +51,7 @@ class RatioEstimate:
     blocks: int
     sessions: int
     df: float
-    centre: Moderated
+    centre: Moderated = field(compare=False, repr=False)
 
     @property
     def half_width(self) -> float:
