@@ -78,10 +78,10 @@ bench-zoo: $(STAMP) ## measure the published ten-model table into ZOO_OUT (defau
 bench-precision: $(STAMP) ## measure engines in float32, bf16 and int8, with their loss of EER, into PRECISION_OUT (default runs/precision); goes on where it was stopped
 	$(BIN)/rtfbench run precision --out $(PRECISION_OUT) --resume || [ $$? -eq 1 ]
 
-# GROUP=small, medium or large has a folder of its own.
+# Groups go into one folder, one after the other: its page has all that were measured.
 bench-engines: $(STAMP) ## run every model of the catalog, or of GROUP (small, medium, large), on every engine in float32, into ENGINES_OUT (default runs/engines): who wins and what is wrong; goes on where it was stopped
 	@[ -z "$(GROUP)" ] || [ -n "$(MODELS_$(GROUP))" ] || { echo "GROUP=$(GROUP): name small, medium or large"; exit 2; }
-	$(BIN)/rtfbench run every-engine $(foreach name,$(MODELS_$(GROUP)),--model $(name)) --out $(ENGINES_OUT)$(if $(GROUP),/$(GROUP)) --resume || [ $$? -eq 1 ]
+	$(BIN)/rtfbench run every-engine $(foreach name,$(MODELS_$(GROUP)),--model $(name)) --out $(ENGINES_OUT) --resume || [ $$? -eq 1 ]
 
 # Status 3 says that the machine could not tell, 1 that a row is not ok.
 bench-serve: $(STAMP) ## find how many live streams engines hold, and what callers wait for at three rates, into SERVE_OUT (default runs/serve), in ten minutes

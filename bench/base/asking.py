@@ -8,8 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar
@@ -85,9 +86,7 @@ def ask(
 def respond(request: type[Request], work: Callable[[Request], Any]) -> None:
     """Answer the question on standard input; what anyone prints meanwhile goes to standard error.
 
-    Args:
-        request: the question's type.
-        work: returns the answer, a value that pydantic can write.
+    The answer, which `work` returns, is a value that pydantic can write.
     """
     die_with_parent()
     answer_fd = os.dup(sys.stdout.fileno())
@@ -115,8 +114,9 @@ def _run(
         # Ctrl-C is for the parent; a converter that the process started ends with it.
         start_new_session=True,
     ) as process:
+        talk = partial(_talk, process, iter([given]))
         try:
-            stdout = memory.wait(process.pid, _talk(process, given), timeout_s, family=True)
+            stdout = memory.wait(process.pid, talk, timeout_s, family=True)
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -142,16 +142,9 @@ def _question(request: BaseModel) -> bytes:
         raise
 
 
-def _talk(process: "subprocess.Popen[bytes]", given: bytes) -> Callable[[float], bytes]:
-    """Return what hands a process its question and waits some seconds for all of its output."""
-    question: bytes | None = given
-
-    def wait(limit_s: float) -> bytes:
-        nonlocal question
-        now, question = question, None  # a second one would be refused
-        try:
-            return process.communicate(now, timeout=limit_s)[0]
-        except subprocess.TimeoutExpired:
-            raise ChildSilent.after(limit_s) from None
-
-    return wait
+def _talk(process: "subprocess.Popen[bytes]", given: Iterator[bytes], limit_s: float) -> bytes:
+    """Hand a process its question, which it takes once, and wait for all of its output."""
+    try:
+        return process.communicate(next(given, None), timeout=limit_s)[0]
+    except subprocess.TimeoutExpired:
+        raise ChildSilent.after(limit_s) from None

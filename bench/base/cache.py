@@ -236,11 +236,10 @@ def outdated(
         unused_since_s: what was last used before this time goes.
         max_bytes: then, of what is left, the longest unused goes until no more than this is.
     """
-    going = [each for each in found if unused_since_s is not None and each.used_s < unused_since_s]
-    left = [each for each in found if each not in going]
-    size_bytes = sum(each.size_bytes for each in left)
-    for each in left:
-        if max_bytes is None or size_bytes <= max_bytes:
+    going, size_bytes = [], sum(each.size_bytes for each in found)
+    for each in found:
+        is_old = unused_since_s is not None and each.used_s < unused_since_s
+        if not is_old and (max_bytes is None or size_bytes <= max_bytes):
             break
         going.append(each)
         size_bytes -= each.size_bytes

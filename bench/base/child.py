@@ -4,6 +4,7 @@ The parent blocks while it waits. On a machine with two cores, a parent that pol
 """
 
 import ctypes
+import io
 import os
 import select
 import signal
@@ -31,11 +32,7 @@ MOST_QUOTED = 80
 WAITS = "-"
 
 # numpy's BLAS and OpenMP would start threads that were not asked for; engines have their own.
-SINGLE_THREADED = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
+SINGLE_THREADED = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class ChildError(Exception):
@@ -96,15 +93,6 @@ def read_answer(replies: TypeAdapter[Reply], line: bytes) -> Reply:
         said = line.decode(errors="replace")[:MOST_QUOTED]
         reason = error.errors()[0]["msg"]
         raise ChildError(f"the worker's answer cannot be understood ({reason}): {said!r}") from None
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a log that says something, empty if there is none."""
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return last_said(text)
 
 
 def last_said(text: str) -> str:
@@ -200,13 +188,10 @@ def started_ahead(module: str) -> Iterator[Started]:
 def read_spec(path: Path) -> str:
     """Return a child's specification; of `-`, that of the file that standard input names first."""
     if str(path) == WAITS:
-        name = b""
-        while not name.endswith(b"\n"):
-            # A byte at a time: what follows is for others to read.
-            piece = os.read(sys.stdin.fileno(), 1)
-            if not piece:
-                sys.exit()  # there was nothing to do
-            name += piece
+        # Not buffered: what follows is for others to read.
+        name = io.FileIO(sys.stdin.fileno(), closefd=False).readline()
+        if not name.endswith(b"\n"):
+            sys.exit()  # there was nothing to do
         path = Path(os.fsdecode(name[:-1]))
     return path.read_text(encoding="utf-8")
 
@@ -228,16 +213,10 @@ class Child(Generic[Reply]):
         interpreter: Interpreter | None = None,
         ahead: Started | None = None,
     ) -> None:
-        """Start `python -m module SPEC.json`.
+        """Start `python -m module SPEC.json`, or take one that was started ahead.
 
-        Args:
-            module: a module that reads commands from its standard input.
-            spec: what it needs to know, as JSON; kept beside its log so that it can be run by hand.
-            name: names both files.
-            logs: their folder.
-            replies: what its answers are.
-            interpreter: the Python that it runs in; this one by default.
-            ahead: a process of the module that waits for its specification.
+        The specification, in JSON, is kept beside the log, both under the name that is given, so
+        that the module can be run by hand.
         """
         self._replies = replies
         self._pending = b""
@@ -307,12 +286,12 @@ class Child(Generic[Reply]):
         returncode = self._process.wait()
         # Killed by a signal, it had no time to say why: what it said last is something else. One
         # that aborts does so itself, and says why.
-        told = returncode > 0 or returncode == -signal.SIGABRT
-        said = last_line(self._log) if told else ""
-        return ChildDied(
-            f"worker ended early, {how_it_ended(returncode)}"
-            + (f"; it said: {said}" if said else "")
-        )
+        said = ""
+        if returncode > 0 or returncode == -signal.SIGABRT:
+            with suppress(OSError):
+                said = last_said(self._log.read_text(encoding="utf-8", errors="replace"))
+        told = f"; it said: {said}" if said else ""
+        return ChildDied(f"worker ended early, {how_it_ended(returncode)}{told}")
 
     def pause(self) -> None:
         """Stop the process where it is, so that its threads cannot spin; `resume` goes on."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from rtfbench.base.files import system_text
+
 #: Where version 1 has its controller of CPU time, by itself or with another.
 V1_MOUNTS = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 #: Fields of `cpu.stat` -> their unit in seconds; the first is of version 2.
@@ -19,10 +21,8 @@ THROTTLED_S = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
 def cpu_limit(root: Path = Path("/")) -> float | None:
     """Return how many cores' time this process gets at most, None where no limit is told.
 
-    A group's limit holds for all groups below it: the smallest counts.
-
-    Args:
-        root: where `sys` and `proc` are.
+    A group's limit holds for all groups below it: the smallest counts. `root` is where `sys` and
+    `proc` are.
     """
     limits = [limit for group in _groups(root) if (limit := _limit(group)) is not None]
     return min(limits, default=None)
@@ -53,7 +53,7 @@ def _groups(root: Path) -> list[Path]:
 def _paths(root: Path) -> tuple[str, str]:
     """Return the process's group of version 2, and that of version 1's CPU controller."""
     unified = cpu = "/"
-    for line in (_text(root / "proc/self/cgroup") or "").split("\n"):
+    for line in (system_text(root / "proc/self/cgroup") or "").split("\n"):
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if "cpu" in controllers.split(","):
@@ -76,17 +76,17 @@ def _line(mount: Path, path: str) -> list[Path]:
 
 
 def _limit(group: Path) -> float | None:
-    text = _text(group / "cpu.max")
-    if text is None:
-        text = f"{_text(group / 'cpu.cfs_quota_us')} {_text(group / 'cpu.cfs_period_us')}"
-    words = text.split()
+    words = (system_text(group / "cpu.max") or "").split()
+    if not words:
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        words = [system_text(group / name) or "" for name in names]
     # The quota is `max` in version 2 and -1 in version 1 where there is none.
     quota, period = map(_number, words) if len(words) == 2 else (None, None)
     return quota / period if quota and period else None
 
 
 def _throttled_s(group: Path) -> Iterator[float]:
-    for line in (_text(group / "cpu.stat") or "").split("\n"):
+    for line in (system_text(group / "cpu.stat") or "").split("\n"):
         name, _, value = line.partition(" ")
         number = _number(value)
         if name in THROTTLED_S and number is not None:
@@ -96,13 +96,6 @@ def _throttled_s(group: Path) -> Iterator[float]:
 def _number(text: str) -> int | None:
     """Return a count of the kernel's, which has 64 bits; None for anything else."""
     return int(text) if re.fullmatch("[0-9]{1,20}", text) else None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape").strip()
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -123,11 +116,7 @@ class Cores:
         return self.allowed if self.quota is None else max(min(self.allowed, int(self.quota)), 1)
 
     def told(self, cores: int | None = None) -> str:
-        """Say how many cores may be used, with the quota where that is the reason.
-
-        Args:
-            cores: those that may be used; `count` by default.
-        """
+        """Say how many cores may be used, `count` by default, and why where it is the quota."""
         cores = self.count if cores is None else cores
         text = f"this process may use {cores} core{'s' * (cores != 1)}"
         if not self.limited or cores != self.count:
@@ -136,11 +125,7 @@ class Cores:
 
 
 def cores_here(root: Path = Path("/")) -> Cores:
-    """Return what this process has.
-
-    Args:
-        root: where `sys` and `proc` are.
-    """
+    """Return what this process has."""
     return Cores(len(os.sched_getaffinity(0)), cpu_limit(root))
 
 

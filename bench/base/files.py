@@ -20,20 +20,14 @@ def followed(path: Path) -> Path:
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
     """Refuse outputs that are inputs, by name or through links of either kind.
 
-    Args:
-        outputs: files that will be written or deleted; those that are not there yet are no inputs.
-        inputs: files that are read, in any number; None was not named.
+    Outputs will be written or deleted; those that are not there yet are no inputs.
 
     Raises:
         InputError: naming both.
     """
-    existing = {key: path for path in outputs for key in [_key(path)] if key is not None}
-    if not existing:
-        return
-    for given in inputs:
-        key = None if given is None else _key(given)
-        output = None if key is None else existing.get(key)
-        if output is not None:
+    existing = {key: path for path in outputs if (key := _key(path))}
+    for given in inputs if existing else ():
+        if given and (output := existing.get(_key(given))):
             what = f"{output}: " + ("is an input" if output == given else f"is the input {given}")
             raise InputError(f"{what}, which writing here would destroy; name another file")
 
@@ -71,12 +65,12 @@ def is_special(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _key(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from all others, None where there is none."""
+def _key(path: Path) -> tuple[int, ...]:
+    """Return what tells a file from all others, nothing where there is none."""
     try:
         found = path.stat()
     except (OSError, ValueError):  # ValueError: a NUL byte in a name
-        return None
+        return ()
     return found.st_dev, found.st_ino
 
 
@@ -117,6 +111,14 @@ def read_bytes(path: Path) -> bytes:
     """
     with held_in_memory(path):
         return path.read_bytes()
+
+
+def system_text(path: Path) -> str | None:
+    """Return what a file of the kernel's says, without blanks around it; None where none is."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return None
 
 
 MB = 1_000_000

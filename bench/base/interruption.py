@@ -10,18 +10,12 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-Handler = Callable[[int, FrameType | None], object]
-
-
 @contextmanager
 def finishing(say: Callable[[str], None]) -> Iterator[None]:
     """Run a block to its end before a signal that interrupts is handed to its handler.
 
     A second one is handed on at once. In another thread than the main one, which signals never
-    interrupt, this does nothing.
-
-    Args:
-        say: is told that the end is waited for.
+    interrupt, this does nothing. That the end is waited for is said.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -38,12 +32,8 @@ def finishing(say: Callable[[str], None]) -> Iterator[None]:
         came.append(number)
         say("interrupted: ends when this block is complete; once more ends at once")
 
-    before: dict[int, Handler] = {
-        number: handler
-        for number in SIGNALS
-        for handler in [signal.getsignal(number)]
-        if callable(handler)
-    }
+    known: dict[int, object] = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: handler for number, handler in known.items() if callable(handler)}
     for number in before:
         signal.signal(number, take)
     try:

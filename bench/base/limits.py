@@ -28,11 +28,7 @@ BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def parse_size(text: str, option: str) -> int:
-    """Return the bytes that `500MB` or `5GB` are; a number alone is bytes.
-
-    Args:
-        text: the size.
-        option: where it was written, for the message.
+    """Return the bytes that `500MB` or `5GB` are, as an option says; a number alone is bytes.
 
     Raises:
         InputError: it is no size.

@@ -81,20 +81,11 @@ class MemoryLimit:
                 )
 
     def wait(
-        self,
-        pid: int,
-        receive: Callable[[float], Reply],
-        timeout_s: float,
-        *,
-        family: bool = False,
+        self, pid: int, receive: Callable[[float], Reply], timeout_s: float, *, family: bool = False
     ) -> Reply:
-        """Wait for a process's answer, and look while nothing comes.
+        """Wait for a process's answer, which `receive` does, and look while nothing comes.
 
-        Args:
-            pid: the process.
-            receive: waits for its answer for so many seconds.
-            timeout_s: how long it may take.
-            family: whether what it started counts as well.
+        With `family`, what the process started counts as well.
 
         Raises:
             ChildTooLarge: the process is larger than it may be.

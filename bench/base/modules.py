@@ -44,20 +44,16 @@ def is_one_package(checkout: Path) -> bool:
 def lay_out(checkout: Path, folder: Path) -> Path:
     """Make a folder from which Python imports a checkout's code; return it.
 
-    Beside links to the code it has what the revision's engines are found by.
-
-    Args:
-        checkout: the revision's files.
-        folder: where; what is there stays.
+    Beside links to the code it has what the revision's engines are found by. What is there already
+    stays.
     """
     if is_one_package(checkout):
         package = folder / NAME
-        package.mkdir(parents=True, exist_ok=True)
         parts = [*(checkout / "bench").iterdir(), checkout / "engines", checkout / "frontends"]
     else:
         package = folder
-        package.mkdir(parents=True, exist_ok=True)
         parts = [checkout / name for name in ("bench", "engines", "frontends")]
+    package.mkdir(parents=True, exist_ok=True)
     for part in parts:
         if part.exists() and part.name != "__pycache__" and not (package / part.name).exists():
             (package / part.name).symlink_to(part)

@@ -8,11 +8,7 @@ import numpy.typing as npt
 
 
 def count_denormals(values: npt.NDArray[np.floating[Any]]) -> int:
-    """Count the values that are nearer to 0 than full precision goes; they slow many cores down.
-
-    Args:
-        values: of any floating-point type and shape.
-    """
+    """Count the values that are nearer to 0 than full precision goes; they slow many cores down."""
     smallest = np.finfo(values.dtype).smallest_normal
     return int(np.count_nonzero((values != 0) & (np.abs(values) < smallest)))
 

@@ -56,6 +56,12 @@ class PieceTimes:
         began_s, began = next(mark for mark in reversed(self._marks) if mark[1] <= end / 2)
         return (end_s - began_s) / (end - began)
 
+    @property
+    def mean_s(self) -> float | None:
+        """Seconds that a piece took, over all that are done; None before the first is."""
+        end_s, end = self._marks[-1]
+        return end_s / end if end else None
+
     def left_s(self, pieces: float) -> float | None:
         """Return the seconds that so many more take, None where nothing is known of one."""
         return None if self.piece_s is None else pieces * self.piece_s
@@ -103,7 +109,7 @@ QUIET_S = 2.0
 
 
 class SignOfLife:
-    """Tells what goes on where nothing was said for long."""
+    """Tells what goes on where nothing was said for long, first after `first_s` seconds."""
 
     def __init__(
         self,
@@ -112,13 +118,6 @@ class SignOfLife:
         *,
         first_s: float = EVERY_S,
     ) -> None:
-        """Begin.
-
-        Args:
-            tell: says what goes on.
-            clock: monotonic seconds.
-            first_s: seconds until the first line.
-        """
         self._tell, self._clock = tell, clock
         self._due_s = clock() + first_s
 

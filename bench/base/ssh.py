@@ -49,12 +49,9 @@ class RemoteHost:
     """A host that ssh reaches, as the user's configuration says."""
 
     def __init__(self, address: str, python: str, program: bytes) -> None:
-        """Connect to nothing yet.
+        """Connect to nothing yet; a Python there will run the program, of this source.
 
-        Args:
-            address: as ssh takes it: `board`, `user@board`, `ssh://user@board:2222`.
-            python: the Python there that runs the program.
-            program: its source.
+        The address is as ssh takes it: `board`, `user@board`, `ssh://user@board:2222`.
 
         Raises:
             InputError: it is no address.
@@ -68,12 +65,9 @@ class RemoteHost:
     ) -> Iterator[dict[str, Any] | None]:
         """Run the program on a request, and yield its answers; None where there is none yet.
 
-        An answer with a `size` has so many bytes more, which are its `bytes`. Whoever reads no
-        further ends the program, but not what it has started.
-
-        Args:
-            request: what is asked.
-            payload: files that follow, each from a byte on.
+        Files follow the request, each from a byte on. An answer with a `size` has so many bytes
+        more, which are its `bytes`. Whoever reads no further ends the program, but not what it has
+        started.
 
         Raises:
             InputError: the host refuses, or has no such Python; one line with its name.
@@ -95,7 +89,7 @@ class RemoteHost:
             try:
                 head = f"{len(self._program)}\n".encode() + self._program
                 asked = head + json.dumps(request).encode() + b"\n"
-                yield from _Answers(process, chain([asked], _pieces(payload))).read()
+                yield from _answers(process, chain([asked], _pieces(payload)))
                 self._check(process, said)
             finally:
                 _end(process)
@@ -120,55 +114,51 @@ class RemoteHost:
         raise InputError(f"{self.address}: {told or f'status {status}'}")
 
 
-class _Answers:
-    """The talk of one connection: what is still to be sent, and what has come."""
+def _answers(
+    process: "subprocess.Popen[bytes]", given: Iterator[bytes]
+) -> Iterator[dict[str, Any] | None]:
+    """Send what is given, and yield answers until the program has said all; None now and then."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    to, come = process.stdin.fileno(), process.stdout.fileno()
+    os.set_blocking(to, False)
+    unsent, got, heard_s = b"", b"", time.monotonic()
+    while True:
+        unsent = unsent or next(given, b"")
+        ready, free, _ = select.select([come], [to] if unsent else [], [], TICK_S)
+        if free:
+            with suppress(BlockingIOError):
+                try:
+                    unsent = unsent[os.write(to, unsent) :]
+                except BrokenPipeError:  # it ended; it says why
+                    unsent, given = b"", iter(())
+        if ready:
+            piece = os.read(come, PIECE_BYTES)
+            if not piece:
+                return
+            complete, got = _split(got + piece)
+            yield from complete
+        if ready or free:
+            heard_s = time.monotonic()
+        elif time.monotonic() - heard_s > SILENCE_S:
+            raise ConnectionLostError(f"nothing was heard for {SILENCE_S:g} s")
+        yield None
 
-    def __init__(self, process: "subprocess.Popen[bytes]", given: Iterator[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._to, self._from = process.stdin.fileno(), process.stdout.fileno()
-        os.set_blocking(self._to, False)
-        self._given, self._unsent, self._got = given, b"", b""
 
-    def read(self) -> Iterator[dict[str, Any] | None]:
-        """Yield answers until the program has said all; None now and then."""
-        heard_s = time.monotonic()
-        while True:
-            self._unsent = self._unsent or next(self._given, b"")
-            sending = [self._to] if self._unsent else []
-            ready, free, _ = select.select([self._from], sending, [], TICK_S)
-            if free:
-                with suppress(BlockingIOError):
-                    try:
-                        self._unsent = self._unsent[os.write(self._to, self._unsent) :]
-                    except BrokenPipeError:  # it ended; it says why
-                        self._unsent, self._given = b"", iter(())
-            if ready:
-                piece = os.read(self._from, PIECE_BYTES)
-                if not piece:
-                    return
-                self._got += piece
-                yield from self._complete()
-            if ready or free:
-                heard_s = time.monotonic()
-            elif time.monotonic() - heard_s > SILENCE_S:
-                raise ConnectionLostError(f"nothing was heard for {SILENCE_S:g} s")
-            yield None
-
-    def _complete(self) -> Iterator[dict[str, Any]]:
-        """Yield the answers that are complete."""
-        while b"\n" in self._got:
-            line, _, rest = self._got.partition(b"\n")
-            if not line.startswith(MARK):
-                self._got = rest
-                continue
+def _split(got: bytes) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the answers that are complete, and what is left behind them."""
+    found = []
+    while b"\n" in got:
+        line, _, rest = got.partition(b"\n")
+        if line.startswith(MARK):
             answer = json.loads(line[len(MARK) :])
             if "size" in answer:
                 if len(rest) < answer["size"]:
-                    return
+                    break
                 answer["bytes"], rest = rest[: answer["size"]], rest[answer["size"] :]
-            self._got = rest
-            yield answer
+            found.append(answer)
+        got = rest
+    return found, got
 
 
 def _pieces(files: Sequence[tuple[Path, int]]) -> Iterator[bytes]:

@@ -15,11 +15,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """Return a file's content.
-
-    Args:
-        path: the file.
-        what: it is, for the message.
+    """Return a file's content; `what` it is, is for the message.
 
     Raises:
         InputError: it cannot be read, or is not TOML.
@@ -35,12 +31,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 
 def validate(model: type[Model], content: dict[str, Any], where: Path | str) -> Model:
-    """Return what a file says.
-
-    Args:
-        model: what it should be.
-        content: of the file.
-        where: it comes from, for the message.
+    """Return what a file says; `where` its content comes from, is for the message.
 
     Raises:
         InputError: a key that is not known, or a value out of range; the first of them is named.
@@ -49,7 +40,8 @@ def validate(model: type[Model], content: dict[str, Any], where: Path | str) -> 
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        at = ".".join(_shown(str(part)) for part in first["loc"])
+        # A quoted key of TOML may hold anything.
+        at = ".".join(part if part.isprintable() else repr(part) for part in map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = _unknown(
@@ -64,11 +56,6 @@ def _unknown(key: str, known: Sequence[str]) -> str:
     return "no such key; " + (
         f"did you mean {' or '.join(near)}?" if near else f"known keys: {', '.join(known)}"
     )
-
-
-def _shown(key: str) -> str:
-    """Return a key as it fits into a line: a quoted one of TOML may hold anything."""
-    return key if key.isprintable() else repr(key)
 
 
 def _table(model: type[BaseModel], at: Sequence[int | str]) -> type[BaseModel]:

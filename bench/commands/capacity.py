@@ -79,8 +79,7 @@ def capacity(
     streams, and as many streams are found. Engines take turns, each near its own capacity.
     """
     from rtfbench.commands.progress import ON_STDERR
-    from rtfbench.measure.capacity import find_capacity
-    from rtfbench.measure.capacity_search import FIRST_STREAMS, first_rate
+    from rtfbench.measure.capacity import FIRST_STREAMS, find_capacity, first_rate
     from rtfbench.measure.plan import load_plan
     from rtfbench.measure.whole_run import default_folder
     from rtfbench.report import terminal

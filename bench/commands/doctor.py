@@ -30,13 +30,14 @@ def doctor(
     """
     from rtfbench.base.core_count import usable_cores
     from rtfbench.commands.progress import progress_on_stderr
-    from rtfbench.measure.machine import advice
+    from rtfbench.measure.machine.advice import advise
     from rtfbench.measure.noise_floor import noise_floor, sentences
     from rtfbench.models.user_models import Reading
     from rtfbench.report import about
     from rtfbench.report.terminal import Output
 
-    machine = advice.read_settings(usable_cores(), load_average_1min=os.getloadavg()[0])
+    # Before anything is started here.
+    advised = list(advise(usable_cores(), load_average_1min=os.getloadavg()[0]))
     with progress_on_stderr() as progress:
         found = noise_floor(
             model=model,
@@ -52,7 +53,7 @@ def doctor(
         output.print(line)
     for line in sentences(found):
         output.print(line)
-    for text in advice.advise(machine):
+    for text in advised:
         output.print(f"- {text}")
     # 1 where twins looked different.
     raise typer.Exit(int(found.noise.contaminated))

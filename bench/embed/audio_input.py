@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rtfbench.base.files import followed
 from rtfbench.base.values import Value
-from rtfbench.frontends.audio import AudioError, Waveform, on_disk, raised, read_audio
+from rtfbench.frontends.audio import AudioError, Waveform, audio_error, on_disk, raised, read_audio
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.inputs.find import find_audio
 
@@ -57,10 +57,7 @@ def read_source(source: Source, sample_rate_hz: int = WESPEAKER.sample_rate_hz) 
         AudioError: the file cannot be used as it is.
     """
     found = read_audio(
-        source.path,
-        sample_rate_hz=sample_rate_hz,
-        channel=source.channel,
-        resample=source.resample,
+        source.path, sample_rate_hz=sample_rate_hz, channel=source.channel, resample=source.resample
     )
     if source.end_s is None:
         return found
@@ -111,36 +108,22 @@ def check_audio(
         for utterance in found:
             try:
                 path = followed(on_disk(utterance.path))
+                source = Source(name=utterance.name, path=path, channel=channel, resample=resample)
+                if source.name in known:
+                    cure = "name their folder instead, or rename one"
+                    raise audio_error(path, f"another recording has this name; {cure}")
+                waveform = read_source(source, rate_hz)
+                count, least = len(waveform.samples), front_end.least_samples
+                if not front_end.num_frames(count):
+                    told = f"too short for one frame; it has {count} samples and needs {least}"
+                    raise audio_error(path, told)
             except AudioError as error:
                 errors.append(f"utterance {utterance.name}: {error}")
-                continue
-            source = Source(
-                name=utterance.name,
-                path=path,
-                channel=channel,
-                resample=resample,
-            )
-            if source.name in known:
-                errors.append(
-                    f"utterance {source.name}: {source.path}: another recording has this name; "
-                    "name their folder instead, or rename one"
-                )
-                continue
-            try:
-                waveform = read_source(source, rate_hz)
-            except AudioError as error:
-                errors.append(f"utterance {source.name}: {error}")
-                continue
-            if not front_end.num_frames(len(waveform.samples)):
-                errors.append(
-                    f"utterance {source.name}: {source.path}: too short for one frame; it has "
-                    f"{len(waveform.samples)} samples and needs {front_end.least_samples}"
-                )
                 continue
             if (waveform.file_rate_hz or rate_hz) < rate_hz:
                 low_hz.append(waveform.file_rate_hz or rate_hz)
             known.add(source.name)
-            digest.update(f"{source.name} {len(waveform.samples)} ".encode())
+            digest.update(f"{source.name} {count} ".encode())
             digest.update(waveform.samples.tobytes())
             if windows is None:
                 sources.append(source)
@@ -164,10 +147,8 @@ def _windows(source: Source, duration_s: float, window_s: float, hop_s: float) -
     """Yield the windows that lie wholly in a recording."""
     count = int((duration_s - window_s) / hop_s + 1e-9) + 1 if duration_s >= window_s else 0
     for begin_s in (each * hop_s for each in range(count)):
-        name = f"{source.name}@{begin_s:g}"
-        yield source.model_copy(
-            update={"name": name, "begin_s": begin_s, "end_s": begin_s + window_s}
-        )
+        window = {"name": f"{source.name}@{begin_s:g}", "begin_s": begin_s}
+        yield source.model_copy(update=window | {"end_s": begin_s + window_s})
 
 
 def shortest(count: int) -> tuple[Source, ...]:

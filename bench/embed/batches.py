@@ -26,13 +26,8 @@ class Gathered:
     chunk_ns: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    """A chunk that waits for others of its length, and where its embedding goes."""
-
-    gathered: Gathered
-    place: int
-    features_TM: FloatArray
+#: A chunk's features that wait for others of its length, and where its embedding goes.
+_Waiting = tuple[FloatArray, Gathered, int]
 
 
 class Batches:
@@ -57,11 +52,10 @@ class Batches:
         Raises:
             EngineError: the session refused or failed.
         """
-        place = len(gathered.embeddings_D)
+        same = self._waiting.setdefault(len(chunk.features), [])
+        same.append((chunk.features, gathered, len(gathered.embeddings_D)))
         gathered.embeddings_D.append(np.empty(0, np.float32))
         gathered.chunk_ns.append(0)
-        same = self._waiting.setdefault(len(chunk.features), [])
-        same.append(_Waiting(gathered, place, chunk.features))
         if len(same) == self._size:
             self._run(self._waiting.pop(len(chunk.features)))
 
@@ -76,7 +70,7 @@ class Batches:
             self._run(same)
 
     def _run(self, batch: list[_Waiting]) -> None:
-        features_BTM = np.stack([each.features_TM for each in batch])
+        features_BTM = np.stack([features_TM for features_TM, _, _ in batch])
         before = self._clock()
         embeddings_BD = self._session.run(features_BTM)
         took_ns = self._clock() - before
@@ -85,9 +79,9 @@ class Batches:
             raise EngineError(
                 f"a batch of {len(batch)} chunks gave {len(embeddings_BD)} embeddings"
             )
-        for each, embedding_D in zip(batch, embeddings_BD, strict=True):
-            each.gathered.embeddings_D[each.place] = embedding_D
-            each.gathered.chunk_ns[each.place] = took_ns // len(batch)
+        for (_, gathered, place), embedding_D in zip(batch, embeddings_BD, strict=True):
+            gathered.embeddings_D[place] = embedding_D
+            gathered.chunk_ns[place] = took_ns // len(batch)
 
 
 def refusal(session: SessionBase, *, num_frames: int, feat_dim: int) -> str:

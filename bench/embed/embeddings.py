@@ -1,12 +1,15 @@
 """Files of embeddings by ending: text, `.npz`, `.parquet`, Kaldi's `.ark` with its `.scp`.
 
-All are written and read an utterance at a time.
+All are written and read an utterance at a time. Where embeddings are from, Parquet tells in columns
+of its own, and a file beside the others.
 """
 
+import json
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
+from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -15,13 +18,14 @@ import numpy as np
 from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import check_readable, held_in_memory
-from rtfbench.embed import kaldi_vectors, parquet
-from rtfbench.embed.origins import Origin
+from rtfbench.embed import kaldi_vectors
 from rtfbench.engines.protocol import FloatArray
 
 PARQUET = ".parquet"
 #: As many digits as a stream of the C++ library prints, and as many as give a float32 back.
 TEXT_DIGITS, EXACT_DIGITS = 6, 9
+#: Rows of Parquet that are written and read at a time.
+ROWS = 4096
 
 
 class Named(NamedTuple):
@@ -29,6 +33,30 @@ class Named(NamedTuple):
 
     name: str
     embedding_D: FloatArray
+
+
+class Origin(NamedTuple):
+    """The seconds of audio, and the path or address of its file; None where they are not known."""
+
+    seconds: float | None = None
+    source: str | None = None
+
+    def text(self) -> str:
+        """Return it in one line, without tabs."""
+        return json.dumps(self, ensure_ascii=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "Origin":
+        """Return what `text` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            seconds, source = json.loads(text)
+            return cls(None if seconds is None else float(seconds), source and str(source))
+        except (TypeError, RecursionError) as error:
+            raise ValueError(f"no origin: {error}") from error
 
 
 Rows = Callable[[], Iterator[Named]]
@@ -71,16 +99,11 @@ def read_embeddings(path: Path) -> Iterator[Named]:
     Raises:
         InputError: the file is missing or damaged; the message names it.
     """
-    readers = {
-        ".npz": _read_npz,
-        ".ark": _read_ark,
-        ".scp": _read_scp,
-        ".parquet": _read_parquet,
-    }
     try:
         check_readable(path)
         with held_in_memory(path):
-            yield from readers.get(path.suffix.lower(), _read_text)(path)
+            read = READERS.get(path.suffix.lower(), _read_text)
+            yield from map(Named._make, read(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
@@ -91,11 +114,7 @@ def read_embeddings(path: Path) -> Iterator[Named]:
 def write_embeddings(
     path: Path, rows: Rows, part_bytes: int | None = None, origins: Origins | None = None
 ) -> None:
-    """Write a file, atomically; the ending tells the format. The arguments are `writer_for`'s.
-
-    Raises:
-        InputError: parts are asked for of another file than Kaldi's.
-    """
+    """Write a file, atomically; see `writer_for`."""
     (writer_for(path, part_bytes, origins) or _write_text)(path, rows)
 
 
@@ -104,10 +123,7 @@ def writer_for(
 ) -> Writer | None:
     """Return what writes a file of this ending, None where that is text.
 
-    Args:
-        path: the file.
-        part_bytes: the size of the parts that an `.ark` is split into; None for one file.
-        origins: yields where each embedding is from, which Parquet has columns for.
+    An `.ark` may be split into parts of a size; Parquet has columns for where embeddings are from.
 
     Raises:
         InputError: parts are asked for of another file than Kaldi's.
@@ -115,7 +131,7 @@ def writer_for(
     ending = path.suffix.lower()
     if part_bytes is None:
         if origins is not None and ending == PARQUET:
-            return partial(parquet.write_parquet, origins=origins)
+            return partial(write_parquet, origins=origins)
         return WRITERS.get(ending)
     if ending not in kaldi_vectors.ENDINGS or part_bytes < 1:
         raise InputError(
@@ -163,7 +179,7 @@ def _read_text(path: Path) -> Iterator[Named]:
                     ) from error
 
 
-def _read_npz(path: Path) -> Iterator[Named]:
+def _read_npz(path: Path) -> Iterator[tuple[str, FloatArray]]:
     # numpy closes what it has opened only where all goes well.
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
@@ -172,24 +188,109 @@ def _read_npz(path: Path) -> Iterator[Named]:
         stored = np.load(file, allow_pickle=False)
         names, embeddings_ND = stored["names"], stored["embeddings"]
     for name, embedding_D in zip(names, embeddings_ND, strict=True):
-        yield Named(str(name), np.asarray(embedding_D, np.float32))
+        yield str(name), np.asarray(embedding_D, np.float32)
 
 
-def _read_ark(path: Path) -> Iterator[Named]:
-    return (Named(*row) for row in kaldi_vectors.read_ark(path))
+def write_parquet(path: Path, rows: Rows, origins: Origins = lambda: repeat(Origin())) -> None:
+    """Write columns `key`, `embedding` (a list of D float32), `seconds` and `source`.
+
+    Raises:
+        InputError: pyarrow is not installed.
+    """
+    pyarrow = _pyarrow(path)
+    dim = next((len(embedding_D) for _, embedding_D in rows()), 0)
+    schema = pyarrow.schema(
+        {
+            "key": pyarrow.string(),
+            "embedding": pyarrow.list_(pyarrow.float32(), dim),
+            "seconds": pyarrow.float64(),
+            "source": pyarrow.string(),
+        }
+    )
+    left, told = rows(), origins()
+    with (
+        replacing(path) as part,
+        pyarrow.parquet.ParquetWriter(part, schema, write_page_checksum=True) as writer,
+    ):
+        while some := list(islice(left, ROWS)):
+            names, embeddings = zip(*some, strict=True)
+            seconds, sources = zip(*islice(told, len(some)), strict=True)
+            values = pyarrow.FixedSizeListArray.from_arrays(np.concatenate(embeddings), dim)
+            columns = {"key": names, "embedding": values, "seconds": seconds, "source": sources}
+            writer.write_table(pyarrow.table(columns, schema=schema))
 
 
-def _read_scp(path: Path) -> Iterator[Named]:
-    return (Named(*row) for row in kaldi_vectors.read_scp(path))
+def _read_parquet(path: Path) -> Iterator[tuple[str, FloatArray]]:
+    pyarrow = _pyarrow(path)
+    with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        for batch in file.iter_batches(ROWS, columns=["key", "embedding"]):
+            names = batch.column("key").to_pylist()
+            for name, embedding in zip(names, batch.column("embedding"), strict=True):
+                yield name, np.asarray(embedding.values.to_numpy(), np.float32)
 
 
-def _read_parquet(path: Path) -> Iterator[Named]:
-    return (Named(*row) for row in parquet.read_parquet(path))
+def _pyarrow(path: Path) -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InputError(
+            f"{path}: Parquet needs pyarrow; install it with: pip install 'rtfbench[parquet]'"
+        ) from error
+    return pyarrow
 
 
+READERS: dict[str, Callable[[Path], Iterator[tuple[str, FloatArray]]]] = {
+    ".npz": _read_npz,
+    ".ark": kaldi_vectors.read_ark,
+    ".scp": kaldi_vectors.read_scp,
+    PARQUET: _read_parquet,
+}
 WRITERS: dict[str, Writer] = {
     ".npz": write_npz,
     ".ark": kaldi_vectors.write_ark,
     ".scp": kaldi_vectors.write_ark,
-    PARQUET: parquet.write_parquet,
+    PARQUET: write_parquet,
 }
+
+
+def origins_path(path: Path) -> Path:
+    """Return the file beside embeddings that tells where they are from."""
+    return path.with_name(f"{path.name}.origins")
+
+
+def write_origins(path: Path, origins: Iterable[Origin]) -> None:
+    """Write one a line, atomically."""
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(f"{origin.text()}\n" for origin in origins)
+
+
+def read_origins(path: Path) -> Iterator[Origin]:
+    """Yield what a file tells; without a file, that they are not known, again and again.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            yield from map(Origin.parse, lines)
+    except FileNotFoundError:
+        yield from repeat(Origin())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); delete it") from error
+
+
+def read_parquet_origins(path: Path) -> Iterator[Origin]:
+    """Yield where the embeddings are from; of files without these columns that is not known.
+
+    Raises:
+        InputError: pyarrow is not installed.
+        OSError, ValueError: the file cannot be read, or is damaged.
+    """
+    with _pyarrow(path).parquet.ParquetFile(path) as file:
+        if not {*Origin._fields} <= set(file.schema_arrow.names):
+            yield from repeat(Origin())
+            return
+        for batch in file.iter_batches(ROWS, columns=list(Origin._fields)):
+            columns = (batch.column(name).to_pylist() for name in Origin._fields)
+            yield from map(Origin._make, zip(*columns, strict=True))

@@ -37,6 +37,8 @@ DRAWS = 3
 #: Frames that two ways to treat the edges may differ by.
 MOST_FRAMES_APART = 3
 
+#: A step -> the fields that are set in it.
+Changes = Mapping[str, Mapping[str, Any]]
 #: A step -> the values that are tried, each the fields that it sets.
 Choices = Mapping[str, tuple[Mapping[str, Any], ...]]
 STEPS: Choices = {
@@ -140,10 +142,17 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class _Hypothesis:
-    """Changes by step, and how badly they explain what is there."""
+    """Changes by step, and how badly they explain what is there.
 
-    changes: Mapping[str, Mapping[str, Any]]
-    loss: float
+    `off_TM` is how far our features lie from theirs, None where no front end is like that; `apart`
+    are the frames that there are more or fewer, `variance_TM` is what dither leaves.
+    """
+
+    changes: Changes
+    loss: float = np.inf
+    apart: int = 0
+    off_TM: FloatArray | None = None
+    variance_TM: FloatArray | None = None
 
     @property
     def cost(self) -> float:
@@ -164,7 +173,7 @@ class Doctor:
         """
         self._front_end, self._samples = front_end, samples
         self._theirs_TM = theirs_TM
-        self._known: dict[str, tuple[FloatArray, FloatArray | None] | None] = {}
+        self._known: dict[str, _Hypothesis] = {}
         rng = np.random.default_rng(0)
         self._noise_DN = rng.standard_normal((DRAWS, len(samples))).astype(np.float32)
 
@@ -183,20 +192,20 @@ class Doctor:
                 break
             best = gained
         best = self._pruned(best)
-        ours, (changed, _) = self._front_end, self._changed(best.changes)
+        ours, (changed, dither) = self._front_end, self._changed(best.changes)
         differences = [
-            StepDifference(step, _told(ours, fields), _told(changed, fields) | _dither(fields))
+            StepDifference(step, _told(ours, 0.0, fields), _told(changed, dither, fields))
             for step, fields in best.changes.items()
         ]
         explained = self._agrees(best) or self._is_noise(best)
         return Diagnosis(tuple(differences), before, self._apart(best), explained, changed)
 
-    def _bins(self) -> list[dict[str, Mapping[str, Any]]]:
+    def _bins(self) -> list[Changes]:
         """Return the changes, each by itself, that make as many features as theirs."""
         theirs, energy = self._theirs_TM.shape[1], self._front_end.fbank.energy_floor is not None
         if theirs == self._front_end.feat_dim:
             return [{}]
-        found: list[dict[str, Mapping[str, Any]]] = [{"bins": {"num_mel_bins": theirs - energy}}]
+        found: list[Changes] = [{"bins": {"num_mel_bins": theirs - energy}}]
         if theirs == self._front_end.fbank.num_mel_bins + (not energy):
             found.append({"energy": {"energy_floor": None if energy else 0.0}})
         return found
@@ -222,7 +231,7 @@ class Doctor:
     def _changes(self, hypothesis: _Hypothesis, fields: Mapping[str, Any]) -> bool:
         """Say whether fields are others than a hypothesis has."""
         now, _ = self._changed(hypothesis.changes)
-        return any(_value(now, name) != value for name, value in fields.items())
+        return any(_value(now, 0.0, name) != value for name, value in fields.items())
 
     def _gains(self, found: _Hypothesis, best: _Hypothesis) -> bool:
         """Say whether a hypothesis is to be believed rather than one of fewer changes."""
@@ -240,14 +249,14 @@ class Doctor:
             low, high = value * (1 - share) - width, value * (1 + share) + width
             for _ in range(12):
                 points = [low + (high - low) * part for part in (0.382, 0.618)]
-                tried = [self._with(hypothesis, step, name, round(each, digits)) for each in points]
+                changes = hypothesis.changes
+                tried = [
+                    self._judged({**changes, step: {**changes[step], name: round(each, digits)}})
+                    for each in points
+                ]
                 low, high = (low, points[1]) if tried[0].loss < tried[1].loss else (points[0], high)
                 hypothesis = min((hypothesis, *tried), key=lambda each: each.loss)
         return hypothesis
-
-    def _with(self, hypothesis: _Hypothesis, step: str, name: str, value: float) -> _Hypothesis:
-        changed = {**hypothesis.changes[step], name: value}
-        return self._judged({**hypothesis.changes, step: changed})
 
     def _pruned(self, hypothesis: _Hypothesis) -> _Hypothesis:
         """Leave out changes that gain nothing beside the others."""
@@ -258,7 +267,7 @@ class Doctor:
                 hypothesis = without
         return hypothesis
 
-    def _changed(self, changes: Mapping[str, Mapping[str, Any]]) -> tuple[FrontEnd, float]:
+    def _changed(self, changes: Changes) -> tuple[FrontEnd, float]:
         """Return our front end with changes, and the level of dither.
 
         Raises:
@@ -270,64 +279,43 @@ class Doctor:
             values |= {"means": [], "deviations": []}
         return self._front_end.with_values(values), dither
 
-    def _judged(self, changes: Mapping[str, Mapping[str, Any]]) -> _Hypothesis:
-        made = self._made(changes)
-        if made is None:
-            return _Hypothesis(changes, np.inf)
-        ours_TM, variance_TM = made
-        apart = abs(len(ours_TM) - len(self._theirs_TM))
-        if apart > MOST_FRAMES_APART:
-            return _Hypothesis(changes, np.inf)
-        frames = min(len(ours_TM), len(self._theirs_TM))
-        off_TM = ours_TM[:frames] - self._theirs_TM[:frames]
-        spread_TM = np.full_like(off_TM, ROUNDING**2)
-        if variance_TM is not None:
-            spread_TM += variance_TM[:frames] * (1 + 1 / DRAWS)
-        loss = np.log1p(off_TM**2 / spread_TM) + np.log(spread_TM / ROUNDING**2) / 2
-        return _Hypothesis(changes, float(loss.mean()) + 0.3 * apart)
-
-    def _made(
-        self, changes: Mapping[str, Mapping[str, Any]]
-    ) -> tuple[FloatArray, FloatArray | None] | None:
-        """Return features under changes, with their variance under dither; None if impossible."""
+    def _judged(self, changes: Changes) -> _Hypothesis:
         key = str(
             sorted((step, sorted(fields.items(), key=str)) for step, fields in changes.items())
         )
         if key not in self._known:
             self._known[key] = self._compute(changes)
-        return self._known[key]
+        return replace(self._known[key], changes=changes)
 
-    def _compute(
-        self, changes: Mapping[str, Mapping[str, Any]]
-    ) -> tuple[FloatArray, FloatArray | None] | None:
+    def _compute(self, changes: Changes) -> _Hypothesis:
         try:
             front_end, dither = self._changed(changes)
-            count = front_end.num_frames(len(self._samples))
-            if abs(count - len(self._theirs_TM)) > MOST_FRAMES_APART:
-                return None
-            if front_end.feat_dim != self._theirs_TM.shape[1]:
-                return None
+            apart = abs(front_end.num_frames(len(self._samples)) - len(self._theirs_TM))
+            if apart > MOST_FRAMES_APART or front_end.feat_dim != self._theirs_TM.shape[1]:
+                return _Hypothesis(changes)
             compute = _computing(front_end)
         except ValueError:
-            return None
-        if not dither:
-            return compute(self._samples), None
-        drawn = np.stack([compute(self._samples + dither * noise) for noise in self._noise_DN])
-        return drawn.mean(axis=0), drawn.var(axis=0, ddof=1)
+            return _Hypothesis(changes)
+        noise_DN = self._noise_DN if dither else self._noise_DN[:1]
+        drawn_DTM = np.stack([compute(self._samples + dither * noise) for noise in noise_DN])
+        frames = min(drawn_DTM.shape[1], len(self._theirs_TM))
+        off_TM = np.abs(drawn_DTM.mean(axis=0)[:frames] - self._theirs_TM[:frames])
+        spread_TM = np.full_like(off_TM, ROUNDING**2)
+        variance_TM = drawn_DTM.var(axis=0, ddof=1)[:frames] if dither else None
+        if variance_TM is not None:
+            spread_TM += variance_TM * (1 + 1 / DRAWS)
+        loss = np.log1p(off_TM**2 / spread_TM) + np.log(spread_TM / ROUNDING**2) / 2
+        return _Hypothesis(changes, float(loss.mean()) + 0.3 * apart, apart, off_TM, variance_TM)
 
     def _apart(self, hypothesis: _Hypothesis) -> float:
-        off_TM = self._off(hypothesis)
-        return float("inf") if off_TM is None else float(np.sqrt((off_TM**2).mean()))
+        off_TM = hypothesis.off_TM
+        return np.inf if off_TM is None else float(np.sqrt((off_TM**2).mean()))
 
     def _agrees(self, hypothesis: _Hypothesis) -> bool:
-        off_TM = self._off(hypothesis)
-        if off_TM is None or hypothesis.loss == np.inf:
-            return False
-        made = self._made(hypothesis.changes)
-        if made is None or len(made[0]) != len(self._theirs_TM):
+        if hypothesis.off_TM is None or hypothesis.apart:
             return False
         # Large values, such as decibels, are rounded more.
-        beyond_TM = off_TM / (1 + np.abs(self._theirs_TM) * (ROUNDED_BY / AGREES))
+        beyond_TM = hypothesis.off_TM / (1 + np.abs(self._theirs_TM) * (ROUNDED_BY / AGREES))
         by_frame_T = np.quantile(beyond_TM, 0.75, axis=1)
         return bool(
             np.quantile(by_frame_T, 0.98) < AGREES and np.sqrt((beyond_TM**2).mean()) < 2 * AGREES
@@ -335,19 +323,10 @@ class Doctor:
 
     def _is_noise(self, hypothesis: _Hypothesis) -> bool:
         """Say whether what is left is what dither leaves: half of it within its own spread."""
-        made, off_TM = self._made(hypothesis.changes), self._off(hypothesis)
-        if made is None or off_TM is None or made[1] is None:
+        if hypothesis.off_TM is None or hypothesis.variance_TM is None:
             return False
-        spread_TM = np.sqrt(made[1][: len(off_TM)] + ROUNDING**2)
-        return bool(np.median(off_TM / spread_TM) < MOST_SPREAD)
-
-    def _off(self, hypothesis: _Hypothesis) -> FloatArray | None:
-        made = self._made(hypothesis.changes)
-        if made is None:
-            return None
-        frames = min(len(made[0]), len(self._theirs_TM))
-        off_TM: FloatArray = np.abs(made[0][:frames] - self._theirs_TM[:frames])
-        return off_TM
+        spread_TM = np.sqrt(hypothesis.variance_TM + ROUNDING**2)
+        return bool(np.median(hypothesis.off_TM / spread_TM) < MOST_SPREAD)
 
 
 def _varied(found: Iterable[_Hypothesis]) -> list[_Hypothesis]:
@@ -369,20 +348,16 @@ def _computing(front_end: FrontEnd) -> Callable[[FloatArray], FloatArray]:
     return lambda samples: front_end.normalized(features(samples))
 
 
-def _value(front_end: FrontEnd, name: str) -> Any:
-    return 0.0 if name == "dither" else front_end.values()[name]
+def _value(front_end: FrontEnd, dither: float, name: str) -> Any:
+    return dither if name == "dither" else front_end.values()[name]
 
 
-def _told(front_end: FrontEnd, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _told(front_end: FrontEnd, dither: float, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return a front end's values of some fields, the highest frequency in hertz."""
-    found = {name: _value(front_end, name) for name in fields}
+    found = {name: _value(front_end, dither, name) for name in fields}
     if "high_freq_hz" in found:
         found["high_freq_hz"] = float(front_end.fbank.upper_freq_hz)
     return found
-
-
-def _dither(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name == "dither"}
 
 
 def _text(value: Any) -> str:
@@ -399,13 +374,10 @@ def one_changed(front_end: FrontEnd, difference: StepDifference) -> FrontEnd:
 def mean_difference(
     one: FrontEnd, other: FrontEnd, recordings: Iterable[tuple[FloatArray, FloatArray]]
 ) -> float:
-    """Return how far two front ends' features lie apart: the mean over all values.
+    """Return how far two front ends' features, as many each, lie apart: the mean over all values.
 
-    Args:
-        one: a front end of features.
-        other: another, of as many.
-        recordings: the samples of each, float32 [N] in int16 scale, as either reads them; frames
-            are taken as they come, of the shorter count.
+    Of recordings there are the samples as either reads them, float32 [N] in int16 scale; frames are
+    taken as they come, of the shorter count.
     """
     computing = _computing(one), _computing(other)
     apart, count = 0.0, 0

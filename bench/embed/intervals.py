@@ -52,10 +52,8 @@ class Speakers:
 def speakers(trials: Iterable[Trial], utt2spk: Mapping[str, str] | None = None) -> Speakers:
     """Return the speakers of trials, numbered in the order in which they come first.
 
-    Args:
-        trials: those that are drawn from.
-        utt2spk: whose the utterances are. Without it, target trials say which utterances are of one
-            speaker; an utterance in none is one of its own.
+    Without `utt2spk`, target trials say which utterances are of one speaker; an utterance in none
+    is one of its own.
     """
     found = Trials.of(trials)
     count = len(found.names)
@@ -96,24 +94,10 @@ def levels(count: int) -> tuple[float, float]:
     return low, 1 - low
 
 
-def bias_corrected(value: float, drawn: Sequence[float]) -> tuple[float, float]:
-    """Return the normal interval of a figure whose draws lie to one side of it.
-
-    A least cost of resampled speakers is lower than that of others, so that quantiles of the draws
-    would miss the truth below. What the draws are off on average is taken off.
-    """
-    return normal(2 * value - float(np.mean(drawn)), drawn)
-
-
 def normal(value: float, drawn: Sequence[float]) -> tuple[float, float]:
     """Return the normal interval of a figure, as wide as its draws lie apart."""
     half = TWO_SIDED_95 * float(np.std(drawn, ddof=1))
     return value - half, value + half
-
-
-def speaker_count(trials: Iterable[Trial]) -> int:
-    """Return how many speakers the trials are of."""
-    return speakers(trials).count
 
 
 def draws(count: int, resamples: int = RESAMPLES) -> Iterator[Floats]:
@@ -178,7 +162,10 @@ def intervals(
     if found.count >= LEAST_SPEAKERS_FOR_COST:
         figures = detection.figures(p_target=p_target)
         assert figures is not None
-        low, high = bias_corrected(figures[1], [each[1] for each in drawn])
+        costs = [each[1] for each in drawn]
+        # A least cost of resampled speakers is lower than that of others, and quantiles of the
+        # draws would miss the truth below: what draws are off on average is taken off.
+        low, high = normal(2 * figures[1] - float(np.mean(costs)), costs)
         cost = max(low, 0.0), min(high, 1.0)
     miss, false_alarm = ends[2:] or (None, None)
     return Intervals(found.count, ends[0], cost, miss, false_alarm, found.alone)

@@ -21,8 +21,8 @@ from rtfbench.engines.protocol import FloatArray
 Rows = Callable[[], Iterator[tuple[str, FloatArray]]]
 
 ENDINGS = (".ark", ".scp")
-TYPES: dict[bytes, np.dtype[Any]] = {b"FV ": np.dtype("<f4"), b"DV ": np.dtype("<f8")}
-MATRICES: dict[bytes, np.dtype[Any]] = {b"FM ": np.dtype("<f4"), b"DM ": np.dtype("<f8")}
+TYPES: dict[bytes, np.dtype[Any]] = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}
+VECTOR, MATRIX = b"V ", b"M "
 
 
 def write_ark(path: Path, rows: Rows, part_bytes: int | None = None) -> None:
@@ -135,13 +135,12 @@ def _vector(file: IO[bytes]) -> FloatArray:
     mark = file.read(2)
     if mark != b"\0B":
         return _text_vector(mark + file.readline())
-    kind = file.read(3)
-    matrix = kind in MATRICES
-    if not matrix and kind not in TYPES:
+    dtype, shape = TYPES.get(file.read(1)), file.read(2)
+    if dtype is None or shape not in (VECTOR, MATRIX):
         raise ValueError("not a binary Kaldi vector")
-    if matrix and _size(file) != 1:
+    if shape == MATRIX and _size(file) != 1:
         raise ValueError("a matrix of several rows is no embedding")
-    size, dtype = _size(file), (MATRICES if matrix else TYPES)[kind]
+    size = _size(file)
     content = file.read(size * dtype.itemsize) if size > 0 else b""
     if not content or len(content) != size * dtype.itemsize:
         raise ValueError("cut off")

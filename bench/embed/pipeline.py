@@ -51,8 +51,8 @@ class Embedded:
 
     embedding_D: FloatArray
     chunk_embeddings_CD: FloatArray
-    frontend_ns: int
     chunk_ns: tuple[int, ...]
+    frontend_ns: int
     processing_ns: int
     copy_ns: int | None = None
 
@@ -114,11 +114,8 @@ class Pipeline:
         frontend_ns = self._clock() - began
         ran = self._run(session, _finite(chunks))
         processing_ns = self._clock() - began
-        return ran.embedded(
-            frontend_ns=frontend_ns,
-            processing_ns=processing_ns,
-            copy_ns=None if copied_ns is None else (session.copy_ns or 0) - copied_ns,
-        )
+        copy_ns = None if copied_ns is None else (session.copy_ns or 0) - copied_ns
+        return Embedded(*ran, frontend_ns, processing_ns, copy_ns)
 
     def embed_blocks(
         self, session: SessionBase, blocks: Iterable[FloatArray], keep: KeepFrames | None = None
@@ -141,9 +138,7 @@ class Pipeline:
         chunks = self._chunks(waited, keep)
         ran = self._run(session, self._heard(_finite(chunks), waited))
         processing_ns = self._clock() - began - waited.ns
-        return ran.embedded(
-            frontend_ns=processing_ns - sum(ran.chunk_ns), processing_ns=processing_ns
-        )
+        return Embedded(*ran, processing_ns - sum(ran.chunk_ns), processing_ns)
 
     def embed_together(
         self,
@@ -222,12 +217,8 @@ class Pipeline:
                 _Ran(each_CD.mean(axis=0), each_CD, (chunk_ns,) * len(each_CD))
                 for each_CD in np.split(embeddings_BD, ends)
             ]
-        processing_ns = clock() - began
-        count = len(windows)
-        return [
-            each.embedded(frontend_ns=frontend_ns // count, processing_ns=processing_ns // count)
-            for each in ran
-        ]
+        times_ns = [ns // len(windows) for ns in (frontend_ns, clock() - began)]
+        return [Embedded(*each, *times_ns) for each in ran]
 
     @property
     def tried_frames(self) -> int:
@@ -236,10 +227,7 @@ class Pipeline:
         return self.policy.num_frames or front_end.num_frames(TRIED_S * front_end.sample_rate_hz)
 
     def listens(
-        self,
-        session: SessionBase,
-        heard_CD: FloatArray | None = None,
-        frames: int | None = None,
+        self, session: SessionBase, heard_CD: FloatArray | None = None, frames: int | None = None
     ) -> bool:
         """Say whether the session tells sounds apart; a damaged model may not.
 
@@ -332,19 +320,6 @@ class _Ran(NamedTuple):
     chunk_embeddings_CD: FloatArray
     chunk_ns: tuple[int, ...]
 
-    def embedded(
-        self, *, frontend_ns: int, processing_ns: int, copy_ns: int | None = None
-    ) -> Embedded:
-        """Return it with the times around it."""
-        return Embedded(
-            embedding_D=self.embedding_D,
-            chunk_embeddings_CD=self.chunk_embeddings_CD,
-            frontend_ns=frontend_ns,
-            chunk_ns=self.chunk_ns,
-            processing_ns=processing_ns,
-            copy_ns=copy_ns,
-        )
-
 
 def _finite(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Yield the chunks as they come, up to one whose features are not finite."""
@@ -357,14 +332,9 @@ def _finite(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 def _together(gathered: Gathered, frontend_ns: int) -> Embedded:
     """Return an utterance whose chunks have all run."""
-    chunk_embeddings_CD = np.stack(gathered.embeddings_D)
-    return Embedded(
-        embedding_D=chunk_embeddings_CD.mean(axis=0),
-        chunk_embeddings_CD=chunk_embeddings_CD,
-        frontend_ns=frontend_ns,
-        chunk_ns=tuple(gathered.chunk_ns),
-        processing_ns=frontend_ns + sum(gathered.chunk_ns),
-    )
+    chunks_CD = np.stack(gathered.embeddings_D)
+    ran = _Ran(chunks_CD.mean(axis=0), chunks_CD, tuple(gathered.chunk_ns))
+    return Embedded(*ran, frontend_ns, frontend_ns + sum(ran.chunk_ns))
 
 
 class _Waited:
@@ -392,7 +362,6 @@ class BehindFrontEnd(SessionBase):
     """A session behind a front end, as a runtime is that brings one: samples [B, N, 1] in."""
 
     def __init__(self, session: SessionBase, front_end: FrontEnd) -> None:
-        """Put a front end before a session of features; see `behind`."""
         self._session = session
         self._run = behind(front_end, session.run)
 
@@ -415,9 +384,7 @@ def behind(
 ) -> Callable[[FloatArray], FloatArray]:
     """Return what computes embeddings of samples from -1 to 1, each element normalised by itself.
 
-    Args:
-        front_end: makes features of them.
-        compute: float32 [B, T, M] -> [B, D].
+    Of their features float32 [B, T, M], `compute` makes [B, D].
     """
     features = Features(front_end)
 

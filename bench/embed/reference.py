@@ -28,11 +28,9 @@ class ReferenceRequest(Value):
 
 
 def path_of(request: ReferenceRequest, key: str) -> Path:
-    """Return where the reference is kept.
+    """Return where the reference is kept; the recordings' content is part of the name.
 
-    Args:
-        request: what the reference is of; the recordings' content is part of the name.
-        key: a name that changes with everything else that the embeddings depend on.
+    The key is a name that changes with everything else that the embeddings depend on.
     """
     audio = [
         f"{source.name} {sha256_of(source.path)} {source.channel} {source.resample}"
@@ -49,12 +47,9 @@ def save_reference(
     chunk_embeddings_CD: Mapping[str, FloatArray],
     model_D: Mapping[str, FloatArray] | None = None,
 ) -> None:
-    """Write the chunks' embeddings of every utterance.
+    """Write the chunks' embeddings of every utterance, float32 [C, D] each.
 
-    Args:
-        path: where.
-        chunk_embeddings_CD: float32 [C, D] each.
-        model_D: of every utterance, where those are not behind the model's own front end.
+    Those in `model_D` are behind the model's own front end, where the others are behind another.
     """
     with replacing(path) as part:
         np.savez(

@@ -80,11 +80,10 @@ class Detection:
     def figures(
         self, drawn: Rates | None = None, *, p_target: float = P_TARGET
     ) -> tuple[float, float] | None:
-        """Return EER and least normalised detection cost, None without trials of both kinds.
+        """Return EER and least detection cost of all thresholds, None without trials of both kinds.
 
-        Args:
-            drawn: how often each speaker counts; once by default.
-            p_target: the prior of a target trial.
+        The cost, with C_miss = C_fa = 1, is normalised by that of a decision that looks at no
+        score: 1 means useless. Each speaker counts as often as it was drawn, or once.
         """
         before, found, costs = (0.0, 1.0), None, [1 - p_target]
         for miss, false_alarm in self._curve(drawn):
@@ -159,35 +158,13 @@ class Detection:
         return found
 
 
-def eer(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Return the equal error rate: where misses and false alarms are equally frequent.
-
-    Every threshold that the scores can tell apart is tried. Where no threshold makes both rates
-    equal, they are taken to run straight from one threshold to the next.
-
-    Args:
-        scores: of the trials, higher for more alike.
-        labels: True for a target trial; there is at least one of either kind.
-    """
-    found = Detection(scores, labels).figures()
-    assert found is not None
-    return found[0]
-
-
 def crossing(miss: Rates, false_alarm: Rates) -> float:
-    """Return where two rates, one rising and one falling from threshold to threshold, are equal."""
+    """Return where two rates, one rising and one falling from threshold to threshold, are equal.
+
+    From one threshold to the next they are taken to run straight.
+    """
     after = int(np.argmax(miss >= false_alarm))  # not 0: the first accepts everything
     gap_before = false_alarm[after - 1] - miss[after - 1]
     gap_after = miss[after] - false_alarm[after]
     share = gap_before / (gap_before + gap_after)
     return float(miss[after - 1] + share * (miss[after] - miss[after - 1]))
-
-
-def min_dcf(scores: npt.ArrayLike, labels: npt.ArrayLike, *, p_target: float = P_TARGET) -> float:
-    """Return the least detection cost of all thresholds, with C_miss = C_fa = 1.
-
-    It is normalised by the cost of a decision that looks at no score: 1 means useless.
-    """
-    found = Detection(scores, labels).figures(p_target=p_target)
-    assert found is not None
-    return found[1]

@@ -2,14 +2,15 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable, held_in_memory, read_text
+from rtfbench.base.files import check_readable, held_in_memory
 from rtfbench.embed.scoring import P_TARGET, Detection
 
 LABELS = {"target": True, "nontarget": False, "1": True, "0": False}
@@ -28,7 +29,8 @@ class Trial(NamedTuple):
     label: bool | None
 
 
-class Trials(Sequence[Trial]):
+@dataclass(eq=False)
+class Trials:
     """Trials of any number: 9 bytes each, and every name once.
 
     Attributes:
@@ -37,10 +39,10 @@ class Trials(Sequence[Trial]):
         labels_N: 1 for a target trial, 0 for a nontarget one, -1 where nobody knows; int8.
     """
 
-    def __init__(
-        self, names: Sequence[str], enroll_N: Places, test_N: Places, labels_N: Labels
-    ) -> None:
-        self.names, self.enroll_N, self.test_N, self.labels_N = names, enroll_N, test_N, labels_N
+    names: Sequence[str]
+    enroll_N: Places
+    test_N: Places
+    labels_N: Labels
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> "Trials":
@@ -63,25 +65,20 @@ class Trials(Sequence[Trial]):
     def __len__(self) -> int:
         return len(self.labels_N)
 
-    @overload
-    def __getitem__(self, place: int) -> Trial: ...
+    def __iter__(self) -> Iterator[Trial]:
+        return map(self.__getitem__, range(len(self)))
 
-    @overload
-    def __getitem__(self, place: slice) -> "Trials": ...
-
-    def __getitem__(self, place: int | slice) -> "Trial | Trials":
-        if isinstance(place, slice):
-            return self.take(place)
+    def __getitem__(self, place: int) -> Trial:
         label = int(self.labels_N[place])
         names = (self.names[self.enroll_N[place]], self.names[self.test_N[place]])
         return Trial(*names, None if label < 0 else bool(label))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
+        return isinstance(other, Iterable) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
 
-    def take(self, wanted: "slice | npt.NDArray[np.bool_]") -> "Trials":
+    def take(self, wanted: "npt.NDArray[np.bool_]") -> "Trials":
         """Return some of the trials, of the same names."""
         return Trials(self.names, self.enroll_N[wanted], self.test_N[wanted], self.labels_N[wanted])
 
@@ -98,9 +95,7 @@ class Rates(NamedTuple):
 def read_trials(path: Path, *, labels: bool = False) -> Trials:
     """Read lines of `enroll test [label]`, Kaldi's, or of `label enroll test`, VoxCeleb's.
 
-    Args:
-        path: the list; its first line tells which of the two it is.
-        labels: whether every trial must have a label.
+    The first line tells which of the two it is. With `labels`, every trial must have one.
 
     Raises:
         InputError: the list is missing, empty, or has a line that is no trial.
@@ -170,10 +165,7 @@ def known(
 
 
 def rates(
-    trials: Iterable[Trial],
-    scores: Sequence[float | None] | Scores,
-    *,
-    p_target: float = P_TARGET,
+    trials: Iterable[Trial], scores: Sequence[float | None] | Scores, *, p_target: float = P_TARGET
 ) -> Rates | None:
     """Return what the trials with a label and a score amount to, None without both kinds."""
     of_label, values_N = known(trials, scores)
@@ -193,19 +185,12 @@ def read_utt2spk(path: Path) -> dict[str, str]:
         InputError: the list cannot be read, or a line is none of these, or an utterance has two.
     """
     found: dict[str, str] = {}
-    try:
-        check_readable(path)
-        with held_in_memory(path), path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not (fields := line.split()):
-                    continue
-                if len(fields) != 2:
-                    raise InputError(f"{path}: line {number} is no pair; write: UTTERANCE SPEAKER")
-                if found.setdefault(*fields) != fields[1]:
-                    raise InputError(f"{path}: line {number}: {fields[0]!r} has another speaker")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"{path}: cannot be read ({reason})") from error
+    with held_in_memory(path):
+        for number, words in _words(path):
+            if len(words) != 2:
+                raise InputError(f"{path}: line {number} is no pair; write: UTTERANCE SPEAKER")
+            if found.setdefault(*words) != words[1]:
+                raise InputError(f"{path}: line {number}: {words[0]!r} has another speaker")
     return found
 
 
@@ -216,22 +201,29 @@ def read_spk2utt(path: Path) -> dict[str, list[str]]:
         InputError: the list cannot be read, a line has no utterance, or a speaker two lines.
     """
     found: dict[str, list[str]] = {}
-    try:
-        lines = read_text(path, "utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"{path}: cannot be read ({reason})") from error
-    for number, line in enumerate(lines, start=1):
-        speaker, *names = line.split() or [""]
-        if not speaker:
-            continue
-        if not names:
-            raise InputError(
-                f"{path}: line {number} has no utterance; write: SPEAKER UTT1 UTT2 ..."
-            )
-        if speaker in found:
-            raise InputError(f"{path}: line {number} is a second one of {speaker!r}; join the two")
-        found[speaker] = names
+    with held_in_memory(path):
+        for number, (speaker, *names) in _words(path):
+            if not names:
+                raise InputError(
+                    f"{path}: line {number} has no utterance; write: SPEAKER UTT1 UTT2 ..."
+                )
+            if found.setdefault(speaker, names) is not names:
+                raise InputError(
+                    f"{path}: line {number} is a second one of {speaker!r}; join the two"
+                )
     if not found:
         raise InputError(f"{path}: names no speaker; write lines: SPEAKER UTT1 UTT2 ...")
     return found
+
+
+def _words(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and words of each line that is not blank."""
+    try:
+        check_readable(path)
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if words := line.split():
+                    yield number, words
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(f"{path}: cannot be read ({reason})") from error

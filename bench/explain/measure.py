@@ -158,18 +158,18 @@ class _ProfilingSession:
         """Let every engine have two turns, the second in the reverse order."""
         labels = [label for label in self._children if not self._names[label].failed]
         slots: dict[str, list[Turned]] = {label: [] for label in labels}
-        for turn in block_turns(labels, block=block, seed=seed, session=number):
-            engine = self._names[turn.cell_id]
+        for label in block_turns(labels, block=block, seed=seed, session=number):
+            engine = self._names[label]
             if engine.failed or engine.opened is None:
                 continue
             order = ProfileTurn(
                 runs=_runs(engine.opened),
                 # Once this way and once the other: the order of both kinds cancels in a block.
-                profiled_first=(block + len(slots[turn.cell_id])) % 2 == 1,
+                profiled_first=(block + len(slots[label])) % 2 == 1,
             )
             match self._awake(engine, order):
                 case Turned() as turned:
-                    slots[turn.cell_id].append(turned)
+                    slots[label].append(turned)
         for label, turns in slots.items():
             engine = self._names[label]
             if len(turns) == 2 and not engine.failed:

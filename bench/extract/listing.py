@@ -9,8 +9,7 @@ import numpy as np
 
 from rtfbench.base.errors import InputError
 from rtfbench.embed import embeddings
-from rtfbench.embed.embeddings import Named
-from rtfbench.embed.origins import Origin
+from rtfbench.embed.embeddings import Named, Origin
 from rtfbench.inputs.find import Utterance
 from rtfbench.inputs.listing import Listing
 

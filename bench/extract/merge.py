@@ -10,8 +10,14 @@ from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError, say
 from rtfbench.base.files import check_outputs, followed
 from rtfbench.base.numbers import repeated
-from rtfbench.embed.embeddings import Named, read_embeddings, write_embeddings
-from rtfbench.embed.origins import Origin, origins_path, read_origins
+from rtfbench.embed.embeddings import (
+    Named,
+    Origin,
+    origins_path,
+    read_embeddings,
+    read_origins,
+    write_embeddings,
+)
 from rtfbench.extract.cards import write_card
 from rtfbench.extract.report import while_reading
 from rtfbench.extract.result import ResultFile, part_bytes_of

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from rtfbench.base.child import Child, ChildDied, ChildError, ChildSilent, Started
 from rtfbench.base.core_count import cores_here
 from rtfbench.base.memory import LOOK_S, ChildTooLarge
-from rtfbench.embed.origins import Origin
+from rtfbench.embed.embeddings import Origin
 from rtfbench.extract import WORKER
 from rtfbench.extract.messages import (
     ANSWER,

@@ -15,11 +15,18 @@ from rtfbench.base.errors import InputError
 from rtfbench.base.files import followed, writing_to
 from rtfbench.base.limits import parse_size
 from rtfbench.embed import embeddings
-from rtfbench.embed.embeddings import EXACT_DIGITS, TEXT_DIGITS, Named
+from rtfbench.embed.embeddings import (
+    EXACT_DIGITS,
+    TEXT_DIGITS,
+    Named,
+    Origin,
+    origins_path,
+    read_origins,
+    read_parquet_origins,
+    write_origins,
+)
 from rtfbench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
 from rtfbench.embed.kaldi_vectors import written_arks
-from rtfbench.embed.origins import Origin, origins_path, read_origins, write_origins
-from rtfbench.embed.parquet import read_parquet_origins
 from rtfbench.extract.cards import Card, card_path, damaged_card, read_card, write_card
 from rtfbench.extract.listing import Present, part_line, read_part_lines
 from rtfbench.extract.messages import ExtractionSetup

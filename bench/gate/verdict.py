@@ -7,7 +7,7 @@ in `rtfbench.results.sequential` decides after each look.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -18,8 +18,10 @@ from rtfbench.results.contrasts import (
     TimesOf,
     block_times,
     contrasts_by_session,
+    own_times,
     prior_of,
     stratum_of,
+    tells_waits,
     undisturbed_times,
 )
 from rtfbench.results.moderated import SessionValues, session_values, steadier
@@ -151,9 +153,13 @@ def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
     cell = pair.candidate.cell
     if not criterion.steadies or protocols.named(cell.protocol).queued or not every.v:
         return every
+    quieter = []
+    if all(map(tells_waits, (pair.candidate, pair.baseline, pair.ghost))):
+        quieter.append(replace(_values(criterion, pair, own_times), alone=True))
     undisturbed = _values(criterion, pair, undisturbed_times)
     capped = _values(criterion, pair, partial(undisturbed_times, most=MOST_OF_A_CHUNK))
-    return steadier(every, undisturbed, capped, prior=prior_of(cell, pair.baseline.cell))
+    quieter.append(replace(undisturbed, spikes=capped.minus(undisturbed)))
+    return steadier(every, quieter, prior=prior_of(cell, pair.baseline.cell))
 
 
 def _values(criterion: Criterion, pair: Pair, times: TimesOf | None = None) -> SessionValues:
@@ -261,7 +267,7 @@ def _rule(
             why=f"not judged: {counted} measured, and it takes two: a larger --budget",
             counts=criterion.counts,
         )
-    why = _why(criterion, found)
+    why = _why(criterion, found, alone=values.alone)
     if found.answer == "inconclusive" and not found.spiky and budget_s is not None:
         needed = sessions_needed(
             values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
@@ -281,7 +287,7 @@ def _rule(
     )
 
 
-def _why(criterion: Criterion, found: Decision) -> str:
+def _why(criterion: Criterion, found: Decision, *, alone: bool) -> str:
     """Say what proves a regression, or what a pass rests on."""
     if found.spiky:
         more = f"of what disturbs both, head takes {math.expm1(found.spikes or 0.0):.0%} more"
@@ -293,6 +299,8 @@ def _why(criterion: Criterion, found: Decision) -> str:
         return "no more than an alarm was asked for"
     if found.spikes is not None:
         return "of the times that nothing disturbed; the machine is noisy"
+    if alone:
+        return "without the time in which others had the core; the machine is busy"
     return ""
 
 

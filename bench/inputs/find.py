@@ -97,24 +97,14 @@ def read_list(
         AudioError: If the list cannot be read, a line has no path, or is a command that cannot be
             run or is not allowed.
     """
-    for number, name, path in islice(_entries(scp, allow_pipes), first, stop):
+    for number, name, path in islice(entries(scp, allow_pipes), first, stop):
         if path.endswith("|"):
-            yield Utterance(name, Path(path), Part(command=_command(scp, number, path)))
-            continue
-        if found := IN_ARK.fullmatch(path):
+            yield Utterance(name, Path(path), Part(command=command_of(scp, number, path)))
+        elif found := IN_ARK.fullmatch(path):
             part = Part(offset=int(found["offset"]), kind="wave")
             yield Utterance(name, located(place_of(found["path"]), scp), part)
-            continue
-        yield Utterance(name, located(place_of(path), scp))
-
-
-def list_names(scp: Place, *, allow_pipes: bool = False) -> Iterator[str]:
-    """Yield the names of a list, without a look at the files.
-
-    Raises:
-        AudioError: As `read_list`.
-    """
-    return (name for _, name, _ in _entries(scp, allow_pipes))
+        else:
+            yield Utterance(name, located(place_of(path), scp))
 
 
 def check_list(scp: Place, *, allow_pipes: bool = False) -> int:
@@ -125,9 +115,9 @@ def check_list(scp: Place, *, allow_pipes: bool = False) -> int:
     """
 
     def numbered() -> Iterator[tuple[int, str]]:
-        for number, name, path in _entries(scp, allow_pipes):
+        for number, name, path in entries(scp, allow_pipes):
             if path.endswith("|"):
-                _command(scp, number, path)
+                command_of(scp, number, path)
             yield number, name
 
     count = check_names(scp, numbered)
@@ -141,10 +131,7 @@ def check_names(
 ) -> int:
     """Return how many names there are; keeps 8 bytes of each.
 
-    Args:
-        where: They come from, for the message.
-        numbered: Yields each one's line and the name; called again where two may be alike.
-        what: Is numbered, for the message.
+    What yields each one's line and the name is called again where two may be alike.
 
     Raises:
         AudioError: If two are alike.
@@ -270,24 +257,24 @@ def numbered_lines(path: Place) -> Iterator[tuple[int, str]]:
         raise audio_error(path, f"cannot be read ({reason})") from error
 
 
-def _entries(scp: Place, allow_pipes: bool = False) -> Iterator[tuple[int, str, str]]:
+def entries(scp: Place, allow_pipes: bool = False) -> Iterator[tuple[int, str, str]]:
     """Yield (line number, name, path) of every line that is not blank."""
     for number, line in numbered_lines(scp):
-        yield number, *_entry(scp, number, line, allow_pipes)
+        name, *others = line.split(maxsplit=1)
+        if not others:
+            raise audio_error(scp, f"line {number} has no path; write: UTTERANCE PATH")
+        if others[0].endswith("|") and not allow_pipes:
+            raise audio_error(scp, f"line {number} {NO_COMMANDS}")
+        yield number, name, others[0]
 
 
-def _entry(scp: Place, number: int, line: str, allow_pipes: bool) -> tuple[str, str]:
-    name, *others = line.split(maxsplit=1)
-    if not others:
-        raise audio_error(scp, f"line {number} has no path; write: UTTERANCE PATH")
-    (path,) = others
-    if path.endswith("|") and not allow_pipes:
-        raise audio_error(scp, f"line {number} {NO_COMMANDS}")
-    return name, path
+def command_of(where: Place, number: int, text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the stages of a line's command.
 
-
-def _command(scp: Place, number: int, text: str) -> tuple[tuple[str, ...], ...]:
+    Raises:
+        AudioError: If it cannot be run.
+    """
     try:
         return parse_command(text)
     except ValueError as error:
-        raise audio_error(scp, f"line {number} is no command that can be run: {error}") from error
+        raise audio_error(where, f"line {number} is no command that can be run: {error}") from error

@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 
 from rtfbench.base.errors import InputError
 from rtfbench.base.scratch import process_folder
-from rtfbench.frontends.addresses import Address, AddressError, Place
+from rtfbench.frontends.addresses import Address, AddressError, Place, place_of
 from rtfbench.frontends.audio import AudioError, audio_error
-from rtfbench.inputs.find import Utterance, find_audio, numbered_lines, utterance_name
+from rtfbench.inputs.find import Utterance, find_audio, located, numbered_lines, utterance_name
 from rtfbench.inputs.json_lines import from_json_lines
 from rtfbench.inputs.kaldi import from_scp, from_segments
 from rtfbench.inputs.listing import Listing
 from rtfbench.inputs.parquet import from_parquet
-from rtfbench.inputs.tars import from_tar, from_tar_list
+from rtfbench.inputs.tars import from_tar
 
 
 def from_paths(paths: Sequence[Place]) -> Listing:
@@ -71,7 +71,7 @@ def from_file(path: Place, *, allow_pipes: bool = False) -> Listing:
     if first.startswith("{"):
         return from_json_lines(path, allow_pipes=allow_pipes)
     if first.lower().endswith(".tar"):
-        return from_tar_list(path)
+        return from_tar(path, [located(place_of(line), path) for _, line in numbered_lines(path)])
     raise audio_error(path, f"is none of: {KNOWN}; a Kaldi list goes with --wav-scp")
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,12 +16,13 @@ from rtfbench.inputs.find import (
     NO_COMMANDS,
     Utterance,
     check_names,
+    command_of,
     located,
     numbered_lines,
     utterance_name,
 )
 from rtfbench.inputs.listing import Listing, content_sha256
-from rtfbench.inputs.parts import Part, parse_command
+from rtfbench.inputs.parts import Part
 
 #: Fields by which lists of other tools choose what is to be heard.
 SELECTING = (
@@ -35,45 +36,6 @@ LHOTSE_CURE = (
 
 class CutError(ValueError):
     """A cut is more than a stretch of one audio file."""
-
-
-def is_cut(fields: Mapping[str, Any]) -> bool:
-    """Say whether an object of a list is a cut of any type."""
-    return str(fields.get("type", "")).endswith("Cut")
-
-
-def file_and_part(cut: Mapping[str, Any]) -> tuple[Place, Part]:
-    """Return the audio file that a cut is from, and where it is in it.
-
-    Raises:
-        CutError: it mixes, pads or changes audio, or its audio is in no file.
-        KeyError, TypeError, ValueError: it is malformed.
-    """
-    if cut["type"] not in ("MonoCut", "MultiCut"):
-        raise CutError(f"is a {cut['type']}, which is no stretch of a recording")
-    recording = cut.get("recording")
-    if recording is None:
-        raise CutError("has features only, no recording")
-    if recording.get("transforms"):
-        raise CutError("changes its recording")
-    sources = recording["sources"]
-    if len(sources) != 1 or sources[0]["type"] not in ("file", "url"):
-        raise CutError("has a recording that is not in one file")
-    begin_s, duration_s = float(cut["start"]), float(cut["duration"])
-    return place_of(sources[0]["source"]), Part(
-        begin_s=begin_s,
-        end_s=begin_s + duration_s,
-        channel=_channel(cut["channel"], sources[0]["channels"]),
-    )
-
-
-def _channel(wanted: int | list[int], channels: list[int]) -> int | None:
-    """Return a channel's place in its file, None where that is for the reader to choose."""
-    if isinstance(wanted, list):
-        if len(wanted) != 1:
-            return None
-        (wanted,) = wanted
-    return None if channels == [wanted] else channels.index(wanted)
 
 
 CURE = (
@@ -156,7 +118,7 @@ def from_json_lines(path: Place, *, allow_pipes: bool = False) -> Listing:
 def _entry(path: Place, number: int, line: str, allow_pipes: bool) -> JsonLine:
     try:
         fields = json.loads(line)
-        if is_cut(fields):
+        if str(fields.get("type", "")).endswith("Cut"):
             entry = _lhotse(fields)
         elif "wav" in fields:
             entry = _wespeaker(fields)
@@ -173,23 +135,44 @@ def _entry(path: Place, number: int, line: str, allow_pipes: bool) -> JsonLine:
     duration_s = entry.duration_s
     if not 0 <= begin_s < math.inf or not (duration_s is None or 0 < duration_s < math.inf):
         raise audio_error(path, f"line {number}: offset and duration are no stretch of audio")
-    return _command(path, number, entry, allow_pipes) if str(entry.path).endswith("|") else entry
-
-
-def _command(path: Place, number: int, entry: JsonLine, allow_pipes: bool) -> JsonLine:
-    """Return a line whose audio is the output of a command."""
+    if not str(entry.path).endswith("|"):
+        return entry
     if not allow_pipes:
         raise audio_error(path, f"line {number} {NO_COMMANDS}")
-    try:
-        command = parse_command(str(entry.path))
-    except ValueError as error:
-        raise audio_error(path, f"line {number} is no command that can be run: {error}") from error
+    command = command_of(path, number, str(entry.path))
     return entry._replace(part=replace(entry.part or Part(), command=command))
 
 
-def _lhotse(fields: dict[str, Any]) -> JsonLine:
-    audio, part = file_and_part(fields)
-    return JsonLine(_name(fields["id"]), audio, part, float(fields["duration"]))
+def _lhotse(cut: dict[str, Any]) -> JsonLine:
+    """Return the utterance of a cut.
+
+    Raises:
+        CutError: it mixes, pads or changes audio, or its audio is in no file.
+        KeyError, TypeError, ValueError: it is malformed.
+    """
+    if cut["type"] not in ("MonoCut", "MultiCut"):
+        raise CutError(f"is a {cut['type']}, which is no stretch of a recording")
+    recording = cut.get("recording")
+    if recording is None:
+        raise CutError("has features only, no recording")
+    if recording.get("transforms"):
+        raise CutError("changes its recording")
+    sources = recording["sources"]
+    if len(sources) != 1 or sources[0]["type"] not in ("file", "url"):
+        raise CutError("has a recording that is not in one file")
+    begin_s, duration_s = float(cut["start"]), float(cut["duration"])
+    channel = _channel(cut["channel"], sources[0]["channels"])
+    part = Part(begin_s=begin_s, end_s=begin_s + duration_s, channel=channel)
+    return JsonLine(_name(cut["id"]), place_of(sources[0]["source"]), part, duration_s)
+
+
+def _channel(wanted: int | list[int], channels: list[int]) -> int | None:
+    """Return a channel's place in its file, None where that is for the reader to choose."""
+    if isinstance(wanted, list):
+        if len(wanted) != 1:
+            return None
+        (wanted,) = wanted
+    return None if channels == [wanted] else channels.index(wanted)
 
 
 def _wespeaker(fields: dict[str, Any]) -> JsonLine:
@@ -216,16 +199,10 @@ def _nemo(fields: dict[str, Any]) -> JsonLine:
     if given := fields.get("utt_id") or fields.get("id"):
         return JsonLine(_name(given), audio, part, duration_s, unused=unused)
     # Of a window of a recording, `uniq_id` names the recording.
-    short = _name(fields.get("uniq_id") or audio.stem)
+    short = f"{_name(fields.get('uniq_id') or audio.stem)}{begin}"
     path = str(audio if isinstance(audio, Address) else audio.with_suffix(""))
-    return JsonLine(
-        f"{short}{begin}",
-        audio,
-        part,
-        duration_s,
-        long_name=f"{utterance_name(path)}{begin}",
-        unused=unused,
-    )
+    long_name = f"{utterance_name(path)}{begin}"
+    return JsonLine(short, audio, part, duration_s, long_name=long_name, unused=unused)
 
 
 def _unused(fields: dict[str, Any], used: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from rtfbench.inputs.find import (
     Utterance,
     check_list,
     check_names,
-    list_names,
+    entries,
     numbered_lines,
     read_list,
 )
@@ -29,26 +29,19 @@ def from_scp(scp: Place, *, allow_pipes: bool = False) -> Listing:
     Raises:
         AudioError: a line cannot be followed, or two have one name.
     """
-    count = check_list(scp, allow_pipes=allow_pipes)
 
     def names() -> Iterator[str]:
-        return list_names(scp, allow_pipes=allow_pipes)
+        return (name for _, name, _ in entries(scp, allow_pipes))
 
-    beside = _beside(scp)
+    folder = scp.parent if isinstance(scp, Path) else None
+    beside = next((each for name in LENGTHS if folder and (each := folder / name).is_file()), None)
     return Listing(
-        count=count,
+        count=check_list(scp, allow_pipes=allow_pipes),
         sha256=content_sha256(scp, *([beside] if beside else [])),
         read=lambda first, stop: read_list(scp, first, stop, allow_pipes=allow_pipes),
         names=names,
         lengths=(lambda: _lengths(names(), beside)) if beside else None,
     )
-
-
-def _beside(scp: Place) -> Path | None:
-    """Return the file of lengths in a list's folder, None where there is none or no folder."""
-    if not isinstance(scp, Path):
-        return None
-    return next((each for name in LENGTHS if (each := scp.parent / name).is_file()), None)
 
 
 def _lengths(names: Iterator[str], beside: Path) -> Iterator[float | None]:

@@ -16,6 +16,7 @@ from weakref import finalize
 import numpy as np
 import numpy.typing as npt
 
+from rtfbench.base.child import last_said
 from rtfbench.engines.processes import ending_with_parent
 from rtfbench.frontends.addresses import Address, Place, open_ranges, regular
 from rtfbench.frontends.audio import audio_error, read_blocks
@@ -223,17 +224,16 @@ def _output(name: Place, stages: tuple[tuple[str, ...], ...]) -> bytes:
     """
     deadline = time.monotonic() + COMMAND_TIMEOUT_S
     with ExitStack() as stack:
-        running: list[subprocess.Popen[bytes]] = []
-        logs: list[IO[bytes]] = []
+        running: list[tuple[str, subprocess.Popen[bytes], IO[bytes]]] = []
+        output: IO[bytes] | None = None
         for stage in stages:
-            before = running[-1].stdout if running else subprocess.DEVNULL
-            logs.append(stack.enter_context(TemporaryFile()))
+            log: IO[bytes] = stack.enter_context(TemporaryFile())
             try:
                 process = subprocess.Popen(
                     stage,
-                    stdin=before,
+                    stdin=output or subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
-                    stderr=logs[-1],
+                    stderr=log,
                     preexec_fn=ending_with_parent(),
                 )
             except OSError as error:
@@ -241,19 +241,20 @@ def _output(name: Place, stages: tuple[tuple[str, ...], ...]) -> bytes:
                 raise audio_error(name, reason) from error
             stack.callback(process.wait)
             stack.callback(process.kill)
-            if running and running[-1].stdout is not None:
-                running[-1].stdout.close()  # it ends when its reader does
-            running.append(process)
+            if output is not None:
+                output.close()  # it ends when its reader does
+            running.append((stage[0], process, log))
+            output = process.stdout
         try:
-            output, _ = running[-1].communicate(timeout=COMMAND_TIMEOUT_S)
-            for process in running:
+            content, _ = process.communicate(timeout=COMMAND_TIMEOUT_S)
+            for _, process, _ in running:
                 process.wait(max(deadline - time.monotonic(), 0.1))
         except subprocess.TimeoutExpired as error:
             raise audio_error(name, f"took more than {COMMAND_TIMEOUT_S:g} s") from error
-        for stage, process, log in zip(stages, running, logs, strict=True):
+        for program, process, log in running:
             if process.returncode:
                 log.seek(0)
-                said = log.read().decode(errors="replace").strip().splitlines()
-                more = f": {said[-1]}" if said else ""
-                raise audio_error(name, f"{stage[0]} failed ({process.returncode}){more}")
-    return output
+                said = last_said(log.read().decode(errors="replace"))
+                told = f"{program} failed ({process.returncode})" + (f": {said}" if said else "")
+                raise audio_error(name, told)
+    return content

@@ -8,16 +8,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
-from rtfbench.frontends.addresses import Place, open_ranges, place_of
+from rtfbench.frontends.addresses import Place, open_ranges
 from rtfbench.frontends.audio import audio_error, printable
-from rtfbench.inputs.find import (
-    AUDIO_ENDINGS,
-    Utterance,
-    check_names,
-    located,
-    numbered_lines,
-    utterance_name,
-)
+from rtfbench.inputs.find import AUDIO_ENDINGS, Utterance, check_names, utterance_name
 from rtfbench.inputs.listing import Listing
 from rtfbench.inputs.parts import Part
 
@@ -30,26 +23,11 @@ TORN = "is damaged or cut off at byte {at}; copy it again"
 JOINED = "holds more behind its end, as after cat a.tar b.tar; name both in a list, one a line"
 
 
-def from_tar(path: Place) -> Listing:
+def from_tar(path: Place, listed: Sequence[Place] = ()) -> Listing:
     """Return the audio files in a tar file; each is named by its path without the ending.
 
-    Raises:
-        AudioError: as `from_tars`.
-    """
-    return _from_tars(path, [path])
-
-
-def from_tar_list(path: Place) -> Listing:
-    """Return the audio files in all of the tar files that a list names, one a line.
-
-    Raises:
-        AudioError: as `from_tars`, or the list cannot be read.
-    """
-    return _from_tars(path, [located(place_of(line), path) for _, line in numbered_lines(path)])
-
-
-def _from_tars(where: Place, tars: Sequence[Place]) -> Listing:
-    """Return the audio files in tar files, in their order; headers are read, contents passed over.
+    Headers are read, contents passed over. Where such files are listed, in order, the path is that
+    of the list.
 
     Raises:
         AudioError: one is missing, packed or damaged, two recordings have one name, or there are
@@ -57,10 +35,7 @@ def _from_tars(where: Place, tars: Sequence[Place]) -> Listing:
     """
 
     def members() -> Iterator[Utterance]:
-        return chain.from_iterable(map(_members, tars))
-
-    def names() -> Iterator[str]:
-        return (each.name for each in members())
+        return chain.from_iterable(map(_members, listed or (path,)))
 
     digests = []
 
@@ -71,14 +46,14 @@ def _from_tars(where: Place, tars: Sequence[Place]) -> Listing:
             yield number, each.name
         digests.append(digest.hexdigest())
 
-    count = check_names(where, numbered, "recordings")
+    count = check_names(path, numbered, "recordings")
     if not count:
-        raise audio_error(where, f"holds no audio; looked for {' '.join(sorted(AUDIO_ENDINGS))}")
+        raise audio_error(path, f"holds no audio; looked for {' '.join(sorted(AUDIO_ENDINGS))}")
     return Listing(
         count=count,
         sha256=digests[-1],
         read=lambda first, stop: islice(members(), first, stop),
-        names=names,
+        names=lambda: (each.name for each in members()),
     )
 
 
@@ -92,22 +67,17 @@ def _members(path: Place) -> Iterator[Utterance]:
         if (member.islnk() or member.issym()) and not targets:
             # Not before there is a link: a tar file without any is never held whole.
             targets = {posixpath.normpath(each.name): each for each in _headers(path)}
-        file, fault = _followed(member, targets), ""
+        file, part, fault = _followed(member, targets), None, ""
         if file is None:
-            leads = f" to {member.linkname}" if member.linkname else ""
-            fault = str(
-                audio_error(
-                    path,
-                    f"{printable(name)} is no file in it but leads{leads}; pack what it leads to, "
-                    "with tar --dereference",
-                )
-            )
-        yield Utterance(
-            utterance_name(printable(name.with_suffix(""))),
-            path,
-            _part(file) if file is not None else None,
-            fault,
-        )
+            leads = f"{printable(name)} is no file in it but leads"
+            leads += f" to {member.linkname}" if member.linkname else ""
+            cure = "pack what it leads to, with tar --dereference"
+            fault = str(audio_error(path, f"{leads}; {cure}"))
+        elif file.issparse():  # one with holes has to be put together, from its header on
+            part = Part(offset=file.offset, num_bytes=file.size, kind="sparse")
+        else:
+            part = Part(offset=file.offset_data, num_bytes=file.size)
+        yield Utterance(utterance_name(printable(name.with_suffix(""))), path, part, fault)
 
 
 def _followed(
@@ -124,13 +94,6 @@ def _followed(
             return None
         member = found
     return None
-
-
-def _part(member: tarfile.TarInfo) -> Part:
-    """Return where a file is; one with holes has to be put together, from its header on."""
-    if member.issparse():
-        return Part(offset=member.offset, num_bytes=member.size, kind="sparse")
-    return Part(offset=member.offset_data, num_bytes=member.size)
 
 
 def _headers(path: Place) -> Iterator[tarfile.TarInfo]:

@@ -25,15 +25,7 @@ from rtfbench.engines.protocol import (
 )
 from rtfbench.measure.machine import devices
 from rtfbench.measure.machine.energy import Stopwatch
-from rtfbench.measure.messages import (
-    Hear,
-    Loaded,
-    Measure,
-    Ready,
-    Work,
-    Worked,
-    WorkerSpec,
-)
+from rtfbench.measure.messages import Hear, Loaded, Measure, Ready, Work, Worked, WorkerSpec
 from rtfbench.results.cells import GHOST, Effective, Parity, Status
 from rtfbench.results.lines import Outcome
 from rtfbench.results.records import Record
@@ -143,9 +135,14 @@ class CellWorker:
         if self._proves:
             self._prove_precision()
             started = devices.count_threads() - before
-            notes.append(self._prove_threads(started))
             features_BTM = self._pipeline.first_chunk(waveform)
-            notes.append(told_denormals(features_BTM, embedded.chunk_embeddings_CD))
+            proof = self._device.prove(
+                lambda: self.kept.session.run(features_BTM),
+                wanted=self._options.threads,
+                started=started,
+            )
+            self._effective |= proof.effective
+            notes += [proof.note, told_denormals(features_BTM, embedded.chunk_embeddings_CD)]
             if self._spec.cell.replica != GHOST:  # which is as large as what it replicates
                 memory = self._weigh()
             notes.append(self._tell_front_end())
@@ -191,15 +188,12 @@ class CellWorker:
             for name, stream in zip(order.utterances, order.streams, strict=True)
             for place in [self._places[name]]
         ]
-        moving = self._pipeline.moving
+        moving, session, batch = self._pipeline.moving, self.kept.session, self._spec.cell.batch
         frames, known = moving.frames, moving.known
-        session = self.kept.session
-        batch = self._spec.cell.batch
         found = self._worked(
             order, lambda: self._pipeline.embed_windows(session, windows, batch=batch)
         )
-        heard = (moving.frames - frames, moving.known - known)
-        return found.model_copy(update={"frames": heard})
+        return found.model_copy(update={"frames": (moving.frames - frames, moving.known - known)})
 
     def _worked(self, order: Work | Hear, run: Callable[[], list[Embedded]]) -> Worked:
         waveforms = [self._waveforms[name] for name in order.utterances]
@@ -222,8 +216,9 @@ class CellWorker:
 
     def check(self) -> None:
         """Compare what tasks gave with the reference."""
-        while self._unchecked:
-            self._check(*self._unchecked.pop())
+        for name, embedded in self._unchecked:
+            self._check(name, embedded)
+        self._unchecked.clear()
 
     def embed_scored(self, utterances: Collection[str]) -> None:
         """Embed recordings of trials; nothing is timed or compared with the reference."""
@@ -249,16 +244,6 @@ class CellWorker:
             parity=reference.worst(self._parities),
         )
 
-    def _prove_threads(self, started: int) -> str:
-        """Observe the threads at work; return a footnote where some stayed idle."""
-        session = self.kept.session
-        features_BTM = self._pipeline.first_chunk(next(iter(self._waveforms.values())))
-        proof = self._device.prove(
-            lambda: session.run(features_BTM), wanted=self._options.threads, started=started
-        )
-        self._effective |= proof.effective
-        return proof.note
-
     def _prove_precision(self) -> None:
         """Let the runtime tell what it computes in; a fallback to float32 is no result.
 
@@ -276,12 +261,11 @@ class CellWorker:
 
     def _weigh(self) -> Memory:
         """Run every utterance once, for memory alone: nothing is timed."""
-        names = list(self._waveforms)
-        at_once = self._spec.cell.batch
+        names, at_once = list(self._waveforms), self._spec.cell.batch
         for first in range(0, len(names), at_once):
             some = names[first : first + at_once]
-            for name, embedded in zip(some, self._embed(self.kept.session, some), strict=True):
-                self._check(name, embedded)
+            self._unchecked += zip(some, self._embed(self.kept.session, some), strict=True)
+            self.check()
         return self._device.memory()
 
     def _tell_front_end(self) -> str:
@@ -309,9 +293,8 @@ class CellWorker:
         found = self._pipeline.embed_together(
             session, [[waveform.samples] for waveform in waveforms], batch=self._spec.cell.batch
         )
-        for each in found:
-            if isinstance(each, Exception):
-                raise each
+        if failed := [each for each in found if isinstance(each, Exception)]:
+            raise failed[0]
         return [each for each in found if isinstance(each, Embedded)]
 
     def open_session(self) -> LoadedSession:
@@ -326,20 +309,16 @@ class CellWorker:
     def timed(
         self, order: Measure, name: str, opened: LoadedSession, first_chunk_ns: int | None = None
     ) -> Record:
-        """Measure one utterance; its embedding is checked after the clock stopped.
+        """Measure one utterance of a turn; its embedding is checked after the clock stopped.
 
-        Args:
-            order: the turn that it belongs to.
-            name: the utterance's.
-            opened: the session.
-            first_chunk_ns: what its first chunk took; without it, this is the first.
+        Where nobody says what the session's first chunk took, it is this utterance's.
         """
-        waveform = self._waveforms[name]
+        waveform, waited = self._waveforms[name], devices.waited_ns()
         watch = Stopwatch(self._meter)
         cpu = time.process_time_ns()
         (embedded,) = self._embed(opened.session, [name])
         cpu_ns = time.process_time_ns() - cpu
-        spent = watch.spent()
+        spent, more = watch.spent(), devices.waited_ns()
         self._check(name, embedded)
         return Record(
             cell_id=self._spec.cell_id,
@@ -357,6 +336,8 @@ class CellWorker:
             chunk_ns=embedded.chunk_ns,
             cpu_ns=cpu_ns,
             copy_ns=embedded.copy_ns,
+            # A thread that ended takes its count with it.
+            waited_ns=None if waited is None or more is None else max(more - waited, 0),
             energy_uj=spent.uj,
             energy_ns=spent.ns,
         )
@@ -369,13 +350,9 @@ class CellWorker:
         self._parities.append(found)
         self._embeddings[name] = embedded.embedding_D
         if not found.ok:
-            reason = f"utterance {name}: {reference.why_wrong(found, precision)}"
-            caveat = self._engine.caveat(self._options)
-            raise CellEnd(
-                "wrong_output",
-                "; ".join(filter(None, [reason, caveat])),
-                reference.worst(self._parities),
-            )
+            wrong = f"utterance {name}: {reference.why_wrong(found, precision)}"
+            reason = "; ".join(filter(None, [wrong, self._engine.caveat(self._options)]))
+            raise CellEnd("wrong_output", reason, reference.worst(self._parities))
 
 
 def told_denormals(features_BTM: FloatArray, embeddings_CD: FloatArray) -> str:

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 from rtfbench.base.cache import replacing, sha256_of
+from rtfbench.base.child import last_said
 from rtfbench.base.errors import InputError
+from rtfbench.base.extras import missing
 from rtfbench.base.scratch import held_folder, process_folder
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import EngineError
@@ -98,8 +99,7 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 def statement(path: Path) -> str:
     """Return what a signature of a run is of: its records and its environment, by their SHA-256."""
-    names = (RECORDS, ENVIRONMENT)
-    return "".join(f"{sha256_of(path / name)}  {name}\n" for name in names)
+    return "".join(f"{sha256_of(path / each)}  {each}\n" for each in (RECORDS, ENVIRONMENT))
 
 
 def runs_in(path: Path) -> list[Path]:
@@ -117,11 +117,8 @@ def runs_in(path: Path) -> list[Path]:
 def check(path: Path) -> Checked:
     """Derive all that a run's folder holds from its records again, and compare.
 
-    Args:
-        path: a folder with `records.jsonl`.
-
     Raises:
-        InputError: that file cannot be read.
+        InputError: `records.jsonl` cannot be read.
     """
     folder = RunFolder(path)
     try:
@@ -236,7 +233,7 @@ def _page(
     stored = {path.stem: path for path in sorted((folder.path / PLOTS).glob("*.svg"))}
     if not page.exists() and not stored:
         return
-    lacking = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    lacking = [name for name in ("matplotlib", "jinja2") if missing(name)]
     if lacking:
         untold.append(f"{PAGE} and {PLOTS}: {' and '.join(lacking)} would have to be installed")
         return
@@ -270,12 +267,7 @@ TIMEOUT_S = 120.0
 
 
 def sign(text: str, key: Path, signature: Path) -> None:
-    """Write a signature of a text.
-
-    Args:
-        text: what is signed.
-        key: a private key, or the public one of a key that an agent holds.
-        signature: the file that is written.
+    """Write a signature of a text, by a private key or the public one of what an agent holds.
 
     Raises:
         InputError: there is no such key, or it cannot sign.
@@ -284,7 +276,8 @@ def sign(text: str, key: Path, signature: Path) -> None:
         raise InputError(f"{key}: no such key; make one with: ssh-keygen -t ed25519")
     done = _ask(["sign", "-f", str(key.absolute()), "-n", NAMESPACE], text)
     if done.returncode != 0 or not done.stdout:
-        raise InputError(f"{key}: cannot sign ({_said(done)})")
+        said = last_said(done.stderr) or f"exit status {done.returncode}"
+        raise InputError(f"{key}: cannot sign ({said})")
     with replacing(signature) as part:
         part.write_text(done.stdout, encoding="ascii")
 
@@ -292,10 +285,7 @@ def sign(text: str, key: Path, signature: Path) -> None:
 def signer(text: str, signature: Path, signers: Path) -> str | None:
     """Return who of the allowed signers signed a text, None where none of them did.
 
-    Args:
-        text: what is said to be signed.
-        signature: as `sign` wrote it.
-        signers: allowed signers, a line each: `name key-type key`.
+    The file of signers has a line each: `name key-type key`.
 
     Raises:
         InputError: there is no list of allowed signers.
@@ -325,8 +315,3 @@ def _ask(arguments: list[str], text: str) -> "subprocess.CompletedProcess[str]":
         raise InputError("ssh-keygen is not installed; install OpenSSH's client") from None
     except subprocess.TimeoutExpired:
         raise InputError(f"ssh-keygen: no answer within {TIMEOUT_S:g} s") from None
-
-
-def _said(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = done.stderr.strip().splitlines()
-    return lines[-1] if lines else f"exit status {done.returncode}"

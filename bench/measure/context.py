@@ -39,11 +39,6 @@ class Patience:
     """
 
     def __init__(self, tries: int) -> None:
-        """Begin.
-
-        Args:
-            tries: how often a turn is taken at most.
-        """
         self._tries = tries
         self._in_a_row = 0
         self._lost: Counter[str] = Counter()
@@ -57,13 +52,7 @@ class Patience:
         return 1 if self._gave_up(cell_id) else self._tries
 
     def counts(self, cell_id: str, *, quiet: bool, took_s: float) -> bool:
-        """Say whether a turn that was taken counts: it was quiet, or there is no time for another.
-
-        Args:
-            cell_id: whose turn it was.
-            quiet: whether nothing disturbed it.
-            took_s: how long it took.
-        """
+        """Say whether a turn that was taken counts: it was quiet, or there is no time for more."""
         self.taken += 1
         found = quiet or self._gave_up(cell_id) or took_s > self.left_s
         if not found:
@@ -78,10 +67,6 @@ class Patience:
 
     def _gave_up(self, cell_id: str) -> bool:
         return self._in_a_row >= GIVES_UP or self._lost[cell_id] >= GIVES_UP_CELL
-
-
-Spawn = Callable[[WorkerSpec, Path, Interpreter | None], CellProcess]
-ReadCounters = Callable[[Iterable[int]], Counters]
 
 
 @dataclass
@@ -106,8 +91,8 @@ class RunContext:
     #: For turns in which nobody else wants the same cores; without it each counts as it is.
     patience: Patience | None = None
     clock: Callable[[], float] = time.monotonic
-    spawn: Spawn = start
-    counters: ReadCounters = read_counters
+    spawn: Callable[[WorkerSpec, Path, Interpreter | None], CellProcess] = start
+    counters: Callable[[Iterable[int]], Counters] = read_counters
     #: Of a device, by its name.
     ceiling_of: Callable[[str], Ceiling | None] = ceiling_of
     meter_of: Callable[[str], Meter | None] = meter_of

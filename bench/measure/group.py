@@ -1,10 +1,12 @@
 """One comparison: the cells of a group take turns, session after session, until it is decided."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from rtfbench.base.interruption import finishing
 from rtfbench.base.pace import PieceTimes
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.measure import procedures, schedule
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.job import Job
@@ -27,9 +29,13 @@ class Group:
         self._wants_ghost = ghost
         self._course: schedule.Schedule | None = None
         self._portions: list[tuple[str, ...]] = []
+        self._chunks: Mapping[str, int] = {}
         #: How long a block takes, and how much measuring there may be up to the first look.
         self.block_s = self._longest_s = 0.0
-        self._sessions = 0
+        #: How many sessions were measured.
+        self.sessions = 0
+        #: Whether the cells embed the recordings of trials.
+        self.scores = bool(context.scored)
         #: Whether a session is on, and the seconds that its blocks took so far.
         self.is_on, self.session_spent_s = False, 0.0
         #: Those of the sessions before.
@@ -41,12 +47,7 @@ class Group:
         #: Is called whenever more is known of how long it takes.
         self.learned: Callable[[], None] = lambda: None
         for job in self.jobs:
-            self._declare_cell(job)
-
-    @property
-    def sessions(self) -> int:
-        """How many sessions were measured."""
-        return self._sessions
+            job.declare(context.folder)
 
     @property
     def running(self) -> list[Job]:
@@ -83,20 +84,14 @@ class Group:
     def to_first_look_s(self, stretch: float = 1.0) -> float:
         """Return what measuring takes up to the first look, of which the present session is a part.
 
-        Args:
-            stretch: how many times as long as is known blocks take.
+        Blocks take `stretch` times as long as is known.
         """
         assert self._course is not None
-        sessions = max(self._course.looks[0] - self._sessions, 0)
+        sessions = max(self._course.looks[0] - self.sessions, 0)
         block_s = stretch * self.block_s
         # Sessions lose blocks where these take longer than they seemed to.
         left_s = min(sessions * self._course.blocks * block_s, self._longest_s - self._ended_s)
         return max(left_s, sessions * self.cycle * block_s)
-
-    @property
-    def scores(self) -> bool:
-        """Whether its cells embed the recordings of trials."""
-        return bool(self._context.scored)
 
     @property
     def _protocol(self) -> Protocol:
@@ -105,7 +100,36 @@ class Group:
     @property
     def cycle(self) -> int:
         """How many blocks make one contrast."""
-        return len(self._portions) if self._protocol.contrast_takes_all else 1
+        return self._cycle_of(self._portions)
+
+    def _cycle_of(self, portions: Sequence[tuple[str, ...]]) -> int:
+        return len(portions) if self._protocol.contrast_takes_all else 1
+
+    def guessed_block(self, known: "Group") -> tuple[float, int]:
+        """Guess how long a block takes and how many make one contrast, before anything started.
+
+        A chunk takes as long as in the comparison that is known, which has begun, in proportion to
+        its length and to what the model computes.
+        """
+        there = {job.cell.engine_label: job for job in known.running if job.ready is not None}
+        if not there:
+            return max(known.block_s, 1e-9), 1
+        cell, known_cell = self.jobs[0].cell, known.jobs[0].cell
+        either_whole = WHOLE_UTTERANCE in (cell.chunk_samples, known_cell.chunk_samples)
+        longer = 1.0 if either_whole else cell.chunk_samples / known_cell.chunk_samples
+        chunks = {name: math.ceil(count / longer) for name, count in known._chunks.items()}
+        ready = []
+        for job in self.running:
+            other = there.get(job.cell.engine_label) or next(iter(there.values()))
+            assert other.ready is not None
+            flops = (job.data.declaration.flops, other.data.declaration.flops)
+            more = longer * (flops[0] / flops[1] if flops[0] and flops[1] else 1.0)
+            update = {"chunk_ns": round(other.ready.chunk_ns * more)}
+            ready.append(other.ready.model_copy(update=update))
+        portions = self._cut(chunks, ready, schedule.slot_chunks)
+        block_s = SLOTS * sum(self._slot_s(each, chunks, portions) for each in ready)
+        ghosts = len(self.running) + self._wants_ghost
+        return block_s * ghosts / max(len(self.running), 1), self._cycle_of(portions)
 
     def measure_first(self, *, share_s: float, longest_s: float, sessions: int) -> float:
         """Measure up to the first look.
@@ -118,22 +142,18 @@ class Group:
         Returns:
             The seconds that measuring took; loading is not in it.
         """
-        took_s = 0.0
+        took_s, self._longest_s = 0.0, longest_s
         with ExitStack() as stack:
-            session = MeasuringSession(0, self._context, stack)
-            if self._wants_ghost:
-                self._add_ghost()
-            self._start(session)
-            self._longest_s = longest_s
+            session = self._start(stack)
             if self.running:
                 self._course = self._declare(session, share_s, longest_s, sessions)
                 took_s += self._measure(session, self._course.blocks)
-        while self.running and self._course and self._sessions < self._course.looks[0]:
+        while self.running and self._course and self.sessions < self._course.looks[0]:
             # Chunks may take longer than they seemed to: sessions stay, and lose blocks.
             affordable = schedule.blocks_for(
                 budget_s=longest_s - took_s,
                 block_s=self.block_s,
-                sessions=self._course.looks[0] - self._sessions,
+                sessions=self._course.looks[0] - self.sessions,
                 cycle=self.cycle,
             )
             took_s += self._one_more(max(min(self._course.blocks, affordable), self.cycle))
@@ -147,12 +167,12 @@ class Group:
             The seconds that measuring took, 0 when there is nothing to do.
         """
         assert self._course is not None
-        look = next((look for look in self._course.looks if look > self._sessions), None)
+        look = next((look for look in self._course.looks if look > self.sessions), None)
         if look is None:
             return 0.0
-        sessions = look - self._sessions
+        sessions = look - self.sessions
         # Sessions tell more than blocks, so the looks behind this one keep theirs if time allows.
-        kept_s = share_s * sessions / (self._course.looks[-1] - self._sessions)
+        kept_s = share_s * sessions / (self._course.looks[-1] - self.sessions)
         took_s = self.measure_more(kept_s, sessions=sessions)
         return took_s or self.measure_more(share_s, sessions=sessions)
 
@@ -187,10 +207,7 @@ class Group:
         clock = self._context.clock
         began_s = clock()
         with ExitStack() as stack:
-            session = MeasuringSession(self._sessions, self._context, stack)
-            if self._wants_ghost and not self._sessions:
-                self._add_ghost()
-            self._start(session)
+            session = self._start(stack)
             if self.running:
                 if not self._portions:
                     self._cut_slots(session, schedule.short_slot_chunks)
@@ -205,19 +222,6 @@ class Group:
         for job in self.running:
             if job.data.outcome is None:
                 job.end(self._context.folder, "failed", INTERRUPTED)
-
-    def _add_ghost(self) -> None:
-        """Enter the reference a second time, before anything starts: it must not come last."""
-        ghost = self.running[0].replica(GHOST)
-        self._declare_cell(ghost)
-        self.jobs.append(ghost)
-
-    def _declare_cell(self, job: Job) -> None:
-        """Write that a cell begins; one that was refused ends at once."""
-        self._context.folder.append(job.data.declaration)
-        refusal = job.prepared.refusal
-        if refusal is not None:
-            job.end(self._context.folder, refusal.status, refusal.reason)
 
     def _declare(
         self, session: MeasuringSession, share_s: float, longest_s: float, sessions: int
@@ -263,34 +267,48 @@ class Group:
     def _cut_slots(self, session: MeasuringSession, chunks_of: Callable[[float], float]) -> None:
         """Split the utterances into slots by how long a chunk takes in the slowest cell."""
         known = [job.ready for job in self.running if job.ready is not None]
-        slowest_s = max(ready.chunk_ns for ready in known) / 1e9
-        wanted, cell = chunks_of(slowest_s), self.jobs[0].cell
-        self._portions = procedures.of(cell.protocol).slots(session.chunks, cell, wanted=wanted)
-        self.block_s = SLOTS * sum(self._slot_s(ready, session.chunks) for ready in known)
+        self._chunks = session.chunks
+        self._portions = self._cut(session.chunks, known, chunks_of)
+        self.block_s = SLOTS * sum(
+            self._slot_s(ready, session.chunks, self._portions) for ready in known
+        )
         self._expected_s = self.block_s
 
-    def _slot_s(self, ready: Ready, chunks: Mapping[str, int]) -> float:
-        """Return how long a slot takes about."""
-        queued = sum(chunks[name] for portion in self._portions for name in portion)
-        slot_chunks = queued / len(self._portions) / self.jobs[0].cell.jobs + 1
+    def _cut(
+        self, chunks: Mapping[str, int], known: Sequence[Ready], chunks_of: Callable[[float], float]
+    ) -> list[tuple[str, ...]]:
+        """Return the utterances of each slot."""
+        slowest_s = max(ready.chunk_ns for ready in known) / 1e9
         cell = self.jobs[0].cell
+        return procedures.of(cell.protocol).slots(chunks, cell, wanted=chunks_of(slowest_s))
+
+    def _slot_s(
+        self, ready: Ready, chunks: Mapping[str, int], portions: Sequence[tuple[str, ...]]
+    ) -> float:
+        """Return how long a slot takes about."""
+        cell = self.jobs[0].cell
+        queued = sum(chunks[name] for portion in portions for name in portion)
+        slot_chunks = queued / len(portions) / cell.jobs + 1
         took_s = procedures.of(cell.protocol).turn_s(
-            cell, len(self._portions[0]), slot_chunks * ready.chunk_ns / 1e9
+            cell, len(portions[0]), slot_chunks * ready.chunk_ns / 1e9
         )
         if not self._protocol.fresh_session:
             return took_s
         extra_ns = ready.load_ns + max(ready.first_chunk_ns - ready.chunk_ns, 0)
-        return took_s + len(chunks) / len(self._portions) * extra_ns / 1e9
+        return took_s + len(chunks) / len(portions) * extra_ns / 1e9
 
     def _one_more(self, blocks: int) -> float:
         """Measure a session of so many blocks."""
         with ExitStack() as stack:
-            session = MeasuringSession(self._sessions, self._context, stack)
-            self._start(session)
-            return self._measure(session, blocks)
+            return self._measure(self._start(stack), blocks)
 
-    def _start(self, session: MeasuringSession) -> None:
+    def _start(self, stack: ExitStack) -> MeasuringSession:
         """Start the processes of a session, and learn how long that takes."""
+        if self._wants_ghost and not self.sessions:
+            # The reference a second time, before anything starts: it must not come last.
+            self.jobs.append(self.running[0].replica(GHOST))
+            self.jobs[-1].declare(self._context.folder)
+        session = MeasuringSession(self.sessions, self._context, stack)
         clock, jobs = self._context.clock, self.running
         began_s = clock()
         session.start(jobs)
@@ -299,6 +317,7 @@ class Group:
             self.starts.add(took_s, len(jobs))
         if session.scored:
             self.scoring.add(session.scored_s, session.scored)
+        return session
 
     def _measure(self, session: MeasuringSession, blocks: int) -> float:
         """Return the seconds that the blocks of a session took, but for waiting in vain."""
@@ -310,13 +329,13 @@ class Group:
             if not self.running:
                 break
             self._context.progress.step(
-                f"session {self._sessions + 1}, block {block + 1} of {blocks}: "
+                f"session {self.sessions + 1}, block {block + 1} of {blocks}: "
                 f"{cell.model}, {cell.threads} thread{'s' * (cell.threads > 1)}, "
                 f"{cell.chunk_samples} samples, "
                 f"{cell.protocol}"
             )
             # Sessions begin with different portions, so that few blocks see every utterance.
-            turn = self._sessions * blocks + block
+            turn = self.sessions * blocks + block
             with finishing(self._context.progress.note):
                 session.block(block, self._portions[turn % len(self._portions)])
             spent_s = clock() - began_s - (session.waited_s - waited_s)
@@ -326,7 +345,7 @@ class Group:
             self.learned()
         took_s = self.session_spent_s
         session.finish()
-        self._sessions += 1
+        self.sessions += 1
         self._ended_s += took_s
         self.session_spent_s, self.is_on = 0.0, False
         self.learned()

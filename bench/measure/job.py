@@ -1,6 +1,7 @@
 """A cell on its way through a run."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rtfbench.base.child import Interpreter
 from rtfbench.embed.reference import worst
@@ -47,6 +48,12 @@ class Job:
         cell = self.cell.model_copy(update={"replica": name, "slowdown": slowdown})
         return Job.of(replace(self.prepared, cell=cell), self.interpreter)
 
+    def declare(self, folder: RunFolder) -> None:
+        """Write that the cell begins; one that was refused ends at once."""
+        folder.append(self.data.declaration)
+        if refusal := self.prepared.refusal:
+            self.end(folder, refusal.status, refusal.reason)
+
     def take(self, outcome: Outcome) -> None:
         """Keep what one session found."""
         self.effective = {**outcome.effective, **self.effective}
@@ -55,18 +62,15 @@ class Job:
 
     def end(self, folder: RunFolder, status: Status, reason: str = "") -> None:
         """Write how the cell ended; one that is ok may go on and be written again."""
-        ready = self.ready
+        told = {"version", "build", "note", "peak_rss_bytes", "steady_rss_bytes"}
+        known: dict[str, Any] = self.ready.model_dump(include=told) if self.ready else {}
         self.data.outcome = Outcome(
             cell_id=self.cell_id,
             status=status,
             reason=reason,
-            version=ready.version if ready else "",
-            build=ready.build if ready else "",
-            note=ready.note if ready else "",
             effective=self.effective,
             parity=worst(self.parities),
-            peak_rss_bytes=ready.peak_rss_bytes if ready else None,
-            steady_rss_bytes=ready.steady_rss_bytes if ready else None,
+            **known,
         )
         folder.append(self.data.outcome)
         self.failed = status != "ok"

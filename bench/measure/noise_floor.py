@@ -36,21 +36,13 @@ OVERHEAD_ROUNDS = 50
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What the harness itself takes: nanoseconds a chunk, and of a chunk of the model's."""
-
-    chunk_ns: float
-    share: float | None
-
-
-@dataclass(frozen=True)
 class NoiseFloor:
-    """An engine held against itself for some time, the harness's cost, and where that was."""
+    """An engine held against itself for some time, the harness's cost a chunk, and the host."""
 
     host: Environment
     row: CellSummary
     noise: Noise
-    cost: Cost
+    cost_ns: float
     took_s: float
 
 
@@ -88,13 +80,12 @@ def noise_floor(
     (row,) = summary.cells
     if row.status != "ok" or summary.noise is None:
         raise InputError(f"{engine} on {model}: {row.status}: {row.reason}")
-    cost = measure_cost(prepared, sources[0], row.chunk_ms)
-    return NoiseFloor(host, row, summary.noise, cost, took_s)
+    return NoiseFloor(host, row, summary.noise, measure_cost(prepared, sources[0]), took_s)
 
 
 def sentences(found: NoiseFloor) -> Iterator[str]:
     """Yield what was found, a line each."""
-    row, noise, cost = found.row, found.noise, found.cost
+    row, noise, cost_ns = found.row, found.noise, found.cost_ns
     yield (
         f"{row.title}, {row.engine_label}, {row.threads} thread{'s' * (row.threads > 1)}, against "
         f"itself: {row.sessions} session{'s' * (row.sessions != 1)}, {row.passes} passes in "
@@ -115,22 +106,21 @@ def sentences(found: NoiseFloor) -> Iterator[str]:
     yield noise.sentence
     if noise.timed_share is not None:
         yield f"{noise.timed_share:.0%} of the measuring time lay inside timed slots (aim: 85 %)"
-    share = "" if cost.share is None else f", {cost.share:.2%} of a {row.title} chunk (aim: 1 %)"
-    yield f"the harness's own cost, front end apart: {cost.chunk_ns / 1000:.1f} µs a chunk{share}"
+    share = ""
+    if row.chunk_ms:
+        share = f", {cost_ns / (row.chunk_ms * 1e6):.2%} of a {row.title} chunk (aim: 1 %)"
+    yield f"the harness's own cost, front end apart: {cost_ns / 1000:.1f} µs a chunk{share}"
     if noise.disturbed_share is not None and noise.disturbed_share > NOISY_SHARE:
         yield "the machine was disturbed; a quieter hour gives narrower intervals"
 
 
-def measure_cost(prepared: Prepared, source: Source, chunk_ms: float | None) -> Cost:
-    """Return what cutting, calling and pooling take where the engine computes nothing."""
+def measure_cost(prepared: Prepared, source: Source) -> float:
+    """Return the nanoseconds a chunk of cutting, calling and pooling, where nothing is computed."""
     assert prepared.artifact is not None
     session = NullEngine().open(prepared.artifact, SessionOptions())
     pipeline = Pipeline.for_model(prepared.artifact, prepared.cell.chunk_samples)
     waveform = read_source(source, pipeline.sample_rate_hz)
-    costs_ns = []
-    for _ in range(OVERHEAD_ROUNDS):
-        embedded = pipeline.embed(session, waveform)
-        own_ns = embedded.processing_ns - embedded.frontend_ns
-        costs_ns.append(own_ns / len(embedded.chunk_ns))
-    chunk_ns = statistics.median(costs_ns)
-    return Cost(chunk_ns, chunk_ns / (chunk_ms * 1e6) if chunk_ms else None)
+    rounds = [pipeline.embed(session, waveform) for _ in range(OVERHEAD_ROUNDS)]
+    return statistics.median(
+        (each.processing_ns - each.frontend_ns) / len(each.chunk_ns) for each in rounds
+    )

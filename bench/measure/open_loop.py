@@ -9,7 +9,6 @@ there.
 
 import itertools
 import math
-import random
 import select
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -17,32 +16,19 @@ from typing import NamedTuple
 
 from rtfbench.base.child import ChildSilent
 from rtfbench.measure import schedule
-from rtfbench.measure.messages import (
-    Check,
-    Command,
-    Done,
-    Hear,
-    Measure,
-    Ready,
-    Reply,
-    Warm,
-    Work,
-    Worked,
-)
+from rtfbench.measure.messages import Command, Hear, Measure, Ready, Reply, Work, Worked
 from rtfbench.measure.queueing import (
     NS_PER_MS,
     NS_PER_S,
-    Passed,
     WaitingLine,
     arrivals_ns,
     own_of,
     serve,
     with_those_before,
 )
-from rtfbench.measure.team import Queue, Team, first_failure, record_of
+from rtfbench.measure.team import Queue, Team, record_of
 from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load
-from rtfbench.results.records import Record
 from rtfbench.results.server import FRAMES
 
 #: A pass has so many requests at least that count. So many are imagined before it, or, in batches,
@@ -73,6 +59,10 @@ class Arriving(NamedTuple):
     first: int
 
 
+#: Which requests were served together, and the answer.
+Together = tuple[tuple[int, ...], Worked]
+
+
 class _Stopped(Exception):
     """A process ended its cell."""
 
@@ -96,23 +86,40 @@ class Service(Team):
             self._chunk_ns = reply.chunk_ns
         return reply
 
-    def _passed(self, order: Measure, timeout_s: float) -> list[Reply]:
-        """Run a pass, and return its record, or what failed."""
-        if failed := first_failure(self._together(Warm(), timeout_s)):
-            return failed
+    def _turn(self, order: Measure, timeout_s: float) -> Reply:
+        """Run a pass, and return its record, or what failed.
+
+        Its time is what the processes worked on what counts. Where requests were rejected, times
+        and audio are as if those had been like the others, so that cells compare that rejected
+        others.
+        """
         arriving = self.arriving(order, f"{order.block}/{self._spec.session}/{self._pass(order)}")
         counter = _TeamAtWork(self, arriving.names, timeout_s)
         try:
             passed = serve(arriving.due_ns, counter, self.line(arriving.names))
         except _Stopped as stopped:
-            return [stopped.reply]
-        wall_ns = counter.now_ns()
-        if failed := first_failure(self._together(Check(), timeout_s)):
-            return failed
-        found = self._record(
-            order, passed, arriving.first, counter.replies, arriving.names, wall_ns
-        )
-        return [found, Done()]
+            return stopped.reply
+        wall_ns, replies = counter.now_ns(), counter.replies
+        jobs, chunks, (_, names, first) = self._spec.cell.jobs, self._chunks, arriving
+        times = {each.request: each.done_ns - each.began_ns for each in passed.served}
+        counted = [each for each in replies if max(each[0]) >= first]
+        done = [(tuple(names[each] for each in requests), reply) for requests, reply in counted]
+        work_ns = sum(times[requests[0]] for requests, _ in counted)
+        worked = sum(chunks[name] for some, _ in done for name in some)
+        self._chunk_ns = work_ns // max(worked, 1)
+        found = record_of(self._spec, order, done, wall_ns=max(work_ns // jobs, 1))
+        busy_ns = sum(times[requests[0]] for requests, _ in replies) // jobs
+        load = load_of(self._spec.cell)
+        told = own_of(passed, first=first, wall_ns=wall_ns, busy_ns=busy_ns, load=load)
+        if any(each >= first for each in passed.rejected):
+            factor = sum(chunks[name] for name in names[first:]) / max(worked, 1)
+            told |= {name: round(factor * getattr(found, name)) for name in SCALED}
+        found = found.model_copy(update={"queued": order.utterances} | told)
+        if load.streams:
+            heard = [reply for requests, reply in replies if min(requests) >= first]
+            frames = tuple(sum(each.frames[at] for each in heard) for at in (0, 1))
+            found = found.model_copy(update={"own": found.own | {FRAMES: frames}})
+        return found
 
     def _pass(self, order: Measure) -> int:
         """Return which of its block's passes one is: each has arrivals of its own.
@@ -156,40 +163,6 @@ class Service(Team):
         """Return what a process is told to do with requests."""
         return Work(utterances=names)
 
-    def _record(
-        self,
-        order: Measure,
-        passed: Passed,
-        first: int,
-        replies: Sequence[tuple[tuple[int, ...], Worked]],
-        names: Sequence[str],
-        wall_ns: int,
-    ) -> Record:
-        """Return the record of a pass: its time is what the processes worked on what counts.
-
-        Where requests were rejected, times and audio are as if those had been like the others, so
-        that cells compare that rejected others.
-        """
-        jobs, chunks = self._spec.cell.jobs, self._chunks
-        times = {each.request: each.done_ns - each.began_ns for each in passed.served}
-        counted = [each for each in replies if max(each[0]) >= first]
-        done = [(tuple(names[each] for each in requests), reply) for requests, reply in counted]
-        work_ns = sum(times[requests[0]] for requests, _ in counted)
-        worked = sum(chunks[name] for some, _ in done for name in some)
-        self._chunk_ns = work_ns // max(worked, 1)
-        found = record_of(self._spec, order, done, wall_ns=max(work_ns // jobs, 1))
-        told = own_of(
-            passed,
-            first=first,
-            wall_ns=wall_ns,
-            busy_ns=sum(times[requests[0]] for requests, _ in replies) // jobs,
-            load=load_of(self._spec.cell),
-        )
-        if any(each >= first for each in passed.rejected):
-            factor = sum(chunks[name] for name in names[first:]) / max(worked, 1)
-            told |= {name: round(factor * getattr(found, name)) for name in SCALED}
-        return found.model_copy(update={"queued": order.utterances} | told)
-
 
 class _TeamAtWork:
     """The processes of a team, and the clock of one pass."""
@@ -197,8 +170,7 @@ class _TeamAtWork:
     def __init__(self, service: Service, names: Sequence[str], timeout_s: float) -> None:
         self._service, self._names, self._timeout_s = service, names, timeout_s
         self._sent: dict[int, tuple[int, ...]] = {}
-        #: Which requests were served together, and the answer.
-        self.replies: list[tuple[tuple[int, ...], Worked]] = []
+        self.replies: list[Together] = []
         self._began_ns = service.clock()
 
     def now_ns(self) -> int:
@@ -254,7 +226,7 @@ class OpenLoop(Queue):
             for portion in schedule.portions(chunks, wanted=max(wanted, REQUESTS * mean))
         ]
 
-    def drawn(self, chunks: Mapping[str, int], rng: random.Random) -> tuple[str, ...]:
+    def drawn(self, chunks: Mapping[str, int], rng: Random) -> tuple[str, ...]:
         """Return what arrives in a pass, each recording drawn anew: callers know of no other."""
         return tuple(rng.choices(sorted(chunks), k=REQUESTS)) if chunks else ()
 
@@ -268,7 +240,7 @@ class OpenLoop(Queue):
 def _repeated(names: Sequence[str], *, least: int) -> tuple[str, ...]:
     """Return names over and over in an order that mixes them, always the same."""
     found = list(itertools.islice(itertools.cycle(sorted(names)), max(least, len(names))))
-    random.Random("requests").shuffle(found)
+    Random("requests").shuffle(found)
     return tuple(found)
 
 
@@ -299,20 +271,6 @@ class LiveService(Service):
         """Return what a process is told to do with windows."""
         streams = load_of(self._spec.cell).streams
         return Hear(utterances=names, streams=tuple(each % streams for each in requests))
-
-    def _record(
-        self,
-        order: Measure,
-        passed: Passed,
-        first: int,
-        replies: Sequence[tuple[tuple[int, ...], Worked]],
-        names: Sequence[str],
-        wall_ns: int,
-    ) -> Record:
-        found = super()._record(order, passed, first, replies, names, wall_ns)
-        counted = [reply for requests, reply in replies if min(requests) >= first]
-        frames = tuple(sum(each.frames[at] for each in counted) for at in (0, 1))
-        return found.model_copy(update={"own": found.own | {FRAMES: frames}})
 
 
 class LiveStreams(OpenLoop):

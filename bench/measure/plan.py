@@ -1,7 +1,7 @@
 """What to measure: a TOML file or flags become a plan, and a plan becomes cells."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
@@ -226,9 +226,8 @@ def expand(
         precisions_of: of those that a plan asks of all engines, each gets what it has.
         cores: those that may be used; they decide how many jobs there are where a plan does not.
     """
-    cells: list[Cell] = []
-    for axes in plan.sweeps:
-        cells += _cells(axes, default_form, precisions_of, cores)
+    of_axes = (_cells(axes, default_form, precisions_of, cores) for axes in plan.sweeps)
+    cells = list(chain.from_iterable(of_axes))
     groups = list(dict.fromkeys(cell.condition for cell in cells))
     unique = {cell.model_dump_json(): cell for cell in cells}.values()
     return tuple(sorted(unique, key=lambda cell: groups.index(cell.condition)))
@@ -237,12 +236,9 @@ def expand(
 def resolve_plan(
     plan: Plan, libraries: Mapping[str, Path | None] | None = None, *, say: Callable[[str], None]
 ) -> Resolved:
-    """Return a plan's cells, whose engines, libraries and model files are there.
+    """Return a plan's cells, whose engines, libraries of the user's own and model files are there.
 
-    Args:
-        plan: what to measure.
-        libraries: folders of the user's own, by the engines that they are for.
-        say: is told what takes a while, and how model files are run.
+    What takes a while, and how model files are run, is said.
 
     Raises:
         InputError: something cannot be used; one line that names it and the cure.
@@ -343,7 +339,9 @@ def load_plan(path: Path | None, flags: dict[str, Any]) -> Plan:
     """
     content: dict[str, Any] = {}
     if path is not None:
-        path = _find(path)
+        packaged = SWEEPS / f"{path}.toml"
+        if path.name == str(path) and not path.is_file() and packaged.is_file():
+            path = packaged
         content = toml_files.read_toml(path, "plan")
     given = {key: value for key, value in flags.items() if value not in (None, (), [])}
     content |= given
@@ -383,10 +381,3 @@ def _complete(table: Any, content: dict[str, Any], given: dict[str, Any]) -> Any
         return {key: value for key, value in values.items() if key in Axes.model_fields}
 
     return axes(content) | table | axes(given)
-
-
-def _find(path: Path) -> Path:
-    """Return a plan's file; a bare name that is no file here is one of the package's plans."""
-    packaged = SWEEPS / f"{path}.toml"
-    is_name = path.name == str(path) and not path.exists()
-    return packaged if is_name and packaged.is_file() else path

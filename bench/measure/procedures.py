@@ -36,12 +36,10 @@ class Procedure(ABC):
     def slots(
         self, chunks: Mapping[str, int], cell: Cell, *, wanted: float
     ) -> list[tuple[str, ...]]:
-        """Split utterances into what is measured in one turn of a cell.
+        """Split utterances, each of so many chunks, into what is measured in one turn of a cell.
 
-        Args:
-            chunks: utterance -> number of chunks.
-            cell: any of a comparison; all of them get the same.
-            wanted: how many chunks a turn should have.
+        The cell is any of a comparison: all of them get the same. A turn should have as many chunks
+        as are wanted.
         """
         from rtfbench.measure import schedule
 

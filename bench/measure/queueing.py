@@ -126,13 +126,7 @@ class WaitingLine:
 
 
 def serve(due_ns: Sequence[int], counter: Counter, line: WaitingLine) -> Passed:
-    """Let requests arrive and processes serve them.
-
-    Args:
-        due_ns: when each request is due, in ascending order.
-        counter: the clock and the processes.
-        line: how they wait.
-    """
+    """Let requests arrive, which are due in ascending order, and processes serve them."""
     waiting: deque[int] = deque()
     free = deque(range(line.servers))
     at_work: dict[int, tuple[list[int], int]] = {}
@@ -258,14 +252,9 @@ def with_those_before(
 def own_of(
     passed: Passed, *, first: int, wall_ns: int, busy_ns: int, load: Load
 ) -> dict[str, object]:
-    """Return what a pass's record tells of its requests.
+    """Return what a pass's record tells of its requests, from the first that counts on.
 
-    Args:
-        passed: the pass.
-        first: the first request that counts.
-        wall_ns: how long it took.
-        busy_ns: how long of that its processes were at work, on average.
-        load: how requests arrived.
+    Of the time that the pass took, its processes were at work for `busy_ns` on average.
     """
     counted = sorted(
         (each for each in passed.served if each.request >= first), key=lambda each: each.request

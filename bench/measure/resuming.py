@@ -49,11 +49,7 @@ def take_up(
 ) -> Kept:
     """Hold what a folder has against how it would be measured now.
 
-    Args:
-        folder: the run folder, empty if it is a new one.
-        stored: the environment that its cells were measured in.
-        now: the environment of this run.
-        probe: asks an engine, as it is written on the command line, for its version.
+    Its cells were measured in the environment that is stored; an engine is asked for its version.
 
     Raises:
         InputError: the folder's run is of another host: times of two are never put together.

@@ -8,9 +8,8 @@ width is judged, are declared before measuring begins.
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from rtfbench.results.stats import ALPHA_PER_LOOK
 
@@ -41,22 +40,11 @@ def draw_seed() -> int:
     return random.SystemRandom().randrange(10**6)
 
 
-class Turn(NamedTuple):
-    """One cell's slot: `position` counts within the block."""
-
-    block: int
-    position: int
-    cell_id: str
-
-
-def block_turns(
-    cell_ids: Sequence[str], *, block: int, seed: int, session: int = 0
-) -> Iterator[Turn]:
-    """Yield the turns of one block; the same arguments give the same order."""
+def block_turns(cell_ids: Sequence[str], *, block: int, seed: int, session: int = 0) -> list[str]:
+    """Return whose turns a block has, in order; the same arguments give the same."""
     order = list(cell_ids)
     random.Random(f"{seed}/{session}/{block}").shuffle(order)
-    for position, cell_id in enumerate(order + order[::-1]):
-        yield Turn(block, position, cell_id)
+    return order + order[::-1]
 
 
 def slot_chunks(chunk_s: float) -> float:
@@ -79,14 +67,9 @@ def blocks_beside(loading_s: float, *, cycle_s: float) -> int:
 
 
 def portions(chunks: Mapping[str, int], *, wanted: float) -> list[tuple[str, ...]]:
-    """Split utterances into portions that fill a slot each, as evenly as whole utterances allow.
+    """Split utterances into portions of as many chunks as a slot should have.
 
-    Args:
-        chunks: utterance -> number of chunks.
-        wanted: how many chunks a portion should have.
-
-    Returns:
-        Names of utterances; each is in one portion.
+    They are as even as whole utterances allow; `chunks` are those of each utterance.
     """
     count = max(1, min(len(chunks), round(sum(chunks.values()) / wanted)))
     filled: list[list[str]] = [[] for _ in range(count)]

@@ -114,9 +114,9 @@ class MeasuringSession:
             return
         context = self._context
         before = context.counters(self._pids())
-        for turn in block_turns(list(slots), block=block, seed=context.seed, session=self._number):
-            slot = slots[turn.cell_id]
-            order = Measure(block=block, position=turn.position, utterances=utterances)
+        turns = block_turns(list(slots), block=block, seed=context.seed, session=self._number)
+        for position, slot in enumerate(slots[cell_id] for cell_id in turns):
+            order = Measure(block=block, position=position, utterances=utterances)
             if slot.job.failed:
                 continue
             with self._awake(slot):
@@ -124,18 +124,18 @@ class MeasuringSession:
                     self._listen(slot, order, until=Done)
                 else:
                     self._wait_for_quiet(slot, order, context.patience)
-        after = context.counters(self._pids())
         first = next(iter(slots.values())).job
-        held = context.ceiling_of(first.cell.device)
-        line = health.between(
-            before,
-            after,
-            cell_id=first.cell_id,
-            session=self._number,
-            block=block,
-            peak_gflops=None if held is None else round(held.gflops(first.cell.threads), 2),
-        )
-        self._keep(first, line.model_copy(update=self._idle(slots.values())))
+        line = self._health(first, block, before, self._pids())
+        held, more = context.ceiling_of(first.cell.device), dict[str, Any]()
+        if held is not None:
+            more["peak_gflops"] = round(held.gflops(first.cell.threads), 2)
+        self._keep(first, line.model_copy(update=more | self._idle(slots.values())))
+
+    def _health(self, job: Job, block: int, before: Counters, pids: Iterable[int]) -> Health:
+        """Return what went on in the machine since then."""
+        after = self._context.counters(pids)
+        cell_id, session = job.cell_id, self._number
+        return health.between(before, after, cell_id=cell_id, session=session, block=block)
 
     def _idle(self, slots: Iterable[_Slot]) -> dict[str, Any]:
         """Return what the devices spend while all processes are stopped, as a line has it."""
@@ -156,20 +156,15 @@ class MeasuringSession:
             self._listen(slot, order, until=Done, into=taken)
             if slot.job.failed:
                 return
-            quiet = self._is_quiet(slot, order, before)
+            # Nothing kept the process from its cores since then.
+            line = self._health(slot.job, order.block, before, slot.worker.pids)
+            quiet = KEPT_WAITING.isdisjoint(disturbances(line))
             took_s = self._context.clock() - began_s
             if patience.counts(cell_id, quiet=quiet, took_s=took_s):
                 for record in taken:
                     self._keep(slot.job, record)
                 break
         patience.end(cell_id, quiet=quiet)
-
-    def _is_quiet(self, slot: _Slot, order: Measure, before: Counters) -> bool:
-        """Say whether nothing kept the process from its cores since then."""
-        after = self._context.counters(slot.worker.pids)
-        cell_id, block = slot.job.cell_id, order.block
-        line = health.between(before, after, cell_id=cell_id, session=self._number, block=block)
-        return KEPT_WAITING.isdisjoint(disturbances(line))
 
     def finish(self) -> None:
         """Have the processes write their embeddings and end."""

@@ -65,8 +65,12 @@ class Team:
         self.members: list[Worker] = []
         try:
             for number in range(spec.cell.jobs):
-                own = _member_spec(spec, number)
-                self.members.append(Worker(own, logs, interpreter, member=number))
+                first = number * spec.cell.threads
+                own: dict[str, object] = {"cores": spec.cores[first : first + spec.cell.threads]}
+                if number:  # the first keeps the embeddings
+                    own |= {"embeddings": None, "scored": ()}
+                of_member = spec.model_copy(update=own)
+                self.members.append(Worker(of_member, logs, interpreter, member=number))
         except OSError:
             self.close()
             raise
@@ -87,12 +91,7 @@ class Team:
         self._asked = command
 
     def receive(self, timeout_s: float, /) -> Reply:
-        """Do what was asked, and return the next answer.
-
-        Raises:
-            ChildSilent: a process gave no answer within the time limit.
-            ChildError: one ended, or what it said cannot be understood.
-        """
+        """Do what was asked, and return the next answer."""
         if not self._replies:
             asked, self._asked = self._asked, None
             match asked:
@@ -101,10 +100,9 @@ class Team:
                 case Measure():
                     self._replies += self._passed(asked, timeout_s)
                 case Embed():
-                    self.members[0].send(asked)
-                    self._replies.append(self.members[0].receive(timeout_s))
-                case _:
-                    found = self._in_turns(asked, timeout_s)
+                    self._replies.append(_ask(self.members[0], asked, timeout_s))
+                case _:  # one after the other, so that none disturbs another
+                    found = [_ask(member, asked, timeout_s) for member in self.members]
                     self._replies += first_failure(found) or [_merged(found)]
         return self._replies.popleft()
 
@@ -132,14 +130,6 @@ class Team:
                 self._loaded, self._chunks = reply, reply.chunks
         return found
 
-    def _in_turns(self, command: Command, timeout_s: float) -> list[Reply]:
-        """Have one process after the other do something, so that none disturbs another."""
-        found = []
-        for member in self.members:
-            member.send(command)
-            found.append(member.receive(timeout_s))
-        return found
-
     def _together(self, command: Command, timeout_s: float) -> list[Reply]:
         """Have all processes do something at once."""
         for member in self.members:
@@ -147,23 +137,25 @@ class Team:
         return self._all(timeout_s)
 
     def _passed(self, order: Measure, timeout_s: float) -> list[Reply]:
-        """Run a queue, and return its record, or what failed."""
-        failed = first_failure(self._together(Warm(), timeout_s))
-        if failed:
+        """Run a turn of the cell, and return its record, or what failed."""
+        if failed := first_failure(self._together(Warm(), timeout_s)):
             return failed
+        found = self._turn(order, timeout_s)
+        failed = first_failure([found]) or first_failure(self._together(Check(), timeout_s))
+        return failed or [found, Done()]
+
+    def _turn(self, order: Measure, timeout_s: float) -> Reply:
+        """Run a queue, and return its record, or what failed."""
         tasks = tasks_of(order.utterances, self._chunks, batch=self._spec.cell.batch)
         watch = Stopwatch(meter_of(self._spec.cell.device))
         began = self.clock()
         done = self._run(tasks, timeout_s)
         wall_ns = self.clock() - began
         spent = watch.spent()
-        failed = first_failure([reply for _, reply in done])
-        failed = failed or first_failure(self._together(Check(), timeout_s))
-        if failed:
-            return failed
-        found = record_of(self._spec, order, done, wall_ns=wall_ns)
+        if failed := first_failure([reply for _, reply in done]):
+            return failed[0]
         energy = {"energy_uj": spent.uj, "energy_ns": spent.ns}
-        return [found.model_copy(update=energy), Done()]
+        return record_of(self._spec, order, done, wall_ns=wall_ns).model_copy(update=energy)
 
     def _run(
         self, tasks: Sequence[tuple[str, ...]], timeout_s: float
@@ -213,11 +205,9 @@ class Queue(Procedure):
         raise NotImplementedError("a queue is measured by a team, task by task")
 
 
-def _member_spec(spec: WorkerSpec, number: int) -> WorkerSpec:
-    """Return what one process of a team needs: its own cores; the first keeps the embeddings."""
-    threads = spec.cell.threads
-    own = {"cores": spec.cores[number * threads : (number + 1) * threads]}
-    return spec.model_copy(update=own | ({"embeddings": None, "scored": ()} if number else {}))
+def _ask(member: Worker, command: Command, timeout_s: float) -> Reply:
+    member.send(command)
+    return member.receive(timeout_s)
 
 
 def _hand_out(member: Worker, own: deque[tuple[str, ...]], waiting: deque[tuple[str, ...]]) -> None:
@@ -241,17 +231,12 @@ def tasks_of(
 
 
 def record_of(
-    spec: WorkerSpec,
-    order: Measure,
-    done: Sequence[tuple[tuple[str, ...], Reply]],
-    *,
-    wall_ns: int,
+    spec: WorkerSpec, order: Measure, done: Sequence[tuple[tuple[str, ...], Reply]], *, wall_ns: int
 ) -> Record:
     """Return the record of a pass (pure)."""
     worked = [(names, reply) for names, reply in done if isinstance(reply, Worked)]
     replies = [reply for _, reply in worked]
-    jobs = spec.cell.jobs
-    engine_ns = sum(sum(reply.chunk_ns) for reply in replies) // jobs
+    chunk_ns = tuple(ns for reply in replies for ns in reply.chunk_ns)
     return Record(
         cell_id=spec.cell_id,
         session=spec.session,
@@ -262,10 +247,10 @@ def record_of(
         padded_audio_ns=sum(reply.padded_audio_ns for reply in replies),
         load_ns=max(reply.load_ns for reply in replies),
         first_chunk_ns=max(reply.first_chunk_ns for reply in replies),
-        frontend_ns=sum(reply.frontend_ns for reply in replies) // jobs,
-        engine_ns=engine_ns,
+        frontend_ns=sum(reply.frontend_ns for reply in replies) // spec.cell.jobs,
+        engine_ns=sum(chunk_ns) // spec.cell.jobs,
         processing_ns=wall_ns,
-        chunk_ns=tuple(ns for reply in replies for ns in reply.chunk_ns),
+        chunk_ns=chunk_ns,
         cpu_ns=sum(reply.cpu_ns for reply in replies),
         queued=tuple(name for names, _ in worked for name in names),
         utterance_ns=tuple(reply.processing_ns for names, reply in worked for _ in names),

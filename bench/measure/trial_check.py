@@ -12,7 +12,7 @@ from rtfbench.base.limits import MAX_EER_LOSS
 from rtfbench.base.values import Value
 from rtfbench.embed import embeddings
 from rtfbench.embed.backend import score
-from rtfbench.embed.intervals import Losses, losses, speaker_count
+from rtfbench.embed.intervals import Losses, losses, speakers
 from rtfbench.embed.trials import Scores, Trials, names_of, rates, read_trials
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.measure.plan import Plan
@@ -64,12 +64,8 @@ def check_covered(trials: Path, utterances: Collection[str]) -> Trials:
 def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Summary:
     """Return a summary with the error rates of every cell that is ok, if its run had trials.
 
-    A cell that surely loses more than was allowed against float32 becomes wrong output.
-
-    Args:
-        summary: its cells are in the order of their ids.
-        cell_ids: the cells' ids.
-        folder: with the trials and the cells' embeddings.
+    A cell that surely loses more than was allowed against float32 becomes wrong output. The ids are
+    in the order of the summary's cells.
     """
     path = folder.path / TRIALS
     if not path.exists():
@@ -77,7 +73,7 @@ def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Su
     trials, options = read_trials(path), _options(folder)
     allowed = options.max_eer_loss / POINTS
     of_run = TrialsOfRun(
-        trials=len(trials), speakers=speaker_count(trials), max_eer_loss=options.max_eer_loss
+        trials=len(trials), speakers=speakers(trials).count, max_eer_loss=options.max_eer_loss
     )
     summary = summary.model_copy(update={"trials": of_run})
     if not folder.embeddings.is_dir():
@@ -87,28 +83,25 @@ def with_eer(summary: Summary, cell_ids: Sequence[str], folder: RunFolder) -> Su
         for cell_id, row in zip(cell_ids, summary.cells, strict=True)
     ]
     exact: dict[str, Scores] = {}
-    for row, own in zip(summary.cells, scores, strict=True):
+    rows = list(zip(summary.cells, scores, strict=True))
+    for row, own in rows:
         if row.precision == FLOAT32 and own is not None:
             exact.setdefault(row.model, own)
     # The same embeddings under another protocol or number of threads lose the same.
     known: dict[tuple[str, str, str], Losses | None] = {}
     cells = []
-    for row, own in zip(summary.cells, scores, strict=True):
+    for row, own in rows:
         if own is None:
             cells.append(row)
             continue
-        lost = None
+        lost, key = None, (row.model, row.engine_label, row.form)
         if row.precision != FLOAT32 and row.model in exact:
-            key = (row.model, row.engine_label, row.form)
             if key not in known:
                 known[key] = losses(trials, exact[row.model], own)
             lost = known[key]
         found = rates(trials, own)
-        changed = {
-            "eer": found.eer if found else None,
-            "eer_loss": lost.eer if lost else None,
-            "min_dcf_loss": lost.min_dcf if lost else None,
-        }
+        told = (found and found.eer, lost and lost.eer, lost and lost.min_dcf)
+        changed = dict(zip(RATES, told, strict=True))
         cells.append(_judged(row.model_copy(update=changed), allowed))
     return _of_right_rows(summary, cells)
 
@@ -138,9 +131,8 @@ def _judged(row: CellSummary, allowed: float) -> CellSummary:
         f"EER {loss:+.2f} points against float32 ({low:+.2f} to {high:+.2f}), and "
         f"{POINTS * allowed:g} are allowed (--max-eer-loss)"
     )
-    speeds: dict[str, object] = dict.fromkeys(SPEEDS)
-    wrong = {"status": "wrong_output", "reason": reason}
-    return row.model_copy(update=speeds | wrong)
+    wrong = {**dict.fromkeys(SPEEDS), "status": "wrong_output", "reason": reason}
+    return row.model_copy(update=wrong)
 
 
 def _of_right_rows(summary: Summary, cells: Sequence[CellSummary]) -> Summary:

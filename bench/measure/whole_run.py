@@ -133,15 +133,9 @@ def measure(
     overwrite: bool = False,
     resume: bool = False,
 ) -> MeasuredRun:
-    """Measure cells into a folder and write their result.
+    """Measure cells into a folder and write their result, as `run_plan` does with those of a plan.
 
-    Args:
-        plan: input, trials, budget, timeout and seed; its axes are not used.
-        resolved: what is measured.
-        path: the run folder.
-        audience: is told what goes on.
-        overwrite: whether a run that the folder holds is replaced.
-        resume: whether it is gone on with.
+    Of the plan, input, trials, budget, timeout and seed count, and not the axes.
     """
     front_end = resolved.audio_front_end
     checked = audio_input.check_audio(
@@ -235,7 +229,8 @@ def _measure_into(
         stopped = error
     summary = read_summary(folder)
     try:
-        _write(folder, summary)
+        folder.write(SUMMARY, to_json(summary))
+        folder.write(TABLE, markdown.draw(of_run(summary)))
     except OSError as error:
         stopped = stopped or error
     if stopped is not None:
@@ -276,11 +271,6 @@ def _scored(plan: Plan, front_end: FrontEnd) -> audio_input.CheckedSources:
     return found
 
 
-def _write(folder: RunFolder, summary: Summary) -> None:
-    folder.write(SUMMARY, to_json(summary))
-    folder.write(TABLE, markdown.draw(of_run(summary)))
-
-
 def read_summary(folder: RunFolder, cells: Mapping[str, CellData] | None = None) -> Summary:
     """Derive a run's result from its records; `cells` are those of a caller who has read them."""
     cells = folder.cells() if cells is None else cells
@@ -318,21 +308,15 @@ def to_json(stored: Summary | Environment) -> str:
 
 def _front_ends(resolved: Resolved) -> str:
     """Say what models are fed where that is not WeSpeaker's front end."""
-    told = {
-        model: str(resolved.front_end(model))
-        for model in dict.fromkeys(cell.model for cell in resolved.cells)
-    }
-    others = [
-        f"{Path(model).name}: {each}" for model, each in told.items() if each != WESPEAKER.base
-    ]
-    return "; ".join(others)
+    models = dict.fromkeys(cell.model for cell in resolved.cells)
+    told = ((Path(model).name, str(resolved.front_end(model))) for model in models)
+    return "; ".join(f"{name}: {each}" for name, each in told if each != WESPEAKER.base)
 
 
 def _weights(resolved: Resolved) -> str:
     """Say where the models' weights come from."""
-    models = list(dict.fromkeys(cell.model for cell in resolved.cells))
     kinds: dict[str, list[str]] = {}
-    for model in models:
+    for model in dict.fromkeys(cell.model for cell in resolved.cells):
         if model in resolved.users:
             kind = FILE_WEIGHTS
         elif catalog.weights_of(model, resolved.weights) == "trained":

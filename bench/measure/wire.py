@@ -1,4 +1,4 @@
-"""What crosses revisions: a specification as the worker that gets it understands it (pure).
+"""What crosses revisions: a specification as the worker that gets it understands it.
 
 Specifications are JSON that refuses unknown fields, so a worker must not be sent what came after
 it. Whoever adds a field to `WorkerSpec`, or to anything in it, raises `PROTOCOL` and
@@ -6,12 +6,18 @@ names the field in `SINCE`, with the value at which it changes nothing. A
 field of a reply that came later needs a default.
 """
 
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+from rtfbench.base.child import ChildError, Interpreter
+from rtfbench.engines import processes
 from rtfbench.engines.protocol import CPU
 from rtfbench.measure.messages import WorkerSpec
-from rtfbench.measure.protocol import OLDEST
+from rtfbench.measure.protocol import OLDEST, PROTOCOL
+
+#: The door answers before it imports anything.
+PROTOCOL_TIMEOUT_S = 60.0
 
 #: Protocol -> the fields that came with it, by their path, and the value that may be left out.
 SINCE: Mapping[int, Mapping[str, Any]] = {
@@ -30,31 +36,8 @@ class IncomparableError(Exception):
     """Two revisions cannot be compared; one line that says why."""
 
 
-def check(theirs: int, ours: int) -> None:
-    """Refuse a worker that is newer than this code, or older than what it still speaks to.
-
-    Raises:
-        IncomparableError: it is.
-    """
-    if theirs > ours:
-        raise IncomparableError(
-            f"its workers speak protocol {theirs} and this rtfbench speaks {ours}; "
-            "run the gate from the newer revision"
-        )
-    if theirs < OLDEST:
-        raise IncomparableError(
-            f"its workers speak protocol {theirs} and this rtfbench speaks {OLDEST} to {ours}; "
-            "name a newer revision"
-        )
-
-
 def written(spec: WorkerSpec, theirs: int, since: Mapping[int, Mapping[str, Any]] = SINCE) -> Any:
     """Return a specification, ready for JSON, as a worker of a protocol understands it.
-
-    Args:
-        spec: what this code would send.
-        theirs: the worker's protocol.
-        since: see `SINCE`.
 
     Raises:
         IncomparableError: something is asked for that the worker does not know.
@@ -66,7 +49,8 @@ def written(spec: WorkerSpec, theirs: int, since: Mapping[int, Mapping[str, Any]
             *parents, name = path.split(".")
             inside = [content]
             for parent in parents:
-                inside = [each for some in inside for each in _all(some[parent])]
+                found = [each[parent] for each in inside]
+                inside = [e for each in found for e in (each if isinstance(each, list) else [each])]
             found = [each.pop(name, neutral) for each in inside]
             if any(each != neutral for each in found):
                 raise IncomparableError(
@@ -76,5 +60,29 @@ def written(spec: WorkerSpec, theirs: int, since: Mapping[int, Mapping[str, Any]
     return content
 
 
-def _all(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def protocol_of(interpreter: Interpreter) -> int:
+    """Ask the workers of another revision what they understand.
+
+    Raises:
+        IncomparableError: more than this code does, or less than it still speaks to.
+        ChildError: they do not answer.
+    """
+    try:
+        done = processes.run(
+            [*interpreter.command(interpreter.worker), "--protocol"],
+            timeout_s=PROTOCOL_TIMEOUT_S,
+            env=interpreter.environment(),
+        )
+    except subprocess.TimeoutExpired:
+        raise ChildError(f"its worker said nothing within {PROTOCOL_TIMEOUT_S:g} s") from None
+    if b"No module named" in done.stderr and interpreter.worker.encode() in done.stderr:
+        raise IncomparableError("it has no bench/worker.py, so it cannot measure a cell")
+    if done.returncode != 0 or not done.stdout.strip().isdigit():
+        raise IncomparableError("its worker does not say which protocol it speaks")
+    theirs = int(done.stdout)
+    said = f"its workers speak protocol {theirs} and this rtfbench speaks"
+    if theirs > PROTOCOL:
+        raise IncomparableError(f"{said} {PROTOCOL}; run the gate from the newer revision")
+    if theirs < OLDEST:
+        raise IncomparableError(f"{said} {OLDEST} to {PROTOCOL}; name a newer revision")
+    return theirs

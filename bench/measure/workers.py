@@ -1,18 +1,13 @@
 """Processes that measure one cell each, as their parent sees them."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Protocol, Self
 
-from rtfbench.base.child import Child, ChildError, Interpreter
-from rtfbench.engines import processes
+from rtfbench.base.child import Child, Interpreter
 from rtfbench.measure import wire
 from rtfbench.measure.messages import REPLY, Command, Reply, WorkerSpec
 from rtfbench.measure.protocol import PROTOCOL
-
-#: The door answers before it imports anything.
-PROTOCOL_TIMEOUT_S = 60.0
 
 
 class CellProcess(Protocol):
@@ -90,27 +85,3 @@ class Worker(Child[Reply]):
     def pids(self) -> tuple[int, ...]:
         """The process's id."""
         return (self.pid,)
-
-
-def protocol_of(interpreter: Interpreter) -> int:
-    """Ask the workers of another revision what they understand.
-
-    Raises:
-        IncomparableError: more than this code does.
-        ChildError: they do not answer.
-    """
-    try:
-        done = processes.run(
-            [*interpreter.command(interpreter.worker), "--protocol"],
-            timeout_s=PROTOCOL_TIMEOUT_S,
-            env=interpreter.environment(),
-        )
-    except subprocess.TimeoutExpired:
-        raise ChildError(f"its worker said nothing within {PROTOCOL_TIMEOUT_S:g} s") from None
-    if b"No module named" in done.stderr and interpreter.worker.encode() in done.stderr:
-        raise wire.IncomparableError("it has no bench/worker.py, so it cannot measure a cell")
-    if done.returncode != 0 or not done.stdout.strip().isdigit():
-        raise wire.IncomparableError("its worker does not say which protocol it speaks")
-    theirs = int(done.stdout)
-    wire.check(theirs, PROTOCOL)
-    return theirs

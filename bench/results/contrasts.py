@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from rtfbench.base.values import grouped
+from rtfbench.engines.protocol import CPU
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.results import protocols
 from rtfbench.results.cells import GHOST, Cell
@@ -212,6 +213,27 @@ def undisturbed_times(data: CellData, *, most: float | None = None) -> Times:
             ]
             found[block][name] = own_ns + sum(chunk_ns) / SLOTS
     return found
+
+
+def tells_waits(data: CellData) -> bool:
+    """Say whether a cell's records tell how long others had its core: of a cell that has one."""
+    cell = data.cell
+    one_core = cell.device == CPU and cell.cores == 1
+    return one_core and all(record.waited_ns is not None for record in data.records)
+
+
+def own_times(data: CellData) -> Times:
+    """Return the same without the time in which others had the core, of a cell that tells it.
+
+    Whatever a cell waits for of its own accord stays in it. Its threads may wait for each other
+    too, so that a time is at least the CPU time of all of them.
+    """
+
+    def own_ns(record: Record) -> int:
+        computed_ns = min(record.cpu_ns, record.processing_ns)
+        return max(record.processing_ns - (record.waited_ns or 0), computed_ns)
+
+    return block_times(data, own_ns)
 
 
 def _complete_blocks(data: CellData) -> Iterator[tuple[Block, list[Mapping[str, Record]]]]:

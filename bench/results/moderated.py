@@ -18,7 +18,7 @@ of a report hold together (Bonferroni). The bias of a logarithm of a variance is
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -54,11 +54,13 @@ class SessionValues:
     `u` is the candidate against the mean of baseline and ghost, `v` the ghost against the baseline,
     which is the same program: it differs from 0 only as much as the machine misleads. `spikes` is
     what disturbed times add to both where `u` and `v` are without, None where they are with.
+    `alone` says that they are of times without those in which others had the core.
     """
 
     u: tuple[float, ...]
     v: tuple[float, ...]
     spikes: "SessionValues | None" = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         if len(self.u) != len(self.v):
@@ -67,7 +69,7 @@ class SessionValues:
     def first(self, sessions: int) -> "SessionValues":
         """Return those of the first sessions."""
         spikes = None if self.spikes is None else self.spikes.first(sessions)
-        return SessionValues(self.u[:sessions], self.v[:sessions], spikes)
+        return SessionValues(self.u[:sessions], self.v[:sessions], spikes, self.alone)
 
     def minus(self, other: "SessionValues") -> "SessionValues":
         """Return how much more these are than others of the same sessions."""
@@ -100,25 +102,24 @@ def session_values(
     )
 
 
-#: Undisturbed times are used where they are so many times as steady as all times.
+#: Times without disturbances are used where they are so many times as steady as all times.
 STEADIER = 2.0
 
 
 def steadier(
-    every: SessionValues, undisturbed: SessionValues, capped: SessionValues, *, prior: float
+    every: SessionValues, quieter: Sequence[SessionValues], *, prior: float
 ) -> SessionValues:
-    """Return the values of all times, or those of undisturbed ones where the machine is noisy.
+    """Return the values of all times, or the first without disturbances that are far steadier.
 
-    The ghost tells, which is the baseline: the candidate has no part in the choice. How much more
-    than the undisturbed ones times take is told by those that are capped.
+    The ghost tells, which is the baseline: the candidate has no part in the choice.
     """
-    scales = [
-        float(ghost_scale(sum_of_squares_about_zero(each.v), len(each.v), 0.0, 0, prior=prior))
-        for each in (every, undisturbed)
-    ]
-    if scales[0] <= STEADIER * scales[1]:
-        return every
-    return replace(undisturbed, spikes=capped.minus(undisturbed))
+
+    def scale(each: SessionValues) -> float:
+        squares = sum_of_squares_about_zero(each.v)
+        return float(ghost_scale(squares, len(each.v), 0.0, 0, prior=prior))
+
+    steady = (each for each in quieter if scale(every) > STEADIER * scale(each))
+    return next(steady, every)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ class Record(Value):
     its embedding. `processing_ns` is the wall time of the pass; the times of parts are those of all
     processes, divided by their number, so that what is left of it is waiting.
 
+    `waited_ns` is how long threads of its process were ready to run and had no core, all of them
+    together; None where the kernel does not tell it.
+
     `own` is what only the record's protocol measures, by name with the unit. `energy_uj` is what
     the device's counters rose by within `energy_ns`, which begin just before the record's time and
     end just after it; None where none can be read.
@@ -42,6 +45,7 @@ class Record(Value):
     cpu_ns: int
     peak_rss_bytes: int = 0
     copy_ns: int | None = None
+    waited_ns: int | None = None
     energy_uj: int | None = None
     energy_ns: int | None = None
     queued: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ import math
 from functools import cached_property
 
 from rtfbench.base.values import Interval
-from rtfbench.measure.capacity_search import Contestant, measure_session
+from rtfbench.measure.capacity import Contestant, measure_session
 from rtfbench.measure.job import Job
 from rtfbench.results.capacity import Capacity
 from rtfbench.results.contrasts import prior_of, stratum_of

@@ -10,14 +10,14 @@ from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import check_outputs, writing_to
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.embed import audio_input
-from rtfbench.embed.intervals import LEAST_SPEAKERS, speaker_count
+from rtfbench.embed.intervals import LEAST_SPEAKERS, speakers
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import FLOAT32, HOME, EngineError, Precision
 from rtfbench.engines.spec import EngineSpec
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.measure import trial_check
-from rtfbench.measure.capacity_search import FIRST_STREAMS, first_rate
+from rtfbench.measure.capacity import FIRST_STREAMS, first_rate
 from rtfbench.measure.context import Patience, RunContext
 from rtfbench.measure.job import Job
 from rtfbench.measure.machine import environment
@@ -420,7 +420,7 @@ def _trials(options: TuneOptions, front_end: FrontEnd) -> TrialSet | None:
     if checked.errors:
         raise InputError(checked.errors[0])
     read = trial_check.check_covered(path, [source.name for source in checked.sources])
-    found = speaker_count(read)
+    found = speakers(read).count
     if found < LEAST_SPEAKERS:
         raise InputError(
             f"{path}: has {found} speakers; a loss of EER takes {LEAST_SPEAKERS} or more"

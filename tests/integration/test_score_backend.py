@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rtfbench.embed.embeddings import Named, write_embeddings
-from rtfbench.embed.scoring import cosine, eer
+from rtfbench.embed.scoring import cosine
 from rtfbench.engines.protocol import FloatArray
+from tests.rates import eer
 
 from .extraction import Command
 

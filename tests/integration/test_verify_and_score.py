@@ -12,8 +12,9 @@ import pytest
 
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.embed.embeddings import read_embeddings
-from rtfbench.embed.scoring import eer, similarity
+from rtfbench.embed.scoring import similarity
 from tests.conftest import Once
+from tests.rates import eer
 
 MODEL = ("--model", "xvec")
 SEEDED = (*MODEL, "--weights", "seeded")

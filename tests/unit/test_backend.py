@@ -7,9 +7,10 @@ import pytest
 
 from rtfbench.embed.backend import Cohort, enroll, mean_of, score, units
 from rtfbench.embed.intervals import LEAST_SPEAKERS, intervals
-from rtfbench.embed.scoring import Detection, cosine, eer, min_dcf
+from rtfbench.embed.scoring import Detection, cosine
 from rtfbench.embed.trials import Trial
 from rtfbench.engines.protocol import FloatArray
+from tests.rates import eer, min_dcf
 
 RNG = np.random.default_rng(7)
 DIM, SPEAKERS = 24, 40

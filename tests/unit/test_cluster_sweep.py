@@ -8,7 +8,7 @@ import pytest
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
 from rtfbench.engines.spec import parse_engines
-from rtfbench.measure.cluster.measuring import SentFolder
+from rtfbench.measure.cluster.measuring import HostTask, SentFolder
 from rtfbench.measure.cluster.sweep import comparison
 from rtfbench.measure.plan import Axes, Plan
 from rtfbench.models.facts import Facts, facts_of
@@ -45,6 +45,18 @@ def test_hosts_get_a_plan_that_means_the_same_in_every_folder(
     assert (preset.plan.front_end, preset.files) == ("nemo", {})
     with pytest.raises(InputError, match="cannot be read"):
         comparison(Plan(engines=parse_engines("null"), audio=(Path("none.wav"),)), {})
+
+
+def test_a_host_measures_the_sizes_that_the_client_would() -> None:
+    """Where no size of chunks is named, a plan of windows takes theirs, there as well."""
+    engines = parse_engines("null")
+    plan = Plan(
+        engines=engines, protocols=("streams",), streams=(4,), window_s=1.5, latency_ms=300.0
+    )
+    asked = comparison(plan, {})
+    sent = HostTask.model_validate(asked.model_dump(mode="json"))
+    assert sent.plan.sizes == plan.sizes == (24000,)
+    assert HostTask.model_validate_json(sent.model_dump_json()) == asked
 
 
 def test_a_run_folder_comes_back_as_it_was(tmp_path: Path) -> None:

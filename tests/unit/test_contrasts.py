@@ -12,7 +12,9 @@ from rtfbench.results.contrasts import (
     contrasts,
     contrasts_by_session,
     estimate_ratio,
+    own_times,
     run_ratios,
+    tells_waits,
     undisturbed_times,
 )
 from rtfbench.results.lines import Course, Declaration, Outcome
@@ -121,6 +123,31 @@ def test_what_takes_a_core_away_adds_to_some_chunks() -> None:
     assert found == {0: [pytest.approx(math.log(2), abs=1e-6)]}
     capped = contrasts_by_session(ours, theirs, times=partial(undisturbed_times, most=2.0))
     assert capped == {0: [pytest.approx(math.log(2 * 5 / 4), abs=1e-6)]}
+
+
+def test_the_time_in_which_others_had_the_core_can_be_taken_off() -> None:
+    """It is what threads waited for a core, and never more than leaves what all of them computed.
+
+    Where a kernel does not tell it, or a cell has several cores, nothing is taken off.
+    """
+    data = cell_data("mnn")
+    add(data, 0, 0, 0, a=100)
+    add(data, 0, 0, 1, a=100)
+    assert not tells_waits(data)
+    assert own_ms(data, waited_ms=30) == pytest.approx(70)
+    assert own_ms(data, waited_ms=90) == pytest.approx(60)
+    two = data.cell.model_copy(update={"threads": 2})
+    declaration = data.declaration.model_copy(update={"cell": two})
+    assert not tells_waits(CellData(declaration, data.records))
+
+
+def own_ms(data: CellData, *, waited_ms: int) -> float:
+    """Return what 100 ms with 60 ms of CPU time are without the others'."""
+    told = {"processing_ns": 100 * 10**6, "cpu_ns": 60 * 10**6, "waited_ns": waited_ms * 10**6}
+    data.records[:] = [record.model_copy(update=told) for record in data.records]
+    assert tells_waits(data)
+    ((times, *_),) = [list(own_times(data).values())]
+    return times["a"] / 1e6
 
 
 def test_chunks_of_other_lengths_are_held_against_their_own() -> None:

@@ -1,5 +1,7 @@
 """What a core reaches: the kernels check themselves by the clock."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -71,3 +73,28 @@ def test_without_a_compiler_there_is_no_ceiling(monkeypatch: pytest.MonkeyPatch)
         kernels.cache_clear()
     assert probes == Probes(copy_gb_s=probes.copy_gb_s)
     assert probes.copy_gb_s is not None
+
+
+SHARED = """
+import os, subprocess, sys, time
+from rtfbench.measure.machine.devices import waited_ns
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+time.sleep(0.2)
+waited, cpu, wall = waited_ns(), time.process_time_ns(), time.perf_counter_ns()
+while time.process_time_ns() - cpu < 3e8:
+    pass
+wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
+print((waited_ns() - waited) / wall, cpu / wall)
+other.kill()
+"""
+
+
+def test_the_kernel_counts_how_long_others_had_the_core() -> None:
+    """Of a process that shares its core, waiting and computing are all of the time."""
+    done = subprocess.run(
+        [sys.executable, "-c", SHARED], capture_output=True, text=True, timeout=60, check=True
+    )
+    waiting, computing = map(float, done.stdout.split())
+    assert waiting > 0.2
+    assert waiting + computing == pytest.approx(1, abs=0.1)

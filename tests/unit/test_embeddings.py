@@ -15,15 +15,19 @@ from rtfbench.base.errors import InputError
 from rtfbench.embed.embeddings import (
     EXACT_DIGITS,
     Named,
+    Origin,
+    origins_path,
     parse_line,
     read_embeddings,
+    read_origins,
+    read_parquet_origins,
     text_line,
     write_embeddings,
     write_npz,
+    write_origins,
+    write_parquet,
 )
 from rtfbench.embed.kaldi_vectors import write_ark
-from rtfbench.embed.origins import Origin, origins_path, read_origins, write_origins
-from rtfbench.embed.parquet import read_parquet_origins, write_parquet
 
 RNG = np.random.default_rng(5)
 ROWS = [

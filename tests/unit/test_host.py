@@ -5,8 +5,8 @@ import subprocess
 import pytest
 
 from rtfbench.engines import cpu
-from rtfbench.measure.machine import host
-from rtfbench.measure.machine.host import microarchitecture
+from rtfbench.measure.machine import environment
+from rtfbench.measure.machine.environment import hardware, microarchitecture
 from rtfbench.report.about import machine
 from rtfbench.results.host import Host, Probes, kind
 
@@ -55,10 +55,10 @@ def test_what_the_system_tells_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def told(*_: object, **__: object) -> "subprocess.CompletedProcess[str]":
         return subprocess.CompletedProcess([], 0, TOLD, "")
 
-    monkeypatch.setattr("rtfbench.measure.machine.host.subprocess.run", told)
+    monkeypatch.setattr("rtfbench.measure.machine.environment.subprocess.run", told)
     flags = frozenset({"fpu", "avx2", "fma", "avx512f", "hypervisor"})
-    monkeypatch.setattr("rtfbench.measure.machine.host.cpu.flags", lambda: flags)
-    found = host.describe(probes=False)
+    monkeypatch.setattr("rtfbench.measure.machine.environment.cpu.flags", lambda: flags)
+    found = hardware(probes=False)
     assert (found.vendor, found.family, found.model, found.stepping) == ("AuthenticAMD", 26, 2, 1)
     assert found.microarchitecture == "Zen 5"
     assert found.instruction_sets == ("fma", "avx2", "avx512f")
@@ -73,16 +73,16 @@ def test_without_the_tool_the_rest_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError
 
-    monkeypatch.setattr("rtfbench.measure.machine.host.subprocess.run", missing)
-    found = host.describe(probes=False)
+    monkeypatch.setattr("rtfbench.measure.machine.environment.subprocess.run", missing)
+    found = hardware(probes=False)
     assert (found.vendor, found.family) == ("", None)
-    assert set(found.instruction_sets) == set(host.INSTRUCTION_SETS) & cpu.flags()
+    assert set(found.instruction_sets) == set(environment.INSTRUCTION_SETS) & cpu.flags()
     assert kind("Some CPU", found) == kind("Some CPU", None) == "Some CPU"
 
 
 def test_this_machine_tells_what_it_is() -> None:
     """Whatever it is, it has caches, and numpy's BLAS says its kernels."""
-    found = host.describe(probes=False)
+    found = hardware(probes=False)
     assert found.blas
     assert all(size > 0 for size in found.cache_bytes.values())
 

@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from rtfbench.embed.scoring import cosine, eer, min_dcf, similarity
+from rtfbench.embed.scoring import cosine, similarity
 from rtfbench.engines.protocol import FloatArray
+from tests.rates import eer, min_dcf
 
 
 def vector(*values: float) -> FloatArray:

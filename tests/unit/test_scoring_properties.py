@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rtfbench.embed.scoring import P_TARGET, Detection, cosine, eer, min_dcf
+from rtfbench.embed.scoring import P_TARGET, Detection, cosine
 from rtfbench.embed.trials import Trial, read_spk2utt, read_trials
+from tests.rates import eer, min_dcf
 from tests.unit.properties import written
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=9)

@@ -77,7 +77,7 @@ Method = Callable[[Sequence[Slot]], Interval]
 
 def palindromes(session: int, block: int, seed: int) -> list[str]:
     """Return the order that a run uses."""
-    return [turn.cell_id for turn in block_turns(CELLS, block=block, seed=seed, session=session)]
+    return block_turns(CELLS, block=block, seed=seed, session=session)
 
 
 def fixed_order(session: int, block: int, seed: int) -> list[str]:

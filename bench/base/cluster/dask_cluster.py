@@ -76,26 +76,22 @@ class DaskExecutor:
             raise gone(error) from error
         return found
 
-    def submit(self, key: str, job: dict[str, Any], *, avoid: Collection[str]) -> None:
-        """As in the protocol.
-
-        Raises:
-            ClusterError: the scheduler is gone.
-        """
-        others = [name for name in self.workers() if name not in avoid] if avoid else []
-        self._submit(key, job, others, bound=False)
-
-    def submit_on(self, key: str, job: dict[str, Any], workers: Collection[str]) -> None:
-        """Have a task run once, on one of these workers.
-
-        Raises:
-            ClusterError: the scheduler is gone.
-        """
-        self._submit(key, job, workers, bound=True)
-
-    def _submit(
-        self, key: str, job: dict[str, Any], workers: Collection[str], *, bound: bool
+    def submit(
+        self,
+        key: str,
+        job: dict[str, Any],
+        *,
+        avoid: Collection[str] = (),
+        only: Collection[str] = (),
     ) -> None:
+        """As in the protocol; where workers are named, only on one of these.
+
+        Raises:
+            ClusterError: the scheduler is gone.
+        """
+        workers = list(only)
+        if avoid:
+            workers = [name for name in self.workers() if name not in avoid]
         name = f"{PREFIX}{self._client.id}-{next(self._numbers)}"
         try:
             future = self._client.submit(
@@ -104,9 +100,9 @@ class DaskExecutor:
                 job,
                 key=name,
                 pure=False,
-                workers=list(workers) or None,
+                workers=workers or None,
                 # If all of these are lost, an unbound task is better elsewhere than nowhere.
-                allow_other_workers=bool(workers) and not bound,
+                allow_other_workers=bool(workers) and not only,
             )
         except Exception as error:
             raise gone(error) from error
@@ -284,9 +280,7 @@ def own_security() -> Security:
         .sign(key, hashes.SHA256())
     )
     key_pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
     cert_pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
     parts = ("client", "scheduler", "worker")

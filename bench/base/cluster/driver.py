@@ -49,10 +49,7 @@ class Executor(Protocol):
     def submit(self, key: str, job: dict[str, Any], *, avoid: Collection[str]) -> None:
         """Have a task run once, not on the workers to avoid while there are others.
 
-        Args:
-            key: what its events are known by; free again once the task has ended.
-            job: what it is given.
-            avoid: workers.
+        Its events are known by the key, which is free again once the task has ended.
         """
 
     def next_event(self, timeout_s: float) -> Event | None:
@@ -122,11 +119,9 @@ class Driver:
     def __init__(self, executor: Executor, progress: Callable[[str], int] = lambda _: 0) -> None:
         """Start nothing yet.
 
-        Args:
-            executor: runs them.
-            progress: key -> how much of a task is done, kept where its next worker goes on. A
-                worker's death is held against a task that gets no further, and not against one
-                that happened to be at work.
+        The progress of a key is how much of its task is done, kept where the next worker goes on: a
+        worker's death is held against a task that gets no further, and not against one that
+        happened to be at work.
         """
         self._executor, self._progress = executor, progress
         self._ready: deque[Try] = deque()

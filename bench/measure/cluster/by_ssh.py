@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
@@ -21,6 +21,7 @@ from rtfbench.measure.whole_run import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED
 from rtfbench.report import figures
 from rtfbench.results.store import LOCK, RECORDS
 
+T = TypeVar("T")
 #: The Python that is looked for where none is named.
 PYTHON = "python3"
 #: Pauses between attempts to connect again, and how long nothing may come of them.
@@ -57,20 +58,16 @@ class HostRun:
     """The run of one host: from sending what it needs to bringing its folder back."""
 
     def __init__(
-        self,
-        address: str,
-        order: HostOrder,
-        stopping: Event,
-        say: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
+        self, address: str, order: HostOrder, stopping: Event, say: Callable[[str], None]
     ) -> None:
         """Connect to nothing yet; `stopping` is set where the user wants an end."""
         source = Path(on_host.__file__).read_bytes()
         self._host = RemoteHost(address, order.python or PYTHON, source)
-        self._order, self._stopping, self._say, self._clock = order, stopping, say, clock
+        self._order, self._stopping, self._say = order, stopping, say
         self._nonce, self._run = secrets.token_hex(8), order.sent.id
         self._sha256s = order.sent.sha256s | {p: sha256_of(p) for p in order.before.values()}
         self._started = self._reached = False
+        self._stopped_s: float | None = None
 
     def measure(self) -> SentFolder:
         """Make the run, and bring it back.
@@ -88,7 +85,7 @@ class HostRun:
                 raise InputError(
                     f"{self._host.address}: a run of this plan {told}; --resume takes it up"
                 )
-            self._only(op="drop", run=self._run)
+            self.forget()
         if not (state and state.get("status", OK) in COMPLETE and self._order.resume):
             self._start(known)
         self._started = True
@@ -98,11 +95,12 @@ class HostRun:
         files = self._fetch()
         if RECORDS not in files:
             self.forget()
-            interrupted = self._stopping.is_set()
+            if self._stopping.is_set():
+                refusal = "interrupted before anything was measured"
+                return SentFolder(status=INTERRUPTED, refusal=refusal)
             # What the run said last is the reason, and was shown.
             refusal = f"its run left no result (status {status})"
-            refusal = "interrupted before anything was measured" if interrupted else refusal
-            return SentFolder(status=INTERRUPTED if interrupted else BAD_INPUT, refusal=refusal)
+            return SentFolder(status=BAD_INPUT, refusal=refusal)
         packed = {name: base64.b64encode(each).decode("ascii") for name, each in files.items()}
         ended = (*COMPLETE, BAD_INPUT)
         return SentFolder(status=status if status in ended else INTERRUPTED, files=packed)
@@ -127,11 +125,11 @@ class HostRun:
 
     def _start(self, known: dict[str, Any]) -> None:
         self._send(known)
-        python = self._order.python or ""
+        python = self._order.python
         if not python:
-            request = {"op": "environment", "requirements": list(self._order.sent.requirements)}
+            wanted = list(self._order.sent.requirements)
             with SignOfLife(lambda: self._say("making its environment")).watching():
-                python = self._only(**request)["python"]
+                python = self._only(op="environment", requirements=wanted)["python"]
         files = [*self._order.sent.files.items(), *self._order.before.items()]
         self._started = True
         self._only(
@@ -163,8 +161,7 @@ class HostRun:
         def attempt() -> None:
             nonlocal have
             if have is None:
-                hello = {"op": "hello", "run": self._run, "wanted": [*paths]}
-                (answer,) = self._answers(hello)
+                (answer,) = self._answers({"op": "hello", "run": self._run, "wanted": [*paths]})
                 have = answer["have"]
             missing = [(each, have[each]) for each in paths if have[each] >= 0]
             have = None
@@ -178,62 +175,49 @@ class HostRun:
 
     def _follow(self) -> int:
         """Show the run's log until it has ended; return its status."""
-        offset, status = 0, None
-        stopped_s: float | None = None
+        offset = 0
 
-        def attempt() -> None:
-            nonlocal offset, status, stopped_s
+        def attempt() -> int:
+            nonlocal offset
+            status: int | None = None
             request = {"op": "follow", "run": self._run, "offset": offset}
-            for answer in self._host.ask(request):
-                if answer is None:
-                    if self._stopping.is_set():
-                        stopped_s = self._stop(stopped_s)
-                    continue
-                self._reached = True
-                self._check(answer)
-                if "log" in answer:
-                    for line in answer["log"].splitlines():
-                        self._say(line)
-                    offset = answer["offset"]
-                status = answer.get("status")
+            for answer in self._answers(request, idle=self._stop):
+                for line in answer.get("log", "").splitlines():
+                    self._say(line)
+                offset, status = answer.get("offset", offset), answer.get("status")
             if status is None:
                 raise ConnectionLostError("it ended early")
+            return status
 
-        self._steadily(attempt)
-        assert status is not None
-        return int(status)
+        return self._steadily(attempt)
 
-    def _stop(self, stopped_s: float | None) -> float:
-        """Interrupt the run there, and end it if that was long ago; return when it was."""
-        now_s = self._clock()
-        if stopped_s is None or now_s - stopped_s > STOP_AGAIN_S:
+    def _stop(self) -> None:
+        """Interrupt the run there if the user wants an end, and end it if that was long ago."""
+        now_s, stopped_s = time.monotonic(), self._stopped_s
+        if self._stopping.is_set() and (stopped_s is None or now_s - stopped_s > STOP_AGAIN_S):
             self._only(op="stop", run=self._run, hard=stopped_s is not None)
-            return now_s
-        return stopped_s
+            self._stopped_s = now_s
 
     def _fetch(self) -> dict[str, bytes]:
-        files: dict[str, bytes] = {}
-
-        def attempt() -> None:
-            for answer in self._answers({"op": "fetch", "run": self._run}):
-                if "file" in answer and answer["file"] != LOCK:
-                    files[answer["file"]] = answer["bytes"]
-
-        self._steadily(attempt)
-        return files
+        request = {"op": "fetch", "run": self._run}
+        return self._steadily(
+            lambda: {
+                answer["file"]: answer["bytes"]
+                for answer in self._answers(request)
+                if answer.get("file", LOCK) != LOCK
+            }
+        )
 
     def _only(self, **request: Any) -> dict[str, Any]:
         """Return the one answer to a request that may be asked again."""
-        found: list[dict[str, Any]] = []
-
-        def attempt() -> None:
-            found[:] = self._answers(request)
-
-        self._steadily(attempt)
-        return found[-1]
+        return self._steadily(lambda: list(self._answers(request))[-1])
 
     def _answers(
-        self, request: dict[str, Any], payload: Sequence[tuple[Path, int]] = ()
+        self,
+        request: dict[str, Any],
+        payload: Sequence[tuple[Path, int]] = (),
+        *,
+        idle: Callable[[], None] = lambda: None,
     ) -> Iterator[dict[str, Any]]:
         """Yield a connection's answers; notes and signs of life are not among them.
 
@@ -245,9 +229,11 @@ class HostRun:
             if self._stopping.is_set() and not self._started:
                 raise KeyboardInterrupt
             if answer is None:
+                idle()
                 continue
             self._reached = True
-            self._check(answer)
+            if "refused" in answer:
+                raise InputError(f"{self._host.address}: {answer['refused']}")
             if "note" in answer:
                 self._say(answer["note"])
             elif "beat" not in answer:
@@ -256,26 +242,22 @@ class HostRun:
         if not complete:
             raise ConnectionLostError("it ended early")
 
-    def _check(self, answer: dict[str, Any]) -> None:
-        if "refused" in answer:
-            raise InputError(f"{self._host.address}: {answer['refused']}")
-
-    def _steadily(self, attempt: Callable[[], None]) -> None:
+    def _steadily(self, attempt: Callable[[], T]) -> T:
         """Do something, again where the connection is cut, for as long as there is hope.
 
         Raises:
             InputError: the host was not reached for long; what runs there goes on.
         """
-        lost_s, pauses = self._clock(), iter(PAUSES_S)
+        lost_s, pauses = time.monotonic(), iter(PAUSES_S)
         while True:
             self._reached = False
             try:
                 return attempt()
             except ConnectionLostError as error:
                 if self._reached:
-                    lost_s, pauses = self._clock(), iter(PAUSES_S)
+                    lost_s, pauses = time.monotonic(), iter(PAUSES_S)
                 patience_s = STOP_PATIENCE_S if self._stopping.is_set() else PATIENCE_S
-                if self._clock() - lost_s > patience_s:
+                if time.monotonic() - lost_s > patience_s:
                     goes_on = "; its run goes on there, --resume finds it" * self._started
                     raise InputError(
                         f"{self._host.address}: no connection for {patience_s:.0f} s ({error})"

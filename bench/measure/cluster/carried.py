@@ -25,8 +25,6 @@ from rtfbench.models.model_files import is_path
 PACKAGED = Path(HELDOUT_NAME)
 #: Engines whose extra has another name.
 EXTRAS = {"mnn-mini": "mnn", "torch": "zoo"}
-#: What no archive of this package holds.
-MADE = ("__pycache__",)
 
 
 def files_of(plan: Plan) -> Iterator[tuple[Path, tuple[Path, ...]]]:
@@ -61,29 +59,21 @@ def _tensors(path: Path) -> Iterable[Path]:
 
 
 def renamed(plan: Plan, names: dict[Path, str]) -> Plan:
-    """Return the same plan with other names for what it names.
+    """Return the same plan with other names for what it names; what has none keeps its own."""
 
-    Args:
-        plan: of this machine.
-        names: what a plan names -> what it is called elsewhere; others stay.
-    """
-
-    def path(given: Path | None) -> Path | None:
-        return given if given is None else Path(names.get(given, str(given)))
-
-    def paths(given: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(Path(names.get(each, str(each))) for each in given)
+    def path(given: Path) -> Path:
+        return Path(names.get(given, str(given)))
 
     def axes(given: Axes) -> dict[str, Any]:
         models = tuple(names.get(Path(m), m) if is_path(m) else m for m in given.models)
-        return {"models": models, **({"trace": path(given.trace)} if given.trace else {})}
+        return {"models": models, "trace": given.trace and path(given.trace)}
 
     changed = axes(plan) | {
         "sweep": tuple(each.model_copy(update=axes(each)) for each in plan.sweep),
-        "audio": paths(plan.audio),
-        "trials": path(plan.trials),
-        "trial_audio": paths(plan.trial_audio),
-        "reference": path(plan.reference),
+        "audio": tuple(map(path, plan.audio)),
+        "trials": plan.trials and path(plan.trials),
+        "trial_audio": tuple(map(path, plan.trial_audio)),
+        "reference": plan.reference and path(plan.reference),
         "front_end": plan.front_end and names.get(Path(plan.front_end), plan.front_end),
     }
     return plan.model_copy(update={k: v for k, v in changed.items() if v != getattr(plan, k)})
@@ -189,7 +179,7 @@ def archive(path: Path) -> Path:
 
 def _sources(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not set(MADE) & set(path.parts):
+        if path.is_file() and "__pycache__" not in path.parts:
             yield path
 
 

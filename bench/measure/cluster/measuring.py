@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from rtfbench.base.asking import ask, respond
 from rtfbench.base.cache import sha256_of
@@ -39,7 +39,8 @@ class HostTask(Value):
     """
 
     facts: Facts
-    plan: Plan
+    #: What was left to a default is left so: the size of chunks may follow from the windows.
+    plan: Annotated[Plan, PlainSerializer(lambda plan: plan.model_dump(exclude_unset=True))]
     libraries: dict[str, Path]
     files: dict[str, str]
 
@@ -83,12 +84,10 @@ def _unfit(asked: HostTask) -> list[str]:
         return [str(error)]
     for path, sha256 in asked.files.items():
         try:
-            same = sha256_of(Path(path)) == sha256
+            if sha256_of(Path(path)) != sha256:
+                found.append(f"{path} is not the client's; put that file there")
         except OSError as error:
             found.append(f"{path} cannot be read ({error.strerror}); put the file there")
-        else:
-            if not same:
-                found.append(f"{path} is not the client's; put that file there")
     return found
 
 

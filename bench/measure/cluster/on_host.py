@@ -30,7 +30,6 @@ BEAT_S, LOOK_S = 10.0, 1.0
 #: How a run ended that left no status: it was killed, or its host restarted.
 GONE = -9
 PIECE_BYTES = 1 << 16
-MB = 1_000_000
 
 
 class RefusedError(Exception):
@@ -39,9 +38,8 @@ class RefusedError(Exception):
 
 def place() -> Path:
     """Return the folder of all that is kept here; nobody else may look into it."""
-    cache = os.environ.get("RTFBENCH_CACHE")
     home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rtfbench"
-    folder = (Path(cache) if cache else home) / "hosts"
+    folder = Path(os.environ.get("RTFBENCH_CACHE") or home) / "hosts"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("files", "code", "environments", "runs"):
         (folder / name).mkdir(exist_ok=True)
@@ -64,8 +62,7 @@ def born(pid: int) -> str:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return ""
-    # The name, in brackets, may hold anything.
-    fields = stat.rpartition(")")[2].split()
+    fields = stat.rpartition(")")[2].split()  # the name, in brackets, may hold anything
     return "" if fields[0] == "Z" else fields[19]
 
 
@@ -225,11 +222,10 @@ def laid_out(folder: Path, code: str, files: "list[list[str]]") -> None:
         path.unlink(missing_ok=True)
         if name.startswith("out/"):  # the run writes there
             own.add(source)
-            shutil.copyfile(source, path)
-            continue
-        try:
-            os.link(source, path)
-        except OSError:  # a file system without links
+        else:
+            with suppress(OSError):  # a file system without links
+                os.link(source, path)
+        if not path.exists():
             shutil.copyfile(source, path)
     packed = kept / "files" / code
     if not (kept / "code" / code).exists():

@@ -12,13 +12,11 @@ from rtfbench.base.cache import sha256_of
 from rtfbench.base.cluster.dask_cluster import Cluster
 from rtfbench.base.cluster.driver import TICK_S, Answered, Died, Raised
 from rtfbench.base.errors import InputError
-from rtfbench.frontends.front_end import PRESETS
 from rtfbench.measure.cluster import measuring
-from rtfbench.measure.cluster.carried import PACKAGED, files_of
+from rtfbench.measure.cluster.carried import files_of, renamed
 from rtfbench.measure.cluster.measuring import HostTask, SentFolder
-from rtfbench.measure.plan import Axes, Plan
+from rtfbench.measure.plan import Plan
 from rtfbench.models.facts import facts_of
-from rtfbench.models.model_files import is_path
 
 GONE = "its workers are gone; start some there, and go on with --resume"
 
@@ -32,17 +30,13 @@ class ClusterHost:
 
 
 def comparison(plan: Plan, libraries: Mapping[str, Path | None]) -> HostTask:
-    """Return what hosts are given to measure.
-
-    Args:
-        plan: what to measure; models and recordings may be named from the present folder.
-        libraries: folders of libraries of one's own, by the engines that they are for.
+    """Return what hosts are given to measure; a plan may name files from the present folder.
 
     Raises:
         InputError: a file that cannot be read.
         EngineError: there is no engine of a name here.
     """
-    plan = _absolute(plan)
+    plan = renamed(plan, {path: str(path.absolute()) for path, _ in files_of(plan)})
     try:
         files = {str(path): sha256_of(path) for _, inside in files_of(plan) for path in inside}
     except OSError as error:
@@ -55,35 +49,6 @@ def comparison(plan: Plan, libraries: Mapping[str, Path | None]) -> HostTask:
     )
 
 
-def _absolute(plan: Plan) -> Plan:
-    """Return the same plan for a process in another folder."""
-
-    def models(axes: Axes) -> tuple[str, ...]:
-        return tuple(str(Path(m).absolute()) if is_path(m) else m for m in axes.models)
-
-    return plan.model_copy(
-        update={
-            "models": models(plan),
-            "sweep": tuple(axes.model_copy(update={"models": models(axes)}) for axes in plan.sweep),
-            "audio": tuple(path.absolute() for path in plan.audio),
-            "trials": _absolute_trials(plan.trials),
-            "trial_audio": tuple(path.absolute() for path in plan.trial_audio),
-            "reference": plan.reference and plan.reference.absolute(),
-            "front_end": _absolute_front_end(plan.front_end),
-        }
-    )
-
-
-def _absolute_trials(trials: Path | None) -> Path | None:
-    """Leave the package's own by their name: they lie elsewhere on every host."""
-    return trials if trials in (None, PACKAGED) else trials.absolute()
-
-
-def _absolute_front_end(named: str | None) -> str | None:
-    """Leave a preset as it is; what is none is a file."""
-    return named if named is None or named in PRESETS else str(Path(named).absolute())
-
-
 def hosts_of(cluster: Cluster, asked: HostTask) -> list[ClusterHost]:
     """Return the hosts of a cluster, each by a name that no other has.
 
@@ -92,13 +57,10 @@ def hosts_of(cluster: Cluster, asked: HostTask) -> list[ClusterHost]:
     """
     found: dict[str, list[str]] = {}
     names: dict[str, str] = {}
-    for worker, said in cluster.everywhere(
-        measuring.describe, asked.model_dump(mode="json")
-    ).items():
-        if isinstance(said, str) or said["unfit"]:
-            raise InputError(
-                f"worker {worker}: {said if isinstance(said, str) else '; '.join(said['unfit'])}"
-            )
+    told = cluster.everywhere(measuring.describe, asked.model_dump(mode="json"))
+    for worker, said in told.items():
+        if unfit := said if isinstance(said, str) else "; ".join(said["unfit"]):
+            raise InputError(f"worker {worker}: {unfit}")
         address = urlsplit(worker).hostname or worker
         found.setdefault(address, []).append(worker)
         names[address] = said["host"]
@@ -124,7 +86,7 @@ def measure_on(
     executor, job = cluster.executor(measuring.measure_here), asked.model_dump(mode="json")
     open_hosts = {host.name: host for host in hosts}
     for host in hosts:
-        executor.submit_on(host.name, job, host.workers)
+        executor.submit(host.name, job, only=host.workers)
     disturbed: set[str] = set()
     while open_hosts:
         event = executor.next_event(TICK_S)

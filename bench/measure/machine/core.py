@@ -1,15 +1,16 @@
 """The ceiling that engines are held against, measured between the blocks of a run."""
 
 import ctypes
-import time
+import timeit
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_char_p, c_int32, c_int64
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from rtfbench.base.scratch import process_folder
 from rtfbench.engines import native
@@ -50,41 +51,26 @@ class Kernels:
             for number in range(library.rtfbench_core_count())
             if library.rtfbench_core_there(number)
         ]
-        self._clock = next(kernel for kernel in found if kernel.name == CLOCK)
-        self.all = tuple(kernel for kernel in found if kernel is not self._clock)
-
-    def clock_ghz(self) -> float:
-        """Return the clock as additions tell it, in 10^9 cycles a second."""
-        return self._best(self._clock, threads=1)
-
-    def giga_ops(self, kernel: Kernel, *, threads: int = 1) -> float:
-        """Return what a kernel reaches on so many threads, in 10^9 operations a second."""
-        return self._best(kernel, threads=threads)
+        self.clock = next(kernel for kernel in found if kernel.name == CLOCK)
+        self.all = tuple(kernel for kernel in found if kernel is not self.clock)
 
     def widest(self, kind: str = FLOAT32) -> Kernel | None:
         """Return the kernel of a type that does most in a round."""
         named = [kernel for kernel in self.all if kernel.name.split()[0] == kind]
         return max(named, key=lambda kernel: kernel.operations, default=None)
 
-    def _best(self, kernel: Kernel, *, threads: int) -> float:
-        calls = self._calls(kernel)
-        if threads == 1:
-            return max(self._once(kernel, calls) for _ in range(ROUNDS))
+    def giga_ops(self, kernel: Kernel, *, threads: int = 1) -> float:
+        """Return what a kernel reaches on so many threads, in 10^9 operations a second."""
+        self._took_ns(kernel, 1000)  # wakes the units of wide registers
+        rounds = max(1000 * ROUND_NS // self._took_ns(kernel, 1000), 1)
+
+        def once(_: int) -> float:
+            return kernel.operations * rounds / self._took_ns(kernel, rounds)
+
         # The interpreter's lock is released during a call, so that the threads run at once.
         with ThreadPoolExecutor(threads) as pool:
-            return max(
-                sum(pool.map(lambda _: self._once(kernel, calls), range(threads)))
-                for _ in range(ROUNDS)
-            )
-
-    def _calls(self, kernel: Kernel) -> int:
-        """Return how many rounds take about as long as a measurement should."""
-        rounds = 1000
-        self._took_ns(kernel, rounds)  # wakes the units of wide registers
-        return max(rounds * ROUND_NS // self._took_ns(kernel, rounds), 1)
-
-    def _once(self, kernel: Kernel, rounds: int) -> float:
-        return kernel.operations * rounds / self._took_ns(kernel, rounds)
+            each: Callable[..., Iterable[float]] = map if threads == 1 else pool.map
+            return max(sum(each(once, range(threads))) for _ in range(ROUNDS))
 
     def _took_ns(self, kernel: Kernel, rounds: int) -> int:
         return max(int(self._ns(kernel.number, rounds)), 1)
@@ -113,21 +99,21 @@ class Ceiling(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class FmaPeak:
     """Fused multiply-adds on registers alone, in the widest instruction set: a core's peak."""
 
-    def __init__(self, kernels: Kernels, kernel: Kernel) -> None:
-        self._kernels = kernels
-        self._kernel = kernel
+    kernels: Kernels
+    kernel: Kernel
 
     @property
     def name(self) -> str:
         """The type and the instruction set."""
-        return self._kernel.name
+        return self.kernel.name
 
     def gflops(self, threads: int) -> float:
         """Return what all threads together reach."""
-        return self._kernels.giga_ops(self._kernel, threads=threads)
+        return self.kernels.giga_ops(self.kernel, threads=threads)
 
 
 def ceiling() -> Ceiling | None:
@@ -145,24 +131,13 @@ COPIES = 4
 def probe() -> Probes:
     """Measure this machine's core, in about a tenth of a second; the kernels are compiled once."""
     found, held = kernels(), ceiling()
+    source = np.ones(COPY_BYTES // 8)
+    target = np.empty_like(source)
+    copy_s = min(timeit.repeat(lambda: np.copyto(target, source), repeat=COPIES, number=1))
     peaks = {kernel.name: round(found.giga_ops(kernel), 1) for kernel in found.all} if found else {}
     return Probes(
-        clock_ghz=round(found.clock_ghz(), 3) if found else None,
-        copy_gb_s=_copy_gb_s(),
+        clock_ghz=round(found.giga_ops(found.clock), 3) if found else None,
+        copy_gb_s=round(2 * COPY_BYTES / copy_s / 1e9, 1),  # read, and written
         peaks=peaks,
         ceiling=held.name if held else "",
     )
-
-
-def _copy_gb_s() -> float:
-    """Return how fast memory is copied: bytes read and bytes written, the best of some copies."""
-    source = np.ones(COPY_BYTES // 8)
-    target = np.empty_like(source)
-    best_s = min(_once_s(source, target) for _ in range(COPIES))
-    return round(2 * COPY_BYTES / best_s / 1e9, 1)
-
-
-def _once_s(source: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> float:
-    began = time.perf_counter()
-    np.copyto(target, source)
-    return time.perf_counter() - began

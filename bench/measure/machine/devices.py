@@ -15,7 +15,6 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -38,74 +37,45 @@ TRIES = 6
 WORKING = 0.05
 
 
-@dataclass(frozen=True)
-class Busy:
-    """What a process did during some calls.
-
-    `cores` is CPU time over wall time of the whole process, `threads` how many of its threads
-    worked.
-    """
-
-    cores: float
-    threads: int
-
-
 def count_threads() -> int:
     """Return the number of threads of this process."""
-    return len(_cpu_ns_by_thread())
+    return len(_scheduled_ns_by_thread())
 
 
-def prove(run: Callable[[], object], *, threads: int, started: int) -> Busy:
-    """Return what the process does during a call.
+def waited_ns() -> int | None:
+    """Return how long threads of this process waited for a core so far, all of them together.
 
-    Args:
-        run: one call of the session, warmed.
-        threads: how many intra-op threads were asked for, the calling one included.
-        started: how many threads the process gained since before the session was opened.
-
-    Raises:
-        SettingMismatchError: too few threads were started, or more of them work than were asked
-            for. Threads that stay idle are no error: not every model can be split.
+    None where the kernel does not tell it.
     """
-    if started < threads - 1:
-        raise SettingMismatchError(
-            f"asked for {threads} threads, but only {started + 1} exist; was a smaller thread "
-            "pool made before?"
-        )
-    for _ in range(TRIES):
-        busy = _observe(run)
-        if busy.threads == threads:
-            break
-    if busy.threads > threads:
-        raise SettingMismatchError(f"asked for {threads} threads, but {busy.threads} are at work")
-    return busy
+    try:
+        return sum(waited_ns for _, waited_ns in _scheduled_ns_by_thread().values())
+    except (OSError, ValueError):
+        return None
 
 
-def idle_note(busy: Busy, *, threads: int) -> str:
-    """Return a footnote where threads stayed idle, else nothing."""
-    if busy.threads >= threads:
-        return ""
-    return f"of {threads} threads only {busy.threads} worked: this runtime does not split the model"
+def _observe(run: Callable[[], object]) -> tuple[float, int]:
+    """Return what a process does during some calls.
 
-
-def _observe(run: Callable[[], object]) -> Busy:
-    before_ns, began_ns = _cpu_ns_by_thread(), time.perf_counter_ns()
+    That is CPU time over wall time of the whole process, and how many of its threads worked.
+    """
+    before_ns, began_ns = _scheduled_ns_by_thread(), time.perf_counter_ns()
     while time.perf_counter_ns() - began_ns < PROOF_NS:
         run()
-    wall_ns, after_ns = time.perf_counter_ns() - began_ns, _cpu_ns_by_thread()
-    spent_ns = [cpu_ns - before_ns.get(thread, 0) for thread, cpu_ns in after_ns.items()]
-    return Busy(
-        cores=sum(spent_ns) / wall_ns,
-        threads=sum(cpu_ns >= WORKING * wall_ns for cpu_ns in spent_ns),
-    )
+    wall_ns, after_ns = time.perf_counter_ns() - began_ns, _scheduled_ns_by_thread()
+    spent_ns = [cpu_ns - before_ns.get(each, (0, 0))[0] for each, (cpu_ns, _) in after_ns.items()]
+    return sum(spent_ns) / wall_ns, sum(cpu_ns >= WORKING * wall_ns for cpu_ns in spent_ns)
 
 
-def _cpu_ns_by_thread() -> dict[str, int]:
-    """Return thread id -> nanoseconds on a core, as the kernel's scheduler counts them."""
-    found: dict[str, int] = {}
+def _scheduled_ns_by_thread() -> dict[str, tuple[int, int]]:
+    """Return thread id -> nanoseconds on a core and waiting for one, as the kernel counts them.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat.
+    """
+    found: dict[str, tuple[int, int]] = {}
     for task in Path("/proc/self/task").iterdir():
         try:
-            found[task.name] = int((task / "schedstat").read_text().split()[0])
+            on_core, waiting, *_ = (task / "schedstat").read_text().split()
+            found[task.name] = int(on_core), int(waiting)
         except FileNotFoundError:  # the thread ended in between
             continue
     return found
@@ -131,13 +101,16 @@ class Device(ABC):
         """
         raise UnknownNameError(f"device {self.name!r} has no numbers; there is one")
 
-    @abstractmethod
     def pin(self, cores: Collection[int]) -> None:
-        """Hold this process to what it was given, before a runtime is loaded."""
+        """Hold this process to cores, before a runtime is loaded.
 
-    @abstractmethod
+        Thread pools take over the affinity that they find.
+        """
+        os.sched_setaffinity(0, cores)
+
     def ceiling(self) -> "Ceiling | None":
-        """Return the peak that engines are held against, None where it cannot be measured."""
+        """Return the peak that engines are held against; None, if nothing else is said."""
+        return None
 
     @abstractmethod
     def prove(self, run: Callable[[], object], *, wanted: int, started: int) -> Proof:
@@ -166,10 +139,6 @@ class HostCpu(Device):
 
     name = CPU
 
-    def pin(self, cores: Collection[int]) -> None:
-        """Leave this process these cores: thread pools take over the affinity that they find."""
-        os.sched_setaffinity(0, cores)
-
     def ceiling(self) -> "Ceiling | None":
         """Return what multiply-adds on registers reach."""
         # Workers import this module, and what they load counts in their cell's memory.
@@ -178,10 +147,24 @@ class HostCpu(Device):
         return core.ceiling()
 
     def prove(self, run: Callable[[], object], *, wanted: int, started: int) -> Proof:
-        """Count the threads that work."""
-        busy = prove(run, threads=wanted, started=started)
-        effective = {"cpu_per_wall": round(busy.cores, 3), "threads_at_work": busy.threads}
-        return Proof(effective, idle_note(busy, threads=wanted))
+        """Count the threads that work.
+
+        Some that stay idle are no error: not every model can be split.
+        """
+        if started < wanted - 1:
+            raise SettingMismatchError(
+                f"asked for {wanted} threads, but only {started + 1} exist; was a smaller thread "
+                "pool made before?"
+            )
+        for _ in range(TRIES):
+            cores, threads = _observe(run)
+            if threads == wanted:
+                break
+        if threads > wanted:
+            raise SettingMismatchError(f"asked for {wanted} threads, but {threads} are at work")
+        split = f"of {wanted} threads only {threads} worked: this runtime does not split the model"
+        effective = {"cpu_per_wall": round(cores, 3), "threads_at_work": threads}
+        return Proof(effective, split if threads < wanted else "")
 
     def memory(self) -> Memory:
         """Return the resident size of this process."""
@@ -201,14 +184,6 @@ class CudaDevice(Device):
     def numbered(self, number: int) -> Self:
         """Return the device of a number, from 0."""
         return type(self)(f"{CUDA}:{number}")
-
-    def pin(self, cores: Collection[int]) -> None:
-        """Leave this process these cores."""
-        os.sched_setaffinity(0, cores)
-
-    def ceiling(self) -> "Ceiling | None":
-        """Return nothing: its peak is not measured."""
-        return None
 
     def prove(self, run: Callable[[], object], *, wanted: int, started: int) -> Proof:
         """Run once, and tell which device this is; the engine has read back that it is there."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtfbench.base.files import system_text
 from rtfbench.engines import cuda
 
 #: How long nothing runs before idle power is measured, and while it is.
@@ -43,12 +44,9 @@ class Meter:
         """Return by how much all of them rose; None where one was not read, or was reset."""
         if before is None or after is None:
             return None
-        whole = 0
-        for first, last, end in zip(before, after, self.ranges, strict=True):
-            if last < first and not end:
-                return None
-            whole += last - first if last >= first else last - first + (end or 0)
-        return whole
+        ends = zip(before, after, self.ranges, strict=True)
+        risen = [(last - first) % end if end else last - first for first, last, end in ends]
+        return sum(risen) if min(risen) >= 0 else None
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,6 @@ class Stopwatch:
     """Reads a device's meter, where there is one, before something and after it."""
 
     def __init__(self, meter: Meter | None) -> None:
-        """Read it for the first time."""
         self._meter = meter
         self._began_ns = time.perf_counter_ns()
         self._before = None if meter is None else meter.now()
@@ -89,11 +86,7 @@ def idle(
 
 
 def of_host(system: Path = Path("/sys")) -> Meter | None:
-    """Return the meter of this machine's CPUs; None where it has none that can be read.
-
-    Args:
-        system: where `class` is.
-    """
+    """Return the meter of this machine's CPUs; None where it has none that can be read."""
     return _powercap(system / "class/powercap") or _hwmon(system / "class/hwmon")
 
 
@@ -107,9 +100,9 @@ def _powercap(folder: Path) -> Meter | None:
     """Return the packages' counters, with those of memory, which is no part of a package."""
     counters: dict[str, tuple[Path, int | None]] = {}
     for zone in sorted(folder.glob("intel-rapl:*")):
-        name = _text(zone / "name")
+        name = system_text(zone / "name") or ""
         if name.startswith("package-") or name == "dram":
-            end = _text(zone / "max_energy_range_uj")
+            end = system_text(zone / "max_energy_range_uj") or ""
             label = name if name != "dram" else f"dram of {zone.name.split(':')[1]}"
             counters[label] = zone / "energy_uj", int(end) + 1 if end.isdecimal() else None
     return _meter("RAPL", counters)
@@ -118,13 +111,13 @@ def _powercap(folder: Path) -> Meter | None:
 def _hwmon(folder: Path) -> Meter | None:
     """Return the sockets' counters, or the only one that there is: others may be parts of it."""
     found = {
-        each: _text(each.with_name(each.name.replace("_input", "_label"))) or each.name
+        each: system_text(each.with_name(each.name.replace("_input", "_label"))) or each.name
         for each in sorted(folder.glob("hwmon*/energy*_input"))
     }
     sockets = [each for each, label in found.items() if label.startswith(SOCKET)]
     chosen = sockets or (found if len(found) == 1 else ())
-    named = {f"{_text(each.parent / 'name')} {found[each]}": (each, None) for each in chosen}
-    return _meter("hwmon", named)
+    drivers = {each: system_text(each.parent / "name") or "" for each in chosen}
+    return _meter("hwmon", {f"{drivers[each]} {found[each]}": (each, None) for each in chosen})
 
 
 def _meter(kind: str, counters: Mapping[str, tuple[Path, int | None]]) -> Meter | None:
@@ -136,10 +129,3 @@ def _meter(kind: str, counters: Mapping[str, tuple[Path, int | None]]) -> Meter 
 
     made = Meter(f"{kind}, {', '.join(counters)}", read, tuple(end for _, end in counters.values()))
     return made if paths and made.now() is not None else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

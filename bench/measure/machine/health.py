@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+import psutil
 
 from rtfbench.base.core_count import throttled_s
 from rtfbench.results.records import Health
 
 T = TypeVar("T")
 JIFFY_S = 1 / os.sysconf("SC_CLK_TCK")
-#: Columns of the first line of /proc/stat after its name: user, nice, system, irq and softirq are
-#: work, and steal is what the hypervisor gave to others (proc_stat(5)).
-BUSY_COLUMNS, STEAL_COLUMN = (0, 1, 2, 5, 6), 7
+#: Of the times of all cores, those that are work; steal is what the hypervisor gave to others.
+BUSY = ("user", "nice", "system", "irq", "softirq")
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ class Counters:
 def read_counters(pids: Iterable[int]) -> Counters:
     """Return the totals of the machine, and of these processes with this one."""
     processes = [*pids, os.getpid()]
-    times = _try(_cpu_times_s)
+    times = _try(psutil.cpu_times)
     return Counters(
         wall_s=time.monotonic(),
-        busy_s=times.busy_s if times else None,
-        steal_s=times.steal_s if times else None,
+        busy_s=times and sum(getattr(times, name) for name in BUSY),
+        steal_s=times and times.steal,
         waiting_s=_try(_waiting_s),
         throttled_s=throttled_s(),
         own_s=_try(lambda: sum(map(_process_cpu_s, processes))),
@@ -46,15 +47,7 @@ def read_counters(pids: Iterable[int]) -> Counters:
     )
 
 
-def between(
-    before: Counters,
-    after: Counters,
-    *,
-    cell_id: str,
-    session: int,
-    block: int,
-    peak_gflops: float | None = None,
-) -> Health:
+def between(before: Counters, after: Counters, *, cell_id: str, session: int, block: int) -> Health:
     """Return what happened from one reading to the next."""
     wall_s = after.wall_s - before.wall_s
 
@@ -76,7 +69,6 @@ def between(
         frequency_mhz=_try(_frequency_mhz),
         throttled=rate(before.throttled_s, after.throttled_s),
         load_average_1min=round(os.getloadavg()[0], 2),
-        peak_gflops=peak_gflops,
     )
 
 
@@ -88,25 +80,10 @@ def _try(source: Callable[[], T]) -> T | None:
         return None
 
 
-class _CpuTimes(NamedTuple):
-    """Seconds of all cores since the machine started."""
-
-    busy_s: float
-    steal_s: float
-
-
-def _cpu_times_s() -> _CpuTimes:
-    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-    times_s = [int(field) * JIFFY_S for field in fields]
-    return _CpuTimes(sum(times_s[column] for column in BUSY_COLUMNS), times_s[STEAL_COLUMN])
-
-
 def _waiting_s() -> float:
     """Return for how long some task waited for a core (pressure stall information)."""
-    some = next(
-        line for line in Path("/proc/pressure/cpu").read_text().splitlines() if "some" in line
-    )
-    return int(some.rpartition("=")[2]) / 1e6
+    lines = Path("/proc/pressure/cpu").read_text().splitlines()
+    return int(next(line for line in lines if "some" in line).rpartition("=")[2]) / 1e6
 
 
 def _process_cpu_s(pid: int) -> float:

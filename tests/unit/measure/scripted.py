@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple, Self
 from pydantic import BaseModel
 
 from rtfbench.base.child import ChildDied, ChildSilent, Interpreter, read_answer
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.pace import Progress
 from rtfbench.engines.protocol import ModelArtifact
 from rtfbench.measure.context import Patience, RunContext
@@ -171,7 +172,10 @@ class ScriptedWorker:
         self._turns = 0
         seed = f"{machine.seed}/{spec.cell.model}/{label_of(spec.cell)}/{spec.session}"
         self._random = random.Random(seed)
-        self._chunk_s = self._script.chunk_s * self._factor(self._script.luck)
+        longer = machine.longer(spec.cell)
+        self._chunks = {name: math.ceil(n / longer) for name, n in machine.chunks.items()}
+        self._said_s = longer * self._script.chunk_s / self._script.surprise
+        self._chunk_s = longer * self._script.chunk_s * self._factor(self._script.luck)
         self._answers = deque(self._spoilt("loading", [_said(self._loaded(), LOADING_S)]))
 
     def __enter__(self) -> Self:
@@ -248,11 +252,11 @@ class ScriptedWorker:
         return [*(answers[:1] if phase == "measuring" else []), trouble]
 
     def _loaded(self) -> Loaded:
-        return Loaded(chunks=dict(self._machine.chunks))
+        return Loaded(chunks=self._chunks)
 
     def _ready(self) -> Ready:
         script = self._script
-        ns = _ns(script.chunk_s / script.surprise)
+        ns = _ns(self._said_s)
         spec = self.spec
         weighs = spec.session == 0 if spec.proves is None else spec.proves
         return Ready(
@@ -276,7 +280,7 @@ class ScriptedWorker:
         now_s = self._machine.clock()
         for name in order.utterances:
             opening_s = self._script.load_s if self.spec.cell.protocol == "published" else 0.0
-            chunks = self._machine.chunks[name]
+            chunks = self._chunks[name]
             before_s = untimed_s + opening_s
             took_s = self._machine.stretched(self._chunk_s * slot * chunks, now_s + before_s)
             record = self._record(order, name, took_s / chunks, took_s)
@@ -288,7 +292,7 @@ class ScriptedWorker:
 
     def _offered(self, order: Measure, load: Load, slot: float) -> list[_Answer]:
         """Return the record of a pass at which requests arrive, as a team makes it."""
-        names, chunks = order.utterances, self._machine.chunks
+        names, chunks = order.utterances, self._chunks
         due_ns = arrivals_ns(
             load, 2 * len(names), seed=f"{order.block}/{self.spec.session}/{order.position}"
         )
@@ -309,7 +313,7 @@ class ScriptedWorker:
         return [_said(found, wall_ns / 1e9, measured_s=wall_ns / 1e9), _said(Done())]
 
     def _record(self, order: Measure, name: str, chunk_s: float, took_s: float) -> Record:
-        chunks = self._machine.chunks[name]
+        chunks = self._chunks[name]
         return Record(
             cell_id=self.spec.cell_id,
             session=self.spec.session,
@@ -353,6 +357,8 @@ class ScriptedMachine:
         refused: engine -> why it cannot be measured.
         interrupt_at: Ctrl-C comes when the parent listens for the so many-th time, from 1.
         busy_s: for so many seconds others are busy, and then for as many not; None never.
+        in_proportion: `chunks` and scripts are of chunks of 2 s, other sizes in proportion; else
+            they are of every size.
     """
 
     def __init__(
@@ -364,6 +370,7 @@ class ScriptedMachine:
         refused: Mapping[str, str] | None = None,
         interrupt_at: int | None = None,
         busy_s: float | None = None,
+        in_proportion: bool = False,
     ) -> None:
         self.chunks = chunks or {"only": 10}
         self.seed = seed
@@ -378,6 +385,11 @@ class ScriptedMachine:
         self._scripts = scripts or {}
         self._interrupt_at = interrupt_at
         self._busy_s = busy_s
+        self._in_proportion = in_proportion
+
+    def longer(self, cell: Cell) -> float:
+        """Return how many times as long as those of 2 s a cell's chunks are."""
+        return cell.chunk_samples / PUBLISHED_CHUNK_SAMPLES if self._in_proportion else 1.0
 
     def spawn(
         self, spec: WorkerSpec, logs: Path, interpreter: Interpreter | None = None

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rtfbench.base.pace import Progress
 from rtfbench.engines.spec import parse_engines
-from rtfbench.measure.plan import Plan
+from rtfbench.measure.plan import Plan, load_plan
 
 from .scripted import Fault, Script, ScriptedMachine
 
@@ -71,7 +72,57 @@ def test_the_time_that_is_left_is_true(
     """
     scripts, busy_s = HOSTS[host]
     machine = ScriptedMachine(scripts, chunks=dict.fromkeys("abcd", 10), busy_s=busy_s)
-    found = told(machine, tmp_path, budget_s=budget_s, sessions=sessions).left_s
+    check_times(told(machine, tmp_path, budget_s=budget_s, sessions=sessions))
+
+
+@pytest.mark.parametrize("budget_s", [60, 120, 300])
+@pytest.mark.parametrize("chunk_s", [0.03, 0.1, 0.4])
+@pytest.mark.parametrize("load_s", [0.2, 1.0])
+def test_comparisons_of_other_lengths_are_foreseen(
+    tmp_path: Path, budget_s: float, chunk_s: float, load_s: float
+) -> None:
+    """The same of `make bench`, where fresh sessions, chunk sizes and numbers of sessions differ.
+
+    In the end the widest get what is left, session by session, whose processes start anew.
+    """
+    changes: dict[str, Any] = {"models": ("small",), "engines": ENGINES, "budget_s": budget_s}
+    check_sweep(Path("bench"), changes, tmp_path, chunk_s=chunk_s, load_s=load_s)
+
+
+@pytest.mark.parametrize("rate_per_s", [2.0, 20.0])
+def test_a_pass_takes_as_long_as_its_requests_arrive(tmp_path: Path, rate_per_s: float) -> None:
+    """What is told before the first pass of requests knows at which rate they arrive."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'models = ["small"]\nprotocols = ["steady", "server"]\nsessions = 3\nbudget_s = 60\n'
+    )
+    changes: dict[str, Any] = {"engines": ENGINES, "rates": (rate_per_s,)}
+    check_sweep(plan, changes, tmp_path / "run", chunk_s=0.02, load_s=0.2)
+
+
+ENGINES = parse_engines("one", "two", "three")
+
+
+def check_sweep(
+    plan: Path, changes: dict[str, Any], path: Path, *, chunk_s: float, load_s: float
+) -> None:
+    """Measure a plan on a machine whose chunks take in proportion to their length."""
+    slow, fast = chunk_s, 0.6 * chunk_s
+    scripts = {
+        "one": Script(slow, load_s, luck=0.02, noise=0.05),
+        "two": Script(fast, 3 * load_s, luck=0.02, noise=0.05),
+        "three": Script(fast, load_s, luck=0.02, noise=0.05),
+    }
+    machine = ScriptedMachine(scripts, chunks=dict.fromkeys("abcdef", 3), in_proportion=True)
+    progress = Told()
+    progress.clock = machine.clock
+    machine.measure(load_plan(plan, changes), path, progress=progress)
+    check_times(progress)
+
+
+def check_times(progress: Told) -> None:
+    """Hold what was told against when the run ended."""
+    found = progress.left_s
     began_s, end_s = 0.0, found[-1][0]
     assert found[0][0] > began_s
     assert found[-1][1:] == (0.0, 0.0)

@@ -15,7 +15,7 @@ from rtfbench.frontends.front_end import PRESETS
 from rtfbench.measure import wire
 from rtfbench.measure.messages import WorkerSpec
 from rtfbench.measure.protocol import OLDEST, PROTOCOL
-from rtfbench.measure.workers import protocol_of
+from rtfbench.measure.wire import protocol_of
 from rtfbench.results.cells import Cell
 
 SPEC = WorkerSpec(
