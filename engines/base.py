@@ -252,9 +252,7 @@ def chosen(engine: EngineBase, options: SessionOptions) -> dict[str, str]:
 
 def _refused(engine: EngineBase, artifact: ModelArtifact, options: SessionOptions) -> str:
     """Say why precision, device, format or settings do not fit; nothing where they do."""
-    refused = refuse_device(engine, options.device)
-    refused = refused or refuse_precision(engine, options.precision, options.device)
-    if refused:
+    if refused := refuse_options(engine, options):
         return refused
     needed = engine.precisions_on(options.device)[options.precision]
     if artifact.precision != needed:
@@ -272,20 +270,16 @@ def _refused(engine: EngineBase, artifact: ModelArtifact, options: SessionOption
     return ""
 
 
-def refuse_precision(engine: EngineBase, precision: Precision, device: str) -> str:
-    """Say that an engine does not compute in a precision on a device, nothing where it does."""
+def refuse_options(engine: EngineBase, options: SessionOptions) -> str:
+    """Say that an engine does not compute on a device, or not in a precision there."""
+    device = options.device
+    if kind_of(device) not in engine.devices:
+        return f"{engine.name} computes on {' or '.join(engine.devices)}, not on {device}"
     known = engine.precisions_on(device)
-    if precision in known:
+    if options.precision in known:
         return ""
     where = "" if device == CPU else f" on {device}"
-    return f"{not_computed(engine.name, precision)}{where}; it has: {', '.join(known)}"
-
-
-def refuse_device(engine: EngineBase, device: str) -> str:
-    """Say that an engine does not compute on a device; nothing where it does."""
-    if kind_of(device) in engine.devices:
-        return ""
-    return f"{engine.name} computes on {' or '.join(engine.devices)}, not on {device}"
+    return f"{not_computed(engine.name, options.precision)}{where}; it has: {', '.join(known)}"
 
 
 def lacking(
@@ -293,10 +287,7 @@ def lacking(
 ) -> str:
     """Return why this host cannot do what options ask for, nothing where it can.
 
-    Args:
-        engine: says what hosts can lack.
-        options: precision and settings.
-        ask: gives the engine's `lacks`; called where the options name what a host can lack.
+    The engine's `lacks` is asked for where the options name what a host can lack.
     """
     # What a CPU lacks for a precision, another device may have.
     precisions = (options.precision,) * (options.device == CPU)

@@ -28,12 +28,7 @@ class _NvmlMemory(ctypes.Structure):
 
 
 def missing(device: str, driver: str = DRIVER) -> str:
-    """Say why a device is not here, empty where it is.
-
-    Args:
-        device: as a plan names it.
-        driver: the driver's library.
-    """
+    """Say why a device is not here, empty where it is."""
     found = cards(driver)
     if isinstance(found, str):
         return NONE_HERE.format(why=found)

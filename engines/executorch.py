@@ -22,7 +22,7 @@ from rtfbench.engines.protocol import (
     ModelArtifact,
     SessionOptions,
 )
-from rtfbench.engines.torch_program import ProgramEngine
+from rtfbench.engines.torch import ProgramEngine
 
 METHOD = "forward"
 
@@ -58,40 +58,37 @@ class ExecuTorchEngine(ProgramEngine):
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> "ExecuTorchSession":
-        """Load the program."""
-        return ExecuTorchSession(artifact, options.threads)
-
-
-class ExecuTorchSession(RuntimeSession):
-    """One program. Threads are the process's: one session a process."""
-
-    engine = "executorch"
-    told = staticmethod(first_line)
-
-    def __init__(self, artifact: ModelArtifact, threads: int) -> None:
+        """Load the program. Threads are the process's: one session a process."""
         import torch
 
         # The binding itself: the package around it loads the exporter first, which takes longer.
         from executorch.extension.pybindings import _C as binding
 
-        torch.set_num_threads(threads)
-        self._torch = torch
-        binding._unsafe_reset_threadpool(threads)
+        torch.set_num_threads(options.threads)
+        binding._unsafe_reset_threadpool(options.threads)
         effective = {"threads": binding._threadpool_get_thread_count()}
-        check_taken(self.engine, effective, {"threads": threads})
-        with self.loading(artifact):
+        check_taken(self.name, effective, {"threads": options.threads})
+        with ExecuTorchSession.loading(artifact):
             content = artifact.path.read_bytes()
             program = binding._load_program_from_buffer(
                 content, program_verification=binding.Verification.InternalConsistency
             )
             method: Any = program.load_method(METHOD)
         # The program refers to the bytes, and the method to the program, where they are.
-        super().__init__(artifact, (content, program, method), effective)
+        loaded = (content, program, method, torch.from_numpy)
+        return ExecuTorchSession(artifact, loaded, effective)
+
+
+class ExecuTorchSession(RuntimeSession):
+    """One program, with what makes tensors for it."""
+
+    engine = "executorch"
+    told = staticmethod(first_line)
 
     def compute_one(self, features_TM: FloatArray) -> FloatArray:
         """Run one utterance."""
-        *_, method = self._loaded
-        (output,) = method.call([self._torch.from_numpy(features_TM[None])])
+        *_, method, from_numpy = self._loaded
+        (output,) = method.call([from_numpy(features_TM[None])])
         return np.array(output.numpy(), np.float32).reshape(-1)
 
 

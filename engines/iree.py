@@ -1,11 +1,12 @@
 """IREE: a model that is compiled ahead for this CPU, from ONNX, by the compiler's own programs."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -83,32 +84,38 @@ iree.compiler.tools.compile_file("model.mlir", output_file={path!r}, extra_args=
 """
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
-        """Import and compile; an open size stays open."""
-        to_iree(onnx_path, path)
+        """Import and compile, for the instruction sets of this CPU; an open size stays open."""
+        found = None
+        with suppress(ModuleNotFoundError):
+            found = find_spec("iree.compiler")
+        if found is None or not found.submodule_search_locations:
+            raise ConversionError(
+                "iree-base-compiler is not installed; install it with: pip install 'rtfbench[iree]'"
+            )
+        compiler = Path(next(iter(found.submodule_search_locations)), "_mlir_libs", "iree-compile")
+        with TemporaryDirectory(prefix="rtfbench-iree-") as name:
+            folder = Path(name)
+            graph, made = folder / "model.mlir", folder / path.name
+            run = partial(run_tool, folder=folder, limit_s=LIMIT_S)
+            words = [sys.executable, "-m", "iree.compiler.tools.import_onnx"]
+            words += [str(onnx_path.resolve()), "-o", str(graph)]
+            run(words, made=[graph], failed=f"{onnx_path}: cannot be imported by IREE")
+            words = [str(compiler), str(graph), *FOR_THIS_CPU, "-o", str(made)]
+            run(words, made=[made], failed=f"{onnx_path}: cannot be compiled by IREE")
+            path.write_bytes(made.read_bytes())
 
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> "IreeSession":
         """Load the compiled model."""
-        return IreeSession(artifact, options.threads)
-
-
-class IreeSession(RuntimeSession):
-    """One loaded module."""
-
-    engine = "iree"
-
-    @staticmethod
-    def told(error: Exception) -> str:
-        """Return the beginning of what an error says."""
-        return one_line(error)[:MOST_SAID]
-
-    def __init__(self, artifact: ModelArtifact, threads: int) -> None:
-        driver = _driver(threads)
-        with self.loading(artifact):
+        driver = _driver(options.threads)
+        with IreeSession.loading(artifact):
             import iree.runtime
 
-            config = iree.runtime.Config(device=_device(driver, threads))
+            # A device with workers of its own: the one that IREE keeps has those of its first.
+            iree.runtime.flags.parse_flags(f"{WORKERS}={options.threads}")
+            made = iree.runtime._binding.create_hal_driver(driver)
+            config = iree.runtime.Config(device=made.create_default_device())
             module = iree.runtime.VmModule.copy_buffer(
                 config.vm_instance, artifact.path.read_bytes()
             )
@@ -118,7 +125,18 @@ class IreeSession(RuntimeSession):
             (name,) = (each for each in module.function_names if "$" not in each and each[0] != "_")
             function = context.modules[module.name][name]
         # The driver does not tell its workers; they are counted at work.
-        super().__init__(artifact, function, {"threads": threads, "driver": driver})
+        return IreeSession(artifact, function, {"threads": options.threads, "driver": driver})
+
+
+class IreeSession(RuntimeSession):
+    """The function of one loaded module."""
+
+    engine = "iree"
+
+    @staticmethod
+    def told(error: Exception) -> str:
+        """Return the beginning of what an error says."""
+        return one_line(error)[:MOST_SAID]
 
     def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""
@@ -127,51 +145,3 @@ class IreeSession(RuntimeSession):
 
 def _driver(threads: int) -> str:
     return ON_ONE if threads == 1 else ON_MORE
-
-
-def _device(driver: str, threads: int) -> Any:
-    """Return a device with workers of its own; the one that IREE keeps has those of its first."""
-    from iree.runtime import _binding, flags
-
-    flags.parse_flags(f"{WORKERS}={threads}")
-    return _binding.create_hal_driver(driver).create_default_device()
-
-
-def to_iree(onnx_path: Path, path: Path, *, limit_s: float = LIMIT_S) -> None:
-    """Write a model that runs on a CPU with the instruction sets of this one.
-
-    Args:
-        onnx_path: the model; sizes that it leaves open stay open.
-        path: what to write.
-        limit_s: how long each of both steps may take.
-
-    Raises:
-        ConversionError: there is no compiler, or it refused.
-    """
-    try:
-        found = find_spec("iree.compiler")
-    except ModuleNotFoundError:
-        found = None
-    if found is None or not found.submodule_search_locations:
-        raise ConversionError(
-            "iree-base-compiler is not installed; install it with: pip install 'rtfbench[iree]'"
-        )
-    compiler = Path(next(iter(found.submodule_search_locations)), "_mlir_libs", "iree-compile")
-    with TemporaryDirectory(prefix="rtfbench-iree-") as name:
-        folder = Path(name)
-        graph, made = folder / "model.mlir", folder / path.name
-        steps: tuple[tuple[str, list[str], Sequence[str], Path], ...] = (
-            ("imported", [sys.executable, "-m", "iree.compiler.tools.import_onnx"], [], graph),
-            ("compiled", [str(compiler)], FOR_THIS_CPU, made),
-        )
-        source = onnx_path.resolve()
-        for what, command, options, target in steps:
-            run_tool(
-                [*command, str(source), *options, "-o", str(target)],
-                folder=folder,
-                made=[target],
-                failed=f"{onnx_path}: cannot be {what} by IREE",
-                limit_s=limit_s,
-            )
-            source = target
-        path.write_bytes(made.read_bytes())

@@ -18,7 +18,7 @@ from rtfbench.engines.protocol import (
     SessionOptions,
     SettingMismatchError,
 )
-from rtfbench.engines.torch_program import ProgramEngine
+from rtfbench.engines.torch import ProgramEngine
 
 #: What the interpreter calls the part of a graph that XNNPACK computes.
 DELEGATED = "DELEGATE"
@@ -57,35 +57,33 @@ class LiteRtEngine(ProgramEngine):
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> "LiteRtSession":
         """Load the model."""
-        return LiteRtSession(artifact, options.threads)
-
-
-class LiteRtSession(RuntimeSession):
-    """One interpreter."""
-
-    engine = "litert"
-
-    def __init__(self, artifact: ModelArtifact, threads: int) -> None:
-        with self.loading(artifact):
+        with LiteRtSession.loading(artifact):
             from ai_edge_litert.interpreter import Interpreter
 
             interpreter: Any = Interpreter(
-                model_content=artifact.path.read_bytes(), num_threads=threads
+                model_content=artifact.path.read_bytes(), num_threads=options.threads
             )
             interpreter.allocate_tensors()
             (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-        self._input, self._output = taken["index"], given["index"]
         parts = sum(each["op_name"] == DELEGATED for each in interpreter._get_ops_details())
         if not parts:
             raise SettingMismatchError("litert: XNNPACK was asked for, and took no operator")
+        loaded = (interpreter, taken["index"], given["index"])
         # The interpreter does not tell its threads; they are counted at work.
-        super().__init__(artifact, interpreter, {"threads": threads, "xnnpack_parts": parts})
+        return LiteRtSession(artifact, loaded, {"threads": options.threads, "xnnpack_parts": parts})
+
+
+class LiteRtSession(RuntimeSession):
+    """One interpreter, with the numbers of its input and output."""
+
+    engine = "litert"
 
     def compute_one(self, features_TM: FloatArray) -> FloatArray:
         """Run one utterance."""
-        self._loaded.set_tensor(self._input, features_TM[None])
-        self._loaded.invoke()
-        return np.array(self._loaded.get_tensor(self._output), np.float32).reshape(-1)
+        interpreter, taken, given = self._loaded
+        interpreter.set_tensor(taken, features_TM[None])
+        interpreter.invoke()
+        return np.array(interpreter.get_tensor(given), np.float32).reshape(-1)
 
 
 def lower(program: Path, made: Path) -> None:

@@ -18,16 +18,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rtfbench.engines import mnn_convert, mnn_quantize
+from rtfbench.engines import mnn_convert, mnn_file
 from rtfbench.engines.base import EngineBase, RuntimeEngine, RuntimeSession, SessionBase, chosen
 from rtfbench.engines.mnn_callbacks import (
     RUN_IN_PYTHON,
     InnerTensors,
     MnnProfiler,
     Watch,
-    convert_in_python,
+    host_tensor,
+    values_of,
 )
 from rtfbench.engines.native import library
 from rtfbench.engines.native.engine import Kind, NativeMnnEngine
@@ -45,14 +44,11 @@ from rtfbench.engines.protocol import (
     Precision,
     Quantization,
     SessionOptions,
-    SettingMismatchError,
     Support,
 )
 
 # What Interpreter.getSessionInfo tells by number (MNN's Interpreter::SessionInfoCode).
 MEMORY_MB, MEGA_OPERATIONS, BACKENDS = 0, 1, 2
-CPU_BACKEND = 13  # MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension
-CPU_BACKENDS = (0, CPU_BACKEND)
 MULTIPLYING = ("Convolution", "ConvolutionDepthwise", "MatMul", "BatchMatMul", "Deconvolution")
 CPU = {"backend": "CPU"}
 #: Asks for the wheel's library where another one is named.
@@ -88,10 +84,9 @@ class MnnFileEngine(RuntimeEngine):
         """Import MNN, which prints to stdout."""
         try:
             check_free()
+            import MNN
         except EngineError as error:
             return Availability(False, reason=str(error))
-        try:
-            import MNN
         except ImportError as error:
             return self.missing(error)
         return Availability(True, version=MNN.version(), build="wheel, full library")
@@ -116,8 +111,8 @@ class MnnFileEngine(RuntimeEngine):
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use the wheel's converter for weights, its quantiser for all the rest."""
         if wanted.precision != "int8":
-            return mnn_quantize.to_fewer_bits(onnx_path, path, wanted)
-        return mnn_quantize.to_int8(onnx_path, path, wanted)
+            return mnn_convert.to_fewer_bits(onnx_path, path, wanted)
+        return mnn_convert.to_int8(onnx_path, path, wanted)
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return the session's configuration; nothing where the library is the user's own."""
@@ -133,7 +128,11 @@ session = interpreter.createSession({config!r})
 
     def convert_in_python(self, onnx: str, path: str, *, static: bool) -> str:
         """Use the wheel's converter."""
-        return convert_in_python(onnx, path, static=static)
+        return f"""\
+import _tools  # what MNN's program mnnconvert calls
+
+_tools.mnnconvert({mnn_convert.command(onnx, path, static=static)!r})
+"""
 
     def inner_tensors(
         self,
@@ -191,21 +190,14 @@ class MnnMiniEngine(MnnFileEngine):
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
         """Take static MNN models only."""
-        if artifact.form != "static":
-            return Support(
-                False,
-                "mnn-mini needs a static model; export it with --num-frames, "
-                "or choose --form static",
-            )
-        return super().supports(artifact, options)
+        if artifact.form == "static":
+            return super().supports(artifact, options)
+        cure = "export it with --num-frames, or choose --form static"
+        return Support(False, f"mnn-mini needs a static model; {cure}")
 
 
 def check_free() -> None:
-    """Refuse the wheel in a process that holds another MNN.
-
-    Raises:
-        EngineError: it does.
-    """
+    """Refuse the wheel in a process that holds another MNN."""
     other = library.folder_in_use()
     if other is not None:
         raise EngineError(
@@ -242,22 +234,12 @@ class MnnSession(RuntimeSession):
             ) from error
         settings = {"threads": threads, "precision": precision, "backend": "CPU"}
         super().__init__(artifact, interpreter, settings)
-        backend = int(self._info(BACKENDS))
-        if backend not in CPU_BACKENDS:
-            raise SettingMismatchError(f"MNN: asked for the CPU, got backend {backend}")
         self._input: Any = interpreter.getSessionInput(
             self._session, *filter(None, [artifact.input_name])
         )
         self._output_name = [*filter(None, [artifact.output_name])]
-        self._check_form()
-
-    def _check_form(self) -> None:
         shape = tuple(self._input.getShape())
-        dynamic = any(size < 0 for size in shape)
-        if dynamic != (self._artifact.form == "dynamic"):
-            raise EngineError(
-                f"{self._artifact.path}: declared {self._artifact.form}, but its input is {shape}"
-            )
+        mnn_file.check_opened(artifact, shape, int(self._info(BACKENDS)))
 
     @property
     def effective(self) -> Mapping[str, str | int | float]:
@@ -297,17 +279,14 @@ class MnnSession(RuntimeSession):
                     f"{self._artifact.name} takes {self._input.getShape()}, not {shape}"
                 )
             self._resize(shape)
-        self._input.copyFrom(self._host_tensor(features_BTM))
+        self._input.copyFrom(host_tensor(self._mnn, features_BTM))
         copied = time.perf_counter_ns()
         code = self._execute()
         if code != 0:
             raise EngineError(f"MNN failed with error code {code}")
         ran = time.perf_counter_ns()
         output = self._loaded.getSessionOutput(self._session, *self._output_name)
-        host = self._host_tensor(np.zeros(output.getShape(), np.float32))
-        output.copyToHostTensor(host)
-        # The view's memory belongs to the tensor: hand out a copy.
-        embeddings_BD = np.array(host.getNumpyData(), np.float32)
+        embeddings_BD = values_of(self._mnn, output)
         self.copy_ns += copied - began + time.perf_counter_ns() - ran
         return embeddings_BD
 
@@ -325,15 +304,6 @@ class MnnSession(RuntimeSession):
             return int(self._loaded.runSession(self._session))
         before, after = self._watch.before, self._watch.after
         return int(self._loaded.runSessionWithCallBackInfo(self._session, before, after))
-
-    def _host_tensor(self, array: FloatArray) -> Any:
-        """Return a tensor with a copy of an array in plain (Caffe) layout."""
-        return self._mnn.Tensor(
-            array.shape,
-            self._mnn.Halide_Type_Float,
-            np.ascontiguousarray(array),
-            self._mnn.Tensor_DimensionType_Caffe,
-        )
 
     def close(self) -> None:
         """Drop session and model."""

@@ -2,32 +2,37 @@
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import numpy as np
 
-from rtfbench.engines.profiling import PASSING, PREPARING, OperatorTime, Profiler, Runnable
+from rtfbench.engines.profiling import PASSING, PREPARING, OperatorTime, Profiler
 from rtfbench.engines.protocol import FloatArray
 
 #: What the converter and the runtime append to the name of the tensor that is computed.
 ADDED = re.compile(r"(_raster_\d+|__matmul_converted|_matmul_converted|__\d+)$")
 
 
-class Timed(NamedTuple):
-    """One operator between its callbacks, by a clock of nanoseconds."""
+def host_tensor(mnn: Any, array: FloatArray) -> Any:
+    """Return a tensor with a copy of an array in plain (Caffe) layout."""
+    layout = mnn.Tensor_DimensionType_Caffe
+    return mnn.Tensor(array.shape, mnn.Halide_Type_Float, np.ascontiguousarray(array), layout)
 
-    name: str
-    kind: str
-    began_ns: int
-    ended_ns: int
+
+def values_of(mnn: Any, tensor: Any) -> FloatArray:
+    """Return what a tensor holds; the host tensor's view would belong to that."""
+    host = host_tensor(mnn, np.zeros(tensor.getShape(), np.float32))
+    tensor.copyToHostTensor(host)
+    return np.array(host.getNumpyData(), np.float32)
 
 
 class Watch:
     """Takes the times of one session: of its operators, of copies and of its preparation."""
 
     def __init__(self) -> None:
-        self.operators: list[Timed] = []
+        #: Of each its name and kind, and when it began and ended, in nanoseconds.
+        self.operators: list[tuple[str, str, int, int]] = []
         self.prepared_ns = 0
         self._begun: tuple[str, str, int] = ("", "", 0)
 
@@ -39,7 +44,7 @@ class Watch:
     def after(self, _tensors: Any, _info: Any) -> bool:
         """Note that it ended; the clock is read first."""
         ended_ns = time.perf_counter_ns()
-        self.operators.append(Timed(*self._begun, ended_ns))
+        self.operators.append((*self._begun, ended_ns))
         return True
 
     def forget(self) -> None:
@@ -47,53 +52,29 @@ class Watch:
         self.operators, self.prepared_ns = [], 0
 
 
-class WatchedSession(Runnable, Protocol):
-    """A session that counts its copies, the preparation among them."""
-
-    copy_ns: int
-
-
 class MnnProfiler(Profiler):
     """A session with a watch."""
 
-    def __init__(self, open_session: Callable[[Watch], WatchedSession]) -> None:
-        self._watch = Watch()
-        self._watched = open_session(self._watch)
-        self._copied_ns = 0
-        self._runs: list[tuple[OperatorTime, ...]] = []
-        super().__init__(self._watched)
+    def __init__(self, open_session: Callable[[Watch], Any]) -> None:
+        """Open a session, whose copies count the preparation too."""
+        self._watch, self._copied_ns = Watch(), 0
+        super().__init__(open_session(self._watch))
 
     def after_run(self) -> None:
         """Take what the watch has."""
-        copied_ns = self._watched.copy_ns - self._copied_ns
-        self._copied_ns = self._watched.copy_ns
-        self._runs.append(tuple(operators(self._watch, copied_ns)))
+        before_ns, self._copied_ns = self._copied_ns, self._session.copy_ns
+        self._runs.append(tuple(operators(self._watch, self._copied_ns - before_ns)))
         self._watch.forget()
-
-    def operators(self) -> Sequence[tuple[OperatorTime, ...]]:
-        """Return what was taken."""
-        return self._runs
 
 
 def operators(watch: Watch, copied_ns: int) -> Iterator[OperatorTime]:
-    """Yield what a run consists of.
-
-    Args:
-        watch: has seen the run.
-        copied_ns: what the session spent on shapes and copies.
-    """
+    """Yield what a run consists of that a watch has seen, copies and preparation among them."""
     if watch.prepared_ns:
         yield OperatorTime("resizeSession", PREPARING, watch.prepared_ns)
     yield OperatorTime("input and output", PASSING, copied_ns - watch.prepared_ns)
-    for each in watch.operators:
-        kind, _, computes = each.kind.partition(" ")
-        yield OperatorTime(
-            name=each.name,
-            kind=kind,
-            ns=each.ended_ns - each.began_ns,
-            sources=(each.name, *_shorter(each.name)),
-            implementation=computes,
-        )
+    for name, whole, began_ns, ended_ns in watch.operators:
+        kind, _, computes = whole.partition(" ")
+        yield OperatorTime(name, kind, ended_ns - began_ns, (name, *_shorter(name)), computes)
 
 
 def _shorter(name: str) -> Iterator[str]:
@@ -123,17 +104,6 @@ found = np.array(host.getNumpyData())
 """
 
 
-def convert_in_python(onnx: str, path: str, *, static: bool) -> str:
-    """Return lines that convert a file with the wheel's converter."""
-    words = ["mnnconvert", "-f", "ONNX", "--modelFile", onnx, "--MNNModel", path]
-    words += ["--bizCode", "MNN", *(["--saveStaticModel"] if static else [])]
-    return f"""\
-import _tools  # what MNN's program mnnconvert calls
-
-_tools.mnnconvert({words!r})
-"""
-
-
 class InnerTensors(Watch):
     """Keeps what operators of certain names compute."""
 
@@ -148,10 +118,5 @@ class InnerTensors(Watch):
         if name in self._names and tensors:
             import MNN
 
-            zeros = np.zeros(tensors[0].getShape(), np.float32)
-            host: Any = MNN.Tensor(
-                zeros.shape, MNN.Halide_Type_Float, zeros, MNN.Tensor_DimensionType_Caffe
-            )
-            tensors[0].copyToHostTensor(host)
-            self.found[name] = np.array(host.getNumpyData(), np.float32)
+            self.found[name] = values_of(MNN, tensors[0])
         return True

@@ -8,10 +8,13 @@ those of `table Net` in MNN's schema.
 
 import mmap
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from rtfbench.engines.protocol import EngineError
+from rtfbench.engines.protocol import EngineError, ModelArtifact, SettingMismatchError
+
+#: MNN_FORWARD_CPU, and MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension.
+CPU_BACKENDS = (0, 13)
 
 #: Fields of `Net` that point to something, and whether that is a list of pointers again.
 _NAME, _TENSORS, _EXTRA, _OPERATORS, _OUTPUTS, _TENSOR_NAMES = 0, 1, 2, 3, 4, 7
@@ -21,15 +24,23 @@ _USAGE = 9
 _STATIC = 2
 
 
-@dataclass(frozen=True)
-class MnnFile:
-    """A complete model file; `stores_shapes` says whether it needs no shape inference."""
+def check_opened(artifact: ModelArtifact, input_shape: Sequence[int], backend: int) -> None:
+    """Compare what a session says of itself with what is known of its model.
 
-    stores_shapes: bool
+    Raises:
+        EngineError: the model is of another form.
+        SettingMismatchError: it computes on no CPU.
+    """
+    if any(size < 0 for size in input_shape) != (artifact.form == "dynamic"):
+        raise EngineError(
+            f"{artifact.path}: declared {artifact.form}, but its input is {input_shape}"
+        )
+    if backend not in CPU_BACKENDS:
+        raise SettingMismatchError(f"MNN: asked for the CPU, got backend {backend}")
 
 
-def read_mnn_file(path: Path) -> MnnFile:
-    """Read a model file as far as it takes to know that it was not cut off.
+def stores_shapes(path: Path) -> bool:
+    """Say whether a model file needs no shape inference, once it is known not to be cut off.
 
     The file is written back to front: what its first fields point to lies at its very end.
 
@@ -48,7 +59,7 @@ def read_mnn_file(path: Path) -> MnnFile:
         ) from error
 
 
-def _read(data: mmap.mmap) -> MnnFile:
+def _read(data: mmap.mmap) -> bool:
     net = _unsigned(data, 0)
     offsets = _offsets(data, net)
     for field in (_NAME, _EXTRA, *_LISTS):
@@ -64,7 +75,7 @@ def _read(data: mmap.mmap) -> MnnFile:
     if not offsets[_OPERATORS]:
         raise IndexError("no operators")
     usage = data[net + offsets[_USAGE]] if offsets[_USAGE] else 0
-    return MnnFile(stores_shapes=usage == _STATIC)
+    return usage == _STATIC
 
 
 def _check_list(data: mmap.mmap, start: int) -> None:

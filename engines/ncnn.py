@@ -30,6 +30,10 @@ from rtfbench.engines.protocol import (
 #: Whatever makes values smaller than 32 bits; all of it is on by default.
 SMALLER = ("bf16_storage", "fp16_packed", "fp16_storage", "fp16_arithmetic")
 SMALLER_INT8 = ("int8_packed", "int8_storage", "int8_arithmetic", "int8_inference")
+PARAM, WEIGHTS = "model.param", "model.bin"
+LIMIT_S = 300.0
+#: What else pnnx writes, beside the file that it reads.
+OTHERS = ("pnnxparam", "pnnxbin", "pnnxpy", "pnnxonnx", "ncnnpy")
 #: After a run, threads would wait for so many milliseconds in a loop.
 NO_WAIT_MS = 0
 
@@ -50,36 +54,38 @@ class NcnnEngine(RuntimeEngine):
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
         """Take static models only."""
-        if artifact.form != "static":
-            return Support(
-                False,
-                "ncnn needs a static model: its files are for one length; choose --form static",
-            )
-        return super().supports(artifact, options)
+        if artifact.form == "static":
+            return super().supports(artifact, options)
+        why = "its files are for one length; choose --form static"
+        return Support(False, f"ncnn needs a static model: {why}")
 
     def export(self, model: Any, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
-        """Trace the model and hand it to pnnx."""
-        to_ncnn(model, path, feat_dim=feat_dim, num_frames=num_frames)
+        """Trace the model and hand it to pnnx, which has to be installed, and knows not all."""
+        if num_frames is None:
+            raise ConversionError("ncnn files are for one length; choose --form static")
+        with TemporaryDirectory(prefix="rtfbench-ncnn-") as name:
+            folder = Path(name)
+            source = folder / "model.pt"
+            _trace(model, source, feat_dim=feat_dim, num_frames=num_frames)
+            made = param, weights = folder / PARAM, folder / WEIGHTS
+            command = [str(_pnnx()), str(source), f"inputshape=[1,{num_frames},{feat_dim}]f32"]
+            command += ["fp16=0", f"ncnnparam={param}", f"ncnnbin={weights}"]
+            command += [f"{other}={folder / other}" for other in OTHERS]
+            run_tool(command, folder=folder, made=made, failed="pnnx failed", limit_s=LIMIT_S)
+            _check_operators(param)
+            with zipfile.ZipFile(path, "w") as archive:
+                for each in made:
+                    archive.write(each, each.name)
 
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> "NcnnSession":
         """Load the network."""
-        return NcnnSession(artifact, options.threads, settings)
-
-
-class NcnnSession(RuntimeSession):
-    """One network."""
-
-    engine = "ncnn"
-
-    def __init__(self, artifact: ModelArtifact, threads: int, settings: Mapping[str, str]) -> None:
         import ncnn
 
-        self._ncnn = ncnn
         param, weights = read(artifact.path)
         net = ncnn.Net()
-        net.opt.num_threads = threads
+        net.opt.num_threads = options.threads
         net.opt.openmp_blocktime = NO_WAIT_MS
         net.opt.use_winograd_convolution = settings["winograd"] == "on"
         for name in (*SMALLER, *SMALLER_INT8):
@@ -89,64 +95,34 @@ class NcnnSession(RuntimeSession):
         # Loading the weights tells nothing; that they are complete is certain from the archive's
         # checksums.
         net.load_model_mem(weights)
-        self._input, self._output = net.input_names()[0], net.output_names()[0]
-        effective: dict[str, str | int | float] = {
+        smaller = ", ".join(each for each in SMALLER if getattr(net.opt, f"use_{each}"))
+        effective = {
             "threads": net.opt.num_threads,
             "winograd": "on" if net.opt.use_winograd_convolution else "off",
-            "smaller_types": ", ".join(n for n in SMALLER if getattr(net.opt, f"use_{n}"))
-            or "none",
+            "smaller_types": smaller or "none",
             "denormals": "flushed to zero",
         }
+        names = net.input_names()[0], net.output_names()[0]
         # The network refers to the weights where they are, and goes first.
-        super().__init__(artifact, (weights, net), effective)
+        return NcnnSession(artifact, (weights, ncnn.Mat, *names, net), effective)
+
+
+class NcnnSession(RuntimeSession):
+    """One network, with what makes inputs for it and the names of its input and output."""
+
+    engine = "ncnn"
 
     def compute_one(self, features_TM: FloatArray) -> FloatArray:
         """Run one utterance."""
-        _, net = self._loaded
+        _, as_input, taken, given, net = self._loaded
         extractor = net.create_extractor()
-        if extractor.input(self._input, self._ncnn.Mat(features_TM)) != 0:
+        if extractor.input(taken, as_input(features_TM)) != 0:
             raise EngineError("ncnn did not take the input")
-        code, output = extractor.extract(self._output)
+        code, output = extractor.extract(given)
         if code != 0:
             raise EngineError(f"ncnn failed with code {code}")
         # The view's memory belongs to the extractor: hand out a copy.
         return np.array(output, np.float32).reshape(-1)
-
-
-PARAM, WEIGHTS = "model.param", "model.bin"
-LIMIT_S = 300.0
-#: What else pnnx writes, beside the file that it reads.
-OTHERS = ("pnnxparam", "pnnxbin", "pnnxpy", "pnnxonnx", "ncnnpy")
-
-
-def to_ncnn(
-    model: Any, path: Path, *, feat_dim: int, num_frames: int | None, limit_s: float = LIMIT_S
-) -> None:
-    """Write a torch module in eval mode, [1, num_frames, feat_dim] -> [1, D], as one file.
-
-    Raises:
-        ConversionError: there is no pnnx, or it does not know an operator.
-    """
-    if num_frames is None:
-        raise ConversionError("ncnn files are for one length; choose --form static")
-    with TemporaryDirectory(prefix="rtfbench-ncnn-") as name:
-        folder = Path(name)
-        source = folder / "model.pt"
-        _trace(model, source, feat_dim=feat_dim, num_frames=num_frames)
-        command = [
-            str(_pnnx()),
-            str(source),
-            f"inputshape=[1,{num_frames},{feat_dim}]f32",
-            "fp16=0",
-        ]
-        command += [f"ncnnparam={folder / PARAM}", f"ncnnbin={folder / WEIGHTS}"]
-        command += [f"{other}={folder / other}" for other in OTHERS]
-        made = [folder / PARAM, folder / WEIGHTS]
-        run_tool(command, folder=folder, made=made, failed="pnnx failed", limit_s=limit_s)
-        _check_operators(folder / PARAM)
-        with zipfile.ZipFile(path, "w") as archive:
-            for each in made:
-                archive.write(each, each.name)
 
 
 def read(path: Path) -> tuple[str, bytes]:

@@ -36,7 +36,7 @@ class NullEngine(RuntimeEngine):
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> "NullSession":
-        """Return a session that answers zeros."""
+        """Return a session: there is nothing to load."""
         return NullSession(artifact, (), {"threads": 1})
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from rtfbench.engines import cpu, onnx_layers
+from rtfbench.engines import cpu
 from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, chosen, last_line
-from rtfbench.engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
+from rtfbench.engines.onnx_files import CHOICES, FLOAT_LAYERS, layers_in_float, told
 from rtfbench.engines.profiling import OperatorTime, Profiler
 from rtfbench.engines.protocol import (
     FLOAT32,
@@ -38,10 +38,6 @@ LAYOUTS = re.compile(r"_[a-eA-E\d]+_[a-eA-E\d]+_")
 class OpenVinoProfiler(Profiler):
     """A session with counters; it has one mean for all runs, untimed ones among them."""
 
-    def __init__(self, session: "OpenVinoSession") -> None:
-        super().__init__(session)
-        self._counting = session
-
     def took_ns(self) -> Sequence[int]:
         """Return the mean of all runs, as the counters are."""
         mean = sum(self._wall_ns) / max(len(self._wall_ns), 1)
@@ -49,7 +45,7 @@ class OpenVinoProfiler(Profiler):
 
     def operators(self) -> Sequence[tuple[OperatorTime, ...]]:
         """Read the counters."""
-        counters, fused = self._counting.counters()
+        counters, fused = self._session.counters()
         mean = tuple(
             OperatorTime(
                 name=each.node_name,
@@ -75,38 +71,6 @@ def _sources(name: str, fused: str) -> tuple[str, ...]:
 #: are a thousandth of the operations, and in int8 they cost more accuracy than all the rest.
 MULTIPLIES = ("Conv", "MatMul", "Gemm")
 OPERATORS = frozenset({*MULTIPLIES, "Add", "Relu"})
-
-
-def to_int8(onnx_path: Path, path: Path, wanted: Quantization) -> str:
-    """Write a model with quantise and dequantise nodes where nncf puts them.
-
-    Raises:
-        ConversionError: nncf is not installed.
-    """
-    keep_telemetry_out()
-    try:
-        import nncf
-    except ImportError as error:
-        raise ConversionError(f"{error}; install it with: pip install 'rtfbench[nncf]'") from error
-    import onnx
-
-    model = onnx.load(str(onnx_path))
-    name = model.graph.input[0].name
-    chunks = nncf.Dataset([{name: features_TM[None]} for features_TM in wanted.calibration_NTM])
-    kept = layers_in_float(model, MULTIPLIES, wanted.settings[FLOAT_LAYERS])
-    others = sorted({node.op_type for node in model.graph.node} - OPERATORS)
-    quantised = nncf.quantize(
-        model,
-        chunks,
-        subset_size=len(wanted.calibration_NTM),
-        preset=nncf.QuantizationPreset.MIXED,
-        ignored_scope=nncf.IgnoredScope(names=kept, types=others, validate=False),
-    )
-    onnx.save(quantised, str(path))
-    return (
-        "nncf: post-training, mixed preset, weights per channel, fast bias correction, "
-        f"{', '.join(sorted(OPERATORS))}{told(kept)}; {wanted.calibrated}"
-    )
 
 
 TELEMETRY = "openvino_telemetry"
@@ -164,7 +128,7 @@ class OpenVinoEngine(RuntimeEngine):
     run_in_python = "found = model(inputs)[0]\n"
     choices: Mapping[str, tuple[str, ...]] = {"pinning": ("off", "on")}
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "bf16": FLOAT32, "int8": "int8"}
-    recipes: Mapping[str, tuple[str, ...]] = {onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES}
+    recipes: Mapping[str, tuple[str, ...]] = {FLOAT_LAYERS: CHOICES}
     quantizers = ("nncf",)
     may_lack = ("bf16",)
 
@@ -188,8 +152,33 @@ class OpenVinoEngine(RuntimeEngine):
         return {"bf16": f"openvino computes bf16 in float32 on this CPU ({why})"}
 
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
-        """Use nncf."""
-        return to_int8(onnx_path, path, wanted)
+        """Write quantise and dequantise nodes where nncf puts them."""
+        keep_telemetry_out()
+        try:
+            import nncf
+        except ImportError as error:
+            raise ConversionError(
+                f"{error}; install it with: pip install 'rtfbench[nncf]'"
+            ) from error
+        import onnx
+
+        model = onnx.load(str(onnx_path))
+        name = model.graph.input[0].name
+        chunks = nncf.Dataset([{name: features_TM[None]} for features_TM in wanted.calibration_NTM])
+        kept = layers_in_float(model, MULTIPLIES, wanted.settings[FLOAT_LAYERS])
+        others = sorted({node.op_type for node in model.graph.node} - OPERATORS)
+        quantised = nncf.quantize(
+            model,
+            chunks,
+            subset_size=len(wanted.calibration_NTM),
+            preset=nncf.QuantizationPreset.MIXED,
+            ignored_scope=nncf.IgnoredScope(names=kept, types=others, validate=False),
+        )
+        onnx.save(quantised, str(path))
+        return (
+            "nncf: post-training, mixed preset, weights per channel, fast bias correction, "
+            f"{', '.join(sorted(OPERATORS))}{told(kept)}; {wanted.calibrated}"
+        )
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return the properties that a model is compiled with; nothing is reported to a server."""
@@ -227,7 +216,7 @@ def properties(options: SessionOptions, settings: Mapping[str, str]) -> dict[str
 
 
 class OpenVinoSession(RuntimeSession):
-    """One compiled model with one request; what is effective is what the model reports."""
+    """A model, its input and output, and one request; what is effective, the model reports."""
 
     engine = "openvino"
     told = staticmethod(last_line)
@@ -243,14 +232,14 @@ class OpenVinoSession(RuntimeSession):
         wanted = {**properties(options, settings), **(also or {})}
         with self.loading(artifact):
             compiled = core().compile_model(str(artifact.path), DEVICE, wanted)
-            self._input: Any = _port(compiled.inputs, artifact.input_name)
-            self._output: Any = _port(compiled.outputs, artifact.output_name)
+            taken = _port(compiled.inputs, artifact.input_name)
+            given = _port(compiled.outputs, artifact.output_name)
         effective = _read_back(compiled)
         precision = HINTS[options.precision]
         asked = {"threads": options.threads, "streams": 1, "precision": precision}
         check_taken(self.engine, effective, asked)
-        self._compiled: Any = compiled
-        super().__init__(artifact, compiled.create_infer_request(), effective)
+        loaded = (compiled, taken, given, compiled.create_infer_request())
+        super().__init__(artifact, loaded, effective)
 
     def operators(self) -> Mapping[str, int]:
         """Count what multiplies in the compiled graph."""
@@ -267,22 +256,18 @@ class OpenVinoSession(RuntimeSession):
         Only of a model that is compiled to count them.
         """
         fused = {name: _text(notes["originalLayersNames"]) for name, notes in self._layers()}
-        return self._loaded.profiling_info, fused
+        return self._loaded[-1].profiling_info, fused
 
     def _layers(self) -> Iterator[tuple[str, Any]]:
         """Yield the name and the notes of every layer of the compiled graph."""
-        for layer in self._compiled.get_runtime_model().get_ops():
+        for layer in self._loaded[0].get_runtime_model().get_ops():
             yield layer.get_friendly_name(), layer.get_rt_info()
 
     def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""
-        found = self._loaded.infer({self._input: features_BTM}, share_inputs=True)
-        return np.array(found[self._output], np.float32)
-
-    def close(self) -> None:
-        """Drop the request and the model with it."""
-        super().close()
-        self._input = self._output = self._compiled = None
+        _, taken, given, request = self._loaded
+        found = request.infer({taken: features_BTM}, share_inputs=True)
+        return np.array(found[given], np.float32)
 
 
 def _text(value: Any) -> str:
@@ -292,9 +277,7 @@ def _text(value: Any) -> str:
 
 def _port(ports: list[Any], name: str | None) -> Any:
     """Return the port of a name, the first without one."""
-    if name is None:
-        return ports[0]
-    return next(port for port in ports if name in port.names)
+    return next(port for port in ports if name is None or name in port.names)
 
 
 def _read_back(compiled: Any) -> dict[str, str | int | float]:

@@ -13,14 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rtfbench.engines import cpu, cuda, onnx_layers, onnx_versions, ort_quantize
-from rtfbench.engines.base import (
-    RuntimeEngine,
-    RuntimeSession,
-    check_taken,
-    chosen,
-    first_line,
-)
+from rtfbench.engines import cpu, cuda, onnx_files, ort_quantize
+from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, chosen, first_line
 from rtfbench.engines.ort_profile import OnnxRuntimeProfiler
 from rtfbench.engines.profiling import Profiler
 from rtfbench.engines.protocol import (
@@ -134,7 +128,7 @@ class OnnxRuntimeEngine(RuntimeEngine):
     }
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "int8": "int8"}
     recipes: Mapping[str, tuple[str, ...]] = {
-        onnx_layers.FLOAT_LAYERS: onnx_layers.CHOICES,
+        onnx_files.FLOAT_LAYERS: onnx_files.CHOICES,
         ort_quantize.RANGES: ("calibrated", "dynamic"),
         ort_quantize.WEIGHT_BITS: ("8", "7"),
     }
@@ -157,12 +151,11 @@ class OnnxRuntimeEngine(RuntimeEngine):
         """Ask the driver for the device, and this build for its provider."""
         import onnxruntime
 
-        provider = self.places[kind_of(device)].provider
+        place = self.places[kind_of(device)]
         if kind_of(device) == CUDA and (gone := cuda.missing(device)):
             return gone
-        if provider not in onnxruntime.get_available_providers():
-            return _without(self.places[kind_of(device)])
-        return ""
+        built = onnxruntime.get_available_providers()
+        return "" if place.provider in built else _without(place)
 
     def lacks(self) -> Mapping[str, str]:
         """Ask this build for its providers."""
@@ -220,27 +213,25 @@ session = onnxruntime.InferenceSession(
     ) -> "OnnxRuntimeSession":
         """Create an InferenceSession."""
         if options.device == CPU:
-            place = PROVIDERS[settings[PROVIDES]]
-            return OnnxRuntimeSession(artifact, options, settings, place=place)
-        place = self.places[kind_of(options.device)]
-        return OnnxRuntimeDeviceSession(artifact, options, settings, place=place)
+            place, kind = PROVIDERS[settings[PROVIDES]], OnnxRuntimeSession
+        else:
+            place, kind = self.places[kind_of(options.device)], OnnxRuntimeDeviceSession
+        return kind(artifact, options, settings, place=place)
 
     def caveat(self, options: SessionOptions) -> str:
         """Tell what int8 is without VNNI."""
         if options.precision != "int8" or cpu.has(cpu.INT8):
             return ""
-        if _exact(chosen(self, options), options):
-            does = (
-                f"are widened to stay exact ({PRODUCTS}=exact), which costs speed; "
-                f"with {SEVEN_BITS} they need not be"
-            )
-        elif _fits(options):
+        exact = _exact(chosen(self, options), options)
+        if _fits(options) and not exact:
             return ""
-        else:
-            does = (
-                f"are added up in 16 bits, which saturate ({PRODUCTS}=fast); "
-                f"{PRODUCTS}=exact or {SEVEN_BITS} keeps them right"
-            )
+        does = (
+            f"are widened to stay exact ({PRODUCTS}=exact), which costs speed; with {SEVEN_BITS} "
+            "they need not be"
+            if exact
+            else f"are added up in 16 bits, which saturate ({PRODUCTS}=fast); {PRODUCTS}=exact or "
+            f"{SEVEN_BITS} keeps them right"
+        )
         return f"this CPU has no VNNI ({cpu.without(cpu.INT8)}): products of 8 bits {does}"
 
     def inner_tensors(
@@ -272,7 +263,7 @@ session = onnxruntime.InferenceSession(
         settings = chosen(self, options)
         place = PROVIDERS[settings[PROVIDES]]
         return OnnxRuntimeProfiler(
-            lambda also: OnnxRuntimeSession(artifact, options, settings, also, place),
+            lambda also: OnnxRuntimeSession(artifact, options, settings, also, place)
         )
 
 
@@ -285,9 +276,7 @@ def _exact(settings: Mapping[str, str], options: SessionOptions) -> bool:
     """Say whether products in int8 are kept from saturating; by itself, where they could."""
     if settings[PRODUCTS] != "auto":
         return settings[PRODUCTS] == "exact"
-    if options.precision != "int8" or cpu.has(cpu.INT8):
-        return False
-    return not _fits(options)
+    return options.precision == "int8" and not (cpu.has(cpu.INT8) or _fits(options))
 
 
 def _fits(options: SessionOptions) -> bool:
@@ -305,7 +294,7 @@ class OnnxRuntimeSession(RuntimeSession):
         """Say which release takes a model that is too new, else what the runtime says first."""
         import onnxruntime
 
-        new = onnx_versions.too_new(str(error))
+        new = onnx_files.too_new(str(error))
         return f"{new}; this is {onnxruntime.__version__}" if new else first_line(error)
 
     def __init__(
@@ -409,19 +398,13 @@ class OnnxRuntimeDeviceSession(OnnxRuntimeSession):
 def _read_back(session: Any) -> dict[str, str | int | float]:
     """Return the settings that a session says it has."""
     got = session.get_session_options()
-    level = next(
-        (
-            name
-            for name, attribute in GRAPH_OPTIMIZATION.items()
-            if attribute == got.graph_optimization_level.name
-        ),
-        got.graph_optimization_level.name,
-    )
+    level = got.graph_optimization_level.name
+    named = {attribute: name for name, attribute in GRAPH_OPTIMIZATION.items()}
     return {
         "threads": int(got.intra_op_num_threads),
         # What it lacks, the CPU's computes, which always stands behind it.
         "provider": session.get_providers()[0],
-        "graph_optimization": level,
+        "graph_optimization": named.get(level, level),
         "spinning": "on" if got.get_session_config_entry(SPINNING_KEY) == "1" else "off",
         "arena": "on" if got.enable_cpu_mem_arena else "off",
         EXACT: "on" if got.get_session_config_entry(EXACT_KEY) == "1" else "off",

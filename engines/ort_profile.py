@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
-from rtfbench.engines.profiling import OperatorTime, Profiler, Runnable
+from rtfbench.engines.profiling import OperatorTime, Profiler
 from rtfbench.engines.protocol import EngineError
 
 #: What is left of an event's name is the node's.
@@ -18,27 +18,14 @@ ADDED = re.compile(r"^fused |_nchwc$|/duplicated.*$|_(De)?[qQ]uantize(Linear|d)?
 RUN = "model_run"
 
 
-class ProfiledSession(Runnable, Protocol):
-    """A session that can be asked for its profile."""
-
-    def end_profiling(self) -> Path:
-        """Return the profile, which ends here."""
-        ...
-
-
-#: Opens a session, given what is to be changed in the runtime's options before.
-Open = Callable[[Callable[[Any], None]], ProfiledSession]
-
-
 class OnnxRuntimeProfiler(Profiler):
     """A session that writes its profile into a folder of its own."""
 
-    def __init__(self, open_session: Open) -> None:
-        """Open a session with profiling on."""
+    def __init__(self, open_session: Callable[[Callable[[Any], None]], Any]) -> None:
+        """Open a session, given what is to be changed in the runtime's options before."""
         self._folder = TemporaryDirectory(prefix="rtfbench-")
         self._graph = Path(self._folder.name) / "optimised.onnx"
-        self._profiled = open_session(self._set)
-        super().__init__(self._profiled)
+        super().__init__(open_session(self._set))
 
     def _set(self, options: Any) -> None:
         options.enable_profiling = True
@@ -48,7 +35,7 @@ class OnnxRuntimeProfiler(Profiler):
 
     def operators(self) -> Sequence[tuple[OperatorTime, ...]]:
         """Read the file."""
-        events = json.loads(self._profiled.end_profiling().read_text(encoding="utf-8"))
+        events = json.loads(self._session.end_profiling().read_text(encoding="utf-8"))
         made = made_by(self._graph)
         self._folder.cleanup()
         runs = list(read_runs(events, made))
@@ -60,11 +47,7 @@ class OnnxRuntimeProfiler(Profiler):
 
 
 def made_by(graph_path: Path) -> dict[str, tuple[str, ...]]:
-    """Return node -> the tensors that it computes and the weights that it takes.
-
-    Args:
-        graph_path: the graph that the runtime made of the model.
-    """
+    """Return node -> tensors that it computes and weights that it takes, of the optimised graph."""
     import onnx
 
     graph = onnx.load(str(graph_path)).graph
@@ -78,12 +61,7 @@ def made_by(graph_path: Path) -> dict[str, tuple[str, ...]]:
 def read_runs(
     events: Iterable[dict[str, Any]], made: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[OperatorTime, ...]]:
-    """Yield each run's operators from the events of a profile, which are in microseconds.
-
-    Args:
-        events: as the runtime writes them.
-        made: as `made_by`.
-    """
+    """Yield each run's operators from a profile's events, which are in microseconds."""
     run: list[OperatorTime] = []
     end_us = 0
     # An operator's event comes after those of the graphs inside of it, and begins before them.

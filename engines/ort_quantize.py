@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rtfbench.engines.onnx_layers import FLOAT_LAYERS, layers_in_float, told
+from rtfbench.engines.onnx_files import FLOAT_LAYERS, layers_in_float, told
 from rtfbench.engines.protocol import FloatArray, Quantization
 
 #: What is quantised. The statistics of the pooling stay in float32: they are a thousandth of the
@@ -91,10 +91,7 @@ def to_int8(onnx_path: Path, path: Path, wanted: Quantization) -> str:
 def computed_in(model_path: Path, options: Any, provider: str) -> dict[str, int]:
     """Count what multiplies in the graph that the runtime makes of a model, by type.
 
-    Args:
-        model_path: the model.
-        options: those of a session; where its graph is written is changed.
-        provider: the execution provider.
+    Where the options have it written to is changed.
     """
     import onnx
     import onnxruntime

@@ -48,11 +48,7 @@ def run(
 ) -> "subprocess.CompletedProcess[bytes]":
     """Run a program without input; return its status and all that it wrote.
 
-    Args:
-        command: the program with its arguments.
-        timeout_s: after so long, it and all that it started are ended.
-        folder: where it runs.
-        env: its environment variables, those of this process by default.
+    After its time, it and all that it started are ended.
 
     Raises:
         OSError: it cannot be started.
@@ -83,12 +79,8 @@ def run_tool(
 ) -> None:
     """Run a program that writes files; what it returns is not believed, only its files are.
 
-    Args:
-        command: the program with its arguments.
-        folder: where it runs: some leave files of fixed names in their working folder.
-        made: what it has to write, none of them empty.
-        failed: how an error begins, before what it said last.
-        limit_s: how long it may take.
+    Some leave files of fixed names in their working folder. An error begins with `failed`, before
+    what the program said last.
 
     Raises:
         ConversionError: a file is missing, or it did not end.

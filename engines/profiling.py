@@ -1,10 +1,9 @@
 """What a runtime tells of the time of its operators."""
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 from rtfbench.engines.protocol import FloatArray
 
@@ -42,24 +41,14 @@ class ProfiledRun:
     operators: tuple[OperatorTime, ...]
 
 
-class Runnable(Protocol):
-    """What a profiler needs of a session."""
-
-    def run(self, features_BTM: FloatArray, /) -> FloatArray:
-        """Compute embeddings, as `SessionBase.run`."""
-        ...
-
-    def close(self) -> None:
-        """Release the model."""
-        ...
-
-
-class Profiler(ABC):
+class Profiler:
     """A session with the runtime's own profiler on."""
 
-    def __init__(self, session: Runnable) -> None:
+    def __init__(self, session: Any) -> None:
+        """Take a `SessionBase`, whose module imports this one."""
         self._session = session
         self._wall_ns: list[int] = []
+        self._runs: list[tuple[OperatorTime, ...]] = []
 
     def run(self, features_BTM: FloatArray) -> int:
         """Run once, and return how many nanoseconds the call took; features as `SessionBase.run`.
@@ -88,9 +77,9 @@ class Profiler(ABC):
         """Return what every run is held against: its own time."""
         return self._wall_ns
 
-    def after_run(self) -> None:  # noqa: B027  # nothing is to be done where the runtime writes a file
-        """Take what the runtime tells of the last run; not timed."""
+    def after_run(self) -> None:
+        """Add to `_runs` what the runtime tells of the last run; not timed."""
 
-    @abstractmethod
     def operators(self) -> Sequence[tuple[OperatorTime, ...]]:
         """Return every run's operators; the session is still open."""
+        return self._runs

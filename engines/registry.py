@@ -63,9 +63,20 @@ def passed_over() -> tuple[str, ...]:
 
 
 def vet(names: Iterable[str]) -> None:
-    """Try the plug-ins among engines together, which is faster than each when it is asked for."""
+    """Try the plug-ins among engines together, which is faster than each when it is asked for.
+
+    They are imported in a process of its own, one after the other, unless that was done.
+    """
     known = _entry_points()
-    _vet([name for name in names if name in known and _is_plug_in(known[name])])
+    done = {*_known(), *_refused}
+    plug_ins = [name for name in names if name in known and _is_plug_in(known[name])]
+    todo = [name for name in plug_ins if name not in done]
+    while todo:
+        fine, reason = _try(todo)
+        os.environ[VARIABLE] = ",".join([*_known(), *fine])
+        todo = [name for name in todo if name not in fine]
+        if todo:
+            _refused[todo.pop(0)] = reason
 
 
 def names() -> tuple[str, ...]:
@@ -156,19 +167,8 @@ def sources(name: str) -> tuple[Path, ...]:
 
 def _refusal(name: str) -> str:
     """Say why a plug-in cannot be imported, empty if it can."""
-    _vet([name])
+    vet([name])
     return _refused.get(name, "")
-
-
-def _vet(names: Sequence[str]) -> None:
-    """Import plug-ins in a process of its own, one after the other, unless that was done."""
-    todo = [name for name in names if name not in _known() and name not in _refused]
-    while todo:
-        fine, reason = _try(todo)
-        os.environ[VARIABLE] = ",".join([*_known(), *fine])
-        todo = [name for name in todo if name not in fine]
-        if todo:
-            _refused[todo.pop(0)] = reason
 
 
 def _try(names: Sequence[str]) -> tuple[list[str], str]:

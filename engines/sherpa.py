@@ -33,13 +33,10 @@ class SherpaOnnxEngine(RuntimeEngine):
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
         """Take dynamic models: it finds the number of frames itself."""
-        if artifact.form == "static":
-            return Support(
-                False,
-                "sherpa-onnx makes other numbers of frames than a static model takes; choose "
-                "--form dynamic",
-            )
-        return super().supports(artifact, options)
+        if artifact.form == "dynamic":
+            return super().supports(artifact, options)
+        why = "sherpa-onnx makes other numbers of frames than a static model takes"
+        return Support(False, f"{why}; choose --form dynamic")
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Copy the model; what it says of its front end is added by the caller."""
@@ -48,39 +45,34 @@ class SherpaOnnxEngine(RuntimeEngine):
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> "SherpaOnnxSession":
-        """Load the model."""
-        return SherpaOnnxSession(artifact, options)
-
-
-class SherpaOnnxSession(RuntimeSession):
-    """One extractor; each element of a batch is a stream of its own.
-
-    What is effective is what its configuration holds: the extractor tells nothing.
-    """
-
-    engine = "sherpa-onnx"
-
-    def __init__(self, artifact: ModelArtifact, options: SessionOptions) -> None:
+        """Load the model; the extractor tells nothing, and its configuration what is effective."""
         import sherpa_onnx
 
         _check(artifact.path)
         config = sherpa_onnx.SpeakerEmbeddingExtractorConfig(
             model=str(artifact.path), num_threads=options.threads, provider="cpu"
         )
-        with self.loading(artifact):
+        with SherpaOnnxSession.loading(artifact):
             extractor: Any = sherpa_onnx.SpeakerEmbeddingExtractor(config)
-        self._rate_hz = int(json.loads(artifact.front_end)["fbank"]["sample_rate_hz"])
+        rate_hz = int(json.loads(artifact.front_end)["fbank"]["sample_rate_hz"])
         taken = {"threads": int(config.num_threads), "provider": str(config.provider)}
-        super().__init__(artifact, extractor, taken)
+        return SherpaOnnxSession(artifact, (extractor, rate_hz), taken)
+
+
+class SherpaOnnxSession(RuntimeSession):
+    """One extractor and its sample rate; each element of a batch is a stream of its own."""
+
+    engine = "sherpa-onnx"
 
     def compute_one(self, features_TM: FloatArray) -> FloatArray:
         """Compute the embedding [D] of samples [N, 1]."""
-        stream = self._loaded.create_stream()
-        stream.accept_waveform(self._rate_hz, features_TM[:, 0])
+        extractor, rate_hz = self._loaded
+        stream = extractor.create_stream()
+        stream.accept_waveform(rate_hz, features_TM[:, 0])
         stream.input_finished()
-        if not self._loaded.is_ready(stream):
+        if not extractor.is_ready(stream):
             raise EngineError(f"sherpa-onnx: no frame in {len(features_TM)} samples")
-        return np.array(self._loaded.compute(stream), np.float32)
+        return np.array(extractor.compute(stream), np.float32)
 
 
 def _check(path: Path) -> None:

@@ -1,20 +1,26 @@
 """torch: the exported program of a model, run eagerly or compiled, on the CPU or on a device.
 
-On a device with memory of its own copies are told apart, and the device is waited for.
+On a device with memory of its own copies are told apart, and the device is waited for. Other
+formats are made from the same program, by converters in a process of their own.
 """
 
 import os
 import shutil
+import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rtfbench.engines import cpu, cuda
 from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, chosen, last_line
+from rtfbench.engines.processes import run_tool
 from rtfbench.engines.profiling import OperatorTime, Profiler
 from rtfbench.engines.protocol import (
     CPU,
@@ -24,6 +30,7 @@ from rtfbench.engines.protocol import (
     Availability,
     ConversionError,
     FloatArray,
+    Form,
     Format,
     ModelArtifact,
     Precision,
@@ -36,64 +43,34 @@ from rtfbench.engines.protocol import (
 COMPUTES = ("call_function", "call_method", "call_module")
 
 
-class Interpreted:
-    """A program that is computed node by node, in the order in which torch would."""
-
-    def __init__(self, interpreter: Any) -> None:
-        """Take the place of an exported module.
-
-        Args:
-            interpreter: a `torch.fx.Interpreter` of it.
-        """
-        self._interpreter, self._run_node = interpreter, interpreter.run_node
-        interpreter.run_node = self._timed
-        self.run: list[OperatorTime] = []
-
-    def __call__(self, features_BTM: Any) -> Any:
-        """Compute the embeddings."""
-        self.run = []
-        return self._interpreter.run(features_BTM)
-
-    def _timed(self, node: Any) -> Any:
-        before = time.perf_counter_ns()
-        found = self._run_node(node)
-        took_ns = time.perf_counter_ns() - before
-        if node.op in COMPUTES:
-            self.run.append(
-                OperatorTime(node.name, operator_of(node.target), took_ns, tuple(_sources(node)))
-            )
-        return found
-
-
 def operator_of(target: Any) -> str:
     """Return an operator's name: `conv2d` of `aten.conv2d.default`."""
     packet = getattr(target, "overloadpacket", target)
     return str(getattr(packet, "__name__", packet)).strip("_")
 
 
-def _sources(node: Any) -> Iterator[str]:
-    """Yield a node's name and those of the weights that it takes."""
-    yield node.name
-    for each in node.all_input_nodes:
-        if each.op == "get_attr":
-            yield str(each.target)
-
-
 class TorchProfiler(Profiler):
-    """A session that is interpreted."""
+    """A session whose program is computed node by node, in the order in which torch would."""
 
     def __init__(self, session: "TorchEngineSession") -> None:
         super().__init__(session)
-        self._program = session.interpret()
-        self._runs: list[tuple[OperatorTime, ...]] = []
+        self._run: list[OperatorTime] = []
+        self._compute_node = session.interpret(self._timed)
+
+    def _timed(self, node: Any) -> Any:
+        before = time.perf_counter_ns()
+        found = self._compute_node(node)
+        took_ns = time.perf_counter_ns() - before
+        if node.op in COMPUTES:
+            weights = (str(each.target) for each in node.all_input_nodes if each.op == "get_attr")
+            kind = operator_of(node.target)
+            self._run.append(OperatorTime(node.name, kind, took_ns, (node.name, *weights)))
+        return found
 
     def after_run(self) -> None:
         """Take the operators."""
-        self._runs.append(tuple(self._program.run))
-
-    def operators(self) -> Sequence[tuple[OperatorTime, ...]]:
-        """Return what was taken."""
-        return self._runs
+        self._runs.append(tuple(self._run))
+        self._run = []
 
 
 #: A length to trace with; the exported program must not depend on it.
@@ -176,9 +153,11 @@ class TorchEngine(RuntimeEngine):
         dynamic = {0: torch.export.Dim("B"), 1: torch.export.Dim("T", min=LEAST_FRAMES)}
         shapes = (dynamic,) if num_frames is None else None
         try:
-            with torch.no_grad():
-                program = _traced(model, features_BTM, shapes)
-            _forget_the_source(program)
+            program = _traced(model, features_BTM, shapes)
+            # The exporter leaves stack traces with the paths of this machine.
+            for node in program.graph.nodes:
+                for note in NOTES:
+                    node.meta.pop(note, None)
             torch.export.save(program, path)
         except Exception as error:  # the exporter raises what it likes
             raise ConversionError(f"torch cannot export the model: {_reason(error)}") from error
@@ -214,15 +193,63 @@ def _traced(model: Any, features_BTM: Any, shapes: Any) -> Any:
     import torch
     from torch._dynamo.exc import UserError
 
-    try:
-        return torch.export.export(model, (features_BTM,), dynamic_shapes=shapes)
-    except UserError:
-        return torch.export.export(
-            model,
-            (features_BTM,),
-            dynamic_shapes=shapes,
-            prefer_deferred_runtime_asserts_over_guards=True,
-        )
+    export = partial(torch.export.export, model, (features_BTM,), dynamic_shapes=shapes)
+    with torch.no_grad():
+        try:
+            return export()
+        except UserError:
+            return export(prefer_deferred_runtime_asserts_over_guards=True)
+
+
+#: ResNet-34 takes a minute on a busy core, the largest models of the catalog many.
+CONVERTED_S = 1800.0
+
+
+class ProgramEngine(RuntimeEngine):
+    """An engine with XNNPACK in float32 for models of the catalog, whose files are for one length.
+
+    It has no settings. Its converter is needed only where a file has to be made: the engine's own
+    module, run as `python -m MODULE PROGRAM.pt2 MADE`.
+    """
+
+    build = "XNNPACK"
+    from_onnx = False
+    default_form: Form = "static"
+    #: What the converter imports, and what installs that.
+    converter: str
+    converter_cure: str
+
+    def export(
+        self,
+        model: Any,
+        path: Path,
+        *,
+        feat_dim: int,
+        num_frames: int | None,
+        limit_s: float = CONVERTED_S,
+    ) -> None:
+        """Export and convert a torch module in eval mode, [1, num_frames, feat_dim] -> [1, D].
+
+        Raises:
+            ConversionError: there is no converter, or it does not know an operator.
+        """
+        if num_frames is None:
+            raise ConversionError(f"{self.name} files are for one length; choose --form static")
+        if find_spec(self.converter) is None:
+            cure = f"install it with: {self.converter_cure}"
+            raise ConversionError(f"{self.converter} is not installed; {cure}")
+        with TemporaryDirectory(prefix=f"rtfbench-{self.name}-") as name:
+            folder = Path(name)
+            program, made = folder / "model.pt2", folder / path.name
+            TorchEngine().export(model, program, feat_dim=feat_dim, num_frames=num_frames)
+            run_tool(
+                [sys.executable, "-m", f"rtfbench.engines.{self.name}", str(program), str(made)],
+                folder=folder,
+                made=[made],
+                failed=f"{self.name} cannot convert the model",
+                limit_s=limit_s,
+            )
+            path.write_bytes(made.read_bytes())
 
 
 #: Precisions that are types of their own; what else there is computes float32.
@@ -299,11 +326,12 @@ class TorchEngineSession(RuntimeSession):
             embedding_BD: FloatArray = self._loaded(values_BTM).float().numpy()
         return embedding_BD
 
-    def interpret(self) -> Interpreted:
-        """Compute node by node from now on."""
-        program = Interpreted(self._torch.fx.Interpreter(self._loaded))
-        self._loaded = program
-        return program
+    def interpret(self, compute_node: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Compute node by node from now on; return what computes a node by itself."""
+        interpreter: Any = self._torch.fx.Interpreter(self._loaded)
+        itself: Callable[[Any], Any] = interpreter.run_node
+        interpreter.run_node, self._loaded = compute_node, interpreter.run
+        return itself
 
 
 class TorchDeviceSession(TorchEngineSession):
@@ -350,13 +378,6 @@ def _quietly() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
         yield
-
-
-def _forget_the_source(program: Any) -> None:
-    """Drop the notes that the exporter leaves: stack traces with the paths of this machine."""
-    for node in program.graph.nodes:
-        for note in NOTES:
-            node.meta.pop(note, None)
 
 
 def _reason(error: Exception) -> str:

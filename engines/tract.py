@@ -22,11 +22,10 @@ class TractEngine(RuntimeEngine):
 
     def supports(self, artifact: ModelArtifact, options: SessionOptions) -> Support:
         """Take either form, on one thread."""
-        if options.threads != 1:
-            return Support(
-                False, "tract computes on one thread; choose --threads 1, and --jobs for more cores"
-            )
-        return super().supports(artifact, options)
+        if options.threads == 1:
+            return super().supports(artifact, options)
+        cure = "choose --threads 1, and --jobs for more cores"
+        return Support(False, f"tract computes on one thread; {cure}")
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return how a session is made."""
@@ -39,12 +38,18 @@ class TractEngine(RuntimeEngine):
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> "TractSession":
-        """Load and optimise the model."""
-        return TractSession(artifact)
+        """Load and optimise the model; the binding has no pool of threads."""
+        with TractSession.loading(artifact):
+            import tract
+
+            model = tract.onnx().load(str(artifact.path)).into_model()
+            runtime = tract.runtime_for_name(RUNTIME)
+            runnable: Any = runtime.prepare(model)
+        return TractSession(artifact, runnable, {"threads": 1, "runtime": runtime.name()})
 
 
 class TractSession(RuntimeSession):
-    """One runnable model; the binding has no pool of threads."""
+    """One runnable model."""
 
     engine = "tract"
 
@@ -52,15 +57,6 @@ class TractSession(RuntimeSession):
     def told(error: Exception) -> str:
         """Return what an error says before the frames of its stack, in one line."""
         return " ".join(str(error).partition("Stack backtrace:")[0].split())
-
-    def __init__(self, artifact: ModelArtifact) -> None:
-        with self.loading(artifact):
-            import tract
-
-            model = tract.onnx().load(str(artifact.path)).into_model()
-            runtime = tract.runtime_for_name(RUNTIME)
-            runnable: Any = runtime.prepare(model)
-        super().__init__(artifact, runnable, {"threads": 1, "runtime": runtime.name()})
 
     def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""

@@ -84,14 +84,6 @@ class Address:
         """
         return _copy(self).path
 
-    def open_ranges(self) -> IO[bytes]:
-        """Open the file for reading here and there, without a copy.
-
-        Raises:
-            OSError: it cannot be read, or its server does not tell its size.
-        """
-        return io.BufferedReader(_Ranges(self), RANGE_BYTES)
-
     def read_range(self, begin: int, end: int) -> bytes:
         """Return the bytes from one place up to another.
 
@@ -109,17 +101,6 @@ class Address:
             )
         return content
 
-    def size_bytes(self) -> int:
-        """Return the file's size.
-
-        Raises:
-            OSError: there is no such file, or its server does not tell.
-        """
-        size: int | None = _within_limit(self, lambda system, path: system.info(path)["size"])
-        if size is None:
-            raise AddressError("its server does not tell its size; copy it here")
-        return size
-
 
 Place = Path | Address
 
@@ -135,12 +116,14 @@ def place_of(text: str | os.PathLike[str] | Address) -> Place:
 
 
 def open_ranges(place: Place) -> IO[bytes]:
-    """Open a file for reading here and there.
+    """Open a file for reading here and there, without a copy.
 
     Raises:
         OSError: it cannot be read, or is a device or a FIFO, from which nothing may ever come.
     """
-    return place.open_ranges() if isinstance(place, Address) else regular(place).open("rb")
+    if isinstance(place, Path):
+        return regular(place).open("rb")
+    return io.BufferedReader(_Ranges(place), RANGE_BYTES)
 
 
 def regular(path: Path) -> Path:
@@ -160,14 +143,19 @@ def size_bytes(place: Place) -> int:
     Raises:
         OSError: there is no such file, or nobody tells.
     """
-    return place.size_bytes() if isinstance(place, Address) else place.stat().st_size
+    if isinstance(place, Path):
+        return place.stat().st_size
+    size: int | None = _within_limit(place, lambda system, path: system.info(path)["size"])
+    if size is None:
+        raise AddressError("its server does not tell its size; copy it here")
+    return size
 
 
 class _Ranges(io.RawIOBase):
     """A file of which each read is a request of its own."""
 
     def __init__(self, address: Address) -> None:
-        self._address, self._size, self._at = address, address.size_bytes(), 0
+        self._address, self._size, self._at = address, size_bytes(address), 0
 
     def readable(self) -> bool:
         return True
@@ -210,9 +198,7 @@ class _Copy:
         )
 
 
-@lru_cache(maxsize=COPIES)
-def _copy(address: Address) -> _Copy:
-    return _Copy(address)
+_copy = lru_cache(maxsize=COPIES)(_Copy)
 
 
 class _Transfer:
@@ -280,11 +266,6 @@ def _within_limit(
     address: Address, call: Callable[[Any, str], _T], transfer: _Transfer | None = None
 ) -> _T:
     """Return what a file system says, which is asked in a thread: it may never answer.
-
-    Args:
-        address: whose file system is asked.
-        call: asks it.
-        transfer: ends a transfer that goes on after its time.
 
     Raises:
         OSError: whatever went wrong.

@@ -4,17 +4,17 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from rtfbench.frontends import ogg, wav
 from rtfbench.frontends.addresses import Address, Place
+from rtfbench.frontends.dft import Float32Array
 
 #: Other rates are damage, or would become gigabytes when they are converted.
 LEAST_RATE_HZ, MOST_RATE_HZ = 1_000, 10_000_000
@@ -27,6 +27,9 @@ OVERSHOOT_S = 0.5
 
 #: Why a recording is refused whose name is no text.
 NOT_TEXT = "its name is not UTF-8; rename it"
+
+#: Converts a block of samples to another rate; True marks the last.
+Converter = Callable[[Float32Array, bool], Float32Array]
 
 _PLACEHOLDER_BYTES = 0x7FFF_0000
 _INT16_SCALE = np.float32(32768)
@@ -47,7 +50,7 @@ class Waveform:
         file_rate_hz: Those of the file that it was read from; None where there was none.
     """
 
-    samples: npt.NDArray[np.float32]
+    samples: Float32Array
     sample_rate_hz: int
     file_rate_hz: int | None = None
 
@@ -113,7 +116,7 @@ def read_blocks(
     begin_s: float = 0.0,
     end_s: float | None = None,
     told_rate: Callable[[int], None] | None = None,
-) -> Iterator[npt.NDArray[np.float32]]:
+) -> Iterator[Float32Array]:
     """Read what `read_audio` reads, a block at a time, so that any length fits into memory.
 
     Args:
@@ -138,35 +141,33 @@ def read_blocks(
         raise audio_error(printable(place), NOT_TEXT)
     source = _regular_file(place) if file is None else file
     try:
-        with soundfile.SoundFile(source) as audio:
-            if audio.format == "OGG":
-                lack = ogg.damage(source) if isinstance(source, Path) else ogg.damage_in(source)
-                if lack:
-                    raise audio_error(place, f"{lack}; copy it again")
-            if audio.format == "WAV" and not audio.frames:
-                with source.open("rb") if isinstance(source, Path) else nullcontext(source) as raw:
-                    if (whole := wav.completed(raw)) is not None:
-                        yield from read_blocks(
-                            place,
-                            sample_rate_hz=sample_rate_hz,
-                            channel=channel,
-                            resample=resample,
-                            block_samples=block_samples,
-                            file=whole,
-                            begin_s=begin_s,
-                            end_s=end_s,
-                        )
-                        return
+        with _opened(place, source) as audio:
             wanted = _cut(place, audio, begin_s, end_s)
             if told_rate is not None:
                 told_rate(audio.samplerate)
-            yield from _blocks(
-                place, audio, sample_rate_hz, channel, resample, block_samples, wanted
-            )
+            column = _pick_channel(place, audio.channels, channel)
+            convert = _converter(place, audio.samplerate, sample_rate_hz, resample)
+            yield from _blocks(place, audio, column, convert, block_samples, wanted)
     # A TypeError is soundfile's answer to headerless formats, which it guesses by the ending.
     except (soundfile.LibsndfileError, TypeError) as error:
         cure = "convert it, for example with: ffmpeg -i INPUT OUTPUT.wav"
         raise audio_error(place, f"cannot be read as audio ({error}); {cure}") from error
+
+
+@contextmanager
+def _opened(place: Place, source: Path | IO[bytes]) -> Iterator[soundfile.SoundFile]:
+    """Open a file that is whole; the length of a WAV file that tells none is filled in."""
+    with ExitStack() as opened:
+        audio = opened.enter_context(soundfile.SoundFile(source))
+        if audio.format == "OGG":
+            lack = ogg.damage(source) if isinstance(source, Path) else ogg.damage_in(source)
+            if lack:
+                raise audio_error(place, f"{lack}; copy it again")
+        if audio.format == "WAV" and not audio.frames:
+            raw = opened.enter_context(source.open("rb")) if isinstance(source, Path) else source
+            if (whole := wav.completed(raw)) is not None:
+                audio = opened.enter_context(soundfile.SoundFile(whole))
+        yield audio
 
 
 def _cut(path: Place, file: soundfile.SoundFile, begin_s: float, end_s: float | None) -> int | None:
@@ -185,21 +186,13 @@ def _cut(path: Place, file: soundfile.SoundFile, begin_s: float, end_s: float | 
 def _blocks(
     path: Place,
     file: soundfile.SoundFile,
-    sample_rate_hz: int,
-    channel: int | None,
-    resample: bool,
+    column: int,
+    convert: Converter | None,
     block_samples: int,
     wanted: int | None,
-) -> Iterator[npt.NDArray[np.float32]]:
-    rate_hz, column = file.samplerate, _pick_channel(path, file.channels, channel)
-    if not LEAST_RATE_HZ <= rate_hz <= MOST_RATE_HZ:
-        raise audio_error(path, f"has {rate_hz} Hz, as no speech has; export it again")
-    if rate_hz != sample_rate_hz and not resample:
-        raise audio_error(
-            path, f"has {rate_hz} Hz, not {sample_rate_hz}; convert it with --resample"
-        )
-    convert = _resampler(path, rate_hz, sample_rate_hz) if rate_hz != sample_rate_hz else None
-    promised, read, made = _promised_frames(file) - file.tell(), 0, 0
+) -> Iterator[Float32Array]:
+    rate_hz, promised = file.samplerate, _promised_frames(file) - file.tell()
+    read = made = 0
     if wanted is not None:
         if promised < wanted - round(OVERSHOOT_S * rate_hz):
             early_s = (wanted - promised) / rate_hz
@@ -230,13 +223,7 @@ def _blocks(
 
 
 def raised(count: int, lowest_hz: int, sample_rate_hz: int) -> str:
-    """Say that recordings were raised to a higher rate, which adds nothing to hear.
-
-    Args:
-        count: Of them.
-        lowest_hz: The lowest rate among theirs.
-        sample_rate_hz: The rate that they were raised to.
-    """
+    """Say that recordings were raised to a higher rate, which adds nothing to hear."""
     recordings = "1 recording was" if count == 1 else f"{count} recordings were"
     return (
         f"{recordings} raised from {lowest_hz} to {sample_rate_hz} Hz: nothing is above "
@@ -305,21 +292,20 @@ def _pick_channel(path: Place, num_channels: int, channel: int | None) -> int:
     return channel
 
 
-def _resampler(
-    path: Place, from_hz: int, to_hz: int
-) -> Callable[[npt.NDArray[np.float32], bool], npt.NDArray[np.float32]]:
-    """Return a function that converts one block after the other; True marks the last."""
+def _converter(path: Place, from_hz: int, to_hz: int, resample: bool) -> Converter | None:
+    """Return what converts one block after the other; None where nothing is to be converted."""
+    if not LEAST_RATE_HZ <= from_hz <= MOST_RATE_HZ:
+        raise audio_error(path, f"has {from_hz} Hz, as no speech has; export it again")
+    if from_hz == to_hz:
+        return None
+    if not resample:
+        raise audio_error(path, f"has {from_hz} Hz, not {to_hz}; convert it with --resample")
     try:
         import soxr
     except ImportError as error:
         cure = "install it with: pip install rtfbench[resample]"
         raise audio_error(path, f"has {from_hz} Hz and resampling needs soxr; {cure}") from error
-    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")
-
-    def convert(samples: npt.NDArray[np.float32], last: bool) -> npt.NDArray[np.float32]:
-        converted: npt.NDArray[np.float32] = stream.resample_chunk(samples, last=last)
-        return converted
-
+    convert: Converter = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32").resample_chunk
     return convert
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from rtfbench.frontends.dft import Float32Array
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd, Statistics
 
 WHOLE_UTTERANCE = -1
@@ -37,9 +37,9 @@ class Chunk:
         raw: float32[T, M], the same before they were normalised.
     """
 
-    features: npt.NDArray[np.float32]
+    features: Float32Array
     valid_frames: int
-    raw: npt.NDArray[np.float32]
+    raw: Float32Array
 
     @property
     def has_signal(self) -> bool:
@@ -100,13 +100,11 @@ class ChunkPolicy:
         hop = self.front_end.chunk_hop
         return (self.num_frames or 0) if hop is None else hop // self.front_end.frame_shift
 
-    def cut(self, features_TM: npt.NDArray[np.float32]) -> tuple[Chunk, ...]:
+    def cut(self, features_TM: Float32Array) -> tuple[Chunk, ...]:
         """Cut, fill up and normalise.
 
-        With WeSpeaker's front end a last chunk with too few frames is filled from the beginning of
-        the utterance, a shorter utterance is repeated: either way the frame after the last is the
-        first. Then every mel bin is normalised; with WeSpeaker's front end its mean over the chunk,
-        filling included, is subtracted.
+        With WeSpeaker's front end the frame after the last is the first, of a shorter utterance
+        too, and the mean of every mel bin over the chunk, filling included, is subtracted.
 
         Args:
             features_TM: float32[T, M], the features of an utterance; not changed.
@@ -119,7 +117,7 @@ class ChunkPolicy:
         """
         return tuple(self.chunks([features_TM]))
 
-    def chunks(self, blocks_TM: Iterable[npt.NDArray[np.float32]]) -> Iterator[Chunk]:
+    def chunks(self, blocks_TM: Iterable[Float32Array]) -> Iterator[Chunk]:
         """Cut features that come in blocks of any length; the chunks are those of `cut`.
 
         Of an utterance that is cut, no more is kept than its first chunk, from which the last is
@@ -137,7 +135,7 @@ class ChunkPolicy:
             blocks_TM = [np.concatenate(whole)]
             statistics = front_end.statistics(blocks_TM[0])
         head_TM = before_TM = None
-        hop, pending = self._hop, list[npt.NDArray[np.float32]]()
+        hop, pending = self._hop, list[Float32Array]()
         for block_TM in blocks_TM:
             _check(block_TM)
             pending.append(block_TM)
@@ -146,7 +144,8 @@ class ChunkPolicy:
             rest_TM = np.concatenate(pending)
             while len(rest_TM) >= size:
                 before_TM, rest_TM = rest_TM[:size], rest_TM[hop:]
-                yield self._chunk(before_TM, size if head_TM is None else hop, statistics)
+                normal_TM = front_end.normalized(before_TM, statistics)
+                yield Chunk(normal_TM, size if head_TM is None else hop, before_TM)
                 head_TM = before_TM if head_TM is None else head_TM
             pending = [rest_TM]
         rest_TM = np.concatenate(pending) if pending else np.empty((0, 0), np.float32)
@@ -156,20 +155,14 @@ class ChunkPolicy:
         new = len(rest_TM) if head_TM is None or size is None else len(rest_TM) - (size - hop)
         last_TM = self._last(rest_TM, head_TM, before_TM) if new > 0 else None
         if last_TM is not None:
-            yield self._chunk(last_TM, new, statistics)
+            yield Chunk(front_end.normalized(last_TM, statistics), new, last_TM)
 
     def _last(
-        self,
-        rest_TM: npt.NDArray[np.float32],
-        head_TM: npt.NDArray[np.float32] | None,
-        before_TM: npt.NDArray[np.float32] | None,
-    ) -> npt.NDArray[np.float32] | None:
+        self, rest_TM: Float32Array, head_TM: Float32Array | None, before_TM: Float32Array | None
+    ) -> Float32Array | None:
         """Return the last chunk of fewer frames than a chunk has; None where it is dropped.
 
-        Args:
-            rest_TM: its frames.
-            head_TM: the first chunk, None where this is the only one.
-            before_TM: the chunk before.
+        The first chunk is None where this is the only one.
         """
         missing = (self.num_frames or len(rest_TM)) - len(rest_TM)
         kind = self.front_end.last_chunk
@@ -182,11 +175,6 @@ class ChunkPolicy:
         source_TM = rest_TM if head_TM is None else head_TM
         filling_TM = source_TM.take(np.arange(missing), axis=0, mode="wrap")
         return np.concatenate([rest_TM, filling_TM])
-
-    def _chunk(
-        self, raw_TM: npt.NDArray[np.float32], valid_frames: int, statistics: Statistics | None
-    ) -> Chunk:
-        return Chunk(self.front_end.normalized(raw_TM, statistics), valid_frames, raw_TM)
 
     def num_chunks(self, num_samples: int) -> int:
         """Count the chunks of an utterance.
@@ -234,7 +222,7 @@ class ChunkPolicy:
         return ValueError(f"{what} is too short for one frame (needs {needed} samples)")
 
 
-def _check(features_TM: npt.NDArray[np.float32]) -> bool:
+def _check(features_TM: Float32Array) -> bool:
     if features_TM.dtype != np.float32 or features_TM.ndim != 2:
         shape = list(features_TM.shape)
         raise ValueError(f"need float32[T, M] features, not {features_TM.dtype}{shape}")

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Float32Array = npt.NDArray[np.float32]
+from rtfbench.frontends.dft import Float32Array
+
 Edges = Literal["snip", "mirror", "centre", "centre-within", "centre-mirror"]
 #: numpy's names for what lies beyond an end.
 _BEYOND: dict[str, Literal["symmetric", "constant", "reflect"]] = {

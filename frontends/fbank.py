@@ -6,8 +6,9 @@ configuration says how.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, fields
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,25 @@ STREAM_BLOCKS = 4
 
 EPSILON = float(np.finfo(np.float32).eps)
 _DECIBELS = np.float32(10 / np.log(10))
+
+
+def without_none(type_: Any) -> Any:
+    """Return the type of a field that may be None."""
+    return get_args(type_)[0] if get_origin(type_) in (Union, UnionType) else type_
+
+
+def check_choices(value: Any) -> None:
+    """Refuse what the type of a dataclass's field does not list.
+
+    Raises:
+        ValueError: With the field's name.
+    """
+    for each in fields(value):
+        found, kind = getattr(value, each.name), without_none(each.type)
+        may_be_none = found is None and kind is not each.type
+        if get_origin(kind) is Literal and found not in get_args(kind) and not may_be_none:
+            told = ", ".join(map(str, get_args(kind)))
+            raise ValueError(f"{each.name} must be one of {told}, not {found!r}")
 
 
 @dataclass(frozen=True)
@@ -102,8 +122,7 @@ class FbankConfig:
             raise ValueError(f"frame_length_ms={self.frame_length_ms} is under two samples")
         if self.frame_shift < 1:
             raise ValueError(f"frame_shift_ms={self.frame_shift_ms} is under one sample")
-        if self.window not in get_args(Window):
-            raise ValueError(f"window must be one of {get_args(Window)}, not {self.window!r}")
+        check_choices(self)
         if self.fft_size is not None and self.fft_size < self.frame_length:
             raise ValueError(f"fft_size={self.fft_size} is under a frame ({self.frame_length})")
         if not self.log_floor > 0:
@@ -235,13 +254,6 @@ class Fbank:
         Raises:
             ValueError: If `samples` is not float32[N] or is too short for one frame.
         """
-        features_TM = self._features(samples)
-        if self.config.top_db is not None:
-            np.maximum(features_TM, features_TM.max() - self.config.top_db, out=features_TM)
-        return features_TM
-
-    def _features(self, samples: Float32Array) -> Float32Array:
-        """Compute the features, whatever lies highest."""
         if samples.dtype != np.float32 or samples.ndim != 1:
             raise ValueError(f"need float32[N] samples, not {samples.dtype}{list(samples.shape)}")
         config = self.config
@@ -253,7 +265,10 @@ class Fbank:
             )
         if config.edges != "snip" or config.preemphasis_over == "signal":
             samples = np.concatenate(list(config.prepared([samples])))
-        return self._of_frames(np.ascontiguousarray(samples), num_frames)
+        features_TM = self._of_frames(np.ascontiguousarray(samples), num_frames)
+        if config.top_db is not None:
+            np.maximum(features_TM, features_TM.max() - config.top_db, out=features_TM)
+        return features_TM
 
     def _of_frames(self, samples: Float32Array, num_frames: int) -> Float32Array:
         """Compute the features of frames that lie inside samples."""
@@ -293,17 +308,11 @@ class Fbank:
             if whole and self.config.num_frames(sum(map(len, whole))):
                 yield self(np.concatenate(whole))
             return
-        if self.config.edges != "snip" or self.config.preemphasis_over == "signal":
-            blocks = self.config.prepared(blocks)
-        yield from self._of_blocks(blocks)
-
-    def _of_blocks(self, blocks: Iterable[Float32Array]) -> Iterator[Float32Array]:
-        """Yield the features of frames that lie inside samples, which come in blocks."""
         config, frames = self.config, STREAM_BLOCKS * FRAMES_PER_BLOCK
         step = frames * config.frame_shift
         needed = step + max(config.frame_length - config.frame_shift, 0)
         pending: list[Float32Array] = []
-        for block in blocks:
+        for block in config.prepared(blocks):
             pending.append(block)
             if sum(map(len, pending)) < needed:
                 continue

@@ -1,15 +1,14 @@
 """What a model is fed: a waveform's way to features, as one value that travels with the model."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_origin
 
 import numpy as np
-import numpy.typing as npt
 
-from rtfbench.frontends.fbank import Fbank, FbankConfig
+from rtfbench.frontends.dft import Float32Array
+from rtfbench.frontends.fbank import Fbank, FbankConfig, check_choices, without_none
 
-Float32Array = npt.NDArray[np.float32]
 #: int16: samples from -32768 to 32767; unit: from -1 to 1.
 Scale = Literal["int16", "unit"]
 Normalization = Literal["none", "mean", "mean-variance", "global"]
@@ -77,10 +76,7 @@ class FrontEnd:
         Raises:
             ValueError: If they contradict each other.
         """
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                told = ", ".join(str(choice) for choice in choices if choice is not None)
-                raise ValueError(f"{name} must be one of {told}, not {getattr(self, name)!r}")
+        check_choices(self)
         if self.chunk_samples is not None and self.chunk_samples < 1 and self.chunk_samples != -1:
             raise ValueError(f"chunk_samples must be over 0, or -1, not {self.chunk_samples}")
         if self.chunk_hop is not None and self.chunk_hop < self.frame_shift:
@@ -154,14 +150,14 @@ class FrontEnd:
         Raises:
             ValueError: If there is no such value, or it is out of range.
         """
-        mine = {each.name for each in fields(FrontEnd)} - {"fbank"}
-        inner = {each.name for each in fields(FbankConfig)}
-        unknown = [name for name in values if name not in mine | inner]
-        if unknown:
-            known = ", ".join(sorted(mine | inner))
-            raise ValueError(f"a front end has no {unknown[0]!r}; it has: {known}")
+        mine = {each.name: each.type for each in fields(FrontEnd) if each.name != "fbank"}
+        inner = {each.name: each.type for each in fields(FbankConfig)}
+        types = mine | inner
         for name, value in values.items():
-            _check_type(name, value)
+            if name not in types:
+                known = ", ".join(sorted(types))
+                raise ValueError(f"a front end has no {name!r}; it has: {known}")
+            _check_type(name, types[name], value)
         fbank = replace(self.fbank, **{k: v for k, v in values.items() if k in inner})
         outer: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in mine
@@ -265,50 +261,27 @@ class Features:
                 yield self(block)
 
 
-_CHOICES: Mapping[str, tuple[Any, ...]] = {
-    "scale": get_args(Scale),
-    "normalization": get_args(Normalization),
-    "normalized_over": ("chunk", "utterance"),
-    "last_chunk": get_args(LastChunk),
-    "layout": (None, *get_args(Layout)),
-    "lengths": (None, *get_args(Lengths)),
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+#: A field's type -> whether a file's value is one, and what it must be; other fields are texts.
+_KINDS: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
+    bool: (lambda value: isinstance(value, bool), "true or false"),
+    int: (lambda value: _is_number(value) and isinstance(value, int), "a whole number"),
+    float: (_is_number, "a number"),
+    tuple: (
+        lambda value: isinstance(value, list | tuple) and all(map(_is_number, value)),
+        "a list of numbers",
+    ),
 }
-_WHOLE_NUMBERS = ("sample_rate_hz", "num_mel_bins", "fft_size", "chunk_samples", "chunk_hop")
-_YES_OR_NO = (
-    *("window_periodic", "remove_dc", "log_floor_added", "waveform", "unbiased_deviation"),
-)
-_LISTS = ("means", "deviations")
-_TEXTS = (
-    *("base", "window", "preemphasis_over", "edges", "spectrum", "mel_scale", "mel_sides"),
-    *("mel_norm", "log", "scale", "normalization", "normalized_over", "layout", "lengths"),
-    *("output", "last_chunk"),
-)
 
 
-def _check_type(name: str, value: Any) -> None:
-    """Refuse a value of a file that is of another type.
-
-    Raises:
-        ValueError: It is.
-    """
-
-    def is_number(each: Any) -> bool:
-        return isinstance(each, int | float) and not isinstance(each, bool)
-
-    if value is None:
-        return
-    if name in _YES_OR_NO:
-        fits, wanted = isinstance(value, bool), "true or false"
-    elif name in _TEXTS:
-        fits, wanted = isinstance(value, str), "a text"
-    elif name in _LISTS:
-        fits = isinstance(value, list | tuple) and all(map(is_number, value))
-        wanted = "a list of numbers"
-    elif name in _WHOLE_NUMBERS:
-        fits, wanted = is_number(value) and isinstance(value, int), "a whole number"
-    else:
-        fits, wanted = is_number(value), "a number"
-    if not fits:
+def _check_type(name: str, type_: Any, value: Any) -> None:
+    """Refuse a value of a file that is of another type."""
+    kind = without_none(type_)
+    fits, wanted = _KINDS.get(get_origin(kind) or kind, (lambda it: isinstance(it, str), "a text"))
+    if value is not None and not fits(value):
         raise ValueError(f"{name} must be {wanted}, not {value!r}")
 
 
@@ -320,60 +293,47 @@ def _short(value: Any) -> str:
 
 WESPEAKER = FrontEnd()
 _KALDI = FbankConfig(window="povey")
+_NEMO = FbankConfig(
+    window="hann",
+    preemphasis_over="signal",
+    remove_dc=False,
+    edges="centre-within",
+    fft_size=512,
+    low_freq_hz=0.0,
+    mel_scale="slaney",
+    mel_sides="hertz",
+    mel_norm="slaney",
+    log_floor=2.0**-24,
+    log_floor_added=True,
+)
+_SPEECHBRAIN = FbankConfig(
+    window="hamming",
+    window_periodic=True,
+    preemphasis=0.0,
+    remove_dc=False,
+    edges="centre",
+    fft_size=400,
+    low_freq_hz=0.0,
+    mel_sides="hertz-even",
+    log="decibel",
+    log_floor=1e-10,
+    top_db=80.0,
+)
+_UNIT: Mapping[str, Any] = {"scale": "unit", "normalized_over": "utterance"}
 PRESETS: Mapping[str, FrontEnd] = {
     "wespeaker": WESPEAKER,
     # speakerlab's FBank: torchaudio's Kaldi features of samples in -1 to 1, less their mean.
-    "3d-speaker": FrontEnd(
-        base="3d-speaker", fbank=_KALDI, scale="unit", normalized_over="utterance"
-    ),
+    "3d-speaker": FrontEnd("3d-speaker", _KALDI, **_UNIT),
     # Its extractor's feature configuration; the mean is taken off where the model says so.
     "sherpa-onnx": FrontEnd(
-        base="sherpa-onnx",
-        fbank=replace(_KALDI, edges="mirror", high_freq_hz=-400.0),
-        scale="unit",
-        normalized_over="utterance",
+        "sherpa-onnx", replace(_KALDI, edges="mirror", high_freq_hz=-400.0), **_UNIT
     ),
     # AudioToMelSpectrogramPreprocessor as speaker models configure it.
-    "nemo": FrontEnd(
-        base="nemo",
-        fbank=FbankConfig(
-            window="hann",
-            preemphasis_over="signal",
-            remove_dc=False,
-            edges="centre-within",
-            fft_size=512,
-            low_freq_hz=0.0,
-            mel_scale="slaney",
-            mel_sides="hertz",
-            mel_norm="slaney",
-            log_floor=2.0**-24,
-            log_floor_added=True,
-        ),
-        scale="unit",
-        normalization="mean-variance",
-        normalized_over="utterance",
-    ),
+    "nemo": FrontEnd("nemo", _NEMO, normalization="mean-variance", **_UNIT),
     # lobes.features.Fbank with InputNormalization(norm_type="sentence", std_norm=False).
-    "speechbrain": FrontEnd(
-        base="speechbrain",
-        fbank=FbankConfig(
-            window="hamming",
-            window_periodic=True,
-            preemphasis=0.0,
-            remove_dc=False,
-            edges="centre",
-            fft_size=400,
-            low_freq_hz=0.0,
-            mel_sides="hertz-even",
-            log="decibel",
-            log_floor=1e-10,
-            top_db=80.0,
-        ),
-        scale="unit",
-        normalized_over="utterance",
-    ),
+    "speechbrain": FrontEnd("speechbrain", _SPEECHBRAIN, **_UNIT),
     # The model computes its features itself.
-    "pyannote": FrontEnd(base="pyannote", waveform=True, scale="unit", normalization="none"),
+    "pyannote": FrontEnd("pyannote", waveform=True, scale="unit", normalization="none"),
     # compute-fbank-feats as it comes.
-    "kaldi": FrontEnd(base="kaldi", fbank=replace(_KALDI, num_mel_bins=23), normalization="none"),
+    "kaldi": FrontEnd("kaldi", replace(_KALDI, num_mel_bins=23), normalization="none"),
 }

@@ -29,17 +29,8 @@ def mel_weights(
     """Make the mel triangles, float32[fft_length / 2 + 1, num_mel_bins].
 
     Triangles have their corners at equal distances on the mel scale, and straight sides on that
-    scale too or over hertz. As in Kaldi the bin at the Nyquist frequency has no weight.
-
-    Args:
-        num_mel_bins: How many.
-        low_freq_hz: Where the lowest begins.
-        high_freq_hz: Where the highest ends.
-        sample_rate_hz: Of the waveform.
-        fft_length: Of the transform.
-        scale: HTK's formula, or Slaney's.
-        sides: On which scale the sides are straight.
-        same_area: Whether each is divided by half its width in hertz.
+    scale too or over hertz. As in Kaldi the bin at the Nyquist frequency has no weight. Those of
+    the same area are divided by half their width in hertz.
 
     Raises:
         ValueError: If a triangle holds no bin of the spectrum.

@@ -20,13 +20,14 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from rtfbench.frontends.dft import Float32Array
 from rtfbench.frontends.fbank import FbankConfig
 from rtfbench.frontends.front_end import FrontEnd
 
 GROUP = "rtfbench.vads"
 SPEC = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<settings>[^\]]*)\])?")
 
-Blocks = Iterable[npt.NDArray[np.float32]]
+Blocks = Iterable[Float32Array]
 Voiced = npt.NDArray[np.bool_]
 
 
@@ -105,7 +106,7 @@ def voiced(detector: Vad, blocks: Blocks, front_end: FrontEnd) -> Voiced:
     return detector.voiced(config.prepared(blocks), replace(config, edges="snip"))
 
 
-def select(blocks_TM: Blocks, voiced_T: Voiced) -> Iterator[npt.NDArray[np.float32]]:
+def select(blocks_TM: Blocks, voiced_T: Voiced) -> Iterator[Float32Array]:
     """Yield the features of the frames that are speech, block by block."""
     first = 0
     for block_TM in blocks_TM:
@@ -143,7 +144,7 @@ def get(text: str) -> Vad:
     return found
 
 
-def _whole_frames(blocks: Blocks, config: FbankConfig) -> Iterator[npt.NDArray[np.float32]]:
+def _whole_frames(blocks: Blocks, config: FbankConfig) -> Iterator[Float32Array]:
     """Yield samples cut where a frame begins, each stretch with all of its last frame."""
     overlap = config.frame_length - config.frame_shift
     samples = np.empty(0, np.float32)
@@ -155,7 +156,7 @@ def _whole_frames(blocks: Blocks, config: FbankConfig) -> Iterator[npt.NDArray[n
             samples = samples[frames * config.frame_shift :]
 
 
-def _log_energies(samples: npt.NDArray[np.float32], config: FbankConfig) -> npt.NDArray[np.float64]:
+def _log_energies(samples: Float32Array, config: FbankConfig) -> npt.NDArray[np.float64]:
     """Return the log energy of every frame, float64 [T]; its mean is removed first."""
     every = sliding_window_view(samples, config.frame_length)[:: config.frame_shift]
     frames_TL = every.astype(np.float64)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 #: The samples begin within so many bytes.
 HEAD_BYTES = 1 << 16
 MOST_SIZE = 0xFFFF_FFFF
+#: Chunks that may follow the samples.
+FURTHER = (b"LIST", b"fact", b"id3 ", b"ID3 ", b"bext", b"cue ", b"JUNK")
 
 
 def completed(file: IO[bytes]) -> IO[bytes] | None:
@@ -23,24 +25,17 @@ def completed(file: IO[bytes]) -> IO[bytes] | None:
     while head[at : at + 4] != b"data":
         if at + 8 > len(head):
             return None
-        at += _chunk_bytes(head, at)
+        size = int.from_bytes(head[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
     begin = at + 8
-    if head[:4] != b"RIFF" or any(head[at + 4 : begin]) or begin >= end or _are_chunks(head, begin):
+    # A file that has further chunks there, and no samples, is empty.
+    is_empty = begin >= end or head[begin : begin + 4] in FURTHER
+    if head[:4] != b"RIFF" or any(head[at + 4 : begin]) or is_empty:
         return None
     sizes = {4: min(end - 8, MOST_SIZE), at + 4: min(end - begin, MOST_SIZE)}
     return io.BufferedReader(
         _Overlaid(file, {k: v.to_bytes(4, "little") for k, v in sizes.items()})
     )
-
-
-def _chunk_bytes(head: bytes, at: int) -> int:
-    size = int.from_bytes(head[at + 4 : at + 8], "little")
-    return 8 + size + size % 2
-
-
-def _are_chunks(head: bytes, at: int) -> bool:
-    """Say whether what follows are further chunks and no samples: such a file is empty."""
-    return head[at : at + 4] in (b"LIST", b"fact", b"id3 ", b"ID3 ", b"bext", b"cue ", b"JUNK")
 
 
 class _Overlaid(io.RawIOBase):

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtfbench.frontends.front_end import Features, Float32Array, FrontEnd
+from rtfbench.frontends.dft import Float32Array
+from rtfbench.frontends.front_end import Features, FrontEnd
 
 
 class _Heard(NamedTuple):
@@ -25,12 +26,7 @@ class MovingWindows:
     """
 
     def __init__(self, front_end: FrontEnd, compute: Features) -> None:
-        """Begin with no stream.
-
-        Args:
-            front_end: What a model is fed.
-            compute: Computes it.
-        """
+        """Begin with no stream."""
         self._front_end, self._compute = front_end, compute
         self._last: dict[int, _Heard] = {}
         self.frames = self.known = 0
@@ -46,23 +42,18 @@ class MovingWindows:
             begin: Where the window begins in the recording, in samples.
             samples: float32[N] of the window, in int16 scale.
         """
-        moved = self._moved(self._last.get(stream), recording, begin, len(samples))
-        total = self._front_end.num_frames(len(samples))
-        if moved is None or moved >= total:
-            features_TM, known = self._compute(samples), 0
-        else:
+        front_end, total = self._front_end, self._front_end.num_frames(len(samples))
+        last, moved = self._last.get(stream), 0
+        if last is not None and (last.recording, last.length) == (recording, len(samples)):
+            moved, rest = divmod(begin - last.begin, front_end.frame_shift)
+            moved = moved if front_end.frames_stand_alone and not rest else 0
+        if last is not None and 0 < moved < total:
             known = total - moved
-            old_TM = self._last[stream].features[moved:]
-            new_TM = self._compute(samples[known * self._front_end.frame_shift :])
-            features_TM = np.concatenate([old_TM, new_TM])
+            new_TM = self._compute(samples[known * front_end.frame_shift :])
+            features_TM = np.concatenate([last.features[moved:], new_TM])
+        else:
+            features_TM, known = self._compute(samples), 0
         self.frames += total
         self.known += known
         self._last[stream] = _Heard(recording, begin, len(samples), features_TM)
         return features_TM
-
-    def _moved(self, last: _Heard | None, recording: str, begin: int, length: int) -> int | None:
-        """Return by how many frames a window lies behind the last one; None where none is known."""
-        if last is None or (last.recording, last.length) != (recording, length):
-            return None
-        frames, rest = divmod(begin - last.begin, self._front_end.frame_shift)
-        return None if rest or frames < 1 or not self._front_end.frames_stand_alone else frames

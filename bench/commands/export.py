@@ -86,7 +86,7 @@ def export(
     if answer.exported is None:
         complain(answer.error)
         raise typer.Exit(1)
-    for line in answer.exported.notes:
+    for line in answer.exported.source.notes:
         say(line)
     print("\n".join(_lines(output, answer.exported)))
 
@@ -134,22 +134,23 @@ def _lines(output: Path, made: "Exported") -> list[str]:
     from rtfbench.report import figures
     from rtfbench.results.cells import MAX_REL_ERR
 
-    params, flops = ("unknown" if n is None else f"{n:,}" for n in (made.params, made.flops))
+    source = made.source
+    params, flops = ("unknown" if n is None else f"{n:,}" for n in (source.params, source.flops))
     form = "any number of frames" if made.num_frames is None else f"{made.num_frames} frames"
     lines = [
         f"{output}: {FORMATS[output.suffix]}, {form}, {output.stat().st_size / 1e6:.1f} MB",
         f"input    {made.inputs}",
         f"output   {made.outputs}",
-        f"Params   {figures.params(made.params)} ({params})",
-        f"FLOPs    {figures.flops(made.flops)} ({flops} {made.flops_basis})",
-        f"checked  against {made.source}, limit {MAX_REL_ERR:.0e} of the largest value:",
+        f"Params   {figures.params(source.params)} ({params})",
+        f"FLOPs    {figures.flops(source.flops)} ({flops} {source.flops_basis})",
+        f"checked  against {source.title}, limit {MAX_REL_ERR:.0e} of the largest value:",
     ]
     lines += [
         f"           {check.num_frames} frames, {check.features} features: {check.max_rel_err:.1e}"
         for check in made.checks
     ]
-    if made.ignored:
-        lines.append(f"left out {', '.join(made.ignored)} (the training's classifier)")
-    if made.about:
-        lines.append(f"note     {made.about}")
+    if source.ignored:
+        lines.append(f"left out {', '.join(source.ignored)} (the training's classifier)")
+    if source.about:
+        lines.append(f"note     {source.about}")
     return lines

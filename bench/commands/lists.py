@@ -81,7 +81,7 @@ def models() -> None:
     from rich.table import Table
 
     from rtfbench.models.zoo import catalog
-    from rtfbench.models.zoo.counts import COUNTS, NUM_FRAMES
+    from rtfbench.models.zoo.catalog import COUNTS, NUM_FRAMES
     from rtfbench.report import figures
     from rtfbench.report.terminal import Output
 

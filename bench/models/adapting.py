@@ -16,69 +16,58 @@ from onnx import (
     numpy_helper,
 )
 
-from rtfbench.models.ports import FLOATS, Ports
+from rtfbench.frontends.front_end import FrontEnd
+from rtfbench.models.ports import FeaturePorts, Socket
 
 FEATURES = "rtfbench_features"
 EMBEDDING = "rtfbench_embedding"
 
 
-def is_plain(model: ModelProto, ports: Ports) -> bool:
+def is_plain(model: ModelProto, inputs: FeaturePorts, output_name: str) -> bool:
     """Say whether a graph needs no wrapping."""
-    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
-    types |= {value.name: value.type.tensor_type.elem_type for value in model.graph.output}
-    rank = _rank(model.graph, ports.output_name)
+    kind = _output(model.graph, output_name).type.tensor_type
     return (
-        ports.layout == "BTM"
-        and ports.lengths_name is None
-        and types[ports.input_name] == types[ports.output_name] == TensorProto.FLOAT
-        and rank in (None, 2)
+        inputs.layout == "BTM"
+        and inputs.lengths is None
+        and inputs.features.type == kind.elem_type == TensorProto.FLOAT
+        and (not kind.HasField("shape") or len(kind.shape.dim) == 2)
     )
 
 
 def wrapped(
-    model: ModelProto, ports: Ports, *, num_frames: int | None, feat_dim: int
+    model: ModelProto, inputs: FeaturePorts, output_name: str, front_end: FrontEnd
 ) -> ModelProto:
-    """Return the graph with one input, features [B, T, M], and one output, [B, D], in float32.
-
-    Args:
-        model: as it came; not changed.
-        ports: what of it is fed and read.
-        num_frames: T where it is fixed.
-        feat_dim: M.
-    """
+    """Return the graph with one input, features [B, T, M], and one output, [B, D], in float32."""
     made = ModelProto()
     made.CopyFrom(model)
-    graph = made.graph
-    inputs = {value.name: value for value in graph.input}
-    outputs = {value.name: value for value in graph.output}
-    kind = inputs[ports.input_name].type.tensor_type.elem_type
+    graph, num_frames = made.graph, inputs.num_frames
     before, tensor = [], FEATURES
-    if ports.layout in ("BMT", "B1N"):
+    if inputs.layout in ("BMT", "B1N"):
         before.append(helper.make_node("Transpose", [tensor], ["rtfbench_turned"], perm=[0, 2, 1]))
         tensor = "rtfbench_turned"
-    elif ports.layout == "BN":
+    elif inputs.layout == "BN":
         before.append(helper.make_node("Flatten", [tensor], ["rtfbench_samples"], axis=1))
         tensor = "rtfbench_samples"
-    before.append(_cast(tensor, ports.input_name, None if kind == TensorProto.FLOAT else kind))
-    if ports.lengths_name is not None:
-        type_ = inputs[ports.lengths_name].type.tensor_type.elem_type
-        before += _lengths(graph, ports, type_)
-    after, tensor = [], ports.output_name
-    if outputs[ports.output_name].type.tensor_type.elem_type != TensorProto.FLOAT:
+    before.append(_cast(tensor, inputs.features.name, TensorProto.FLOAT, inputs.features.type))
+    fed = [inputs.features.name]
+    if inputs.lengths is not None:
+        before += _lengths(graph, inputs, inputs.lengths, front_end.frame_shift)
+        fed.append(inputs.lengths.name)
+    output = _output(graph, output_name).type.tensor_type
+    after, tensor = [], output_name
+    if output.elem_type != TensorProto.FLOAT:
         after.append(helper.make_node("Cast", [tensor], ["rtfbench_float"], to=TensorProto.FLOAT))
         tensor = "rtfbench_float"
     after.append(helper.make_node("Flatten", [tensor], [EMBEDDING], axis=1))
     nodes = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(nodes)
-    batch = 1 if num_frames is not None else "B"
-    fed = {ports.input_name, ports.lengths_name}
     kept = [value for value in graph.input if value.name not in fed]
     del graph.input[:]
-    sizes = [batch, num_frames if num_frames is not None else "T", feat_dim]
+    batch, frames = ("B", "T") if num_frames is None else (1, num_frames)
+    sizes = [batch, frames, front_end.feat_dim]
     graph.input.extend([helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, sizes), *kept])
-    dims = [dim.dim_value for dim in outputs[ports.output_name].type.tensor_type.shape.dim[1:]]
-    size = math.prod(dims) or "D"
+    size = math.prod(dim.dim_value for dim in output.shape.dim[1:]) or "D"
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, [batch, size]))
     # Sizes that were inferred before would contradict those that follow now.
@@ -103,7 +92,7 @@ def as_nemo(model: ModelProto) -> ModelProto:
     graph.node.insert(
         0, helper.make_node("Transpose", [turned.name], [features.name], perm=[0, 2, 1])
     )
-    graph.node.append(_cast(graph.output[0].name, "rtfbench_logits", None))
+    graph.node.append(helper.make_node("Identity", [graph.output[0].name], ["rtfbench_logits"]))
     graph.input.remove(features)
     graph.input.extend([turned, lengths])
     logits = ValueInfoProto()
@@ -113,47 +102,38 @@ def as_nemo(model: ModelProto) -> ModelProto:
     return made
 
 
-def _lengths(graph: GraphProto, ports: Ports, kind: int) -> list[NodeProto]:
+def _lengths(
+    graph: GraphProto, inputs: FeaturePorts, lengths: Socket, frame_shift: int
+) -> list[NodeProto]:
     """Return nodes that make the input of lengths from the shape of the features."""
-    whole = kind not in FLOATS
     constants = {"rtfbench_first": np.array([0]), "rtfbench_second": np.array([1])}
-    if ports.lengths == "shares":
-        constants["rtfbench_whole"] = np.array([1.0], np.float32)
-    elif ports.lengths == "samples":
-        constants["rtfbench_shift"] = np.array([ports.frame_shift])
-    for name, value in constants.items():
-        graph.initializer.append(numpy_helper.from_array(value, name))
     nodes = [
         helper.make_node("Shape", [FEATURES], ["rtfbench_shape"]),
         helper.make_node("Gather", ["rtfbench_shape", "rtfbench_first"], ["rtfbench_batch"]),
         helper.make_node("Gather", ["rtfbench_shape", "rtfbench_second"], ["rtfbench_frames"]),
     ]
-    one = "rtfbench_frames"
-    if ports.lengths == "shares":
-        one = "rtfbench_whole"
-    elif ports.lengths == "samples":
-        nodes.append(
-            helper.make_node("Mul", ["rtfbench_frames", "rtfbench_shift"], ["rtfbench_count"])
-        )
+    one, kind = "rtfbench_frames", TensorProto.INT64
+    if inputs.counted == "shares":
+        one, kind = "rtfbench_whole", TensorProto.FLOAT
+        constants[one] = np.array([1.0], np.float32)
+    elif inputs.counted == "samples":
+        constants["rtfbench_shift"] = np.array([frame_shift])
+        nodes.append(helper.make_node("Mul", [one, "rtfbench_shift"], ["rtfbench_count"]))
         one = "rtfbench_count"
     nodes.append(helper.make_node("Expand", [one, "rtfbench_batch"], ["rtfbench_lengths"]))
-    is_made = (ports.lengths == "shares" and kind == TensorProto.FLOAT) or (
-        ports.lengths != "shares" and whole and kind == TensorProto.INT64
-    )
-    assert ports.lengths_name is not None
-    nodes.append(_cast("rtfbench_lengths", ports.lengths_name, None if is_made else kind))
+    nodes.append(_cast("rtfbench_lengths", lengths.name, kind, lengths.type))
+    for name, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(value, name))
     return nodes
 
 
-def _cast(source: str, target: str, kind: int | None) -> NodeProto:
+def _cast(source: str, target: str, kind: int, wanted: int) -> NodeProto:
     """Return a node that gives a tensor another name, and another type if it is to have one."""
-    if kind is None:
+    if kind == wanted:
         return helper.make_node("Identity", [source], [target])
-    return helper.make_node("Cast", [source], [target], to=kind)
+    return helper.make_node("Cast", [source], [target], to=wanted)
 
 
-def _rank(graph: GraphProto, output: str) -> int | None:
-    for value in graph.output:
-        if value.name == output and value.type.tensor_type.HasField("shape"):
-            return len(value.type.tensor_type.shape.dim)
-    return None
+def _output(graph: GraphProto, name: str) -> ValueInfoProto:
+    (found,) = (value for value in graph.output if value.name == name)
+    return found  # type: ignore[no-any-return]

@@ -12,8 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from rtfbench.base.cache import cache_room, fingerprint, intact, replacing, seal, sha256_of
 from rtfbench.base.values import Value
 from rtfbench.engines.protocol import FLOAT32, Form, Format, ModelArtifact, Precision
+from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.models.zoo import catalog
-from rtfbench.models.zoo.catalog import Weights
+from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 
 #: From a recording to the features of its chunks.
 FEATURES = ("embed", "frontends")
@@ -32,21 +33,8 @@ def catalog_files(model: str, weights: Weights = "seeded") -> str:
     return fingerprint(MODELS, EXPORT_PACKAGES, shape, *((sha256_of(path),) if path else ()))
 
 
-def experiment(*digests: str) -> str:
-    """Return the key of the file that an experiment is exported to.
-
-    Args:
-        digests: of its files' content.
-    """
-    return fingerprint(MODELS, EXPORT_PACKAGES, *digests)
-
-
 def of_file(*names: str) -> str:
-    """Return the key of what is read or made of a user's file.
-
-    Args:
-        names: that change with the file and with what is asked of it.
-    """
+    """Return the key of what is read or made of a user's file, by names that change with it."""
     return fingerprint(MODELS, FILE_PACKAGES, *names)
 
 
@@ -100,6 +88,50 @@ def folder_of(name: str, key: str) -> Path:
     return cache_room("models", f"{name}-{key}")
 
 
+def keep(path: Path, content: bytes) -> None:
+    """Write a file as a whole, so that `intact` can tell damage."""
+    with replacing(path) as part:
+        part.write_bytes(content)
+    seal(path)
+
+
+class CatalogModel(Value):
+    """A model of the catalog, with these weights if it has them."""
+
+    slug: str
+    weights: Weights = DEFAULT_WEIGHTS
+
+    @property
+    def title(self) -> str:
+        """The name in tables."""
+        return catalog.get(self.slug).title
+
+    @property
+    def key(self) -> str:
+        """A name that changes with all that its embeddings depend on, the recordings apart."""
+        return catalog_files(self.slug, self.weights)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are kept."""
+        return folder_of(self.slug, self.key)
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """What it is fed."""
+        return WESPEAKER.with_bins(catalog.get(self.slug).feat_dim)
+
+    @property
+    def size_bytes(self) -> int:
+        """What its weights take about, 0 where that is not published."""
+        millions = catalog.get(self.slug).published_params
+        return round(float(millions.split()[0]) * 4e6) if millions else 0
+
+    def refusal(self, engine: str, form: Form) -> str:
+        """Nothing: files can be made for every engine."""
+        return ""
+
+
 def _card_path(request: ArtifactRequest, folder: Path) -> Path:
     frames = request.chunk_frames or "whole"
     parts = (request.format, request.form, str(frames), *request.made)
@@ -110,10 +142,6 @@ def find(request: ArtifactRequest, folder: Path) -> ModelArtifact | None:
     """Return a file that was made before, None when there is none or it or its card is damaged.
 
     A damaged file is deleted, so that it is made again.
-
-    Args:
-        request: which file.
-        folder: where files of the model are kept.
     """
     card = _card_path(request, folder)
     # A flipped digit of it would be another count, and JSON still.
@@ -137,7 +165,4 @@ def find(request: ArtifactRequest, folder: Path) -> ModelArtifact | None:
 def remember(request: ArtifactRequest, artifact: ModelArtifact, folder: Path) -> None:
     """Write down what is known of a file, so that `find` returns it."""
     path = Path(artifact.path.name) if artifact.path.parent == folder else artifact.path
-    card = _card_path(request, folder)
-    with replacing(card) as part:
-        part.write_bytes(_ARTIFACT.dump_json(replace(artifact, path=path), indent=2))
-    seal(card)
+    keep(_card_path(request, folder), _ARTIFACT.dump_json(replace(artifact, path=path), indent=2))

@@ -19,6 +19,7 @@ from rtfbench.embed import fed
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.embed.pipeline import Pipeline
 from rtfbench.engines import cpu, registry
+from rtfbench.engines.base import first_line
 from rtfbench.engines.protocol import (
     ONNX,
     PUBLISHED_NUM_FRAMES,
@@ -51,8 +52,7 @@ def writing(path: Path, what: str) -> Iterator[Path]:
         except ConversionError:
             raise
         except Exception as error:
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ConversionError(f"{what}: {said}") from error
+            raise ConversionError(f"{what}: {first_line(error)}") from error
         if not part.is_file() or part.stat().st_size == 0:
             raise ConversionError(f"{what}: nothing was written")
 
@@ -69,14 +69,7 @@ def is_from_onnx(format: Format) -> bool:
 def export(
     model: Any, path: Path, format: Format, *, feat_dim: int, num_frames: int | None
 ) -> None:
-    """Write a torch module in a format that is not made from ONNX.
-
-    Args:
-        model: in eval mode, [B, T, feat_dim] -> [B, D].
-        path: where the result appears, as a whole or not at all.
-        format: which format.
-        feat_dim: M.
-        num_frames: fixes T, and B to 1; None leaves both open.
+    """Write a torch module, as `EngineBase.export`; the file appears as a whole or not at all.
 
     Raises:
         ConversionError: nothing was written.
@@ -94,14 +87,9 @@ def convert(
     static: bool,
     said: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model in another format.
+    """Write a model in another format, as `EngineBase.convert`; as a whole or not at all.
 
-    Args:
-        onnx_path: the model, in one file; for `static`, with fixed input shapes.
-        path: where the result appears, as a whole or not at all.
-        format: which format.
-        static: whether the result is for a static model.
-        said: metadata from which an engine that brings its front end reads it.
+    An engine that brings its front end reads it from what is `said`, metadata.
 
     Raises:
         ConversionError: nothing was written.
@@ -177,8 +165,8 @@ def quantizer_key(engine: str) -> str:
     """
     found = registry.get(engine)
     packages = [*filter(None, [found.distribution]), *found.quantizers]
-    sources = [sha256_of(path) for path in registry.sources(engine)]
-    return fingerprint(artifacts.MODELS, packages, *sources, *map(sha256_of, speech()))[:8]
+    files = [*registry.sources(engine), *speech()]
+    return fingerprint(artifacts.MODELS, packages, *map(sha256_of, files))[:8]
 
 
 def quantize(onnx_path: Path, path: Path, request: ArtifactRequest, front_end: FrontEnd) -> str:

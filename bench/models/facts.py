@@ -45,10 +45,7 @@ class Facts(Value):
 
 
 def facts_of(*engines: EngineSpec) -> Facts:
-    """Return what this process has of what results depend on.
-
-    Args:
-        engines: those that are used.
+    """Return what this process has of what results of these engines depend on.
 
     Raises:
         EngineError: there is no engine of this name here.

@@ -17,7 +17,6 @@ from rtfbench.engines.protocol import (
     ModelArtifact,
     SessionOptions,
 )
-from rtfbench.frontends.front_end import FrontEnd
 from rtfbench.models.artifacts import ArtifactRequest
 from rtfbench.models.conversion import convert, quantize
 from rtfbench.models.front_ends import metadata_of
@@ -31,21 +30,6 @@ class FileMaker:
     def __init__(self, user: UserModel) -> None:
         self._user = user
 
-    @property
-    def folder(self) -> Path:
-        """Where its conversions are kept."""
-        return self._user.folder
-
-    @property
-    def key(self) -> str:
-        """A name that changes with the reference's content."""
-        return self._user.key
-
-    @property
-    def front_end(self) -> FrontEnd:
-        """What the model is fed."""
-        return self._user.file.front_end
-
     def make_artifact(self, request: ArtifactRequest) -> ModelArtifact:
         """Return the file that an engine reads: the user's own where it fits, else a conversion.
 
@@ -54,17 +38,14 @@ class FileMaker:
         """
         file = self._user.file
         frames = request.chunk_frames if request.form == "static" else None
-        fits = (file.format, file.form) == (request.format, request.form)
-        path = file.runs if fits and request.precision == FLOAT32 else None
-        recipe = ""
+        path, recipe = self._user.folder / request.file_name, ""
         if request.precision != FLOAT32:
-            path = self.folder / request.file_name
             recipe = self._quantize(path, request, frames)
-        if path is None:
-            path = self.folder / request.file_name
-            if not intact(path):
-                convert_file(file, path, request.format, num_frames=frames)
-                seal(path)
+        elif (file.format, file.form) == (request.format, request.form):
+            path = file.runs
+        elif not intact(path):
+            convert_file(file, path, request.format, num_frames=frames)
+            seal(path)
         return replace(
             _artifact(file),
             name=self._user.title,
@@ -103,14 +84,7 @@ class FileMaker:
 
 
 def convert_file(file: ModelFile, path: Path, format: Format, *, num_frames: int | None) -> None:
-    """Write an ONNX file in another form or format.
-
-    Args:
-        file: the ONNX file.
-        path: what to write; it ends in the format.
-        format: which format.
-        num_frames: the length that the result is fixed to, None for any.
-    """
+    """Write an ONNX file in another form or format, fixed to a length if one is given."""
     from rtfbench.models import onnx_graph
 
     source, model = file.runs, onnx_graph.load_graph(file.runs)

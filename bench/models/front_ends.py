@@ -6,6 +6,7 @@ writes it), and the `config.yaml` of a WeSpeaker experiment beside it.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,12 +41,8 @@ _FBANK_ARGS = {
 _WINDOWS = {"hanning": "hann", "rect": "rectangular"}
 _WITHOUT_EFFECT = ("dither", "sample_frequency", "energy_floor", "round_to_power_of_two")
 _NORMALIZE_SAMPLES = {"0": "int16", "1": "unit"}
-_NORMALIZE_FEATURES: Mapping[str, Mapping[str, str]] = {
-    "": {"normalization": "none"},
-    "global-mean": {"normalization": "mean"},
-    "per_feature": {"normalization": "mean-variance"},
-}
-_NORMALIZED_AS = {"mean": "global-mean", "mean-variance": "per_feature"}
+_NORMALIZE_FEATURES = {"": "none", "global-mean": "mean", "per_feature": "mean-variance"}
+_NORMALIZED_AS = {ours: theirs for theirs, ours in _NORMALIZE_FEATURES.items()}
 SHERPA_ONNX = "sherpa-onnx"
 #: What that runtime takes from the model.
 LEFT_TO_MODELS = ("num_mel_bins", "sample_rate_hz", "scale", "normalization")
@@ -141,9 +138,8 @@ def beside(model: Path) -> list[Stated]:
         if TABLE in content:
             found.append(of_table(path, content[TABLE]))
     config = model.with_name(CONFIG)
-    if config.is_file():
-        stated = of_experiment(config)
-        found += [stated] if stated is not None else []
+    if config.is_file() and (stated := of_experiment(config)) is not None:
+        found.append(stated)
     return found
 
 
@@ -187,13 +183,12 @@ def of_experiment(config: Path) -> Stated | None:
     if arguments.get("frontend", "fbank") != "fbank":
         # A model of its own, which takes samples: a file of both does too.
         return Stated(origin=str(config), base="pyannote", values=values)
-    for name, value in _table_of(config, arguments, "fbank_args").items():
+    fbank = _table_of(config, arguments, "fbank_args")
+    for name, value in fbank.items():
         if name in _FBANK_ARGS:
             values[_FBANK_ARGS[name]] = value
         elif name == "use_energy":
-            if value:
-                floor = _table_of(config, arguments, "fbank_args").get("energy_floor", 1.0)
-                values["energy_floor"] = float(floor)
+            values |= {"energy_floor": float(fbank.get("energy_floor", 1.0))} if value else {}
         elif name == "snip_edges":
             values["edges"] = "snip" if value else "mirror"
         elif name == "use_power":
@@ -257,7 +252,7 @@ def of_metadata(path: Path, metadata: Mapping[str, str]) -> Stated | None:
         values["scale"] = _known(origin, "normalize_samples", metadata, _NORMALIZE_SAMPLES)
     if "feature_normalize_type" in metadata:
         known = _NORMALIZE_FEATURES
-        values |= dict(_known(origin, "feature_normalize_type", metadata, known))
+        values["normalization"] = _known(origin, "feature_normalize_type", metadata, known)
         if base != "wespeaker" and values["normalization"] != "none":
             values["normalized_over"] = "utterance"
     if base is None and not values:
@@ -290,11 +285,7 @@ def metadata_of(front_end: FrontEnd, embedding_dim: int) -> dict[str, str]:
 
 
 def brought(engine: str, front_end: FrontEnd) -> FrontEnd:
-    """Return what an engine that brings its front end makes of it for a model.
-
-    Args:
-        engine: the name of its front end.
-        front_end: the model's own.
+    """Return what an engine that brings a front end of this name makes of a model's own.
 
     Raises:
         InputError: the engine has nothing like that.
@@ -326,7 +317,7 @@ def brought(engine: str, front_end: FrontEnd) -> FrontEnd:
     return PRESETS[engine].with_values({**values, "normalization": front_end.normalization})
 
 
-def _known(origin: str, key: str, metadata: Mapping[str, str], choices: Mapping[str, Any]) -> Any:
+def _known(origin: str, key: str, metadata: Mapping[str, str], choices: Mapping[str, str]) -> str:
     value = metadata[key].strip()
     if value not in choices:
         told = ", ".join(repr(each) for each in choices)
@@ -337,15 +328,19 @@ def _known(origin: str, key: str, metadata: Mapping[str, str], choices: Mapping[
 def decide(path: Path, asked: Stated | None, sources: Sequence[Stated]) -> Decided:
     """Return the front end of a model file; where nothing says, WeSpeaker's.
 
-    Args:
-        path: the file.
-        asked: what the user said, which goes before all.
-        sources: what files say, the weightiest first.
+    What the user said goes before the sources, of which the weightiest comes first.
 
     Raises:
         InputError: files contradict each other.
     """
-    _refuse_contradiction(sources)
+    for one, other in combinations(sources, 2):
+        mine, theirs = one.applied(WESPEAKER), other.applied(WESPEAKER)
+        for name, (this, that) in mine.differences(theirs).items():
+            if one.says(name) and other.says(name):
+                raise InputError(
+                    f"{one.origin} says {name} {this}, and {other.origin} {that}: correct one of "
+                    "them, or decide with --front-end"
+                )
     front_end = WESPEAKER
     for stated in reversed(sources):
         front_end = stated.applied(front_end)
@@ -353,8 +348,8 @@ def decide(path: Path, asked: Stated | None, sources: Sequence[Stated]) -> Decid
     if asked is not None:
         before, front_end = front_end, asked.applied(front_end)
         if sources:
-            other = before.differences(front_end)
-            told = ", ".join(f"{name} {mine}" for name, (mine, _) in other.items())
+            changed = before.differences(front_end)
+            told = ", ".join(f"{name} {was}" for name, (was, _) in changed.items())
             if told:
                 notes.append(f"{asked.origin} goes before what {sources[0].origin} says ({told})")
     elif not sources:
@@ -365,15 +360,3 @@ def decide(path: Path, asked: Stated | None, sources: Sequence[Stated]) -> Decid
             f"{sources[0].origin} says {told} of its front end: the rest is WeSpeaker's; {CURE}"
         )
     return Decided(front_end, tuple(notes))
-
-
-def _refuse_contradiction(sources: Sequence[Stated]) -> None:
-    for index, one in enumerate(sources):
-        for other in sources[index + 1 :]:
-            mine, theirs = one.applied(WESPEAKER), other.applied(WESPEAKER)
-            for name, (this, that) in mine.differences(theirs).items():
-                if one.says(name) and other.says(name):
-                    raise InputError(
-                        f"{one.origin} says {name} {this}, and {other.origin} {that}: correct one "
-                        "of them, or decide with --front-end"
-                    )

@@ -23,11 +23,7 @@ Homes = Mapping[str, Path]
 def named(
     engines: Iterable[str], options: Mapping[str, Path | None] | None = None
 ) -> dict[str, Path]:
-    """Return engine -> folder: the options' values, else those of the environment.
-
-    Args:
-        engines: the names of those that will be used.
-        options: engine -> the value of its option.
+    """Return engine -> folder for those that are used: the options' values, else the environment's.
 
     Raises:
         InputError: an option is for an engine that is not among them.
@@ -58,11 +54,7 @@ def _library(name: str) -> Library | None:
 
 
 def place(spec: EngineSpec, homes: Homes) -> EngineSpec:
-    """Return an engine with its folder among the settings, as a full path.
-
-    Args:
-        spec: the engine; a folder that it names itself is its own.
-        homes: the folders of those that name none.
+    """Return an engine with its folder, as a full path, among the settings; its own goes before.
 
     Raises:
         InputError: the path cannot be written among settings.
@@ -89,10 +81,11 @@ def check_homes(specs: Iterable[EngineSpec]) -> None:
     Raises:
         InputError: one cannot be used; the message names the folder and the cure.
     """
-    folders: dict[tuple[str, str], EngineSpec] = {}
-    for spec in specs:
-        if HOME in spec.settings and _library(spec.name) is not None:
-            folders.setdefault((spec.name, spec.settings[HOME]), spec)
+    folders = {
+        (spec.name, spec.settings[HOME]): spec
+        for spec in specs
+        if HOME in spec.settings and _library(spec.name) is not None
+    }
     for (_, folder), spec in folders.items():
         found = probe(spec)
         if not found.ok:

@@ -17,12 +17,13 @@ from rtfbench.base.values import Value
 from rtfbench.embed import fed, reference
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.embed.pipeline import Pipeline, check_embedding
-from rtfbench.engines.base import SessionBase
+from rtfbench.engines.base import SessionBase, first_line
 from rtfbench.engines.protocol import (
     ONNX,
     PUBLISHED_FLOPS_BASIS,
     PUBLISHED_NUM_FRAMES,
     EngineError,
+    FloatArray,
     Format,
 )
 from rtfbench.frontends.audio import read_audio
@@ -39,10 +40,7 @@ from rtfbench.results.cells import MAX_REL_ERR
 
 #: Lengths at which a model that takes any is compared with its source: the published chunk, and an
 #: odd one.
-CHECKED_FRAMES = (
-    WESPEAKER.num_frames(PUBLISHED_CHUNK_SAMPLES),
-    321,
-)
+CHECKED_FRAMES = (WESPEAKER.num_frames(PUBLISHED_CHUNK_SAMPLES), 321)
 #: A model of samples is checked on about so much.
 CHECKED_S = 2
 SPEECH = DEFAULT_SPEECH / "digits_en_gb.flac"
@@ -73,23 +71,29 @@ class ExportCheck(Value):
     ok: bool
 
 
-class Exported(Value):
-    """What was written; counts are those of the source, None where unknown.
+class SourceFacts(Value):
+    """What is known of the source, counts None where unknown.
 
-    `notes` is what a user is told of how the source is fed.
+    `ignored` are weights that were left out, and `notes` what a user is told of how it is fed.
     """
 
-    inputs: str
-    outputs: str
-    num_frames: int | None
+    title: str
     params: int | None
     flops: int | None
     flops_basis: str
     about: str
-    source: str
-    ignored: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Exported(Value):
+    """What was written."""
+
+    inputs: str
+    outputs: str
+    num_frames: int | None
+    source: SourceFacts
     checks: tuple[ExportCheck, ...]
-    notes: tuple[str, ...]
 
 
 class ExportAnswer(Value):
@@ -102,19 +106,13 @@ class ExportAnswer(Value):
 
 @dataclass(frozen=True)
 class _ModelSource:
-    """Where a model comes from and what is known of it."""
+    """Where a model comes from, and what it is written with."""
 
-    title: str
+    facts: SourceFacts
     session: SessionBase
     write: Callable[[Path], None]
     front_end: FrontEnd
     num_frames: int | None
-    params: int | None
-    flops: int | None
-    flops_basis: str
-    about: str = ""
-    ignored: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 class WrongExportError(Exception):
@@ -134,12 +132,9 @@ def export(request: ExportRequest) -> Exported:
         _check_length(source, source.num_frames)
     with replacing(request.output) as part:
         source.write(part)
+        fed_with = front_ends.of_front_end("the source", source.front_end)
         try:
-            file = read_model_file(
-                FileRequest(
-                    path=part, front_end=front_ends.of_front_end("the source", source.front_end)
-                )
-            )
+            file = read_model_file(FileRequest(path=part, front_end=fed_with))
         except InputError as error:
             said = str(error).replace(f"{part}: ", "")
             raise WrongExportError(f"{request.output}: not kept: {said}") from error
@@ -147,30 +142,19 @@ def export(request: ExportRequest) -> Exported:
         wrong = next((check for check in checks if not check.ok), None)
         if wrong is not None:
             raise WrongExportError(
-                f"{request.output}: not kept, because it does not compute what {source.title} "
-                f"does: largest error {wrong.max_rel_err:.1e} of the largest value on "
-                f"{wrong.features} features of {wrong.num_frames} frames, "
+                f"{request.output}: not kept, because it does not compute what "
+                f"{source.facts.title} does: largest error {wrong.max_rel_err:.1e} of the largest "
+                f"value on {wrong.features} features of {wrong.num_frames} frames, "
                 f"limit {MAX_REL_ERR:.0e}"
             )
-    return Exported(
-        inputs=f"{file.input_name} [{_sizes(file, file.feat_dim)}]",
-        outputs=f"{file.output_name} [{'B' if file.num_frames is None else 1}, "
-        f"{file.embedding_dim}]",
-        num_frames=file.num_frames,
-        params=source.params,
-        flops=source.flops,
-        flops_basis=source.flops_basis,
-        about=source.about,
-        source=source.title,
-        ignored=source.ignored,
-        checks=tuple(checks),
-        notes=source.notes,
-    )
-
-
-def _sizes(file: ModelFile, feat_dim: int) -> str:
     batch, frames = ("B", "T") if file.num_frames is None else ("1", str(file.num_frames))
-    return f"{batch}, {frames}, {feat_dim}"
+    return Exported(
+        inputs=f"{file.input_name} [{batch}, {frames}, {file.feat_dim}]",
+        outputs=f"{file.output_name} [{batch}, {file.embedding_dim}]",
+        num_frames=file.num_frames,
+        source=source.facts,
+        checks=tuple(checks),
+    )
 
 
 def _from_onnx(request: ExportRequest) -> _ModelSource:
@@ -193,18 +177,16 @@ def _from_onnx(request: ExportRequest) -> _ModelSource:
                 _stamp(made, file.front_end)
             shutil.copyfile(made, part)
 
-    return _ModelSource(
+    facts = SourceFacts(
         title=f"{request.onnx.name} in onnxruntime without optimisations",
-        session=open_session(file, "onnxruntime", {"graph_optimization": "off"}),
-        write=write,
-        front_end=file.front_end,
-        num_frames=frames,
         params=file.params,
         flops=file.flops,
         flops_basis=file.flops_basis,
         about=file.about,
         notes=file.notes,
     )
+    session = open_session(file, "onnxruntime", {"graph_optimization": "off"})
+    return _ModelSource(facts, session, write, file.front_end, frames)
 
 
 def _from_torch(request: ExportRequest) -> _ModelSource:
@@ -242,27 +224,25 @@ def _from_torch(request: ExportRequest) -> _ModelSource:
             model = experiment.subtract_mean(model, request.mean_vec, found.embed_dim)
             title += ", mean subtracted"
     counts = counter.count(trained, PUBLISHED_NUM_FRAMES, feat_dim)
+    front_end = front_end.with_bins(feat_dim)
 
     def write(part: Path) -> None:
         with TemporaryDirectory() as folder:
             path = part if request.format == ONNX else Path(folder) / "model.onnx"
             to_onnx(model, path, feat_dim=feat_dim, num_frames=request.num_frames)
-            _stamp(path, front_end.with_bins(feat_dim))
+            _stamp(path, front_end)
             if request.format != ONNX:
                 convert(path, part, request.format, static=request.num_frames is not None)
 
-    return _ModelSource(
+    facts = SourceFacts(
         title=title,
-        session=TorchSession(model),
-        write=write,
-        front_end=front_end.with_bins(feat_dim),
-        num_frames=request.num_frames,
         params=counts.params,
         flops=counts.published_flops,
         flops_basis=PUBLISHED_FLOPS_BASIS,
         about=about,
         ignored=tuple(ignored),
     )
+    return _ModelSource(facts, TorchSession(model), write, front_end, request.num_frames)
 
 
 def _stamp(path: Path, front_end: FrontEnd) -> None:
@@ -284,43 +264,34 @@ def _compare(source: _ModelSource, file: ModelFile) -> list[ExportCheck]:
     if front_end.waveform:
         lengths = (CHECKED_S * front_end.sample_rate_hz, CHECKED_S * front_end.sample_rate_hz + 999)
     for num_frames in (source.num_frames,) if source.num_frames else lengths:
-        rng = np.random.default_rng(num_frames)
-        random_BTM = rng.standard_normal((1, num_frames, file.feat_dim)).astype(np.float32)
+        random_BTM = _random(num_frames, file.feat_dim)
         pipeline = Pipeline(natural_chunk_samples(num_frames, front_end), front_end)
         rate_hz = front_end.sample_rate_hz
         speech_BTM = pipeline.first_chunk(read_audio(SPEECH, sample_rate_hz=rate_hz, resample=True))
         for name, features_BTM in (("random", random_BTM), ("speech", speech_BTM)):
             found = reference.parity_of(session.run(features_BTM), source.session.run(features_BTM))
+            error, ok = found.max_rel_err, found.ok
             checks.append(
-                ExportCheck(
-                    features=name,
-                    num_frames=num_frames,
-                    max_rel_err=found.max_rel_err,
-                    ok=found.ok,
-                )
+                ExportCheck(features=name, num_frames=num_frames, max_rel_err=error, ok=ok)
             )
     session.close()
     return checks
 
 
-def _check_length(source: _ModelSource, num_frames: int) -> None:
-    """Refuse a length at which a model computes nothing: a deviation over one frame is none, say.
-
-    Raises:
-        InputError: with what it said.
-    """
+def _random(num_frames: int, feat_dim: int) -> FloatArray:
     rng = np.random.default_rng(num_frames)
-    features_BTM = rng.standard_normal((1, num_frames, source.front_end.feat_dim)).astype(
-        np.float32
-    )
+    return rng.standard_normal((1, num_frames, feat_dim)).astype(np.float32)
+
+
+def _check_length(source: _ModelSource, num_frames: int) -> None:
+    """Refuse a length at which nothing is computed: a deviation over one frame is none, say."""
     try:
-        (embedding_D,) = source.session.run(features_BTM)
+        (embedding_D,) = source.session.run(_random(num_frames, source.front_end.feat_dim))
         check_embedding(embedding_D, embedding_D.size)
     except Exception as error:  # torch and the runtimes raise what they like
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"--num-frames {num_frames}: {source.title} computes no embedding of so many frames "
-            f"({said}); choose another number"
+            f"--num-frames {num_frames}: {source.facts.title} computes no embedding of so many "
+            f"frames ({first_line(error)}); choose another number"
         ) from error
 
 

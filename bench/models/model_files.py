@@ -8,14 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from rtfbench.base.asking import ask
-from rtfbench.base.cache import cache_room, intact, replacing, seal, sha256_of
+from rtfbench.base.cache import cache_room, intact, sha256_of
 from rtfbench.base.child import ChildError
 from rtfbench.base.errors import InputError
 from rtfbench.base.values import Value
 from rtfbench.engines.protocol import ONNX, Form, Format
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.models import artifacts, front_ends
-from rtfbench.models.artifacts import folder_of
 from rtfbench.models.front_ends import Stated
 from rtfbench.models.zoo import catalog
 
@@ -44,11 +43,6 @@ class FileRequest(Value):
         # A name that is no text has escapes here; whoever is asked about it refuses it.
         asked = self.model_dump_json(exclude={"path"})
         return artifacts.of_file(ascii(str(path)), sha256_of(path), asked)
-
-    @property
-    def adapted_path(self) -> Path:
-        """Where the graph is kept as engines run it, if its own shape is another."""
-        return folder_of(slug_of(self.path), self.key) / f"adapted.{ONNX}"
 
 
 class ModelFile(Value):
@@ -128,11 +122,10 @@ def describe_model_file(request: FileRequest) -> ModelFile:
         raise InputError(f"{path}: no such model file")
     request = request.model_copy(update={"beside": tuple(front_ends.beside(path))})
     try:
-        kept = _kept_at(request)
+        kept = cache_room("descriptions") / f"{slug_of(path)}-{request.key}.json"
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    known = _said_before(kept, path)
-    if known is not None:
+    if (known := _said_before(kept, path)) is not None:
         return known
     module = "rtfbench.models.model_reading"
     try:
@@ -145,15 +138,8 @@ def describe_model_file(request: FileRequest) -> ModelFile:
         raise InputError(answer.error)
     # A cache that cannot be written to costs time only.
     with suppress(OSError):
-        with replacing(kept) as part:
-            part.write_text(answer.file.model_dump_json(), encoding="utf-8")
-        seal(kept)
+        artifacts.keep(kept, answer.file.model_dump_json().encode())
     return answer.file
-
-
-def _kept_at(request: FileRequest) -> Path:
-    """Return where a description is kept, a place for each content, path and question."""
-    return cache_room("descriptions") / f"{slug_of(request.path)}-{request.key}.json"
 
 
 def _said_before(kept: Path, path: Path) -> ModelFile | None:

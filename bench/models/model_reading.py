@@ -1,18 +1,20 @@
 """Reading a model file: a runtime given a damaged one may end the process, so it is done apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rtfbench.base.asking import respond
 from rtfbench.base.cache import replacing, seal, sha256_of
 from rtfbench.base.errors import InputError, as_input
+from rtfbench.engines.base import first_line
 from rtfbench.engines.protocol import ONNX, PUBLISHED_NUM_FRAMES
 from rtfbench.frontends.front_end import PRESETS, FrontEnd
 from rtfbench.models import front_ends, ports
+from rtfbench.models.artifacts import folder_of
 from rtfbench.models.front_ends import BESIDE, CURE, Decided, Stated
-from rtfbench.models.model_files import FORMATS, FileRequest, ModelFile, ModelFileAnswer
-from rtfbench.models.ports import FeaturePorts, Ports, Socket
+from rtfbench.models.model_files import FORMATS, FileRequest, ModelFile, ModelFileAnswer, slug_of
+from rtfbench.models.ports import FeaturePorts, Socket
 
 #: Operations of a model of samples are counted at so much.
 COUNTED_S = 2
@@ -34,7 +36,7 @@ def read_model_file(request: FileRequest) -> ModelFile:
     except InputError:
         raise
     except Exception as error:  # the libraries raise what they like where a graph makes no sense
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        said = first_line(error)
         raise InputError(f"{request.path}: cannot be read as a model ({said})") from error
 
 
@@ -51,38 +53,26 @@ def _read_onnx(request: FileRequest) -> ModelFile:
     if spoiled is not None:
         raise InputError(f"{request.path}: weight {spoiled!r} holds NaN; export the model again")
     metadata = {each.key: each.value for each in model.metadata_props}
-    decided, bins = _front_end(request, front_ends.of_metadata(request.path, metadata))
-    front_end = decided.front_end
-    sockets = [Socket(p.name, p.shape, p.type) for p in onnx_graph.inputs(model)]
-    inputs = ports.find_inputs(request.path, sockets, request.input_name, front_end, bins=bins)
-    notes = [*decided.notes]
-    front_end = _fitting(request, inputs, front_end, bins, notes)
-    assumed = () if request.front_end else tuple(notes)
-    found = Ports(
-        input_name=inputs.features.name,
-        layout=inputs.layout,
-        output_name=_output(request, model, inputs, front_end, metadata).name,
-        lengths_name=inputs.lengths.name if inputs.lengths else None,
-        lengths=inputs.counted,
-        frame_shift=front_end.frame_shift,
-    )
-    input_name, output_name, adapted = found.input_name, found.output_name, None
-    num_frames, feat_dim = inputs.num_frames, front_end.feat_dim
-    is_plain = adapting.is_plain(model, found)
+    stated = front_ends.of_metadata(request.path, metadata)
+    inputs, (front_end, notes) = _fed(request, onnx_graph.inputs(model), stated)
+    assumed = () if request.front_end else notes
+    input_name, num_frames, adapted = inputs.features.name, inputs.num_frames, None
+    output_name = _output(request, model, inputs, front_end, metadata).name
+    is_plain = adapting.is_plain(model, inputs, output_name)
     if inputs.feat_dim is None or not is_plain:
-        model = adapting.wrapped(model, found, num_frames=num_frames, feat_dim=feat_dim)
+        if not is_plain:
+            notes += (f"{request.path}: {_told_wrapping(inputs)}; the embedding is {output_name}",)
+        model = adapting.wrapped(model, inputs, output_name, front_end)
         input_name, output_name = adapting.FEATURES, adapting.EMBEDDING
-        adapted = request.adapted_path
+        adapted = folder_of(slug_of(request.path), request.key) / f"adapted.{ONNX}"
         with replacing(adapted) as part:
             onnx_graph.save_graph(model, part)
         seal(adapted)
-        if not is_plain:
-            notes.append(f"{request.path}: {_told_wrapping(found)}")
     counted_frames = num_frames or _published_frames(front_end)
     counts = onnx_graph.count(model, input_name, counted_frames)
     fixed = onnx_graph.fix_frames(model, input_name, counted_frames)
     # With the input fixed, inference may find sizes that the file leaves open.
-    shapes = {p.name: p.shape for p in onnx_graph.outputs(fixed)}
+    shapes = {each.name: each.shape for each in onnx_graph.outputs(fixed)}
     data_files = onnx_graph.data_files(request.path)
     about = f"operators not counted: {', '.join(counts.uncounted) or 'none'}"
     denormal, stored = onnx_graph.denormal_weights(model)
@@ -93,7 +83,7 @@ def _read_onnx(request: FileRequest) -> ModelFile:
         format=ONNX,
         sha256=sha256_of(request.path, *data_files),
         num_frames=num_frames,
-        feat_dim=feat_dim,
+        feat_dim=front_end.feat_dim,
         embedding_dim=_embedding_dim(request.path, output_name, shapes.get(output_name)),
         input_name=input_name,
         output_name=output_name,
@@ -104,36 +94,41 @@ def _read_onnx(request: FileRequest) -> ModelFile:
         f"({counted_frames} {'samples' if front_end.waveform else 'frames'})",
         about=about,
         front_end=front_end,
-        notes=tuple(notes),
+        notes=notes,
         assumed=assumed,
         adapted=adapted,
     )
 
 
-def _front_end(request: FileRequest, metadata: Stated | None) -> tuple[Decided, int | None]:
-    """Return what a model is fed, and its mel bins where something says them."""
+def _fed(
+    request: FileRequest, sockets: Sequence[Socket], metadata: Stated | None
+) -> tuple[FeaturePorts, Decided]:
+    """Return which of a model's inputs is fed, and with what.
+
+    Raises:
+        InputError: it cannot be told, or what says it contradicts the input.
+    """
     sources = [*([metadata] if metadata else []), *request.beside]
     # What stands in model.toml goes before the metadata, and config.yaml behind it.
     sources.sort(key=lambda each: (not each.origin.endswith(BESIDE), each is not metadata))
     decided = front_ends.decide(request.path, request.front_end, sources)
     said = [*filter(None, [request.front_end]), *sources]
     bins = next((each.values["num_mel_bins"] for each in said if each.says("num_mel_bins")), None)
-    return decided, bins
+    inputs = ports.find_inputs(
+        request.path, sockets, request.input_name, decided.front_end, bins=bins
+    )
+    return inputs, _fitting(request, inputs, decided, bins)
 
 
 def _fitting(
-    request: FileRequest,
-    inputs: FeaturePorts,
-    front_end: FrontEnd,
-    bins: int | None,
-    notes: list[str],
-) -> FrontEnd:
+    request: FileRequest, inputs: FeaturePorts, decided: Decided, bins: int | None
+) -> Decided:
     """Return the front end with the features that the input takes.
 
     Raises:
         InputError: they contradict each other.
     """
-    path = request.path
+    path, front_end = request.path, decided.front_end
     takes_samples = inputs.layout in ("BN", "B1N")
     if takes_samples and not front_end.waveform:
         said = [*filter(None, [request.front_end]), *request.beside]
@@ -142,32 +137,30 @@ def _fitting(
                 f"{path}: the input {inputs.features} takes samples, and {said[0].origin} says "
                 f"features; choose --front-end {PYANNOTE}"
             )
-        kept = {"sample_rate_hz": front_end.sample_rate_hz}
-        samples = PRESETS[PYANNOTE].with_values(kept)
-        notes[:] = [f"{path}: takes samples: it is fed those from -1 to 1; {CURE}"]
-        return samples
+        samples = PRESETS[PYANNOTE].with_values({"sample_rate_hz": front_end.sample_rate_hz})
+        note = f"{path}: takes samples: it is fed those from -1 to 1; {CURE}"
+        return Decided(samples, (note,))
     if front_end.waveform:
         if not takes_samples:
             raise InputError(
                 f"{path}: the input {inputs.features} takes features, and its front end "
                 f"({front_end}) makes none; name another with --front-end"
             )
-        return front_end
+        return decided
     energies = front_end.feat_dim - front_end.fbank.num_mel_bins
     if inputs.feat_dim is None:
-        if bins is None:
-            notes.append(
-                f"{path}: the input {inputs.features} leaves mel bins open: it gets "
-                f"{front_end.fbank.num_mel_bins}; say num_mel_bins in {BESIDE} beside the file"
-            )
-        return front_end
+        open_ = (
+            f"{path}: the input {inputs.features} leaves mel bins open: it gets "
+            f"{front_end.fbank.num_mel_bins}; say num_mel_bins in {BESIDE} beside the file"
+        )
+        return Decided(front_end, (*decided.notes, *([open_] if bins is None else [])))
     if bins is not None and bins + energies != inputs.feat_dim:
         raise InputError(
             f"{path}: the input {inputs.features} takes {inputs.feat_dim} features a frame, and "
             f"its front end makes {bins + energies}; correct num_mel_bins"
         )
     with as_input(ValueError, before=f"{path}: the input {inputs.features}: "):
-        return front_end.with_bins(inputs.feat_dim - energies)
+        return decided._replace(front_end=front_end.with_bins(inputs.feat_dim - energies))
 
 
 def _output(
@@ -182,12 +175,15 @@ def _output(
 
     length = inputs.num_frames or _published_frames(front_end)
     by_axis = {"B": 1, "1": 1, "T": length, "N": length, "M": front_end.feat_dim}
-    fixed = onnx_graph.fix_axes(
-        model, inputs.features.name, [by_axis[axis] for axis in inputs.layout]
-    )
-    open_ = [Socket(p.name, p.shape, p.type) for p in onnx_graph.outputs(model)]
-    inferred = {p.name: p.shape for p in onnx_graph.outputs(fixed) if p.shape is not None}
-    sockets = [each._replace(shape=inferred.get(each.name, each.shape)) for each in open_]
+    sizes = [by_axis[axis] for axis in inputs.layout]
+    fixed = onnx_graph.fix_axes(model, inputs.features.name, sizes)
+    inferred = {
+        each.name: each.shape for each in onnx_graph.outputs(fixed) if each.shape is not None
+    }
+    sockets = [
+        each._replace(shape=inferred.get(each.name, each.shape))
+        for each in onnx_graph.outputs(model)
+    ]
     dim = metadata.get("output_dim", "")
     wanted = int(dim) if dim.isdecimal() else None
     return ports.find_output(request.path, sockets, request.output_name or front_end.output, wanted)
@@ -200,13 +196,13 @@ def _published_frames(front_end: FrontEnd) -> int:
     return PUBLISHED_NUM_FRAMES
 
 
-def _told_wrapping(found: Ports) -> str:
+def _told_wrapping(inputs: FeaturePorts) -> str:
     """Say what is done to a graph so that it takes features [B, T, M]."""
     fed = {"BMT": "features [B, M, T]", "BN": "samples [B, N]", "B1N": "samples [B, 1, N]"}
-    parts = [f"its input {found.input_name} gets {fed.get(found.layout, 'features [B, T, M]')}"]
-    if found.lengths_name is not None:
-        parts.append(f"{found.lengths_name} the length in {found.lengths}")
-    return f"{', and '.join(parts)}; the embedding is {found.output_name}"
+    gets = f"its input {inputs.features.name} gets {fed.get(inputs.layout, 'features [B, T, M]')}"
+    if inputs.lengths is None:
+        return gets
+    return f"{gets}, and {inputs.lengths.name} the length in {inputs.counted}"
 
 
 def _read_mnn(request: FileRequest) -> ModelFile:
@@ -226,12 +222,7 @@ def _read_mnn(request: FileRequest) -> ModelFile:
         ) from error
     tensors = interpreter.getSessionInputAll(session)
     sockets = [Socket(name, _open_sizes(tensor)) for name, tensor in tensors.items()]
-    decided, bins = _front_end(request, None)
-    inputs = ports.find_inputs(
-        request.path, sockets, request.input_name, decided.front_end, bins=bins
-    )
-    notes = [*decided.notes]
-    front_end = _fitting(request, inputs, decided.front_end, bins, notes)
+    inputs, (front_end, notes) = _fed(request, sockets, None)
     if inputs.layout != "BTM" or inputs.lengths is not None:
         raise InputError(
             f"{request.path}: the inputs {ports.told(sockets)} are more than features [B, T, M]; "
@@ -259,8 +250,8 @@ def _read_mnn(request: FileRequest) -> ModelFile:
         flops_basis=f"as MNN counts them ({num_frames or PUBLISHED_NUM_FRAMES} frames)",
         about="an MNN file does not tell its number of parameters",
         front_end=front_end,
-        notes=tuple(notes),
-        assumed=() if request.front_end else tuple(notes),
+        notes=notes,
+        assumed=() if request.front_end else notes,
     )
 
 

@@ -15,10 +15,6 @@ from rtfbench.models.zoo import catalog
 def check_names(models: Iterable[str], engines: Iterable[EngineSpec]) -> None:
     """Refuse models that are neither files nor of the catalog, and engines or settings not known.
 
-    Args:
-        models: names or paths.
-        engines: with their settings.
-
     Raises:
         InputError: one line that suggests what is near.
     """

@@ -3,14 +3,19 @@
 Shapes come from ONNX's own shape inference at the frames that are asked for. Where it cannot
 follow a graph that computes its shapes, as older exporters write them, onnxruntime runs the
 graph once and tells the sizes.
+
+Multiplications are those of convolutions and matrix products, in float and in integers, of
+recurrences and sums of products; what pads, scales, adds or compares is none. A kernel counts whole
+at the edges too.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +33,16 @@ from onnx import (
 
 from rtfbench.base.errors import InputError
 from rtfbench.base.numbers import count_denormals
-from rtfbench.engines import onnx_versions
-from rtfbench.models.products import MULTIPLYING, Shape, needed, products, size
+from rtfbench.engines import onnx_files
+from rtfbench.engines.base import first_line
+from rtfbench.models.ports import Socket
+
+Shape = tuple[int, ...]
+Shapes = Mapping[str, Shape]
 
 #: protobuf, and with it one ONNX file, ends here.
 MAX_BYTES = 2**31 - 1
+LFS_POINTER = b"version https://git-lfs"
 
 # Operators that only move, rename, look up or make values, and so compute nothing.
 _MOVING = {"Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather"}
@@ -48,19 +58,6 @@ _INTEGER_WEIGHTS = {
     "DequantizeLinear": (0,),
 }
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
-
-
-@dataclass(frozen=True)
-class Port:
-    """A graph's input or output; a shape of None is unknown, `type` is ONNX's number."""
-
-    name: str
-    shape: Shape | None
-    type: int = TensorProto.FLOAT
-
-    def __str__(self) -> str:
-        sizes = "?" if self.shape is None else ", ".join(str(s or "any") for s in self.shape)
-        return f"{self.name} [{sizes}]"
 
 
 @dataclass(frozen=True)
@@ -102,24 +99,19 @@ def load_graph(path: Path) -> ModelProto:
         onnx.checker.check_model(model if model.ByteSize() < MAX_BYTES else str(path))
     except FileNotFoundError as error:
         raise InputError(
-            f"{path}: {_first_line(error)}; keep the model's data file beside it"
+            f"{path}: {first_line(error)}; keep the model's data file beside it"
         ) from error
     except Exception as error:  # protobuf, the checker and the loader share no base class
         raise InputError(
-            f"{path}: not a complete ONNX model ({_first_line(error)}); export it again"
+            f"{path}: not a complete ONNX model ({first_line(error)}); export it again"
         ) from error
     return model
 
 
 def _refuse_what_is_no_model(path: Path) -> None:
-    """Refuse what is often saved under a model's name, and what is too new to be read here.
-
-    Raises:
-        InputError: it is that.
-    """
-    with path.open("rb") as file:
-        start = file.read(512).lstrip().lower()
-    if start.startswith(b"version https://git-lfs"):
+    """Refuse what is often saved under a model's name, and what is too new to be read here."""
+    start = _begin_of(path)
+    if start.startswith(LFS_POINTER):
         raise InputError(
             f"{path}: a pointer of Git LFS, not the model; fetch it with: git lfs pull"
         )
@@ -135,27 +127,27 @@ def _refuse_what_is_no_model(path: Path) -> None:
     opset = max((each.version for each in model.opset_import if not each.domain), default=0)
     newest, newest_ir = onnx.defs.onnx_opset_version(), onnx.IR_VERSION
     if opset > newest or model.ir_version > newest_ir:
-        needed = onnx_versions.needed(opset, model.ir_version)
+        needed = onnx_files.needed(opset, model.ir_version)
         raise InputError(
             f"{path}: ONNX opset {opset}, IR {model.ir_version}; onnx {onnx.__version__} knows up "
             f"to opset {newest}, IR {newest_ir}: it {needed}, and a newer onnx, or export it with "
             f"opset_version={newest}"
         )
-    _refuse_missing_data(path, model)
-
-
-def _refuse_missing_data(path: Path, model: ModelProto) -> None:
     for each in _data_files(path, model):
         if not each.is_file():
             raise InputError(
                 f"{path}: its data file {each.name} is missing; keep it beside the model"
             )
-        with each.open("rb") as file:
-            if file.read(64).startswith(b"version https://git-lfs"):
-                raise InputError(
-                    f"{path}: its data file {each.name} is a pointer of Git LFS; fetch it with: "
-                    "git lfs pull"
-                )
+        if _begin_of(each).startswith(LFS_POINTER):
+            raise InputError(
+                f"{path}: its data file {each.name} is a pointer of Git LFS; fetch it with: "
+                "git lfs pull"
+            )
+
+
+def _begin_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(512).lstrip().lower()
 
 
 def save_graph(model: ModelProto, path: Path) -> None:
@@ -184,15 +176,15 @@ def _data_files(model_path: Path, model: ModelProto) -> list[Path]:
     return [model_path.parent / name for name in sorted(names)]
 
 
-def inputs(model: ModelProto) -> list[Port]:
+def inputs(model: ModelProto) -> list[Socket]:
     """Return what a caller has to feed: inputs with a default value are left out."""
     constant = {tensor.name for tensor in model.graph.initializer}
-    return [_port(value) for value in model.graph.input if value.name not in constant]
+    return [_socket(value) for value in model.graph.input if value.name not in constant]
 
 
-def outputs(model: ModelProto) -> list[Port]:
+def outputs(model: ModelProto) -> list[Socket]:
     """Return the outputs, with the sizes that shape inference adds."""
-    return [_port(value) for value in shape_inference.infer_shapes(model).graph.output]
+    return [_socket(value) for value in shape_inference.infer_shapes(model).graph.output]
 
 
 def fix_frames(model: ModelProto, input_name: str, num_frames: int) -> ModelProto:
@@ -222,8 +214,7 @@ def costs(model: ModelProto, input_name: str, num_frames: int) -> Iterator[NodeC
     if not shapes.keys() >= _needed(fixed.graph):
         shapes |= _measured_shapes(fixed, input_name, _needed(fixed.graph) - shapes.keys())
     for node in _nodes(fixed.graph):
-        shape = shapes.get(node.output[0])
-        yield NodeCost(node, shape, products(node, shapes))
+        yield NodeCost(node, shapes.get(node.output[0]), _products(node, shapes))
 
 
 def count(model: ModelProto, input_name: str, num_frames: int) -> GraphCounts:
@@ -231,16 +222,15 @@ def count(model: ModelProto, input_name: str, num_frames: int) -> GraphCounts:
     macs = batchnorm_flops = 0
     uncounted: Counter[str] = Counter()
     for node, shape, found in costs(model, input_name, num_frames):
-        elements = size(shape)
         if node.op_type in _MOVING | _SCALING:
             continue
-        if node.op_type == "BatchNormalization" and elements is not None:
-            batchnorm_flops += 4 * elements
+        if node.op_type == "BatchNormalization" and shape is not None:
+            batchnorm_flops += 4 * math.prod(shape)
         elif found is not None:
             macs += found
         else:
             uncounted[node.op_type] += 1
-    known = not uncounted.keys() & MULTIPLYING
+    known = not uncounted.keys() & _MULTIPLYING
     return GraphCounts(
         params=_params(model.graph),
         macs=macs if known else None,
@@ -251,7 +241,7 @@ def count(model: ModelProto, input_name: str, num_frames: int) -> GraphCounts:
 
 def _needed(graph: GraphProto) -> set[str]:
     """Return the tensors whose shapes counting looks at."""
-    named = {name for node in graph.node for name in needed(node) if name}
+    named = {name for node in graph.node for name in _telling(node)}
     norms = (node for node in graph.node if node.op_type == "BatchNormalization")
     return named | {node.output[0] for node in norms}
 
@@ -347,21 +337,85 @@ def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
 
 def _shapes(graph: GraphProto) -> dict[str, Shape]:
     """Return tensor name -> shape, for all whose sizes inference found."""
-    ports = map(_port, [*graph.input, *graph.output, *graph.value_info])
-    known = {p.name: p.shape for p in ports if p.shape is not None and None not in p.shape}
+    sockets = map(_socket, [*graph.input, *graph.output, *graph.value_info])
+    whole = (each for each in sockets if each.shape is not None and None not in each.shape)
+    known = {each.name: tuple(filter(None, each.shape or ())) for each in whole}
     return known | {name: tuple(tensor.dims) for name, tensor in _constants(graph)}
 
 
-def _port(value: ValueInfoProto) -> Port:
+def _socket(value: ValueInfoProto) -> Socket:
     kind = value.type.tensor_type
-    if not kind.HasField("shape"):
-        return Port(value.name, None, kind.elem_type)
-    return Port(
-        value.name,
-        tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim),
-        kind.elem_type,
-    )
+    sizes = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in kind.shape.dim)
+    return Socket(value.name, sizes if kind.HasField("shape") else None, kind.elem_type)
 
 
-def _first_line(error: Any) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+# How many multiplications a node asks for, by the shapes of its inputs and of what it makes.
+
+MADE = -1
+
+
+def _recurrence(_: NodeProto, features: Shape, own: Shape, state: Shape) -> int:
+    """Each step multiplies the input and the state by the weights of all gates and directions."""
+    return math.prod(features[:-1]) * (math.prod(own) + math.prod(state))
+
+
+def _convolution(_: NodeProto, kernel: Shape, made: Shape) -> int:
+    return math.prod(made) * math.prod(kernel[1:])
+
+
+def _transposed(_: NodeProto, features: Shape, kernel: Shape) -> int:
+    """Every input value meets the whole kernel of its group."""
+    return math.prod(features) * math.prod(kernel[1:])
+
+
+def _matrix(_: NodeProto, first: Shape | None, second: Shape, made: Shape) -> int:
+    return math.prod(made) * (first[-1] if first else second[max(len(second) - 2, 0)])
+
+
+def _gemm(node: NodeProto, first: Shape, made: Shape) -> int:
+    transposed = any(each.name == "transA" and each.i for each in node.attribute)
+    return math.prod(made) * first[0 if transposed else 1]
+
+
+def _einsum(node: NodeProto, first: Shape, second: Shape) -> int | None:
+    """Every combination of the letters is a product; of three factors the order decides."""
+    (equation,) = (each.s.decode() for each in node.attribute if each.name == "equation")
+    terms = equation.replace(" ", "").partition("->")[0].split(",")
+    if len(terms) != 2 or "." in equation:
+        return None
+    pairs = (zip(*each, strict=True) for each in zip(terms, (first, second), strict=True))
+    return math.prod(dict(chain(*pairs)).values())
+
+
+#: Which shapes count, by the places of inputs or `MADE`, and how.
+_COUNTED: Mapping[str, tuple[tuple[int, ...], Callable[..., int | None]]] = {
+    **dict.fromkeys(("Conv", "ConvInteger"), ((1, MADE), _convolution)),
+    "QLinearConv": ((3, MADE), _convolution),
+    "ConvTranspose": ((0, 1), _transposed),
+    **dict.fromkeys(("MatMul", "MatMulInteger"), ((0, 1, MADE), _matrix)),
+    "QLinearMatMul": ((0, 3, MADE), _matrix),
+    "Gemm": ((0, MADE), _gemm),
+    "Einsum": ((0, 1), _einsum),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), ((0, 1, 2), _recurrence)),
+}
+#: Operators that multiply, of which one that was not counted leaves a model's total unknown.
+_MULTIPLYING = _COUNTED.keys() | {"DeformConv", "Attention", "MultiHeadAttention"}
+
+
+def _telling(node: NodeProto) -> list[str]:
+    """Return the tensors whose shapes tell a node's products; none of other operators."""
+    places, _ = _COUNTED.get(node.op_type, ((), None))
+    if len(node.input) <= max(places, default=MADE):
+        return []
+    return [node.output[0] if place == MADE else node.input[place] for place in places]
+
+
+def _products(node: NodeProto, shapes: Shapes) -> int | None:
+    """Return a node's multiply-accumulates, None of another operator or of unknown shapes."""
+    if node.op_type not in _COUNTED:
+        return None
+    _, counted = _COUNTED[node.op_type]
+    try:
+        return counted(node, *map(shapes.get, _telling(node)))
+    except TypeError:  # a shape is not known
+        return None

@@ -1,6 +1,6 @@
 """Which of a graph's inputs takes features, on which axes, and which output is the embedding."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,20 +43,6 @@ class FeaturePorts(NamedTuple):
     counted: Lengths | None = None
 
 
-class Ports(NamedTuple):
-    """What of a graph is fed and read.
-
-    `lengths_name` is None where there is none; `frame_shift` says what a frame is in samples.
-    """
-
-    input_name: str
-    layout: Layout
-    output_name: str
-    lengths_name: str | None = None
-    lengths: Lengths | None = None
-    frame_shift: int = 1
-
-
 def told(sockets: Sequence[Socket]) -> str:
     """Write several as a message does."""
     return ", ".join(map(str, sockets)) or "none"
@@ -70,14 +56,9 @@ def find_inputs(
     *,
     bins: int | None = None,
 ) -> FeaturePorts:
-    """Return what is fed to a graph.
+    """Return what is fed to a graph, of the sockets that have to be.
 
-    Args:
-        path: for messages.
-        sockets: what has to be fed.
-        name: the input that the user names.
-        front_end: what is known of it; its layout and lengths go before shapes and names.
-        bins: mel bins where something says so.
+    The front end's layout and lengths go before shapes and names.
 
     Raises:
         InputError: it cannot be told, or nothing here can feed it.
@@ -86,10 +67,6 @@ def find_inputs(
         raise InputError(f"{path}: no input {name!r}; it has {told(sockets)}")
     lengths = [each for each in sockets if _is_lengths(each) and each.name != name]
     others = [each for each in sockets if each not in lengths]
-    if name is not None:
-        others = [each for each in others if each.name == name] + [
-            each for each in others if each.name != name
-        ]
     if len(others) != 1 or len(lengths) > 1:
         raise InputError(
             f"{path}: {len(sockets)} inputs ({told(sockets)}), and only a model with one, "
@@ -104,11 +81,14 @@ def find_inputs(
             "it with an input of float32"
         )
     layout = front_end.layout or _layout(path, features, bins)
-    found = _sizes(path, features, layout)
-    counted = front_end.lengths
-    if lengths and counted is None:
-        counted = "shares" if lengths[0].type in FLOATS else "frames"
-    return found._replace(lengths=lengths[0] if lengths else None, counted=counted)
+    if features.shape is None or len(features.shape) != len(layout):
+        raise InputError(f"{path}: the input {features} has other axes than {layout}")
+    sizes = dict(zip(layout, features.shape, strict=True))
+    num_frames, feat_dim = sizes.get("T", sizes.get("N")), sizes.get("M", 1)
+    if not lengths:
+        return FeaturePorts(features, layout, num_frames, feat_dim)
+    counted = front_end.lengths or ("shares" if lengths[0].type in FLOATS else "frames")
+    return FeaturePorts(features, layout, num_frames, feat_dim, lengths[0], counted)
 
 
 def find_output(
@@ -116,11 +96,7 @@ def find_output(
 ) -> Socket:
     """Return the output that is named, or the only one of the shape [B, D] or [B, 1, D].
 
-    Args:
-        path: for messages.
-        sockets: all outputs, their sizes inferred.
-        name: what the user, or the file's front end, calls the embedding.
-        embedding_dim: D where the file's metadata says it.
+    The file's metadata may say D, where shapes leave a choice.
 
     Raises:
         InputError: it cannot be told.
@@ -158,11 +134,7 @@ def _is_lengths(socket: Socket) -> bool:
 
 
 def _layout(path: Path, features: Socket, bins: int | None) -> Layout:
-    """Tell the axes of an input by their sizes.
-
-    Raises:
-        InputError: they do not tell.
-    """
+    """Tell the axes of an input by their sizes."""
     shape = features.shape
     if shape is not None and len(shape) == 2 and shape[0] in (None, 1):
         if shape[1] in USUAL_BINS:
@@ -189,14 +161,3 @@ def _layout(path: Path, features: Socket, bins: int | None) -> Layout:
         f"{path}: the input {features} does not tell frames from mel bins; say which it is in "
         f'{BESIDE} beside the file, or in a file for --front-end: layout = "BTM" or "BMT"'
     )
-
-
-def _sizes(path: Path, features: Socket, layout: Layout) -> FeaturePorts:
-    """Return frames (None for any number) and features a frame."""
-    shape = features.shape
-    axes: Mapping[str, int] = {name: index for index, name in enumerate(layout)}
-    if shape is None or len(shape) != len(layout):
-        raise InputError(f"{path}: the input {features} has other axes than {layout}")
-    if layout in ("BN", "B1N"):
-        return FeaturePorts(features, layout, shape[-1], 1)
-    return FeaturePorts(features, layout, shape[axes["T"]], shape[axes["M"]])

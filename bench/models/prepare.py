@@ -15,26 +15,21 @@ from rtfbench.embed.reference import ReferenceRequest
 from rtfbench.engines.base import SessionBase
 from rtfbench.engines.protocol import ConversionError, EngineError
 from rtfbench.models import artifacts
-from rtfbench.models.artifacts import ArtifactRequest
+from rtfbench.models.artifacts import ArtifactRequest, CatalogModel
 from rtfbench.models.conversion import as_fed
 from rtfbench.models.user_models import UserModel
-from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 
 if TYPE_CHECKING:
     from rtfbench.models.catalog_maker import CatalogMaker
     from rtfbench.models.file_maker import FileMaker
 
-    Maker = CatalogMaker | FileMaker
-
 
 class PrepareRequest(Value):
-    """Everything that is missing for one model; `user` is None for one of the catalog."""
+    """Everything that is missing for one model."""
 
-    model: str
+    model: CatalogModel | UserModel
     artifacts: tuple[ArtifactRequest, ...]
     references: tuple[ReferenceRequest, ...]
-    user: UserModel | None = None
-    weights: Weights = DEFAULT_WEIGHTS
 
 
 class Failure(Value):
@@ -52,44 +47,46 @@ class PrepareAnswer(Value):
 
 def prepare_here(request: PrepareRequest) -> PrepareAnswer:
     """Make all that a request names; one failure does not keep the rest from being made."""
-    maker = _maker(request)
+    model, maker = request.model, _maker(request.model)
     failures: list[Failure] = []
     try:
         for wanted in request.artifacts:
             try:
-                made = as_fed(maker.make_artifact(wanted), maker.front_end)
-                artifacts.remember(wanted, made, maker.folder)
+                made = as_fed(maker.make_artifact(wanted), model.front_end)
+                artifacts.remember(wanted, made, model.folder)
             except ConversionError as error:
                 failures.append(Failure(reason=str(error), file=wanted))
         if request.references:
             session = maker.open_reference()
             for each in request.references:
-                _make_reference(session, each, maker)
+                _make_reference(session, each, model)
             session.close()
     except (InputError, EngineError) as error:
         failures.append(Failure(reason=str(error)))
     return PrepareAnswer(failures=tuple(failures))
 
 
-def _maker(request: PrepareRequest) -> "Maker":
+def _maker(model: CatalogModel | UserModel) -> "CatalogMaker | FileMaker":
     """Return what makes a model's files; only one of the catalog needs torch."""
-    if request.user is not None:
+    if isinstance(model, UserModel):
         from rtfbench.models.file_maker import FileMaker
 
-        return FileMaker(request.user)
+        return FileMaker(model)
     from rtfbench.models.catalog_maker import CatalogMaker
 
-    return CatalogMaker(request.model, request.weights)
+    return CatalogMaker(model)
 
 
-def _make_reference(session: SessionBase, request: ReferenceRequest, maker: "Maker") -> None:
+def _make_reference(
+    session: SessionBase, request: ReferenceRequest, model: CatalogModel | UserModel
+) -> None:
     """Compute the embedding of every chunk and store it.
 
     Of an engine that brings its front end that is the model's behind this front end, and beside it
     stands the embedding of every utterance behind the model's own.
     """
-    pipeline = Pipeline(request.chunk_samples, maker.front_end)
-    own = fed.read(request.front_end, maker.front_end.feat_dim) if request.front_end else None
+    pipeline = Pipeline(request.chunk_samples, model.front_end)
+    own = fed.read(request.front_end, model.front_end.feat_dim) if request.front_end else None
     model_D, chunks_CD = {}, {}
     for source in request.sources:
         waveform = read_source(source, pipeline.sample_rate_hz)
@@ -105,7 +102,7 @@ def _make_reference(session: SessionBase, request: ReferenceRequest, maker: "Mak
         chunks_CD[source.name] = embedded.chunk_embeddings_CD
     if not pipeline.listens(session):
         raise EngineError(f"the reference: {DEAF}")
-    reference.save_reference(reference.path_of(request, maker.key), chunks_CD, model_D)
+    reference.save_reference(reference.path_of(request, model.key), chunks_CD, model_D)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ from functools import cache
 from pydantic import TypeAdapter
 
 from rtfbench.base.asking import ask, respond
-from rtfbench.base.cache import cache_room, fingerprint, intact, replacing, seal
+from rtfbench.base.cache import cache_room, fingerprint, intact
 from rtfbench.base.child import ChildError
 from rtfbench.base.values import Value
 from rtfbench.engines import cpu, registry
 from rtfbench.engines.protocol import CPU, Availability, EngineError
 from rtfbench.engines.spec import EngineSpec
+from rtfbench.models.artifacts import keep
 
 #: Importing a runtime takes a second; a user's own library is compiled a shim for.
 TIMEOUT_S = 300.0
@@ -37,14 +38,9 @@ def probe(spec: EngineSpec, device: str = CPU) -> Availability:
     One that is there is not available where the device is not.
     """
     request = ProbeRequest(engine=spec.name, settings=spec.settings, device=device)
+    module = "rtfbench.models.probe"
     try:
-        return ask(
-            "rtfbench.models.probe",
-            request,
-            Availability,
-            timeout_s=TIMEOUT_S,
-            single_threaded=True,
-        )
+        return ask(module, request, Availability, timeout_s=TIMEOUT_S, single_threaded=True)
     except ChildError as error:
         return Availability(False, reason=f"asking it failed: {error}")
 
@@ -68,30 +64,19 @@ def known(spec: EngineSpec) -> Availability:
     # A cache that cannot be written to costs time only.
     with suppress(OSError):
         if found.ok:
-            with replacing(kept) as part:
-                part.write_bytes(TypeAdapter(Availability).dump_json(found))
-            seal(kept)
+            keep(kept, TypeAdapter(Availability).dump_json(found))
     return found
 
 
 @cache
 def lacks(engine: str) -> Mapping[str, str]:
-    """Return what of an engine this host cannot do; it is asked once a process.
-
-    Args:
-        engine: its name.
-    """
+    """Return what of an engine this host cannot do; it is asked once a process."""
     return probe(EngineSpec(engine, {})).lacks
 
 
 @cache
 def away(engine: str, device: str) -> str:
-    """Return why an engine cannot compute on a device of this host, asked once a process.
-
-    Args:
-        engine: its name.
-        device: one of its `devices`, with a number or without.
-    """
+    """Return why an engine cannot compute on a device of this host, asked once a process."""
     return probe(EngineSpec(engine, {}), device).reason
 
 

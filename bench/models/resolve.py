@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rtfbench.base.asking import ask
-from rtfbench.base.cache import cache_room, check_cache, intact, seal, sha256_of
+from rtfbench.base.cache import check_cache, fingerprint, intact, seal, sha256_of
 from rtfbench.base.child import ChildError
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import followed
 from rtfbench.engines.protocol import ONNX
-from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
+from rtfbench.frontends.front_end import FrontEnd
 from rtfbench.models import artifacts, homes, names, user_models
+from rtfbench.models.artifacts import CatalogModel
 from rtfbench.models.homes import Homes
 from rtfbench.models.make_export import ExportAnswer, ExportRequest
 from rtfbench.models.model_files import FORMATS, is_path
 from rtfbench.models.user_models import AS_IT_SAYS, Reading, UserModel
-from rtfbench.models.zoo import catalog
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 from rtfbench.results.cells import Cell
 
@@ -32,11 +32,7 @@ TIMEOUT_S = 3600.0
 
 
 def file_in(folder: Path, *, phase: Callable[[str], None]) -> Path:
-    """Return the model file that a folder stands for.
-
-    Args:
-        folder: holds one model file, or `config.yaml` and a checkpoint.
-        phase: is told what takes a while.
+    """Return the model file that a folder stands for: its only one, or that of an experiment.
 
     Raises:
         InputError: it holds neither, or several model files, or cannot be exported.
@@ -60,8 +56,9 @@ def file_in(folder: Path, *, phase: Callable[[str], None]) -> Path:
 def _exported(folder: Path, config: Path, checkpoint: Path, phase: Callable[[str], None]) -> Path:
     """Return the experiment as ONNX; one of the same content was exported before."""
     name = followed(folder).name
-    key = artifacts.experiment(sha256_of(config), sha256_of(checkpoint))
-    path = cache_room("models", f"{name}-{key}") / f"{name}.{ONNX}"
+    digests = sha256_of(config), sha256_of(checkpoint)
+    key = fingerprint(artifacts.MODELS, artifacts.EXPORT_PACKAGES, *digests)
+    path = artifacts.folder_of(name, key) / f"{name}.{ONNX}"
     if intact(path):
         return path
     check_cache()
@@ -96,11 +93,13 @@ class Resolved:
         """Those of the notes that tell what nobody said of a file."""
         return frozenset(each for user in self.users.values() for each in user.file.assumed)
 
+    def model(self, name: str) -> CatalogModel | UserModel:
+        """Return a model of a cell."""
+        return self.users.get(name) or CatalogModel(slug=name, weights=self.weights)
+
     def front_end(self, model: str) -> FrontEnd:
         """Return what a model is fed."""
-        if model in self.users:
-            return self.users[model].file.front_end
-        return WESPEAKER.with_bins(catalog.get(model).feat_dim)
+        return self.model(model).front_end
 
     @property
     def audio_front_end(self) -> FrontEnd:
@@ -145,11 +144,8 @@ def resolve(
 ) -> Resolved:
     """Place libraries, check names, load model files, and fit the cells to them.
 
-    Args:
-        cells: as they were asked for.
-        folders: of the user's own libraries, by engine; None takes those of the environment.
-        asked: what else was.
-        phase: is told what takes a while.
+    Without folders of the user's own libraries, by engine, those of the environment are taken.
+    What takes a while is told to `phase`.
 
     Raises:
         InputError: one line that names what cannot be used, and the cure.

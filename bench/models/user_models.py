@@ -10,6 +10,7 @@ from rtfbench.embed import fed
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import ONNX, Form
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy, natural_chunk_samples
+from rtfbench.frontends.front_end import FrontEnd
 from rtfbench.models import artifacts
 from rtfbench.models.artifacts import folder_of
 from rtfbench.models.front_ends import named, of_front_end
@@ -84,6 +85,16 @@ class UserModel(Value):
         return folder_of(self.slug, artifacts.of_file(*names))
 
     @property
+    def front_end(self) -> FrontEnd:
+        """What it is fed."""
+        return self.file.front_end
+
+    @property
+    def size_bytes(self) -> int:
+        """What its weights take about."""
+        return self.file.path.stat().st_size
+
+    @property
     def note(self) -> str:
         """What a reader of its results has to know."""
         return SELF_REFERENCE if self.reference.format == "mnn" else ""
@@ -112,10 +123,7 @@ class UserModel(Value):
 
 
 def load_user_model(
-    path: str,
-    reading: Reading = AS_IT_SAYS,
-    *,
-    reference: Path | None = None,
+    path: str, reading: Reading = AS_IT_SAYS, *, reference: Path | None = None
 ) -> UserModel:
     """Read a model file and its reference.
 
@@ -149,10 +157,7 @@ def load_user_model(
 
 
 def load_user_models(
-    models: Iterable[str],
-    reading: Reading = AS_IT_SAYS,
-    *,
-    reference: Path | None = None,
+    models: Iterable[str], reading: Reading = AS_IT_SAYS, *, reference: Path | None = None
 ) -> dict[str, UserModel]:
     """Read every model that is named by a file; see `load_user_model`."""
     return {
@@ -162,29 +167,8 @@ def load_user_models(
     }
 
 
-def check_chunks(file: ModelFile, chunk_samples: int) -> None:
-    """Refuse chunks that a static model cannot take.
-
-    Raises:
-        InputError: with the value that fits.
-    """
-    num_frames = ChunkPolicy(chunk_samples, file.front_end).num_frames
-    if file.num_frames is None or num_frames == file.num_frames:
-        return
-    given = "the whole utterance" if chunk_samples == WHOLE_UTTERANCE else f"{num_frames} frames"
-    raise InputError(
-        f"{file.path.name} is fixed to {file.num_frames} frames, and --chunk-samples "
-        f"{chunk_samples} gives {given}; "
-        f"--chunk-samples {natural_chunk_samples(file.num_frames, file.front_end)} fits"
-    )
-
-
 def fit(
-    cells: Sequence[Cell],
-    users: Mapping[str, UserModel],
-    *,
-    sizes_given: bool,
-    forms_given: bool,
+    cells: Sequence[Cell], users: Mapping[str, UserModel], *, sizes_given: bool, forms_given: bool
 ) -> tuple[Cell, ...]:
     """Give cells the form and chunk size of their files, where no other was asked for.
 
@@ -193,20 +177,26 @@ def fit(
     """
     fitted: list[Cell] = []
     for cell in cells:
-        user = users.get(cell.model)
-        if user is not None and user.file.num_frames is not None:
-            if sizes_given:
-                check_chunks(user.file, cell.chunk_samples)
-            else:
-                size = natural_chunk_samples(user.file.num_frames, user.file.front_end)
-                cell = cell.model_copy(update={"chunk_samples": size})
-            if not forms_given:
-                cell = cell.model_copy(update={"form": "static"})
-        elif user is not None and not sizes_given and user.file.front_end.chunk_samples:
-            size = user.file.front_end.chunk_samples
-            cell = cell.model_copy(update={"chunk_samples": size})
-        if user is not None:
-            with as_input(ValueError, before=f"{user.file.path}: "):
-                ChunkPolicy(cell.chunk_samples, user.file.front_end)
+        if cell.model in users:
+            cell = _fitted(cell, users[cell.model].file, sizes_given, forms_given)
         fitted.append(cell)
     return tuple({cell.model_dump_json(): cell for cell in fitted}.values())
+
+
+def _fitted(cell: Cell, file: ModelFile, size_given: bool, form_given: bool) -> Cell:
+    size, form, front_end = cell.chunk_samples, cell.form, file.front_end
+    if file.num_frames is not None:
+        size = size if size_given else natural_chunk_samples(file.num_frames, front_end)
+        form = form if form_given else "static"
+    elif not size_given:
+        size = front_end.chunk_samples or size
+    with as_input(ValueError, before=f"{file.path}: "):
+        num_frames = ChunkPolicy(size, front_end).num_frames
+    if size_given and file.num_frames is not None and num_frames != file.num_frames:
+        given = "the whole utterance" if size == WHOLE_UTTERANCE else f"{num_frames} frames"
+        raise InputError(
+            f"{file.path.name} is fixed to {file.num_frames} frames, and --chunk-samples {size} "
+            f"gives {given}; --chunk-samples {natural_chunk_samples(file.num_frames, front_end)} "
+            "fits"
+        )
+    return cell.model_copy(update={"chunk_samples": size, "form": form})

@@ -134,7 +134,9 @@ def shared_library(
     # Nobody else may touch it between the compiler and its digest.
     with TemporaryDirectory(dir=scratch) as private:
         part = Path(private) / source.stem
-        _compile([*compiler, *FLAGS, *flags, *includes, str(source), "-o", str(part)])
+        done = _run([*compiler, *FLAGS, *flags, *includes, str(source), "-o", str(part)])
+        if done.returncode != 0:
+            raise CompileError(_first_error(done.stderr.decode(errors="replace")))
         target = folder / f"{name}-{sha256(part)}.so"
         part.chmod(0o600)
         _place(part, target)
@@ -152,14 +154,11 @@ def find_compiler() -> list[str]:
     except ValueError as error:
         raise EngineError(f"CXX is no command ({error}); name a compiler in it") from error
     for command in [named] if named else [[name] for name in COMPILERS]:
-        path = shutil.which(command[0])
-        if path is not None:
+        if path := shutil.which(command[0]):
             return [path, *command[1:]]
-    what = (
-        f"CXX names {named[0]}, and there is no such program"
-        if named
-        else f"no C++ compiler ({', '.join(COMPILERS)})"
-    )
+    what = f"no C++ compiler ({', '.join(COMPILERS)})"
+    if named:
+        what = f"CXX names {named[0]}, and there is no such program"
     raise EngineError(f"{what}; install g++ or clang++, or name one in CXX")
 
 
@@ -218,12 +217,6 @@ def _place(made: Path, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _compile(command: Sequence[str]) -> None:
-    done = _run(command)
-    if done.returncode != 0:
-        raise CompileError(_first_error(done.stderr.decode(errors="replace")))
-
-
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
     try:
         return processes.run(command, timeout_s=TIMEOUT_S)
@@ -251,12 +244,8 @@ def build(home: Home) -> Path:
     """
     headers = sorted((home.include / "MNN").glob("*.h*"))
     try:
-        return shared_library(
-            SOURCE,
-            flags=("-std=c++11",),
-            needs=[*headers, home.library],
-            include=str(home.include),
-        )
+        needs = [*headers, home.library]
+        return shared_library(SOURCE, flags=("-std=c++11",), needs=needs, include=str(home.include))
     except CompileError as error:
         raise EngineError(
             f"{home.include}: the shim cannot be compiled with these headers ({error}); "

@@ -28,8 +28,6 @@ Kind = Literal["full", "minimal"]
 
 #: `BackendConfig::PrecisionMode`.
 _PRECISIONS = {"normal": 0, "high": 1, "low": 2}
-#: MNN_FORWARD_CPU, and MNN_FORWARD_CPU_EXTENSION: the CPU with its instruction-set extension.
-_CPU_BACKENDS = (0, 13)
 _INPUT, _OUTPUT = 0, 1
 _Memory = c_float * 0
 _MAX_AXES = 8
@@ -61,53 +59,40 @@ class NativeMnnSession(RuntimeSession):
     _loaded: c_void_p | None = None
 
     def __init__(
-        self,
-        library: LoadedLibrary,
-        kind: Kind,
-        artifact: ModelArtifact,
-        *,
-        threads: int,
-        precision: str,
+        self, used: LoadedLibrary, kind: Kind, artifact: ModelArtifact, threads: int, precision: str
     ) -> None:
         """Open a model.
-
-        Args:
-            library: the MNN that runs it.
-            kind: which build of MNN the library has to be.
-            artifact: the model.
-            threads: intra-op threads.
-            precision: a key of MNN's precision modes.
 
         Raises:
             EngineError: no complete model, or not of the form that was declared.
             SettingMismatchError: the session is not what was asked for.
         """
-        file = mnn_file.read_mnn_file(artifact.path)
-        if artifact.form == "static" and not file.stores_shapes and kind == "minimal":
+        stores_shapes = mnn_file.stores_shapes(artifact.path)
+        if artifact.form == "static" and not stores_shapes and kind == "minimal":
             raise EngineError(
                 f"{artifact.path}: declared static, but its shapes are not stored in it, and a "
                 "minimal library runs no such model; convert it again with: "
                 "rtfbench export --num-frames"
             )
-        self._library, self._kind = library, kind
-        settings: dict[str, str | int | float] = {
+        self._library, self._kind = used, kind
+        settings = {
             "threads": threads,
             "precision": precision,
             "backend": "CPU",
-            "library": str(library.path),
+            "library": str(used.path),
             "library_kind": kind,
-            LIBRARY_BYTES: library.size_bytes,
-            "library_sha256": library.sha256,
+            LIBRARY_BYTES: used.size_bytes,
+            "library_sha256": used.sha256,
         }
-        self._run, self._error = library.shim.rtfbench_mnn_run, create_string_buffer(ERROR_SIZE)
+        self._run, self._error = used.shim.rtfbench_mnn_run, create_string_buffer(ERROR_SIZE)
         handle = c_void_p()
         names = [name or "" for name in (artifact.input_name, artifact.output_name)]
         texts = [text.encode() for text in (str(artifact.path), *names)]
         try:
-            library.call("open", *texts, threads, _PRECISIONS[precision], byref(handle))
+            used.call("open", *texts, threads, _PRECISIONS[precision], byref(handle))
         except EngineError as error:
             cure = (
-                f"; if a converter newer than {library.version} made it, choose --form static, or "
+                f"; if a converter newer than {used.version} made it, choose --form static, or "
                 "convert it with that version's own"
             )
             whole = str(error).startswith("MNN cannot")
@@ -121,19 +106,11 @@ class NativeMnnSession(RuntimeSession):
 
     def _check(self, threads: int) -> None:
         """Compare the session with what was asked for."""
-        self._input_shape = self._shape(_INPUT)
-        dynamic = any(size < 0 for size in self._input_shape)
-        if dynamic != (self._artifact.form == "dynamic"):
-            raise EngineError(
-                f"{self._artifact.path}: declared {self._artifact.form}, but its input is "
-                f"{self._input_shape}"
-            )
-        info = self._info()
-        if info.backend not in _CPU_BACKENDS:
-            raise SettingMismatchError(f"MNN: asked for the CPU, got backend {info.backend}")
+        self._input_shape, info = self._shape(_INPUT), self._info()
+        mnn_file.check_opened(self._artifact, self._input_shape, info.backend)
         if info.threads != threads:
             raise SettingMismatchError(f"MNN: asked for {threads} threads, got {info.threads}")
-        if not dynamic:
+        if self._artifact.form == "static":
             self._check_kind(info)
             self._output_shape = self._shape(_OUTPUT)
 
@@ -155,10 +132,10 @@ class NativeMnnSession(RuntimeSession):
         if self._loaded is None:
             return self._effective
         info, macs = self._info(), self._artifact.macs
-        found: dict[str, str | int | float] = {"session_memory_mb": round(info.memory_mb, 3)}
+        found = {**self._effective, "session_memory_mb": round(info.memory_mb, 3)}
         if info.mega_macs <= 0 and macs is not None:
             found |= {MEGA_MACS: round(macs / 1e6, 3), MEGA_MACS_FROM: "the model"}
-        return {**self._effective, **found}
+        return found
 
     @property
     def mega_macs(self) -> float | None:
@@ -212,20 +189,10 @@ class NativeMnnEngine(RuntimeEngine):
     """What an engine does when its setting `home` names a folder; its name and settings stay."""
 
     def __init__(self, engine: EngineBase, kind: Kind, home: str) -> None:
-        """Take the place of an engine.
-
-        Args:
-            engine: says which models and settings are taken.
-            kind: which build of MNN the folder's library has to be.
-            home: the folder.
-        """
+        """Take the place of an engine, on the library in the folder `home`."""
         self._engine, self._kind, self._folder = engine, kind, Path(home)
-        self.name = engine.name
-        self.format = engine.format
-        self.default_form = engine.default_form
-        self.choices = engine.choices
-        self.first_run = engine.first_run
-        self.fewer_operations = engine.fewer_operations
+        for each in ("name", "format", "default_form", "choices", "first_run", "fewer_operations"):
+            setattr(self, each, getattr(engine, each))
 
     def probe(self) -> Availability:
         """Load the library, its shim compiled if it is not yet."""
@@ -245,10 +212,5 @@ class NativeMnnEngine(RuntimeEngine):
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
     ) -> NativeMnnSession:
         """Create a session; a dynamic model gets its shape at the first run."""
-        return NativeMnnSession(
-            library.load(self._folder),
-            self._kind,
-            artifact,
-            threads=options.threads,
-            precision=settings["precision"],
-        )
+        used, precision = library.load(self._folder), settings["precision"]
+        return NativeMnnSession(used, self._kind, artifact, options.threads, precision)

@@ -6,6 +6,7 @@ import re
 import sys
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from rtfbench.engines.native import compiler
@@ -22,14 +23,7 @@ _SIGNATURES = {
     "shape": (c_void_p, c_int32, POINTER(c_int32), c_int32, POINTER(c_int32), *_TEXT),
     "resize": (c_void_p, POINTER(c_int32), c_int32, *_TEXT),
     "run": (c_void_p, c_void_p, c_int64, c_void_p, c_int64, *_TEXT),
-    "info": (
-        c_void_p,
-        POINTER(c_float),
-        POINTER(c_float),
-        POINTER(c_int32),
-        POINTER(c_int32),
-        *_TEXT,
-    ),
+    "info": (c_void_p, *[POINTER(c_float)] * 2, *[POINTER(c_int32)] * 2, *_TEXT),
 }
 
 
@@ -65,7 +59,6 @@ def told(error: ctypes.Array[ctypes.c_char]) -> EngineError:
 
 
 _folder: Path | None = None
-_loaded: LoadedLibrary | None = None
 
 
 def folder_in_use() -> Path | None:
@@ -79,16 +72,15 @@ def load(folder: Path) -> LoadedLibrary:
     Raises:
         EngineError: the folder holds no MNN that can be used here, or this process has another.
     """
-    global _loaded
     if _folder not in (None, folder):
         raise EngineError(
             f"{folder}: this process has loaded the MNN of {_folder}; "
             "a process can hold one MNN only"
         )
-    _loaded = _loaded or _load(folder)
-    return _loaded
+    return _load(folder)
 
 
+@cache
 def _load(folder: Path) -> LoadedLibrary:
     if "_mnncengine" in sys.modules:
         raise EngineError(
@@ -112,13 +104,8 @@ def _load(folder: Path) -> LoadedLibrary:
         function.argtypes, function.restype = signature, c_int
     functions.rtfbench_mnn_close.argtypes = (c_void_p,)
     functions.rtfbench_mnn_close.restype = None
-    return LoadedLibrary(
-        path=home.library,
-        version=version,
-        size_bytes=home.library.stat().st_size,
-        sha256=compiler.sha256(home.library),
-        shim=functions,
-    )
+    path, size_bytes = home.library, home.library.stat().st_size
+    return LoadedLibrary(path, version, size_bytes, compiler.sha256(path), functions)
 
 
 def _open(path: Path) -> ctypes.CDLL:

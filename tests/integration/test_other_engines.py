@@ -54,7 +54,7 @@ def as_artifact(path: Path) -> ModelArtifact:
 
 def to_ncnn(model: Any, path: Path) -> ModelArtifact:
     """Convert a module of a test."""
-    ncnn.to_ncnn(model.eval(), path, feat_dim=BINS, num_frames=FRAMES)
+    ncnn.NcnnEngine().export(model.eval(), path, feat_dim=BINS, num_frames=FRAMES)
     return as_artifact(path)
 
 
@@ -130,7 +130,9 @@ def test_a_damaged_network_is_refused(tmp_path: Path) -> None:
 def test_ncnn_is_not_made_for_any_length(tmp_path: Path) -> None:
     """Its files are for one number of frames; the refusal names the option."""
     with pytest.raises(ConversionError, match="--form static"):
-        ncnn.to_ncnn(Pooled(torch.abs), tmp_path / "a.ncnn", feat_dim=BINS, num_frames=None)
+        ncnn.NcnnEngine().export(
+            Pooled(torch.abs), tmp_path / "a.ncnn", feat_dim=BINS, num_frames=None
+        )
 
 
 def test_a_users_file_is_refused_where_it_cannot_be_converted(

@@ -14,12 +14,8 @@ if TYPE_CHECKING:
 def build(name: str, *, embed_dim: int | None = None, feat_dim: int | None = None) -> nn.Module:
     """Build a model of the catalog in eval mode, with torch's own initial weights.
 
-    State-dict names and shapes are WeSpeaker's, so its checkpoints load with `strict=True`.
-
-    Args:
-        name: a name of `rtfbench.models.zoo.catalog`.
-        embed_dim: D, the catalog's value if None.
-        feat_dim: M, mel bins a frame, the catalog's value if None.
+    State-dict names and shapes are WeSpeaker's, so its checkpoints load with `strict=True`. D and
+    M, mel bins a frame, are the catalog's where they are None.
 
     Returns:
         A module that maps `features_BTM` float32 [B, T, M] to one Tensor float32 [B, D].

@@ -95,13 +95,7 @@ class DenseBlock(nn.Sequential):
 
 
 def dense_layer(num_before: int, num_appended: int, dilation: int) -> nn.Sequential:
-    """Make one layer of a dense block: [B, C, T] -> [B, GROWTH, T].
-
-    Args:
-        num_before: channels that the block was given.
-        num_appended: channels that the layers before this one have appended.
-        dilation: of the convolution over time.
-    """
+    """Make one layer of a dense block: [B, C, T] -> [B, GROWTH, T]."""
     return chain(
         nonlinear1=AppendedBnRelu(num_before, num_appended),
         linear1=nn.Conv1d(num_before + num_appended, BOTTLENECK_DIM, 1, bias=False),
@@ -139,8 +133,7 @@ def dense_tdnn(in_channels: int, embed_dim: int) -> nn.Sequential:
         nonlinear = AppendedBnRelu(channels, num_layers * GROWTH)
         channels += num_layers * GROWTH
         parts[f"transit{index}"] = chain(
-            nonlinear=nonlinear,
-            linear=nn.Conv1d(channels, channels // 2, 1, bias=False),
+            nonlinear=nonlinear, linear=nn.Conv1d(channels, channels // 2, 1, bias=False)
         )
         channels //= 2
     return chain(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 
@@ -69,6 +69,25 @@ class ModelCard:
     published_rtf: tuple[PublishedRtf, ...] = ()
 
 
+def _card(
+    name: str,
+    title: str,
+    wespeaker_name: str,
+    family: str,
+    embed_dim: int,
+    *,
+    params: str | None = None,
+    flops: str | None = None,
+    rtf: tuple[PublishedRtf, ...] = (),
+    feat_dim: int = 80,
+    **kwargs: Any,
+) -> ModelCard:
+    arguments = MappingProxyType(kwargs)
+    return ModelCard(
+        name, title, wespeaker_name, family, embed_dim, arguments, feat_dim, params, flops, rtf
+    )
+
+
 def _five_seconds(rtf: float) -> tuple[PublishedRtf, ...]:
     return (PublishedRtf("onnxruntime", 80000, rtf, XEON_PLATINUM_8160),)
 
@@ -85,31 +104,19 @@ def _resnet(
     flops: str | None = None,
     rtf: tuple[PublishedRtf, ...] = (),
 ) -> ModelCard:
-    return ModelCard(
-        name=f"resnet{num_layers}",
-        title=f"ResNet-{num_layers}",
-        wespeaker_name=f"ResNet{num_layers}",
-        family="resnet:resnet",
-        embed_dim=256,
-        kwargs=MappingProxyType({"block": block, "depths": depths}),
-        published_params=params,
-        published_flops=flops,
-        published_rtf=rtf,
-    )
+    names = f"resnet{num_layers}", f"ResNet-{num_layers}", f"ResNet{num_layers}"
+    return _card(
+        *names, "resnet:resnet", 256,
+        params=params, flops=flops, rtf=rtf, block=block, depths=depths,
+    )  # fmt: skip
 
 
 def _ecapa(channels: int, params: str, flops: str, rtf: float) -> ModelCard:
-    return ModelCard(
-        name=f"ecapa{channels}",
-        title=f"ECAPA-TDNN (C={channels})",
-        wespeaker_name=f"ECAPA_TDNN_GLOB_c{channels}",
-        family="ecapa:EcapaTdnn",
-        embed_dim=192,
-        kwargs=MappingProxyType({"channels": channels}),
-        published_params=params,
-        published_flops=flops,
-        published_rtf=_five_seconds(rtf),
-    )
+    names = f"ecapa{channels}", f"ECAPA-TDNN (C={channels})", f"ECAPA_TDNN_GLOB_c{channels}"
+    return _card(
+        *names, "ecapa:EcapaTdnn", 192,
+        params=params, flops=flops, rtf=_five_seconds(rtf), channels=channels,
+    )  # fmt: skip
 
 
 _RESNET34_RTF = (
@@ -129,89 +136,71 @@ _CARDS = (
     _resnet(293, "bottleneck", (10, 20, 64, 3), "28.62 M", "28.10 G", _five_seconds(0.364011)),
     _ecapa(512, "6.19 M", "1.04 G", 0.018351),
     _ecapa(1024, "14.65 M", "2.65 G", 0.041724),
-    ModelCard(
-        name="repvgg",
-        title="RepVGG-TINY-A0",
-        wespeaker_name="REPVGG_TINY_A0",
-        family="repvgg:repvgg",
-        embed_dim=256,
-        kwargs=MappingProxyType({"depths": (3, 4, 23, 3)}),
-        published_params="6.26 M",
-        published_flops="4.65 G",
-        published_rtf=_five_seconds(0.055117),
+    _card(
+        "repvgg", "RepVGG-TINY-A0", "REPVGG_TINY_A0", "repvgg:repvgg", 256, params="6.26 M",
+        flops="4.65 G", rtf=_five_seconds(0.055117), depths=(3, 4, 23, 3),
     ),
-    ModelCard(
-        name="campplus",
-        title="CAM++",
-        wespeaker_name="CAMPPlus",
-        family="campplus:campplus",
-        embed_dim=512,
-        published_params="7.18 M",
-        published_flops="1.15 G",
-        published_rtf=_five_seconds(0.022978),
+    _card(
+        "campplus", "CAM++", "CAMPPlus", "campplus:campplus", 512, params="7.18 M",
+        flops="1.15 G", rtf=_five_seconds(0.022978),
     ),
-    ModelCard(
-        name="xvec",
-        title="XVEC",
-        wespeaker_name="XVEC",
-        family="xvec:xvec",
-        embed_dim=512,
-        published_params="4.61 M",
-        published_flops="0.53 G",
+    _card("xvec", "XVEC", "XVEC", "xvec:xvec", 512, params="4.61 M", flops="0.53 G"),
+    _card(
+        "res2net", "Res2Net34_Base", "Res2Net34_Base", "resnet:res2net", 256, params="4.68 M",
+        flops="1.77 G", depths=(3, 4, 6, 3),
     ),
-    ModelCard(
-        name="res2net",
-        title="Res2Net34_Base",
-        wespeaker_name="Res2Net34_Base",
-        family="resnet:res2net",
-        embed_dim=256,
-        kwargs=MappingProxyType({"depths": (3, 4, 6, 3)}),
-        published_params="4.68 M",
-        published_flops="1.77 G",
+    _card(
+        "gemini", "Gemini_DFResNet114", "Gemini_DF_ResNet114", "gemini:GeminiDFResNet", 256,
+        params="6.53 M", flops="5.42 G", depths=(3, 3, 27, 3),
     ),
-    ModelCard(
-        name="gemini",
-        title="Gemini_DFResNet114",
-        wespeaker_name="Gemini_DF_ResNet114",
-        family="gemini:GeminiDFResNet",
-        embed_dim=256,
-        kwargs=MappingProxyType({"depths": (3, 3, 27, 3)}),
-        published_params="6.53 M",
-        published_flops="5.42 G",
+    _card(
+        "eres2net", "ERes2Net34_Base", "ERes2Net34_Base", "eres2net:ERes2Net", 512,
+        depths=(3, 4, 6, 3),
     ),
-    ModelCard(
-        name="eres2net",
-        title="ERes2Net34_Base",
-        wespeaker_name="ERes2Net34_Base",
-        family="eres2net:ERes2Net",
-        embed_dim=512,
-        kwargs=MappingProxyType({"depths": (3, 4, 6, 3)}),
+    _card(
+        "simam_resnet34", "SimAM-ResNet-34", "SimAM_ResNet34_ASP", "simam:simam_resnet", 256,
+        depths=(3, 4, 6, 3),
     ),
-    ModelCard(
-        name="simam_resnet34",
-        title="SimAM-ResNet-34",
-        wespeaker_name="SimAM_ResNet34_ASP",
-        family="simam:simam_resnet",
-        embed_dim=256,
-        kwargs=MappingProxyType({"depths": (3, 4, 6, 3)}),
+    _card(
+        "redimnet_b2", "ReDimNet-B2", "ReDimNetB2", "redimnet:ReDimNet", 192, feat_dim=72,
+        # Of each stage its stride, its depth and by what it reduces channels over time.
+        channels=16, stages=((1, 2, 12), (2, 2, 12), (1, 3, 12), (2, 4, 8), (1, 4, 8), (2, 4, 4)),
     ),
-    ModelCard(
-        name="redimnet_b2",
-        title="ReDimNet-B2",
-        wespeaker_name="ReDimNetB2",
-        family="redimnet:ReDimNet",
-        embed_dim=192,
-        kwargs=MappingProxyType(
-            {
-                "channels": 16,
-                # Of each stage its stride, its depth and by what it reduces channels over time.
-                "stages": ((1, 2, 12), (2, 2, 12), (1, 3, 12), (2, 4, 8), (1, 4, 8), (2, 4, 4)),
-            }
-        ),
-        feat_dim=72,
-    ),
-)
+)  # fmt: skip
 _BY_NAME = {card.name: card for card in _CARDS}
+
+#: Frames of the published table's chunk, at which MACs are counted here.
+NUM_FRAMES = 198
+
+
+class CatalogCounts(NamedTuple):
+    """What `counter` counts: parameters, published operations, and MACs at `NUM_FRAMES`."""
+
+    params: int
+    published_flops: int
+    macs: int
+
+
+# Counts never change, and counting takes torch: `tests/unit/test_counter.py` holds each of them.
+COUNTS: Mapping[str, CatalogCounts] = {
+    "resnet18": CatalogCounts(4_105_440, 2_187_806_720, 2_157_419_520),
+    "resnet34": CatalogCounts(6_634_336, 4_559_902_720, 4_507_868_160),
+    "resnet50": CatalogCounts(11_131_360, 5_179_770_880, 5_049_523_200),
+    "resnet101": CatalogCounts(15_892_448, 9_966_970_880, 9_784_499_200),
+    "resnet152": CatalogCounts(19_814_880, 14_766_458_880, 14_508_334_080),
+    "resnet221": CatalogCounts(23_792_224, 21_295_482_880, 20_883_840_000),
+    "resnet293": CatalogCounts(28_626_016, 28_103_034_880, 27_546_229_760),
+    "ecapa512": CatalogCounts(6_190_720, 1_041_225_728, 1_026_908_160),
+    "ecapa1024": CatalogCounts(14_657_088, 2_656_927_744, 2_622_554_112),
+    "repvgg": CatalogCounts(6_264_352, 4_650_782_720, 4_641_152_000),
+    "campplus": CatalogCounts(7_176_224, 1_152_397_312, 1_114_950_656),
+    "xvec": CatalogCounts(4_610_524, 532_154_288, 525_201_408),
+    "res2net": CatalogCounts(4_689_024, 1_770_173_440, 1_703_623_680),
+    "gemini": CatalogCounts(6_531_552, 5_419_663_360, 5_182_996_480),
+    "eres2net": CatalogCounts(9_887_808, 3_436_378_880, 3_349_888_000),
+    "simam_resnet34": CatalogCounts(25_213_760, 18_196_554_240, 18_052_495_360),
+    "redimnet_b2": CatalogCounts(4_888_241, 1_378_234_368, 1_344_384_000),
+}
 
 
 def names() -> tuple[str, ...]:

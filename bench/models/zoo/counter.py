@@ -6,7 +6,7 @@ BatchNorm in eval mode two operations an element, or four if it has weights. The
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rtfbench.engines.protocol import PUBLISHED_NUM_FRAMES
-from rtfbench.models.zoo import build, catalog
 from rtfbench.models.zoo.repvgg import reparameterize
 
 # Operators that the rules below account for, and those that only move, rename or reserve values.
@@ -41,12 +40,12 @@ class Counts:
     uncounted: tuple[str, ...]
 
 
-class _OperatorNames(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Collects the names of all operators that run inside of it."""
+class OperatorWatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Tells of every operator that runs inside of it: its name, and what it computed."""
 
-    def __init__(self) -> None:
+    def __init__(self, see: Callable[[str, Any], None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.names: set[str] = set()
+        self._see = see
 
     def __torch_dispatch__(
         self,
@@ -55,45 +54,41 @@ class _OperatorNames(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        self.names.add(func.overloadpacket.__name__)
-        return func(*args, **(kwargs or {}))
+        results = func(*args, **(kwargs or {}))
+        self._see(func.overloadpacket.__name__, results)
+        return results
 
 
-def _macs(module: nn.Module, output: Tensor) -> int:
-    """Return the multiply-accumulates that gave `output`, 0 if the module is of another kind."""
+def _cost(module: nn.Module) -> tuple[int, int]:
+    """Return multiply-accumulates and thop's operations of a BatchNorm, for each output value."""
     if isinstance(module, nn.Conv1d | nn.Conv2d):
-        inputs_per_output = module.in_channels // module.groups * math.prod(module.kernel_size)
-        return output.numel() * inputs_per_output
-    if isinstance(module, nn.Linear):
-        return output.numel() * module.in_features
-    return 0
-
-
-def _batchnorm_flops(module: nn.Module, output: Tensor) -> int:
-    """Return thop's operations of a BatchNorm in eval mode, 0 if the module is of another kind."""
+        return module.in_channels // module.groups * math.prod(module.kernel_size), 0
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        return output.numel() * (4 if module.affine else 2)
-    return 0
+        return 0, 4 if module.affine else 2
+    return module.in_features if isinstance(module, nn.Linear) else 0, 0
 
 
 def _run(model: nn.Module, num_frames: int, feat_dim: int) -> tuple[int, int, set[str]]:
     """Return multiply-accumulates, BatchNorm operations and operator names of one chunk."""
     macs = batchnorm_flops = 0
+    operators = set[str]()
 
     def count_output(module: nn.Module, _inputs: object, output: Tensor) -> None:
         nonlocal macs, batchnorm_flops
-        macs += _macs(module, output)
-        batchnorm_flops += _batchnorm_flops(module, output)
+        each_macs, each_flops = _cost(module)
+        if each_macs or each_flops:
+            macs += output.numel() * each_macs
+            batchnorm_flops += output.numel() * each_flops
 
     features_BTM = torch.empty(1, num_frames, feat_dim, device="meta")
     handles = [module.register_forward_hook(count_output) for module in model.modules()]
     try:
-        with torch.no_grad(), _OperatorNames() as operators:
+        with torch.no_grad(), OperatorWatch(lambda name, _: operators.add(name)):
             model(features_BTM)
     finally:
         for handle in handles:
             handle.remove()
-    return macs, batchnorm_flops, operators.names
+    return macs, batchnorm_flops, operators
 
 
 def count(model: nn.Module, num_frames: int, feat_dim: int = 80) -> Counts:
@@ -103,25 +98,11 @@ def count(model: nn.Module, num_frames: int, feat_dim: int = 80) -> Counts:
     """
     # A meta tensor has a shape and no values: hooks see the sizes, no arithmetic is done.
     shapes_only = reparameterize(model).to("meta")
-    found = {
-        frames: _run(shapes_only, frames, feat_dim) for frames in {num_frames, PUBLISHED_NUM_FRAMES}
-    }
-    macs, _, operators = found[num_frames]
-    published_macs, batchnorm_flops, _ = found[PUBLISHED_NUM_FRAMES]
+    macs, _, operators = _run(shapes_only, num_frames, feat_dim)
+    published_macs, batchnorm_flops, _ = _run(shapes_only, PUBLISHED_NUM_FRAMES, feat_dim)
     return Counts(
         params=sum(parameter.numel() for parameter in shapes_only.parameters()),
         macs=macs,
         published_flops=published_macs + batchnorm_flops,
         uncounted=tuple(sorted(operators - _COUNTED - MOVING)),
     )
-
-
-def count_named(name: str, num_frames: int) -> Counts:
-    """Count one chunk through a model of the catalog, which is made without values.
-
-    Raises:
-        UnknownModelError: the catalog has no such model.
-    """
-    with torch.device("meta"):
-        shapes_only = build(name)
-    return count(shapes_only, num_frames, catalog.get(name).feat_dim)

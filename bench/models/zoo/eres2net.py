@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtfbench.models.zoo.layers import TSTP, AsImage, Residual, Stride, conv2d, projection, stage
+from rtfbench.models.zoo.layers import TSTP, AsImage, conv2d, stage
 from rtfbench.models.zoo.resnet import (
     EXPANSION,
     STAGE_CHANNELS,
     STAGE_STRIDES,
     STEM_CHANNELS,
+    Res2Block,
     clipped_relu,
 )
 
@@ -43,18 +44,8 @@ class Fusion(nn.Module):
         return x * weight + y * (2.0 - weight)
 
 
-class ERes2Block(Residual):
+class ERes2Block(Res2Block):
     """Residual block 1x1, two groups of 3x3 of which the second sees the first's result, 1x1."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
-        super().__init__()
-        width = out_channels // EXPANSION
-        self.conv1 = conv2d(in_channels, width, 1, stride=stride)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.add_groups(width // 2)
-        self.conv3 = conv2d(width, out_channels, 1)
-        self.bn3 = nn.BatchNorm2d(out_channels)
-        self.shortcut = projection(in_channels, out_channels, stride)
 
     def add_groups(self, width: int) -> None:
         """Make what works on the two groups of `width` channels."""
@@ -67,26 +58,15 @@ class ERes2Block(Residual):
         second = clipped_relu(self.bns[1](self.convs[1](first + second)))
         return first, second
 
-    def branch_weights(self) -> list[Tensor]:
-        """Return those behind the last convolution."""
-        return [self.bn3.weight]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [B, C, F, T] to [B, C', F', T']."""
-        first, second = clipped_relu(self.bn1(self.conv1(x))).chunk(2, dim=1)
-        merged = self.bn3(self.conv3(torch.cat(self.groups(first, second), dim=1)))
-        return clipped_relu(merged + self.shortcut(x))
-
-
-class FusedERes2Block(ERes2Block):
+class FusedERes2Block(Res2Block):
     """The block of the later stages, in which attention fuses the groups."""
 
     def add_groups(self, width: int) -> None:
         """Make what works on the two groups of `width` channels."""
         self.conv2_1 = conv2d(width, width, 3)
         self.bn2_1 = nn.BatchNorm2d(width)
-        self.convs = nn.ModuleList([conv2d(width, width, 3)])
-        self.bns = nn.ModuleList([nn.BatchNorm2d(width)])
+        super().add_groups(width)
         self.fuse_models = nn.ModuleList([Fusion(width)])
 
     def groups(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,25 +38,18 @@ def read_state(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot read the checkpoint ({error.strerror})") from error
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+    except Exception as error:  # damaged archives end in errors of many kinds
+        runs_code = "Unsupported" in str(error) or "GLOBAL" in str(error)
+        if isinstance(error, pickle.UnpicklingError) and runs_code:
             raise InputError(
                 f"{path}: holds more than weights, and loading it would run code; "
                 "save its state_dict() alone"
             ) from error
         raise InputError(f"{path}: not a complete checkpoint; save or copy it again") from error
-    except Exception as error:  # damaged archives end in errors of many kinds
-        raise InputError(f"{path}: not a complete checkpoint; save or copy it again") from error
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
             break
-    return {
-        name.removeprefix(_PARALLEL): values for name, values in _weights(path, content).items()
-    }
-
-
-def _weights(path: Path, content: Any) -> Mapping[str, Tensor]:
     if not isinstance(content, Mapping) or not content:
         raise InputError(f"{path}: holds no weights; save the model's state_dict()")
     others = [str(name) for name, values in content.items() if not isinstance(values, Tensor)]
@@ -66,7 +58,7 @@ def _weights(path: Path, content: Any) -> Mapping[str, Tensor]:
             f"{path}: not weights but {_listed(others)}; save the model's state_dict() alone, or "
             f"under one of the names {', '.join(_WRAPPERS)}"
         )
-    return {str(name): values for name, values in content.items()}
+    return {str(name).removeprefix(_PARALLEL): values for name, values in content.items()}
 
 
 def load_weights(model: nn.Module, path: Path) -> list[str]:
@@ -140,40 +132,26 @@ def subtract_mean(model: nn.Module, path: Path, embed_dim: int) -> MeanSubtracte
     return MeanSubtracted(model, torch.from_numpy(mean_D.astype(np.float32))).eval()
 
 
-_NO_SECOND_LAYER = MappingProxyType({"pooling_func": "TSTP", "two_emb_layer": False})
+_NO_SECOND_LAYER: Mapping[str, Any] = {"pooling_func": "TSTP", "two_emb_layer": False}
 #: Family -> arguments that a recipe may name, with the only value that the zoo's models have.
-_FIXED_ARGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "resnet:resnet": _NO_SECOND_LAYER,
-        "resnet:res2net": _NO_SECOND_LAYER,
-        "gemini:GeminiDFResNet": _NO_SECOND_LAYER,
-        "eres2net:ERes2Net": _NO_SECOND_LAYER,
-        "simam:simam_resnet": {
-            "in_planes": 64,
-            "acoustic_dim": 80,
-            "dropout": 0,
-        },
-        "redimnet:ReDimNet": {"pooling_func": "ASTP", "two_emb_layer": False},
-        "ecapa:EcapaTdnn": {"pooling_func": "ASTP", "emb_bn": False},
-        "repvgg:repvgg": {
-            "pooling_func": "TSTP",
-            "deploy": False,
-            "use_se": False,
-        },
-        "xvec:xvec": {
-            "pooling_func": "TSTP",
-            "hid_dim": 512,
-            "stats_dim": 1500,
-        },
-        "campplus:campplus": {
-            "pooling_func": "TSTP",
-            "growth_rate": 32,
-            "bn_size": 4,
-            "init_channels": 128,
-            "config_str": "batchnorm-relu",
-        },
-    }
-)
+_FIXED_ARGS: Mapping[str, Mapping[str, Any]] = {
+    "resnet:resnet": _NO_SECOND_LAYER,
+    "resnet:res2net": _NO_SECOND_LAYER,
+    "gemini:GeminiDFResNet": _NO_SECOND_LAYER,
+    "eres2net:ERes2Net": _NO_SECOND_LAYER,
+    "simam:simam_resnet": {"in_planes": 64, "acoustic_dim": 80, "dropout": 0},
+    "redimnet:ReDimNet": {"pooling_func": "ASTP", "two_emb_layer": False},
+    "ecapa:EcapaTdnn": {"pooling_func": "ASTP", "emb_bn": False},
+    "repvgg:repvgg": {"pooling_func": "TSTP", "deploy": False, "use_se": False},
+    "xvec:xvec": {"pooling_func": "TSTP", "hid_dim": 512, "stats_dim": 1500},
+    "campplus:campplus": {
+        "pooling_func": "TSTP",
+        "growth_rate": 32,
+        "bn_size": 4,
+        "init_channels": 128,
+        "config_str": "batchnorm-relu",
+    },
+}
 _DIMS = ("feat_dim", "embed_dim")
 
 
@@ -226,9 +204,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         ) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: no `model`; name the config.yaml of a WeSpeaker experiment")
-    return content
+    return content if isinstance(content, dict) else {}
 
 
 def _section(path: Path, content: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -22,13 +22,9 @@ EXAMPLE_FRAMES = 200
 
 
 def to_onnx(model: nn.Module, path: Path, *, feat_dim: int, num_frames: int | None) -> None:
-    """Write a model as one ONNX file.
+    """Write a model in eval mode, [B, T, M] -> [B, D], as one ONNX file; whole or not at all.
 
-    Args:
-        model: in eval mode, [B, T, feat_dim] -> [B, D].
-        path: where the file appears, as a whole or not at all.
-        feat_dim: M.
-        num_frames: fixes T, and B to 1; None leaves both open.
+    A number of frames fixes T, and B to 1; None leaves both open.
     """
     # Traced with a batch of one, some models would be exported for a batch of one only.
     batch = 2 if num_frames is None else 1

@@ -4,7 +4,8 @@ Two-dimensional maps are [B, C, F, T]: channels, frequency rows, frames.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 Stride = tuple[int, int]  # (frequency, time)
 MakeBlock = Callable[[int, int, Stride], nn.Module]  # (in_channels, out_channels, stride)
+Ints = Sequence[int]
 
 
 def chain(**parts: nn.Module) -> nn.Sequential:
@@ -44,14 +46,9 @@ def conv2d(
     groups: int = 1,
 ) -> nn.Conv2d:
     """Make a convolution without bias whose padding keeps the size (before the stride)."""
+    padding = kernel_size // 2
     return nn.Conv2d(
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=stride,
-        padding=kernel_size // 2,
-        groups=groups,
-        bias=False,
+        in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False
     )
 
 
@@ -71,9 +68,13 @@ def projection(in_channels: int, out_channels: int, stride: Stride) -> nn.Module
 class Residual(nn.Module):
     """A module in which what a branch computed meets what was there before it."""
 
+    #: The name of the branch's last layer.
+    branch_end: str
+
     def branch_weights(self) -> list[Tensor]:
         """Return the weights of the branch's last layer, or views of them: its strength."""
-        raise NotImplementedError
+        end = self.get_submodule(self.branch_end)
+        return [end.weight] if isinstance(end, nn.BatchNorm2d) else list(end.parameters())
 
 
 class ResidualBlock(Residual):
@@ -89,10 +90,7 @@ class ResidualBlock(Residual):
             self.add_module(f"bn{index}", nn.BatchNorm2d(conv.out_channels))
         self.shortcut = shortcut
         self.num_convs = len(convs)
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those behind the last convolution."""
-        return [self.get_parameter(f"bn{self.num_convs}.weight")]
+        self.branch_end = f"bn{self.num_convs}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""
@@ -120,6 +118,17 @@ def stage(
     first = make_block(in_channels, out_channels, stride)
     rest = (make_block(out_channels, out_channels, (1, 1)) for _ in range(depth - 1))
     return nn.Sequential(first, *rest)
+
+
+def stages(
+    make_block: MakeBlock, widths: Ints, depths: Ints, strides: Sequence[Stride], name: str
+) -> dict[str, nn.Module]:
+    """Make stages one after the other, numbered from 1; the first width is what they are fed."""
+    plan = zip(pairwise(widths), depths, strides, strict=True)
+    return {
+        f"{name}{index}": stage(make_block, *channels, depth, stride)
+        for index, (channels, depth, stride) in enumerate(plan, start=1)
+    }
 
 
 # Keeps the square root away from zero, where a channel does not change over time.

@@ -6,7 +6,6 @@ Recognition", Interspeech 2024.
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,18 +18,10 @@ NUM_HEADS = 4
 NORM_EPS = 1e-6
 
 
-class Stage(NamedTuple):
-    """One stage: frequency rows are divided by `stride`, and channels multiplied by it.
-
-    Attributes:
-        stride: of the first convolution, over frequency.
-        depth: blocks on the two-dimensional map.
-        reduction: of the channels while the context over time is computed.
-    """
-
-    stride: int
-    depth: int
-    reduction: int
+#: Of each stage the stride of its first convolution over frequency, by which rows are divided and
+#: channels multiplied, its blocks on the two-dimensional map, and by what channels are reduced
+#: while the context over time is computed.
+Stages = tuple[tuple[int, int, int], ...]
 
 
 class ChannelNorm(nn.Module):
@@ -56,6 +47,8 @@ class ConvNeXtBlock(Residual):
     The grouped convolution's list of one keeps the state-dict names of the general block.
     """
 
+    branch_end = "pwconv1"
+
     def __init__(self, grouped: nn.Conv1d | nn.Conv2d) -> None:
         super().__init__()
         channels = grouped.out_channels
@@ -64,10 +57,6 @@ class ConvNeXtBlock(Residual):
         self.norm = nn.BatchNorm1d(channels) if flat else nn.BatchNorm2d(channels)
         self.gelu = nn.GELU()
         self.pwconv1 = (nn.Conv1d if flat else nn.Conv2d)(channels, channels, 1)
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those of the last convolution."""
-        return list(self.pwconv1.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
@@ -82,16 +71,10 @@ def map_block(channels: int) -> nn.Sequential:
     return chain(conv_block=ConvNeXtBlock(grouped))
 
 
-def time_block(channels: int, kernel_size: int) -> ConvNeXtBlock:
-    """Make a block over time, [B, C, T], each channel for itself first."""
-    padding = kernel_size // 2
-    return ConvNeXtBlock(
-        nn.Conv1d(channels, channels, kernel_size, padding=padding, groups=channels)
-    )
-
-
 class SelfAttention(Residual):
     """Multi-head attention between frames, added to the input; [B, T, C]."""
+
+    branch_end = "out_proj"
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -100,10 +83,6 @@ class SelfAttention(Residual):
         self.q_proj = nn.Linear(channels, channels)
         self.out_proj = nn.Linear(channels, channels)
         self.scale = (channels // NUM_HEADS) ** -0.5
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those of the last layer."""
-        return list(self.out_proj.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, T, C] to [B, T, C]."""
@@ -119,15 +98,13 @@ class SelfAttention(Residual):
 class FeedForward(Residual):
     """Two layers, frame by frame, added to the input; [B, T, C]."""
 
+    branch_end = "output_dense"
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.intermediate_dense = nn.Linear(channels, channels)
         self.output_dense = nn.Linear(channels, channels)
         self.gelu = nn.GELU(approximate="tanh")
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those of the last layer."""
-        return list(self.output_dense.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, T, C] to [B, T, C]."""
@@ -163,8 +140,11 @@ class TimeContext(nn.Module):
         super().__init__()
         reduced = channels // reduction
         self.red_dim_conv = nn.Sequential(nn.Conv1d(channels, reduced, 1), ChannelNorm(reduced))
-        convolutions = (time_block(reduced, kernel_size) for kernel_size in CONTEXT_KERNELS)
-        self.tcm = nn.Sequential(*convolutions, TransformerLayer(reduced))
+        alone = (  # each channel for itself
+            nn.Conv1d(reduced, reduced, size, padding=size // 2, groups=reduced)
+            for size in CONTEXT_KERNELS
+        )
+        self.tcm = nn.Sequential(*map(ConvNeXtBlock, alone), TransformerLayer(reduced))
         self.exp_dim_conv = nn.Conv1d(reduced, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -184,7 +164,7 @@ class AsSequence(nn.Module):
 class ReDimBackbone(nn.Module):
     """From a map [B, 1, M, T] to a sequence [B, C * M, T]."""
 
-    def __init__(self, channels: int, feat_dim: int, stages: tuple[Stage, ...]) -> None:
+    def __init__(self, channels: int, feat_dim: int, stages: Stages) -> None:
         super().__init__()
         size = channels * feat_dim
         # One set of weights for the input of each stage, and one for what all of them give.
@@ -228,21 +208,13 @@ class ReDimNet(nn.Module):
         ValueError: the strides do not divide M.
     """
 
-    def __init__(
-        self,
-        *,
-        channels: int,
-        stages: tuple[tuple[int, int, int], ...],
-        feat_dim: int,
-        embed_dim: int,
-    ) -> None:
+    def __init__(self, *, channels: int, stages: Stages, feat_dim: int, embed_dim: int) -> None:
         super().__init__()
-        plan = tuple(Stage(*each) for each in stages)
-        total_stride = math.prod(each.stride for each in plan)
+        total_stride = math.prod(stride for stride, _, _ in stages)
         if feat_dim % total_stride:
             raise ValueError(f"{feat_dim} mel bins: this model takes a multiple of {total_stride}")
         self.image = AsImage()
-        self.backbone = ReDimBackbone(channels, feat_dim, plan)
+        self.backbone = ReDimBackbone(channels, feat_dim, stages)
         self.pool = ASTP(channels * feat_dim)
         self.seg_1 = nn.Linear(2 * channels * feat_dim, embed_dim)
 

@@ -6,13 +6,12 @@ Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021; for spe
 
 import copy
 import math
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtfbench.models.zoo.layers import TSTP, AsImage, Residual, Stride, chain, conv2d, stage
+from rtfbench.models.zoo.layers import TSTP, AsImage, Residual, Stride, chain, conv2d, stages
 
 WIDTHS = (32, 32, 64, 128, 256)  # stem, then the four stages
 STRIDES: tuple[Stride, ...] = ((1, 1), (2, 2), (2, 2), (2, 2))
@@ -48,16 +47,11 @@ class RepVGGBlock(Residual):
 
 def repvgg(*, depths: tuple[int, ...], feat_dim: int, embed_dim: int) -> nn.Sequential:
     """Build the training form: `features_BTM` float32 [B, T, M] -> [B, D]."""
-    plan = zip(pairwise(WIDTHS), depths, STRIDES, strict=True)
-    stages = {
-        f"stage{index}": stage(RepVGGBlock, in_channels, out_channels, depth, stride)
-        for index, ((in_channels, out_channels), depth, stride) in enumerate(plan, start=1)
-    }
     num_rows = math.ceil(feat_dim / math.prod(stride for stride, _ in STRIDES))
     return chain(
         image=AsImage(),
         stage0=RepVGGBlock(1, WIDTHS[0], (1, 1)),
-        **stages,
+        **stages(RepVGGBlock, WIDTHS, depths, STRIDES, "stage"),
         pool=TSTP(),
         seg=nn.Linear(2 * WIDTHS[-1] * num_rows, embed_dim),
     )

@@ -8,7 +8,6 @@ New Multi-scale Backbone Architecture", TPAMI 2021.
 """
 
 import math
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -26,7 +25,7 @@ from rtfbench.models.zoo.layers import (
     chain,
     conv2d,
     projection,
-    stage,
+    stages,
 )
 
 STEM_CHANNELS = 32
@@ -47,35 +46,20 @@ def bottleneck(in_channels: int, out_channels: int, stride: Stride) -> ResidualB
 
 
 def residual_network(
-    make_block: MakeBlock,
-    *,
-    expansion: int,
-    depths: tuple[int, ...],
-    feat_dim: int,
-    embed_dim: int,
+    make_block: MakeBlock, *, expansion: int, depths: tuple[int, ...], feat_dim: int, embed_dim: int
 ) -> nn.Sequential:
     """Build stem, four residual stages, TSTP and the embedding: [B, T, M] -> [B, D].
 
-    Args:
-        make_block: makes one block of (in_channels, out_channels, stride).
-        expansion: a block's output channels over the nominal width of its stage.
-        depths: blocks in each of the four stages.
-        feat_dim: M.
-        embed_dim: D.
+    A block's output has `expansion` times the channels of its stage's nominal width.
     """
     widths = (STEM_CHANNELS, *(channels * expansion for channels in STAGE_CHANNELS))
-    plan = zip(pairwise(widths), depths, STAGE_STRIDES, strict=True)
-    stages = {
-        f"layer{index}": stage(make_block, in_channels, out_channels, depth, stride)
-        for index, ((in_channels, out_channels), depth, stride) in enumerate(plan, start=1)
-    }
     num_rows = math.ceil(feat_dim / math.prod(stride for stride, _ in STAGE_STRIDES))
     return chain(
         image=AsImage(),
         conv1=conv2d(1, STEM_CHANNELS, 3),
         bn1=nn.BatchNorm2d(STEM_CHANNELS),
         relu=nn.ReLU(),
-        **stages,
+        **stages(make_block, widths, depths, STAGE_STRIDES, "layer"),
         pool=TSTP(),
         seg_1=nn.Linear(2 * widths[-1] * num_rows, embed_dim),
     )
@@ -107,27 +91,31 @@ class Res2Block(Residual):
     Lists of one convolution and one BatchNorm keep the state-dict names of the general block.
     """
 
+    branch_end = "bn3"
+
     def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
         super().__init__()
         width = out_channels // EXPANSION
-        group = width // 2
         self.conv1 = conv2d(in_channels, width, 1, stride=stride)
         self.bn1 = nn.BatchNorm2d(width)
-        self.convs = nn.ModuleList([conv2d(group, group, 3)])
-        self.bns = nn.ModuleList([nn.BatchNorm2d(group)])
+        self.add_groups(width // 2)
         self.conv3 = conv2d(width, out_channels, 1)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.shortcut = projection(in_channels, out_channels, stride)
 
-    def branch_weights(self) -> list[Tensor]:
-        """Return those behind the last convolution."""
-        return [self.bn3.weight]
+    def add_groups(self, width: int) -> None:
+        """Make what works on the two groups of `width` channels."""
+        self.convs = nn.ModuleList([conv2d(width, width, 3)])
+        self.bns = nn.ModuleList([nn.BatchNorm2d(width)])
+
+    def groups(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve the first group, and pass the second on."""
+        return clipped_relu(self.bns[0](self.convs[0](first))), second
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""
-        convolved, passed_on = clipped_relu(self.bn1(self.conv1(x))).chunk(2, dim=1)
-        convolved = clipped_relu(self.bns[0](self.convs[0](convolved)))
-        merged = self.bn3(self.conv3(torch.cat([convolved, passed_on], dim=1)))
+        first, second = clipped_relu(self.bn1(self.conv1(x))).chunk(2, dim=1)
+        merged = self.bn3(self.conv3(torch.cat(self.groups(first, second), dim=1)))
         return clipped_relu(merged + self.shortcut(x))
 
 

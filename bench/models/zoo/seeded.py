@@ -7,17 +7,15 @@ drawn at random and the BatchNorms then calibrated on speech-like features.
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from rtfbench.models.zoo import build, catalog
-from rtfbench.models.zoo.counter import MOVING
+from rtfbench.models.zoo.counter import MOVING, OperatorWatch
 from rtfbench.models.zoo.layers import Residual
 from rtfbench.models.zoo.repvgg import reparameterize
 
@@ -76,11 +74,6 @@ def seed_weights(model: nn.Module, *, seed: int = 0, feat_dim: int = 80) -> None
 
     RepVGG has to be in its training form; `reparameterize` it afterwards. The model is left in
     eval mode and float32.
-
-    Args:
-        model: maps [B, T, feat_dim] to [B, D].
-        seed: another seed gives other weights.
-        feat_dim: M, as the model was built for.
 
     Raises:
         ValueError: the model has no BatchNorm.
@@ -181,44 +174,26 @@ def round_to_bits(values: Tensor, scale: Tensor) -> Tensor:
     return torch.round(values / step) * step
 
 
-class _DenormalCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the values that operators compute inside of it, and how many are denormal."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.num_values = self.num_denormal = 0
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        results = func(*args, **(kwargs or {}))
-        if func.overloadpacket.__name__ not in MOVING:
-            for values in results if isinstance(results, tuple | list) else [results]:
-                if isinstance(values, Tensor) and values.is_floating_point():
-                    self._inspect(values)
-        return results
-
-    def _inspect(self, values: Tensor) -> None:
-        smallest_normal = torch.finfo(values.dtype).tiny
-        denormal = (values != 0) & (values.abs() < smallest_normal)
-        self.num_denormal += int(denormal.sum())
-        self.num_values += values.numel()
-
-
 def denormal_share(model: nn.Module, features_BTM: npt.NDArray[np.float32]) -> float:
     """Return the share of denormal values among all that a model computes.
 
     Denormals take some CPUs a hundred times as long, so a measurement on them is worthless.
     """
-    values_BTM = torch.from_numpy(features_BTM)
-    counter = _DenormalCounter()
-    with torch.no_grad(), counter:
-        model(values_BTM)
-    return counter.num_denormal / counter.num_values
+    num_values = num_denormal = 0
+
+    def inspect(operator: str, results: Any) -> None:
+        nonlocal num_values, num_denormal
+        if operator in MOVING:
+            return
+        for values in results if isinstance(results, tuple | list) else [results]:
+            if isinstance(values, Tensor) and values.is_floating_point():
+                smallest_normal = torch.finfo(values.dtype).tiny
+                num_denormal += int(((values != 0) & (values.abs() < smallest_normal)).sum())
+                num_values += values.numel()
+
+    with torch.no_grad(), OperatorWatch(inspect):
+        model(torch.from_numpy(features_BTM))
+    return num_denormal / num_values
 
 
 def seeded_model(name: str) -> nn.Module:

@@ -5,7 +5,6 @@ Detection", ICASSP 2022; the module itself is from Yang et al., "SimAM", ICML 20
 """
 
 import math
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -19,12 +18,11 @@ from rtfbench.models.zoo.layers import (
     chain,
     conv2d,
     projection,
-    stage,
+    stages,
 )
 from rtfbench.models.zoo.resnet import STAGE_STRIDES
 
-STEM_CHANNELS = 64
-STAGE_CHANNELS = (64, 128, 256, 512)
+WIDTHS = (64, 64, 128, 256, 512)  # stem, then the four stages
 ENERGY_FLOOR = 1e-4
 
 
@@ -39,6 +37,8 @@ def simam(x: Tensor) -> Tensor:
 class SimAMBlock(Residual):
     """Residual block of two 3x3 convolutions, gated before the shortcut is added."""
 
+    branch_end = "bn2"
+
     def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
         super().__init__()
         self.conv1 = conv2d(in_channels, out_channels, 3, stride=stride)
@@ -46,10 +46,6 @@ class SimAMBlock(Residual):
         self.conv2 = conv2d(out_channels, out_channels, 3)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.downsample = projection(in_channels, out_channels, stride)
-
-    def branch_weights(self) -> list[Tensor]:
-        """Return those behind the last convolution."""
-        return [self.bn2.weight]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, F, T] to [B, C', F', T']."""
@@ -62,20 +58,15 @@ def simam_resnet(
     *, depths: tuple[int, int, int, int], feat_dim: int, embed_dim: int
 ) -> nn.Sequential:
     """Build a SimAM-ResNet with attentive pooling: `features_BTM` float32 [B, T, M] -> [B, D]."""
-    plan = zip(pairwise((STEM_CHANNELS, *STAGE_CHANNELS)), depths, STAGE_STRIDES, strict=True)
-    stages = {
-        f"layer{index}": stage(SimAMBlock, in_channels, out_channels, depth, stride)
-        for index, ((in_channels, out_channels), depth, stride) in enumerate(plan, start=1)
-    }
     num_rows = math.ceil(feat_dim / math.prod(stride for stride, _ in STAGE_STRIDES))
-    num_channels = STAGE_CHANNELS[-1] * num_rows
+    num_channels = WIDTHS[-1] * num_rows
     return chain(
         image=AsImage(),
         front=chain(
-            conv1=conv2d(1, STEM_CHANNELS, 3),
-            bn1=nn.BatchNorm2d(STEM_CHANNELS),
+            conv1=conv2d(1, WIDTHS[0], 3),
+            bn1=nn.BatchNorm2d(WIDTHS[0]),
             relu=nn.ReLU(),
-            **stages,
+            **stages(SimAMBlock, WIDTHS, depths, STAGE_STRIDES, "layer"),
         ),
         rows_to_channels=nn.Flatten(1, 2),
         pooling=ASP(num_channels),

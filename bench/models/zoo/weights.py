@@ -37,12 +37,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """
     with np.load(path, allow_pickle=False) as arrays:
         state = {
-            name: torch.from_numpy(
-                arrays[name].astype(np.float32)
-                if arrays[name].dtype == np.float16
-                else np.asarray(arrays[name])
-            )
-            for name in arrays.files
+            name: torch.from_numpy(array.astype(np.float32) if array.dtype == np.float16 else array)
+            for name, array in arrays.items()
         }
     model.load_state_dict(state, strict=True)
 

@@ -1,6 +1,8 @@
-"""Which release of onnxruntime takes a model of an ONNX opset and IR version."""
+"""Which onnxruntime takes an ONNX file, and which layers of it quantisation leaves in float32."""
 
 import re
+from collections.abc import Collection
+from typing import Any
 
 #: Release, newest opset of ai.onnx and newest IR version: as each release's own wheel says where it
 #: refuses a newer one.
@@ -35,3 +37,22 @@ def too_new(said: str) -> str:
     if found := _OPSET.search(said):
         return f"opset {found[1]} {needed(opset=int(found[1]))}"
     return ""
+
+
+#: The setting, and its values.
+FLOAT_LAYERS = "float_layers"
+CHOICES = ("none", "first", "last", "both")
+
+
+def layers_in_float(model: Any, operators: Collection[str], which: str) -> list[str]:
+    """Return the names of the layers that stay in float32; those without a name get one."""
+    layers = [node for node in model.graph.node if node.op_type in operators]
+    for index, node in enumerate(layers):
+        node.name = node.name or f"layer_{index}"
+    kept = {"none": [], "first": layers[:1], "last": layers[-1:], "both": layers[:1] + layers[-1:]}
+    return [node.name for node in kept[which]]
+
+
+def told(kept: Collection[str]) -> str:
+    """Return the end of a recipe that says what stayed in float32."""
+    return f", but for {' and '.join(kept)}" if kept else ""
