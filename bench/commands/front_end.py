@@ -6,17 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, as_input, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Channel,
-    FrontEndName,
-    ModelFile,
-    ModelInput,
-    ModelOutput,
-    Resample,
-)
 
 if TYPE_CHECKING:
     from rtfbench.extract.messages import ExtractionSetup
@@ -41,20 +35,19 @@ AGREE, DIFFER = 0, 1
         "rtfbench frontend check --model my.onnx --wav a.wav --features theirs.npy",
         "rtfbench frontend check --model my.onnx --front-end nemo --wav a.wav --features x.ark",
     )
-    + "\n\nExit status: 0 they agree, 1 they differ, 2 bad input.",
+    + "\n\nExit status: 0 they agree, 1 they differ, 2 bad input."
 )
 def check(
-    wav: Annotated[Path, typer.Option(help="A recording, best with a pause in it.")],
+    wav: Annotated[Path, Option(help="A recording, best with a pause in it.")],
     features: Annotated[
-        Path,
-        typer.Option(help="What somebody else's front end makes of all of it: .npy, or an .ark."),
+        Path, Option(help="What somebody else's front end makes of all of it: .npy, or an .ark.")
     ],
-    model: ModelFile = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    model: opt.ModelFile = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
 ) -> None:
     """Name the steps in which features differ from the model's, and how much each one matters."""
     from rtfbench.extract.front_end_check import diagnose, effects
@@ -79,24 +72,24 @@ def check(
         "rtfbench frontend compare wespeaker sherpa-onnx --model my.onnx --wav recordings/",
         "rtfbench frontend compare wespeaker mine.toml --model my.onnx --wav wavs/ --trials trials",
     )
-    + "\n\nExit status: 0 all well, 2 bad input.",
+    + "\n\nExit status: 0 all well, 2 bad input."
 )
 def compare(
-    first: Annotated[str, typer.Argument(help="A front end: a preset, or a file in TOML.")],
-    second: Annotated[str, typer.Argument(help="Another.")],
-    wav: Annotated[Path, typer.Option(help="Folder of recordings, a recording or a wav.scp.")],
-    model: ModelFile = None,
+    first: Annotated[str, Argument(help="A front end: a preset, or a file in TOML.")],
+    second: Annotated[str, Argument(help="Another.")],
+    wav: Annotated[Path, Option(help="Folder of recordings, a recording or a wav.scp.")],
+    model: opt.ModelFile = None,
     trials: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Trial list (`rtfbench score`): the error rate where enrolment used the "
             "first and test the second."
         ),
     ] = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
 ) -> None:
     """Say how far embeddings of two front ends lie apart, and whether they may be mixed."""
     import numpy as np

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import Audio, PlanBudget
 
 
 @app.command(
@@ -21,12 +22,12 @@ from rtfbench.commands.options import Audio, PlanBudget
 )
 def replay(
     claim: Annotated[
-        str | None, typer.Argument(help="A claim's name, or a TOML file. [default: list them]")
+        str | None, Argument(help="A claim's name, or a TOML file. [default: list them]")
     ] = None,
-    audio: Audio = None,
-    budget: PlanBudget = None,
+    audio: opt.Audio = None,
+    budget: opt.PlanBudget = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. [default: runs/CLAIM-DATE-TIME]")
+        Path | None, Option(help="Folder for the results. [default: runs/CLAIM-DATE-TIME]")
     ] = None,
 ) -> None:
     """Run a published table's settings and print it beside what is measured here.

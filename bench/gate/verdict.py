@@ -16,6 +16,7 @@ from rtfbench.results import protocols
 from rtfbench.results.contrasts import (
     PartNs,
     TimesOf,
+    block_times,
     contrasts_by_session,
     own_times,
     prior_of,
@@ -147,8 +148,9 @@ def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
 
 
 def _values(criterion: Criterion, pair: Pair, times: TimesOf | None = None) -> SessionValues:
+    times = times or partial(block_times, part_ns=criterion.part_ns)
     found = [
-        contrasts_by_session(one, other, part_ns=criterion.part_ns, times=times)
+        contrasts_by_session(one, other, times)
         for one, other in (
             (pair.candidate, pair.baseline),
             (pair.candidate, pair.ghost),

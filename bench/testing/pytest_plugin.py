@@ -19,7 +19,6 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 if TYPE_CHECKING:  # every pytest run loads this module: nothing heavy before it is used
     from rtfbench.gate.held import Comparison
     from rtfbench.gate.measure import Held
-    from rtfbench.results.store import CellData
 
 FIXTURE = "rtfbench_gate"
 
@@ -172,7 +171,9 @@ class Gate:
             }
             for each in found.rulings
         ]
-        durations_s = seconds_a_chunk(found.candidates[0])
+        # Of a chunk in each record, front end and harness included.
+        records = found.candidates[0].records
+        durations_s = [each.processing_ns / 1e9 / len(each.chunk_ns) for each in records]
         if durations_s:
             self._clock.play(self._benchmark, durations_s)
         else:
@@ -182,11 +183,6 @@ class Gate:
         """Use pytest-benchmark's fixture all the same: it warns where a test does not."""
         self._benchmark.disabled = True
         self._benchmark.pedantic(lambda: None, rounds=1)
-
-
-def seconds_a_chunk(data: CellData) -> list[float]:
-    """Return what a chunk took in each record, front end and harness included."""
-    return [record.processing_ns / 1e9 / len(record.chunk_ns) for record in data.records]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -18,10 +18,8 @@ from rtfbench.models.user_models import AS_IT_SAYS, Reading
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 from rtfbench.report.figures import counted
 from rtfbench.results.cells import Cell
-from rtfbench.results.live import STREAMS
 from rtfbench.results.load import Load, Traffic
-from rtfbench.results.server import SERVER
-from rtfbench.results.throughput import THROUGHPUT
+from rtfbench.results.server import SERVER, STREAMS, THROUGHPUT
 
 #: `throughput`: seconds of audio a second, over all cores. `latency`: one recording at a time, as
 #: soon as possible. `server` and `streams`: most requests a second, or most live streams, that are
