@@ -277,7 +277,7 @@ def test_the_example_of_a_tuning_is_the_stored_one() -> None:
     found = Answer.model_validate_json((folder / "tune.json").read_text("utf-8"))
     assert found.named is not None
     text = (folder / "tune.md").read_text("utf-8")
-    commands = saved.commands(found.named.cell, "best.toml")
+    commands = saved.commands("best.toml")
     assert text == markdown.draw(of_tuning(found, commands=commands, in_python=""))
     cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in text.split("\n")]
     rows = {row[0]: row for row in cells}

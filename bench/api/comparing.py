@@ -9,8 +9,9 @@ from typing import Any
 from rtfbench.api.running import ProgressCallback, ToldProgress
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.gate import report
-from rtfbench.gate.held import Held, hold
-from rtfbench.gate.options import GateOptions
+from rtfbench.gate.baseline import GateOptions
+from rtfbench.gate.held import hold
+from rtfbench.gate.measure import Held
 from rtfbench.gate.verdict import Also, Answer, Ruling, overall
 from rtfbench.models.user_models import Reading
 from rtfbench.report import markdown
@@ -44,14 +45,11 @@ class Verdict:
 
     def to_markdown(self) -> str:
         """Return the table, with the answer above it."""
-        held = self.held
-        return markdown.draw(report.of_gate(held.rulings, title=held.title, notes=held.notes))
+        return markdown.draw(report.of_gate(self.held))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `rtfbench compare --json` prints."""
-        held = self.held
-        text = report.as_json(held.rulings, title=held.title, seconds=held.seconds, seed=held.seed)
-        content: dict[str, Any] = json.loads(text)
+        content: dict[str, Any] = json.loads(report.as_json(self.held))
         return content
 
     def _repr_markdown_(self) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from rtfbench.base.errors import InputError, as_input
 from rtfbench.engines.protocol import EngineError, FloatArray, Form
 from rtfbench.extract.messages import WorkerOptions
 from rtfbench.extract.options import ModelOptions, setup_for
-from rtfbench.extract.session import Computed, EmbeddingSession
+from rtfbench.extract.session import EmbeddingSession
 from rtfbench.frontends.audio import AudioError
 from rtfbench.models.names import named_engine
 from rtfbench.models.user_models import Reading
@@ -90,7 +89,10 @@ class Embedder:
         )
         self._remark = options.remark
         assumed: list[str] = []
-        self.setup = setup_for(options, phase=_unheard, note=_unheard, assumed=assumed.append)
+        # A library does not print.
+        self.setup = setup_for(
+            options, phase=lambda _: None, note=lambda _: None, assumed=assumed.append
+        )
         for line in assumed:
             warnings.warn(line, stacklevel=2)
         # Runtimes and the front end keep buffers that a second call would write over.
@@ -116,10 +118,19 @@ class Embedder:
         if os.getpid() != self._pid:  # a runtime's threads, and what held the lock, stayed there
             raise InputError("this embedder was opened by another process; open one in each")
         with self._lock:
-            if self._session is None:
+            session = self._session
+            if session is None:
                 raise InputError("this embedder is closed; open another")
             with as_input(AudioError, EngineError):
-                return self._computed(self._session, audio, sample_rate_hz).embedding_D
+                if isinstance(audio, str | PathLike):
+                    return session.embed_file(Path(audio)).embedding_D
+                if sample_rate_hz not in (None, session.sample_rate_hz):
+                    raise InputError(
+                        f"the array has {sample_rate_hz} Hz, and {session.sample_rate_hz} are "
+                        "needed; resample it first"
+                    )
+                samples = _samples(np.asarray(audio))
+                return session.embed_blocks([samples], "the array").embedding_D
 
     def embed_many(self, audios: Iterable[Audio]) -> Iterator[FloatArray]:
         """Yield the embedding of each recording, in order, as it is computed.
@@ -142,30 +153,13 @@ class Embedder:
     def __enter__(self) -> "Embedder":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
         setup = self.setup
         known = f" ({self._remark})" if self._remark else ""
         return f"<Embedder {setup.artifact.name} on {setup.engine}{known}>"
-
-    def _computed(
-        self, session: EmbeddingSession, audio: Audio, sample_rate_hz: int | None
-    ) -> Computed:
-        if isinstance(audio, str | PathLike):
-            return session.embed_file(Path(audio))
-        if sample_rate_hz not in (None, session.sample_rate_hz):
-            raise InputError(
-                f"the array has {sample_rate_hz} Hz, and {session.sample_rate_hz} are needed; "
-                "resample it first"
-            )
-        return session.embed_blocks([_samples(np.asarray(audio))], "the array")
 
 
 def _samples(array: npt.NDArray[Any]) -> FloatArray:
@@ -189,7 +183,3 @@ def _samples(array: npt.NDArray[Any]) -> FloatArray:
             "samples in int16 scale must be int16"
         )
     return samples * INT16_SCALE
-
-
-def _unheard(text: str) -> None:
-    """Say nothing: a library does not print."""

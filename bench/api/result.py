@@ -1,12 +1,13 @@
 """A run's result, to look at and to compute with."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.extras import missing, require
 from rtfbench.measure.whole_run import INTERRUPTED, OK, SOME_FAILED
 from rtfbench.report import html, markdown, plots
 from rtfbench.report.compare import Finding
@@ -75,7 +76,7 @@ class Result:
             InputError: it is not installed.
         """
         wanted = (library,) if library else get_args(FrameLibrary)
-        found = [each for each in wanted if find_spec(each) is not None]
+        found = [each for each in wanted if not missing(each)]
         if not found:
             names = " or ".join(wanted)
             raise InputError(f"a data frame needs {names}; install it: pip install {wanted[0]}")
@@ -96,10 +97,7 @@ class Result:
         Raises:
             InputError: no such picture; the message lists those that there are.
         """
-        if find_spec("matplotlib") is None:
-            raise InputError(
-                "matplotlib is not installed; install it with: pip install 'rtfbench[plot]'"
-            )
+        require("matplotlib")
         drawn = {picture.name: picture for picture in plots.draw(self.summary)}
         if not drawn:
             raise InputError(f"{self.path}: no cell of this run has an RTF: nothing to draw")
@@ -117,9 +115,7 @@ class Result:
         return html.draw(of_run(self.summary))
 
     def __repr__(self) -> str:
-        counts: dict[str, int] = {}
-        for cell in self.cells:
-            counts[cell.status] = counts.get(cell.status, 0) + 1
+        counts = Counter(cell.status for cell in self.cells)
         said = ", ".join(f"{count} {status}" for status, count in counts.items())
         return f"<Result {self.path}: {said or 'no cells'}{', interrupted' * self.interrupted}>"
 
@@ -129,27 +125,23 @@ def _flat(cell: CellSummary) -> dict[str, Any]:
 
     What is nested becomes columns of its own, or is not in the frame.
     """
-    low, high = cell.rtf_ci95 or (None, None)
-    nothing = (None, None, None)
-    eer_loss, min_dcf_loss = cell.eer_loss or nothing, cell.min_dcf_loss or nothing
-    parity = cell.parity
+    ends = ("", "_low", "_high")
+    losses = {"eer_loss": cell.eer_loss, "min_dcf_loss": cell.min_dcf_loss}
     return {
         **cell.model_dump(exclude=set(NESTED)),
         **(cell.own or {}),
         "load": None if cell.load is None else str(cell.load),
         **{
             f"{name}_{end}": value
-            for name, ends in (cell.own_ci95 or {}).items()
-            for end, value in zip(("low", "high"), ends, strict=True)
+            for name, interval in (cell.own_ci95 or {}).items()
+            for end, value in zip(("low", "high"), interval, strict=True)
         },
         "engine_label": cell.engine_label,
-        "rtf_low": low,
-        "rtf_high": high,
-        "max_rel_err": parity.max_rel_err if parity else None,
-        "eer_loss": eer_loss[0],
-        "eer_loss_low": eer_loss[1],
-        "eer_loss_high": eer_loss[2],
-        "min_dcf_loss": min_dcf_loss[0],
-        "min_dcf_loss_low": min_dcf_loss[1],
-        "min_dcf_loss_high": min_dcf_loss[2],
+        **dict(zip(("rtf_low", "rtf_high"), cell.rtf_ci95 or (None, None), strict=True)),
+        "max_rel_err": cell.parity.max_rel_err if cell.parity else None,
+        **{
+            f"{name}{end}": value
+            for name, loss in losses.items()
+            for end, value in zip(ends, loss or (None, None, None), strict=True)
+        },
     }

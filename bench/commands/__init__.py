@@ -32,13 +32,11 @@ from rtfbench.commands import (  # noqa: F401
     run,
     schema,
     score,
-    streams,
     tune,
     verify,
 )
 from rtfbench.commands.app import app
-from rtfbench.commands.signals import STATUS_BASE, as_interruption
-from rtfbench.commands.streams import silence_output
+from rtfbench.commands.process import STATUS_BASE, as_interruption, prepare, silence_output
 
 #: What helps against errors of the system, by their number.
 CURES: Mapping[int, str] = {
@@ -52,12 +50,8 @@ CURES: Mapping[int, str] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line; the console script `rtfbench`.
-
-    Args:
-        argv: the arguments, those of the process by default.
-    """
-    streams.prepare()
+    """Run the command line; the console script `rtfbench`."""
+    prepare()
     with as_interruption() as interruption:
         try:
             _run(argv)
@@ -73,7 +67,12 @@ def _run(argv: Sequence[str] | None) -> None:
     """Run a command; what went wrong becomes one line and a status."""
     try:
         try:
-            _parse_and_run(argv)
+            app(args=argv)
+        except SystemExit as ended:
+            # Nobody reads what is printed; the parser makes a status of its own of that.
+            if isinstance(ended.__context__, BrokenPipeError):
+                raise ended.__context__ from None
+            raise
         finally:
             sys.stdout.flush()
     except InputError as error:
@@ -95,17 +94,3 @@ def _run(argv: Sequence[str] | None) -> None:
         complain(f"{where}{error.strerror or error}{cure}")
         silence_output()
         sys.exit(2)
-
-
-def _parse_and_run(argv: Sequence[str] | None) -> None:
-    """Run a command.
-
-    Raises:
-        BrokenPipeError: nobody reads what it prints; the parser makes a status of its own of that.
-    """
-    try:
-        app(args=argv)
-    except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):
-            raise ended.__context__ from None
-        raise

@@ -4,18 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.gate import share
-from rtfbench.commands.options import (
-    DeviceName,
-    FrontEndName,
-    MaxRss,
-    ModelInput,
-    ModelOutput,
-    Threads,
-)
 
 if TYPE_CHECKING:
     from rtfbench.gate.bisection import Bisected, Versions
@@ -35,34 +29,31 @@ FOUND, NONE, CANNOT_BE_TOLD = 1, 0, 3
     + "\n\nExit status: 0 no version is slower, 1 one was found, 2 bad input, 3 cannot be told.",
 )
 def bisect(
-    engine: Annotated[str, typer.Argument(help="Engine, with settings as name[key=value,...].")],
+    engine: Annotated[str, Argument(help="Engine, with settings as name[key=value,...].")],
     span: Annotated[
-        str | None, typer.Argument(metavar="[FIRST..LAST]", help="Of those that pip's index has.")
+        str | None, Argument(metavar="[FIRST..LAST]", help="Of those that pip's index has.")
     ] = None,
     versions: Annotated[
-        str | None, typer.Option(help="The versions instead, separated by commas.")
+        str | None, Option(help="The versions instead, separated by commas.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Model name or file.")] = "resnet34",
-    device: DeviceName = "cpu",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    threads: Threads = 1,
-    chunk_samples: Annotated[int, typer.Option(help="Samples a chunk at 16 kHz.")] = 32000,
-    max_regression: Annotated[str, typer.Option(help="What counts as slower.")] = "5%",
+    model: Annotated[str, Option(help="Model name or file.")] = "resnet34",
+    device: opt.DeviceName = "cpu",
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    threads: opt.Threads = 1,
+    chunk_samples: Annotated[int, Option(help="Samples a chunk at 16 kHz.")] = 32000,
+    max_regression: Annotated[str, Option(help="What counts as slower.")] = "5%",
     budget: Annotated[
-        float, typer.Option(min=5, help="Seconds a comparison; one that cannot tell gets twice.")
+        float, Option(min=5, help="Seconds a comparison; one that cannot tell gets twice.")
     ] = 60,
-    max_rss: MaxRss = None,
+    max_rss: opt.MaxRss = None,
     explained: Annotated[
-        bool,
-        typer.Option("--explain/--no-explain", help="Say which operators of the version differ."),
+        bool, Option("--explain/--no-explain", help="Say which operators of the version differ.")
     ] = True,
     save_repro: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the smallest ONNX model that is slower, its input and a script."
-        ),
+        Option(help="Folder for the smallest ONNX model that is slower, its input and a script."),
     ] = None,
 ) -> None:
     """Halve the versions by the gate's own comparison, each held against the oldest.
@@ -72,9 +63,9 @@ def bisect(
     """
     from rtfbench.commands.progress import progress_on_stderr
     from rtfbench.gate import bisection
+    from rtfbench.gate.baseline import GateOptions
     from rtfbench.gate.bisection import Halving, Versions, answer, distribution_of, most_comparisons
     from rtfbench.gate.bisection import bisect as halved
-    from rtfbench.gate.options import GateOptions
     from rtfbench.models.names import named_engine
     from rtfbench.models.user_models import Reading
 

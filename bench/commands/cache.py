@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import InputError
 from rtfbench.commands.app import app, examples
@@ -29,7 +30,7 @@ app.add_typer(cache_app, name="cache", short_help="List, prune or empty the cach
 SECONDS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 DAY_S = SECONDS["d"]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be deleted, and delete nothing.")
+    bool, Option("--dry-run", help="Print what would be deleted, and delete nothing.")
 ]
 
 
@@ -71,11 +72,10 @@ def list_() -> None:
 @cache_app.command(epilog=examples("rtfbench cache prune --older-than 30d --max-size 5GB"))
 def prune(
     older_than: Annotated[
-        str | None, typer.Option(help="Delete what was not used for so long: 12h, 30d, 4w.")
+        str | None, Option(help="Delete what was not used for so long: 12h, 30d, 4w.")
     ] = None,
     max_size: Annotated[
-        str | None,
-        typer.Option(help="Then delete the longest unused until this is left: 500MB, 5GB."),
+        str | None, Option(help="Then delete the longest unused until this is left: 500MB, 5GB.")
     ] = None,
     dry_run: DryRun = False,
 ) -> None:

@@ -4,29 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import say
 from rtfbench.base.limits import MOST_LATENCY_MS
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Audio,
-    Channel,
-    ChunkSamples,
-    FrontEndName,
-    GammaShape,
-    GateBudget,
-    HopS,
-    MaxRss,
-    ModelInput,
-    ModelName,
-    ModelOutput,
-    Resample,
-    Seed,
-    Threads,
-    TraceFile,
-    WeightsName,
-    WindowS,
-)
 
 
 @app.command(
@@ -40,60 +23,55 @@ from rtfbench.commands.options import (
     "3 it cannot be told within the budget, 2 bad input, 130 interrupted.",
 )
 def capacity(
+    context: typer.Context,
     latency_ms: Annotated[
         float,
-        typer.Option(
+        Option(
             min=0.001, max=MOST_LATENCY_MS, help="What a request may take, from when it is due."
         ),
     ],
-    model: ModelName = "resnet34",
+    model: opt.ModelName = "resnet34",
     engine: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Engine (`rtfbench engines`), with settings as name[key=value,...]; may be "
             "repeated, the others are held against the first. [default: onnxruntime, mnn]"
         ),
     ] = None,
     slo: Annotated[
-        float,
-        typer.Option(min=0.5, max=0.999, help="Share of the requests that have to keep it."),
+        float, Option(min=0.5, max=0.999, help="Share of the requests that have to keep it.")
     ] = 0.99,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that serve. [default: as many as the cores allow]"),
+        Option(min=1, help="Processes that serve. [default: as many as the cores allow]"),
     ] = None,
-    window: WindowS = None,
-    hop: HopS = None,
-    gamma: GammaShape = None,
-    trace: TraceFile = None,
+    window_s: opt.WindowS = None,
+    hop_s: opt.HopS = None,
+    gamma_shape: opt.GammaShape = None,
+    trace: opt.TraceFile = None,
     least: Annotated[
         float | None,
-        typer.Option(
-            min=0, help="Exit status 1 where an engine surely holds fewer, 3 where it may."
-        ),
+        Option(min=0, help="Exit status 1 where an engine surely holds fewer, 3 where it may."),
     ] = None,
-    threads: Threads = 1,
-    chunk_samples: ChunkSamples = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    audio: Audio = None,
-    channel: Channel = None,
-    resample: Resample = False,
-    weights: WeightsName = None,
-    budget: GateBudget = 600,
-    timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that a worker may take for one answer.")
+    threads: opt.Threads = 1,
+    chunk_samples: opt.ChunkSamples = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    audio: opt.Audio = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
+    weights: opt.WeightsName = None,
+    budget_s: opt.GateBudget = 600,
+    timeout_s: Annotated[
+        float, Option("--timeout", min=1, help="Seconds that a worker may take for one answer.")
     ] = 120,
-    max_rss: MaxRss = None,
+    max_rss_mb: opt.MaxRss = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the results. [default: runs/capacity-DATE-TIME]"),
+        Path | None, Option(help="Folder for the results. [default: runs/capacity-DATE-TIME]")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what --out holds.")
-    ] = False,
-    seed: Seed = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace what --out holds.")] = False,
+    seed: opt.Seed = None,
 ) -> None:
     """Find the highest rate of requests at which --slo of them are answered within --latency-ms.
 
@@ -105,41 +83,23 @@ def capacity(
     from rtfbench.measure.plan import load_plan
     from rtfbench.measure.whole_run import default_folder
     from rtfbench.report import terminal
-    from rtfbench.results.live import STREAMS
-    from rtfbench.results.server import SERVER
+    from rtfbench.results.server import SERVER, STREAMS
 
-    plan = load_plan(
-        None,
-        {
-            "models": (model,),
-            "engines": tuple(engine or ("onnxruntime", "mnn")),
-            **(
-                {"protocols": (STREAMS.name,), "streams": (FIRST_STREAMS,)}
-                if window or hop
-                else {"protocols": (SERVER.name,), "rates": (first_rate(latency_ms),)}
-            ),
-            "window_s": window,
-            "hop_s": hop,
-            "gamma_shape": gamma,
-            "trace": trace,
-            "jobs": () if jobs is None else (jobs,),
-            "threads": (threads,),
-            "chunk_samples": () if chunk_samples is None else (chunk_samples,),
-            "front_end": front_end,
-            "model_input": model_input,
-            "model_output": model_output,
-            "audio": tuple(audio or ()),
-            "channel": channel,
-            "resample": resample,
-            "weights": weights,
-            "budget_s": budget,
-            "timeout_s": timeout,
-            "max_rss_mb": max_rss,
-            "seed": seed,
-        },
-    )
+    flags = {
+        **opt.plan_fields(context),
+        "models": (model,),
+        "engines": tuple(engine or ("onnxruntime", "mnn")),
+        "jobs": () if jobs is None else (jobs,),
+        "threads": (threads,),
+        "chunk_samples": () if chunk_samples is None else (chunk_samples,),
+        "latency_ms": None,  # what is searched by, and of no load
+    }
+    if window_s or hop_s:
+        flags |= {"protocols": (STREAMS.name,), "streams": (FIRST_STREAMS,)}
+    else:
+        flags |= {"protocols": (SERVER.name,), "rates": (first_rate(latency_ms),)}
     found = find_capacity(
-        plan,
+        load_plan(None, flags),
         out or default_folder("capacity-"),
         ON_STDERR,
         latency_ms=latency_ms,

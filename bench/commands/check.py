@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
+from rtfbench.base.errors import InputError, complain
 from rtfbench.commands.app import app, examples
 
 if TYPE_CHECKING:
@@ -28,14 +30,14 @@ VERIFIED, DIFFERS, BAD_INPUT, CANNOT_BE_TOLD = 0, 1, 2, 3
 def check(
     runs: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             metavar="RUN|FOLDER|ARCHIVE...",
             help="Folders that `rtfbench run` made, folders of such, or .tar and .zip files.",
         ),
     ],
     sign: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             metavar="KEY",
             help="Sign the records and the environment of each run that is verified, with a key "
             "of OpenSSH, into records.sig in its folder.",
@@ -43,12 +45,11 @@ def check(
     ] = None,
     signers: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Hold records.sig against these allowed signers (see ssh-keygen).",
+        Option(
+            metavar="FILE", help="Hold records.sig against these allowed signers (see ssh-keygen)."
         ),
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, a line a run.")] = False,
+    json_: Annotated[bool, Option("--json", help="Print JSON, a line a run.")] = False,
 ) -> None:
     """Derive every figure of a run from its records again, and hold its lines against each other.
 
@@ -58,8 +59,6 @@ def check(
     """
     import json
     from dataclasses import asdict
-
-    from rtfbench.base.errors import InputError, complain
 
     answers: set[Answer | None] = set()
     for path in runs:
@@ -93,8 +92,6 @@ def _checked(
     Raises:
         InputError: there is none, or it cannot be read or signed.
     """
-    from rtfbench.base.errors import InputError
-    from rtfbench.measure import check
     from rtfbench.measure import check as checking
 
     with checking.unpacked(path) as folder:
@@ -104,9 +101,9 @@ def _checked(
             signed, statement = found.path / checking.SIGNATURE, checking.statement(found.path)
             signed_by = None
             if signers is not None:
-                signed_by = check.signer(statement, signed, signers)
+                signed_by = checking.signer(statement, signed, signers)
                 if signed_by is None:
                     found = found.differing(f"no allowed signer of {signers} signed it")
             if sign is not None and found.answer == "verified":
-                check.sign(statement, sign, signed)
+                checking.sign(statement, sign, signed)
             yield str(path / found.path.relative_to(folder)), found, signed_by

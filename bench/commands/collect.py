@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain, say
 from rtfbench.commands.app import app, examples
@@ -29,14 +30,14 @@ INDEX, MARK = "index.html", "<title>rtfbench: "
 def collect(
     runs: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             metavar="FOLDER|ARCHIVE...",
             help="Folders that hold runs, or .tar and .zip files of such.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the site.")],
+    out: Annotated[Path, Option(help="Folder of the site.")],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a site that was made before.")
+        bool, Option("--overwrite", help="Replace a site that was made before.")
     ] = False,
 ) -> None:
     """Check every run and set their ratios side by side, host by host, in pages for a browser.

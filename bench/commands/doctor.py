@@ -4,9 +4,10 @@ import os
 from typing import Annotated
 
 import typer
+from typer import Option
 
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import Budget, FrontEndName, ModelInput, ModelOutput, Threads
 
 
 @app.command(
@@ -14,15 +15,13 @@ from rtfbench.commands.options import Budget, FrontEndName, ModelInput, ModelOut
     epilog=examples("rtfbench doctor", "rtfbench doctor --engine mnn --model ecapa512"),
 )
 def doctor(
-    model: Annotated[str, typer.Option(help="Model that is measured with.")] = "resnet34",
-    engine: Annotated[
-        str, typer.Option(help="Engine that is measured against itself.")
-    ] = "onnxruntime",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    threads: Threads = 1,
-    budget: Budget = 40,
+    model: Annotated[str, Option(help="Model that is measured with.")] = "resnet34",
+    engine: Annotated[str, Option(help="Engine that is measured against itself.")] = "onnxruntime",
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    threads: opt.Threads = 1,
+    budget: opt.Budget = 40,
 ) -> None:
     """Measure an engine against itself, and say which ratios this machine resolves and what helps.
 

@@ -5,22 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import InputError, complain, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Budget,
-    DeviceName,
-    FormChoice,
-    FrontEndName,
-    MnnHome,
-    MnnMiniHome,
-    ModelInput,
-    ModelName,
-    ModelOutput,
-    Seed,
-    Threads,
-)
 from rtfbench.results.protocols import STEADY
 
 if TYPE_CHECKING:
@@ -58,50 +47,51 @@ class Explaining(NamedTuple):
     "(--lengths); 2 bad input; 130 interrupted.",
 )
 def explain(
-    model: ModelName = "resnet34",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
+    context: typer.Context,
+    model: opt.ModelName = "resnet34",
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
     engine: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Engine (`rtfbench engines`), with settings as name[key=value,...]; the first is "
             "what the others are held against. [default: onnxruntime, mnn]"
         ),
     ] = None,
-    device: DeviceName = "cpu",
-    threads: Threads = 1,
+    device: opt.DeviceName = "cpu",
+    threads: opt.Threads = 1,
     chunk_samples: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Samples a chunk at 16 kHz, -1: whole utterance. "
             "[default: 32000, or what a static model file is fixed to]"
         ),
     ] = None,
     form: Annotated[
-        FormChoice | None, typer.Option(help="Model form. [default: what each engine prefers]")
+        opt.FormChoice | None, Option(help="Model form. [default: what each engine prefers]")
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="NAME",
             help="steady: a chunk of a warmed session; published: the first chunk of a fresh one, "
             "with what the runtime prepares in it.",
         ),
     ] = STEADY.name,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
-    budget: Budget = 30,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
+    budget: opt.Budget = 30,
     where_wrong: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--where-wrong",
             help="Name the first operator whose output is wrong, in place of times.",
         ),
     ] = False,
     lengths: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--lengths",
             help="Run dynamic sessions on input of many lengths: time and memory by length, and "
             "whether memory grows over 500 runs.",
@@ -109,23 +99,23 @@ def explain(
     ] = False,
     reference: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="With --where-wrong: the ONNX file that --model, a file of yours, was made from."
         ),
     ] = None,
     save_repro: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="With --where-wrong: folder for the smallest model that is wrong, its input and "
             "a script."
         ),
     ] = None,
-    seed: Seed = None,
+    seed: opt.Seed = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. [default: runs/explain-DATE-TIME]")
+        Path | None, Option(help="Folder for the results. [default: runs/explain-DATE-TIME]")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an explanation that --out holds.")
+        bool, Option("--overwrite", help="Replace an explanation that --out holds.")
     ] = False,
 ) -> None:
     """Profile engines on the same chunk, in turns, and lay their operators side by side.
@@ -134,7 +124,8 @@ def explain(
     runs without a profiler; what the profiler itself costs is told. With --where-wrong, the
     operator is named whose output is wrong; with --lengths, engines run input of many lengths.
     """
-    flags: dict[str, Any] = {
+    flags = {
+        **opt.plan_fields(context),
         "models": (model,),
         "engines": tuple(engine or ("onnxruntime", "mnn")),
         "devices": (device,),
@@ -142,10 +133,6 @@ def explain(
         "chunk_samples": None if chunk_samples is None else (chunk_samples,),
         "forms": None if form is None else (form.value,),
         "protocols": (protocol,),
-        "front_end": front_end,
-        "model_input": model_input,
-        "model_output": model_output,
-        "seed": seed,
     }
     if where_wrong and lengths:
         raise typer.BadParameter("choose one of --where-wrong and --lengths")
@@ -153,7 +140,6 @@ def explain(
         raise typer.BadParameter("--reference and --save-repro need --where-wrong")
     asked = Explaining(flags, {"mnn": mnn_home, "mnn-mini": mnn_mini_home}, out, overwrite)
     if where_wrong:
-        flags["reference"] = reference
         raise typer.Exit(_where_wrong(asked, save_repro))
     raise typer.Exit(_lengths(asked) if lengths else _times(asked, budget))
 
@@ -223,9 +209,7 @@ def _drawn(pictures: "Iterable[Picture | None]") -> "list[Picture]":
 def _where_wrong(asked: Explaining, save_to: Path | None) -> int:
     """Name the first wrong operator of every engine, and return the exit status.
 
-    Args:
-        asked: what is searched, and where its result goes.
-        save_to: gets a folder for each engine that is wrong, with a model that shows it.
+    `save_to` gets a folder for each engine that is wrong, with a model that shows it.
     """
     from rtfbench.commands.progress import progress_on_stderr
     from rtfbench.explain.explanation import folder_for, write

@@ -1,27 +1,20 @@
 """`rtfbench export`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import InputError, as_input, complain, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import FrontEndName, ModelInput, ModelOutput, WeightsName
 
 if TYPE_CHECKING:
     from rtfbench.models.make_export import Exported, ExportRequest
 
 #: The largest models take minutes.
 TIMEOUT_S = 3600.0
-
-
-class ModelFormat(StrEnum):
-    """What is written."""
-
-    onnx = "onnx"
-    mnn = "mnn"
 
 
 @app.command(
@@ -35,30 +28,26 @@ class ModelFormat(StrEnum):
     ),
 )
 def export(
-    format: Annotated[ModelFormat, typer.Option(help="What to write.")],
+    format: Annotated[Literal["onnx", "mnn"], Option(help="What to write.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write; one that exists is replaced.")
+        Path, Option("--output", "-o", help="File to write; one that exists is replaced.")
     ],
-    model: Annotated[str | None, typer.Option(help="Model name (`rtfbench models`).")] = None,
-    weights: WeightsName = None,
-    config: Annotated[
-        Path | None, typer.Option(help="config.yaml of a WeSpeaker experiment.")
-    ] = None,
+    model: Annotated[str | None, Option(help="Model name (`rtfbench models`).")] = None,
+    weights: opt.WeightsName = None,
+    config: Annotated[Path | None, Option(help="config.yaml of a WeSpeaker experiment.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Its weights; nothing in the file is run.")
+        Path | None, Option(help="Its weights; nothing in the file is run.")
     ] = None,
     mean_vec: Annotated[
-        Path | None, typer.Option(help="Vector (.npy) that is subtracted from every embedding.")
+        Path | None, Option(help="Vector (.npy) that is subtracted from every embedding.")
     ] = None,
-    onnx: Annotated[Path | None, typer.Option(help="ONNX file to convert.")] = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
+    onnx: Annotated[Path | None, Option(help="ONNX file to convert.")] = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
     num_frames: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=360_000, help="Fix the number of frames. [default: any number will do]"
-        ),
+        Option(min=1, max=360_000, help="Fix the number of frames. [default: any number will do]"),
     ] = None,
 ) -> None:
     """Export a model of the catalog, a WeSpeaker experiment, or an ONNX file.
@@ -75,10 +64,10 @@ def export(
 
     request = ExportRequest(
         output=output,
-        format=format.value,
+        format=format,
         num_frames=num_frames,
         model=model,
-        weights=weights.value if weights else DEFAULT_WEIGHTS,
+        weights=weights or DEFAULT_WEIGHTS,
         config=config,
         checkpoint=checkpoint,
         mean_vec=mean_vec,
@@ -103,16 +92,13 @@ def export(
 
 
 def _check(request: "ExportRequest") -> None:
-    """Refuse combinations of options that name no source, or two."""
+    """Refuse options that name no source, or two, or no file to write."""
+    from rtfbench.base.files import check_outputs
     from rtfbench.models.model_files import FORMATS
     from rtfbench.models.user_models import AS_IT_SAYS
     from rtfbench.models.zoo import catalog
 
-    named = {
-        "--model": request.model,
-        "--config": request.config,
-        "--onnx": request.onnx,
-    }
+    named = {"--model": request.model, "--config": request.config, "--onnx": request.onnx}
     chosen = [option for option, value in named.items() if value is not None]
     if len(chosen) != 1:
         raise InputError(
@@ -132,13 +118,6 @@ def _check(request: "ExportRequest") -> None:
     if request.model is not None:
         with as_input(catalog.UnknownModelError):
             catalog.get(request.model)
-    _check_output(request)
-
-
-def _check_output(request: "ExportRequest") -> None:
-    from rtfbench.base.files import check_outputs
-    from rtfbench.models.model_files import FORMATS
-
     output = request.output
     if FORMATS.get(output.suffix) != request.format:
         raise InputError(
@@ -156,13 +135,14 @@ def _lines(output: Path, made: "Exported") -> list[str]:
     from rtfbench.results.cells import MAX_REL_ERR
 
     source = made.source
+    params, flops = ("unknown" if n is None else f"{n:,}" for n in (source.params, source.flops))
     form = "any number of frames" if made.num_frames is None else f"{made.num_frames} frames"
     lines = [
         f"{output}: {FORMATS[output.suffix]}, {form}, {output.stat().st_size / 1e6:.1f} MB",
         f"input    {made.inputs}",
         f"output   {made.outputs}",
-        f"Params   {figures.params(source.params)} ({_exact(source.params)})",
-        f"FLOPs    {figures.flops(source.flops)} ({_exact(source.flops)} {source.flops_basis})",
+        f"Params   {figures.params(source.params)} ({params})",
+        f"FLOPs    {figures.flops(source.flops)} ({flops} {source.flops_basis})",
         f"checked  against {source.title}, limit {MAX_REL_ERR:.0e} of the largest value:",
     ]
     lines += [
@@ -174,7 +154,3 @@ def _lines(output: Path, made: "Exported") -> list[str]:
     if source.about:
         lines.append(f"note     {source.about}")
     return lines
-
-
-def _exact(count: int | None) -> str:
-    return "unknown" if count is None else f"{count:,}"

@@ -5,26 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
 from rtfbench.base.limits import LONGEST_S, MOST_TOGETHER, RECORDING_TIMEOUT_S
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Channel,
-    ChunkSamples,
-    EngineName,
-    FrontEndName,
-    MaxRss,
-    MnnHome,
-    MnnMiniHome,
-    ModelFile,
-    ModelForm,
-    ModelInput,
-    ModelOutput,
-    PartSize,
-    Resample,
-    WeightsName,
-)
 
 #: Of what is read: a path, or an address for fsspec.
 PLACE = "PATH|URL"
@@ -51,25 +37,24 @@ PLACE = "PATH|URL"
 def extract(
     context: typer.Context,
     recordings: Annotated[
-        list[str] | None, typer.Argument(help="More recordings or folders, as with --wav.")
+        list[str] | None, Argument(help="More recordings or folders, as with --wav.")
     ] = None,
     wav_scp: Annotated[
         str | None,
-        typer.Option(
-            metavar=PLACE,
-            help="Kaldi list: lines of UTTERANCE PATH; .gz too, - is standard input.",
+        Option(
+            metavar=PLACE, help="Kaldi list: lines of UTTERANCE PATH; .gz too, - is standard input."
         ),
     ] = None,
     segments: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar=PLACE,
             help="Kaldi's lines of UTTERANCE RECORDING BEGIN END, of recordings in it.",
         ),
     ] = None,
     allow_pipes: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--allow-pipes",
             help="Run commands of the list (sox x.sph -t wav - |), without a shell: only for lists "
             "that you trust.",
@@ -77,7 +62,7 @@ def extract(
     ] = False,
     input_file: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--input",
             metavar=PLACE,
             help="WeSpeaker's raw.list or shard.list, a NeMo manifest, lhotse's cuts, a tar file "
@@ -86,27 +71,25 @@ def extract(
     ] = None,
     wav: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar=PLACE,
             help="Recording or folder; named by its stem, blanks as _. May be repeated.",
         ),
     ] = None,
-    model: ModelFile = None,
-    weights: WeightsName = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    engine: EngineName = None,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
-    form: ModelForm = None,
-    samples_per_chunk: ChunkSamples = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Intra-op threads. [default: 1]")
-    ] = None,
+    model: opt.ModelFile = None,
+    weights: opt.WeightsName = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    engine: opt.EngineName = None,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
+    form: opt.ModelForm = None,
+    samples_per_chunk: opt.ChunkSamples = None,
+    threads: Annotated[int | None, Option(min=1, help="Intra-op threads. [default: 1]")] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=1,
             help="Worker processes, each on cores of its own if possible. "
             "[default: the cores that may be used, over --threads]",
@@ -114,7 +97,7 @@ def extract(
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=1,
             max=MOST_TOGETHER,
             help="Chunks that run together, of one recording or several; dynamic models. "
@@ -123,22 +106,22 @@ def extract(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="What `rtfbench tune --save` wrote: model, engine, form, chunk size, threads, "
             "jobs and batch; other options come first."
         ),
     ] = None,
     result: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Where the embeddings go: text, or by ending .npz, .parquet or Kaldi's .ark with "
             "its .scp. [default: text on standard output]"
         ),
     ] = None,
-    part_size: PartSize = None,
+    part_size: opt.PartSize = None,
     shard: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="I/N",
             help="Take the I-th of N parts of the list, and write it with its manifest to the "
             "folder --result; `rtfbench merge` joins them.",
@@ -146,7 +129,7 @@ def extract(
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="ADDRESS",
             help="Part the list into shards for the workers of a Dask cluster, tcp://HOST:8786, or "
             "of this machine, local; they are joined into --result. All hosts share the folders.",
@@ -154,46 +137,40 @@ def extract(
     ] = None,
     shards: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Of --cluster. [default: as many as take a worker two minutes each]"
-        ),
+        Option(min=1, help="Of --cluster. [default: as many as take a worker two minutes each]"),
     ] = None,
     vad: Annotated[
         str,
-        typer.Option(
+        Option(
             help="Leave out frames that are no speech: energy[threshold=5,mean_scale=0.5,context=0,"
             "proportion=0.6] is Kaldi's rule; others by entry point (rtfbench.vads). "
             "[default: none]",
             show_default=False,
         ),
     ] = "",
-    channel: Channel = None,
-    resample: Resample = False,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
     timeout: Annotated[
-        float, typer.Option(min=0.001, max=LONGEST_S, help="Seconds that a recording may take.")
+        float, Option(min=0.001, max=LONGEST_S, help="Seconds that a recording may take.")
     ] = RECORDING_TIMEOUT_S,
-    max_rss: MaxRss = None,
+    max_rss: opt.MaxRss = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
+        bool, Option("--strict", help="Stop at the first recording that cannot be used.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
+        bool, Option("--resume", help="Compute only what RESULT or RESULT.part lacks.")
     ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", help="Tell of nothing but failures."),
-    ] = False,
+    quiet: Annotated[bool, Option("--quiet", help="Tell of nothing but failures.")] = False,
     verbose: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--verbose",
             help="Tell of every utterance. [default: a bar, or without a terminal a line now and "
             "then]",
         ),
     ] = False,
     overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace RESULT; throw an interrupted RESULT.part away."),
+        bool, Option("--overwrite", help="Replace RESULT; throw an interrupted RESULT.part away.")
     ] = False,
 ) -> None:
     """Compute an embedding for every recording, in the order of the list, and the RTF.
@@ -226,7 +203,7 @@ def extract(
     options = ExtractOptions(
         model=ModelOptions(
             model=model or known.model or "",
-            weights=weights.value if weights else known.weights,
+            weights=weights or known.weights,
             engine=named_engine(engine) if engine else known.engine,
             form=form.value if form else known.form,
             chunk_samples=known.chunk_samples if samples_per_chunk is None else samples_per_chunk,

@@ -6,17 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, as_input, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Channel,
-    FrontEndName,
-    ModelFile,
-    ModelInput,
-    ModelOutput,
-    Resample,
-)
 
 if TYPE_CHECKING:
     from rtfbench.extract.messages import ExtractionSetup
@@ -41,20 +35,19 @@ AGREE, DIFFER = 0, 1
         "rtfbench frontend check --model my.onnx --wav a.wav --features theirs.npy",
         "rtfbench frontend check --model my.onnx --front-end nemo --wav a.wav --features x.ark",
     )
-    + "\n\nExit status: 0 they agree, 1 they differ, 2 bad input.",
+    + "\n\nExit status: 0 they agree, 1 they differ, 2 bad input."
 )
 def check(
-    wav: Annotated[Path, typer.Option(help="A recording, best with a pause in it.")],
+    wav: Annotated[Path, Option(help="A recording, best with a pause in it.")],
     features: Annotated[
-        Path,
-        typer.Option(help="What somebody else's front end makes of all of it: .npy, or an .ark."),
+        Path, Option(help="What somebody else's front end makes of all of it: .npy, or an .ark.")
     ],
-    model: ModelFile = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    model: opt.ModelFile = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
 ) -> None:
     """Name the steps in which features differ from the model's, and how much each one matters."""
     from rtfbench.extract.front_end_check import diagnose, effects
@@ -65,9 +58,10 @@ def check(
         print(f"{features}: as {setup.front_end} makes them")
         raise typer.Exit(AGREE)
     print(f"{features}: not as {setup.front_end} makes them; what differs:")
-    for effect in effects(setup, wav, found.differences):
-        turned = "" if effect.cosine is None else f"; alone, cosine {effect.cosine:.4f}"
-        print(f"  {effect.difference.step}: {effect.difference}{turned}")
+    cosines = effects(setup, wav, found.differences)
+    for difference, alone in zip(found.differences, cosines, strict=True):
+        turned = "" if alone is None else f"; alone, cosine {alone:.4f}"
+        print(f"  {difference.step}: {difference}{turned}")
     if not found.explained:
         print(f"  something else that is not known here: {found.after:.3g} apart after that")
     raise typer.Exit(DIFFER)
@@ -78,30 +72,29 @@ def check(
         "rtfbench frontend compare wespeaker sherpa-onnx --model my.onnx --wav recordings/",
         "rtfbench frontend compare wespeaker mine.toml --model my.onnx --wav wavs/ --trials trials",
     )
-    + "\n\nExit status: 0 all well, 2 bad input.",
+    + "\n\nExit status: 0 all well, 2 bad input."
 )
 def compare(
-    first: Annotated[str, typer.Argument(help="A front end: a preset, or a file in TOML.")],
-    second: Annotated[str, typer.Argument(help="Another.")],
-    wav: Annotated[Path, typer.Option(help="Folder of recordings, a recording or a wav.scp.")],
-    model: ModelFile = None,
+    first: Annotated[str, Argument(help="A front end: a preset, or a file in TOML.")],
+    second: Annotated[str, Argument(help="Another.")],
+    wav: Annotated[Path, Option(help="Folder of recordings, a recording or a wav.scp.")],
+    model: opt.ModelFile = None,
     trials: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Trial list (`rtfbench score`): the error rate where enrolment used the "
             "first and test the second."
         ),
     ] = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
 ) -> None:
     """Say how far embeddings of two front ends lie apart, and whether they may be mixed."""
     import numpy as np
 
-    from rtfbench.embed.intervals import RESAMPLES
-    from rtfbench.embed.scoring import P_TARGET, cosine
+    from rtfbench.embed.scoring import cosine
     from rtfbench.embed.trials import names_of, read_trials
     from rtfbench.extract import score_report
     from rtfbench.extract.front_end_check import embed, feature_difference
@@ -134,16 +127,9 @@ def compare(
     missing = [name for name in names_of(listed) if name not in ours]
     if missing:
         raise InputError(f"{trials}: no recording {missing[0]!r} in {wav}")
-    for line in score_report.verdict(
-        listed,
-        mixed(listed, (first, second), embeddings, embeddings),
-        p_target=P_TARGET,
-        target_fpr=None,
-        resamples=RESAMPLES,
-        cosines=True,
-        utt2spk=None,
-        mixed=True,
-    ):
+    systems = mixed(listed, (first, second), embeddings, embeddings)
+    options = score_report.ScoreOptions(mixed=(Path(first), Path(second)))
+    for line in score_report.verdict(listed, systems, options):
         print(line)
 
 

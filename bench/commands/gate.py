@@ -1,33 +1,19 @@
 """`rtfbench gate` and `rtfbench compare`."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Comment,
-    DeviceName,
-    FailInconclusive,
-    FrontEndName,
-    GateBudget,
-    Json,
-    Junit,
-    MaxRss,
-    ModelInput,
-    ModelOutput,
-    Seed,
-    StepSummary,
-    Threads,
-)
 
 if TYPE_CHECKING:
-    from rtfbench.gate.held import Held
+    from rtfbench.gate.measure import Held
     from rtfbench.gate.verdict import Also
 
 STATUS = {"pass": 0, "regression": 1, "inconclusive": 3}
@@ -64,7 +50,7 @@ def share(text: str) -> float:
 
 AlsoDecides = Annotated[
     str,
-    typer.Option(
+    Option(
         metavar="NAMES",
         help="What decides beside the RTF, by commas: front-end, harness, load, first-chunk, "
         "memory, size. The rest is told.",
@@ -95,30 +81,29 @@ def named_also(text: str) -> list["Also"]:
 )
 def gate(
     baseline: Annotated[
-        Path | None, typer.Option(help="TOML: pinned packages, a revision, or a model file.")
+        Path | None, Option(help="TOML: pinned packages, a revision, or a model file.")
     ] = None,
     against_rev: Annotated[
-        str | None, typer.Option(help="Git revision of this project whose code is the baseline.")
+        str | None, Option(help="Git revision of this project whose code is the baseline.")
     ] = None,
     max_regression: Annotated[
-        str | None, typer.Option(help="An RTF's interval must stay under this. [default: 5%]")
+        str | None, Option(help="An RTF's interval must stay under this. [default: 5%]")
     ] = None,
-    budget: GateBudget = 300,
+    budget: opt.GateBudget = 300,
     also: AlsoDecides = "",
-    max_rss: MaxRss = None,
-    junit: Junit = None,
-    comment: Comment = None,
-    github_summary: StepSummary = False,
-    json: Json = False,
-    fail_inconclusive: FailInconclusive = False,
-    seed: Seed = None,
+    max_rss: opt.MaxRss = None,
+    junit: opt.Junit = None,
+    comment: opt.Comment = None,
+    github_summary: opt.StepSummary = False,
+    json: opt.Json = False,
+    fail_inconclusive: opt.FailInconclusive = False,
+    seed: opt.Seed = None,
 ) -> None:
     """Run the gate."""
     from rtfbench.base.files import check_outputs
     from rtfbench.commands.progress import progress_on_stderr
-    from rtfbench.gate.baseline import Baseline, load_baseline
-    from rtfbench.gate.held import Comparison, hold_measured
-    from rtfbench.gate.options import GateOptions
+    from rtfbench.gate.baseline import Baseline, GateOptions, load_baseline
+    from rtfbench.gate.held import Comparison
 
     wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
     limit = None if max_regression is None else share(max_regression)
@@ -127,15 +112,11 @@ def gate(
     held = load_baseline(baseline) if baseline else Baseline(revision=against_rev)
     check_outputs(wanted.files, [baseline, held.model_file, *map(Path, held.models)])
     options = GateOptions(
-        max_regression=limit,
-        budget_s=budget,
-        seed=seed,
-        max_rss_mb=max_rss,
-        also=named_also(also),
+        max_regression=limit, budget_s=budget, seed=seed, max_rss_mb=max_rss, also=named_also(also)
     )
     asked = Comparison.with_baseline(held, options)
     with progress_on_stderr() as progress:
-        found = hold_measured(asked, progress)
+        found = asked.run(progress)
     raise typer.Exit(_tell(found, wanted))
 
 
@@ -151,33 +132,33 @@ def gate(
     "ratios to the reference engine. " + STATUSES,
 )
 def compare(
-    base: Annotated[str, typer.Argument(help="Engine, engine@version, engine:model, or a run.")],
-    candidate: Annotated[str, typer.Argument(help="The same; held against the first.")],
-    model: Annotated[str, typer.Option(help="Model, where no file is named.")] = "resnet34",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    device: DeviceName = "cpu",
-    threads: Threads = 1,
-    chunk_samples: Annotated[int, typer.Option(help="Samples a chunk at 16 kHz.")] = 32000,
+    base: Annotated[str, Argument(help="Engine, engine@version, engine:model, or a run.")],
+    candidate: Annotated[str, Argument(help="The same; held against the first.")],
+    model: Annotated[str, Option(help="Model, where no file is named.")] = "resnet34",
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    device: opt.DeviceName = "cpu",
+    threads: opt.Threads = 1,
+    chunk_samples: Annotated[int, Option(help="Samples a chunk at 16 kHz.")] = 32000,
     max_regression: Annotated[
-        str, typer.Option(help="The candidate's interval must stay under this.")
+        str, Option(help="The candidate's interval must stay under this.")
     ] = "5%",
-    budget: GateBudget = 60,
+    budget: opt.GateBudget = 60,
     also: AlsoDecides = "",
-    max_rss: MaxRss = None,
-    junit: Junit = None,
-    comment: Comment = None,
-    github_summary: StepSummary = False,
-    json: Json = False,
-    fail_inconclusive: FailInconclusive = False,
-    seed: Seed = None,
+    max_rss: opt.MaxRss = None,
+    junit: opt.Junit = None,
+    comment: opt.Comment = None,
+    github_summary: opt.StepSummary = False,
+    json: opt.Json = False,
+    fail_inconclusive: opt.FailInconclusive = False,
+    seed: opt.Seed = None,
 ) -> None:
     """Compare two sides."""
     from rtfbench.base.files import check_outputs
     from rtfbench.commands.progress import progress_on_stderr
+    from rtfbench.gate.baseline import GateOptions
     from rtfbench.gate.held import hold
-    from rtfbench.gate.options import GateOptions
     from rtfbench.models.user_models import Reading
 
     wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
@@ -214,23 +195,18 @@ def _tell(held: "Held", wanted: GateOutputs) -> int:
     from rtfbench.report import markdown, terminal
     from rtfbench.report.page import append_to_step_summary
 
-    rulings, title, seconds = held.rulings, held.title, held.seconds
-    found = report.of_gate(rulings, title=title, notes=held.notes)
+    found = report.of_gate(held)
     text = markdown.draw(found)
     if wanted.json:
-        print(report.as_json(rulings, title=title, seconds=seconds, seed=held.seed), end="")
+        print(report.as_json(held), end="")
     else:
         terminal.show(found)
     if wanted.github_summary:
         append_to_step_summary(text)
-    writers: list[tuple[Path | None, Callable[[], str]]] = [
-        (wanted.junit, lambda: report.junit(rulings, title=title, seconds=seconds)),
-        (wanted.comment, lambda: text),
-    ]
-    for path, write in writers:
+    for path, content in ((wanted.junit, report.junit(held)), (wanted.comment, text)):
         if path is not None:
             with writing_to(path), replacing(path) as part:
-                part.write_text(write(), encoding="utf-8")
+                part.write_text(content, encoding="utf-8")
             print(path, file=sys.stderr)
-    status = STATUS[overall(rulings)]
+    status = STATUS[overall(held.rulings)]
     return STATUS["regression"] if wanted.fail_inconclusive and status else status

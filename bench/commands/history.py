@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain
 from rtfbench.base.extras import cure, missing, require
@@ -29,12 +30,12 @@ PAGE, TEXT, DATA = "index.html", "history.md", "history.json"
 def history(
     folders: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             metavar="FOLDER...",
             help="Run folders, or folders that hold some at any depth: each summary.json is a run.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the page and what is beside it.")] = Path(
+    out: Annotated[Path, Option(help="Folder for the page and what is beside it.")] = Path(
         "history"
     ),
 ) -> None:
@@ -47,8 +48,7 @@ def history(
     """
     from rtfbench.base.files import check_outputs
     from rtfbench.measure.stored_runs import read
-    from rtfbench.report import history_text
-    from rtfbench.report.history import histories
+    from rtfbench.report import history as told
 
     require("jinja2")
     found = read(folders)
@@ -59,10 +59,10 @@ def history(
         raise InputError(f"{', '.join(map(str, folders))}: no run here that can be shown")
     notes = [f"Left out: {error}" for error in found.errors]
     if missing("ruptures"):
-        notes.append(f"{history_text.NOT_SEARCHED}: {cure('ruptures')}.")
+        notes.append(f"{told.NOT_SEARCHED}: {cure('ruptures')}.")
     if missing("matplotlib"):
         notes.append(f"Nothing is drawn: {cure('matplotlib')}.")
-    hosts = histories(found.runs, search=not missing("ruptures"))
+    hosts = told.histories(found.runs, search=not missing("ruptures"))
     _write(out, hosts, notes)
     for line in _told(hosts, out, notes[len(found.errors) :]):
         print(line)
@@ -76,7 +76,8 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
 
     from rtfbench.base.cache import replacing
     from rtfbench.base.files import writing_to
-    from rtfbench.report import history_text, html, markdown
+    from rtfbench.report import history as report
+    from rtfbench.report import html, markdown
     from rtfbench.report.page import write_pictures
     from rtfbench.report.plots import history as picture
     from rtfbench.results.store import PLOTS
@@ -85,16 +86,12 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
     if not missing("matplotlib"):
         drawn = [list(picture.draw(host, n)) for n, host in enumerate(hosts, start=1)]
     paths = [{f"{PLOTS}/{each.name}.svg": each.title for each in pictures} for pictures in drawn]
-    told = history_text.of_history(hosts, notes, paths)
-    found = history_text.content(hosts, notes)
+    told = report.of_history(hosts, notes, paths)
+    found = report.content(hosts, notes)
     data = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     by_path = {f"{PLOTS}/{each.name}.svg": each for pictures in drawn for each in pictures}
     page = html.page(told, by_path, title="history", name="history", data=found)
-    for name, content in (
-        (PAGE, page),
-        (TEXT, markdown.draw(told)),
-        (DATA, data),
-    ):
+    for name, content in ((PAGE, page), (TEXT, markdown.draw(told)), (DATA, data)):
         with writing_to(out), replacing(out / name) as part:
             part.write_text(content, encoding="utf-8")
     with writing_to(out / PLOTS):
@@ -103,12 +100,12 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
 
 def _told(hosts: Sequence["HostHistory"], out: Path, notes: Sequence[str]) -> Iterator[str]:
     """Yield what a person is told at the end: the changes, and where the page is."""
-    from rtfbench.report import history_text
+    from rtfbench.report import history as told
 
     yield from notes
     for host in hosts:
-        yield f"{host.name}: {history_text.described(host)}"
-        changes = [history_text.sentence(*each) for each in host.changes]
-        off = [f"{s.name}: {history_text.state(s)}" for s in host.series if s.newest_is_off]
-        yield from (f"  {each}" for each in [*changes, *off] or [history_text.nothing(host)])
+        yield f"{host.name}: {told.described(host)}"
+        changes = [told.sentence(*each) for each in host.changes]
+        off = [f"{s.name}: {told.state(s)}" for s in host.series if s.newest_is_off]
+        yield from (f"  {each}" for each in [*changes, *off] or [told.nothing(host)])
     yield str(out / PAGE)

@@ -1,6 +1,5 @@
 """`rtfbench engines` and `rtfbench models`."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtfbench.commands.app import app, examples
@@ -11,9 +10,7 @@ if TYPE_CHECKING:
 
 @app.command(
     short_help="List engines: versions, settings, or why one is missing.",
-    epilog=examples(
-        "rtfbench engines",
-    ),
+    epilog=examples("rtfbench engines"),
 )
 def engines() -> None:
     """List every installed engine, plug-ins included."""
@@ -25,6 +22,7 @@ def engines() -> None:
 
     from rtfbench.base.core_count import core_count
     from rtfbench.engines import registry
+    from rtfbench.engines.protocol import EngineError
     from rtfbench.engines.spec import EngineSpec
     from rtfbench.models import homes
     from rtfbench.models.probe import known
@@ -38,7 +36,13 @@ def engines() -> None:
     table.columns[0].no_wrap, table.columns[-1].overflow = True, "fold"
     with waiting("asking every engine"):
         registry.vet(registry.names())
-        found, broken = _installed()
+        found: dict[str, EngineBase] = {}
+        broken: dict[str, str] = {}
+        for name in registry.names():
+            try:
+                found[name] = registry.get(name)
+            except EngineError as error:
+                broken[name] = str(error)
         folders = homes.named(found)
         # Importing a runtime takes a second, each in a process of its own.
         with ThreadPoolExecutor(max_workers=core_count()) as pool:
@@ -50,12 +54,18 @@ def engines() -> None:
             notes.append(f"{name}: {broken[name]}")
             continue
         engine, told = found[name], availability[name]
+        settings = [
+            f"{key}={' | '.join(values) or '...'}" for key, values in engine.choices.items()
+        ]
+        settings += [
+            f"{k}={' | '.join(values)} (fewer bits)" for k, values in engine.recipes.items()
+        ]
         table.add_row(
             name,
             told.version if told.ok else "[red]unavailable[/]",
             f"{engine.format}, {engine.default_form}",
             ", ".join(each for each in engine.precisions if each not in told.lacks),
-            escape("\n".join(_settings(engine))),
+            escape("\n".join(settings)),
         )
         said = filter(None, [told.note, told.reason, *told.lacks.values()])
         notes += [each if each.startswith(name) else f"{name}: {each}" for each in said]
@@ -64,35 +74,7 @@ def engines() -> None:
         Output().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _installed() -> "tuple[dict[str, EngineBase], dict[str, str]]":
-    """Return the engines by name, and of those that cannot be imported the reason."""
-    from rtfbench.engines import registry
-    from rtfbench.engines.protocol import EngineError
-
-    found: dict[str, EngineBase] = {}
-    broken: dict[str, str] = {}
-    for name in registry.names():
-        try:
-            found[name] = registry.get(name)
-        except EngineError as error:
-            broken[name] = str(error)
-    return found, broken
-
-
-def _settings(engine: "EngineBase") -> Iterator[str]:
-    """Yield a line for each setting with its values, those of files in fewer bits last."""
-    for key, values in engine.choices.items():
-        yield f"{key}={' | '.join(values) or '...'}"
-    for key, values in engine.recipes.items():
-        yield f"{key}={' | '.join(values)} (fewer bits)"
-
-
-@app.command(
-    short_help="List models with Params and FLOPs.",
-    epilog=examples(
-        "rtfbench models",
-    ),
-)
+@app.command(short_help="List models with Params and FLOPs.", epilog=examples("rtfbench models"))
 def models() -> None:
     """List the models: counted Params and FLOPs beside the published figures."""
     from rich.box import SIMPLE_HEAD

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import PartSize
@@ -18,13 +19,13 @@ from rtfbench.commands.options import PartSize
     + "\n\nExit status: 0 all well, 1 a recording was skipped, 2 bad input.",
 )
 def merge(
-    folder: Annotated[Path, typer.Argument(help="Where `extract --shard` wrote them.")],
+    folder: Annotated[Path, Argument(help="Where `extract --shard` wrote them.")],
     result: Annotated[
-        Path, typer.Option(help="Where the embeddings go, as for `extract`: the ending tells.")
+        Path, Option(help="Where the embeddings go, as for `extract`: the ending tells.")
     ],
     part_size: PartSize = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a result that is there.")
+        bool, Option("--overwrite", help="Replace a result that is there.")
     ] = False,
 ) -> None:
     """Join shards in the order of the list: the same bytes as one run without shards.

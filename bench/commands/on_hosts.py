@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtfbench.base.errors import InputError, as_input, complain, say
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from rtfbench.measure.plan import Plan
 
 
-def run_by_ssh(
-    hosts: Sequence[str],
-    python: str | None,
-    plan: "Plan",
-    out: Path,
-    *,
-    overwrite: bool,
-    resume: bool,
-    libraries: Mapping[str, Path | None],
-) -> int:
+class Sweep(NamedTuple):
+    """What is measured, where its result goes, and what becomes of one that is there."""
+
+    plan: "Plan"
+    out: Path
+    overwrite: bool
+    resume: bool
+    libraries: Mapping[str, Path | None]
+
+
+def run_by_ssh(hosts: Sequence[str], python: str | None, sweep: Sweep) -> int:
     """Run a sweep on every host that is named, print them side by side, return the exit status."""
     from rtfbench.base.scratch import process_folder
     from rtfbench.measure.cluster.by_ssh import HostOrder, HostRun
@@ -34,6 +35,7 @@ def run_by_ssh(
     from rtfbench.measure.whole_run import BAD_INPUT, INTERRUPTED
     from rtfbench.results.store import OCCUPIED, RECORDS
 
+    plan, out, overwrite, resume, libraries = sweep
     if any(libraries.values()):
         raise InputError("--host: name a library there as a setting: mnn[home=/opt/mnn]")
     names = named(hosts)
@@ -83,11 +85,8 @@ def run_by_ssh(
                 stopping.set()
     shown = _show([out / name for name in names])
     if stopping.is_set():
-        say(
-            f"interrupted; {out} holds what was measured, go on with --resume"
-            if shown
-            else "interrupted"
-        )
+        kept = f"; {out} holds what was measured, go on with --resume" if shown else ""
+        say(f"interrupted{kept}")
         return INTERRUPTED
     return max(statuses.values())
 
@@ -122,15 +121,7 @@ def files_in(folder: Path) -> dict[str, Path]:
     return {f"out/{each.relative_to(folder).as_posix()}": each for each in found}
 
 
-def run_on_cluster(
-    cluster: str,
-    plan: "Plan",
-    out: Path,
-    *,
-    overwrite: bool,
-    resume: bool,
-    libraries: Mapping[str, Path | None],
-) -> int:
+def run_on_cluster(cluster: str, sweep: Sweep) -> int:
     """Run a sweep on every host of a cluster, print them side by side, return the exit status."""
     from rtfbench.base.cluster.dask_cluster import connected
     from rtfbench.base.cluster.driver import ClusterError
@@ -139,6 +130,7 @@ def run_on_cluster(
     from rtfbench.measure.whole_run import INTERRUPTED, OK
     from rtfbench.results.store import OCCUPIED, SUMMARY
 
+    plan, out, overwrite, resume, libraries = sweep
     with as_input(EngineError, ValueError):
         asked = comparison(plan, libraries)
     statuses: list[int] = []

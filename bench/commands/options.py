@@ -2,11 +2,20 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-import typer
+from typer import Context, Option
 
 from rtfbench.base.limits import LONGEST_S, MOST_MB
+
+
+def plan_fields(context: Context) -> dict[str, Any]:
+    """Return what options say of a plan: each bears the name of the plan's field."""
+    from rtfbench.measure.plan import Plan
+
+    # A switch that is off was not given.
+    said = ((name, value) for name, value in context.params.items() if value is not False)
+    return {name: value for name, value in said if name in Plan.model_fields}
 
 
 class FormChoice(StrEnum):
@@ -14,13 +23,6 @@ class FormChoice(StrEnum):
 
     dynamic = "dynamic"
     static = "static"
-
-
-class WeightsChoice(StrEnum):
-    """Which weights models of the catalog have."""
-
-    trained = "trained"
-    seeded = "seeded"
 
 
 class PrecisionChoice(StrEnum):
@@ -38,7 +40,7 @@ class PrecisionChoice(StrEnum):
 # How requests arrive.
 WindowS = Annotated[
     float | None,
-    typer.Option(
+    Option(
         "--window",
         metavar="S",
         min=0.01,
@@ -48,7 +50,7 @@ WindowS = Annotated[
 ]
 HopS = Annotated[
     float | None,
-    typer.Option(
+    Option(
         "--hop",
         metavar="S",
         min=0.01,
@@ -58,7 +60,7 @@ HopS = Annotated[
 ]
 GammaShape = Annotated[
     float | None,
-    typer.Option(
+    Option(
         "--gamma",
         metavar="SHAPE",
         min=0.01,
@@ -69,7 +71,7 @@ GammaShape = Annotated[
 ]
 TraceFile = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--trace",
         help="File with the second of each request, a line each, whose gaps are taken instead.",
     ),
@@ -77,20 +79,20 @@ TraceFile = Annotated[
 # What computes.
 ModelName = Annotated[
     str,
-    typer.Option(
+    Option(
         help="Model name (`rtfbench models`), an .onnx or .mnn file, or an experiment's folder."
     ),
 ]
 ModelFile = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="An .onnx or .mnn file, the folder of an experiment (config.yaml and its checkpoint), "
         "or a model name (`rtfbench models`), which knows no real speakers."
     ),
 ]
 FrontEndName = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--front-end",
         metavar="NAME|FILE",
         help="What a model file is fed: wespeaker, 3d-speaker, sherpa-onnx, nemo, speechbrain, "
@@ -100,15 +102,15 @@ FrontEndName = Annotated[
 ]
 ModelInput = Annotated[
     str | None,
-    typer.Option("--model-input", help="Input of a model file, where its shape does not tell."),
+    Option("--model-input", help="Input of a model file, where its shape does not tell."),
 ]
 ModelOutput = Annotated[
     str | None,
-    typer.Option("--model-output", help="Embedding of a model file, where shapes do not tell."),
+    Option("--model-output", help="Embedding of a model file, where shapes do not tell."),
 ]
 WeightsName = Annotated[
-    WeightsChoice | None,
-    typer.Option(
+    Literal["trained", "seeded"] | None,
+    Option(
         "--weights",
         help="Of models of the catalog: trained on synthetic voices where a model has such, else "
         "seeded; or seeded. [default: trained]",
@@ -116,58 +118,54 @@ WeightsName = Annotated[
 ]
 EngineName = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
         "[default: mnn; onnxruntime for an .onnx file or an experiment]"
     ),
 ]
 MnnHome = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Folder with your own MNN (include/MNN and libMNN.so, here or in lib/), which the "
-        "engine mnn then uses in place of the wheel. [default: RTFBENCH_MNN_HOME]",
+        "engine mnn then uses in place of the wheel. [default: RTFBENCH_MNN_HOME]"
     ),
 ]
 MnnMiniHome = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="The same with a minimal MNN (built with -DMNN_BUILD_MINI=ON) for the engine "
-        "mnn-mini. [default: RTFBENCH_MNN_MINI_HOME]",
+        "mnn-mini. [default: RTFBENCH_MNN_MINI_HOME]"
     ),
 ]
 ModelForm = Annotated[
-    FormChoice | None, typer.Option(help="Model form. [default: what the engine prefers]")
+    FormChoice | None, Option(help="Model form. [default: what the engine prefers]")
 ]
 ChunkSamples = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--samples-per-chunk",
         "--chunk-samples",
         help="Samples a chunk, -1: whole utterance. "
         "[default: 32000, or what a static model file is fixed to]",
     ),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="Intra-op threads.")]
+Threads = Annotated[int, Option(min=1, help="Intra-op threads.")]
 DeviceName = Annotated[
-    str, typer.Option("--device", help="Where engines compute: cpu, cuda or cuda:N, from 0.")
+    str, Option("--device", help="Where engines compute: cpu, cuda or cuda:N, from 0.")
 ]
 
 # What is read.
 Audio = Annotated[
     list[Path] | None,
-    typer.Option(help="Audio file, folder or Kaldi wav.scp. [default: speech in the package]"),
+    Option(help="Audio file, folder or Kaldi wav.scp. [default: speech in the package]"),
 ]
-Channel = Annotated[
-    int | None, typer.Option(min=0, help="Channel of recordings with several, from 0.")
-]
-Resample = Annotated[
-    bool, typer.Option("--resample", help="Convert other sample rates to the model's.")
-]
+Channel = Annotated[int | None, Option(min=0, help="Channel of recordings with several, from 0.")]
+Resample = Annotated[bool, Option("--resample", help="Convert other sample rates to the model's.")]
 
 # How much, how long, and where results go.
 PartSize = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="SIZE",
         help="Split an .ark into RESULT.1.ark, RESULT.2.ark and so on, of 500MB or 1GB each, with "
         "one .scp.",
@@ -175,7 +173,8 @@ PartSize = Annotated[
 ]
 MaxRss = Annotated[
     float | None,
-    typer.Option(
+    Option(
+        "--max-rss",
         metavar="MB",
         min=1,
         max=MOST_MB,
@@ -183,33 +182,29 @@ MaxRss = Annotated[
         "bytes. [default: no limit]",
     ),
 ]
-Budget = Annotated[
-    float, typer.Option(min=1, max=LONGEST_S, help="Seconds of measuring, loading apart.")
-]
+Budget = Annotated[float, Option(min=1, max=LONGEST_S, help="Seconds of measuring, loading apart.")]
 GateBudget = Annotated[
     float,
-    typer.Option(
+    Option(
+        "--budget",
         min=1,
         max=LONGEST_S,
         help="Seconds that measuring may take, the start of processes included.",
     ),
 ]
 PlanBudget = Annotated[
-    float | None, typer.Option(help="Seconds of measuring, loading apart. [default: 180]")
+    float | None, Option("--budget", help="Seconds of measuring, loading apart. [default: 180]")
 ]
-Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
-Comment = Annotated[Path | None, typer.Option(help="Write the markdown table here.")]
+Junit = Annotated[Path | None, Option(help="Write JUnit XML here.")]
+Comment = Annotated[Path | None, Option(help="Write the markdown table here.")]
 StepSummary = Annotated[
-    bool, typer.Option("--github-summary", help="Append the table to $GITHUB_STEP_SUMMARY.")
+    bool, Option("--github-summary", help="Append the table to $GITHUB_STEP_SUMMARY.")
 ]
 FailInconclusive = Annotated[
-    bool,
-    typer.Option("--fail-inconclusive", help="End with status 1 where it cannot be told, too."),
+    bool, Option("--fail-inconclusive", help="End with status 1 where it cannot be told, too.")
 ]
 Full = Annotated[
-    bool, typer.Option("--full", help="Print all that was measured, not the answer's tables alone.")
+    bool, Option("--full", help="Print all that was measured, not the answer's tables alone.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
-Seed = Annotated[
-    int | None, typer.Option(help="Seed of the order of turns. [default: drawn, and told]")
-]
+Json = Annotated[bool, Option("--json", help="Print JSON, for machines.")]
+Seed = Annotated[int | None, Option(help="Seed of the order of turns. [default: drawn, and told]")]

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import Audio, PlanBudget
 
 
 @app.command(
@@ -21,12 +22,12 @@ from rtfbench.commands.options import Audio, PlanBudget
 )
 def replay(
     claim: Annotated[
-        str | None, typer.Argument(help="A claim's name, or a TOML file. [default: list them]")
+        str | None, Argument(help="A claim's name, or a TOML file. [default: list them]")
     ] = None,
-    audio: Audio = None,
-    budget: PlanBudget = None,
+    audio: opt.Audio = None,
+    budget: opt.PlanBudget = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. [default: runs/CLAIM-DATE-TIME]")
+        Path | None, Option(help="Folder for the results. [default: runs/CLAIM-DATE-TIME]")
     ] = None,
 ) -> None:
     """Run a published table's settings and print it beside what is measured here.
@@ -36,7 +37,6 @@ def replay(
     """
     from rtfbench.commands.progress import ON_STDERR
     from rtfbench.gate.claims import claim as claims
-    from rtfbench.gate.claims.replay import replay as replayed
     from rtfbench.report import terminal
 
     if claim is None:
@@ -44,7 +44,7 @@ def replay(
             known = claims.load_claim(name)
             print(f"{name}: {known.title} ({known.source})")
         return
-    measured, told = replayed(
+    measured, told = claims.replay(
         claim, audio=tuple(audio or ()), budget_s=budget, out=out, audience=ON_STDERR
     )
     terminal.show(told)

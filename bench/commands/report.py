@@ -1,11 +1,11 @@
 """`rtfbench report` and `rtfbench plot`."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
 from rtfbench.base.extras import missing, require
@@ -18,23 +18,12 @@ if TYPE_CHECKING:
     from rtfbench.results.store import RunFolder
 
 
-class ReportFormat(StrEnum):
-    """How a result is printed."""
-
-    markdown = "markdown"
-    json = "json"
-    csv = "csv"
-    pytest_benchmark = "pytest-benchmark"
-    github_action_benchmark = "github-action-benchmark"
-    bencher = "bencher"
-    html = "html"
-
-
+ReportFormat = Literal[
+    "markdown", "json", "csv", "pytest-benchmark", "github-action-benchmark", "bencher", "html"
+]
 RunDirs = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="RUN_DIR...", help="A folder that `rtfbench run` made; several are compared."
-    ),
+    Argument(metavar="RUN_DIR...", help="A folder that `rtfbench run` made; several are compared."),
 ]
 
 
@@ -53,13 +42,11 @@ def report(
     run_dirs: RunDirs,
     format: Annotated[
         ReportFormat | None,
-        typer.Option(help="How to print it. [default: tables on a terminal, else markdown]"),
+        Option(help="How to print it. [default: tables on a terminal, else markdown]"),
     ] = None,
     github_summary: Annotated[
         bool,
-        typer.Option(
-            "--github-summary", help="Append the markdown to $GITHUB_STEP_SUMMARY instead."
-        ),
+        Option("--github-summary", help="Append the markdown to $GITHUB_STEP_SUMMARY instead."),
     ] = False,
     full: Full = False,
 ) -> None:
@@ -70,15 +57,14 @@ def report(
     Several runs are set side by side, ratio by ratio: which conclusions hold on all their hosts,
     and which turn. `rtfbench history` shows many runs over time.
     """
-    if github_summary and format not in (None, ReportFormat.markdown):
+    if github_summary and format not in (None, "markdown"):
         raise typer.BadParameter("--github-summary is markdown; leave --format out")
     if len(run_dirs) > 1:
-        if format not in (None, ReportFormat.markdown):
+        if format not in (None, "markdown"):
             raise typer.BadParameter("several runs are compared in markdown; leave --format out")
         show_hosts(run_dirs, github_summary=github_summary)
     else:
-        name = format.value if format else None
-        show(run_dirs[0], name, github_summary=github_summary, full=full)
+        show(run_dirs[0], format, github_summary=github_summary, full=full)
 
 
 @app.command(
@@ -92,7 +78,7 @@ def report(
 def plot(
     run_dirs: RunDirs,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures. [default: RUN_DIR/plots]")
+        Path | None, Option(help="Folder for the pictures. [default: RUN_DIR/plots]")
     ] = None,
 ) -> None:
     """Draw RTF by model and chunk size, thread scaling, where the time goes, accuracy and speed.
@@ -126,7 +112,7 @@ def plot(
 
 def show(
     path: Path,
-    format_name: str | None = None,
+    format: ReportFormat | None = None,
     *,
     github_summary: bool = False,
     full: bool = False,
@@ -143,11 +129,11 @@ def show(
     folder, summary = read_stored(path)
     if github_summary:
         append_to_step_summary(markdown.draw(of_run(summary)))
-    elif format_name is None:
+    elif format is None:
         output = terminal.Output()
         terminal.show(of_run(summary), output, full=full or not output.is_terminal)
     else:
-        print(_formatted(folder, summary, format_name), end="")
+        print(_formatted(folder, summary, format), end="")
 
 
 def show_hosts(paths: Sequence[Path], *, github_summary: bool = False) -> None:
@@ -169,13 +155,13 @@ def _named(paths: Sequence[Path]) -> "list[hosts.NamedRun]":
     return hosts.named([(path.name, read_stored(path)[1]) for path in paths])
 
 
-def _formatted(folder: "RunFolder", summary: "Summary", format_name: str) -> str:
+def _formatted(folder: "RunFolder", summary: "Summary", format: ReportFormat) -> str:
     from rtfbench.measure.whole_run import to_json
     from rtfbench.report import exports, markdown, page, plots
     from rtfbench.report.run_document import of_run
 
     cells = list(folder.originals().values())
-    match format_name:
+    match format:
         case "json":
             return to_json(summary)
         case "csv":
@@ -190,5 +176,5 @@ def _formatted(folder: "RunFolder", summary: "Summary", format_name: str) -> str
             require("jinja2")
             pictures = [] if missing("matplotlib") else list(plots.draw(summary))
             return page.render(summary, cells, pictures)
-        case _:
+        case "markdown":
             return markdown.draw(of_run(summary))

@@ -1,41 +1,17 @@
 """`rtfbench run`."""
 
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain, say
 from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, PUBLISHED_CHUNK_SAMPLES
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.on_hosts import run_by_ssh, run_on_cluster
-from rtfbench.commands.options import (
-    Audio,
-    Channel,
-    FormChoice,
-    FrontEndName,
-    Full,
-    GammaShape,
-    HopS,
-    MaxRss,
-    MnnHome,
-    MnnMiniHome,
-    ModelInput,
-    ModelOutput,
-    PlanBudget,
-    PrecisionChoice,
-    Resample,
-    Seed,
-    TraceFile,
-    WeightsName,
-    WindowS,
-)
+from rtfbench.commands.on_hosts import Sweep, run_by_ssh, run_on_cluster
 from rtfbench.results.protocols import BUILT_IN, SCENARIOS
-
-if TYPE_CHECKING:
-    from rtfbench.measure.plan import Plan
 
 
 @app.command(
@@ -59,55 +35,61 @@ if TYPE_CHECKING:
     ),
 )
 def run(
+    context: typer.Context,
     plan: Annotated[
         Path | None,
-        typer.Argument(
+        Argument(
             help="A sweep in TOML, or `zoo` for the published ten-model table; "
             "options given here override it."
         ),
     ] = None,
-    model: Annotated[
+    models: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Model name (`rtfbench models`), or a file: .onnx or .mnn. [default: resnet34]"
+        Option(
+            "--model",
+            help="Model name (`rtfbench models`), or a file: .onnx or .mnn. [default: resnet34]",
         ),
     ] = None,
-    engine: Annotated[
+    engines: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
+            "--engine",
             help="Engine (`rtfbench engines`), with settings as name[key=value,...]. "
-            "[default: onnxruntime, mnn, mnn-mini]"
+            "[default: onnxruntime, mnn, mnn-mini]",
         ),
     ] = None,
-    precision: Annotated[
-        list[PrecisionChoice] | None,
-        typer.Option(
+    precisions: Annotated[
+        list[opt.PrecisionChoice] | None,
+        Option(
+            "--precision",
             help="What engines compute in; one alone is written as name:precision, as in "
-            "openvino:int8. [default: float32]"
+            "openvino:int8. [default: float32]",
         ),
     ] = None,
-    device: Annotated[
+    devices: Annotated[
         list[str] | None,
-        typer.Option(help="Where engines compute: cpu, cuda or cuda:N, from 0. [default: cpu]"),
+        Option(
+            "--device", help="Where engines compute: cpu, cuda or cuda:N, from 0. [default: cpu]"
+        ),
     ] = None,
-    threads: Annotated[
-        list[int] | None, typer.Option(help="Intra-op threads. [default: 1]")
-    ] = None,
+    threads: Annotated[list[int] | None, Option(help="Intra-op threads. [default: 1]")] = None,
     chunk_samples: Annotated[
         list[int] | None,
-        typer.Option(
+        Option(
             help="Samples a chunk at 16 kHz, -1: whole utterance. "
             f"[default: {PUBLISHED_CHUNK_SAMPLES}, or what a static model file is fixed to]"
         ),
     ] = None,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
-    form: Annotated[
-        list[FormChoice] | None, typer.Option(help="Model form. [default: what the engine prefers]")
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
+    forms: Annotated[
+        list[opt.FormChoice] | None,
+        Option("--form", help="Model form. [default: what the engine prefers]"),
     ] = None,
-    protocol: Annotated[
+    protocols: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
+            "--protocol",
             metavar="NAME",
             help=f"What the clock includes: {', '.join(BUILT_IN)}; or LoadGen's scenario: "
             f"{', '.join(SCENARIOS)}. [default: published and steady]",
@@ -115,114 +97,113 @@ def run(
     ] = None,
     jobs: Annotated[
         list[int] | None,
-        typer.Option(
+        Option(
             help="Processes at work at once, under --protocol throughput, server or streams. "
             "[default: the cores that may be used, over the threads]"
         ),
     ] = None,
-    batch: Annotated[
+    batches: Annotated[
         list[int] | None,
-        typer.Option(help="Chunks of equal length that run together at most. [default: 1]"),
+        Option("--batch", help="Chunks of equal length that run together at most. [default: 1]"),
     ] = None,
-    rate: Annotated[
+    rates: Annotated[
         list[float] | None,
-        typer.Option(help="Requests that arrive a second, under --protocol server."),
+        Option("--rate", help="Requests that arrive a second, under --protocol server."),
     ] = None,
-    gamma: GammaShape = None,
-    trace: TraceFile = None,
+    gamma_shape: opt.GammaShape = None,
+    trace: opt.TraceFile = None,
     streams: Annotated[
-        list[int] | None, typer.Option(help="Live streams at once, under --protocol streams.")
+        list[int] | None, Option(help="Live streams at once, under --protocol streams.")
     ] = None,
-    window: WindowS = None,
-    hop: HopS = None,
+    window_s: opt.WindowS = None,
+    hop_s: opt.HopS = None,
     batch_delay_ms: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0, help="How long a request waits for others of its --batch. [default: not at all]"
         ),
     ] = None,
     places: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=0,
             help="Requests that may wait; one that finds no place is rejected. [default: all]",
         ),
     ] = None,
     latency_ms: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0.001,
             max=MOST_LATENCY_MS,
             help="What a request may take; one that takes longer is late.",
         ),
     ] = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
     reference: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="ONNX file that a model file is compared with. [default: the file itself in "
             "onnxruntime without optimisations; for a lone .mnn, MNN itself]"
         ),
     ] = None,
-    audio: Audio = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    audio: opt.Audio = None,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
     trials: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Trial list (`rtfbench score`), or `heldout` for the package's: adds each cell's "
             "EER, and what a precision loses of it."
         ),
     ] = None,
     trial_audio: Annotated[
         list[Path] | None,
-        typer.Option(help="Recordings of the trials, embedded once a cell and not timed."),
+        Option(help="Recordings of the trials, embedded once a cell and not timed."),
     ] = None,
     max_eer_loss: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="A row that surely loses more points of EER against float32 is wrong. "
             f"[default: {MAX_EER_LOSS}]"
         ),
     ] = None,
-    weights: WeightsName = None,
-    budget: PlanBudget = None,
+    weights: opt.WeightsName = None,
+    budget_s: opt.PlanBudget = None,
     sessions: Annotated[
         int | None,
-        typer.Option(
+        Option(
             help="Sets of fresh processes before intervals are looked at; a short budget allows "
             "fewer. [default: 6]"
         ),
     ] = None,
     half_width: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="Stop when every ratio's 95 % interval is this narrow to either side, as a "
             "share. [default: 0.015]"
         ),
     ] = None,
     thorough: Annotated[
-        bool,
-        typer.Option("--thorough", help="12 sessions, half the width and three times the budget."),
+        bool, Option("--thorough", help="12 sessions, half the width and three times the budget.")
     ] = False,
-    full: Full = False,
-    timeout: Annotated[
+    full: opt.Full = False,
+    timeout_s: Annotated[
         float | None,
-        typer.Option(help="Seconds that a worker may take for one answer. [default: 120]"),
+        Option("--timeout", help="Seconds that a worker may take for one answer. [default: 120]"),
     ] = None,
-    max_rss: MaxRss = None,
-    seed: Seed = None,
+    max_rss_mb: opt.MaxRss = None,
+    seed: opt.Seed = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. [default: runs/DATE-TIME]")
+        Path | None, Option(help="Folder for the results. [default: runs/DATE-TIME]")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a run that --out holds.")
+        bool, Option("--overwrite", help="Replace a run that --out holds.")
     ] = False,
     cluster: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="ADDRESS",
             help="Measure on every host of a Dask cluster, tcp://HOST:8786, each the whole plan at "
             "once and nothing else; OUT gets a folder a host.",
@@ -230,7 +211,7 @@ def run(
     ] = None,
     host: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="USER@HOST",
             help="Measure on this host, which ssh reaches without a question, and bring the run "
             "back; OUT gets a folder a host.",
@@ -238,17 +219,17 @@ def run(
     ] = None,
     remote_python: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="PATH",
             help="Python of the --host that has what a run needs. [default: an environment is "
             "made there by pip]",
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that --out holds.")
+        bool, Option("--resume", help="Go on with the run that --out holds.")
     ] = False,
     # Of a run that another host shows: no table, no page.
-    bare: Annotated[bool, typer.Option("--bare", hidden=True)] = False,
+    bare: Annotated[bool, Option("--bare", hidden=True)] = False,
 ) -> None:
     """Measure every combination of models, engines, threads, chunk sizes, forms and protocols.
 
@@ -258,45 +239,7 @@ def run(
     from rtfbench.measure.plan import load_plan
     from rtfbench.measure.whole_run import folder_for
 
-    flags: dict[str, Any] = {
-        "models": model,
-        "engines": engine,
-        "threads": threads,
-        "chunk_samples": chunk_samples,
-        "forms": form,
-        "protocols": protocol,
-        "jobs": jobs,
-        "batches": batch,
-        "rates": rate,
-        "gamma_shape": gamma,
-        "trace": trace,
-        "streams": streams,
-        "window_s": window,
-        "hop_s": hop,
-        "batch_delay_ms": batch_delay_ms,
-        "places": places,
-        "latency_ms": latency_ms,
-        "front_end": front_end,
-        "model_input": model_input,
-        "model_output": model_output,
-        "reference": reference,
-        "audio": audio,
-        "channel": channel,
-        "resample": resample or None,
-        "trials": trials,
-        "trial_audio": trial_audio,
-        "max_eer_loss": max_eer_loss,
-        "weights": weights,
-        "budget_s": budget,
-        "sessions": sessions,
-        "precisions": precision,
-        "devices": device,
-        "half_width": half_width,
-        "timeout_s": timeout,
-        "max_rss_mb": max_rss,
-        "seed": seed,
-    }
-    asked = load_plan(plan, flags)
+    asked = load_plan(plan, opt.plan_fields(context))
     if host and cluster:
         raise typer.BadParameter("name a --cluster or hosts, not both")
     if remote_python and not host:
@@ -305,31 +248,17 @@ def run(
         raise typer.BadParameter(
             "--full and --bare are of a run on this host; `rtfbench report --full` shows a host's"
         )
+    asked = asked.thorough() if thorough else asked
+    libraries = {"mnn": mnn_home, "mnn-mini": mnn_mini_home}
+    sweep = Sweep(asked, folder_for(out, resume=resume), overwrite, resume, libraries)
     if host:
-        call = partial(run_by_ssh, host, remote_python)
-    else:
-        call = partial(run_on_cluster, cluster) if cluster else partial(_run, full=full, bare=bare)
-    raise typer.Exit(
-        call(
-            asked.thorough() if thorough else asked,
-            folder_for(out, resume=resume),
-            overwrite=overwrite,
-            resume=resume,
-            libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},
-        )
-    )
+        raise typer.Exit(run_by_ssh(host, remote_python, sweep))
+    if cluster:
+        raise typer.Exit(run_on_cluster(cluster, sweep))
+    raise typer.Exit(_run(sweep, full=full, bare=bare))
 
 
-def _run(
-    plan: "Plan",
-    out: Path,
-    *,
-    full: bool,
-    bare: bool,
-    overwrite: bool,
-    resume: bool,
-    libraries: Mapping[str, Path | None],
-) -> int:
+def _run(sweep: Sweep, *, full: bool, bare: bool) -> int:
     """Run a sweep, print its tables, and return the exit status."""
     from rtfbench.commands.progress import ON_STDERR
     from rtfbench.measure.whole_run import BAD_INPUT, INTERRUPTED, run_plan
@@ -338,6 +267,7 @@ def _run(
     from rtfbench.report.run_document import of_run
     from rtfbench.results.store import PAGE, PLOTS
 
+    plan, out, overwrite, resume, libraries = sweep
     measured = run_plan(
         plan, out, ON_STDERR, overwrite=overwrite, resume=resume, libraries=libraries
     )

@@ -4,7 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from rtfbench.commands.app import app, examples
 
@@ -32,17 +32,14 @@ class SchemaName(StrEnum):
 @app.command(
     short_help="Print the JSON Schema of a file that is written or read.",
     epilog=examples(
-        "rtfbench schema summary > summary.schema.json",
-        "rtfbench schema --out docs/schema",
+        "rtfbench schema summary > summary.schema.json", "rtfbench schema --out docs/schema"
     ),
 )
 def schema(
     name: Annotated[
-        SchemaName | None, typer.Argument(help="Which file; records is a line of records.jsonl.")
+        SchemaName | None, Argument(help="Which file; records is a line of records.jsonl.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write all of them into this folder instead.")
-    ] = None,
+    out: Annotated[Path | None, Option(help="Write all of them into this folder instead.")] = None,
 ) -> None:
     """Print what a file's fields are, as JSON Schema, made from the types that write it.
 

@@ -1,20 +1,13 @@
 """`rtfbench score`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import InputError
 from rtfbench.commands.app import app, examples
-
-
-class Norm(StrEnum):
-    """How scores are normalised by a cohort."""
-
-    s_norm = "s-norm"
-    as_norm = "as-norm"
 
 
 @app.command(
@@ -32,79 +25,78 @@ class Norm(StrEnum):
 def score(
     trials: Annotated[
         Path,
-        typer.Option(
+        Option(
             help="Lines of ENROLL TEST [LABEL] (target or nontarget, 1 or 0), or VoxCeleb's LABEL "
             "ENROLL TEST."
         ),
     ],
     embeddings: Annotated[
         list[Path] | None,
-        typer.Option(
+        Option(
             help="Embeddings that `rtfbench extract` wrote, by ending .npz, .scp, .ark or text. "
             "Of several, each one's EER is compared with the first one's."
         ),
     ] = None,
     enrol_with: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="In place of --embeddings: what speakers were enrolled with, by another engine, "
             "precision or front end than --test-with; says what mixing the two does to scores "
             "and error rates."
         ),
     ] = None,
     test_with: Annotated[
-        Path | None, typer.Option(help="With --enrol-with: what tests will be embedded with.")
+        Path | None, Option(help="With --enrol-with: what tests will be embedded with.")
     ] = None,
     labels: Annotated[
-        bool, typer.Option("--labels", help="Insist on labels: a trial without one is an error.")
+        bool, Option("--labels", help="Insist on labels: a trial without one is an error.")
     ] = False,
     spk2utt: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Enrolment: lines of SPEAKER UTT1 UTT2 ...; the trials' first names are these "
             "speakers, each the mean of its embeddings."
         ),
     ] = None,
     utt2spk: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Lines of UTTERANCE SPEAKER, for the intervals. [default: target trials say which "
             "utterances are one speaker's; one in none is a speaker of its own]"
         ),
     ] = None,
     subtract_mean: Annotated[
         list[Path] | None,
-        typer.Option(help="Subtract the mean of these embeddings; one for each --embeddings."),
+        Option(help="Subtract the mean of these embeddings; one for each --embeddings."),
     ] = None,
     cohort: Annotated[
         list[Path] | None,
-        typer.Option(help="Normalise scores by these embeddings; one for each --embeddings."),
+        Option(help="Normalise scores by these embeddings; one for each --embeddings."),
     ] = None,
     cohort_spk2utt: Annotated[
-        Path | None, typer.Option(help="The cohort's speakers, each the mean of its embeddings.")
+        Path | None, Option(help="The cohort's speakers, each the mean of its embeddings.")
     ] = None,
     norm: Annotated[
-        Norm, typer.Option(help="By the whole cohort, or adaptively by its most alike.")
-    ] = Norm.as_norm,
+        Literal["s-norm", "as-norm"],
+        Option(help="By the whole cohort, or adaptively by its most alike."),
+    ] = "as-norm",
     top_n: Annotated[
         int | None,
-        typer.Option(min=2, help="How many of the cohort count in as-norm. [default: 300 at most]"),
+        Option(min=2, help="How many of the cohort count in as-norm. [default: 300 at most]"),
     ] = None,
-    p_target: Annotated[float, typer.Option(help="Prior of a target trial in minDCF.")] = 0.01,
+    p_target: Annotated[float, Option(help="Prior of a target trial in minDCF.")] = 0.01,
     target_fpr: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="Find the threshold with this share of false alarms on these trials, 0.01 for 1 %."
         ),
     ] = None,
     resamples: Annotated[
-        int, typer.Option(min=0, help="Draws of speakers for the intervals; 0 for none.")
+        int, Option(min=0, help="Draws of speakers for the intervals; 0 for none.")
     ] = 1000,
-    det: Annotated[
-        Path | None, typer.Option(help="Draw the DET curves here, .png or .svg.")
-    ] = None,
+    det: Annotated[Path | None, Option(help="Draw the DET curves here, .png or .svg.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File for the scores. [default: standard output]")
+        Path | None, Option(help="File for the scores. [default: standard output]")
     ] = None,
 ) -> None:
     """Write the score of every trial and, where labels exist, say EER and minDCF with intervals.
@@ -114,8 +106,8 @@ def score(
     the first alone, enrolled with the first and tested with the second, and by the second alone.
     Intervals are bootstrapped over the speakers that the target trials tell.
     """
-    from rtfbench.extract.score import ScoreOptions
     from rtfbench.extract.score import score as scored
+    from rtfbench.extract.score_report import ScoreOptions
 
     for name, share in (("--p-target", p_target), ("--target-fpr", target_fpr)):
         if share is not None and not 0 < share < 1:
@@ -130,7 +122,7 @@ def score(
         means=subtract_mean or (),
         cohorts=cohort or (),
         cohort_spk2utt=cohort_spk2utt,
-        adaptive=norm is Norm.as_norm,
+        adaptive=norm == "as-norm",
         top_n=top_n,
         p_target=p_target,
         target_fpr=target_fpr,

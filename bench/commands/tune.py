@@ -1,41 +1,15 @@
 """`rtfbench tune`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import say
 from rtfbench.base.limits import MAX_EER_LOSS, MOST_LATENCY_MS, MOST_MB
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Audio,
-    Channel,
-    FrontEndName,
-    GammaShape,
-    HopS,
-    MnnHome,
-    MnnMiniHome,
-    ModelInput,
-    ModelName,
-    ModelOutput,
-    PrecisionChoice,
-    Resample,
-    Seed,
-    TraceFile,
-    WeightsName,
-    WindowS,
-)
-
-
-class Goal(StrEnum):
-    """What the best configuration is best at."""
-
-    throughput = "throughput"
-    latency = "latency"
-    server = "server"
-    streams = "streams"
 
 
 @app.command(
@@ -52,118 +26,112 @@ class Goal(StrEnum):
     "within the budget, 2 bad input, 130 interrupted.",
 )
 def tune(
-    model: ModelName = "resnet34",
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
+    model: opt.ModelName = "resnet34",
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
     goal: Annotated[
-        Goal,
-        typer.Option(
+        Literal["throughput", "latency", "server", "streams"],
+        Option(
             help="throughput: most audio a second, on all cores; latency: one recording at a time, "
             "soonest; server: most requests a second that are answered within --latency-ms, their "
             "waiting counted; streams: the same of live streams."
         ),
-    ] = Goal.throughput,
+    ] = "throughput",
     engine: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Engine to race, as name:precision[key=value]; may be repeated. "
             "[default: all that are installed]"
         ),
     ] = None,
     precision: Annotated[
-        list[PrecisionChoice] | None,
-        typer.Option(
-            help="Precision to race; may be repeated. [default: all with trials, else float32]"
-        ),
+        list[opt.PrecisionChoice] | None,
+        Option(help="Precision to race; may be repeated. [default: all with trials, else float32]"),
     ] = None,
     chunk_samples: Annotated[
         list[int] | None,
-        typer.Option(
+        Option(
             help="Chunk size to race, the default one first; may be repeated. [default: 32000, and "
             "what fits the lengths]"
         ),
     ] = None,
-    audio: Audio = None,
+    audio: opt.Audio = None,
     lengths: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Lengths of your recordings in seconds, one a line (or Kaldi's utt2dur), in place "
             "of --audio."
         ),
     ] = None,
-    channel: Channel = None,
-    resample: Resample = False,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
     latency_ms: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0.001,
             max=MOST_LATENCY_MS,
             help="95 of 100 recordings have to take less than this; of server and streams, 99 of "
             "100 requests, from when each is due.",
         ),
     ] = None,
-    window: WindowS = None,
-    hop: HopS = None,
-    gamma: GammaShape = None,
-    trace: TraceFile = None,
+    window: opt.WindowS = None,
+    hop: opt.HopS = None,
+    gamma: opt.GammaShape = None,
+    trace: opt.TraceFile = None,
     max_rss: Annotated[
         float | None,
-        typer.Option(min=1, max=MOST_MB, help="Megabytes that all processes together may hold."),
+        Option(min=1, max=MOST_MB, help="Megabytes that all processes together may hold."),
     ] = None,
     trials: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="Trial list (`rtfbench score`) that tells what fewer bits lose. [default: the "
             "package's, for models of the catalog with trained weights]"
         ),
     ] = None,
     trial_audio: Annotated[
-        list[Path] | None,
-        typer.Option(help="Recordings of the trials. [default: those of --audio]"),
+        list[Path] | None, Option(help="Recordings of the trials. [default: those of --audio]")
     ] = None,
     max_eer_loss: Annotated[
         float,
-        typer.Option(
+        Option(
             min=0,
             help="Points of EER that fewer bits may lose against float32; what may lose more is "
             "out.",
         ),
     ] = MAX_EER_LOSS,
-    weights: WeightsName = None,
+    weights: opt.WeightsName = None,
     cores: Annotated[
-        int | None, typer.Option(min=1, help="Cores to use. [default: those that may be used]")
+        int | None, Option(min=1, help="Cores to use. [default: those that may be used]")
     ] = None,
     margin: Annotated[
         float,
-        typer.Option(
-            min=0.001, max=0.5, help="Differences below this share make no difference to you."
-        ),
+        Option(min=0.001, max=0.5, help="Differences below this share make no difference to you."),
     ] = 0.02,
     budget: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=1,
             help="Seconds of measuring; starting processes takes about as long besides. "
             "[default: 120; of server and streams 600]",
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that a worker may take for one answer.")
+        float, Option(min=1, help="Seconds that a worker may take for one answer.")
     ] = 120,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
     save: Annotated[
-        Path | None,
-        typer.Option(help="Write the configuration here, for `run`, `extract` and `gate`."),
+        Path | None, Option(help="Write the configuration here, for `run`, `extract` and `gate`.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results. [default: runs/tune-DATE-TIME]")
+        Path | None, Option(help="Folder for the results. [default: runs/tune-DATE-TIME]")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what --out and --save hold.")
+        bool, Option("--overwrite", help="Replace what --out and --save hold.")
     ] = False,
-    seed: Seed = None,
+    seed: opt.Seed = None,
 ) -> None:
     """Race engines, precisions, chunk sizes, threads, jobs and batches against each other.
 
@@ -176,7 +144,7 @@ def tune(
     from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS
     from rtfbench.report import terminal
     from rtfbench.results.load import Traffic
-    from rtfbench.tune.options import BUDGET_S, BUDGETS_S, STEADY_TRAFFIC, TuneOptions
+    from rtfbench.tune.space import BUDGET_S, BUDGETS_S, STEADY_TRAFFIC, TuneOptions
     from rtfbench.tune.tuning import tune as tuned
 
     if lengths is not None and audio:
@@ -185,7 +153,7 @@ def tune(
         TuneOptions(
             model=model,
             reading=Reading(front_end, model_input, model_output),
-            goal=goal.value,
+            goal=goal,
             engines=[named_engine(each) for each in engine or ()],
             precisions=[each.value for each in precision or ()],
             chunk_samples=chunk_samples or (),
@@ -204,10 +172,10 @@ def tune(
             trials=trials,
             trial_audio=trial_audio or (),
             max_eer_loss=max_eer_loss,
-            weights=weights.value if weights else DEFAULT_WEIGHTS,
+            weights=weights or DEFAULT_WEIGHTS,
             cores=cores,
             margin=margin,
-            budget_s=budget or BUDGETS_S.get(goal.value, BUDGET_S),
+            budget_s=budget or BUDGETS_S.get(goal, BUDGET_S),
             timeout_s=timeout,
             seed=seed,
             libraries={"mnn": mnn_home, "mnn-mini": mnn_mini_home},

@@ -4,24 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from rtfbench.base.errors import InputError, as_input, say
+from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.options import (
-    Channel,
-    ChunkSamples,
-    EngineName,
-    FrontEndName,
-    MnnHome,
-    MnnMiniHome,
-    ModelFile,
-    ModelForm,
-    ModelInput,
-    ModelOutput,
-    Resample,
-    Threads,
-    WeightsName,
-)
 
 SAME, DIFFERENT = 0, 1
 NO_THRESHOLD = (
@@ -40,11 +27,11 @@ NO_THRESHOLD = (
     + "\n\nExit status: 0 same speaker, or no threshold; 1 different speakers, 2 error.",
 )
 def verify(
-    enroll: Annotated[Path, typer.Option(help="Recording of the speaker who is known.")],
-    test: Annotated[Path, typer.Option(help="Recording to compare it with.")],
+    enroll: Annotated[Path, Option(help="Recording of the speaker who is known.")],
+    test: Annotated[Path, Option(help="Recording to compare it with.")],
     threshold: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0,
             max=1,
             help="Same speaker from this score on; `rtfbench score --target-fpr` finds one on "
@@ -53,35 +40,35 @@ def verify(
     ] = None,
     target_fpr: Annotated[
         float | None,
-        typer.Option(
+        Option(
             help="In place of --threshold: the lowest one with at most this share of false alarms "
             "on --trials, 0.01 for 1 %."
         ),
     ] = None,
     trials: Annotated[
-        Path | None, typer.Option(help="Labelled trials (`rtfbench score`) of your recordings.")
+        Path | None, Option(help="Labelled trials (`rtfbench score`) of your recordings.")
     ] = None,
     embeddings: Annotated[
         Path | None,
-        typer.Option(help="The trials' embeddings, by `rtfbench extract` with the same options."),
+        Option(help="The trials' embeddings, by `rtfbench extract` with the same options."),
     ] = None,
     trial_audio: Annotated[
         list[Path] | None,
-        typer.Option(help="In place of --embeddings: the trials' recordings, embedded now."),
+        Option(help="In place of --embeddings: the trials' recordings, embedded now."),
     ] = None,
-    model: ModelFile = None,
-    weights: WeightsName = None,
-    front_end: FrontEndName = None,
-    model_input: ModelInput = None,
-    model_output: ModelOutput = None,
-    engine: EngineName = None,
-    mnn_home: MnnHome = None,
-    mnn_mini_home: MnnMiniHome = None,
-    form: ModelForm = None,
-    samples_per_chunk: ChunkSamples = None,
-    threads: Threads = 1,
-    channel: Channel = None,
-    resample: Resample = False,
+    model: opt.ModelFile = None,
+    weights: opt.WeightsName = None,
+    front_end: opt.FrontEndName = None,
+    model_input: opt.ModelInput = None,
+    model_output: opt.ModelOutput = None,
+    engine: opt.EngineName = None,
+    mnn_home: opt.MnnHome = None,
+    mnn_mini_home: opt.MnnMiniHome = None,
+    form: opt.ModelForm = None,
+    samples_per_chunk: opt.ChunkSamples = None,
+    threads: opt.Threads = 1,
+    channel: opt.Channel = None,
+    resample: opt.Resample = False,
 ) -> None:
     """Print the similarity of two recordings, (cosine + 1) / 2, and with a threshold the decision.
 
@@ -110,7 +97,7 @@ def verify(
         on_trials = TrialThreshold(trials, target_fpr)
     options = ModelOptions(
         model=model or "",
-        weights=weights.value if weights else DEFAULT_WEIGHTS,
+        weights=weights or DEFAULT_WEIGHTS,
         engine=named_engine(engine) if engine else None,
         form=form.value if form else None,
         chunk_samples=samples_per_chunk,

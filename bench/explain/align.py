@@ -37,8 +37,8 @@ def align(graph: Graph, operators: Sequence[OperatorTime]) -> list[Aligned]:
     counted = _counted(graph, operators, claims)
     modules = _modules(graph)
     return [
-        _aligned(graph, operator, sorted(claim), counted.get(index, ()), modules)
-        for index, (operator, claim) in enumerate(zip(operators, claims, strict=True))
+        _aligned(graph, operator, sorted(claim), [i for i in claim if counted.get(i) == n], modules)
+        for n, (operator, claim) in enumerate(zip(operators, claims, strict=True))
     ]
 
 
@@ -104,23 +104,14 @@ class _Alignment:
 
 def _counted(
     graph: Graph, operators: Sequence[OperatorTime], claims: Sequence[set[int]]
-) -> Mapping[int, tuple[int, ...]]:
-    """Return operator -> the nodes whose multiplications count there: where most time is spent."""
+) -> dict[int, int]:
+    """Return node -> the operator where its multiplications count: that with most of the time."""
+    rank = [(kinds.multiplies(each.kind), each.ns) for each in operators]
     best: dict[int, int] = {}
     for number, claim in enumerate(claims):
-        for index in claim:
-            if graph.nodes[index].macs and (
-                index not in best or _rank(operators[number]) > _rank(operators[best[index]])
-            ):
-                best[index] = number
-    return {
-        number: tuple(index for index, other in best.items() if other == number)
-        for number in set(best.values())
-    }
-
-
-def _rank(operator: OperatorTime) -> tuple[bool, int]:
-    return kinds.multiplies(operator.kind), operator.ns
+        for index in filter(lambda index: graph.nodes[index].macs, claim):
+            best[index] = max(best.get(index, number), number, key=rank.__getitem__)
+    return best
 
 
 def _modules(graph: Graph) -> dict[str, str]:

@@ -9,9 +9,8 @@ from rtfbench.engines.protocol import Form
 from rtfbench.explain import read_graph
 from rtfbench.explain.align import align
 from rtfbench.explain.measure import Profiled
-from rtfbench.explain.process import Profile
+from rtfbench.explain.process import Profile, mean_of
 from rtfbench.explain.read_graph import Graph
-from rtfbench.explain.typical import mean_of
 from rtfbench.results.contrasts import prior_of
 from rtfbench.results.estimate import ratio_estimate, session_centres
 from rtfbench.results.explanation import EngineCost, GroupCost, OperatorCost
@@ -46,33 +45,20 @@ class SessionCost:
 def costs(engines: Sequence[Profiled], graphs: Mapping[Form, Graph]) -> list[Costs]:
     """Return every engine's time, and its operators where the runtime tells of them.
 
-    Args:
-        engines: as they were measured; the first with a profile is what the others are paired with,
-            or the first with times where no runtime tells of operators.
-        graphs: the source graph of each form.
+    The first with a profile is what the others are paired with, or the first with times where no
+    runtime tells of operators. There is a source graph of each form.
     """
     alive = [engine for engine in engines if not engine.failed]
     reference = next(iter([*(engine for engine in alive if engine.profiles), *alive]), None)
-    return [
-        _failed(engine)
-        if reference is None or engine.failed
-        else _costs(engine, reference, graphs[engine.prepared.cell.form])
-        for engine in engines
-    ]
+    return [_costs(each, reference, graphs[each.prepared.cell.form]) for each in engines]
 
 
-def _failed(engine: Profiled) -> Costs:
+def _costs(engine: Profiled, reference: Profiled | None, graph: Graph) -> Costs:
     cell = engine.prepared.cell
-    return Costs(
-        EngineCost(
-            engine=engine.label, form=cell.form, precision=cell.precision, failed=engine.failed
-        )
-    )
-
-
-def _costs(engine: Profiled, reference: Profiled, graph: Graph) -> Costs:
+    label, form, precision = engine.label, cell.form, cell.precision
+    if reference is None or engine.failed:
+        return Costs(EngineCost(engine=label, form=form, precision=precision, failed=engine.failed))
     assert engine.opened is not None
-    cell = engine.prepared.cell
     level_ms = statistics.median(ns for blocks in reference.plain_ns for ns in blocks) / NS_PER_MS
     contrasts = _logs(engine.plain_ns, reference.plain_ns)
     ratio = None
@@ -81,45 +67,33 @@ def _costs(engine: Profiled, reference: Profiled, graph: Graph) -> Costs:
     ms = level_ms * (ratio.ratio if ratio else 1.0)
     profile = mean_of(engine.profiles) if engine.profiles else None
     whole = _session(profile, ms, graph) if profile else None
-    overhead = _overhead(engine)
-    told = _told(profile) * overhead if profile and overhead else None
-    return Costs(
-        EngineCost(
-            engine=engine.label,
-            form=cell.form,
-            precision=cell.precision,
-            version=engine.opened.version,
-            wrong=engine.opened.wrong,
-            fewer_operations=engine.opened.fewer_operations,
-            load_ms=engine.opened.load_ns / NS_PER_MS,
-            ms=ms,
-            ratio=ratio.ratio if ratio else None,
-            ratio_ci95=ratio.interval if ratio else None,
-            sessions=len(contrasts),
-            blocks=sum(map(len, contrasts)),
-            overhead=overhead,
-            told=told,
-            operators=whole.operators if whole else (),
-            between_ms=whole.between_ms if whole else None,
-        ),
-        _sessions(engine.profiles, level_ms, session_centres(contrasts), graph),
+    overhead = told = None
+    if profile:
+        # A profiled run's time over that of one without, and the share of it in operators.
+        logs = _logs(engine.profiled_ns, engine.plain_ns)
+        overhead = math.exp(hodges_lehmann([each for session in logs for each in session]))
+        told = sum(each.ns for each in profile.operators) / profile.wall_ns * overhead
+    cost = EngineCost(
+        engine=label,
+        form=form,
+        precision=precision,
+        version=engine.opened.version,
+        wrong=engine.opened.wrong,
+        fewer_operations=engine.opened.fewer_operations,
+        load_ms=engine.opened.load_ns / NS_PER_MS,
+        ms=ms,
+        ratio=ratio.ratio if ratio else None,
+        ratio_ci95=ratio.interval if ratio else None,
+        sessions=len(contrasts),
+        blocks=sum(map(len, contrasts)),
+        overhead=overhead,
+        told=told,
+        operators=whole.operators if whole else (),
+        between_ms=whole.between_ms if whole else None,
     )
-
-
-def _sessions(
-    profiles: Sequence[Profile], level_ms: float, centres: Sequence[float], graph: Graph
-) -> tuple[SessionCost, ...]:
-    """Return the cost of every session; none without a profiler.
-
-    Args:
-        profiles: one a session.
-        level_ms: the first engine's time.
-        centres: log ratios to it, one a session.
-        graph: the source graph.
-    """
-    times_ms = [level_ms * math.exp(centre) for centre in centres] if profiles else []
-    pairs = zip(profiles, times_ms, strict=True)
-    return tuple(_session(profile, ms, graph) for profile, ms in pairs)
+    ratios = map(math.exp, session_centres(contrasts))
+    pairs = list(zip(engine.profiles, ratios, strict=True)) if profile else []
+    return Costs(cost, tuple(_session(each, level_ms * one, graph) for each, one in pairs))
 
 
 def _logs(
@@ -130,19 +104,6 @@ def _logs(
         [math.log(ours / theirs) for ours, theirs in zip(*blocks, strict=True)]
         for blocks in zip(ours_ns, theirs_ns, strict=True)
     ]
-
-
-def _overhead(engine: Profiled) -> float | None:
-    """Return a profiled run's time over that of one without, None without a profiler."""
-    if not engine.profiles:
-        return None
-    logs = _logs(engine.profiled_ns, engine.plain_ns)
-    return math.exp(hodges_lehmann([each for session in logs for each in session]))
-
-
-def _told(profile: Profile) -> float:
-    """Return the share of a profiled run that is in operators."""
-    return sum(each.ns for each in profile.operators) / profile.wall_ns
 
 
 def _session(profile: Profile, ms: float, graph: Graph) -> SessionCost:
@@ -167,15 +128,10 @@ def _session(profile: Profile, ms: float, graph: Graph) -> SessionCost:
 def groups(engines: Sequence[Costs], name_of: NameOf) -> tuple[GroupCost, ...]:
     """Return the time of every group in every engine, the costliest first.
 
-    Args:
-        engines: with their operators; those without take no part.
-        name_of: the group of an operator.
+    Engines without operators take no part.
     """
-    spent = [_spent(each.engine.operators, each.engine.between_ms, name_of) for each in engines]
-    sessions = [
-        [_spent(session.operators, session.between_ms, name_of) for session in each.sessions]
-        for each in engines
-    ]
+    spent = [_spent(each.engine, name_of) for each in engines]
+    sessions = [[_spent(session, name_of) for session in each.sessions] for each in engines]
     first = next((place for place, each in enumerate(spent) if each), 0)
     found = []
     names = list(dict.fromkeys(name for each in spent for name in each))
@@ -189,7 +145,10 @@ def groups(engines: Sequence[Costs], name_of: NameOf) -> tuple[GroupCost, ...]:
     ]
     for name in names:
         ms = [each.get(name, 0.0) if each else None for each in spent]
-        macs = [_macs(each.engine, name_of, name) for each in engines]
+        macs = [
+            sum(each.macs or 0 for each in one.engine.operators if name_of(each) == name)
+            for one in engines
+        ]
         found.append(
             GroupCost(
                 name=name,
@@ -207,14 +166,12 @@ def groups(engines: Sequence[Costs], name_of: NameOf) -> tuple[GroupCost, ...]:
     return tuple(sorted(found, key=lambda group: -max(each or 0.0 for each in group.ms)))
 
 
-def _spent(
-    operators: Sequence[OperatorCost], between_ms: float | None, name_of: NameOf
-) -> dict[str, float]:
+def _spent(cost: EngineCost | SessionCost, name_of: NameOf) -> dict[str, float]:
     """Return milliseconds by group; nothing of an engine without a profile."""
     found: dict[str, float] = {}
-    for each in operators:
+    for each in cost.operators:
         found[name_of(each)] = found.get(name_of(each), 0.0) + each.ms
-    return found if between_ms is None else {**found, read_graph.FRAMEWORK: between_ms}
+    return found if cost.between_ms is None else {**found, read_graph.FRAMEWORK: cost.between_ms}
 
 
 def _differences(
@@ -229,7 +186,3 @@ def _differences(
     values = {name: [a.get(name, 0.0) - b.get(name, 0.0) for a, b in pairs] for name in names}
     sizes = {name: max(abs(each.get(name, 0.0)) for each in spent) for name in names}
     return judge_together(values, sizes, family=family)
-
-
-def _macs(engine: EngineCost, name_of: NameOf, name: str) -> int:
-    return sum(each.macs or 0 for each in engine.operators if name_of(each) == name)

@@ -15,7 +15,6 @@ from rtfbench.explain.measure import measure
 from rtfbench.explain.read_graph import GraphRequest, graph_of
 from rtfbench.explain.subject import Subject
 from rtfbench.measure.machine import environment
-from rtfbench.measure.machine.devices import ceiling_of
 from rtfbench.measure.whole_run import default_folder
 from rtfbench.results.explanation import Explanation
 from rtfbench.results.stats import median
@@ -24,12 +23,8 @@ from rtfbench.results.stats import median
 def folder_for(out: Path | None, result: str, *, overwrite: bool) -> Path:
     """Return the folder that is asked for, or one of the date, found to be writable.
 
-    What takes minutes should not end at a folder that could have been looked at before.
-
-    Args:
-        out: as it was asked for.
-        result: the file that a folder with a result has.
-        overwrite: whether that may be replaced.
+    What takes minutes should not end at a folder that could have been looked at before. One with a
+    result has the file `result`.
 
     Raises:
         InputError: it is no folder, cannot be written to, or holds a result.
@@ -52,10 +47,8 @@ def folder_for(out: Path | None, result: str, *, overwrite: bool) -> Path:
 def write(folder: Path, *, text: tuple[str, str], figures: tuple[str, Value]) -> None:
     """Write a result, each file as a whole; it was printed before, because this may fail.
 
-    Args:
-        folder: where to, as `folder_for` found it.
-        text: the report's name and content.
-        figures: the same of what is behind it; where that is, all is.
+    `text` is the report's name and content, `figures` those of what is behind it; where that is,
+    all is.
     """
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,19 +58,13 @@ def write(folder: Path, *, text: tuple[str, str], figures: tuple[str, Value]) ->
 
 
 def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> Explanation:
-    """Measure and derive.
-
-    Args:
-        subject: what is explained.
-        budget_s: seconds of measuring.
-        progress: is told what goes on.
+    """Measure for so many seconds, and derive.
 
     Raises:
         InputError: the model's graph cannot be read.
     """
     cell = subject.cells[0].cell
-    source = subject.source_of(cell)
-    pipeline = Pipeline.for_model(source, cell.chunk_samples)
+    pipeline = Pipeline.for_model(subject.sources[cell.form], cell.chunk_samples)
     waveform = read_source(subject.speech, pipeline.sample_rate_hz)
     num_frames = pipeline.first_chunk(waveform).shape[1]
     progress.phase("reading the model's graph")
@@ -88,14 +75,8 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
         for form, each in subject.sources.items()
     }
     host = environment.describe_host()
-    measured = measure(
-        subject,
-        budget_s=budget_s,
-        seed=subject.seed,
-        progress=progress,
-        ceiling=ceiling_of(cell.device),
-    )
-    found = costs(measured.engines, graphs)
+    engines, peak_gflops = measure(subject, budget_s=budget_s, progress=progress)
+    found = costs(engines, graphs)
     return Explanation(
         model=subject.cells[0].title,
         threads=cell.threads,
@@ -106,7 +87,7 @@ def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> 
         rtfbench=host.rtfbench,
         seed=subject.seed,
         macs=graphs[cell.form].macs,
-        peak_gflops=median(measured.peak_gflops),
+        peak_gflops=median(peak_gflops),
         engines=tuple(each.engine for each in found),
         kinds=groups(found, lambda each: each.kind),
         blocks=groups(found, lambda each: each.block),

@@ -38,10 +38,6 @@ class CellFinding(Value):
     """What was found of one cell. Errors are the largest difference over the largest value.
 
     Attributes:
-        engine: as it was asked for.
-        form: of its model file.
-        version: of its runtime.
-        wrong: whether its embedding is.
         error: of the embedding, None where nothing could be compared; `reason` of a failure.
         tensor: the first one that is wrong though all that it is computed from is right.
         tensor_error: its error, `tensor_reason` of a failure.
@@ -119,7 +115,6 @@ def in_words(finding: CellFinding) -> str:
 
 
 def _place(finding: CellFinding, tensor: Tensor) -> list[str]:
-    """Say which operator it is, and what it takes and gives."""
     count = len(finding.operators)
     what = (
         "The first operator whose output is wrong is"
@@ -153,6 +148,5 @@ def _names(operators: Sequence[Operator]) -> str:
 
 
 def _how(error: float | None, reason: str) -> str:
-    """Say how wrong something is."""
     size = error or 0.0
     return reason or f"largest error {size:{'.2g' if size < 1 else '.3g'}} of the largest value"

@@ -4,29 +4,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 from rtfbench.base.child import Child, ChildError
 from rtfbench.base.core_count import usable_cores
 from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder
-from rtfbench.engines.protocol import EngineError
-from rtfbench.explain.length_worker import (
-    REPLY,
-    LengthSpec,
-    Reply,
-    Round,
-    RoundDone,
-    SessionOpened,
-)
+from rtfbench.explain.length_worker import REPLY, LengthSpec, RoundDone, SessionOpened
 from rtfbench.explain.process import Failed
 from rtfbench.explain.subject import Subject, artifact_of
-from rtfbench.explain.visits import IN_A_ROW, Visited, derive, schedule
+from rtfbench.explain.visits import Visited, derive, schedule
 from rtfbench.measure.machine import environment
 from rtfbench.models.workload import Prepared
 from rtfbench.results.explanation import EngineLengths, LengthReport
 
-Kind = TypeVar("Kind", SessionOpened, RoundDone)
 #: A round, or opening a session.
 TIMEOUT_S = 300.0
 
@@ -72,48 +62,33 @@ def _run(
         artifact=artifact_of(prepared),
         speech=subject.speech,
         cores=tuple(usable_cores()[: cell.threads]),
+        rounds=tuple(map(tuple, schedule(subject.seed))),
     )
     # Here, because pydantic makes an error of its own of an interruption.
     asked = spec.model_dump_json()
-    rounds = schedule(subject.seed)
     visited: list[Sequence[Visited]] = []
     opened: SessionOpened | None = None
-    failed, doing, interrupted = "", "opening", False
+    why, interrupted, count = "", False, len(spec.rounds)
     try:
         phase(f"{cell.engine_label}: input of many lengths")
         with TemporaryDirectory(dir=process_folder()) as logs:
-            child: Child[Reply] = Child(
-                "rtfbench.explain.length_worker",
-                asked,
-                "engine",
-                logs=Path(logs),
-                replies=REPLY,
-            )
-            with child:
-                opened = _expect(child, SessionOpened)
-                for number, frames in enumerate(rounds):
-                    doing = f"round {number + 1} of {len(rounds)}"
-                    child.send(Round(num_frames=tuple(frames), runs=IN_A_ROW))
-                    visited.append(_expect(child, RoundDone).visits)
-                    advance((number + 1) / len(rounds))
-    except (ChildError, EngineError) as error:
-        failed = f"{doing}: {error}"
+            module = "rtfbench.explain.length_worker"
+            with Child(module, asked, "engine", logs=Path(logs), replies=REPLY) as child:
+                while len(visited) < count:
+                    match child.receive(TIMEOUT_S):
+                        case SessionOpened() as opened:
+                            pass
+                        case RoundDone() as done:
+                            visited.append(done.visits)
+                            advance(len(visited) / count)
+                        case Failed() as failed:
+                            raise ChildError(failed.reason)
+    except ChildError as error:
+        why = str(error)
     except KeyboardInterrupt:
-        failed, interrupted = f"{doing}: interrupted", True
+        why, interrupted = "interrupted", True
+    doing = f"round {min(len(visited) + 1, count)} of {count}" if opened else "opening"
     version, size = (opened.version, opened.rss_bytes) if opened else ("", 0)
     found = derive(cell.engine_label, version, size, visited)
-    return found.model_copy(update={"failed": failed, "interrupted": interrupted})
-
-
-def _expect(child: Child[Reply], kind: type[Kind]) -> Kind:
-    """Wait for an answer.
-
-    Raises:
-        ChildError: there is none.
-        EngineError: the engine failed.
-    """
-    reply = child.receive(TIMEOUT_S)
-    if isinstance(reply, Failed):
-        raise EngineError(reply.reason)
-    assert isinstance(reply, kind)
-    return reply
+    update = {"failed": why and f"{doing}: {why}", "interrupted": interrupted}
+    return found.model_copy(update=update)

@@ -11,12 +11,7 @@ from rtfbench.base.asking import ask, respond
 from rtfbench.base.child import ChildError
 from rtfbench.base.values import Value
 from rtfbench.engines import registry
-from rtfbench.engines.protocol import (
-    ONNX,
-    ConversionError,
-    EngineError,
-    ModelArtifact,
-)
+from rtfbench.engines.protocol import ONNX, ConversionError, EngineError, ModelArtifact
 from rtfbench.models.conversion import convert
 from rtfbench.results.cells import Cell
 

@@ -40,18 +40,15 @@ class SourceGraph:
         inferred = shape_inference.infer_shapes(self.model).graph
         known = [*inferred.value_info, *inferred.output]
         self._described = {value.name: value for value in known}
+        types = {value.name: value.type.tensor_type.elem_type for value in known}
         moving = {self.input_name}
         found: list[str] = []
         for index in self.needed(self.output_name):
             node = self._nodes[index]
             if moving.intersection(_taken(node)):
                 moving.update(filter(None, node.output))
-                found += filter(self._is_float, node.output)
+                found += (name for name in node.output if types.get(name) == TensorProto.FLOAT)
         return (*(name for name in found if name != self.output_name), self.output_name)
-
-    def _is_float(self, name: str) -> bool:
-        value = self._described.get(name)
-        return value is not None and value.type.tensor_type.elem_type == TensorProto.FLOAT
 
     def maker(self, tensor: str) -> NodeProto:
         """Return the node that computes a tensor."""
@@ -107,9 +104,7 @@ class SourceGraph:
     def part(self, outputs: Sequence[str], given: Mapping[str, Shape] | None = None) -> ModelProto:
         """Return the model that computes tensors from others and, where it has to, the input.
 
-        Args:
-            outputs: tensors.
-            given: tensors in float32 that become inputs, with their shapes.
+        `given` are tensors in float32 that become inputs, with their shapes.
         """
         given = given or {}
         places = sorted({place for name in outputs for place in self.needed(name, given)})

@@ -30,16 +30,11 @@ POOLING, EMBEDDING = "pooling", "embedding"
 
 
 class Node(Value):
-    """One node of the ONNX graph.
+    """One node of the ONNX graph, of the part `block` of a model: `layer1.0`, `pooling`.
 
-    Attributes:
-        name: its own.
-        kind: what it computes, in words: `3×3 convolutions, stride 1`.
-        block: the part of the model that it belongs to: `layer1.0`, `pooling`.
-        inputs: tensors that other nodes compute, or the graph's input.
-        outputs: tensors.
-        weights: stored tensors that it alone takes.
-        macs: multiply-accumulates of one chunk; None where it computes something else.
+    Its kind is what it computes, in words: `3×3 convolutions, stride 1`. Its inputs are tensors
+    that other nodes compute, or the graph's input; its weights are stored ones that it alone takes.
+    Multiply-accumulates are those of one chunk; None where it computes something else.
     """
 
     name: str
@@ -68,46 +63,42 @@ COPIES, CONVERSIONS = "copies and layout changes", "conversions of types"
 OTHER = "other operators"
 FRAMEWORK, PREPARATION = "between operators", "preparation in the first run"
 
-_KINDS: Mapping[str, tuple[str, ...]] = {
-    ACTIVATION: (
-        *("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "Sigmoid", "HardSigmoid"),
-        *("HardSwish", "Tanh", "Gelu", "Erf", "Softplus", "Softmax", "LogSoftmax", "Mish"),
-        *("Silu", "Swish", "ThresholdedRelu", "Softsign", "QuickGelu", "SoftPlus", "hardtanh"),
-    ),
-    ELEMENTWISE: (
-        *("Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Exp", "Log", "Neg", "Abs", "Reciprocal"),
-        *("Max", "Min", "Where", "Equal", "Greater", "Less", "Not", "And", "Or", "Sum", "Mod"),
-        *("BinaryOp", "UnaryOp", "Eltwise", "Sign", "Floor", "Ceil", "Round", "Add_", "mul_"),
-        *("Subtract", "Multiply", "Divide", "Power", "PowerStatic", "clamp", "clamp_min", "square"),
-    ),
-    NORMALISATION: (
-        *("BatchNormalization", "LayerNormalization", "InstanceNormalization", "Scale"),
-        *("GroupNormalization", "LpNormalization", "MeanVarianceNormalization", "LayerNorm"),
-        *("batch_norm", "layer_norm", "instance_norm", "group_norm", "MVN"),
-    ),
-    REDUCTION: (
-        *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2"),
-        *("ReduceSumSquare", "ReduceL1", "ReduceLogSumExp", "GlobalAveragePool", "AveragePool"),
-        *("MaxPool", "GlobalMaxPool", "Reduction", "Pooling", "CumSum", "TopK", "ArgMax", "Reduce"),
-        *("mean", "var", "std", "amax", "amin", "prod", "avg_pool1d", "avg_pool2d", "max_pool2d"),
-        *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "AvgPool"),
-    ),
-    LINEAR: ("MatMul", "Gemm", "FullyConnected", "BatchMatMul", "InnerProduct"),
-    COPIES: (
-        *("Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather", "Pad"),
-        *("Identity", "Range", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Tile"),
-        *("Transpose", "Unsqueeze", "Dropout", "Raster", "ReorderInput", "ReorderOutput"),
-        *("cat", "chunk", "permute", "view", "select", "getitem", "contiguous", "clone", "to"),
-        *("VariadicSplit", "Interpolate", "unbind", "stack", "sym_size", "repeat"),
-        *("Reorder", "StridedSlice", "MemoryInput", "Broadcast", PASSING),
-    ),
-    CONVERSIONS: (
-        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "FakeQuantize"),
-        *("Convert", "FloatToInt8", "Int8ToFloat", "to_copy"),
-    ),
-    PREPARATION: (PREPARING,),
+#: The operators of each kind, by their types in ONNX and in runtimes.
+_KINDS = {
+    ACTIVATION: """
+        Relu LeakyRelu PRelu Elu Selu Celu Clip Sigmoid HardSigmoid HardSwish Tanh Gelu Erf Softplus
+        Softmax LogSoftmax Mish Silu Swish ThresholdedRelu Softsign QuickGelu SoftPlus hardtanh
+    """,
+    ELEMENTWISE: """
+        Add Sub Mul Div Pow Sqrt Exp Log Neg Abs Reciprocal Max Min Where Equal Greater Less Not And
+        Or Sum Mod BinaryOp UnaryOp Eltwise Sign Floor Ceil Round Add_ mul_ Subtract Multiply Divide
+        Power PowerStatic clamp clamp_min square
+    """,
+    NORMALISATION: """
+        BatchNormalization LayerNormalization InstanceNormalization Scale GroupNormalization
+        LpNormalization MeanVarianceNormalization LayerNorm batch_norm layer_norm instance_norm
+        group_norm MVN
+    """,
+    REDUCTION: """
+        ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL2 ReduceSumSquare ReduceL1
+        ReduceLogSumExp GlobalAveragePool AveragePool MaxPool GlobalMaxPool Reduction Pooling CumSum
+        TopK ArgMax Reduce mean var std amax amin prod avg_pool1d avg_pool2d max_pool2d
+        adaptive_avg_pool1d adaptive_avg_pool2d AvgPool
+    """,
+    LINEAR: "MatMul Gemm FullyConnected BatchMatMul InnerProduct",
+    COPIES: f"""
+        Cast Concat Constant ConstantOfShape Expand Flatten Gather Pad Identity Range Reshape Shape
+        Slice Split Squeeze Tile Transpose Unsqueeze Dropout Raster ReorderInput ReorderOutput cat
+        chunk permute view select getitem contiguous clone to VariadicSplit Interpolate unbind stack
+        sym_size repeat Reorder StridedSlice MemoryInput Broadcast {PASSING}
+    """,
+    CONVERSIONS: """
+        QuantizeLinear DequantizeLinear DynamicQuantizeLinear FakeQuantize Convert FloatToInt8
+        Int8ToFloat to_copy
+    """,
+    PREPARATION: PREPARING,
 }
-_KIND_OF = {operator.lower(): kind for kind, names in _KINDS.items() for operator in names}
+_KIND_OF = {operator.lower(): kind for kind, names in _KINDS.items() for operator in names.split()}
 #: Parts of the names by which runtimes call what multiplies.
 _MULTIPLYING = ("conv", "matmul", "gemm", "fullyconnected", "innerproduct", "linear", "addmm")
 
@@ -132,11 +123,7 @@ def convolutions(
 ) -> str:
     """Return the kind of a convolution: `3×3 convolutions, stride 1`.
 
-    Args:
-        kernel: its sizes, one an axis.
-        strides: the same.
-        dilations: the same.
-        groups: into how many parts channels are split.
+    Kernel, strides and dilations have a value an axis; channels are split into so many groups.
     """
     sizes = "×".join(map(str, kernel))
     name = f"{sizes} convolutions" if len(kernel) > 1 else f"1-D convolutions, kernel {sizes}"
@@ -153,14 +140,10 @@ MOST_BLOCKS = 24
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """What is known of a node's place.
+    """What is known of a node's place: the tensors that it takes, stored ones left out, and gives.
 
-    Attributes:
-        inputs: tensors that it takes, stored ones left out.
-        outputs: tensors that it computes.
-        weight: a stored tensor that it alone takes, empty where there is none.
-        reduces: whether it is a pooling or a reduction.
-        over_frames: whether it has weights, and computes a value a frame.
+    `weight` is a stored tensor that it alone takes, empty where there is none; `reduces` says that
+    it is a pooling or a reduction, `over_frames` that it has weights, and computes a value a frame.
     """
 
     inputs: tuple[str, ...]
@@ -288,19 +271,19 @@ def read(request: GraphRequest) -> Graph:
     stored = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     taken = Counter(name for cost in costs for name in cost.node.input if name in stored)
     own = [tuple(name for name in cost.node.input if taken[name] == 1) for cost in costs]
-    placed = blocks([_placed(*each, stored) for each in zip(costs, own, strict=True)])
+    placed = [_placed(*each, stored) for each in zip(costs, own, strict=True)]
     return Graph(
         nodes=tuple(
             Node(
                 name=cost.node.name,
                 kind=_kind(cost.node, stored),
                 block=block,
-                inputs=_computed(cost, stored),
-                outputs=tuple(filter(None, cost.node.output)),
+                inputs=place.inputs,
+                outputs=place.outputs,
                 weights=weights,
                 macs=cost.macs,
             )
-            for cost, weights, block in zip(costs, own, placed, strict=True)
+            for cost, weights, place, block in zip(costs, own, placed, blocks(placed), strict=True)
         )
     )
 
@@ -308,18 +291,13 @@ def read(request: GraphRequest) -> Graph:
 Sizes = Mapping[str, tuple[int, ...]]
 
 
-def _computed(cost: "NodeCost", stored: Sizes) -> tuple[str, ...]:
-    return tuple(name for name in cost.node.input if name and name not in stored)
-
-
 def _placed(cost: "NodeCost", weights: tuple[str, ...], stored: Sizes) -> PlacedNode:
-    """Return what a node's place is told by."""
     # Numbers and lists of sizes are stored tensors too, and have no dots in their names.
     named = next((name for name in weights if "." in name and math.prod(stored[name]) > 1), "")
     axes = cost.shape or ()
     frames = axes[1:-1] if cost.node.op_type in ("MatMul", "Gemm") else axes[2:]
     return PlacedNode(
-        inputs=_computed(cost, stored),
+        inputs=tuple(name for name in cost.node.input if name and name not in stored),
         outputs=tuple(filter(None, cost.node.output)),
         weight=named,
         reduces=kind_of(cost.node.op_type) == REDUCTION,
@@ -328,7 +306,6 @@ def _placed(cost: "NodeCost", weights: tuple[str, ...], stored: Sizes) -> Placed
 
 
 def _kind(node: Any, stored: Sizes) -> str:
-    """Return what a node computes, in words."""
     if node.op_type not in ("Conv", "ConvTranspose"):
         return kind_of(node.op_type)
     sizes = {each.name: tuple(each.ints) for each in node.attribute}

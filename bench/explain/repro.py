@@ -14,6 +14,7 @@ import numpy as np
 from onnx import ModelProto
 
 from rtfbench.base.child import last_said
+from rtfbench.engines import processes
 from rtfbench.explain.divergence import NOT_FINITE, NOTHING_RIGHT, Seen, other_shape
 from rtfbench.explain.parts import Array
 from rtfbench.models.onnx_graph import save_graph
@@ -36,13 +37,10 @@ class Example:
 
 
 def write_example(folder: Path, example: Example, *, told: str, lines: str) -> None:
-    """Write a model, its example and a script.
+    """Write a model, its example and a script to a folder.
 
-    Args:
-        folder: where to; it exists.
-        example: what is computed.
-        told: what the script shows, and how it is run.
-        lines: what it does with `inputs`; `expected` is what has to come of them.
+    `told` says what the script shows, and how it is run; `lines` are what it does with `inputs`, of
+    which `expected` has to come.
     """
     save_graph(example.model, folder / MODEL)
     names = list(example.inputs)
@@ -66,12 +64,8 @@ expected = data["output"]
 def write(folder: Path, example: Example, *, runtime: str, packages: str, lines: str) -> None:
     """Write a model, its example and a script that compares.
 
-    Args:
-        folder: where to; it exists.
-        example: what is computed.
-        runtime: its name and version.
-        packages: what pip has to install.
-        lines: convert and open `MODEL`, and run `inputs`; see `EngineBase.run_in_python`.
+    `runtime` is a name and version, `packages` what pip has to install. The `lines` convert and
+    open `MODEL`, and run `inputs`; see `EngineBase.run_in_python`.
     """
     told = f"""\
 {runtime}: {MODEL} gives another output than onnxruntime gives without optimisations.
@@ -94,26 +88,18 @@ raise SystemExit(int(not error <= {MAX_REL_ERR:g}))
 def run(folder: Path) -> Seen:
     """Run the script in its folder; a crash is wrong, and a failed conversion tells nothing."""
     try:
-        done = subprocess.run(
-            [sys.executable, SCRIPT],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=TIMEOUT_S,
-        )
+        done = processes.run([sys.executable, SCRIPT], timeout_s=TIMEOUT_S, folder=folder)
     except subprocess.TimeoutExpired:
         return Seen(NOTHING_RIGHT, f"no end within {TIMEOUT_S:g} s")
-    told = SAID.search(done.stdout)
+    said = done.stdout.decode(errors="replace")
+    told = SAID.search(said)
     if told is not None:
         error = float(told[1])
         if np.isfinite(error):
             return Seen(min(error, NOTHING_RIGHT))
-        found, expected = map(json.loads, SHAPES.findall(done.stdout)[-1])
+        found, expected = map(json.loads, SHAPES.findall(said)[-1])
         same = math.prod(found) == math.prod(expected)
         return Seen(NOTHING_RIGHT, NOT_FINITE if same else other_shape(found, expected))
     if done.returncode < 0:
         return Seen(NOTHING_RIGHT, "the process crashed")
-    return Seen(None, last_said(done.stderr))
+    return Seen(None, last_said(done.stderr.decode(errors="replace")))

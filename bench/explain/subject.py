@@ -1,6 +1,6 @@
 """What is explained: one model on several engines, with the ONNX graph that all were made from."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from rtfbench.measure.plan import load_plan, resolve_plan
 from rtfbench.measure.schedule import draw_seed
 from rtfbench.models.workload import Prepared, prepare
 from rtfbench.results import protocols
-from rtfbench.results.cells import Cell
 from rtfbench.results.protocols import BUILT_IN
 
 #: The engine that reads the graph as it is.
@@ -35,25 +34,18 @@ class RuntimeVersion:
 
 @dataclass(frozen=True)
 class Subject:
-    """Engines on one model, in the order in which they were asked for.
+    """Engines on one model: their cells in the order in which they were asked for, with files.
 
-    Attributes:
-        cells: what each engine runs; every one has its files.
-        sources: form -> the ONNX file that the engines' files of that form were made from.
-        speech: the utterance whose first chunk is computed.
-        seed: of the order of turns.
-        versions: of one engine in several versions, those of the cells, in their order.
+    `sources` are the ONNX files that the engines' files of a form were made from, `speech` the
+    utterance whose first chunk is computed, and the seed that of the order of turns. Of one engine
+    in several versions, these are in the order of the cells.
     """
 
     cells: tuple[Prepared, ...]
     sources: Mapping[Form, ModelArtifact]
     speech: Source
     seed: int
-    versions: tuple["RuntimeVersion", ...] = ()
-
-    def source_of(self, cell: Cell) -> ModelArtifact:
-        """Return the ONNX file that a cell's was made from."""
-        return self.sources[cell.form]
+    versions: tuple[RuntimeVersion, ...] = ()
 
 
 def subject_of(
@@ -63,13 +55,10 @@ def subject_of(
     phase: Callable[[str], None],
     note: Callable[[str], None],
 ) -> Subject:
-    """Resolve what was asked for, and make what the cache lacks.
+    """Resolve fields of a `Plan` with one model and one protocol, and make what the cache lacks.
 
-    Args:
-        flags: fields of a `Plan` -> what options say; of models and protocols there is one.
-        libraries: folders of the user's own, by the engines that they are for.
-        phase: is told what takes a while.
-        note: is told which engine is left out, and why.
+    `phase` is told what takes a while, `note` which engine is left out, and why. Libraries are
+    folders of the user's own, by the engines that they are for.
 
     Raises:
         InputError: the model cannot be used, or no engine can; one line with the cure.
@@ -82,8 +71,12 @@ def subject_of(
     if Path(model).suffix == ".mnn":
         raise InputError(f"{model}: name the .onnx file that it was made from, and --engine mnn")
     resolved = resolve_plan(plan, libraries, say=phase)
-    forms = dict.fromkeys(cell.form for cell in resolved.cells)
-    sources = [_source(resolved.cells[0], form) for form in forms]
+    # A cell of each form whose file is the graph itself.
+    update = {"engine": SOURCE_ENGINE, "settings": {}, "precision": FLOAT32, "device": CPU}
+    sources = [
+        resolved.cells[0].model_copy(update={**update, "form": form})
+        for form in dict.fromkeys(cell.form for cell in resolved.cells)
+    ]
     speech = chosen_speech()
     found = prepare(
         replace(resolved, cells=(*resolved.cells, *sources)),
@@ -94,11 +87,8 @@ def subject_of(
     )
     count = len(resolved.cells)
     graphs = {each.cell.form: artifact_of(each) for each in found[count:]}
-    cells = list(_usable(found[:count], note))
-    if not cells:
-        raise InputError(f"{model}: none of the engines can run it; see: rtfbench engines")
-    seed = draw_seed() if plan.seed is None else plan.seed
-    return Subject(tuple(cells), graphs, speech, seed)
+    cells = usable(found[:count], model, note)
+    return Subject(tuple(cells), graphs, speech, draw_seed() if plan.seed is None else plan.seed)
 
 
 def chosen_speech() -> Source:
@@ -107,29 +97,23 @@ def chosen_speech() -> Source:
 
 
 def artifact_of(prepared: Prepared) -> ModelArtifact:
-    """Return a cell's file.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return a cell's file; that there is none is an InputError."""
     if prepared.artifact is None or prepared.refusal is not None:
         reason = prepared.refusal.reason if prepared.refusal else "there is no file of it"
         raise InputError(f"{prepared.cell.model} on {prepared.cell.engine_label}: {reason}")
     return prepared.artifact
 
 
-def _source(cell: Cell, form: Form) -> Cell:
-    """Return the cell whose file is the graph itself."""
-    update = {"engine": SOURCE_ENGINE, "settings": {}, "precision": FLOAT32, "device": CPU}
-    return cell.model_copy(update={**update, "form": form})
-
-
-def _usable(cells: Iterable[Prepared], note: Callable[[str], None]) -> Iterator[Prepared]:
-    """Yield the cells that can run, and tell of the others."""
+def usable(cells: Sequence[Prepared], model: str, note: Callable[[str], None]) -> list[Prepared]:
+    """Return the cells that can run, and tell of the others; none at all is an InputError."""
+    found = []
     for each in cells:
         try:
             artifact_of(each)
         except InputError as error:
             note(f"left out: {error}")
         else:
-            yield each
+            found.append(each)
+    if not found:
+        raise InputError(f"{model}: none of the engines can run it; see: rtfbench engines")
+    return found

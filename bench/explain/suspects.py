@@ -1,40 +1,107 @@
-"""Cells whose output may be wrong, with the graph that their files were made from."""
+"""Cells whose output may be wrong, and what their engines compute of parts of the graph."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
+from onnx import ModelProto
 
 from rtfbench.base.cache import cache_room
 from rtfbench.base.core_count import core_count
 from rtfbench.base.errors import InputError
+from rtfbench.base.scratch import process_folder
 from rtfbench.embed.audio_input import Source, read_source
 from rtfbench.embed.pipeline import Pipeline
-from rtfbench.explain.cuts import Suspect
-from rtfbench.explain.parts import SourceGraph
-from rtfbench.explain.subject import Subject, artifact_of, chosen_speech, subject_of
+from rtfbench.engines.protocol import ONNX, FloatArray, ModelArtifact
+from rtfbench.explain.divergence import NOTHING_RIGHT, Seen, compare
+from rtfbench.explain.part_run import PartAnswer, PartRequest, run_part
+from rtfbench.explain.parts import Array, SourceGraph, compute
+from rtfbench.explain.subject import Subject, artifact_of, chosen_speech, subject_of, usable
 from rtfbench.measure.plan import load_plan, resolve_plan
 from rtfbench.models import onnx_graph
 from rtfbench.models.probe import probe
 from rtfbench.models.workload import Prepared, prepare
+from rtfbench.results.cells import Cell
 
 Say = Callable[[str], None]
 Libraries = Mapping[str, Path | None]
+#: References are computed for so many tensors at a time: all of a large model fill the memory.
+AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A cell that may be wrong, of the model `title`.
+
+    `artifact` is the file that the engine reads, `graph` the one that it was made from, and
+    `features_BTM` one chunk of speech.
+    """
+
+    cell: Cell
+    artifact: ModelArtifact
+    graph: SourceGraph
+    features_BTM: FloatArray
+    title: str
+    #: Of the engine's runtime; why that cannot be used, empty where it can.
+    version: str = ""
+    unavailable: str = ""
+    #: Whether the file was converted by someone else, from a graph that may be another one.
+    made_elsewhere: bool = False
+
+    def references(self, names: Sequence[str]) -> dict[str, Array]:
+        """Return what onnxruntime computes for tensors of the graph."""
+        feeds = {self.graph.input_name: self.features_BTM}
+        found: dict[str, Array] = {name: feeds[name] for name in names if name in feeds}
+        wanted = [name for name in names if name not in feeds]
+        for first in range(0, len(wanted), AT_ONCE):
+            found |= compute(self.graph.part(wanted[first : first + AT_ONCE]), feeds)
+        return found
+
+    def look(self, tensor: str, part: ModelProto | None) -> Seen:
+        """Compare a tensor of the graph with what the engine computes, in a process of its own.
+
+        `part` computes the tensor, and is converted first; None takes the cell's own file.
+        """
+        (expected,) = self.references([tensor]).values()
+        with TemporaryDirectory(dir=process_folder()) as name:
+            answer, found = self.run(tensor, part, Path(name))
+            if answer.error:
+                return Seen(None if answer.stage == "converting" else NOTHING_RIGHT, answer.error)
+            return compare(np.load(found, allow_pickle=False), expected)
+
+    def run(
+        self, tensor: str, part: ModelProto | None, folder: Path, inner: tuple[str, ...] = ()
+    ) -> tuple[PartAnswer, Path]:
+        """Run a file on the chunk; return what came of it, and the file that was written."""
+        features, found = folder / "features.npy", folder / ("found.npz" if inner else "found.npy")
+        np.save(features, self.features_BTM)
+        artifact, input_name = self.artifact, self.graph.input_name
+        source: Path | None = None
+        if part is not None:
+            source = folder / f"part.{ONNX}"
+            onnx_graph.save_graph(part, source)
+            path = source.with_suffix(f".{artifact.format}")
+            artifact = replace(artifact, path=path, input_name=input_name, output_name=tensor)
+        request = PartRequest(
+            cell=self.cell,
+            artifact=artifact,
+            features=features,
+            found=found,
+            source=source,
+            inner=inner,
+        )
+        return run_part(request), found
 
 
 def suspects_of(
     flags: Mapping[str, Any], *, libraries: Libraries, phase: Say, note: Say
 ) -> list[Suspect]:
-    """Resolve what was asked for, and make what the cache lacks.
+    """Return the cells of what was asked for; see `subject_of`.
 
-    Args:
-        flags: fields of a `Plan`; with a `reference`, the model is a file that was converted from
-            that.
-        libraries: folders of the user's own, by the engines that they are for.
-        phase: is told what takes a while.
-        note: is told which engine is left out, and why.
-
-    Raises:
-        InputError: the model cannot be used, or no engine can; one line with the cure.
+    With a `reference` among the flags, the model is a file that was converted from that.
     """
     if flags.get("reference") is not None:
         return _made_elsewhere(flags, libraries, phase, note)
@@ -67,20 +134,13 @@ def _made_elsewhere(
     if model not in resolved.users:
         raise InputError(f"--reference: {model} is no model file; name one, or leave it out")
     reference = resolved.users[model].reference
-    logs = cache_room("logs")
-    found: list[Suspect] = []
-    for each in prepare(resolved, (), cores=core_count(), logs=logs, phase=phase):
-        try:
-            frames = artifact_of(each).num_frames
-        except InputError as error:
-            note(f"left out: {error}")
-            continue
-        fixed = frames if reference.num_frames is None else None
+    found = prepare(resolved, (), cores=core_count(), logs=cache_room("logs"), phase=phase)
+    suspects: list[Suspect] = []
+    for each in usable(found, model, note):
+        fixed = artifact_of(each).num_frames if reference.num_frames is None else None
         graph = _graph(reference.runs, reference.input_name, reference.output_name, fixed)
-        found.append(_suspect(each, graph, chosen_speech(), made_elsewhere=True))
-    if not found:
-        raise InputError(f"{model}: none of the engines can run it; see: rtfbench engines")
-    return found
+        suspects.append(_suspect(each, graph, chosen_speech(), made_elsewhere=True))
+    return suspects
 
 
 def _graph(

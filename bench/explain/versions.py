@@ -69,16 +69,7 @@ def subject_of_versions(
     *,
     phase: Callable[[str], None],
 ) -> Subject:
-    """Return one engine in two versions, the older one first.
-
-    Args:
-        flags: fields of a `Plan` with one model and one engine.
-        versions: of its runtime.
-        phase: is told what takes a while.
-
-    Raises:
-        InputError: as `subject_of`.
-    """
+    """Return one engine in two versions, the older one first; see `subject_of`."""
     found = subject_of(flags, phase=phase, note=phase)
     return replace(found, cells=found.cells * len(versions), versions=versions)
 
@@ -120,14 +111,8 @@ def save_slower(
 ) -> Saved | str:
     """Write the smallest model that takes longer in the newer version, with a script that times it.
 
-    Args:
-        subject: the engine in two versions.
-        slower: where to begin; what is before it is added until the difference shows. Where no
-            operators are told, it is the whole model.
-        folder: where to.
-        share: by how much more time it has to show.
-        cpu: of this host, for a reader.
-        step: is told what takes some seconds.
+    It begins with what is `slower`, or with the whole model where no operators are told; what is
+    before it is added until it takes longer by `share`. A reader is told the host's `cpu`.
 
     Returns:
         What was written, or why nothing was.

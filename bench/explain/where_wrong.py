@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +18,13 @@ from rtfbench.base.scratch import process_folder
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import FLOAT32, ONNX
 from rtfbench.explain import repro
-from rtfbench.explain.cuts import Cuts, Suspect, run_on, to_convert
 from rtfbench.explain.divergence import Hit, Search, Seen, compare, smallest
 from rtfbench.explain.finding import CellFinding, Findings, Operator, Tensor
 from rtfbench.explain.parts import Array, Shape, SourceGraph
 from rtfbench.explain.repro import Example
+from rtfbench.explain.suspects import Suspect
 from rtfbench.measure.machine.environment import describe_host
 from rtfbench.models.onnx_graph import inputs
-from rtfbench.results.cells import Cell
 
 
 def compare_shown(suspect: Suspect) -> dict[str, Seen] | None:
@@ -54,11 +55,8 @@ def _shown(suspect: Suspect, *, anew: bool) -> dict[str, Array] | None:
     """Run a file, or one that is made of the graph now, and return its inner tensors."""
     graph = suspect.graph
     with TemporaryDirectory(dir=process_folder()) as name:
-        folder = Path(name)
-        artifact, source = suspect.artifact, None
-        if anew:
-            artifact, source = to_convert(suspect, graph.model, graph.output_name, folder)
-        answer, found = run_on(suspect, artifact, source, folder, graph.tensors)
+        part = graph.model if anew else None
+        answer, found = suspect.run(graph.output_name, part, Path(name), graph.tensors)
         if answer.error or not answer.shows:
             return None
         with np.load(found, allow_pickle=False) as stored:
@@ -171,19 +169,15 @@ SAME_BY_NAME = "no tensor that the runtime shows by its name is wrong"
 def search(
     suspects: Sequence[Suspect], *, progress: Progress, save_to: Path | None = None
 ) -> Findings:
-    """Search one cell after the other; after an interruption there are as many as were searched.
+    """Search the cells of one model; after an interruption there are as many as were searched.
 
-    Args:
-        suspects: the cells of one model.
-        progress: is told what goes on.
-        save_to: gets a folder for each cell that is wrong, with a model that shows it.
+    `save_to` gets a folder for each cell that is wrong, with a model that shows it.
     """
     findings: list[CellFinding] = []
     began_s = time.monotonic()
-    inspector = Inspector(step=progress.phase, save_to=save_to)
     try:
         for suspect in suspects:
-            findings.append(inspector.inspect(suspect))
+            findings.append(Inspection(suspect, progress.phase, save_to).finding())
             each_s = (time.monotonic() - began_s) / len(findings)
             progress.left((len(suspects) - len(findings)) * each_s)
     except KeyboardInterrupt:
@@ -201,96 +195,122 @@ def search(
     )
 
 
-class Inspector:
-    """Searches one cell after the other."""
+class Inspection:
+    """The search of one cell; `step` is told what takes some seconds."""
 
-    def __init__(self, *, step: Callable[[str], None], save_to: Path | None = None) -> None:
-        """Prepare; nothing runs yet.
+    def __init__(self, suspect: Suspect, step: Callable[[str], None], save_to: Path | None) -> None:
+        self._suspect, self._graph, self._save_to = suspect, suspect.graph, save_to
+        self._tell_step = step
+        #: Fields of the finding, and what is noted.
+        self._found: dict[str, Any] = {}
+        self._notes: list[str] = []
 
-        Args:
-            step: is told what takes some seconds.
-            save_to: a folder that gets one for each cell that is wrong.
-        """
-        self._step, self._save_to = step, save_to
-
-    def inspect(self, suspect: Suspect) -> CellFinding:
-        """Search one cell."""
-        cell = suspect.cell
-        found = CellFinding(engine=cell.engine_label, form=cell.form, version=suspect.version)
-        refused = refusal(suspect)
-        if refused:
-            return _noted(found, refused)
-        self._step(f"{cell.engine_label}: comparing the embedding")
-        whole = Cuts(suspect, self._step).whole()
-        found = found.model_copy(
-            update={"error": whole.error, "reason": whole.reason, "wrong": whole.wrong}
+    def finding(self) -> CellFinding:
+        """Search, and return what was found."""
+        self._search()
+        suspect, note = self._suspect, "; ".join(self._notes)
+        engine, form = suspect.cell.engine_label, suspect.cell.form
+        return CellFinding(
+            engine=engine, form=form, version=suspect.version, note=note, **self._found
         )
-        if not whole.wrong:
-            return found
-        if suspect.made_elsewhere:
-            if not Cuts(suspect, self._step).look(suspect.graph.output_name).wrong:
-                return self._in_file(found, suspect)
-            found = _noted(found, CONVERTED_WRONG)
-        return self._by_cuts(found, suspect, whole)
 
-    def _by_cuts(self, found: CellFinding, suspect: Suspect, whole: Seen) -> CellFinding:
-        """Search among parts of the graph, each converted alone."""
-        graph = suspect.graph
-        cuts = Cuts(suspect, self._step)
-        search = Search(graph.tensors, graph.sources, cuts.look)
+    def _search(self) -> None:
+        suspect, graph = self._suspect, self._graph
+        if refused := refusal(suspect):
+            self._notes.append(refused)
+            return
+        self._step("comparing the embedding")
+        whole = suspect.look(graph.output_name, None)
+        self._found = {"error": whole.error, "reason": whole.reason, "wrong": whole.wrong}
+        if not whole.wrong:
+            return
+        if suspect.made_elsewhere:
+            if not self._look(graph.output_name).wrong:
+                self._search_file()
+                return
+            self._notes.append(CONVERTED_WRONG)
+        # Among parts of the graph, each converted alone.
+        search = Search(graph.tensors, graph.sources, self._look)
         search.seen[graph.output_name] = whole
         hit = search.run()
-        found = _told(found, suspect, hit, len(search.seen))
-        return self._alone(found, suspect, hit)
+        self._tell(hit, len(search.seen))
+        self._run_alone(hit)
 
-    def _in_file(self, found: CellFinding, suspect: Suspect) -> CellFinding:
+    def _step(self, text: str) -> None:
+        self._tell_step(f"{self._suspect.cell.engine_label}: {text}")
+
+    def _look(self, tensor: str) -> Seen:
+        self._step(f"converting up to {tensor}")
+        return self._suspect.look(tensor, self._graph.part([tensor]))
+
+    def _search_file(self) -> None:
         """Compare what the user's file and one that is right compute on the way."""
-        self._step(f"{suspect.cell.engine_label}: comparing inner tensors")
-        known = compare_shown(suspect)
+        self._step("comparing inner tensors")
+        graph, known = self._graph, compare_shown(self._suspect)
         if known is None:
-            return _noted(found, SHOWS_NONE.format(engine=suspect.cell.engine))
-        graph = suspect.graph
+            self._notes.append(SHOWS_NONE.format(engine=self._suspect.cell.engine))
+            return
         first = next((n for n in graph.tensors if n in known and known[n].wrong), None)
         if first is None:
-            return _noted(found, SAME_BY_NAME)
+            self._notes.append(SAME_BY_NAME)
+            return
         lost = set(graph.tensors).difference(known)
-        hit = Hit(first, known[first], graph.sources(first, lost))
-        return _noted(_told(found, suspect, hit, len(known)), IN_FILE)
+        self._tell(Hit(first, known[first], graph.sources(first, lost)), len(known))
+        self._notes.append(IN_FILE)
 
-    def _alone(self, found: CellFinding, suspect: Suspect, hit: Hit) -> CellFinding:
+    def _tell(self, hit: Hit, looked_at: int) -> None:
+        """Keep the operator, and the shapes around it."""
+        graph = self._graph
+        values = self._suspect.references([*hit.given, hit.tensor])
+        self._found |= {
+            "tensor": Tensor(name=hit.tensor, shape=values[hit.tensor].shape),
+            "tensor_error": hit.seen.error,
+            "tensor_reason": hit.seen.reason,
+            "operators": tuple(
+                Operator(kind=node.op_type, name=node.name, weights=graph.weights(node))
+                for node in graph.operators(hit.tensor, hit.given)
+            ),
+            "given": tuple(Tensor(name=name, shape=values[name].shape) for name in hit.given),
+            "looked_at": looked_at,
+            "tensors": len(graph.tensors),
+        }
+
+    def _run_alone(self, hit: Hit) -> None:
         """Run the operator alone on right inputs, then with more and more of what is before it."""
-        alone = Alone(suspect)
+        alone, graph = Alone(self._suspect), self._graph
         if not alone.possible:
-            return _noted(found, NOT_SAID.format(engine=suspect.cell.engine))
-        graph = suspect.graph
+            self._notes.append(NOT_SAID.format(engine=self._suspect.cell.engine))
+            return
         levels = growing(graph, hit.given)
+        counts = [len(graph.operators(hit.tensor, given)) for given in levels]
         with TemporaryDirectory(dir=process_folder()) as name:
             folders = [Path(name) / str(level) for level in range(len(levels))]
             tried: dict[int, Seen] = {}
 
             def is_wrong(level: int) -> bool:
-                count = len(graph.operators(hit.tensor, levels[level]))
-                self._step(f"{suspect.cell.engine_label}: running {count} operators alone")
+                self._step(f"running {counts[level]} operators alone")
                 folders[level].mkdir()
                 tried[level] = alone.save(hit, levels[level], folders[level])
                 return tried[level].wrong
 
             level = smallest(len(levels), is_wrong)
             if level is None:
-                return _noted(found, tried[0].reason or NOT_ALONE)
-            operators = graph.operators(hit.tensor, levels[level])
-            update = {
-                "needed": len(operators),
+                self._notes.append(tried[0].reason or NOT_ALONE)
+                return
+            self._found |= {
+                "needed": counts[level],
                 "alone_error": tried[0].error,
                 "alone_reason": tried[0].reason,
-                "saved": self._keep(folders[level], suspect.cell),
+                "saved": self._keep(folders[level]),
             }
-            return found.model_copy(update=update)
 
-    def _keep(self, folder: Path, cell: Cell) -> str:
+    def _keep(self, folder: Path) -> str:
+        """Copy a model that is wrong to where it is wanted; return the folder, empty of none."""
         if self._save_to is None:
             return ""
-        target = self._save_to / file_name(cell)
+        cell = self._suspect.cell
+        label = "".join(c if c.isalnum() or c in "-." else "_" for c in cell.engine_label)
+        target = self._save_to / f"{label.strip('_')}-{cell.form}"
         target.mkdir(parents=True, exist_ok=True)
         for name in repro.FILES:
             shutil.copyfile(folder / name, target / name)
@@ -315,42 +335,10 @@ def refusal(suspect: Suspect) -> str:
     return "" if support.ok else support.reason
 
 
-def file_name(cell: Cell) -> str:
-    """Return a name for files of a cell."""
-    label = "".join(c if c.isalnum() or c in "-." else "_" for c in cell.engine_label)
-    return f"{label.strip('_')}-{cell.form}"
-
-
 def growing(graph: SourceGraph, given: Sequence[str]) -> list[tuple[str, ...]]:
     """Return what is given, then what that is computed from, and so on to the input."""
     found = [tuple(given)]
     while set(found[-1]) != {graph.input_name}:
-        before: dict[str, None] = {}
-        for name in found[-1]:
-            before |= dict.fromkeys([name] if name == graph.input_name else graph.sources(name))
-        found.append(tuple(before))
+        before = ([name] if name == graph.input_name else graph.sources(name) for name in found[-1])
+        found.append(tuple(dict.fromkeys(chain.from_iterable(before))))
     return found
-
-
-def _told(found: CellFinding, suspect: Suspect, hit: Hit, looked_at: int) -> CellFinding:
-    """Return a finding with the operator, and the shapes around it."""
-    graph = suspect.graph
-    values = suspect.references([*hit.given, hit.tensor])
-    named = [Tensor(name=name, shape=values[name].shape) for name in hit.given]
-    update = {
-        "tensor": Tensor(name=hit.tensor, shape=values[hit.tensor].shape),
-        "tensor_error": hit.seen.error,
-        "tensor_reason": hit.seen.reason,
-        "operators": tuple(
-            Operator(kind=node.op_type, name=node.name, weights=graph.weights(node))
-            for node in graph.operators(hit.tensor, hit.given)
-        ),
-        "given": tuple(named),
-        "looked_at": looked_at,
-        "tensors": len(graph.tensors),
-    }
-    return found.model_copy(update=update)
-
-
-def _noted(found: CellFinding, note: str) -> CellFinding:
-    return found.model_copy(update={"note": "; ".join(filter(None, [found.note, note]))})

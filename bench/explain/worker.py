@@ -1,8 +1,10 @@
 """One process, one engine: runs a chunk with the runtime's profiler and without it, in turns."""
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 from rtfbench.embed import reference
 from rtfbench.embed.audio_input import read_source
@@ -19,11 +21,12 @@ from rtfbench.explain.process import (
     ProfileTurn,
     Turned,
     run_worker,
+    typical,
     usable_engine,
 )
-from rtfbench.explain.typical import typical
 from rtfbench.results import protocols
 
+Given = TypeVar("Given")
 Opener = Callable[[], SessionBase]
 #: None where the runtime tells of no operators.
 ProfilerOpener = Callable[[], Profiler | None]
@@ -89,81 +92,59 @@ class FirstRuns:
         return self._runs
 
 
-def timed(run: Callable[[FloatArray], object], features_BTM: FloatArray) -> int:
+def timed(call: Callable[[Given], object], given: Given) -> int:
     """Return how many nanoseconds a call takes."""
     before = time.perf_counter_ns()
-    run(features_BTM)
+    call(given)
     return time.perf_counter_ns() - before
 
 
-class ProfileWorker:
-    """An engine on one chunk, which is compared with the reference before anything is timed."""
+def answers(spec: ProfileSpec) -> Iterator[ProfileOpened | Turned | Profile]:
+    """Open an engine, compare its embedding with the reference, then obey what comes as input.
 
-    def __init__(self, spec: ProfileSpec) -> None:
-        """Open a session.
-
-        Raises:
-            EngineError: the engine is not there, or does not take the model.
-        """
-        engine, version = usable_engine(spec)
-        features_BTM = _first_chunk(spec)
-        asked = spec.artifact, spec.cell.options
-        opening, profiling = partial(engine.open, *asked), partial(engine.profiler, *asked)
-        before = time.perf_counter_ns()
-        session = opening()
-        load_ns = time.perf_counter_ns() - before
-        wrong = _wrong(spec, session.run(features_BTM))
-        session.close()
-        kind: type[WarmRuns | FirstRuns] = (
-            FirstRuns if protocols.named(spec.cell.protocol).fresh_session else WarmRuns
-        )
-        self._runs = kind(opening, profiling, features_BTM)
-        self.turn(ProfileTurn(runs=1))
-        before = time.perf_counter_ns()
-        turned = self.turn(ProfileTurn(runs=1))
-        self.opened = ProfileOpened(
-            version=version,
-            profiled=bool(turned.profiled_ns),
-            wrong=wrong,
-            fewer_operations=engine.fewer_operations,
-            load_ns=load_ns,
-            round_ns=time.perf_counter_ns() - before,
-        )
-
-    def obey(self, line: str) -> Turned | Profile:
-        """Take a turn, or finish."""
+    Raises:
+        EngineError: the engine is not there, or does not take the model.
+    """
+    engine, version = usable_engine(spec)
+    pipeline = Pipeline.for_model(spec.artifact, spec.cell.chunk_samples)
+    features_BTM = pipeline.first_chunk(read_source(spec.speech, pipeline.sample_rate_hz))
+    asked = spec.artifact, spec.cell.options
+    opening, profiling = partial(engine.open, *asked), partial(engine.profiler, *asked)
+    before = time.perf_counter_ns()
+    session = opening()
+    load_ns = time.perf_counter_ns() - before
+    reference_BD = reference.load_reference(spec.reference)[spec.speech.name][:1]
+    parity = reference.parity_of(session.run(features_BTM), reference_BD, spec.cell.precision)
+    session.close()
+    fresh = protocols.named(spec.cell.protocol).fresh_session
+    kind: type[WarmRuns | FirstRuns] = FirstRuns if fresh else WarmRuns
+    runs = kind(opening, profiling, features_BTM)
+    _turn(runs, ProfileTurn(runs=1))
+    round_ns = timed(partial(_turn, runs), ProfileTurn(runs=1))
+    yield ProfileOpened(
+        version=version,
+        wrong="" if parity.ok else reference.why_wrong(parity, spec.cell.precision),
+        fewer_operations=engine.fewer_operations,
+        load_ns=load_ns,
+        round_ns=round_ns,
+    )
+    for line in sys.stdin:
         match COMMAND.validate_json(line):
             case ProfileTurn() as order:
-                return self.turn(order)
+                yield _turn(runs, order)
             case Finish():
-                return self.finish()
-
-    def turn(self, order: ProfileTurn) -> Turned:
-        """Run the chunk so often with the profiler and without."""
-        if order.profiled_first:
-            profiled_ns = self._runs.profiled(order.runs)
-            return Turned(plain_ns=self._runs.plain(order.runs), profiled_ns=profiled_ns)
-        plain_ns = self._runs.plain(order.runs)
-        return Turned(plain_ns=plain_ns, profiled_ns=self._runs.profiled(order.runs))
-
-    def finish(self) -> Profile:
-        """Return the typical run; it is empty without a profiler."""
-        # A runtime may tell of its operators, and have nothing to tell of a first run.
-        runs = [run for run in self._runs.finish() if sum(each.ns for each in run.operators)]
-        return typical(runs) if runs else Profile(wall_ns=0, runs=0, operators=())
+                # A runtime may tell of its operators, and have nothing to tell of a first run.
+                told = [run for run in runs.finish() if sum(each.ns for each in run.operators)]
+                yield typical(told) if told else Profile(wall_ns=0, runs=0, operators=())
 
 
-def _first_chunk(spec: ProfileSpec) -> FloatArray:
-    pipeline = Pipeline.for_model(spec.artifact, spec.cell.chunk_samples)
-    return pipeline.first_chunk(read_source(spec.speech, pipeline.sample_rate_hz))
-
-
-def _wrong(spec: ProfileSpec, embedding_BD: FloatArray) -> str:
-    """Say how far the chunk's embedding is from the reference's, nothing where that is allowed."""
-    reference_BD = reference.load_reference(spec.reference)[spec.speech.name][:1]
-    found = reference.parity_of(embedding_BD, reference_BD, spec.cell.precision)
-    return "" if found.ok else reference.why_wrong(found, spec.cell.precision)
+def _turn(runs: WarmRuns | FirstRuns, order: ProfileTurn) -> Turned:
+    if order.profiled_first:
+        profiled_ns = runs.profiled(order.runs)
+        return Turned(plain_ns=runs.plain(order.runs), profiled_ns=profiled_ns)
+    plain_ns = runs.plain(order.runs)
+    return Turned(plain_ns=plain_ns, profiled_ns=runs.profiled(order.runs))
 
 
 if __name__ == "__main__":
-    run_worker("rtfbench.explain.worker", ProfileSpec, ProfileWorker)
+    run_worker(ProfileSpec, answers)

@@ -1,7 +1,7 @@
 """Features that somebody else made for a model, held against what it is to be fed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +25,6 @@ from rtfbench.frontends.front_end import FrontEnd
 
 #: Kaldi's names of plain matrices, and of what they hold.
 _KINDS = {b"FM ": "<f4", b"DM ": "<f8"}
-
-
-@dataclass(frozen=True)
-class Effect:
-    """A step that differs, and the cosine between embeddings with and without it."""
-
-    difference: StepDifference
-    cosine: float | None
 
 
 def read_features(path: Path, feat_dim: int) -> FloatArray:
@@ -84,11 +76,7 @@ def diagnose(setup: ExtractionSetup, recording: Path, features: Path) -> Diagnos
 
 
 def _samples(setup: ExtractionSetup, recording: Path) -> FloatArray:
-    """Return a recording as a setup reads it.
-
-    Raises:
-        InputError: it cannot be used.
-    """
+    """Return a recording as a setup reads it; one that cannot be used is an InputError."""
     front_end = setup.front_end
     with as_input(AudioError):
         samples = read_audio(
@@ -121,20 +109,20 @@ def feature_difference(
 
 def effects(
     setup: ExtractionSetup, recording: Path, differences: Sequence[StepDifference]
-) -> Iterator[Effect]:
-    """Yield how much each step alone turns the recording's embedding.
+) -> Iterator[float | None]:
+    """Yield how much each step alone turns the recording's embedding: the cosine with and without.
 
     Raises:
         InputError: the model cannot embed the recording.
     """
-    ours_D = embed(setup, setup.front_end, [recording])[0] if differences else None
+    if not differences:
+        return
+    front_end = setup.front_end
+    (ours_D,) = embed(setup, front_end, [recording])
     for difference in differences:
-        changed = one_changed(setup.front_end, difference)
-        is_told = changed != setup.front_end and changed.feat_dim == setup.front_end.feat_dim
-        if ours_D is None or not is_told:
-            yield Effect(difference, None)
-        else:
-            yield Effect(difference, cosine(ours_D, embed(setup, changed, [recording])[0]))
+        changed = one_changed(front_end, difference)
+        is_told = changed != front_end and changed.feat_dim == front_end.feat_dim
+        yield cosine(ours_D, embed(setup, changed, [recording])[0]) if is_told else None
 
 
 def embed(

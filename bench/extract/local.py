@@ -15,11 +15,10 @@ from rtfbench.base.files import check_outputs, check_room, is_special
 from rtfbench.base.limits import MOST_JOBS_A_CORE
 from rtfbench.embed.embeddings import Named, text_line
 from rtfbench.extract import report
-from rtfbench.extract.listing import Remaining
 from rtfbench.extract.messages import Embedding
 from rtfbench.extract.options import ExtractOptions, jobs_for, setup_for, workers
 from rtfbench.extract.pool import ExtractError, Finished
-from rtfbench.extract.result import ResultFile, part_bytes_of
+from rtfbench.extract.result import Remaining, ResultFile, part_bytes_of
 from rtfbench.extract.shards import Manifest, Unit
 from rtfbench.frontends.audio import AudioError
 from rtfbench.inputs.listing import Listing

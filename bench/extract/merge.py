@@ -18,9 +18,8 @@ from rtfbench.embed.embeddings import (
     read_origins,
     write_embeddings,
 )
-from rtfbench.extract.cards import write_card
 from rtfbench.extract.report import while_reading
-from rtfbench.extract.result import ResultFile, part_bytes_of
+from rtfbench.extract.result import ResultFile, part_bytes_of, write_card
 from rtfbench.extract.shards import ENDING, MANIFEST, Manifest, read_manifest
 from rtfbench.report import figures
 
@@ -108,7 +107,10 @@ def find_shards(folder: Path) -> Shards:
         InputError: one is missing, changed since, or not of one whole with the others, or an
             utterance is missing or there twice; the message says which and what to do.
     """
-    paths = sorted(each for each in _files(folder) if MANIFEST.fullmatch(each.name))
+    try:
+        paths = sorted(each for each in folder.iterdir() if MANIFEST.fullmatch(each.name))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
     if not paths:
         raise InputError(f"{folder}: holds no finished shard; write some with extract --shard")
     manifests = [read_manifest(path) for path in paths]
@@ -167,13 +169,6 @@ def merge(folder: Path, *, result: Path, part_size: str | None, overwrite: bool)
     say(f"{figures.counted(shards.done, 'utterance')} of {parts}{skipped}")
     say(f"results: {result}")
     return SOME_FAILED if shards.failures else OK
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
 
 
 def _check_unchanged(folder: Path, manifest: Manifest) -> None:

@@ -1,7 +1,7 @@
 """What the parent and a worker of `extract` say to each other, one JSON object a line."""
 
 import base64
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, TypeAdapter, model_validator
@@ -127,45 +127,40 @@ class Refused(Value):
     reason: str
 
 
-class Embedding(Value):
-    """An utterance's embedding, float32 [D] as base64, and what it took.
+class Computed(NamedTuple):
+    """An embedding, float32 [D], and what it took.
 
     `processing_ns` is from the samples to the embedding; reading the file is not in it.
+    `kept_frames` of `frames` were speech; both are 0 without a detector of speech. `file_rate_hz`
+    is the file's own sample rate, 0 where there was no file.
     """
+
+    embedding_D: FloatArray
+    audio_ns: int
+    processing_ns: int
+    kept_frames: int = 0
+    frames: int = 0
+    file_rate_hz: int = 0
+
+
+class Embedding(Value):
+    """What is `Computed` of an utterance, with its embedding as base64."""
 
     kind: Literal["embedding"] = "embedding"
     index: int
     embedding: str
     audio_ns: int
     processing_ns: int
-    #: Of so many frames, so many are speech; 0 where that was not looked at.
     kept_frames: int = 0
     frames: int = 0
-    #: Of the file; 0 where there was none.
     file_rate_hz: int = 0
 
     @classmethod
-    def of(
-        cls,
-        embedding_D: FloatArray,
-        *,
-        index: int,
-        audio_ns: int,
-        processing_ns: int,
-        kept_frames: int = 0,
-        frames: int = 0,
-        file_rate_hz: int = 0,
-    ) -> "Embedding":
+    def of(cls, found: Computed, index: int) -> "Embedding":
         """Pack an embedding."""
-        return cls(
-            index=index,
-            embedding=base64.b64encode(embedding_D.astype("<f4").tobytes()).decode(),
-            audio_ns=audio_ns,
-            processing_ns=processing_ns,
-            kept_frames=kept_frames,
-            frames=frames,
-            file_rate_hz=file_rate_hz,
-        )
+        told = found._asdict()
+        packed = base64.b64encode(told.pop("embedding_D").astype("<f4").tobytes()).decode()
+        return cls(index=index, embedding=packed, **told)
 
     @property
     def values_D(self) -> FloatArray:

@@ -112,11 +112,8 @@ def setup_for(
 ) -> ExtractionSetup:
     """Return what computes the embeddings, the model file made if need be.
 
-    Args:
-        options: what was asked for.
-        phase: is told what takes a while.
-        note: is told where the model decides otherwise.
-        assumed: is told in its place what nobody said of the model file.
+    `phase` is told what takes a while, `note` where the model decides otherwise, and in its place
+    `assumed`, if there is such, what nobody said of the model file.
 
     Raises:
         InputError: it cannot be had; the message names the option.
@@ -163,11 +160,7 @@ def setup_for(
 
 
 def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
-    """Return the one cell that the options describe.
-
-    Raises:
-        InputError: a name or value that cannot be used.
-    """
+    """Return the one cell that the options describe; what cannot be used is an InputError."""
     spec = options.engine or EngineSpec(default_engine(options.model), {})
     size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
     with as_input(ValueError):
@@ -193,11 +186,7 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
 
 
 def check_batch(setup: ExtractionSetup, batch: int) -> None:
-    """Refuse what no worker could do.
-
-    Raises:
-        InputError: batches of a static model.
-    """
+    """Refuse batches of a static model by an InputError."""
     if batch > 1 and setup.artifact.form == "static":
         raise InputError(
             f"--batch {batch}: a static model takes one chunk at a time; leave --batch out, or "

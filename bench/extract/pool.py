@@ -7,9 +7,9 @@ that dies.
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -65,22 +65,6 @@ class Finished(NamedTuple):
         return Origin(seconds, str(self.utterance.path))
 
 
-class WorkerChild(Child[Opened | Refused | Embedding | Unusable]):
-    """A process with one session."""
-
-    def __init__(
-        self, spec: EmbedderSpec, number: int, logs: Path, ahead: Started | None = None
-    ) -> None:
-        super().__init__(
-            WORKER,
-            spec.model_dump_json(indent=2),
-            f"worker-{number}",
-            logs=logs,
-            replies=ANSWER,
-            ahead=ahead,
-        )
-
-
 @dataclass
 class TriedTask:
     """A task, and how many workers died of it."""
@@ -89,23 +73,30 @@ class TriedTask:
     deaths: int = 0
 
 
-@dataclass
 class Member:
     """A place in the pool: its present process and the tasks that it has, the first one running."""
 
-    spec: EmbedderSpec
-    number: int
-    child: WorkerChild
-    tries: deque[TriedTask] = field(default_factory=deque)
-    since: float = 0.0
-    opened: bool = False
+    def __init__(
+        self, spec: EmbedderSpec, number: int, logs: Path, ahead: Started | None, now_s: float
+    ) -> None:
+        self._spec, self._name, self._logs = (
+            spec.model_dump_json(indent=2),
+            f"worker-{number}",
+            logs,
+        )
+        self.tries: deque[TriedTask] = deque()
+        self.start(now_s, ahead)
+
+    def start(self, now_s: float, ahead: Started | None = None) -> None:
+        """Start a process, or hand the one that waits its specification."""
+        self.opened, self.since = False, now_s
+        self.child = Child(
+            WORKER, self._spec, self._name, logs=self._logs, replies=ANSWER, ahead=ahead
+        )
 
 
 class Pool:
-    """Workers for one setup. Use it as a context: its end ends the workers.
-
-    Clock is an argument so that tests need not wait.
-    """
+    """Workers for one setup. Use it as a context: its end ends the workers."""
 
     def __init__(
         self,
@@ -116,22 +107,14 @@ class Pool:
         cores: list[int],
         logs: Path,
         ahead: Started | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the workers.
+        """Start so many workers; what they print goes to `logs`.
 
-        Args:
-            setup: what they compute.
-            options: how each goes about it.
-            jobs: how many there are.
-            cores: those that may be used; if there are enough, each worker gets its own, but not
-                under a CPU quota: the containers of a host would all take the same ones.
-            logs: a folder for what the workers print.
-            ahead: the first worker's process, where it was started before.
-            clock: monotonic seconds.
+        If there are enough cores, each worker gets its own, but not under a CPU quota: the
+        containers of a host would all take the same ones. `ahead` is the first worker's process,
+        where it was started before.
         """
         self._options, self._memory = options, options.memory
-        self._logs, self._clock = logs, clock
         self._again: deque[TriedTask] = deque()
         self._failed_starts = 0
         self._members: list[Member] = []
@@ -140,8 +123,8 @@ class Pool:
             own = cores[number * options.threads : (number + 1) * options.threads]
             own = own if pinned else cores
             spec = EmbedderSpec(setup=setup, options=options, cores=tuple(own))
-            child = WorkerChild(spec, number, logs, ahead if number == 0 else None)
-            self._members.append(Member(spec, number, child, since=clock()))
+            waits = ahead if number == 0 else None
+            self._members.append(Member(spec, number, logs, waits, time.monotonic()))
 
     def __enter__(self) -> "Pool":
         return self
@@ -172,10 +155,13 @@ class Pool:
                     if not self._again and len(waiting) < LOOK_AHEAD:
                         for index, utterance in islice(fresh, 1):
                             waiting.append(utterance)
-                            if reason := _refusal(utterance):
+                            name, path, part = utterance.name, utterance.path, utterance.part
+                            # What needs no worker to fail is given none.
+                            if utterance.fault or not is_text(path):
+                                reason = utterance.fault or f"{printable(path)}: {NOT_TEXT}"
                                 answers[index] = Unusable(index=index, reason=reason)
                                 continue
-                            task = _task(index, utterance)
+                            task = Task(index=index, name=name, path=path, part=part)
                             self._again.append(TriedTask(task))
                     if self._again:
                         self._hand_out(member, self._again.popleft())
@@ -186,7 +172,7 @@ class Pool:
 
     def _hand_out(self, member: Member, attempt: TriedTask) -> None:
         if not member.tries and member.opened:
-            member.since = self._clock()
+            member.since = time.monotonic()
         member.tries.append(attempt)
         # What a dead worker answered before is still to be read; its end is met behind that.
         with suppress(ChildDied):
@@ -223,7 +209,7 @@ class Pool:
                     answers[answer.index] = answer
                     member.tries.popleft()
                     answered = True
-            member.since = self._clock()
+            member.since = time.monotonic()
             if not member.child.has_answer:
                 return answered
 
@@ -238,14 +224,10 @@ class Pool:
         """Return how long a worker still may take for what it does, None without a limit."""
         # Loading a model is no utterance's fault.
         limit_s = self._options.timeout_s if member.opened else OPEN_TIMEOUT_S
-        return None if limit_s is None else member.since + limit_s - self._clock()
+        return None if limit_s is None else member.since + limit_s - time.monotonic()
 
     def _check_time(self, member: Member) -> None:
-        """Give a worker up that is late.
-
-        Raises:
-            ChildSilent: it is.
-        """
+        """Give a worker up that is late: it is `ChildSilent`."""
         left_s = self._left_s(member)
         if left_s is None or left_s > 0:
             return
@@ -292,15 +274,4 @@ class Pool:
                 raise ExtractError(str(error))
         self._again.extendleft(reversed(member.tries))
         member.tries.clear()
-        member.opened, member.since = False, self._clock()
-        member.child = WorkerChild(member.spec, member.number, self._logs)
-
-
-def _refusal(utterance: Utterance) -> str:
-    """Say why an utterance needs no worker to fail, empty where it may yet do."""
-    path = utterance.path
-    return utterance.fault or ("" if is_text(path) else f"{printable(path)}: {NOT_TEXT}")
-
-
-def _task(index: int, utterance: Utterance) -> Task:
-    return Task(index=index, name=utterance.name, path=utterance.path, part=utterance.part)
+        member.start(time.monotonic())

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from threading import Timer
 
@@ -44,12 +44,8 @@ class Report:
     ) -> None:
         """Tell of so many utterances.
 
-        Args:
-            total: how many there are.
-            wanted: how much is told.
-            line: says something that stays.
-            advance: moves a bar; without one, a line says now and then how far it is.
-            clock: monotonic seconds.
+        `line` says something that stays; `advance` moves a bar, and without one, a line says now
+        and then how far it is.
         """
         self._line = line
         self._total, self._wanted, self._advance, self._clock = total, wanted, advance, clock
@@ -98,29 +94,20 @@ class Report:
 @contextmanager
 def on_stderr(total: int, wanted: Verbosity) -> Iterator[Report]:
     """Write lines to standard error, where that is a terminal above a bar."""
-    if wanted.quiet:
-        yield Report(total, wanted, say)
-        return
-    if not sys.stderr.isatty():
+    if wanted.quiet or not sys.stderr.isatty():
         told = Report(total, wanted, say)
-        with told.life.watching():
+        with nullcontext() if wanted.quiet else told.life.watching():
             yield told
         return
     # Loaded for eyes alone: most extractions are started by scripts.
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     console = Console(stderr=True)
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
-    eta = (TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *eta, console=console, transient=True) as bar:
+    columns = (progress.BarColumn(bar_width=24), progress.MofNCompleteColumn())
+    times = (progress.TimeElapsedColumn(), progress.TextColumn("left"))
+    left = progress.TimeRemainingColumn()
+    with progress.Progress(*columns, *times, left, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield Report(
             total,
@@ -213,12 +200,7 @@ class Tally:
         return f"rtfbench: utterance {name}: {answer.reason}"
 
     def lines(self, wall_s: float, jobs: int) -> Iterator[str]:
-        """Yield the summary.
-
-        Args:
-            wall_s: how long everything took, loading included.
-            jobs: how many workers there were.
-        """
+        """Yield the summary of what so many jobs did in `wall_s`, loading included."""
         audio_s, processing_s = self.audio_ns / NS_PER_S, self.processing_ns / NS_PER_S
         if self.done:
             yield (

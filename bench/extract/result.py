@@ -7,10 +7,17 @@ computed with; it stays beside the result.
 
 import fcntl
 import os
+from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import ValidationError
 
 from rtfbench.base.cache import replacing
+from rtfbench.base.child import write_all
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import followed, writing_to
 from rtfbench.base.limits import parse_size
@@ -27,9 +34,163 @@ from rtfbench.embed.embeddings import (
 )
 from rtfbench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
 from rtfbench.embed.kaldi_vectors import written_arks
-from rtfbench.extract.cards import Card, card_path, damaged_card, read_card, write_card
-from rtfbench.extract.listing import Present, part_line, read_part_lines
 from rtfbench.extract.messages import ExtractionSetup
+from rtfbench.inputs.find import Utterance
+from rtfbench.inputs.listing import Listing
+
+
+class PartLine(NamedTuple):
+    """A line, where it begins in bytes, and what it says."""
+
+    offset: int
+    named: Named
+    origin: Origin
+
+
+def read_part_lines(part: Path) -> Iterator[PartLine]:
+    """Yield the lines of a part file.
+
+    Raises:
+        InputError: one is damaged, or of another length than the first.
+    """
+    offset, dim = 0, 0
+    with part.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text, _, told = line.decode().partition("\t")
+                named = embeddings.parse_line(text)
+                origin = Origin.parse(told) if told else Origin()
+            except ValueError as error:
+                raise InputError(
+                    f"{part}: line {number} is damaged ({error}); delete it"
+                ) from error
+            dim = dim or len(named.embedding_D)
+            if len(named.embedding_D) != dim:
+                raise InputError(f"{part}: line {number} has another length than the first")
+            yield PartLine(offset, named, origin)
+            offset += len(line)
+
+
+class Present:
+    """Which utterances a part file holds, and where; 16 bytes an utterance."""
+
+    def __init__(self, part: Path) -> None:
+        """Index a part file.
+
+        Raises:
+            InputError: it is damaged, or holds an utterance twice.
+        """
+        self.path = part
+        hashes, offsets = array("q"), array("q")
+        for line in read_part_lines(part):
+            hashes.append(hash(line.named.name))
+            offsets.append(line.offset)
+        order = np.argsort(np.frombuffer(hashes, np.int64), kind="stable")
+        self._hashes = np.frombuffer(hashes, np.int64)[order]
+        self._offsets = np.frombuffer(offsets, np.int64)[order]
+        for first in np.flatnonzero(self._hashes[1:] == self._hashes[:-1]):
+            name = self._name_at(int(self._offsets[first]))
+            if name == self._name_at(int(self._offsets[first + 1])):
+                raise InputError(f"{part}: holds utterance {name!r} twice; delete one of its lines")
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names in the order of the file."""
+        return (line.named.name for line in read_part_lines(self.path))
+
+    def offset(self, name: str) -> int | None:
+        """Return where an utterance's line begins, None if there is none."""
+        at = int(np.searchsorted(self._hashes, hash(name)))
+        while at < len(self._hashes) and self._hashes[at] == hash(name):
+            if self._name_at(int(self._offsets[at])) == name:
+                return int(self._offsets[at])
+            at += 1
+        return None
+
+    def _name_at(self, offset: int) -> str:
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            return file.readline().split(b" ", 1)[0].decode()
+
+
+class Remaining:
+    """The utterances that a result lacks; reading them again starts again.
+
+    `in_order` says that appending them to what is there keeps the order of the list.
+    """
+
+    def __init__(self, listing: Listing, present: Present | None) -> None:
+        self._listing, self._present = listing, present
+        self.count, self.in_order = listing.count, True
+        if present is not None:
+            self._compare(present)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        for utterance in self._listing.utterances():
+            if self._present is None or self._present.offset(utterance.name) is None:
+                yield utterance
+
+    def _compare(self, present: Present) -> None:
+        """Count what is missing, and refuse what the list does not name."""
+        found, last_offset, missing = 0, -1, 0
+        for name in self._listing.names():
+            offset = present.offset(name)
+            if offset is None:
+                missing += 1
+                continue
+            found += 1
+            self.in_order &= offset > last_offset and not missing
+            last_offset = offset
+        if found != len(present):
+            listed = set(self._listing.names())
+            stranger = next(name for name in present.names() if name not in listed)
+            raise InputError(
+                f"{present.path}: holds utterance {stranger!r}, which the list does not name; "
+                "take the list that it was begun with, or start again with --overwrite"
+            )
+        self.count = missing
+
+
+class Card(ExtractionSetup):
+    """What a result was computed with.
+
+    Of a shard it holds the SHA-256 of the list too; other results may go on with a longer list.
+    """
+
+    list_sha256: str = ""
+
+
+def read_card(path: Path) -> Card | None:
+    """Return what a finished result was computed with, None where nothing tells.
+
+    Of Kaldi's two files, either one may have been named for the result.
+    """
+    for each in _places(path):
+        with suppress(OSError, ValidationError):
+            return Card.model_validate_json(each.read_bytes())
+    return None
+
+
+def _places(path: Path) -> list[Path]:
+    """Return where a result's card may be."""
+    names = [path]
+    if path.suffix.lower() in KALDI_ENDINGS:
+        names += [path.with_suffix(ending) for ending in KALDI_ENDINGS]
+    return [card_path(each) for each in names]
+
+
+def write_card(path: Path, setup: ExtractionSetup, list_sha256: str = "") -> None:
+    """Write down what a result was computed with, beside it."""
+    card = Card(**dict(setup), list_sha256=list_sha256)
+    with replacing(card_path(path)) as file:
+        file.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def card_path(path: Path) -> Path:
+    """Return where a result's card is."""
+    return path.with_name(f"{path.name}.json")
 
 
 class ResultBusyError(InputError):
@@ -114,10 +275,8 @@ class ResultFile:
     def begin(self, setup: ExtractionSetup, *, resume: bool, overwrite: bool) -> Present | None:
         """Make the part file, or take up the one that is there.
 
-        Args:
-            setup: what the embeddings are computed with.
-            resume: go on with a part file, or with a finished result that lacks utterances.
-            overwrite: throw a part file away, and replace a finished result.
+        To `resume` is to go on with a part file, or with a finished result that lacks utterances;
+        to overwrite, to throw a part file away, and replace a finished result.
 
         Returns:
             What is there already, None for a fresh start.
@@ -166,11 +325,11 @@ class ResultFile:
         Raises:
             InputError: there is no room for it.
         """
-        keeps = self._keeps_origins or self._is_parquet
-        data = part_line(named, self._digits, origin if keeps else None).encode()
+        text = embeddings.text_line(named, self._digits)
+        if self._keeps_origins or self._is_parquet:
+            text = f"{text[:-1]}\t{origin.text()}\n"
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            write_all(self._fd, text.encode())
         except OSError as error:
             raise InputError(
                 f"{self.part}: cannot be written ({error.strerror}); make room and go on with "
@@ -178,10 +337,7 @@ class ResultFile:
             ) from error
 
     def finish(self, names: Iterable[str] | None) -> bool:
-        """Make the result of the part, atomically.
-
-        Args:
-            names: the order of the result; None where the part has it already.
+        """Make the result of the part, atomically; its names are given unless it has their order.
 
         Returns:
             Whether there is a result: nothing is written where there is no embedding.
@@ -232,7 +388,8 @@ class ResultFile:
     def _check_same(self, path: Path, begun: Card | None, setup: ExtractionSetup) -> None:
         """Refuse to mix embeddings of different models, settings or lists in one result."""
         if begun is None:
-            if card := damaged_card(path):
+            # One that is damaged may be that of another model.
+            if card := next((each for each in _places(path) if each.exists()), None):
                 raise InputError(
                     f"{card}: is damaged, and nothing else tells what {path} was computed with; "
                     "start again with --overwrite, or delete it if you know"

@@ -2,8 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,82 +11,13 @@ from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError, complain
 from rtfbench.base.files import check_outputs, writing_to
 from rtfbench.embed import backend
-from rtfbench.embed.trials import (
-    Scores,
-    Trials,
-    names_of,
-    read_spk2utt,
-    read_trials,
-    read_utt2spk,
-)
+from rtfbench.embed.trials import Scores, Trials, names_of, read_spk2utt, read_trials, read_utt2spk
 from rtfbench.engines.protocol import FloatArray
 from rtfbench.extract import score_report
 from rtfbench.extract.report import while_reading
-from rtfbench.extract.score_report import System
+from rtfbench.extract.score_report import ScoreOptions, System
 
 OK, SOME_MISSING = 0, 1
-#: Of a cohort in adaptive normalisation, where nothing else is asked for: WeSpeaker's.
-TOP_N = 300
-PICTURES = (".png", ".svg")
-
-
-@dataclass(frozen=True)
-class ScoreOptions:
-    """How trials become scores, and what is told of them.
-
-    Means and cohorts are files of embeddings, one for each file that is scored. `adaptive` takes of
-    a cohort the `top_n` most alike.
-    """
-
-    labels: bool = False
-    spk2utt: Path | None = None
-    utt2spk: Path | None = None
-    means: Sequence[Path] = ()
-    cohorts: Sequence[Path] = ()
-    cohort_spk2utt: Path | None = None
-    adaptive: bool = True
-    top_n: int | None = None
-    p_target: float = 0.01
-    target_fpr: float | None = None
-    resamples: int = 1000
-    det: Path | None = None
-    #: Enrolment by the first file and test by the second, beside each of them alone.
-    mixed: tuple[Path, Path] | None = None
-
-    @property
-    def inputs(self) -> list[Path | None]:
-        """Every file that is read besides trials and embeddings."""
-        return [self.spk2utt, self.utt2spk, self.cohort_spk2utt, *self.means, *self.cohorts]
-
-    def check(self, systems: int) -> None:
-        """Refuse options that do not go together.
-
-        Raises:
-            InputError: which, and what would.
-        """
-        for name, paths in (("--subtract-mean", self.means), ("--cohort", self.cohorts)):
-            if len(paths) not in (0, systems):
-                raise InputError(
-                    f"{name}: named {len(paths)} times for {systems} files of embeddings; each "
-                    "needs its own, computed with the same model"
-                )
-        if self.mixed and self.cohorts:
-            raise InputError(
-                "--cohort: normalises each side's scores by its own embeddings, which hides what "
-                "mixing them does; leave it out with --enrol-with and --test-with"
-            )
-        if not self.cohorts and (self.cohort_spk2utt or self.top_n or not self.adaptive):
-            raise InputError("--norm, --top-n and --cohort-spk2utt need --cohort")
-        if self.top_n and not self.adaptive:
-            raise InputError(
-                "--top-n: s-norm takes the whole cohort; leave it out, or --norm as-norm"
-            )
-        if self.det is not None and self.det.suffix.lower() not in PICTURES:
-            raise InputError(f"--det {self.det}: name a file that ends in {' or '.join(PICTURES)}")
-        if self.det is not None and find_spec("matplotlib") is None:
-            raise InputError(
-                "--det: matplotlib is not installed; install it with: pip install 'rtfbench[plot]'"
-            )
 
 
 def score(
@@ -105,28 +35,17 @@ def score(
         trials = read_trials(trials_path, labels=wants_labels)
     spk2utt = read_spk2utt(options.spk2utt) if options.spk2utt else None
     utt2spk = _whose(trials, options.utt2spk) if options.utt2spk else None
-    lost: list[str] = []
+    scorer = _Scorer(trials, options, spk2utt)
     if options.mixed:
-        systems = _mixed(trials, options.mixed, spk2utt, options, lost)
+        systems = scorer.mixed(options.mixed)
     else:
         systems = [
-            System(str(path), _scores(trials, path, spk2utt, number, options, lost), path)
+            System(str(path), scorer.scores(path, number), path)
             for number, path in enumerate(paths)
         ]
-    for line in dict.fromkeys(lost):
+    for line in dict.fromkeys(scorer.lost):
         complain(line)
-    told = list(
-        score_report.verdict(
-            trials,
-            systems,
-            p_target=options.p_target,
-            target_fpr=options.target_fpr,
-            resamples=options.resamples,
-            cosines=not options.cohorts and not options.means and spk2utt is None,
-            utt2spk=utt2spk,
-            mixed=options.mixed is not None,
-        )
-    )
+    told = list(score_report.verdict(trials, systems, options, utt2spk))
     lines = _lines(trials, [each.scores for each in systems])
     if out is None:
         sys.stdout.writelines(lines)
@@ -138,62 +57,82 @@ def score(
         print(line, file=sys.stderr if out is None else sys.stdout)
     if options.det is not None:
         picture = score_report.det_picture(trials, systems)
-        _write(options.det, picture.svg if options.det.suffix.lower() == ".svg" else picture.png)
-    return SOME_MISSING if lost else OK
+        is_svg = options.det.suffix.lower() == ".svg"
+        with writing_to(options.det), replacing(options.det) as part:
+            part.write_bytes(picture.svg if is_svg else picture.png)
+    return SOME_MISSING if scorer.lost else OK
 
 
-def _scores(
-    trials: Trials,
-    path: Path,
-    spk2utt: Mapping[str, Sequence[str]] | None,
-    number: int,
-    options: ScoreOptions,
-    lost: list[str],
-) -> Scores:
-    """Return a file's scores of the trials; `lost` gets a line for each name that it lacks."""
-    stored = _stored(trials, path, spk2utt, options, lost)
-    dim = len(next(iter(stored.values()))) if stored else 0
-    mean_D = None
-    if options.means:
-        mean_D = backend.mean_of(_all_of(options.means[number], dim))
-    cohort = None
-    if options.cohorts:
-        members = _all_of(options.cohorts[number], dim)
-        if options.cohort_spk2utt:
-            members = backend.enroll(members, read_spk2utt(options.cohort_spk2utt))
-        top_n = _top_n(options, len(members))
-        cohort = backend.Cohort(backend.units(list(members.values()), mean_D), top_n)
-    enrolled = _enrolled(stored, spk2utt)
-    return backend.score(trials, enrolled, stored, mean_D=mean_D, cohort=cohort)
+@dataclass(frozen=True)
+class _Scorer:
+    """Scores trials with files of embeddings; `lost` gets a line for each name that one lacks."""
 
+    trials: Trials
+    options: ScoreOptions
+    spk2utt: Mapping[str, Sequence[str]] | None
+    lost: list[str] = field(default_factory=list)
 
-def _mixed(
-    trials: Trials,
-    paths: tuple[Path, Path],
-    spk2utt: Mapping[str, Sequence[str]] | None,
-    options: ScoreOptions,
-    lost: list[str],
-) -> list[System]:
-    """Return the scores of each file alone, and between them those of the first's enrolment.
-
-    Raises:
-        InputError: embeddings of two lengths.
-    """
-    tests = []
-    for number, path in enumerate(paths):
-        stored = _stored(trials, path, spk2utt, options, lost)
-        if options.means and stored:
-            dim = len(next(iter(stored.values())))
-            mean_D = backend.mean_of(_all_of(options.means[number], dim))
-            stored = {n: np.asarray(each_D - mean_D, np.float32) for n, each_D in stored.items()}
-        tests.append(stored)
-    dims = [len(next(iter(each.values()), ())) for each in tests]
-    if all(dims) and dims[0] != dims[1]:
-        raise InputError(
-            f"{paths[1]}: embeddings of {dims[1]} values, and {paths[0]} has {dims[0]}: two models "
-            "cannot be mixed"
+    def scores(self, path: Path, number: int) -> Scores:
+        """Return the scores of the n-th file."""
+        options, stored = self.options, self._stored(path)
+        dim = len(next(iter(stored.values()), ()))
+        mean_D = self._mean(number, dim) if options.means else None
+        cohort = None
+        if options.cohorts:
+            members = _all_of(options.cohorts[number], dim)
+            if options.cohort_spk2utt:
+                members = backend.enroll(members, read_spk2utt(options.cohort_spk2utt))
+            top_n = options.of_cohort(len(members))
+            cohort = backend.Cohort(backend.units(list(members.values()), mean_D), top_n)
+        return backend.score(
+            self.trials, self._enrolled(stored), stored, mean_D=mean_D, cohort=cohort
         )
-    return mixed(trials, paths, tests, [_enrolled(each, spk2utt) for each in tests])
+
+    def mixed(self, paths: tuple[Path, Path]) -> list[System]:
+        """Return the scores of each file alone, and between them of enrolment by the first.
+
+        Raises:
+            InputError: embeddings of two lengths.
+        """
+        tests = []
+        for number, path in enumerate(paths):
+            stored = self._stored(path)
+            if self.options.means and stored:
+                mean_D = self._mean(number, len(next(iter(stored.values()))))
+                stored = {n: np.asarray(one_D - mean_D, np.float32) for n, one_D in stored.items()}
+            tests.append(stored)
+        dims = [len(next(iter(each.values()), ())) for each in tests]
+        if all(dims) and dims[0] != dims[1]:
+            raise InputError(
+                f"{paths[1]}: embeddings of {dims[1]} values, and {paths[0]} has {dims[0]}: two "
+                "models cannot be mixed"
+            )
+        return mixed(self.trials, paths, tests, list(map(self._enrolled, tests)))
+
+    def _mean(self, number: int, dim: int) -> backend.Floats:
+        return backend.mean_of(_all_of(self.options.means[number], dim))
+
+    def _stored(self, path: Path) -> dict[str, FloatArray]:
+        """Return a file's embeddings of the trials."""
+        trials, spk2utt, lost = self.trials, self.spk2utt, self.lost
+        if spk2utt is None:
+            wanted = names_of(trials)
+        else:
+            speakers, tests = (
+                [trials.names[place] for place in np.unique(each).tolist()]
+                for each in (trials.enroll_N, trials.test_N)
+            )
+            unknown = [name for name in speakers if name not in spk2utt]
+            lost += [f"{self.options.spk2utt}: no speaker {name!r}" for name in unknown]
+            spoken = [name for speaker in speakers for name in spk2utt.get(speaker, ())]
+            wanted = list(dict.fromkeys([*spoken, *tests]))
+        stored = score_report.load(path, frozenset(wanted))
+        lost += [f"{path}: no embedding of {name!r}" for name in wanted if name not in stored]
+        return stored
+
+    def _enrolled(self, stored: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """Return embeddings by the names that trials have for their enrolment."""
+        return stored if self.spk2utt is None else backend.enroll(stored, self.spk2utt)
 
 
 def mixed(
@@ -204,11 +143,8 @@ def mixed(
 ) -> list[System]:
     """Return the scores of two systems, and between them of enrolment by the first alone.
 
-    Args:
-        trials: which utterances are compared.
-        names: of the two; a path where a card may stand beside it.
-        tests: embeddings [D] of the trials' second names, by each.
-        enrolled: of the first names.
+    Each has a name, which is a path where a card may stand beside it, embeddings [D] of the trials'
+    second names, and those that are enrolled, of the first names.
     """
     sides = []
     for name, mine, theirs in zip(names, enrolled, tests, strict=True):
@@ -217,37 +153,6 @@ def mixed(
     told = f"enrolled with {names[0]}, tested with {names[1]}"
     sides.insert(1, System(told, backend.score(trials, enrolled[0], tests[1])))
     return sides
-
-
-def _stored(
-    trials: Trials,
-    path: Path,
-    spk2utt: Mapping[str, Sequence[str]] | None,
-    options: ScoreOptions,
-    lost: list[str],
-) -> dict[str, FloatArray]:
-    """Return a file's embeddings of the trials; `lost` gets a line for each that it lacks."""
-    if spk2utt is None:
-        wanted = names_of(trials)
-    else:
-        speakers, tests = (
-            [trials.names[place] for place in np.unique(each).tolist()]
-            for each in (trials.enroll_N, trials.test_N)
-        )
-        unknown = [name for name in speakers if name not in spk2utt]
-        lost += [f"{options.spk2utt}: no speaker {name!r}" for name in unknown]
-        spoken = [name for speaker in speakers for name in spk2utt.get(speaker, ())]
-        wanted = list(dict.fromkeys([*spoken, *tests]))
-    stored = score_report.load(path, frozenset(wanted))
-    lost += [f"{path}: no embedding of {name!r}" for name in wanted if name not in stored]
-    return stored
-
-
-def _enrolled(
-    stored: dict[str, FloatArray], spk2utt: Mapping[str, Sequence[str]] | None
-) -> dict[str, FloatArray]:
-    """Return embeddings by the names that trials have for their enrolment."""
-    return stored if spk2utt is None else backend.enroll(stored, spk2utt)
 
 
 def _all_of(path: Path, dim: int) -> dict[str, FloatArray]:
@@ -265,26 +170,6 @@ def _all_of(path: Path, dim: int) -> dict[str, FloatArray]:
     return found
 
 
-def _top_n(options: ScoreOptions, members: int) -> int | None:
-    """Return how many of a cohort count, None for all.
-
-    Raises:
-        InputError: it has not so many.
-    """
-    if members < 2:
-        raise InputError("--cohort: needs two speakers or more, better some hundreds")
-    if not options.adaptive:
-        return None
-    if options.top_n is not None and options.top_n > members:
-        raise InputError(f"--top-n {options.top_n}: the cohort has {members}")
-    return min(options.top_n or TOP_N, members)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with writing_to(path), replacing(path) as part:
-        part.write_bytes(content)
-
-
 def _lines(trials: Trials, scores: Sequence[Scores]) -> Iterator[str]:
     """Yield a line for each trial that every file has a score of."""
     known = ~np.any([np.isnan(each) for each in scores], axis=0)
@@ -296,11 +181,7 @@ def _lines(trials: Trials, scores: Sequence[Scores]) -> Iterator[str]:
 
 
 def _whose(trials: Trials, path: Path) -> dict[str, str]:
-    """Return whose the trials' utterances are.
-
-    Raises:
-        InputError: the list cannot be used, or lacks one.
-    """
+    """Return whose the trials' utterances are; that the list lacks one is an InputError."""
     found = read_utt2spk(path)
     if missing := [name for name in trials.names if name not in found]:
         raise InputError(f"{path}: does not say whose {missing[0]!r} is ({len(missing)} in all)")

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +16,7 @@ from rtfbench.embed import embeddings
 from rtfbench.embed.intervals import (
     LEAST_SPEAKERS,
     LEAST_SPEAKERS_FOR_COST,
+    RESAMPLES,
     Intervals,
     intervals,
     losses,
@@ -22,9 +25,9 @@ from rtfbench.embed.intervals import (
 from rtfbench.embed.scoring import P_TARGET, Detection, OperatingPoint, crossing
 from rtfbench.embed.trials import Rates, Scores, Trials, known, rates
 from rtfbench.engines.protocol import FloatArray
-from rtfbench.extract.cards import read_card
 from rtfbench.extract.options import SEEDED
 from rtfbench.extract.report import while_reading
+from rtfbench.extract.result import read_card
 from rtfbench.report import figures
 
 if TYPE_CHECKING:
@@ -33,6 +36,89 @@ if TYPE_CHECKING:
 PERCENT = 100
 #: A curve is drawn with so many points at most.
 MOST_POINTS = 1000
+
+
+#: Of a cohort in adaptive normalisation, where nothing else is asked for: WeSpeaker's.
+TOP_N = 300
+PICTURES = (".png", ".svg")
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How trials become scores, and what is told of them.
+
+    Means and cohorts are files of embeddings, one for each file that is scored. `adaptive` takes of
+    a cohort the `top_n` most alike.
+    """
+
+    labels: bool = False
+    spk2utt: Path | None = None
+    utt2spk: Path | None = None
+    means: Sequence[Path] = ()
+    cohorts: Sequence[Path] = ()
+    cohort_spk2utt: Path | None = None
+    adaptive: bool = True
+    top_n: int | None = None
+    p_target: float = P_TARGET
+    target_fpr: float | None = None
+    resamples: int = RESAMPLES
+    det: Path | None = None
+    #: Enrolment by the first file and test by the second, beside each of them alone.
+    mixed: tuple[Path, Path] | None = None
+
+    @property
+    def scores_are_cosines(self) -> bool:
+        """Whether `verify` takes their thresholds."""
+        return not self.cohorts and not self.means and self.spk2utt is None
+
+    @property
+    def inputs(self) -> list[Path | None]:
+        """Every file that is read besides trials and embeddings."""
+        return [self.spk2utt, self.utt2spk, self.cohort_spk2utt, *self.means, *self.cohorts]
+
+    def check(self, systems: int) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            InputError: which, and what would.
+        """
+        for name, paths in (("--subtract-mean", self.means), ("--cohort", self.cohorts)):
+            if len(paths) not in (0, systems):
+                raise InputError(
+                    f"{name}: named {len(paths)} times for {systems} files of embeddings; each "
+                    "needs its own, computed with the same model"
+                )
+        if self.mixed and self.cohorts:
+            raise InputError(
+                "--cohort: normalises each side's scores by its own embeddings, which hides what "
+                "mixing them does; leave it out with --enrol-with and --test-with"
+            )
+        if not self.cohorts and (self.cohort_spk2utt or self.top_n or not self.adaptive):
+            raise InputError("--norm, --top-n and --cohort-spk2utt need --cohort")
+        if self.top_n and not self.adaptive:
+            raise InputError(
+                "--top-n: s-norm takes the whole cohort; leave it out, or --norm as-norm"
+            )
+        if self.det is not None and self.det.suffix.lower() not in PICTURES:
+            raise InputError(f"--det {self.det}: name a file that ends in {' or '.join(PICTURES)}")
+        if self.det is not None and find_spec("matplotlib") is None:
+            raise InputError(
+                "--det: matplotlib is not installed; install it with: pip install 'rtfbench[plot]'"
+            )
+
+    def of_cohort(self, members: int) -> int | None:
+        """Return how many of a cohort count, None for all.
+
+        Raises:
+            InputError: it has not so many.
+        """
+        if members < 2:
+            raise InputError("--cohort: needs two speakers or more, better some hundreds")
+        if not self.adaptive:
+            return None
+        if self.top_n is not None and self.top_n > members:
+            raise InputError(f"--top-n {self.top_n}: the cohort has {members}")
+        return min(self.top_n or TOP_N, members)
 
 
 class System(NamedTuple):
@@ -67,26 +153,14 @@ def load(path: Path, wanted: frozenset[str] | None = None) -> dict[str, FloatArr
 def verdict(
     trials: Trials,
     systems: Sequence[System],
-    *,
-    p_target: float,
-    target_fpr: float | None,
-    resamples: int,
-    cosines: bool,
-    utt2spk: Mapping[str, str] | None,
-    mixed: bool = False,
+    options: ScoreOptions,
+    utt2spk: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Say EER and minDCF of each file, and how far they are from the first one's.
 
-    Args:
-        trials: what was scored.
-        systems: their scores.
-        p_target: of minDCF.
-        target_fpr: the wanted share of false alarms, if a threshold is.
-        resamples: draws of speakers, 0 for no intervals.
-        cosines: whether scores are cosines, so that `verify` takes their thresholds.
-        utt2spk: whose the utterances are, where somebody says it.
-        mixed: whether the others are what the first may be mixed with: their shift of scores, and
-            the rates at the first's threshold, are told too.
+    A threshold is told where a share of false alarms is wanted; of plain cosines, also what
+    `verify` takes. Where the first may be mixed with the others, their shift of scores, and the
+    rates at the first's threshold, are told too.
 
     Raises:
         InputError: the trials are too few for the false alarm rate.
@@ -95,7 +169,8 @@ def verdict(
     for system, card in zip(systems, cards, strict=True):
         if card is not None and card.seeded_weights:
             yield f"{system.name}: no EER: {SEEDED}"
-    if mixed and cards[0] and cards[-1]:
+    p_target, resamples = options.p_target, options.resamples
+    if options.mixed and cards[0] and cards[-1]:
         other = cards[-1].differences(cards[0]) or ["nothing that the cards beside them tell"]
         yield f"{systems[-1].name} against {systems[0].name}: {'; '.join(other)}"
     first: Rates | None = None
@@ -108,16 +183,13 @@ def verdict(
             yield f"{system.name}: no EER: it takes scored trials of both labels"
             continue
         scored, values = known(trials, system.scores)
-        point = None if target_fpr is None else _point(scored, values, target_fpr)
+        point = None
+        if options.target_fpr is not None:
+            point = _point(scored, values, options.target_fpr)
         spread = None
         if resamples:
             spread = intervals(
-                scored,
-                values,
-                p_target=p_target,
-                point=point,
-                resamples=resamples,
-                utt2spk=utt2spk,
+                scored, values, p_target=p_target, point=point, resamples=resamples, utt2spk=utt2spk
             )
         digits = _digits(min(found.targets, found.nontargets))
         line = (
@@ -137,18 +209,19 @@ def verdict(
         yield line
         yield from _spread(spread, resamples, digits)
         if point is not None:
-            yield _threshold(point, spread, cosines, digits)
+            same = ""
+            if options.scores_are_cosines:
+                same = f" (verify --threshold {(point.threshold + 1) / 2:.7f})"
+            told = _rates_told(point, spread, digits)
+            yield f"  threshold {point.threshold:.6f}{same}: {told}"
         if number == 0:
             first, first_point = found, point
-        elif mixed:
+        elif options.mixed:
             yield from _shift(trials, systems[0], system, resamples, utt2spk)
             if first_point is not None:
                 there = Detection(values, scored.labels_N == 1).at(first_point.threshold)
-                yield (
-                    f"  at the threshold of {systems[0].name}: false alarms "
-                    f"{_percent(there.false_alarm, digits)} %, misses "
-                    f"{_percent(there.miss, digits)} %"
-                )
+                told = _rates_told(there, None, digits)
+                yield f"  at the threshold of {systems[0].name}: {told}"
     for name, values_of, _ in systems[1:]:
         gaps = np.abs(systems[0].scores - values_of)
         if not np.isnan(gaps).all():
@@ -156,11 +229,7 @@ def verdict(
 
 
 def _shift(
-    trials: Trials,
-    first: System,
-    other: System,
-    resamples: int,
-    utt2spk: Mapping[str, str] | None,
+    trials: Trials, first: System, other: System, resamples: int, utt2spk: Mapping[str, str] | None
 ) -> Iterator[str]:
     """Say by how much scores are higher than the first's, where speakers are enough for it."""
     both = ~np.isnan(first.scores + other.scores) & (trials.labels_N >= 0)
@@ -202,12 +271,6 @@ def _spread(spread: Intervals | None, resamples: int, digits: int) -> Iterator[s
             )
     elif resamples:
         yield f"  no intervals: they take {LEAST_SPEAKERS} speakers or more"
-
-
-def _threshold(point: OperatingPoint, spread: Intervals | None, cosines: bool, digits: int) -> str:
-    """Say a threshold and its rates; of plain cosines, also what `verify` takes."""
-    same = f" (verify --threshold {(point.threshold + 1) / 2:.7f})" if cosines else ""
-    return f"  threshold {point.threshold:.6f}{same}: {_rates_told(point, spread, digits)}"
 
 
 def _rates_told(point: OperatingPoint, spread: Intervals | None, digits: int) -> str:

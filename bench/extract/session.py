@@ -1,9 +1,9 @@
 """An open model behind a front end: from a recording to its embedding, in this process."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
+from rtfbench.embed import batches
 from rtfbench.embed.pipeline import (
     DEAF,
     Embedded,
@@ -15,7 +15,7 @@ from rtfbench.embed.pipeline import (
 from rtfbench.engines import registry
 from rtfbench.engines.base import SessionBase
 from rtfbench.engines.protocol import EngineError, FloatArray, SessionOptions
-from rtfbench.extract.messages import ExtractionSetup
+from rtfbench.extract.messages import Computed, ExtractionSetup
 from rtfbench.frontends import vad
 from rtfbench.frontends.addresses import Place
 from rtfbench.frontends.audio import AudioError
@@ -25,35 +25,15 @@ from rtfbench.inputs.parts import Part, read_part
 NS_PER_S = 1_000_000_000
 
 
-class Computed(NamedTuple):
-    """An embedding, float32 [D], and what it took; reading the file is not in it.
-
-    `kept_frames` of `frames` were speech; both are 0 without a detector of speech. `file_rate_hz`
-    is the file's own sample rate, 0 where there was no file.
-    """
-
-    embedding_D: FloatArray
-    audio_ns: int
-    processing_ns: int
-    kept_frames: int = 0
-    frames: int = 0
-    file_rate_hz: int = 0
-
-
 class Counted:
     """The blocks of a recording as they come, and how many samples came so far.
 
     `find_voiced` looks through it once more for what is speech; None where all counts as such.
     """
 
-    def __init__(
-        self,
-        blocks: Iterable[FloatArray],
-        name: str,
-        find_voiced: Callable[[], Voiced] | None = None,
-    ) -> None:
+    def __init__(self, blocks: Iterable[FloatArray], name: str) -> None:
         self.blocks, self.name, self.samples = blocks, name, 0
-        self.find_voiced = find_voiced
+        self.find_voiced: Callable[[], Voiced] | None = None
         self.kept_frames = self.frames = self.file_rate_hz = 0
 
     def tell_rate(self, rate_hz: int) -> None:
@@ -83,11 +63,11 @@ class Counted:
 class EmbeddingSession:
     """A session of an engine with the front end that its model needs."""
 
-    def __init__(self, setup: ExtractionSetup, threads: int) -> None:
-        """Open the session.
+    def __init__(self, setup: ExtractionSetup, threads: int, batch: int = 1) -> None:
+        """Open the session, and from size 2 on try whether a batch gives what chunks give alone.
 
         Raises:
-            EngineError: the runtime is missing or does not take the model.
+            EngineError: the runtime is missing, does not take the model, or takes no batches.
         """
         artifact = setup.artifact
         options = SessionOptions(threads, setup.settings, setup.precision)
@@ -100,9 +80,14 @@ class EmbeddingSession:
             raise EngineError(support.reason)
         self._setup = setup
         self._vad = vad.get(setup.vad) if setup.vad else None
-        self._embedding_dim = artifact.embedding_dim
         self._pipeline = Pipeline.for_model(artifact, setup.chunk_samples)
         self._session: SessionBase = engine.open(artifact, options)
+        self._batch = batch
+        if batch > 1:
+            frames, feat_dim = self._pipeline.tried_frames, artifact.feat_dim
+            why = batches.refusal(self._session, num_frames=frames, feat_dim=feat_dim)
+            if why:
+                raise EngineError(f"{setup.engine}, --batch {batch}: {why}; leave --batch out")
         # At the first recording: a worker that crashes or hangs then is replaced, or given up.
         self._is_proved = not engine.computes
 
@@ -111,27 +96,57 @@ class EmbeddingSession:
         """The rate that samples must have."""
         return self._pipeline.sample_rate_hz
 
-    def embed_file(self, path: Place, part: Part | None = None) -> Computed:
-        """Embed a recording, or a part of a file.
+    def embed_file(self, path: Place) -> Computed:
+        """Embed a recording.
 
         Raises:
             AudioError: the file cannot be used.
             EngineError: the engine failed, or its output is no embedding.
         """
-        return self._embed(self._read(path, part))
+        return self._embed(self._read(path, None))
 
     def embed_blocks(self, blocks: Iterable[FloatArray], name: str) -> Computed:
         """Embed samples that come in blocks: float32 [N] in int16 scale, at the model's rate.
 
-        Args:
-            blocks: the samples.
-            name: what they are called in an error.
+        An error calls them by `name`.
 
         Raises:
             AudioError: they are too few for one frame.
             EngineError: the engine failed, or its output is no embedding.
         """
         return self._embed(Counted(blocks, name))
+
+    def embed_files(
+        self, recordings: Sequence[tuple[Place, Part | None]]
+    ) -> list[Computed | Exception]:
+        """Embed recordings, or parts of files, together; one that comes alone shares no run.
+
+        Returns:
+            One a recording, in their order; what `embed_file` raises where there is no embedding.
+        """
+        many = [self._read(path, part) for path, part in recordings]
+        found: Sequence[Embedded | Exception | None] = [None] * len(many)
+        if len(many) > 1:
+            keep = [counted.keep for counted in many]
+            try:
+                found = self._pipeline.embed_together(
+                    self._session, many, batch=self._batch, keep=keep
+                )
+            except Exception:  # some of them may yet do alone
+                many = [self._read(path, part) for path, part in recordings]
+        return [self._told(counted, each) for counted, each in zip(many, found, strict=True)]
+
+    def _told(self, counted: Counted, found: Embedded | Exception | None) -> Computed | Exception:
+        """Return the outcome of a recording; one of which nothing is found runs alone."""
+        try:
+            if found is None:
+                return self._embed(counted)
+            with self._naming(counted):
+                if isinstance(found, Exception):
+                    raise found
+                return self._computed(counted, found)
+        except Exception as error:  # whatever a runtime throws is this recording's alone
+            return error
 
     def _read(self, path: Place, part: Part | None) -> Counted:
         """Return what is to be read; nothing is before its first block is asked for."""
@@ -181,10 +196,16 @@ class EmbeddingSession:
         """Return an embedding, once it is one.
 
         Raises:
-            EngineError: it is none, or the session gives it whatever it hears.
+            EngineError: it is none, or the session gives it whatever it hears: the model or its
+                file is damaged.
         """
-        check_embedding(embedded.embedding_D, self._embedding_dim)
-        self._prove(counted, embedded)
+        artifact, front_end = self._setup.artifact, self._pipeline.policy.front_end
+        check_embedding(embedded.embedding_D, artifact.embedding_dim)
+        if not self._is_proved:
+            frames = counted.kept_frames or front_end.num_frames(counted.samples)
+            if not self._pipeline.listens(self._session, embedded.chunk_embeddings_CD, frames):
+                raise EngineError(f"{artifact.path.name}: {DEAF}")
+            self._is_proved = True
         audio_ns = counted.samples * NS_PER_S // self.sample_rate_hz
         return Computed(
             embedded.embedding_D,
@@ -194,19 +215,6 @@ class EmbeddingSession:
             counted.frames,
             counted.file_rate_hz,
         )
-
-    def _prove(self, counted: Counted, embedded: Embedded) -> None:
-        """Refuse a session that answers whatever it hears alike.
-
-        Raises:
-            EngineError: its model or the file of it is damaged.
-        """
-        artifact, front_end = self._setup.artifact, self._pipeline.policy.front_end
-        if not self._is_proved:
-            frames = counted.kept_frames or front_end.num_frames(counted.samples)
-            if not self._pipeline.listens(self._session, embedded.chunk_embeddings_CD, frames):
-                raise EngineError(f"{artifact.path.name}: {DEAF}")
-            self._is_proved = True
 
     def close(self) -> None:
         """Release the runtime."""

@@ -7,6 +7,7 @@ import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -136,10 +137,16 @@ class Unit:
 
     shard: Shard
     whole: Listing
+    #: Where its entries begin in the list, and where those behind them do.
     first: int
-    listing: Listing
+    stop: int
     folder: Path
     failures: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """Its entries."""
+        return self.whole.part(self.first, self.stop)
 
     @classmethod
     def of(cls, text: str, whole: Listing, folder: Path | None) -> "Unit":
@@ -154,8 +161,7 @@ class Unit:
                 f"--shard {shard}: name a folder for the shards with --result, and join them with "
                 "`rtfbench merge`"
             )
-        first, stop = bounds(whole, shard)
-        return cls(shard, whole, first, whole.part(first, stop), folder)
+        return cls(shard, whole, *bounds(whole, shard), folder)
 
     @property
     def result(self) -> Path:

@@ -84,12 +84,7 @@ def run(command: Sequence[str], timeout_s: float) -> Run:
 
 
 def table(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
-    """Return what came out as markdown, times of ours over theirs.
-
-    Args:
-        ours: two runs a round, in their order.
-        theirs: the same of the other command.
-    """
+    """Return what came out as markdown, times of ours over theirs; of each two runs a round."""
     kinds: dict[str, Callable[[Run], float | None]] = {
         "wall, s": lambda each: each.wall_s,
         "CPU, s": lambda each: each.cpu_s,
@@ -98,7 +93,10 @@ def table(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
     lines = [["", "rtfbench", "the other", "rtfbench / the other"]]
     for kind, of in kinds.items():
         left, right = [*map(of, ours)], [*map(of, theirs)]
-        values = [figures.number(_median(side)) for side in (left, right)]
+        values = [
+            figures.number(median([each for each in side if each is not None]))
+            for side in (left, right)
+        ]
         lines.append([kind, *values, _ratio(left, right)])
     return grid(lines, [False, True, True, True])
 
@@ -117,10 +115,6 @@ def _ratio(ours: Sequence[float | None], theirs: Sequence[float | None]) -> str:
     return f"{found.ratio:.3f} ({ends(found.interval)})" if found and found.interval else "-"
 
 
-def _median(values: Sequence[float | None]) -> float | None:
-    return median([value for value in values if value is not None])
-
-
 def agreement(ours: Path, theirs: Path) -> str:
     """Say how alike both sides' embeddings are."""
     mine, other = dict(read_embeddings(ours)), dict(read_embeddings(theirs))
@@ -133,11 +127,7 @@ def agreement(ours: Path, theirs: Path) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run rounds and print the table.
-
-    Args:
-        argv: the arguments, those of the process by default.
-    """
+    """Run rounds and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m rtfbench.extract.side_by_side",
         description=__doc__,

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.embed.backend import score
 from rtfbench.embed.trials import names_of, read_trials
 from rtfbench.engines.protocol import FloatArray
 from rtfbench.extract import score_report
-from rtfbench.extract.cards import read_card
 from rtfbench.extract.messages import ExtractionSetup, Unusable
 from rtfbench.extract.pool import Pool
+from rtfbench.extract.result import read_card
 from rtfbench.frontends.audio import AudioError
 from rtfbench.inputs.find import find_audio
 
@@ -62,10 +62,8 @@ class TrialThreshold:
             InputError: one is missing, or cannot be embedded.
             ExtractError: no worker can be started.
         """
-        try:
+        with as_input(AudioError):
             listed = {each.name: each for each in find_audio(list(audio))}
-        except AudioError as error:
-            raise InputError(str(error)) from error
         self._check(listed, audio[0])
         found = {}
         for utterance, answer in pool.embed([listed[name] for name in self._names]):

@@ -23,9 +23,9 @@ from rtfbench.base.pace import Progress
 from rtfbench.engines import processes, registry
 from rtfbench.engines.protocol import EngineError
 from rtfbench.engines.spec import EngineSpec
-from rtfbench.gate.baseline import parse_side
-from rtfbench.gate.held import Held, hold
-from rtfbench.gate.options import GateOptions
+from rtfbench.gate.baseline import GateOptions, parse_side
+from rtfbench.gate.held import hold
+from rtfbench.gate.measure import Held
 from rtfbench.gate.sides import interpreter_for
 from rtfbench.gate.verdict import Answer, Ruling, overall
 from rtfbench.report import figures
@@ -40,10 +40,6 @@ def between(span: str, released: Sequence[str]) -> list[str]:
 
     An end of fewer parts stands for all that begin with it: `1.32` takes 1.32.1 too. Pre-releases
     are left out.
-
-    Args:
-        span: the first and the last version.
-        released: all that there are, in any order.
 
     Raises:
         InputError: it is no span, or holds fewer than two versions.
@@ -140,11 +136,8 @@ def bisect(versions: Sequence[str], judge: Callable[[str, str], Halving]) -> Bis
     """Find the first version that is slower, or wrong, than the first of all.
 
     A version that cannot be told from the first is left out; where the answer lies beside it, the
-    versions around are named.
-
-    Args:
-        versions: two or more, from old to new; the first is taken for good.
-        judge: holds a candidate, its second argument, against a base.
+    versions around are named. There are two or more versions, from old to new, of which the first
+    is taken for good; `judge` holds a candidate, its second argument, against a base.
     """
     steps: list[Halving] = []
 
@@ -165,12 +158,10 @@ def bisect(versions: Sequence[str], judge: Callable[[str, str], Halving]) -> Bis
             untold.add(middle)
         else:
             low, high = (low, middle) if bad else (middle, high)
-    if high - low > 1:
-        return Bisected("cannot be told", tuple(steps), versions[low], versions[high])
     # Where the oldest is a neighbour, the pair was compared already.
-    if low > 0 and not is_bad(versions[low], versions[high]):
-        return Bisected("cannot be told", tuple(steps), versions[low], versions[high])
-    return Bisected("found", tuple(steps), versions[low], versions[high])
+    told = high - low == 1 and (low == 0 or is_bad(versions[low], versions[high]))
+    end: SearchEnd = "found" if told else "cannot be told"
+    return Bisected(end, tuple(steps), versions[low], versions[high])
 
 
 @dataclass(frozen=True)
@@ -249,11 +240,11 @@ def _told(ruling: Ruling) -> str:
 def answer(asked: Versions, found: Bisected) -> str:
     """Return what was found, and what tells the reason."""
     versions = asked.chosen
+    low, high = found.last_good or versions[0], found.first_bad or versions[-1]
     if found.outcome == "none":
         limit = figures.percent(asked.options.limit())
         return f"no version is slower: {versions[-1]} is within {limit} of {versions[0]}"
     if found.outcome == "cannot be told":
-        low, high = found.last_good or versions[0], found.first_bad or versions[-1]
         last = found.steps[-1]
         if not last.measured:
             return (
@@ -264,15 +255,9 @@ def answer(asked: Versions, found: Bisected) -> str:
             f"cannot be told between {low} and {high}: a larger --budget may tell, and a quieter "
             "machine"
         )
-    assert found.last_good is not None
-    assert found.first_bad is not None
+    front_end = asked.options.reading.front_end
     return (
-        f"{found.first_bad} is the first that is slower or wrong; {found.last_good} is the last "
-        f"good one. To measure both again: rtfbench compare {asked.at(found.last_good)} "
-        f"{asked.at(found.first_bad)} --model {asked.options.model}{_front_end(asked.options)}"
+        f"{high} is the first that is slower or wrong; {low} is the last good one. To measure both "
+        f"again: rtfbench compare {asked.at(low)} {asked.at(high)} --model {asked.options.model}"
+        + (f" --front-end {front_end}" if front_end else "")
     )
-
-
-def _front_end(options: GateOptions) -> str:
-    named = options.reading.front_end
-    return f" --front-end {named}" if named else ""

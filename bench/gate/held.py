@@ -1,9 +1,9 @@
 """Two sides held against each other, whether they are prepared and measured now, or were before."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,20 +15,18 @@ from rtfbench.base.scratch import process_folder
 from rtfbench.embed import audio_input
 from rtfbench.gate import baseline as baselines
 from rtfbench.gate import measure, report, sides
-from rtfbench.gate.baseline import Baseline, Side
-from rtfbench.gate.measure import GateFindings, Sides
-from rtfbench.gate.options import MARGIN, GateOptions
+from rtfbench.gate.baseline import MARGIN, Baseline, GateOptions, Side
+from rtfbench.gate.measure import GatedCell, Held
 from rtfbench.gate.verdict import Answer, Ruling, criteria
 from rtfbench.measure.context import RunContext
+from rtfbench.measure.job import Job
 from rtfbench.measure.plan import Plan, expand, load_plan
 from rtfbench.measure.schedule import draw_seed
 from rtfbench.measure.whole_run import read_stored
 from rtfbench.models import homes, names
 from rtfbench.models.resolve import Asked, resolve
-from rtfbench.models.user_models import Reading
 from rtfbench.models.workload import Prepared
 from rtfbench.report import figures
-from rtfbench.report.document import Block
 from rtfbench.results.cells import Cell
 from rtfbench.results.protocols import STEADY
 from rtfbench.results.rows import Ratio, Summary
@@ -100,7 +98,7 @@ class Comparison:
             max_regression=options.limit(),
         )
 
-    def run(self, progress: Progress | None = None) -> GateFindings:
+    def run(self, progress: Progress | None = None) -> Held:
         """Measure until every cell has its answer or the budget is spent.
 
         Raises:
@@ -119,56 +117,53 @@ class Comparison:
                 memory=self.options.memory,
             )
             note = cache(context.progress.note)  # which says a line once
-            return measure.run(
-                [self._sides(cell, context, note) for cell in self.cells],
+            found = measure.run(
+                [self._gated(cell, context, note) for cell in self.cells],
                 context,
                 criteria(margin=self.margin, max_regression=self.max_regression, also=also),
                 budget_s=self.options.budget_s,
                 also=also,
             )
+        again = f"`--seed {found.seed}` repeats the order of all turns."
+        notes = [f"Measured for {found.seconds:.0f} s. {again}"]
+        if found.interrupted:
+            notes.append("Interrupted: judged by what was measured until then.")
+        return replace(found, title=self.title, notes=notes)
 
-    def _sides(self, cell: Cell, context: RunContext, note: Callable[[str], None]) -> Sides:
+    def _gated(self, cell: Cell, context: RunContext, note: Callable[[str], None]) -> GatedCell:
         """Prepare both sides of a cell, and tell how their files are fed."""
-        base, candidate = self.baseline, self.candidate
-        model = (candidate.model or Path(cell.model)).name
-        name = f"{model}, {candidate.engine or cell.engine_label}"
+        both = self.candidate, self.baseline
+        model = (self.candidate.model or Path(cell.model)).name
+        name = f"{model}, {self.candidate.engine or cell.engine_label}"
         # What is refused for its revision should not have waited for a model file.
         pythons = [
-            sides.interpreter_for(side.packages, side.revision, phase=context.progress.step)
-            for side in (candidate, base)
+            sides.interpreter_for(each.packages, each.revision, phase=context.progress.step)
+            for each in both
         ]
-        return Sides(
-            name=f"{name}, {figures.setting(*cell.setting)}, {cell.protocol}",
-            candidate=_prepared(cell, candidate, context, self.options.reading, note),
-            baseline=_prepared(cell, base, context, self.options.reading, note),
-            candidate_python=pythons[0],
-            baseline_python=pythons[1],
+        head, base = (
+            Job.of(self._prepared(cell, side, context, note), python)
+            for side, python in zip(both, pythons, strict=True)
         )
+        told = f"{name}, {figures.setting(*cell.setting)}, {cell.protocol}"
+        return GatedCell(told, head, base, context)
 
-
-def _prepared(
-    cell: Cell,
-    side: Side,
-    context: RunContext,
-    reading: Reading,
-    note: Callable[[str], None],
-) -> Prepared:
-    """Return a side's cell with its files."""
-    update: dict[str, object] = {}
-    if side.model is not None:
-        update["model"] = str(side.model)
-    if side.engine is not None:
-        spec = side.engine
-        form = names.default_form(spec.name)
-        update |= {"engine": spec.name, "settings": spec.settings, "form": form}
-        update["precision"] = spec.computes
-    # A pinned package is what the side is about: no library that the environment names replaces it.
-    folders: homes.Homes | None = {} if side.packages else None
-    cells = [cell.model_copy(update=update)]
-    resolved = resolve(cells, folders=folders, asked=Asked(reading=reading, sizes=True))
-    for line in resolved.notes:
-        note(line)
-    return context.prepare_one(resolved)
+    def _prepared(
+        self, cell: Cell, side: Side, context: RunContext, note: Callable[[str], None]
+    ) -> Prepared:
+        """Return a side's cell with its files."""
+        update: dict[str, object] = {} if side.model is None else {"model": str(side.model)}
+        if (spec := side.engine) is not None:
+            update |= {"engine": spec.name, "settings": spec.settings, "precision": spec.computes}
+            update["form"] = names.default_form(spec.name)
+        # A pinned package is what the side is about: no library of the environment replaces it.
+        folders: homes.Homes | None = {} if side.packages else None
+        cells = [cell.model_copy(update=update)]
+        resolved = resolve(
+            cells, folders=folders, asked=Asked(reading=self.options.reading, sizes=True)
+        )
+        for line in resolved.notes:
+            note(line)
+        return context.prepare_one(resolved)
 
 
 #: How often any of the ratios may be called slower or passed wrongly.
@@ -183,49 +178,34 @@ WHY_NO_ABSOLUTE = (
 def compare_runs(
     base: Summary, candidate: Summary, *, margin: float, max_regression: float
 ) -> list[Ruling]:
-    """Return a ruling for every ratio that both runs have; of two hosts, none is judged."""
+    """Return a ruling for every ratio that both runs have; of two hosts, none is judged.
+
+    Intervals hold together (Bonferroni).
+    """
     old = {_key(ratio): ratio for ratio in base.ratios}
     both = [(old[_key(ratio)], ratio) for ratio in candidate.ratios if _key(ratio) in old]
-    if differences(base.environment, candidate.environment):
-        return list(_not_judged(both, max_regression))
-    return list(_rulings(both, margin=margin, max_regression=max_regression))
-
-
-def _not_judged(both: Sequence[tuple[Ratio, Ratio]], max_regression: float) -> Iterator[Ruling]:
-    for before, after in both:
-        yield Ruling(
-            _name(after),
-            f"× {after.reference}",
-            "inconclusive",
-            limit=max_regression,
-            why=f"not judged: other host; {before.ratio:.3f} there, {after.ratio:.3f} here",
-        )
-
-
-def _rulings(
-    both: Sequence[tuple[Ratio, Ratio]], *, margin: float, max_regression: float
-) -> Iterator[Ruling]:
-    """Judge ratios of one host; their intervals hold together (Bonferroni)."""
+    elsewhere = differences(base.environment, candidate.environment)
     single = float(special.ndtri(1 - ALPHA / 2))
     factor = float(special.ndtri(1 - ALPHA / 2 / max(len(both), 1)))
+    rulings = []
     for before, after in both:
-        name, what = _name(after), f"× {after.reference}"
+        ruling = partial(Ruling, _name(after), f"× {after.reference}", limit=max_regression)
         change = after.ratio / before.ratio
-        if before.ci95 is None or after.ci95 is None:
+        if elsewhere:
+            why = f"not judged: other host; {before.ratio:.3f} there, {after.ratio:.3f} here"
+            rulings.append(ruling("inconclusive", why=why))
+        elif before.ci95 is None or after.ci95 is None:
             why = "not judged: a run has no interval"
-            yield Ruling(name, what, "inconclusive", change, limit=max_regression, why=why)
-            continue
-        widths = (math.log(ci[1] / ci[0]) / 2 / single for ci in (before.ci95, after.ci95))
-        half = factor * math.sqrt(sum(width**2 + BETWEEN_HOURS**2 for width in widths))
-        interval = (change * math.exp(-half), change * math.exp(half))
-        answer = _answer(interval, margin, max_regression)
-        yield Ruling(name, what, answer, change, interval, max_regression)
-
-
-def _answer(interval: tuple[float, float], margin: float, max_regression: float) -> Answer:
-    if interval[0] > 1 + margin:
-        return "regression"
-    return "pass" if interval[1] <= 1 + max_regression else "inconclusive"
+            rulings.append(ruling("inconclusive", change, why=why))
+        else:
+            widths = (math.log(ci[1] / ci[0]) / 2 / single for ci in (before.ci95, after.ci95))
+            half = factor * math.sqrt(sum(width**2 + BETWEEN_HOURS**2 for width in widths))
+            low, high = change * math.exp(-half), change * math.exp(half)
+            answer: Answer = "pass" if high <= 1 + max_regression else "inconclusive"
+            if low > 1 + margin:
+                answer = "regression"
+            rulings.append(ruling(answer, change, (low, high)))
+    return rulings
 
 
 def _name(ratio: Ratio) -> str:
@@ -237,18 +217,6 @@ def _key(ratio: Ratio) -> tuple[object, ...]:
     return ratio.condition, ratio.engine, ratio.form, ratio.reference, ratio.reference_form
 
 
-@dataclass(frozen=True)
-class Held:
-    """Rulings with their title and the notes below them; see `measure.GateFindings`."""
-
-    rulings: Sequence[Ruling]
-    title: str
-    notes: Sequence[Block | str]
-    seconds: float = 0.0
-    seed: int | None = None
-    interrupted: bool = False
-
-
 def hold(base: str, candidate: str, options: GateOptions, progress: Progress) -> Held:
     """Hold two specifications or two finished runs against each other.
 
@@ -258,18 +226,7 @@ def hold(base: str, candidate: str, options: GateOptions, progress: Progress) ->
     folders = [Path(text) for text in (base, candidate)]
     if all((folder / RECORDS).is_file() for folder in folders):
         return hold_stored(*folders, options=options)
-    return hold_measured(Comparison.of_specs(base, candidate, options), progress)
-
-
-def hold_measured(asked: Comparison, progress: Progress) -> Held:
-    """Measure both sides of a comparison."""
-    found = asked.run(progress)
-    notes = [
-        f"Measured for {found.seconds:.0f} s. `--seed {found.seed}` repeats the order of all turns."
-    ]
-    if found.interrupted:
-        notes.append("Interrupted: judged by what was measured until then.")
-    return Held(found.rulings, asked.title, notes, found.seconds, found.seed, found.interrupted)
+    return Comparison.of_specs(base, candidate, options).run(progress)
 
 
 def hold_stored(base: Path, candidate: Path, *, options: GateOptions) -> Held:

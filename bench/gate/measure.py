@@ -1,10 +1,10 @@
 """Measures both sides in the same blocks until every cell has its answer, or time is up."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from rtfbench.base.child import Interpreter
 from rtfbench.gate.verdict import (
     Also,
     Answer,
@@ -18,41 +18,29 @@ from rtfbench.gate.verdict import (
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.group import Group
 from rtfbench.measure.job import Job
-from rtfbench.models.workload import Prepared
+from rtfbench.report.document import Block
 from rtfbench.results.cells import GHOST
 from rtfbench.results.sequential import LOOKS
 from rtfbench.results.store import CellData
 
 
 class TurnTaker(Protocol):
-    """A cell that can be measured for a session more.
+    """A cell that can be measured for a session more."""
 
-    `session_s` is how long its last one took, `failed` whether it has ended early.
-    """
-
-    @property
-    def name(self) -> str:
-        """Its name in the rulings."""
-        ...
+    #: Its name in the rulings, and how many seconds the last session took.
+    name: str
+    session_s: float
 
     @property
     def sessions(self) -> int:
         """How many were measured."""
-        ...
-
-    @property
-    def session_s(self) -> float:
-        """Seconds that the last one took."""
-        ...
 
     @property
     def failed(self) -> bool:
-        """Whether no more can be measured."""
-        ...
+        """Whether it has ended early, so that no more can be."""
 
     def measure_session(self) -> None:
         """Measure one more."""
-        ...
 
 
 def take_turns(
@@ -99,38 +87,28 @@ MAX_GROWTH = {"peak RSS": 0.10, "model size": 0.05}
 
 
 @dataclass(frozen=True)
-class Sides:
-    """A cell's two sides, prepared, each with its Python."""
+class Held:
+    """What a comparison found, with its title and the notes below its rulings.
 
-    name: str
-    candidate: Prepared
-    baseline: Prepared
-    candidate_python: Interpreter | None = None
-    baseline_python: Interpreter | None = None
-
-
-@dataclass(frozen=True)
-class GateFindings:
-    """What a gate found, and what it rests on: the candidates' records, a cell each.
-
-    `seconds` is how long measuring took, the start of every session included; `seed` is that of
-    all orders. One that was interrupted rests on less than was asked for.
+    It rests on `candidates`, the records of a cell each. `seconds` is how long measuring took, the
+    start of every session included; `seed` is that of all orders, None where nothing was measured.
+    One that was interrupted rests on less than was asked for.
     """
 
-    rulings: tuple[Ruling, ...]
-    seconds: float
-    candidates: tuple[CellData, ...]
-    seed: int
+    rulings: Sequence[Ruling]
+    title: str = ""
+    notes: Sequence[Block | str] = ()
+    seconds: float = 0.0
+    seed: int | None = None
     interrupted: bool = False
+    candidates: tuple[CellData, ...] = ()
 
 
 class GatedCell:
     """A pair on its way: a group of three cells, the ghost being the baseline's."""
 
-    def __init__(self, sides: Sides, context: RunContext) -> None:
-        self.name = sides.name
-        self.baseline = Job.of(sides.baseline, sides.baseline_python).replica(BASELINE)
-        self.candidate = Job.of(sides.candidate, sides.candidate_python)
+    def __init__(self, name: str, candidate: Job, baseline: Job, context: RunContext) -> None:
+        self.name, self.candidate, self.baseline = name, candidate, baseline.replica(BASELINE)
         self._group = Group([self.baseline, self.candidate], context)
         #: How long the last session took, its start included.
         self.session_s = 0.0
@@ -169,13 +147,26 @@ class GatedCell:
 
     def sizes(self, also: Collection[Also]) -> list[Ruling]:
         """Compare what is no time: memory and the model file."""
-        files = [each.data.declaration.artifact_bytes for each in (self.candidate, self.baseline)]
-        peaks = [_peak(each) for each in (self.candidate, self.baseline)]
-        rulings = {
-            "memory": _size_ruling(self.name, "peak RSS", *peaks),
-            "size": _size_ruling(self.name, "model size", *files),
-        }
-        return [replace(ruling, counts=name in also) for name, ruling in rulings.items()]
+        both = [self.candidate.data, self.baseline.data]
+        peaks = [each.outcome.peak_rss_bytes if each.outcome else None for each in both]
+        files = [each.declaration.artifact_bytes for each in both]
+        return [
+            self._size_ruling("peak RSS", *peaks, counts="memory" in also),
+            self._size_ruling("model size", *files, counts="size" in also),
+        ]
+
+    def _size_ruling(
+        self, what: str, candidate: int | None, baseline: int | None, *, counts: bool
+    ) -> Ruling:
+        """Judge a size: it is the same every time, so the limit itself decides."""
+        limit = MAX_GROWTH[what]
+        ruling = partial(Ruling, self.name, what, limit=limit, counts=counts)
+        if not candidate or not baseline:
+            return ruling("pass", why="not judged: it is not known")
+        ratio = candidate / baseline
+        if ratio > 1 + limit:
+            return ruling("regression", ratio, why=f"larger by over {limit:.0%}")
+        return ruling("pass", ratio, why="a size has no interval")
 
     def latency(self, *, final: bool) -> list[Ruling]:
         """Hold the candidate's latencies against what requests may take, where that is said.
@@ -191,71 +182,44 @@ class GatedCell:
 
 
 def run(
-    sides: Sequence[Sides],
+    measured: Sequence[GatedCell],
     context: RunContext,
     criteria: Sequence[Criterion],
     *,
     budget_s: float,
     also: Collection[Also] = (),
-) -> GateFindings:
+) -> Held:
     """Measure both sides of every cell in turns, and return the rulings; Ctrl-C ends it early.
 
-    Args:
-        sides: the cells.
-        context: of the run.
-        criteria: the times that are compared, and which of them decide.
-        budget_s: seconds of measuring.
-        also: which sizes decide too.
+    `criteria` are the times that are compared; of sizes, those decide that `also` names.
     """
-    measured = [GatedCell(each, context) for each in sides]
     began_s = context.clock()
     interrupted = False
+
+    def rule(final: bool) -> list[Ruling]:
+        running = [each for each in measured if each.failure is None]
+        seen = [each.pair().seen(criteria) for each in running]
+        return [
+            *(each.failure for each in measured if each.failure is not None),
+            *judge(seen, criteria, budget_s=budget_s, final=final),
+            *(one for each in running for one in (*each.latency(final=final), *each.sizes(also))),
+        ]
+
     try:
         rulings = take_turns(
             measured,
-            lambda final: _judge(measured, criteria, also, budget_s, final=final),
+            rule,
             budget_s=budget_s,
             spent_s=lambda: context.clock() - began_s,
             left=lambda seconds: context.progress.left(seconds, 0.0),
         )
     except KeyboardInterrupt:
         interrupted = True
-        rulings = _judge(measured, criteria, also, budget_s, final=True)
-    candidates = tuple(each.candidate.data for each in measured)
-    seconds = context.clock() - began_s
-    return GateFindings(tuple(rulings), seconds, candidates, context.seed, interrupted)
-
-
-def _judge(
-    measured: Sequence[GatedCell],
-    criteria: Sequence[Criterion],
-    also: Collection[Also],
-    budget_s: float,
-    *,
-    final: bool,
-) -> list[Ruling]:
-    running = [each for each in measured if each.failure is None]
-    rulings = judge(
-        [each.pair().seen(criteria) for each in running], criteria, budget_s=budget_s, final=final
+        rulings = rule(True)
+    return Held(
+        rulings,
+        seconds=context.clock() - began_s,
+        seed=context.seed,
+        interrupted=interrupted,
+        candidates=tuple(each.candidate.data for each in measured),
     )
-    rulings += [
-        ruling for each in running for ruling in (*each.latency(final=final), *each.sizes(also))
-    ]
-    return [*(each.failure for each in measured if each.failure is not None), *rulings]
-
-
-def _peak(job: Job) -> int | None:
-    return job.data.outcome.peak_rss_bytes if job.data.outcome else None
-
-
-def _size_ruling(name: str, what: str, candidate: int | None, baseline: int | None) -> Ruling:
-    """Judge a size: it is the same every time, so the limit itself decides."""
-    limit = MAX_GROWTH[what]
-    if not candidate or not baseline:
-        return Ruling(name, what, "pass", limit=limit, why="not judged: it is not known")
-    ratio = candidate / baseline
-    if ratio > 1 + limit:
-        return Ruling(
-            name, what, "regression", ratio, limit=limit, why=f"larger by over {limit:.0%}"
-        )
-    return Ruling(name, what, "pass", ratio, limit=limit, why="a size has no interval")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from rtfbench.base.values import Value
+from rtfbench.gate.measure import Held
 from rtfbench.gate.verdict import Answer, Ruling, overall
 from rtfbench.report import figures
 from rtfbench.report.compare import ends
@@ -16,21 +17,19 @@ WORDS: dict[Answer, str] = {
 }
 
 
-def of_gate(
-    rulings: Sequence[Ruling], *, title: str, notes: Sequence[Block | str] = ()
-) -> Document:
+def of_gate(held: Held) -> Document:
     """Return the table with its verdict; fits a job summary and a pull request's comment."""
     heads = ["cell", "", "head / base", "95 %"]
     judged = [*heads, "limit", "verdict", "why, and what would decide"]
-    counted = [each for each in rulings if each.counts]
-    told = [_line(each)[: len(heads)] for each in rulings if not each.counts and each.ratio]
+    counted = [each for each in held.rulings if each.counts]
+    told = [_line(each)[: len(heads)] for each in held.rulings if not each.counts and each.ratio]
     return document(
-        Heading(title, 3),
-        Paragraph(WORDS[overall(rulings)], "strong"),
+        Heading(held.title, 3),
+        Paragraph(WORDS[overall(held.rulings)], "strong"),
         table(judged, map(_line, counted), "llrrrll"),
         "Measured too; each decides where `--also` names it:" if told else None,
         table(heads, told, "llrr") if told else None,
-        *notes,
+        *held.notes,
     )
 
 
@@ -47,11 +46,7 @@ def _line(each: Ruling) -> list[str]:
 
 
 def other_host(differing: Sequence[tuple[str, str, str]]) -> list[Block | str]:
-    """Say why runs of two hosts are not compared: what tells these from each other.
-
-    Args:
-        differing: what it is, of the baseline and of the candidate.
-    """
+    """Say why runs of two hosts are not compared: what tells these from each other, and how."""
     return [
         "Other host: no ratio is judged, because another processor turns which engine is faster. "
         "Measure both sides on one machine, or look at both with `rtfbench report`.",
@@ -77,31 +72,29 @@ class GateResult(Value):
     rulings: tuple[Ruling, ...]
 
 
-def as_json(
-    rulings: Sequence[Ruling], *, title: str, seconds: float, seed: int | None = None
-) -> str:
+def as_json(held: Held) -> str:
     """Return everything for machines; limits are shares, intervals those of the ratio."""
     found = GateResult(
-        title=title,
-        answer=overall(rulings),
-        seconds=round(seconds, 1),
-        seed=seed,
-        rulings=tuple(rulings),
+        title=held.title,
+        answer=overall(held.rulings),
+        seconds=round(held.seconds, 1),
+        seed=held.seed,
+        rulings=tuple(held.rulings),
     )
     return found.model_dump_json(indent=2) + "\n"
 
 
-def junit(rulings: Sequence[Ruling], *, title: str, seconds: float) -> str:
+def junit(held: Held) -> str:
     """Return JUnit XML of what counts: a regression is a failure, inconclusive is skipped."""
-    rulings = [each for each in rulings if each.counts]
+    rulings = [each for each in held.rulings if each.counts]
     counts = {answer: sum(each.answer == answer for each in rulings) for answer in WORDS}
     suite = ET.Element(
         "testsuite",
-        name=title,
+        name=held.title,
         tests=str(len(rulings)),
         failures=str(counts["regression"]),
         skipped=str(counts["inconclusive"]),
-        time=f"{seconds:.1f}",
+        time=f"{held.seconds:.1f}",
     )
     for each in rulings:
         case = ET.SubElement(suite, "testcase", classname=each.cell, name=each.criterion)

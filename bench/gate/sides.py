@@ -33,12 +33,7 @@ GIT_TIMEOUT_S = 300.0
 def interpreter_for(
     packages: Sequence[str], revision: str | None, *, phase: Callable[[str], None]
 ) -> Interpreter | None:
-    """Return the Python of a side; None for this one.
-
-    Args:
-        packages: pinned requirements, such as `MNN==3.6.0`.
-        revision: a git revision of this project.
-        phase: is told what takes a while.
+    """Return the Python of a side with pinned packages, or of a revision; None for this one.
 
     Raises:
         InputError: it cannot be built; one line with the reason.
@@ -122,7 +117,6 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def _commit(revision: str) -> str:
-    """Return the commit that a revision names."""
     done = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if done.returncode != 0:
         if said := done.stderr.decode(errors="replace").split():

@@ -16,6 +16,7 @@ from rtfbench.results import protocols
 from rtfbench.results.contrasts import (
     PartNs,
     TimesOf,
+    block_times,
     contrasts_by_session,
     own_times,
     prior_of,
@@ -50,14 +51,15 @@ class Criterion:
     A ratio over 1 + `margin` is a regression once it is proved; `max_regression` is what the
     interval must stay under to pass, None where anything that is no regression passes. One that
     does not count is told and decides nothing. `steadies` says that on a noisy machine times count
-    as they would be undisturbed.
+    as they would be undisturbed. `values_a_session` is 1 of what happens once in it, however many
+    blocks repeat it; None, as many as blocks.
     """
 
     name: str
     part_ns: PartNs
     margin: float
     max_regression: float | None
-    a_session: bool = False
+    values_a_session: int | None = None
     counts: bool = True
     steadies: bool = False
 
@@ -65,14 +67,6 @@ class Criterion:
     def limit(self) -> float:
         """The share that a reader is told: the one that has to be ruled out, else the margin."""
         return self.margin if self.max_regression is None else self.max_regression
-
-    @property
-    def values_a_session(self) -> int | None:
-        """How many values a session has: one of what happens once, however many blocks repeat it.
-
-        None: as many as blocks.
-        """
-        return 1 if self.a_session else None
 
 
 @dataclass(frozen=True)
@@ -98,27 +92,19 @@ class Ruling:
 def criteria(
     *, margin: float, max_regression: float, also: Collection[Also] = ()
 ) -> tuple[Criterion, ...]:
-    """Return what is gated of a cell's times: RTF, and of the others those that were asked for.
+    """Return what is gated of a cell's times; what does not decide is measured and told.
 
-    Args:
-        margin: share by which the processing time may grow unproved.
-        max_regression: share under which its interval must stay.
-        also: what else decides; the rest is measured and told.
+    The processing time may grow by the share `margin` unproved; its interval must stay under
+    `max_regression`.
     """
     wider, limit = max(margin, 0.05), max(max_regression, 0.10)
+    once = partial(Criterion, margin=0.25, max_regression=None, values_a_session=1)
     return (
         Criterion("RTF", lambda r: r.processing_ns, margin, max_regression, steadies=True),
         Criterion("front end", lambda r: r.frontend_ns, wider, limit, counts="front-end" in also),
         Criterion("harness", _own_ns, 0.25, 0.50, counts="harness" in also),
-        Criterion("load", lambda r: r.load_ns, 0.25, None, a_session=True, counts="load" in also),
-        Criterion(
-            "first chunk",
-            lambda r: r.first_chunk_ns,
-            0.25,
-            None,
-            a_session=True,
-            counts="first-chunk" in also,
-        ),
+        once("load", lambda r: r.load_ns, counts="load" in also),
+        once("first chunk", lambda r: r.first_chunk_ns, counts="first-chunk" in also),
     )
 
 
@@ -162,8 +148,9 @@ def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
 
 
 def _values(criterion: Criterion, pair: Pair, times: TimesOf | None = None) -> SessionValues:
+    times = times or partial(block_times, part_ns=criterion.part_ns)
     found = [
-        contrasts_by_session(one, other, part_ns=criterion.part_ns, times=times)
+        contrasts_by_session(one, other, times)
         for one, other in (
             (pair.candidate, pair.baseline),
             (pair.candidate, pair.ghost),
@@ -199,40 +186,21 @@ def judge(
 ) -> list[Ruling]:
     """Judge every criterion of every cell.
 
-    Args:
-        cells: what is known of each.
-        criteria: what is gated of each.
-        budget_s: what may be spent, for the sentence that says how much would decide.
-        final: whether this is the end: sessions since the last look count too, and what is
-            undecided says what would decide.
+    At the end, sessions since the last look count too, and what is undecided says which budget, in
+    place of this one, would decide.
     """
-    by_criterion = [_judge_all(each, cells, budget_s, final=final) for each in criteria]
-    return [ruling for of_cell in zip(*by_criterion, strict=True) for ruling in of_cell]
 
+    def counted(cell: Evidence, criterion: Criterion) -> SessionValues:
+        values = cell.values[criterion.name]
+        return values if final else values.first(last_look(len(values.u)))
 
-def _judge_all(
-    criterion: Criterion, cells: Sequence[Evidence], budget_s: float, *, final: bool
-) -> list[Ruling]:
-    """Judge one criterion of every cell; the cells of a stratum tell of each other's spread."""
-    values = [cell.values[criterion.name] for cell in cells]
-    values = values if final else [each.first(last_look(len(each.u))) for each in values]
+    told_s = budget_s if final else None
     rulings = []
-    for cell, own in zip(cells, values, strict=True):
-        others = [
-            each
-            for other, each in zip(cells, values, strict=True)
-            if other is not cell and other.stratum == cell.stratum
-        ]
-        rulings.append(
-            _rule(
-                criterion,
-                cell,
-                own,
-                others,
-                cells=len(cells),
-                budget_s=budget_s if final else None,
-            )
-        )
+    for cell in cells:
+        alike = [each for each in cells if each is not cell and each.stratum == cell.stratum]
+        for criterion in criteria:
+            own, others = counted(cell, criterion), [counted(each, criterion) for each in alike]
+            rulings.append(_rule(criterion, cell, own, others, cells=len(cells), budget_s=told_s))
     return rulings
 
 
@@ -248,6 +216,9 @@ def _rule(
     """Judge a criterion of a cell; with a budget, say which one would decide."""
     margin, limit = criterion.margin, criterion.max_regression
     prior, alpha = cell.prior, alpha_of(criterion.name)
+    ruling = partial(
+        Ruling, cell.name, criterion.name, limit=criterion.limit, counts=criterion.counts
+    )
     found = decide(
         values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
     )
@@ -255,34 +226,16 @@ def _rule(
         sessions = len(values.u)
         ratio = math.exp(values.u[0]) if values.u else None
         counted = "one session was" if sessions == 1 else "no session was"
-        return Ruling(
-            cell.name,
-            criterion.name,
-            "inconclusive",
-            ratio,
-            limit=criterion.limit,
-            sessions=sessions,
-            why=f"not judged: {counted} measured, and it takes two: a larger --budget",
-            counts=criterion.counts,
-        )
+        why = f"not judged: {counted} measured, and it takes two: a larger --budget"
+        return ruling("inconclusive", ratio, sessions=sessions, why=why)
     why = _why(criterion, found, alone=values.alone)
     if found.answer == "inconclusive" and not found.spiky and budget_s is not None:
         needed = sessions_needed(
             values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
         )
         why = _what_would_decide(cell, found, needed, budget_s)
-    return Ruling(
-        cell.name,
-        criterion.name,
-        found.answer,
-        found.ratio,
-        found.ci95,
-        criterion.limit,
-        found.sessions,
-        found.df,
-        why,
-        criterion.counts,
-    )
+    sessions, df = found.sessions, found.df
+    return ruling(found.answer, found.ratio, found.ci95, sessions=sessions, df=df, why=why)
 
 
 def _why(criterion: Criterion, found: Decision, *, alone: bool) -> str:
@@ -313,10 +266,7 @@ def _what_would_decide(cell: Evidence, found: Decision, needed: int | None, budg
 def latency_ruling(cell: str, records: Sequence[Record], limit_ms: float) -> Ruling:
     """Hold a candidate's p99 against what its requests may take; once, when measuring has ended.
 
-    Args:
-        cell: its name.
-        records: of the candidate.
-        limit_ms: what 99 of 100 requests may take, from when each is due.
+    `limit_ms` is what 99 of 100 requests may take, from when each is due.
     """
     sessions: dict[int, list[float]] = {}
     for record in records:

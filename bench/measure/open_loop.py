@@ -28,8 +28,8 @@ from rtfbench.measure.queueing import (
 )
 from rtfbench.measure.team import Queue, Team, record_of
 from rtfbench.results.cells import Cell
-from rtfbench.results.live import FRAMES
 from rtfbench.results.load import Load
+from rtfbench.results.server import FRAMES
 
 #: A pass has so many requests at least that count. So many are imagined before it, or, in batches,
 #: where none are imagined, really served.

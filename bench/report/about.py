@@ -1,9 +1,15 @@
-"""What a report says of host, software and input."""
+"""What a report says beside its tables: of host, software, input, counts, and rows that failed."""
 
+from collections.abc import Sequence
+
+from rtfbench.base.values import grouped
+from rtfbench.engines.protocol import MEGA_MACS, MEGA_MACS_FROM
+from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.report import figures
-from rtfbench.report.tables import denormals
+from rtfbench.report.compare import versions
+from rtfbench.results import protocols
 from rtfbench.results.host import Host, Probes, facts, measured
-from rtfbench.results.rows import Environment, Summary
+from rtfbench.results.rows import CellSummary, Environment, Summary
 
 #: What cores do in a cycle: one or two multiply-adds of 256 or 512 bits.
 FLOP_A_CYCLE = (16, 32, 64)
@@ -33,10 +39,7 @@ def about(summary: Summary) -> list[str]:
 
 def recipes(summary: Summary) -> list[str]:
     """Say how the files of other precisions were made."""
-    made: dict[str, list[str]] = {}
-    for row in summary.cells:
-        if row.recipe:
-            made.setdefault(row.recipe, []).append(row.engine_label)
+    made = grouped((row.recipe, row.engine_label) for row in summary.cells if row.recipe)
     return [f"{', '.join(dict.fromkeys(rows))}: {recipe}." for recipe, rows in made.items()]
 
 
@@ -71,3 +74,69 @@ def _ceiling(probes: Probes) -> str:
     if min(abs(cycle / full - 1) for full in FLOP_A_CYCLE) > OFF_CYCLE:
         return f"{text}, where {', '.join(map(str, FLOP_A_CYCLE))} are expected: do not trust it."
     return f"{text}."
+
+
+def conditions(environment: Environment, rows: Sequence[CellSummary]) -> str:
+    """Say under which conditions the rows of a section were measured, in one line."""
+    chunk_samples, threads, jobs, batch, load = rows[0].setting
+    samples = "whole utterance" if chunk_samples == WHOLE_UTTERANCE else str(chunk_samples)
+    parts = [environment.cpu_kind, *versions(rows)]
+    parts += [f"num_threads = {threads}", f"samples_per_chunk = {samples}"]
+    parts += [f"jobs = {jobs}"] if protocols.named(rows[0].protocol).queued else []
+    parts += [f"batch = {batch}"] if batch > 1 else []
+    parts += [str(load)] if load else []
+    return " · ".join(parts)
+
+
+def reasons(rows: Sequence[CellSummary]) -> list[str]:
+    """Return why rows are not ok, a line each reason with all rows that share it."""
+    found = grouped(
+        (f"{row.ended}: {row.reason}", f"{row.title}, {row.engine_label}, {row.form}")
+        for row in rows
+        if row.status != "ok"
+    )
+    return [f"{'; '.join(dict.fromkeys(names))}: {why}" for why, names in found.items()]
+
+
+def counts_line(summary: Summary) -> list[str]:
+    """Return, for each model and chunk size, the exact counts behind the rounded ones."""
+    lines: dict[str, None] = {}
+    for row in summary.cells:
+        if row.flops is None:
+            continue
+        text = f"{row.title}: "
+        text += f"{row.params:,} parameters; " if row.params is not None else ""
+        text += f"{row.flops:,} FLOPs {row.flops_basis}"
+        if row.macs is not None:
+            text += f"; {row.macs:,} multiply-accumulates at {row.chunk_samples} samples"
+            text += _runtime_count(summary, row)
+        text += f"; {row.about}" if row.about else ""
+        lines[text] = None
+    return list(lines)
+
+
+def denormals(rows: Sequence[CellSummary]) -> list[str]:
+    """Say what share of the models' activations is denormal, nothing where that is not known."""
+    shares = {r.title: r.denormal_share for r in rows if r.denormal_share is not None}
+    if not shares:
+        return []
+    some = [
+        f"{title} {figures.significant(100 * share, 2)} %"
+        for title, share in shares.items()
+        if share
+    ]
+    if len(some) < len(shares):
+        some.append("all others 0 %" if some else "0 %")
+    return [f"Denormal activations on a chunk of speech: {', '.join(some)}."]
+
+
+def _runtime_count(summary: Summary, row: CellSummary) -> str:
+    """Return what a runtime itself counts for the same model and chunk, as a cross-check."""
+    for other in summary.cells:
+        counted = other.effective.get(MEGA_MACS)
+        if MEGA_MACS_FROM in other.effective:
+            continue  # the runtime itself counts nothing
+        if (other.title, other.macs) == (row.title, row.macs) and counted and row.macs:
+            excess = float(counted) * 1e6 / row.macs - 1
+            return f" ({other.engine} counts {float(counted):,.0f} M, {excess:+.2%})"
+    return ""

@@ -10,12 +10,9 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures, libraries
 from rtfbench.report.compare import (
-    EngineForm,
-    PairedRatio,
     conditions,
     ends,
     engine_names,
-    excludes_one,
     listed,
     paired_ratio,
     rows_of,
@@ -26,7 +23,15 @@ from rtfbench.results import protocols
 from rtfbench.results.cells import INTERRUPTED, Condition
 from rtfbench.results.noise import NOISY_SHARE, SEEN
 from rtfbench.results.protocols import STEADY
-from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Noise, Ratio, Summary
+from rtfbench.results.rows import (
+    PROVISIONAL_SESSIONS,
+    CellSummary,
+    EngineForm,
+    Noise,
+    Ratio,
+    Summary,
+    excludes_one,
+)
 from rtfbench.results.stats import relative_half_width
 
 #: Rows of which less than this share is known are not told apart yet, and no tie.
@@ -46,8 +51,8 @@ class Ranking:
     """
 
     best: CellSummary
-    tied: tuple[PairedRatio, ...]
-    slower: tuple[PairedRatio, ...]
+    tied: tuple[Ratio, ...]
+    slower: tuple[Ratio, ...]
     unknown: tuple[EngineForm, ...]
 
     @property
@@ -74,16 +79,13 @@ def ranking(summary: Summary, rows: Sequence[CellSummary]) -> Ranking | None:
         best = next(row for row in known if side(row) == first)
     others = [row for row in known if row is not best]
     found = [paired_ratio(summary, best.condition, side(row), side(best)) for row in others]
-    certain = [each for each in found if each is not None and each.ci95 is not None]
+    certain = sorted((each for each in found if each and each.ci95), key=lambda each: each.ratio)
+    known_sides = {each.left for each in certain}
     return Ranking(
         best,
-        tied=tuple(sorted((c for c in certain if not c.differs), key=lambda each: each.ratio)),
-        slower=tuple(sorted((c for c in certain if c.differs), key=lambda each: each.ratio)),
-        unknown=tuple(
-            side(row)
-            for row, each in zip(others, found, strict=True)
-            if each is None or each.ci95 is None
-        ),
+        tied=tuple(each for each in certain if not each.differs),
+        slower=tuple(each for each in certain if each.differs),
+        unknown=tuple(side(row) for row in others if side(row) not in known_sides),
     )
 
 
@@ -139,24 +141,23 @@ def _of_model(summary: Summary, where: Condition, *, brief: bool) -> Iterator[st
     yield f"{found.best.title}{float32}: {_fastest(found, rows)}."
     if found.tied and not brief:
         best = named[side(found.best)]
-        texts = [f"{named[each.left]} ({_times(each)})" for each in found.tied[:3]]
+        texts = [
+            f"{named[each.left]} ({figures.factor(each.ratio)} times as long, {ends(each.ci95)})"
+            for each in found.tied[:3]
+        ]
         how = "Tied with" if _is_narrow(found.tied) else "Not told apart yet from"
         yield f"{how} {best}: {'; '.join(texts)}{_more(found.tied)}."
     if lossy:
         yield f"In fewer bits: {lossy}"
 
 
-def _is_narrow(tied: Sequence[PairedRatio]) -> bool:
+def _is_narrow(tied: Sequence[Ratio]) -> bool:
     """Say whether rows tie, and not only for want of measuring."""
     return all(relative_half_width(each.ci95) <= WIDE for each in tied)
 
 
-def _more(tied: Sequence[PairedRatio]) -> str:
+def _more(tied: Sequence[Ratio]) -> str:
     return f" and {len(tied) - 3} more" if len(tied) > 3 else ""
-
-
-def _times(each: PairedRatio) -> str:
-    return f"{figures.factor(each.ratio)} times as long, {ends(each.ci95)}"
 
 
 def _fastest(found: Ranking, rows: Sequence[CellSummary]) -> str:
@@ -220,11 +221,9 @@ def _count(summary: Summary, wheres: Sequence[Condition]) -> str:
         if found is not None and found.alone:
             wins[engine_names(rows)[side(found.best)]] += 1
     parts = [f"{name} is fastest on {count}" for name, count in wins.most_common(3)]
-    rest = len(wheres) - sum(count for _, count in wins.most_common(3))
-    parts += [
-        f"on {rest} {'no engine is' if parts else 'of them no engine is'} ahead of all others"
-    ]
-    return f"Of {len(wheres)} models: {', '.join(parts if rest else parts[:-1])}."
+    if rest := len(wheres) - sum(count for _, count in wins.most_common(3)):
+        parts += [f"on {rest} {'of them ' * (not parts)}no engine is ahead of all others"]
+    return f"Of {len(wheres)} models: {', '.join(parts)}."
 
 
 def meant(protocol: str) -> str:
@@ -275,13 +274,6 @@ def is_noisy(noise: Noise | None) -> bool:
     return noise.contaminated or (noise.disturbed_share or 0.0) > NOISY_SHARE
 
 
-def _provisional(count: int, of: int) -> str:
-    if of == 1:
-        return "the ratio here is provisional or undecided"
-    some = "all" if count == of else f"{count} of {of}"
-    return f"{some} ratios here are provisional or undecided"
-
-
 def _is_open(ratio: Ratio) -> bool:
     """Say whether more sessions may tell another thing: of few, or where neither is surely faster.
 
@@ -303,7 +295,9 @@ def _next(summary: Summary, wheres: Sequence[Condition]) -> str:
     if any(row.precision != FLOAT32 and row.eer_loss is None for row in rows):
         return "Next: `--trials heldout`, or trials of your own, tell what fewer bits cost."
     if open_:
-        return f"Next: a larger --budget or --thorough: {_provisional(len(open_), len(told))}."
+        some = "all" if len(open_) == len(told) else f"{len(open_)} of {len(told)}"
+        which = f"{some} ratios here are" if len(told) > 1 else "the ratio here is"
+        return f"Next: a larger --budget or --thorough: {which} provisional or undecided."
     if any(row.reason == INTERRUPTED for row in summary.cells):
         return "Next: the same command with --out and --resume measures what was interrupted."
     if any(row.status == "wrong_output" for row in summary.cells):

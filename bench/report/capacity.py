@@ -44,12 +44,14 @@ def _sentences(found: CapacityAnswer) -> Iterator[str]:
             low, high = each.interval
             text += f" ({figures.number(low * factor)} to {figures.number(high * factor)})"
         if each.ratio is not None:
-            text += f", {_ratio(each)} times those of {first.engine}"
+            text += (
+                f", {figures.ratio(each.ratio, each.ratio_interval)} times those of {first.engine}"
+            )
         yield f"{text}."
         if _much_later(each):
             yield (
-                f"{each.engine}: {_share(each.late, 1)} of the measured requests came late where "
-                f"{_share(each.late_expected, 1)} were expected. Slow ones came together, so it "
+                f"{each.engine}: {_share(each.late)} of the measured requests came late where "
+                f"{_share(each.late_expected)} were expected. Slow ones came together, so it "
                 "holds fewer than that; a quiet machine would tell."
             )
         if each.lateness is not None and each.lateness > MOST_LATE:
@@ -66,10 +68,6 @@ def _much_later(each: EngineCapacity) -> bool:
     return each.late > MUCH * each.late_expected and each.late * each.requests >= LEAST_LATE
 
 
-def _ratio(each: EngineCapacity) -> str:
-    return figures.MISSING if each.ratio is None else figures.ratio(each.ratio, each.ratio_interval)
-
-
 def what_is_held(load: Load) -> tuple[str, float]:
     """Return what a capacity is of, and how many of these a request a second is."""
     if not load.streams:
@@ -79,19 +77,18 @@ def what_is_held(load: Load) -> tuple[str, float]:
 
 def _line(found: CapacityAnswer, each: EngineCapacity) -> list[str]:
     held = None if each.rate_per_s is None else each.rate_per_s * what_is_held(found.load)[1]
-    rate = figures.number(held)
     interval = f" {figures.plus_minus(each.interval)}" if each.interval else ""
     return [
         each.engine,
-        rate + interval,
-        _ratio(each),
+        figures.number(held) + interval,
+        figures.ratio(each.ratio, each.ratio_interval),
         figures.number(each.service_ms),
-        _share(each.utilisation, 0),
+        figures.percent(each.utilisation),
         str(each.requests),
-        _share(each.late, 1),
-        _share(each.late_expected, 1),
+        _share(each.late),
+        _share(each.late_expected),
     ]
 
 
-def _share(share: float | None, digits: int) -> str:
-    return figures.MISSING if share is None else f"{100 * share:.{digits}f} %"
+def _share(share: float | None) -> str:
+    return figures.MISSING if share is None else f"{100 * share:.1f} %"

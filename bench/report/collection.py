@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rtfbench.base.values import grouped
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, PairedRatio, comparisons, conditions, rows_of, side
-from rtfbench.report.hosts import MEANINGS, Line, against, setting
+from rtfbench.report.compare import comparisons, conditions, rows_of, setting, side
+from rtfbench.report.hosts import MEANINGS, Line, against
 from rtfbench.report.html import read, template
-from rtfbench.results.cells import Condition
-from rtfbench.results.host import widest_vectors
-from rtfbench.results.rows import CellSummary, Environment, Summary
+from rtfbench.results.host import Host, widest_vectors
+from rtfbench.results.rows import CellSummary, Environment, Ratio, Summary
 
 #: The table's columns: name, heading, whether one is of numbers, and whether rows are chosen by it.
 COLUMNS = (
@@ -49,15 +49,10 @@ class Entry:
 class _Found:
     """A ratio of one run, and the row whose speed it is."""
 
-    ratio: PairedRatio
+    ratio: Ratio
     row: CellSummary
     host: str
     run: CollectedRun
-
-    @property
-    def question(self) -> tuple[Condition, EngineForm, EngineForm]:
-        """What it answers, as ratios of other runs may."""
-        return self.row.condition, self.ratio.left, self.ratio.right
 
 
 def render(runs: Sequence[CollectedRun]) -> str:
@@ -85,18 +80,15 @@ def render(runs: Sequence[CollectedRun]) -> str:
 
 
 def entries(runs: Sequence[CollectedRun], hosts: Sequence[str]) -> list[Entry]:
-    """Return every ratio of every run, first those that most hosts have.
+    """Return every ratio of every run, whose hosts are named; first those that most hosts have.
 
     Those of one question stand together, host by host.
-
-    Args:
-        runs: the collection.
-        hosts: the name of each run's host.
     """
-    groups: dict[tuple[Condition, EngineForm, EngineForm], list[_Found]] = {}
-    for run, host in zip(runs, hosts, strict=True):
-        for each in _ratios(run, host):
-            groups.setdefault(each.question, []).append(each)
+    groups = grouped(
+        (each.ratio.question, each)
+        for run, host in zip(runs, hosts, strict=True)
+        for each in _ratios(run, host)
+    )
 
     def place(group: Sequence[_Found]) -> tuple[int, str]:
         return -len({each.host for each in group}), group[0].row.title
@@ -118,8 +110,8 @@ def _entries(group: Sequence[_Found]) -> Iterator[Entry]:
     A host counts once, with its last run; a run that is not what its records say does not count.
     """
     counted = {each.host: each.ratio for each in group if each.run.answer != "differs"}
-    where, left, right = group[0].question
-    verdict = Line(where, group[0].row.title, left, right, tuple(counted.values())).verdict
+    where, left, right = group[0].ratio.question
+    verdict = Line(group[0].row.title, where, left, right, tuple(counted.values())).verdict
     engine, _, reference = against(left, right).partition(" / ")
     for each in group:
         texts = {
@@ -142,16 +134,12 @@ def host_names(environments: Sequence[Environment]) -> list[str]:
 
     A hypervisor can hide some of a processor's vectors, which makes another host of it.
     """
-    kinds = [each.host.microarchitecture if each.host else "" for each in environments]
-    vectors = [widest_vectors(each.host) if each.host else "" for each in environments]
-    shown: dict[str, set[str]] = {}
-    for kind, widest in zip(kinds, vectors, strict=True):
-        shown.setdefault(kind, set()).add(widest)
-    return [
-        environment.cpu_kind
-        if not kind
-        else f"{kind}, {widest}"
-        if len(shown[kind]) > 1 and widest
-        else kind
-        for environment, kind, widest in zip(environments, kinds, vectors, strict=True)
-    ]
+    hosts = [each.host or Host() for each in environments]
+    shown = grouped((host.microarchitecture, widest_vectors(host)) for host in hosts)
+    names = []
+    for environment, host in zip(environments, hosts, strict=True):
+        kind, widest = host.microarchitecture, widest_vectors(host)
+        several = len(set(shown[kind])) > 1
+        name = f"{kind}, {widest}" if several and widest else kind
+        names.append(name if kind else environment.cpu_kind)
+    return names

@@ -8,10 +8,8 @@ Figures that only one protocol has stand with it.
 from collections.abc import Callable, Iterable, Sequence
 
 from rtfbench.engines.protocol import FLOAT32, PUBLISHED_NUM_FRAMES
-from rtfbench.report import compare, exports, figures, libraries
-from rtfbench.report.energy_columns import ENERGY
-from rtfbench.report.views import VIEWS, Column, Context, PlacedColumn, View, explained, place
-from rtfbench.results import protocols
+from rtfbench.report import compare, exports, figures, libraries, views
+from rtfbench.report.views import MARKDOWN, VIEWS, Column, Context, PlacedColumn, View
 from rtfbench.results.cells import MAX_REL_ERR
 from rtfbench.results.protocols import BUILT_IN, Figure, named
 from rtfbench.results.rows import CellSummary, Summary
@@ -29,12 +27,12 @@ def engine(row: CellSummary, context: Context) -> str:
 
 def rtf(row: CellSummary, _: Context) -> str:
     """Return the RTF, or in its place how the cell ended."""
-    return figures.rtf(row.rtf) if row.status == "ok" else row.status.replace("_", " ")
+    return figures.rtf(row.rtf) if row.status == "ok" else row.ended
 
 
 def ratio(row: CellSummary, context: Context) -> str:
     """Return the ratio with its interval."""
-    found = context.to_reference(row)
+    found = compare.to_reference(context.summary, row)
     if found is None:
         return "reference" if context.is_reference(row) else figures.MISSING
     mark = " provisional" if found.provisional else ""
@@ -55,33 +53,20 @@ def varies(field: str) -> Callable[[Context], bool]:
     return present
 
 
-def load(row: CellSummary, _: Context) -> str:
-    """Return how long opening a session takes, with a mark where it was opened once."""
-    return _of_openings(row, row.load_ms)
+def of_openings(field: str) -> Callable[[CellSummary, Context], str]:
+    """Return what writes a time of each session's opening, with a mark where there was one."""
+
+    def text(row: CellSummary, _: Context) -> str:
+        ms = getattr(row, field)
+        once = row.sessions == 1 and not named(row.protocol).fresh_session
+        return figures.number(ms) if ms is None or not once else f"~{figures.number(ms, 2)}"
+
+    return text
 
 
-def first_chunk(row: CellSummary, _: Context) -> str:
-    """Return what the first run takes, with a mark where there was one."""
-    return _of_openings(row, row.first_chunk_ms)
-
-
-def _of_openings(row: CellSummary, ms: float | None) -> str:
-    once = row.sessions == 1 and not protocols.named(row.protocol).fresh_session
-    if ms is None or not once:
-        return figures.number(ms)
-    return f"~{figures.number(ms, 2)}"
-
-
-def freedom(row: CellSummary, context: Context) -> float | None:
-    """Return the degrees of freedom behind the ratio's interval."""
-    found = context.to_reference(row)
-    return found.df if found else None
-
-
-def ratio_value(row: CellSummary, context: Context) -> float | None:
-    """Return the ratio to the reference engine, None where none was measured."""
-    found = context.to_reference(row)
-    return found.ratio if found else None
+def of_ratio(field: str) -> Callable[[CellSummary, Context], float | None]:
+    """Return what gives a field of a row's ratio to the reference, None where none was measured."""
+    return lambda row, context: getattr(compare.to_reference(context.summary, row), field, None)
 
 
 def ratio_present(context: Context) -> bool:
@@ -96,25 +81,9 @@ def utterances(row: CellSummary, context: Context) -> str:
     return f"{row.utterances} of {len(context.summary.environment.audio)}"
 
 
-def utterances_present(context: Context) -> bool:
-    """Say whether a budget did not reach all utterances for some row."""
-    asked = len(context.summary.environment.audio)
-    return any(row.utterances not in (None, asked) for row in context.rows)
-
-
 def several_threads(context: Context) -> bool:
     """Say whether a result has more than one thread count, so that they can be compared."""
     return len({row.threads for row in context.summary.cells}) > 1
-
-
-def embeddings_a_core(row: CellSummary, _: Context) -> float | None:
-    """Return the chunks a second that a core embeds."""
-    return 1000 / row.chunk_ms / row.threads if row.chunk_ms else None
-
-
-def half_width(row: CellSummary, _: Context) -> str | None:
-    """Return half of the interval's width in percent, as it is shown."""
-    return figures.plus_minus(row.rtf_ci95).strip("± %") if row.rtf_ci95 else None
 
 
 def chunk(row: CellSummary, context: Context) -> str:
@@ -147,14 +116,15 @@ def min_dcf_loss(row: CellSummary, _: Context) -> str:
 
 
 PUBLISHED: tuple[View, ...] = ("published",)
-TABLES: tuple[View, ...] = ("precision", "accuracy", "latency", "parts", "machine")
 CHUNK_MS: dict[View, str] = {"run": "chunk ms", "page": "chunk ms"}
 
 
 def columns(view: View, summary: Summary, rows: Sequence[CellSummary]) -> list[PlacedColumn]:
     """Return the columns that rows of a result have in a view."""
     plug_ins = {row.protocol for row in rows} - BUILT_IN.keys()
-    return place((*COLUMNS, *of_protocols(sorted(plug_ins))), Context(summary, tuple(rows), view))
+    return views.place(
+        (*COLUMNS, *of_protocols(sorted(plug_ins))), Context(summary, tuple(rows), view)
+    )
 
 
 def of_protocols(names: Iterable[str]) -> list[Column]:
@@ -170,26 +140,31 @@ def of_protocols(names: Iterable[str]) -> list[Column]:
 
 
 def _of_figure(protocols: Sequence[str], figure: Figure) -> Column:
+    name = figure.name
     return Column(
-        figure.name, figure.heading, figure.meaning,
+        name, figure.heading, figure.meaning,
         ("latency", "page") if figure.detail else ("run", "page"),
-        lambda row, _: row.figure(figure.name), unit=figure.unit, text=_with_interval(figure.name),
+        lambda row, _: row.figure(name), unit=figure.unit,
+        text=lambda row, _: _with_interval(row.figure(name), (row.own_ci95 or {}).get(name)),
         present=lambda context: any(
-            row.protocol in protocols and row.figure(figure.name) is not None
-            for row in context.rows
+            row.protocol in protocols and row.figure(name) is not None for row in context.rows
         ),
     )  # fmt: skip
 
 
-def _with_interval(name: str) -> Callable[[CellSummary, Context], str]:
-    """Return what writes a figure of a row, with its interval where it has one."""
+def _of_energy(key: str, heading: str, meaning: str) -> Column:
+    """Return a column of rows whose device has a counter that can be read."""
+    name = f"{key}_j_per_h"
+    return Column(
+        key, heading, meaning, ("machine", "page"), lambda row, _: row.figure(name), unit="J/h",
+        text=lambda row, _: _with_interval(row.figure(name), getattr(row, f"{key}_ci95")),
+        present=lambda context: any(row.figure(name) for row in context.rows),
+    )  # fmt: skip
 
-    def text(row: CellSummary, _: Context) -> str:
-        low, high = (row.own_ci95 or {}).get(name, (None, None))
-        told = f" {figures.plus_minus((low, high))}" if low and high else ""
-        return figures.number(row.figure(name)) + told
 
-    return text
+def _with_interval(value: float | None, interval: tuple[float, float | None] | None) -> str:
+    low, high = interval or (None, None)
+    return figures.number(value) + (f" {figures.plus_minus((low, high))}" if low and high else "")
 
 
 COLUMNS = (
@@ -214,7 +189,7 @@ COLUMNS = (
     ),
     Column(
         "form", "form", "a dynamic model takes any length, a static one a single length",
-        (*TABLES, "verification", "run", "page"), lambda row, _: row.form,
+        (*MARKDOWN, "verification", "run", "page"), lambda row, _: row.form,
         left=VIEWS, present=varies("form"), behind={"page": "ratio"},
     ),
     Column(
@@ -268,8 +243,9 @@ COLUMNS = (
         "ci", "RTF 95 %",
         "half the width of the RTF's interval over sessions, none with one session; for this host "
         "and this hour",
-        ("precision", "run", "page"), half_width, unit="%",
-        text=lambda row, _: figures.plus_minus(row.rtf_ci95),
+        ("precision", "run", "page"),
+        lambda row, _: figures.plus_minus(row.rtf_ci95).strip("± %") if row.rtf_ci95 else None,
+        unit="%", text=lambda row, _: figures.plus_minus(row.rtf_ci95),
         headings={"run": "± 95 %", "page": "± 95 %"},
     ),
     Column(
@@ -280,7 +256,10 @@ COLUMNS = (
     Column(
         "utterances", "utterances", "how many of the run's utterances its times are of",
         ("latency", "page"), lambda row, _: row.utterances, text=utterances,
-        present=utterances_present,
+        present=lambda context: any(
+            row.utterances not in (None, len(context.summary.environment.audio))
+            for row in context.rows
+        ),
     ),
     Column(
         "passes", "passes", "how often every utterance was run",
@@ -293,7 +272,7 @@ COLUMNS = (
         "sessions as clusters; with fewer, the mean of the sessions' own and an interval that "
         "rests on the spread of all pairs of the same engines. Of one to three sessions it is "
         "provisional",
-        ("precision", "run", "page"), ratio_value, text=ratio,
+        ("precision", "run", "page"), of_ratio("ratio"), text=ratio,
         headings={"run": "× {reference} (95 %)", "page": "× reference (95 %)"},
         present=ratio_present,
     ),
@@ -301,14 +280,15 @@ COLUMNS = (
         "df", "df",
         "degrees of freedom behind the ratio's interval: the larger, the more it rests on what "
         "was measured",
-        ("precision",), freedom, write="{:.0f}".format,
+        ("precision",), of_ratio("df"), write="{:.0f}".format,
         present=ratio_present,
     ),
     Column(
         "first", "first chunk ms",
         "the first run of a session, with any resize that it triggers; ~ of a single one",
         ("latency", "run", "page"), lambda row, _: row.first_chunk_ms, unit="ms",
-        text=first_chunk, headings={"run": "first ms"}, behind={"latency": "load"},
+        text=of_openings("first_chunk_ms"), headings={"run": "first ms"},
+        behind={"latency": "load"},
     ),
     Column(
         "chunk_ms", "p50 ms", "a chunk, first runs left out: the median",
@@ -325,12 +305,15 @@ COLUMNS = (
     ),
     Column(
         "load", "load ms", "opening a session; ~ of a single one",
-        ("latency", "page"), lambda row, _: row.load_ms, unit="ms", text=load,
+        ("latency", "page"), lambda row, _: row.load_ms, unit="ms",
+        text=of_openings("load_ms"),
     ),
     Column(
         "rate", "embeddings/s a core",
         "chunks that are embedded in a second of inference, over the threads",
-        ("latency", "page"), embeddings_a_core, write=figures.number,
+        ("latency", "page"),
+        lambda row, _: 1000 / row.chunk_ms / row.threads if row.chunk_ms else None,
+        write=figures.number,
     ),
     Column(
         "library", "library MB",
@@ -381,7 +364,17 @@ COLUMNS = (
         "cpu", "CPU/wall", "cores kept busy while processing",
         ("machine", "page"), lambda row, _: row.cpu_per_wall, write=figures.number,
     ),
-    *ENERGY,
+    _of_energy(
+        "energy", "J an audio hour",
+        "what the device's own counters of energy rose by while an hour of audio was processed, "
+        "with half the interval's width over sessions: of the whole package, whatever else ran on "
+        "it; only where a counter can be read",
+    ),
+    _of_energy(
+        "energy_above_idle", "above idle",
+        "the same, less what the device spent in that time while nothing ran, measured after "
+        "each block",
+    ),
     Column(
         "speedup", "speed-up", "against the same cell with one thread",
         ("machine", "page"), lambda row, _: row.speedup or None, write=figures.times,
@@ -453,7 +446,7 @@ COLUMNS = (
 
 def tables() -> list[str]:
     """Return the tables that explain columns in `reports/README.md`: of rows, and of the CSV."""
-    return [explained(COLUMNS), exports.explained()]
+    return [views.explained(COLUMNS), exports.explained()]
 
 
 if __name__ == "__main__":

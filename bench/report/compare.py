@@ -3,8 +3,8 @@
 Rows that tie lead together; a finding is one sentence about a result.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
@@ -13,79 +13,9 @@ from rtfbench.base.values import Interval
 from rtfbench.engines.protocol import Form
 from rtfbench.report import figures
 from rtfbench.results.cells import Condition
-from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Ratio, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Ratio, Summary, excludes_one
 
-#: A difference of a ratio from 1 that its three decimals show.
-SHOWN = 0.0005
-#: Where memory lies is drawn anew with each process, and makes up to this difference.
-LUCK = 1.02
 LUCK_TEXT = "one process each, and a new one may differ by 2 %"
-
-
-@dataclass(frozen=True)
-class EngineForm:
-    """An engine with its settings, in one model form."""
-
-    engine: str
-    form: Form
-
-
-@dataclass(frozen=True)
-class PairedRatio:
-    """How many times as long `left` takes as `right`, both of one model under one condition."""
-
-    left: EngineForm
-    right: EngineForm
-    ratio: float
-    ci95: Interval | None
-    decided: bool = True
-    sessions: int = 1
-    df: float | None = None
-    together: Interval | None = None
-
-    @property
-    def provisional(self) -> bool:
-        """Whether further sessions may well change what the interval says."""
-        return self.sessions <= PROVISIONAL_SESSIONS
-
-    @property
-    def within_luck(self) -> bool:
-        """Whether it is so near a tie that a new process could turn it."""
-        return self.sessions == 1 and 1 / LUCK < self.ratio < LUCK
-
-    @property
-    def differs(self) -> bool:
-        """Whether the interval excludes a tie, and by more than a new process may bring."""
-        return excludes_one(self.ci95) and not self.within_luck
-
-    @property
-    def surely_differs(self) -> bool:
-        """Whether it differs among all ratios of its run, of which some do by luck."""
-        return self.differs and excludes_one(self.together)
-
-    def inverted(self) -> "PairedRatio":
-        """Return the same comparison with the sides swapped."""
-        return replace(
-            self,
-            left=self.right,
-            right=self.left,
-            ratio=1 / self.ratio,
-            ci95=_inverted(self.ci95),
-            together=_inverted(self.together),
-        )
-
-    def slower_first(self) -> "PairedRatio":
-        """Return it so that `left` takes longer."""
-        return self if self.ratio >= 1 else self.inverted()
-
-
-def _inverted(ends: Interval | None) -> Interval | None:
-    return None if ends is None else (1 / ends[1], 1 / ends[0])
-
-
-def excludes_one(ci95: Interval | None) -> bool:
-    """Say whether an interval excludes a tie by so much that its figures show it."""
-    return ci95 is not None and (ci95[0] >= 1 + SHOWN or ci95[1] <= 1 - SHOWN)
 
 
 def side(row: CellSummary) -> EngineForm:
@@ -103,32 +33,41 @@ def rows_of(summary: Summary, wanted: Condition) -> list[CellSummary]:
     return [row for row in summary.cells if row.condition == wanted and row.rtf is not None]
 
 
+def setting(where: Condition) -> str:
+    """Say under which protocol and setting something was measured."""
+    return f"{where.protocol}, {figures.setting(*where.setting)}"
+
+
+def versions(rows: Iterable[CellSummary]) -> list[str]:
+    """Return the engines of rows with the versions that they had."""
+    return list(dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version))
+
+
 def paired_ratio(
     summary: Summary, where: Condition, left: EngineForm, right: EngineForm
-) -> PairedRatio | None:
+) -> Ratio | None:
     """Return the comparison of two rows, None where no ratio was measured.
 
-    Two ratios to one reference give the ratio of their engines. Its interval runs from end to end
-    of theirs: for errors that are normal on the log scale it covers at least as often as the two,
-    however they depend on one another, since a difference spreads no wider than the sum of both.
+    Two ratios to one reference give the ratio of their engines.
     """
-    found = list(comparisons(summary, where))
+    found = comparisons(summary, where)
     for each in found:
-        for candidate in (each, each.inverted()):
-            if (candidate.left, candidate.right) == (left, right):
-                return candidate
+        if (each.left, each.right) == (left, right):
+            return each
+        if (each.right, each.left) == (left, right):
+            return each.inverted()
     for first, second in product(found, found):
         if (first.left, second.left) == (left, right) and first.right == second.right:
-            return _divide(first, second)
+            return first.over(second)
     return None
 
 
-def comparisons(summary: Summary, where: Condition) -> Iterator[PairedRatio]:
-    """Yield every comparison under a condition once, as it was measured."""
-    yield from (_measured(each) for each in summary.ratios if each.condition == where)
+def comparisons(summary: Summary, where: Condition) -> list[Ratio]:
+    """Return every comparison under a condition once, as it was measured."""
+    return [each for each in summary.ratios if each.condition == where]
 
 
-def to_reference(summary: Summary, row: CellSummary) -> PairedRatio | None:
+def to_reference(summary: Summary, row: CellSummary) -> Ratio | None:
     """Return a row's own ratio to the reference engine under its condition."""
     found = comparisons(summary, row.condition)
     return next((each for each in found if each.left == side(row)), None)
@@ -171,11 +110,6 @@ def times(ratio: float, ci95: Interval | None) -> str:
     return f"{figures.times(ratio)} ({ends(ci95)})"
 
 
-def as_long(ratio: float, ci95: Interval | None) -> str:
-    """Write a ratio with its interval: 2.60 times as long (2.50 to 2.70)."""
-    return f"{figures.factor(ratio)} times as long ({ends(ci95)})"
-
-
 def ends(ci95: Interval | None) -> str:
     """Write an interval: 2.50 to 2.70."""
     if ci95 is None:
@@ -183,7 +117,7 @@ def ends(ci95: Interval | None) -> str:
     return " to ".join(figures.factors(*ci95))
 
 
-def sentence(comparison: PairedRatio, named: Mapping[EngineForm, str]) -> str:
+def sentence(comparison: Ratio, named: Mapping[EngineForm, str]) -> str:
     """Say which takes longer, with figure and interval; a tie within the interval is called one."""
     if comparison.differs:
         comparison = comparison.slower_first()
@@ -196,36 +130,6 @@ def sentence(comparison: PairedRatio, named: Mapping[EngineForm, str]) -> str:
     return text + f", {LUCK_TEXT}" * (excludes_one(comparison.ci95) and comparison.within_luck)
 
 
-def _measured(ratio: Ratio) -> PairedRatio:
-    left = EngineForm(ratio.engine, ratio.form)
-    right = EngineForm(ratio.reference, ratio.reference_form)
-    return PairedRatio(
-        left,
-        right,
-        ratio.ratio,
-        ratio.ci95,
-        ratio.decided,
-        ratio.sessions,
-        ratio.df,
-        ratio.together,
-    )
-
-
-def _divide(left: PairedRatio, right: PairedRatio) -> PairedRatio:
-    """Return left against right, both measured against one reference."""
-    ci95, together = _over(left.ci95, right.ci95), _over(left.together, right.together)
-    decided = left.decided and right.decided
-    sessions = min(left.sessions, right.sessions)
-    df = None if left.df is None or right.df is None else min(left.df, right.df)
-    ratio = left.ratio / right.ratio
-    return PairedRatio(left.left, right.left, ratio, ci95, decided, sessions, df, together)
-
-
-def _over(left: Interval | None, right: Interval | None) -> Interval | None:
-    """Return the interval of a quotient, from end to end."""
-    return (left[0] / right[1], left[1] / right[0]) if left and right else None
-
-
 @dataclass(frozen=True)
 class Lead:
     """The fastest row and those that cannot be told from it, and all others against them.
@@ -235,7 +139,7 @@ class Lead:
     """
 
     group: tuple[EngineForm, ...]
-    behind: tuple[PairedRatio, ...]
+    behind: tuple[Ratio, ...]
 
     @property
     def by(self) -> tuple[float, float]:
@@ -299,19 +203,9 @@ def listed(names: list[str]) -> str:
 
 
 Kind = Literal[
-    "warning",
-    "defect",
-    "coverage",
-    "protocol",
-    "precision",
-    "engine",
-    "best",
-    "threads",
-    "jobs",
-    "batch",
-    "ceiling",
-    "padding",
-]
+    "warning", "defect", "coverage", "protocol", "precision", "engine", "best", "threads", "jobs",
+    "batch", "ceiling", "padding",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

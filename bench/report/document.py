@@ -106,10 +106,10 @@ def document(*blocks: Block | str | Iterable[Block] | None) -> Document:
     return Document(tuple(found))
 
 
-def bullets(lines: Iterable[str], style: Style = "") -> Bullets | None:
-    """Return sentences as a list, None where there are none."""
+def bullets(lines: Iterable[str], style: Style = "") -> list[Bullets]:
+    """Return sentences as a list's block, nothing where there are none."""
     items = tuple(Paragraph(line, style) for line in lines)
-    return Bullets(items) if items else None
+    return [Bullets(items)] if items else []
 
 
 def table(

@@ -4,18 +4,10 @@ It begins with five sentences at most, each with its figure.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
+from rtfbench.report import document as doc
 from rtfbench.report import figures
-from rtfbench.report.document import (
-    Block,
-    Document,
-    Heading,
-    Paragraph,
-    Table,
-    bullets,
-    document,
-    table,
-)
 from rtfbench.results import protocols
 from rtfbench.results.explanation import SUMS_AGREE, EngineCost, Explanation, GroupCost
 
@@ -25,25 +17,21 @@ SMALL = 0.005
 LISTED = 10
 
 
-def of_explanation(found: Explanation) -> Document:
+def of_explanation(found: Explanation) -> doc.Document:
     """Return the whole report."""
-    return document(
-        Heading(_title(found), 1),
+    engines = " against ".join(engine.engine for engine in found.engines)
+    return doc.document(
+        doc.Heading(f"{found.model}: {engines}, operator by operator", 1),
         _conditions(found),
-        bullets(sentences(found)),
-        Heading("Engines"),
+        doc.bullets(sentences(found)),
+        doc.Heading("Engines"),
         _engines(found),
         "`ms` is a run without a profiler, and `ratio` pairs such runs. `profiler`: a profiled "
         "run's time over that. `told`: what the operators' own times add up to, over the time "
         "without a profiler. `mapped`: the share of them that belongs to nodes of the model.",
-        bullets(_remarks(found)),
+        doc.bullets(_remarks(found)),
         _operators(found) if found.profiled else (),
     )
-
-
-def _title(found: Explanation) -> str:
-    labels = [engine.engine for engine in found.engines]
-    return f"{found.model}: {' against '.join(labels)}, operator by operator"
 
 
 def _conditions(found: Explanation) -> str:
@@ -51,11 +39,9 @@ def _conditions(found: Explanation) -> str:
     explained = protocols.named(found.protocol).explained
     what = explained[0] if explained else f"a chunk of the {found.protocol} protocol"
     setting = figures.setting(found.chunk_samples, found.threads)
-    peak = (
-        "no compiler, so its peak is unknown"
-        if found.peak_gflops is None
-        else f"a peak of {figures.number(found.peak_gflops)} GFLOP/s"
-    )
+    peak = "no compiler, so its peak is unknown"
+    if found.peak_gflops is not None:
+        peak = f"a peak of {figures.number(found.peak_gflops)} GFLOP/s"
     return (
         f"{what[0].upper()}{what[1:]}: {found.num_frames} frames ({setting}), "
         f"{2 * found.macs / 1e9:.2f} GFLOP; {found.cpu}, {peak}; rtfbench {found.rtfbench}, "
@@ -63,7 +49,7 @@ def _conditions(found: Explanation) -> str:
     )
 
 
-def _engines(found: Explanation) -> Table:
+def _engines(found: Explanation) -> doc.Table:
     heading = ["engine", "version", "form", "load ms", "ms", "ratio", "profiler", "told", "mapped"]
     lines = [
         [
@@ -72,20 +58,14 @@ def _engines(found: Explanation) -> Table:
             engine.form,
             figures.number(engine.load_ms),
             figures.number(engine.ms),
-            _ratio(engine),
-            figures.MISSING if engine.overhead is None else figures.times(engine.overhead),
-            figures.MISSING if engine.told is None else figures.percent(engine.told),
-            figures.MISSING if engine.mapped is None else figures.percent(engine.mapped),
+            figures.ratio(engine.ratio, engine.ratio_ci95),
+            figures.times(engine.overhead),
+            figures.percent(engine.told),
+            figures.percent(engine.mapped),
         ]
         for engine in found.engines
     ]
-    return table(heading, lines, "lllrrrrrr")
-
-
-def _ratio(engine: EngineCost) -> str:
-    return (
-        figures.MISSING if engine.ratio is None else figures.ratio(engine.ratio, engine.ratio_ci95)
-    )
+    return doc.table(heading, lines, "lllrrrrrr")
 
 
 def _remarks(found: Explanation) -> Iterator[str]:
@@ -105,7 +85,7 @@ def _remarks(found: Explanation) -> Iterator[str]:
             )
 
 
-def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> Table:
+def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> doc.Table:
     """Return a table: times of every engine, differences to the first, and rates."""
     others = found.profiled[1:]
     names = [found.engines[index].engine for index in found.profiled]
@@ -126,7 +106,7 @@ def _groups(found: Explanation, what: str, groups: Sequence[GroupCost]) -> Table
         last += [_signed(total - totals[0]), *_share_of(found, index, "100 %")]
     pairs = zip(totals, found.profiled, strict=True)
     last += [_rate(found, 2 * found.macs / total / 1e6, index) for total, index in pairs]
-    return table(heading, [*lines, last], "l" + "r" * (len(heading) - 1))
+    return doc.table(heading, [*lines, last], "l" + "r" * (len(heading) - 1))
 
 
 def shown(found: Explanation, groups: Sequence[GroupCost]) -> list[GroupCost]:
@@ -174,18 +154,17 @@ def _share_of(found: Explanation, index: int, text: str) -> list[str]:
     return [text] if found.engines[index].sure else []
 
 
-def _operators(found: Explanation) -> Iterator[Block]:
+def _operators(found: Explanation) -> Iterator[doc.Block]:
     """Yield the tables of operators, and what their columns mean."""
-    yield Heading("By kind of operator")
+    yield doc.Heading("By kind of operator")
     yield _groups(found, "kind", found.kinds)
-    yield Heading("By part of the model")
+    yield doc.Heading("By part of the model")
     yield _groups(found, "part", found.blocks)
-    yield Heading("Costliest operators")
+    yield doc.Heading("Costliest operators")
     for index in found.profiled:
         engine = found.engines[index]
-        listed = sorted(engine.operators, key=lambda each: -each.ms)[:LISTED]
-        heading = [f"{engine.engine}", "type", "ms", "share", "GFLOP/s", "part", "kind"]
-        lines = [
+        heading = [engine.engine, "type", "ms", "share", "GFLOP/s", "part", "kind"]
+        lines = (
             [
                 each.name,
                 " ".join(filter(None, [each.operator, each.implementation])),
@@ -195,10 +174,10 @@ def _operators(found: Explanation) -> Iterator[Block]:
                 each.block,
                 each.kind,
             ]
-            for each in listed
-        ]
-        yield table(heading, lines, "llrrrll")
-    yield Paragraph(
+            for each in sorted(engine.operators, key=lambda each: -each.ms)[:LISTED]
+        )
+        yield doc.table(heading, lines, "llrrrll")
+    yield doc.Paragraph(
         "An operator that a runtime has fused counts whole with what multiplies in it. ± is "
         "half of a 95 % interval, from sessions of fresh processes; sentences speak of differences "
         "that are sure among all groups together. GFLOP/s are the operations "
@@ -217,9 +196,7 @@ def _rate(found: Explanation, gflops: float | None, place: int) -> str:
 
 def _ms(value: float | None) -> str:
     """Write milliseconds to a hundredth, or with three digits where that is more."""
-    if value is None:
-        return figures.MISSING
-    return f"{value:.2f}" if abs(value) < 100 else figures.number(value)
+    return figures.number(value) if value is None or abs(value) >= 100 else f"{value:.2f}"
 
 
 def _signed(ms: float) -> str:
@@ -247,8 +224,8 @@ def sentences(found: Explanation) -> list[str]:
     if not others:
         total, *parts = _alone(found, first)
         return [total, *silent, *parts][:MOST]
-    told = [list(_pair(found, first, other)) for other in others]
-    return [*(each for column in _columns(told) for each in column), *silent][:MOST]
+    told = [_pair(found, first, other) for other in others]
+    return [*(each for column in zip_longest(*told) for each in column if each), *silent][:MOST]
 
 
 def _silent(found: Explanation) -> Iterator[str]:
@@ -258,11 +235,6 @@ def _silent(found: Explanation) -> Iterator[str]:
     for engine in timed:
         if reference is not None and engine is not reference and not engine.operators:
             yield f"{_totals(found, reference, engine)}; its runtime tells of no operators."
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
-    for index in range(max(map(len, rows))):
-        yield [row[index] for row in rows if index < len(row)]
 
 
 def _alone(found: Explanation, index: int) -> Iterator[str]:
@@ -276,8 +248,8 @@ def _alone(found: Explanation, index: int) -> Iterator[str]:
     for group in found.kinds[:2]:
         ms = group.ms[index] or 0.0
         yield (
-            f"{_upper(group.name)}: {figures.number(ms)} ms, {figures.percent(ms / total)} of its "
-            f"time{_speed(found, group, index)}."
+            f"{group.name[0].upper()}{group.name[1:]}: {figures.number(ms)} ms, "
+            f"{figures.percent(ms / total)} of its time{_speed(found, group, index)}."
         )
     yield from _fewer_multiplications(found, index)
     most = max(engine.operators, key=lambda each: each.ms)
@@ -420,7 +392,3 @@ def _cores(found: Explanation) -> str:
 
 def _more(group: GroupCost, other: int) -> float:
     return group.more_ms[other] or 0.0
-
-
-def _upper(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -13,7 +13,7 @@ from typing import Any
 
 from rtfbench.base.values import Interval
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, side
+from rtfbench.report.compare import side
 from rtfbench.report.views import meanings
 from rtfbench.results import protocols
 from rtfbench.results.contrasts import complete_slots
@@ -35,11 +35,10 @@ def tidy_csv(cells: Sequence[CellData]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    columns = COLUMNS
-    writer.writerow([column.key for column in columns])
+    writer.writerow([column.key for column in COLUMNS])
     for data in cells:
         for record in data.records:
-            writer.writerow([_inert(column.value(data, record)) for column in columns])
+            writer.writerow([_inert(column.value(data, record)) for column in COLUMNS])
     return buffer.getvalue()
 
 
@@ -63,10 +62,7 @@ def pytest_benchmark(summary: Summary, cells: Sequence[CellData]) -> str:
         },
         "commit_info": {"id": "", "time": started, "dirty": False, "branch": ""},
         "benchmarks": [
-            _benchmark(data, passes_s)
-            for data in cells
-            for passes_s in [_passes_s(data)]
-            if passes_s
+            _benchmark(data, passes_s) for data in cells if (passes_s := _passes_s(data))
         ],
         "datetime": started,
         "version": "5.0.0",
@@ -124,8 +120,7 @@ def _ratios(summary: Summary) -> Iterator[tuple[CellSummary, Ratio]]:
     """Yield every ratio with the row that it is of."""
     rows = {(row.condition, side(row)): row for row in summary.cells}
     for each in summary.ratios:
-        row = rows.get((each.condition, EngineForm(each.engine, each.form)))
-        if row is not None:
+        if row := rows.get((each.condition, each.left)):
             yield row, each
 
 
@@ -148,7 +143,7 @@ def _name(row: CellSummary) -> str:
 
 
 def _benchmark(data: CellData, seconds: Sequence[float]) -> dict[str, Any]:
-    cell = data.declaration.cell
+    cell = data.cell
     parts = [cell.engine_label, cell.form, f"t{cell.threads}", str(cell.chunk_samples)]
     parts += [f"j{cell.jobs}"] if cell.jobs > 1 else []
     parts += [f"b{cell.batch}"] if cell.batch > 1 else []
@@ -227,13 +222,8 @@ def explained() -> str:
     return meanings((f"`{each.key}`", each.unit, each.meaning) for each in COLUMNS)
 
 
-def _settings(data: CellData, _: Record) -> str:
-    settings = data.declaration.cell.settings
-    return ",".join(f"{key}={value}" for key, value in sorted(settings.items()))
-
-
 def _cell(key: str, meaning: str, unit: str = "") -> RecordColumn:
-    return RecordColumn(key, meaning, lambda data, _: getattr(data.declaration.cell, key), unit)
+    return RecordColumn(key, meaning, lambda data, _: getattr(data.cell, key), unit)
 
 
 def _of_record(key: str, meaning: str, unit: str = "") -> RecordColumn:
@@ -252,7 +242,10 @@ COLUMNS = (
     _cell("precision", "what the engine computes in"),
     _cell("jobs", "processes at work at once"),
     _cell("batch", "chunks of equal length that run together at most"),
-    RecordColumn("settings", "the engine's settings, key=value with commas between", _settings),
+    RecordColumn(
+        "settings", "the engine's settings, key=value with commas between",
+        lambda data, _: ",".join(f"{k}={v}" for k, v in sorted(data.cell.settings.items())),
+    ),
     RecordColumn(
         "status", "how the cell ended; use the lines that say ok",
         lambda data, _: data.outcome.status if data.outcome else "failed",

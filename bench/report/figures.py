@@ -1,5 +1,7 @@
 """Figures as text, in the format of the published tables."""
 
+from rtfbench.base.values import Interval
+
 #: Digits that the published tables give of an RTF.
 RTF_DIGITS = 4
 MISSING = "-"
@@ -23,7 +25,7 @@ def significant(value: float, digits: int) -> str:
     return f"{rounded:.{max(digits - 1 - exponent, 0)}f}"
 
 
-def plus_minus(interval: tuple[float, float] | None) -> str:
+def plus_minus(interval: Interval | None) -> str:
     """Write half an interval's width as a share of its middle: ±1.3 %."""
     if interval is None:
         return MISSING
@@ -31,8 +33,10 @@ def plus_minus(interval: tuple[float, float] | None) -> str:
     return f"±{100 * (high - low) / (high + low):.1f} %"
 
 
-def ratio(value: float, interval: tuple[float, float] | None) -> str:
+def ratio(value: float | None, interval: Interval | None) -> str:
     """Write a ratio with its interval: 2.83 (2.80 to 2.86)."""
+    if value is None:
+        return MISSING
     if interval is None:
         return f"{value:.2f}"
     return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
@@ -43,9 +47,9 @@ def number(value: float | None, digits: int = 3) -> str:
     return MISSING if value is None else significant(value, digits)
 
 
-def times(ratio: float) -> str:
+def times(ratio: float | None) -> str:
     """Write a ratio as a factor of its own: 0.53×, 2.60×, 12.3×."""
-    return f"{factor(ratio)}×"
+    return MISSING if ratio is None else f"{factor(ratio)}×"
 
 
 def factor(ratio: float) -> str:
@@ -68,9 +72,9 @@ def error(value: float) -> str:
     return f"{digits}e{int(exponent)}"
 
 
-def percent(share: float) -> str:
+def percent(share: float | None) -> str:
     """Write a share in whole percent: 97 %."""
-    return f"{round(100 * share)} %"
+    return MISSING if share is None else f"{round(100 * share)} %"
 
 
 def duration(seconds: float) -> str:
@@ -80,11 +84,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def chunk(samples: int) -> str:
+    """Write a chunk size."""
+    return "whole utterances" if samples < 0 else f"{samples} samples"
+
+
 def setting(
     chunk_samples: int, threads: int, jobs: int = 1, batch: int = 1, load: object = None
 ) -> str:
     """Write under which setting something was measured: 32000 samples, 1 thread."""
-    parts = ["whole utterances" if chunk_samples < 0 else f"{chunk_samples} samples"]
+    parts = [chunk(chunk_samples)]
     parts += [f"batches of {batch}"] if batch > 1 else []
     parts += [str(load)] if load else []
     each = counted(threads, "thread")

@@ -1,6 +1,5 @@
 """What a result says, in sentences: each has its figure and interval, none stands without them."""
 
-import math
 import pkgutil
 import shlex
 from collections.abc import Iterator, Sequence
@@ -8,10 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import FEWER_OPERATIONS, FLOAT32
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.report import figures
-from rtfbench.report.compare import Finding, ends, side
+from rtfbench.report.compare import Finding, ends, setting, side
 from rtfbench.report.engine_findings import best_findings, engine_findings
 from rtfbench.report.libraries import MINIMAL, PUBLISHED
 from rtfbench.report.precision_findings import precision_findings
@@ -37,12 +37,8 @@ def scaling_findings(summary: Summary) -> Iterator[Finding]:
         told: dict[str, list[str]] = {}
         for row in cells:
             alone = with_one(axis, row, cells)
-            if alone is None or None in (row.rtf, row.rtf_ci95, alone.rtf, alone.rtf_ci95):
+            if alone is None or not (row.rtf and row.rtf_ci95 and alone.rtf and alone.rtf_ci95):
                 continue
-            assert row.rtf
-            assert alone.rtf
-            assert row.rtf_ci95
-            assert alone.rtf_ci95
             ratio = alone.rtf / row.rtf
             ci95 = (alone.rtf_ci95[0] / row.rtf_ci95[1], alone.rtf_ci95[1] / row.rtf_ci95[0])
             text = (
@@ -51,14 +47,10 @@ def scaling_findings(summary: Summary) -> Iterator[Finding]:
             )
             if axis in SHARING:
                 text += f", {figures.percent(ratio / getattr(row, axis))} efficiency"
-            head = f"{row.title}, {row.protocol}, {figures.setting(*row.setting)} against one"
-            told.setdefault(head, []).append(text + _slower(ci95[1]))
+            head = f"{row.title}, {setting(row)} against one"
+            told.setdefault(head, []).append(text + ", which is slower" * (ci95[1] < 1))
         for head, sentences in told.items():
             yield Finding(axis, f"{head}{ONE[axis]}: {'; '.join(sentences)}.")
-
-
-def _slower(high: float) -> str:
-    return ", which is slower" if high < 1 else ""
 
 
 def with_one(axis: Axis, row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary | None:
@@ -70,14 +62,13 @@ def with_one(axis: Axis, row: CellSummary, rows: Sequence[CellSummary]) -> CellS
         others = [getattr(each, other) for other in AXES if other != axis]
         return (each.model, side(each), each.protocol, each.chunk_samples, *others)
 
-    same = (each for each in rows if getattr(each, axis) == 1 and rest(each) == rest(row))
-    return next(same, None)
+    return next((r for r in rows if getattr(r, axis) == 1 and rest(r) == rest(row)), None)
 
 
 #: Model, form and the engines of one runtime -> cause.
 CAUSES = {
     ("campplus", "static", ("mnn", MINIMAL, PUBLISHED)): "MNN's static conversion turns pooling "
-    "over one axis into a copy of its input's beginning (reports/mnn-static-pooling.md)",
+    "over one axis into a copy of its input's beginning (reports/mnn-static-pooling.md)"
 }
 
 
@@ -135,10 +126,9 @@ def _defects(summary: Summary) -> Iterator[Finding]:
     for row in summary.cells:
         if row.status == "wrong_output":
             alike = [each for each in summary.cells if each.engine_label == row.engine_label]
-            title = row.title
-            models = {each.title for each in alike}
-            if len(models) > 1 and all(each.status != "ok" for each in alike):
-                title = "Every model"
+            several = len({each.title for each in alike}) > 1
+            every = several and all(each.status != "ok" for each in alike)
+            title = "Every model" if every else row.title
             wrong.setdefault((title, row.engine_label), []).append(row)
     for (title, engine), rows in wrong.items():
         forms = " and ".join(dict.fromkeys(row.form for row in rows))
@@ -179,11 +169,11 @@ def _right_forms(summary: Summary, wrong: CellSummary) -> str:
 def _coverage(summary: Summary) -> Iterator[Finding]:
     """Tell where a budget did not reach all utterances: such rows are of other audio."""
     asked = len(summary.environment.audio)
-    partial: dict[str, list[int]] = {}
-    for row in summary.cells:
-        if row.rtf is not None and row.utterances is not None and row.utterances < asked:
-            where = f"{row.protocol}, {figures.setting(*row.setting)}"
-            partial.setdefault(where, []).append(row.utterances)
+    partial = grouped(
+        (setting(row), row.utterances)
+        for row in summary.cells
+        if row.rtf is not None and row.utterances is not None and row.utterances < asked
+    )
     for where, counts in partial.items():
         yield Finding(
             "coverage",
@@ -195,10 +185,7 @@ def _coverage(summary: Summary) -> Iterator[Finding]:
 def _ceiling(summary: Summary) -> Iterator[Finding]:
     """Say of rows over the cores' peak why that can be, or that the peak is none."""
     over = [row for row in summary.cells if (row.peak_share or 0.0) > 1 + PEAK_TOLERANCE]
-    known: dict[str, list[CellSummary]] = {}
-    for row in over:
-        known.setdefault(str(row.effective.get(FEWER_OPERATIONS, "")), []).append(row)
-    for how, rows in known.items():
+    for how, rows in grouped((row.effective.get(FEWER_OPERATIONS), row) for row in over).items():
         engines = ", ".join(dict.fromkeys(row.engine_label for row in rows))
         most = figures.percent(max(row.peak_share or 0.0 for row in rows))
         text = (
@@ -221,8 +208,7 @@ def _padding(summary: Summary) -> Iterator[Finding]:
         if row.utterances in (None, asked)
     }
     if shares:
-        told = sorted(shares.items())
-        each = ", ".join(f"{figures.percent(share)} at {size}" for size, share in told)
+        each = ", ".join(f"{figures.percent(shares[size])} at {size}" for size in sorted(shares))
         yield Finding(
             "padding",
             "Filling up the last chunk adds audio that is computed and not counted in the "
@@ -233,18 +219,17 @@ def _padding(summary: Summary) -> Iterator[Finding]:
 def _seconds(summary: Summary) -> Iterator[Finding]:
     """Say what an utterance takes at each chunk size: padding and speed together."""
     environment = summary.environment
-    for model, threads in dict.fromkeys((row.model, row.threads) for row in summary.cells):
-        rows = [
-            row
-            for row in summary.cells
-            if (row.model, row.threads, row.protocol) == (model, threads, STEADY.name)
-            and row.rtf is not None
-            and row.utterances in (None, len(environment.audio))
-        ]
+    groups = grouped(
+        ((row.model, row.threads), row)
+        for row in summary.cells
+        if row.protocol == STEADY.name
+        and row.rtf is not None
+        and row.utterances in (None, len(environment.audio))
+    )
+    for (_, threads), rows in groups.items():
         best: dict[int, CellSummary] = {}
-        for row in rows:
-            if row.rtf is not None and row.rtf < (_rtf(best.get(row.chunk_samples)) or math.inf):
-                best[row.chunk_samples] = row
+        for row in sorted(rows, key=lambda row: row.rtf or 0.0):
+            best.setdefault(row.chunk_samples, row)
         known = [(size, row.rtf_ci95) for size, row in sorted(best.items()) if row.rtf_ci95]
         if len(known) < 2 or not environment.audio:
             continue
@@ -257,10 +242,6 @@ def _seconds(summary: Summary) -> Iterator[Finding]:
         yield Finding(
             "padding",
             f"{rows[0].title}: an utterance of these lengths ({mean_s:.1f} s on average) takes the "
-            f"fastest engine {told} samples a chunk (95 %), padding included (steady, {threads} "
-            f"thread{'s' * (threads > 1)}).",
+            f"fastest engine {told} samples a chunk (95 %), padding included (steady, "
+            f"{figures.counted(threads, 'thread')}).",
         )
-
-
-def _rtf(row: CellSummary | None) -> float | None:
-    return row.rtf if row else None

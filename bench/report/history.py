@@ -1,21 +1,25 @@
 """A history: each host's ratios in the order of time, where they moved, and what changed (pure).
 
 Never across hosts: which engine is faster depends on the processor, so a step between two hosts
-would say nothing of the engines.
+would say nothing of the engines. It becomes a document and JSON; its sentences are those of the
+pictures too.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
-from rtfbench.base.values import Interval
-from rtfbench.report.compare import EngineForm
-from rtfbench.report.hosts import against, setting
+from rtfbench.base.values import Interval, grouped
+from rtfbench.report import document as doc
+from rtfbench.report import figures
+from rtfbench.report.compare import ends, setting, versions
+from rtfbench.report.hosts import against
 from rtfbench.results import change_points
 from rtfbench.results.cells import Condition
-from rtfbench.results.change_points import FEWEST_RUNS, MeasuredRatio, Plateau
-from rtfbench.results.rows import CellSummary, Environment, Ratio, Summary
-from rtfbench.results.same_host import differences, one_host
+from rtfbench.results.change_points import FEWEST_A_LEVEL, FEWEST_RUNS, MeasuredRatio, Plateau
+from rtfbench.results.rows import CellSummary, EngineForm, Environment, Ratio, Summary
+from rtfbench.results.same_host import BETWEEN_HOURS, differences, one_host
 
 #: So many digits of a file's SHA-256 tell it from others.
 DIGEST_DIGITS = 12
@@ -131,53 +135,43 @@ class HostHistory:
 def histories(runs: Iterable[StoredRun], *, search: bool = True) -> list[HostHistory]:
     """Return the history of each host; a run that is there twice counts once.
 
-    Args:
-        runs: in any order.
-        search: whether change points are looked for, which takes ruptures.
-
     Raises:
-        ImportError: they are, and it is not installed.
+        ImportError: change points are looked for, and ruptures is not installed.
     """
     once: dict[str, StoredRun] = {}
     for run in sorted(runs, key=lambda run: run.environment.started_utc):
         once.setdefault(run.summary.model_dump_json(), run)
     groups: list[list[StoredRun]] = []
     for run in once.values():
-        own = (g for g in groups if one_host([each.environment for each in g], run.environment))
-        group = next(own, None)
-        if group is None:
-            groups.append([run])
+        for group in groups:
+            if one_host([each.environment for each in group], run.environment):
+                group.append(run)
+                break
         else:
-            group.append(run)
+            groups.append([run])
     found = []
     for index, group in enumerate(groups):
-        kind = group[0].environment.cpu_kind
-        alike = [each for each in groups[:index] if each[0].environment.cpu_kind == kind]
-        name = f"Host {index + 1}: {kind}"
-        earlier = [differences(each[0].environment, group[0].environment) for each in alike]
-        differs = tuple(earlier[0]) if earlier else ()
+        own = group[0].environment
+        before = (each[0].environment for each in groups[:index])
+        alike = (each for each in before if each.cpu_kind == own.cpu_kind)
+        differs = next((tuple(differences(each, own)) for each in alike), ())
         series = list(_series(group))
         if search:
             count = sum(len(each.searched) >= FEWEST_RUNS for each in series)
             series = [_searched(each, count) for each in series]
+        name = f"Host {index + 1}: {own.cpu_kind}"
         found.append(HostHistory(name, tuple(group), tuple(series), differs))
     return found
 
 
 def _series(runs: Sequence[StoredRun]) -> Iterator[Series]:
     """Yield every ratio in the order in which the runs met them."""
-    points: dict[tuple[Condition, EngineForm, EngineForm], list[Point]] = {}
-    for run in runs:
-        for ratio in run.summary.ratios:
-            points.setdefault(_key(ratio), []).append(Point(run, ratio))
+    points = grouped(
+        (each.question, Point(run, each)) for run in runs for each in run.summary.ratios
+    )
     for (where, left, right), found in points.items():
         row = _row(found[-1].run, where, left)
         yield Series(where, row.title if row else where.model, left, right, tuple(found))
-
-
-def _key(ratio: Ratio) -> tuple[Condition, EngineForm, EngineForm]:
-    left = EngineForm(ratio.engine, ratio.form)
-    return ratio.condition, left, EngineForm(ratio.reference, ratio.reference_form)
 
 
 def _searched(series: Series, count: int) -> Series:
@@ -252,3 +246,185 @@ def _file(row: CellSummary, other: CellSummary) -> str:
 
 def _audio(environment: Environment) -> str:
     return f"of {len(environment.audio)} utterances and {environment.audio_s:.1f} s"
+
+
+SCHEMA = 1
+#: A picture's name -> its title.
+Pictures = Mapping[str, str]
+EXPLAINED = (
+    "A ratio says how many times as long the first engine takes as the second, both measured in "
+    "turns in one run, with the 95 % interval of that run. Runs of one host alone stand together."
+)
+METHOD = (
+    f"A change is a level that at least {FEWEST_A_LEVEL} runs share, further from the one before "
+    "than runs of this host scatter: by their intervals and by what hours make of a ratio "
+    f"({100 * BETWEEN_HOURS:g} %), or more where the steps from run to run are larger. A single "
+    "run stands alone. In a host's history without any change, one is seen in about 5 % of cases, "
+    "if the hours of its runs are independent; where they resemble each other, more often. A ratio "
+    "that drifts along a straight line has a trend and no change. "
+    f"Of fewer than {FEWEST_RUNS} runs none is looked for."
+)
+#: What JSON has of a change as it is.
+TOLD_OF_CHANGE = ("before", "after", "factor", "ci95", "changed")
+NOT_SEARCHED = "Changes were not looked for"
+
+
+def sentence(series: Series, change: Change) -> str:
+    """Say of a change where, since when, by how much and what else changed."""
+    return (
+        f"{series.name}: {figures.factor(change.factor)} times what it was "
+        f"({ends(change.ci95)}) since {change.first_after.name}{_about(change)}; "
+        f"{change.before:.3f} before, {change.after:.3f} after. {between(change)}"
+    )
+
+
+def between(change: Change) -> str:
+    """Say what the run surely after a change has other than the one surely before."""
+    last = change.surely_before.name
+    if not change.changed:
+        return f"Since the last run surely before, {last}, nothing changed that a run records."
+    return f"Changed since the last run surely before, {last}: {'; '.join(change.changed)}."
+
+
+def _about(change: Change) -> str:
+    """Say between which runs a change lies, where these leave more than one place."""
+    if change.exact:
+        return ""
+    return f" (surely between {change.surely_before.name} and {change.surely_after.name})"
+
+
+def state(series: Series) -> str:
+    """Say in a few words how a ratio changed."""
+    count = len(series.searched)
+    if count < FEWEST_RUNS:
+        return f"too few runs to say: {count} of {FEWEST_RUNS}"
+    if not series.levels:
+        return "not looked for"
+    days = ", ".join(change.first_after.day for change in series.changes)
+    parts = [f"changed on {days}" if days else f"none in {count} runs"]
+    if series.trend is not None:
+        factor, ci95 = series.trend
+        parts = [
+            f"drifts: over {count} runs to {figures.factor(factor)} times what it was "
+            f"({ends(ci95)}), with no step"
+        ]
+    earlier = [each.run.day for each in series.alone if each is not series.searched[-1]]
+    if earlier:
+        parts.append(f"alone: {', '.join(earlier)}")
+    if series.newest_is_off is not None:
+        parts.append(
+            f"the newest run is {figures.factor(series.newest_is_off)} times the level before: "
+            "one run is no change, measure again"
+        )
+    return "; ".join(parts)
+
+
+def nothing(host: HostHistory) -> str:
+    """Say of a host without a change how much that says."""
+    searched = [each for each in host.series if each.levels]
+    if not searched:
+        return f"no change was looked for: no ratio has {FEWEST_RUNS} runs"
+    drifting = sum(each.trend is not None for each in searched)
+    told = f"no change in {figures.counted(len(searched), 'ratio')}"
+    return f"{told}, of which {drifting} drift" if drifting else told
+
+
+def described(host: HostHistory) -> str:
+    """Say of how many runs and days a host's history is, and which other host it is not."""
+    days = dict.fromkeys((host.runs[0].day, host.runs[-1].day))
+    text = f"{figures.counted(len(host.runs), 'run')}, {' to '.join(days)}."
+    if host.differs:
+        facts = (f"{name} {theirs} there, {ours} here" for name, theirs, ours in host.differs)
+        text += f" Not the earlier host of that name: {'; '.join(facts)}."
+    return text
+
+
+def _run_lines(host: HostHistory) -> Iterator[list[str]]:
+    """Yield a host's runs, the newest first."""
+    for run in reversed(host.runs):
+        environment = run.environment
+        yield [
+            environment.started_utc,
+            environment.commit or figures.MISSING,
+            run.folder,
+            environment.rtfbench,
+            ", ".join(versions(run.summary.cells)),
+            "disturbed" if run.disturbed else "",
+        ]
+
+
+def of_history(
+    hosts: Sequence[HostHistory], left_out: Sequence[str], pictures: Sequence[Pictures]
+) -> doc.Document:
+    """Return the history as a document: each host's with its pictures, and what is not in it."""
+    of_hosts = (_of_host(*each) for each in zip(hosts, pictures, strict=True))
+    return doc.document(
+        doc.Heading("History", 1), EXPLAINED, doc.bullets(left_out, "warning"), *of_hosts, METHOD
+    )
+
+
+def _of_host(host: HostHistory, pictures: Pictures) -> Iterator[doc.Block]:
+    yield doc.Heading(host.name)
+    yield doc.Paragraph(described(host))
+    yield from doc.bullets((sentence(*each) for each in host.changes), "warning")
+    yield from (doc.Image(title, path) for path, title in pictures.items())
+    lines = []
+    for each in host.series:
+        ends = (point.ratio for point in (each.points[0], each.points[-1]))
+        told = [figures.ratio(ratio.ratio, ratio.ci95) for ratio in ends]
+        lines.append([each.name, str(len(each.points)), *told, state(each)])
+    if lines:
+        yield doc.table(["Ratio", "Runs", "First", "Newest", "Change"], lines, "lrrrl")
+    heads = ["Began", "Commit", "Folder", "rtfbench", "Engines", "Noise"]
+    yield doc.table(heads, _run_lines(host), "llllll")
+
+
+def content(hosts: Sequence[HostHistory], left_out: Sequence[str]) -> dict[str, Any]:
+    """Return the history for other programs; fields may be added, none may go."""
+    return {"schema": SCHEMA, "left_out": list(left_out), "hosts": list(map(_host, hosts))}
+
+
+def _host(host: HostHistory) -> dict[str, Any]:
+    runs = [
+        {
+            "folder": run.folder,
+            "started_utc": run.environment.started_utc,
+            "commit": run.environment.commit,
+            "rtfbench": run.environment.rtfbench,
+            "engines": versions(run.summary.cells),
+            "disturbed": run.disturbed,
+        }
+        for run in host.runs
+    ]
+    return {
+        "name": host.name,
+        "runs": runs,
+        "series": [_series_content(host, s) for s in host.series],
+    }
+
+
+def _series_content(host: HostHistory, series: Series) -> dict[str, Any]:
+    place = {id(run): index for index, run in enumerate(host.runs)}
+    return {
+        **series.where.model_dump(),
+        "engine": series.left.engine,
+        "form": series.left.form,
+        "reference": series.right.engine,
+        "reference_form": series.right.form,
+        "points": [
+            {"run": place[id(p.run)], "ratio": p.ratio.ratio, "ci95": p.ratio.ci95}
+            for p in series.points
+        ],
+        "changes": [
+            {
+                "first_run_after": place[id(change.first_after)],
+                "surely_before": place[id(change.surely_before)],
+                "surely_after": place[id(change.surely_after)],
+                **{name: getattr(change, name) for name in TOLD_OF_CHANGE},
+            }
+            for change in series.changes
+        ],
+        "alone": [place[id(point.run)] for point in series.alone],
+        "newest_is_off": series.newest_is_off,
+        "state": state(series),
+    }

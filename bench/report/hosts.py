@@ -7,11 +7,11 @@ from typing import Literal
 
 from rtfbench.report import figures
 from rtfbench.report.about import machine
-from rtfbench.report.compare import EngineForm, PairedRatio, comparisons, conditions, rows_of, side
+from rtfbench.report.compare import conditions, rows_of, setting, side
 from rtfbench.report.document import Document, Heading, bullets, document, table
 from rtfbench.results.cells import Condition
 from rtfbench.results.host import widest_vectors
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Ratio, Summary
 
 Verdict = Literal["holds", "another factor", "turns", "on some", "one host"]
 #: What a verdict means, below the table.
@@ -36,11 +36,11 @@ class NamedRun:
 class Line:
     """A ratio on every host, None where it was not measured."""
 
-    where: Condition
     title: str
+    where: Condition
     left: EngineForm
     right: EngineForm
-    ratios: tuple[PairedRatio | None, ...]
+    ratios: tuple[Ratio | None, ...]
 
     @property
     def verdict(self) -> Verdict:
@@ -59,13 +59,10 @@ class Line:
 
 
 def named(runs: Sequence[tuple[str, Summary]]) -> list[NamedRun]:
-    """Name runs by the shortest of these that no other run has.
+    """Name runs, folder and result, by the shortest of these that no other run has.
 
     That is their micro-architecture, the same with the widest vectors that it shows (a hypervisor
     can hide some), or with the folder.
-
-    Args:
-        runs: the folder's name, and the result.
     """
     candidates = [_names(folder, summary) for folder, summary in runs]
     taken = Counter(each for names in candidates for each in set(names))
@@ -88,18 +85,15 @@ def _names(folder: str, summary: Summary) -> list[str]:
 def lines(runs: Sequence[NamedRun]) -> list[Line]:
     """Return every ratio that any of the runs has, in the order in which they met it."""
     titles: dict[tuple[Condition, EngineForm, EngineForm], str] = {}
-    found: list[dict[tuple[Condition, EngineForm, EngineForm], PairedRatio]] = []
     for run in runs:
-        own: dict[tuple[Condition, EngineForm, EngineForm], PairedRatio] = {}
-        for where in conditions(run.summary):
-            title = next(row.title for row in run.summary.cells if row.condition == where)
-            for each in comparisons(run.summary, where):
-                own.setdefault((where, each.left, each.right), each)
-                titles.setdefault((where, each.left, each.right), title)
-        found.append(own)
+        known = {row.condition: row.title for row in reversed(run.summary.cells)}
+        for each in run.summary.ratios:
+            if each.condition in known:
+                titles.setdefault(each.question, known[each.condition])
+    found = [{each.question: each for each in reversed(run.summary.ratios)} for run in runs]
     return [
-        Line(key[0], title, *key[1:], tuple(own.get(key) for own in found))
-        for key, title in titles.items()
+        Line(title, *question, tuple(own.get(question) for own in found))
+        for question, title in titles.items()
     ]
 
 
@@ -108,14 +102,14 @@ def conclusion(found: Sequence[Line]) -> str:
     known = [line for line in found if line.verdict != "one host"]
     if not known:
         return "No ratio was measured on two of these hosts."
-    counts = {verdict: sum(line.verdict == verdict for line in known) for verdict in MEANINGS}
+    counts = Counter(line.verdict for line in known)
+    others: dict[Verdict, str] = {
+        "another factor": "the same engine is faster, by another factor",
+        "turns": "the faster engine turns",
+        "on some": "the engines differ on some hosts only",
+    }
     parts = [f"{counts['holds']} of {len(known)} ratios are the same on all hosts"]
-    if counts["another factor"]:
-        parts.append(f"in {counts['another factor']} the same engine is faster, by another factor")
-    if counts["turns"]:
-        parts.append(f"in {counts['turns']} the faster engine turns")
-    if counts["on some"]:
-        parts.append(f"in {counts['on some']} the engines differ on some hosts only")
+    parts += [f"in {counts[each]} {text}" for each, text in others.items() if counts[each]]
     return "; ".join(parts) + "."
 
 
@@ -140,15 +134,14 @@ def of_hosts(runs: Sequence[NamedRun]) -> Document:
 
 
 def _ratios(line: Line) -> list[str]:
-    texts = [_marked(each) for each in line.ratios]
+    texts = [
+        figures.ratio(each.ratio, each.ci95) + " provisional" * each.provisional
+        if each
+        else figures.MISSING
+        for each in line.ratios
+    ]
     engines = against(line.left, line.right)
     return [line.title, setting(line.where), engines, *texts, line.verdict]
-
-
-def _marked(each: PairedRatio | None) -> str:
-    if each is None:
-        return figures.MISSING
-    return figures.ratio(each.ratio, each.ci95) + " provisional" * each.provisional
 
 
 def _rtfs(runs: Sequence[NamedRun]) -> Iterator[list[str]]:
@@ -169,11 +162,6 @@ def _rtf(row: CellSummary, asked: int) -> str:
     half = figures.plus_minus(row.rtf_ci95) if row.rtf_ci95 else "one session"
     covered = row.utterances is None or row.utterances == asked
     return f"{figures.rtf(row.rtf)} ({half}{'' if covered else f'; {row.utterances} of {asked}'})"
-
-
-def setting(where: Condition) -> str:
-    """Say under which setting something was measured."""
-    return f"{where.protocol}, {figures.setting(*where.setting)}"
 
 
 def against(left: EngineForm, right: EngineForm) -> str:

@@ -7,17 +7,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from rtfbench.report.document import (
-    Block,
-    Bullets,
-    Code,
-    Document,
-    Heading,
-    Image,
-    More,
-    Paragraph,
-    Table,
-)
+from rtfbench.report import document as doc
 from rtfbench.report.palette import VARIABLES
 
 if TYPE_CHECKING:
@@ -31,27 +21,23 @@ CODE = re.compile("`([^`]+)`")
 NUMERIC = ' class="numeric" style="text-align: right"'
 
 
-def draw(document: Document, pictures: Mapping[str, "Picture"] | None = None) -> str:
+def draw(document: doc.Document, pictures: Mapping[str, "Picture"] | None = None) -> str:
     """Return the whole document; needs neither a template nor a style.
 
-    Args:
-        document: what is drawn.
-        pictures: those of its images that are there, by their paths; the others are left out.
+    Of its images those are drawn whose pictures are there, by their paths.
     """
     return "\n".join(_block(each, pictures or {}) for each in document.blocks)
 
 
 def page(
-    document: Document, pictures: Mapping[str, "Picture"], *, title: str, name: str, data: object
+    document: doc.Document,
+    pictures: Mapping[str, "Picture"],
+    *,
+    title: str,
+    name: str,
+    data: object,
 ) -> str:
-    """Return a page of a document.
-
-    Args:
-        document: what is on it.
-        pictures: see `draw`.
-        title: what the page is called.
-        name: the id of the element that holds the data.
-        data: what is behind it, as JSON.
+    """Return a page of a document with its pictures, and under an id the data behind it, as JSON.
 
     Raises:
         ImportError: jinja2 is not installed.
@@ -65,23 +51,23 @@ def page(
     )
 
 
-def _block(block: Block, pictures: Mapping[str, "Picture"]) -> str:
+def _block(block: doc.Block, pictures: Mapping[str, "Picture"]) -> str:
     match block:
-        case Heading(text, level):
+        case doc.Heading(text, level):
             return f"<h{level}>{escape(text)}</h{level}>"
-        case Paragraph(style=style):
+        case doc.Paragraph(style=style):
             return f"<p{_looks(style)}>{_text(block)}</p>"
-        case Bullets(items):
+        case doc.Bullets(items):
             lines = (f"<li{_looks(item.style)}>{_text(item)}</li>" for item in items)
             return f'<ul class="findings">{"".join(lines)}</ul>'
-        case Table():
+        case doc.Table():
             return _table(block)
-        case Image(path=path):
+        case doc.Image(path=path):
             return figure(pictures[path]) if path in pictures else ""
-        case More(title, blocks):
-            inner = draw(Document(blocks), pictures)
+        case doc.More(title, blocks):
+            inner = draw(doc.Document(blocks), pictures)
             return f"<details><summary>{escape(title)}</summary>{inner}</details>"
-        case Code(text):
+        case doc.Code(text):
             return f"<pre><code>{escape(text.strip())}</code></pre>"
 
 
@@ -89,13 +75,13 @@ def _looks(style: str) -> str:
     return f' class="{style}"' if style else ""
 
 
-def _text(found: Paragraph) -> str:
+def _text(found: doc.Paragraph) -> str:
     lead = f"<strong>{escape(found.lead)}</strong> " if found.lead else ""
     text = lead + CODE.sub(r"<code>\1</code>", escape(found.text))
     return f"<strong>{text}</strong>" if found.style == "strong" else text
 
 
-def _table(found: Table) -> str:
+def _table(found: doc.Table) -> str:
     attributes = [NUMERIC if right else "" for right in found.numeric]
     heads = _cells("th", found.headings, attributes)
     rows = "".join(

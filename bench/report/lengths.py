@@ -58,12 +58,11 @@ def growth(engine: EngineLengths) -> str:
     assert engine.growth_kb_ci95 is not None
     low, high = engine.growth_kb_ci95
     slope = f"{engine.growth_kb:+.1f} kB a run (95 % interval {low:+.1f} to {high:+.1f})"
-    count = len(engine.memory_mb)
-    runs = figures.counted(count, "run")
+    runs = figures.counted(len(engine.memory_mb), "run")
     late = f"in the second half of {runs}"
     if engine.leaks:
-        grown = engine.growth_kb * count / 1000
-        return f"a leak: the resident size grows by {slope}, {grown:.0f} MB in {runs}."
+        grown_mb = engine.growth_kb * len(engine.memory_mb) / 1000
+        return f"a leak: the resident size grows by {slope}, {grown_mb:.0f} MB in {runs}."
     if engine.arena_grows:
         return (
             f"an arena that grows: {engine.settled_mb:+.0f} MB after every length had come, and "
@@ -88,37 +87,33 @@ def _memory(engine: EngineLengths) -> str:
 
 def _times(engine: EngineLengths) -> Iterator[str]:
     """Say what a change of length costs, where it surely does."""
-    if _matters(engine.first_ci95) and engine.first is not None:
-        yield (
-            f"the first run of a length takes {_interval(engine.first, engine.first_ci95)} times "
-            "as long as the next one."
-        )
-    if _matters(engine.back_ci95) and engine.back is not None:
+    if times := _surely(engine.first, engine.first_ci95):
+        yield f"the first run of a length takes {times} as long as the next one."
+    if times := _surely(engine.back, engine.back_ci95):
         longest = engine.lengths[-1]
         yield (
-            f"coming back to a length takes {_interval(engine.back, engine.back_ci95)} times as "
-            f"long as staying at it: {figures.number(longest.back_ms)} against "
-            f"{figures.number(longest.again_ms)} ms at {longest.num_frames} frames."
+            f"coming back to a length takes {times} as long as staying at it: "
+            f"{figures.number(longest.back_ms)} against {figures.number(longest.again_ms)} ms at "
+            f"{longest.num_frames} frames."
         )
 
 
-def _matters(interval: Interval | None) -> bool:
-    return interval is not None and interval[0] > MATTERS
-
-
-def _interval(value: float, interval: Interval | None) -> str:
-    written, low, high = figures.factors(value, *(interval or (value, value)))
-    return f"{written} ({low} to {high})"
+def _surely(value: float | None, interval: Interval | None) -> str:
+    """Write how many times as long something takes, nothing where that may not matter."""
+    if value is None or interval is None or interval[0] <= MATTERS:
+        return ""
+    written, low, high = figures.factors(value, *interval)
+    return f"{written} ({low} to {high}) times"
 
 
 def _table(engine: EngineLengths) -> Table:
     heading = ["frames", "first ms", "back ms", "again ms", "memory MB"]
-    lines = [
+    lines = (
         [
             str(each.num_frames),
-            *(figures.number(ms) for ms in (each.first_ms, each.back_ms, each.again_ms)),
+            *map(figures.number, (each.first_ms, each.back_ms, each.again_ms)),
             f"{each.memory_mb:.0f}",
         ]
         for each in engine.lengths
-    ]
+    )
     return table(heading, lines, "rrrrr")

@@ -1,11 +1,13 @@
 """How a report names engines that ran on libraries of the user's own."""
 
-from collections.abc import Mapping
 from pathlib import PurePath
+from typing import TypeVar
 
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import HOME, LIBRARY_BYTES
-from rtfbench.results.cells import Cell
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, Ghost, Ratio, Summary
+
+Of = TypeVar("Of", Ratio, Ghost)
 
 MINIMAL = "mnn-mini"
 #: As the table that this project reproduces calls a minimal library.
@@ -21,10 +23,7 @@ def named(summary: Summary) -> Summary:
     rows = [row for row in summary.cells if HOME in row.settings]
     if not rows:
         return summary
-    homes = {
-        engine: list(dict.fromkeys(row.settings[HOME] for row in rows if row.engine == engine))
-        for engine in dict.fromkeys(row.engine for row in rows)
-    }
+    homes = grouped(dict.fromkeys((row.engine, row.settings[HOME]) for row in rows))
     labels: dict[str, str] = {}
     cells: list[CellSummary] = []
     for row in summary.cells:
@@ -32,32 +31,29 @@ def named(summary: Summary) -> Summary:
         labels[row.engine_label] = shown.engine_label
         cells.append(shown)
 
-    def relabelled(label: str) -> str:
-        return labels.get(label, label)
+    def relabelled(found: Of, *fields: str) -> Of:
+        told = {field: getattr(found, field) for field in fields}
+        return found.model_copy(update={f: labels.get(label, label) for f, label in told.items()})
 
     noise = summary.noise
     if noise is not None:
-        ghosts = (g.model_copy(update={"reference": relabelled(g.reference)}) for g in noise.ghosts)
-        noise = noise.model_copy(update={"ghosts": tuple(ghosts)})
-    ratios = (
-        ratio.model_copy(
-            update={"engine": relabelled(ratio.engine), "reference": relabelled(ratio.reference)}
-        )
-        for ratio in summary.ratios
-    )
-    return summary.model_copy(
-        update={"cells": tuple(cells), "ratios": tuple(ratios), "noise": noise}
-    )
+        ghosts = tuple(relabelled(each, "reference") for each in noise.ghosts)
+        noise = noise.model_copy(update={"ghosts": ghosts})
+    ratios = tuple(relabelled(each, "engine", "reference") for each in summary.ratios)
+    return summary.model_copy(update={"cells": tuple(cells), "ratios": ratios, "noise": noise})
 
 
 def described(summary: Summary) -> list[str]:
     """Return a line for every library of the user's own that a result was made with."""
-    lines = (
-        f"Library of {_engine_and_home(row)}: {row.build}, MNN {row.version}, "
-        f"{int(row.effective[LIBRARY_BYTES]):,} bytes."
-        for row in summary.cells
-        if LIBRARY_BYTES in row.effective
-    )
+    lines = []
+    for row in summary.cells:
+        if LIBRARY_BYTES in row.effective:
+            home = {key: value for key, value in row.settings.items() if key == HOME}
+            of_library = row.model_copy(update={"settings": home})  # without what is no library's
+            lines.append(
+                f"Library of {of_library.engine_label}: {row.build}, MNN {row.version}, "
+                f"{int(row.effective[LIBRARY_BYTES]):,} bytes."
+            )
     return list(dict.fromkeys(lines))
 
 
@@ -75,10 +71,3 @@ def _named(row: CellSummary, homes: list[str]) -> CellSummary:
         settings[HOME] = home if len(alike) > 1 else PurePath(home).name
     engine = PUBLISHED if row.engine == MINIMAL else row.engine
     return row.model_copy(update={"engine": engine, "settings": settings})
-
-
-def _engine_and_home(row: CellSummary) -> str:
-    """Return the label of a row without the settings that are no library's."""
-    settings: Mapping[str, str] = {k: v for k, v in row.settings.items() if k == HOME}
-    cell = row.model_dump(include=set(Cell.model_fields))
-    return Cell(**cell | {"settings": settings}).engine_label

@@ -3,17 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from rtfbench.report.document import (
-    Block,
-    Bullets,
-    Code,
-    Document,
-    Heading,
-    Image,
-    More,
-    Paragraph,
-    Table,
-)
+from rtfbench.report import document as doc
 
 #: What begins a tag, and what lies between the text and the target of a link.
 TAG_OR_LINK = re.compile(r"<(?=[A-Za-z/!?])|(?<=\])\(")
@@ -23,7 +13,7 @@ MENTION = re.compile(r"(?<![\w`])@(?=\w)")
 
 def grid(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
     """Return a markdown table of texts, the first line of which holds the headings."""
-    texts = [[escape(cell) for cell in line] for line in lines]
+    texts = [[cell.replace("|", "\\|") for cell in line] for line in lines]
     widths = [max(len(line[index]) for line in texts) for index in range(len(numeric))]
 
     def line(cells: Sequence[str]) -> str:
@@ -40,11 +30,6 @@ def grid(lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
     return "\n".join([line(texts[0]), f"| {' | '.join(rule)} |", *map(line, texts[1:])])
 
 
-def escape(text: str) -> str:
-    """Keep a text from ending a cell."""
-    return text.replace("|", "\\|")
-
-
 def harmless(text: str) -> str:
     """Keep what a file is called from being a tag, a picture, a link or a call for somebody.
 
@@ -59,38 +44,38 @@ def harmless(text: str) -> str:
     return "`".join(parts)
 
 
-def draw(document: Document) -> str:
+def draw(document: doc.Document) -> str:
     """Return the whole document."""
     return "\n\n".join(map(_block, document.blocks)) + "\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: doc.Block) -> str:
     match block:
-        case Heading(text, level):
+        case doc.Heading(text, level):
             return f"{'#' * level} {harmless(text)}"
-        case Paragraph():
+        case doc.Paragraph():
             return _text(block)
-        case Bullets(items):
+        case doc.Bullets(items):
             return "\n".join(f"- {_text(item)}" for item in items)
-        case Table():
+        case doc.Table():
             return _table(block)
-        case Image(title, path):
+        case doc.Image(title, path):
             return f"![{title}]({path})"
-        case More(title, blocks):
-            inner = draw(Document(blocks))
+        case doc.More(title, blocks):
+            inner = draw(doc.Document(blocks))
             return f"<details>\n<summary>{harmless(title)}</summary>\n\n{inner}\n</details>"
-        case Code(text, language):
+        case doc.Code(text, language):
             return f"```{language}\n{text.strip()}\n```"
 
 
-def _text(found: Paragraph) -> str:
+def _text(found: doc.Paragraph) -> str:
     text = harmless(found.text)
     if found.lead:
         return f"**{harmless(found.lead)}** {text}"
     return f"**{text}**" if found.style == "strong" else text
 
 
-def _table(found: Table) -> str:
+def _table(found: doc.Table) -> str:
     strong = found.strong
     rows = [
         [f"**{cell}**" if strong and cell == strong else harmless(cell) for cell in row]

@@ -3,24 +3,23 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError
 from rtfbench.base.extras import cure, missing
 from rtfbench.base.files import writing_to
 from rtfbench.report import exports, figures, libraries, plots
-from rtfbench.report.about import about
+from rtfbench.report.about import about, counts_line
 from rtfbench.report.answer import is_noisy
 from rtfbench.report.columns import columns
-from rtfbench.report.compare import Finding
+from rtfbench.report.compare import setting
 from rtfbench.report.document import document
 from rtfbench.report.engine_findings import EXPLAINED, FASTEST, matrices
 from rtfbench.report.findings import findings
 from rtfbench.report.html import draw, figure, read, script_json, template
 from rtfbench.report.run_document import caption, fastest_rows, in_order, of_answer, published
-from rtfbench.report.tables import counts_line
-from rtfbench.report.views import Footnotes, PlacedColumn
+from rtfbench.report.views import Footnotes
 from rtfbench.results.cells import MAX_REL_ERR
 from rtfbench.results.rows import CellSummary, Summary
 from rtfbench.results.store import PAGE, PLOTS, CellData, RunFolder
@@ -29,31 +28,12 @@ if TYPE_CHECKING:
     from rtfbench.report.plots.style import Picture
 
 
-class Item(NamedTuple):
-    """One field of a row."""
-
-    column: PlacedColumn
-    text: str
-    value: str
-
-
-class PageRow(NamedTuple):
-    """A row of the page's table; `where` names it in words."""
-
-    where: str
-    items: list[Item]
-    status: str
-    reason: str
-    best: bool
+#: What findings of a kind are called, where that is not its name.
+KINDS = {"protocol": "what the timing includes", "padding": "filled-up chunks"}
 
 
 def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Picture"] = ()) -> str:
-    """Return the page.
-
-    Args:
-        summary: the result.
-        cells: all lines of the run, offered for download.
-        pictures: what `plots.draw` drew; none leaves the pictures out.
+    """Return the page of a result, with all lines of the run for download, and its pictures.
 
     Raises:
         ImportError: jinja2 is not installed.
@@ -67,25 +47,25 @@ def render(summary: Summary, cells: Sequence[CellData], pictures: Sequence["Pict
         limit=figures.error(MAX_REL_ERR),
         started=summary.environment.started_utc,
         day=summary.environment.started_utc[:16].replace("T", " "),
-        findings=[_finding(each) for each in findings(summary)],
+        findings=[(KINDS.get(each.kind, each.kind), each.text) for each in findings(summary)],
         noise=summary.noise,
         noisy=is_noisy(summary.noise),
         answer=draw(document(of_answer(stored))),
         published=draw(document(published(summary, Footnotes(summary.cells)))),
         caption=caption(summary, rows) if rows else "",
         columns=placed,
-        choices=_choices(placed, rows),
-        lines=[_line(placed, row, best=id(row) in best) for row in rows],
+        choices={
+            column.key: list(dict.fromkeys(map(column.text, rows)))
+            for column in placed
+            if column.filtered
+        },
+        lines=[(row, _where(row), id(row) in best) for row in rows],
         notes=list(dict.fromkeys(row.note for row in summary.cells if row.note)),
         matrices=list(matrices(summary)),
         matrix_explained=EXPLAINED,
         fastest=FASTEST,
         pictures=list(map(figure, pictures)),
-        about=[
-            *about(summary),
-            *counts_line(summary),
-            *libraries.described(summary),
-        ],
+        about=[*about(summary), *counts_line(summary), *libraries.described(summary)],
         style=read("report.css"),
         script=read("report.js"),
         downloads={
@@ -102,27 +82,9 @@ def _title(summary: Summary) -> str:
     return f"{what} on {', '.join(engines)}"
 
 
-def _finding(finding: Finding) -> tuple[str, str]:
-    names = {"protocol": "what the timing includes", "padding": "filled-up chunks"}
-    return names.get(finding.kind, finding.kind), finding.text
-
-
-def _choices(placed: Sequence[PlacedColumn], rows: Sequence[CellSummary]) -> dict[str, list[str]]:
-    """Return, for each filter, what can be chosen."""
-    return {
-        column.key: list(dict.fromkeys(map(column.text, rows)))
-        for column in placed
-        if column.filtered
-    }
-
-
-def _line(placed: Sequence[PlacedColumn], row: CellSummary, *, best: bool) -> PageRow:
-    items = [Item(column, column.text(row), column.sorted_by(row)) for column in placed]
-    where = (
-        f"{row.title}, {row.engine_label} {row.form}, {row.protocol}, "
-        f"{figures.setting(*row.setting)}"
-    )
-    return PageRow(where, items, row.status, row.reason, best)
+def _where(row: CellSummary) -> str:
+    """Name a row in words."""
+    return f"{row.title}, {row.engine_label} {row.form}, {setting(row)}"
 
 
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"

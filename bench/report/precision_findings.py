@@ -9,19 +9,12 @@ from collections.abc import Iterator, Sequence
 from rtfbench.embed.intervals import LEAST_SPEAKERS, Loss, unresolved
 from rtfbench.engines.protocol import CAVEAT, FLOAT32, not_computed
 from rtfbench.report import figures
-from rtfbench.report.compare import (
-    Finding,
-    PairedRatio,
-    conditions,
-    ends,
-    paired_ratio,
-    rows_of,
-    side,
-)
+from rtfbench.report.compare import Finding, conditions, ends, paired_ratio, rows_of, setting, side
 from rtfbench.results.cells import Condition
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, Ratio, Summary
 
 POINTS = 100
+HINT = ", provisional"
 NOT_TOLD = "what it costs in accuracy cannot be told without trials (--trials heldout)"
 
 
@@ -35,18 +28,16 @@ def precision_findings(summary: Summary) -> Iterator[Finding]:
         if not exact or not (others or refused):
             continue
         compared = _fastest(summary, where, exact, others) if others else ()
-        texts = [*compared, *_slower(summary, where, rows), *_caveats(others), *refused]
+        told = [row for row in others if CAVEAT in row.effective]
+        caveats = [f"{row.engine_label}: {row.effective[CAVEAT]}" for row in told]
+        texts = [*compared, *_slower(summary, where, rows), *caveats, *refused]
         if texts:
-            place = f"{rows[0].title}, {where.protocol}"
-            setting = figures.setting(*where.setting)
-            yield Finding("precision", f"{place}, {setting}: {'; '.join(texts)}.")
+            place = f"{rows[0].title}, {setting(where)}"
+            yield Finding("precision", f"{place}: {'; '.join(texts)}.")
 
 
 def _fastest(
-    summary: Summary,
-    where: Condition,
-    exact: Sequence[CellSummary],
-    others: Sequence[CellSummary],
+    summary: Summary, where: Condition, exact: Sequence[CellSummary], others: Sequence[CellSummary]
 ) -> Iterator[str]:
     """Say which row in fewer bits is fastest, and which of those that keep their accuracy."""
     best, against = fastest(others), fastest(exact)
@@ -55,19 +46,18 @@ def _fastest(
         yield f"no row in fewer bits is surely faster than {against.engine_label} in float32"
         return
     fit = keeping_accuracy(summary, others)
-    kept = fastest(fit) if fit else None
     as_fast = f"times as fast as the fastest in float32, {against.engine_label}"
-    text = (
+    yield (
         f"the fastest row in fewer bits is {best.engine_label}, {figures.factor(found.ratio)} "
-        f"{as_fast} ({ends(found.ci95)}){_hint(found)}; {price(summary, best)}"
+        f"{as_fast} ({ends(found.ci95)}){HINT * found.provisional}; {price(summary, best)}"
     )
-    yield text
-    gained = gain(summary, where, kept, against) if kept is not None else None
-    if kept is not None and kept is not best and gained is not None:
+    kept = fastest(fit) if fit else best
+    gained = gain(summary, where, kept, against)
+    if kept is not best and gained is not None:
         yield (
             f"the fastest that keeps its accuracy is {kept.engine_label}, "
-            f"{figures.factor(gained.ratio)} {as_fast} ({ends(gained.ci95)}){_hint(gained)}; "
-            f"{price(summary, kept)}"
+            f"{figures.factor(gained.ratio)} {as_fast} ({ends(gained.ci95)})"
+            f"{HINT * gained.provisional}; {price(summary, kept)}"
         )
 
 
@@ -93,7 +83,7 @@ def fastest(rows: Sequence[CellSummary]) -> CellSummary:
 
 def gain(
     summary: Summary, where: Condition, best: CellSummary, against: CellSummary
-) -> PairedRatio | None:
+) -> Ratio | None:
     """Return how many times as fast as another a row is, None where it is not surely faster."""
     found = paired_ratio(summary, where, side(against), side(best))
     return found if found is not None and found.differs and found.ratio > 1 else None
@@ -105,23 +95,15 @@ def keeping_accuracy(summary: Summary, rows: Sequence[CellSummary]) -> list[Cell
     return [row for row in rows if row.eer_loss is not None and row.eer_loss[2] <= allowed]
 
 
-def _hint(found: PairedRatio) -> str:
-    return ", provisional" if found.provisional else ""
-
-
 def _slower(summary: Summary, where: Condition, rows: Sequence[CellSummary]) -> Iterator[str]:
     """Name the rows in fewer bits that take longer than the same engine in float32."""
+    exact = {
+        (row.engine, frozenset(row.settings.items()), row.form): row
+        for row in reversed(rows)
+        if row.precision == FLOAT32
+    }
     for row in rows:
-        own = next(
-            (
-                other
-                for other in rows
-                if other.precision == FLOAT32
-                and (other.engine, other.settings, other.form)
-                == (row.engine, row.settings, row.form)
-            ),
-            None,
-        )
+        own = exact.get((row.engine, frozenset(row.settings.items()), row.form))
         if own is None or row.precision == FLOAT32:
             continue
         found = paired_ratio(summary, where, side(row), side(own))
@@ -130,13 +112,6 @@ def _slower(summary: Summary, where: Condition, rows: Sequence[CellSummary]) -> 
                 f"{row.engine_label} takes {figures.factor(found.ratio)} times as long as "
                 f"{own.engine_label} in float32 ({ends(found.ci95)})"
             )
-
-
-def _caveats(rows: Sequence[CellSummary]) -> Iterator[str]:
-    """Say what this CPU does to rows in fewer bits."""
-    for row in rows:
-        if CAVEAT in row.effective:
-            yield f"{row.engine_label}: {row.effective[CAVEAT]}"
 
 
 def _not_here(summary: Summary, where: Condition) -> Iterator[str]:

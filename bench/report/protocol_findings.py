@@ -4,85 +4,67 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from rtfbench.engines.protocol import FIRST_RUN
-from rtfbench.report import figures
-from rtfbench.report.compare import (
-    Finding,
-    PairedRatio,
-    as_long,
-    conditions,
-    ends,
-    engine_names,
-    paired_ratio,
-    rows_of,
-    side,
-    stated_first,
-)
+from rtfbench.report import compare, figures
 from rtfbench.results import protocols
 from rtfbench.results.cells import Condition
 from rtfbench.results.protocols import PUBLISHED, STEADY
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, Ratio, Summary
 
 #: Up to here a share is about the whole; what is more is more than the difference.
 WHOLE = 1.10
 
 
-def protocol_findings(summary: Summary) -> Iterator[Finding]:
+def protocol_findings(summary: Summary) -> Iterator[compare.Finding]:
     """Yield a sentence for each pair of engines of which the protocols disagree."""
     for model, threads in dict.fromkeys((row.model, row.threads) for row in summary.cells):
         sizes = [
             each.chunk_samples
-            for each in conditions(summary)
+            for each in compare.conditions(summary)
             if (each.model, each.threads, each.protocol) == (model, threads, STEADY.name)
         ]
-        for size in stated_first(sizes):
+        for size in compare.stated_first(sizes):
             published = Condition(
                 model=model, threads=threads, chunk_samples=size, protocol=PUBLISHED.name
             )
-            found = list(_pairs(summary, published))
-            if found:
+            if found := list(_pairs(summary, published)):
                 yield from found
                 break
 
 
-def _pairs(summary: Summary, published: Condition) -> Iterator[Finding]:
+def _pairs(summary: Summary, published: Condition) -> Iterator[compare.Finding]:
     steady = published.model_copy(update={"protocol": STEADY.name})
-    rows = rows_of(summary, published)
-    if _differ_in_coverage(rows, rows_of(summary, steady)):
-        return
-    named = engine_names(rows)
+    rows = compare.rows_of(summary, published)
+    if len({row.utterances for row in [*rows, *compare.rows_of(summary, steady)]}) > 1:
+        return  # some were measured on fewer utterances than others
+    named = compare.engine_names(rows)
     for first, second in combinations(rows, 2):
-        before = paired_ratio(summary, published, side(first), side(second))
+        before = compare.paired_ratio(summary, published, compare.side(first), compare.side(second))
         if before is None or not before.differs:
             continue
         before = before.slower_first()
-        after = paired_ratio(summary, steady, before.left, before.right)
+        after = compare.paired_ratio(summary, steady, before.left, before.right)
         if after is None or after.ci95 is None or before.ci95 is None:
             continue
         if after.ci95[1] >= before.ci95[0]:  # the protocols do not disagree
             continue
-        slow, fast = (first, second) if before.left == side(first) else (second, first)
+        slow, fast = (first, second) if before.left == compare.side(first) else (second, first)
         left, right = named[before.left], named[before.right]
         text = (
-            f"{slow.title}, {figures.setting(*slow.setting)}: under the "
-            f"published protocol {left} takes {as_long(before.ratio, before.ci95)} as {right}; "
-            f"{_steady(after, left, right)}"
+            f"{slow.title}, {figures.setting(*slow.setting)}: under the published protocol {left} "
+            f"takes {figures.factor(before.ratio)} times as long ({compare.ends(before.ci95)}) as "
+            f"{right}; {_steady(after, left, right)}"
         )
         told = _preparation(summary, slow, fast, steady, before, after)
-        yield Finding("protocol", f"{text}{told}.")
+        yield compare.Finding("protocol", f"{text}{told}.")
 
 
-def _differ_in_coverage(*groups: list[CellSummary]) -> bool:
-    """Say whether some rows were measured on fewer utterances than others: no comparison then."""
-    return len({row.utterances for rows in groups for row in rows}) > 1
-
-
-def _steady(after: PairedRatio, left: str, right: str) -> str:
-    interval = ends(after.ci95)
+def _steady(after: Ratio, left: str, right: str) -> str:
+    interval = compare.ends(after.ci95)
     if after.differs and after.ratio < 1:
         turned = after.inverted()
         return (
             f"in steady state it is the other way round: {right} takes "
-            f"{figures.factor(turned.ratio)} times as long as {left} ({ends(turned.ci95)})"
+            f"{figures.factor(turned.ratio)} times as long as {left} ({compare.ends(turned.ci95)})"
         )
     if after.differs:
         return f"in steady state {figures.factor(after.ratio)} times as long ({interval})"
@@ -94,12 +76,17 @@ def _preparation(
     slow: CellSummary,
     fast: CellSummary,
     steady: Condition,
-    before: PairedRatio,
-    after: PairedRatio,
+    before: Ratio,
+    after: Ratio,
 ) -> str:
     """Say how much of a difference is what a dynamic model does in its first chunk."""
     warm = slow.chunk_ms or next(
-        (row.chunk_ms for row in rows_of(summary, steady) if side(row) == side(slow)), None
+        (
+            row.chunk_ms
+            for row in compare.rows_of(summary, steady)
+            if compare.side(row) == compare.side(slow)
+        ),
+        None,
     )
     if slow.form != "dynamic" or warm is None or not slow.first_chunk_ms:
         return ""
@@ -130,23 +117,18 @@ KEPT_UP = 0.8
 TAILS = (("latency_ms_p99", "99"), ("latency_ms_p95", "95"))
 
 
-def findings(summary: Summary) -> Iterator[Finding]:
+def findings(summary: Summary) -> Iterator[compare.Finding]:
     """Yield a sentence a row."""
     for row in summary.cells:
         if protocols.named(row.protocol).offered and row.rtf is not None:
-            yield _of_row(row)
+            head = f"{row.title}, {row.engine_label}, {figures.setting(*row.setting)}"
+            yield compare.Finding("protocol", f"{head}: {_of_row(row)}.")
 
 
-def _of_row(row: CellSummary) -> Finding:
-    head = f"{row.title}, {row.engine_label}, {figures.setting(*row.setting)}"
-    busy = row.figure("utilisation")
+def _of_row(row: CellSummary) -> str:
     kept_up = row.figure("kept_up")
     if kept_up is not None and kept_up < KEPT_UP:
-        return Finding(
-            "protocol",
-            f"{head}: more requests arrive than are served, so latencies grow for as long as it "
-            "lasts.",
-        )
+        return "more requests arrive than are served, so latencies grow for as long as it lasts"
     half = f"{figures.number(row.figure('latency_ms_p50'))} ms{_between(row, 'latency_ms_p50')}"
     tail = next(
         (
@@ -156,19 +138,19 @@ def _of_row(row: CellSummary) -> Finding:
         ),
         "",
     )
-    return Finding(
-        "protocol",
-        f"{head}: half of the requests are answered within {half}{tail}; the processes are at work "
-        f"{figures.percent(busy or 0.0)} of the time{_apart(row)}.",
+    busy = figures.percent(row.figure("utilisation") or 0.0)
+    return (
+        f"half of the requests are answered within {half}{tail}; the processes are at work {busy} "
+        f"of the time{_apart(row)}"
     )
 
 
 def _between(row: CellSummary, name: str) -> str:
-    ends = (row.own_ci95 or {}).get(name)
-    if ends is None:
+    interval = (row.own_ci95 or {}).get(name)
+    if interval is None:
         return ""
-    low, high = map(figures.number, ends)
-    return f" (over {low})" if ends[1] is None else f" ({low} to {high})"
+    low, high = map(figures.number, interval)
+    return f" (over {low})" if interval[1] is None else f" ({low} to {high})"
 
 
 def _apart(row: CellSummary) -> str:

@@ -10,26 +10,15 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from rtfbench.report import document as doc
 from rtfbench.report import markdown
-from rtfbench.report.document import (
-    Block,
-    Bullets,
-    Code,
-    Document,
-    Heading,
-    Image,
-    More,
-    Paragraph,
-    Style,
-)
-from rtfbench.report.document import Table as Grid
 
 #: What is written to no terminal is as wide as a table needs, or as a page where cells wrap.
 UNLIMITED, PAGE = 240, 100
 LONG_WORD = 14
 BOUNDLESS = 10_000
 
-STYLES: dict[Style, str] = {
+STYLES: dict[doc.Style, str] = {
     "": "",
     "strong": "bold",
     "dim": "dim",
@@ -55,13 +44,10 @@ def waiting(text: str) -> Status:
     return Console(stderr=True).status(text)
 
 
-def show(document: Document, console: Console | None = None, *, full: bool = True) -> None:
-    """Print a document; a reader that is no terminal gets markdown.
+def show(document: doc.Document, console: Console | None = None, *, full: bool = True) -> None:
+    """Print a document, by default to standard output; a reader that is no terminal gets markdown.
 
-    Args:
-        document: what is printed.
-        console: where to; standard output by default.
-        full: whether what only some readers want is printed too.
+    Unless it is to be `full`, what only some readers want is left out.
     """
     console = console or Output()
     shown = document if full else document.short()
@@ -71,40 +57,40 @@ def show(document: Document, console: Console | None = None, *, full: bool = Tru
         console.file.write(markdown.draw(shown))
 
 
-def draw(document: Document, console: Console) -> None:
+def draw(document: doc.Document, console: Console) -> None:
     """Print a document as a terminal shows it."""
     for before, block in zip((None, *document.blocks), document.blocks, strict=False):
-        if before is not None and not isinstance(before, Heading):
+        if before is not None and not isinstance(before, doc.Heading):
             console.print()
         _print(block, console)
 
 
-def _print(block: Block, console: Console) -> None:
-    def text(found: Paragraph, *, bullet: str = "") -> Text:
+def _print(block: doc.Block, console: Console) -> None:
+    def text(found: doc.Paragraph, *, bullet: str = "") -> Text:
         style = "" if console.no_color else STYLES[found.style]
         lead = f"{found.lead} " if found.lead else ""
         return Text(f"{bullet}{lead}{found.text}", style=style)
 
     match block:
-        case Heading(title):
-            console.print(text(Paragraph(title, "strong")))
-        case Paragraph():
+        case doc.Heading(title):
+            console.print(text(doc.Paragraph(title, "strong")))
+        case doc.Paragraph():
             console.print(text(block))
-        case Bullets(items):
+        case doc.Bullets(items):
             for item in items:
                 console.print(text(item, bullet="• "))
-        case Grid():
+        case doc.Table():
             console.print(_grid(block, console))
-        case More(_, blocks):
-            draw(Document(blocks), console)
-        case Image(title, path):
-            console.print(text(Paragraph(f"{title}: {path}", "dim")), soft_wrap=True)
-        case Code(lines):
+        case doc.More(_, blocks):
+            draw(doc.Document(blocks), console)
+        case doc.Image(title, path):
+            console.print(text(doc.Paragraph(f"{title}: {path}", "dim")), soft_wrap=True)
+        case doc.Code(lines):
             # Whole lines: what is copied from a terminal has no line breaks of its own.
             console.print(Text(lines.strip()), soft_wrap=True)
 
 
-def _grid(found: Grid, console: Console) -> Table:
+def _grid(found: doc.Table, console: Console) -> Table:
     """Return a table with as many columns as have room: those that may give way go first."""
     left: set[int] = set()
     for group in ((), *found.give_way):
@@ -116,7 +102,7 @@ def _grid(found: Grid, console: Console) -> Table:
     return _drawn(found, left, plain=console.no_color, breaks=True)
 
 
-def _drawn(found: Grid, left: Collection[int], *, plain: bool, breaks: bool = False) -> Table:
+def _drawn(found: doc.Table, left: Collection[int], *, plain: bool, breaks: bool = False) -> Table:
     """Draw the columns that are not left; where `breaks`, figures alone stay on one line."""
     table = Table(
         box=SIMPLE_HEAD,

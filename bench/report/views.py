@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from rtfbench.report import figures
-from rtfbench.report.compare import PairedRatio, to_reference
+from rtfbench.report.compare import side
 from rtfbench.results.rows import CellSummary, Summary
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -21,13 +21,11 @@ class Footnotes:
 
     def mark(self, row: CellSummary) -> str:
         """Return a row's superscript mark, empty when it has no note."""
-        if not row.note:
-            return ""
-        return f" {self._notes.index(row.note) + 1}".translate(_SUPERSCRIPTS)
+        return f" {self._number(row.note)}" if row.note else ""
 
     def lines(self, rows: Sequence[CellSummary]) -> list[str]:
         """Return the notes of rows that no rows before had, each behind its mark."""
-        needed = [note for note in dict.fromkeys(row.note for row in rows) if note]
+        needed = dict.fromkeys(row.note for row in rows if row.note)
         new = [note for note in needed if note not in self._told]
         self._told.update(new)
         return [f"{self._number(note)} {note}" for note in new]
@@ -38,16 +36,9 @@ class Footnotes:
 
 #: The table of the run, the published document's, those of the rest, and the page's.
 View = Literal[
-    "run",
-    "published",
-    "precision",
-    "accuracy",
-    "latency",
-    "parts",
-    "machine",
-    "verification",
+    "run", "published", "precision", "accuracy", "latency", "parts", "machine", "verification",
     "page",
-]
+]  # fmt: skip
 #: A table of the markdown has so many columns at most: wider ones are scrolled on the web.
 MOST_COLUMNS = 9
 VIEWS: tuple[View, ...] = get_args(View)
@@ -75,12 +66,8 @@ class Context:
 
     def is_reference(self, row: CellSummary) -> bool:
         """Say whether a row is what others of its condition are compared with."""
-        own = (row.condition, row.engine_label, row.form)
-        return own in {(r.condition, r.reference, r.reference_form) for r in self.summary.ratios}
-
-    def to_reference(self, row: CellSummary) -> PairedRatio | None:
-        """Return a row's ratio to the reference engine."""
-        return to_reference(self.summary, row)
+        own = (row.condition, side(row))
+        return own in {(each.condition, each.right) for each in self.summary.ratios}
 
 
 #: The tables of a section of the rest, one below the other.

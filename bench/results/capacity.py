@@ -13,21 +13,17 @@ A replay starts warm: its first half, in which the queue fills, does not count.
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rtfbench.base.values import Interval, Value
-from rtfbench.results.arrivals_again import ArrivalsAgain
-from rtfbench.results.load import POISSON, Load
+from rtfbench.results.load import POISSON, Load, Trace
 from rtfbench.results.records import Record
 from rtfbench.results.server import WAITING, lateness
-from rtfbench.results.stats import LEAST_ABOVE, student_factor
-
-Floats = npt.NDArray[np.float64]
+from rtfbench.results.stats import LEAST_ABOVE, Floats, student_factor
 
 NS_PER_S = 1e9
 #: A draw of arrivals has so many requests that count, and as many before them.
@@ -177,9 +173,7 @@ class Requests:
     def capacity(self, *, seed: int, draws: int = DRAWS) -> Capacity | None:
         """Return the capacity; None where no rate keeps the latency.
 
-        Args:
-            seed: of the replays; the same for cells that are compared.
-            draws: how many a replay has.
+        The seed of the replays is the same for cells that are compared.
         """
         if self.late_alone >= 1 - self.slo:
             return None
@@ -201,6 +195,53 @@ class Requests:
             found = float(_QueueAgain(self, [(seed,)], DRAWS_ROUGHLY).roughly()[0])
         # Two digits, so that sessions of about the same rate are of one condition.
         return float(f"{found:.2g}")
+
+
+class ArrivalsAgain:
+    """Many draws of how requests arrive under a load; rates stretch them."""
+
+    def __init__(self, load: Load, rng: np.random.Generator, shape: tuple[int, int]) -> None:
+        """Draw; `shape` is how many draws, and requests in each. The load's rate is not used."""
+        self._load, self._shape = load, shape
+        self._seed = int(rng.integers(2**32))
+        self._gaps = None if load.streams else self._drawn(rng)
+
+    def _drawn(self, rng: np.random.Generator) -> Floats:
+        """Return gaps at one request a second."""
+        draws, count = self._shape
+        if self._load.trace is None:
+            shape = self._load.gamma_shape
+            return np.asarray(rng.gamma(shape, 1 / shape, (draws, count)), np.float64)
+        found = Trace.read(self._load.trace)
+        gaps = np.array(found.gaps_s) * found.rate_per_s
+        first = rng.integers(len(gaps), size=(draws, 1))
+        return np.asarray(gaps[(first + np.arange(count)) % len(gaps)], np.float64)
+
+    def at(self, rate_per_s: float, draws: int, count: int) -> Iterator[tuple[float, Floats]]:
+        """Yield gaps in seconds, [draws, count], with their weights.
+
+        Of a number of streams that is none there are those of the next ones below and above.
+        """
+        if self._gaps is not None:
+            yield 1.0, self._gaps[:draws, :count] / rate_per_s
+            return
+        streams = max(rate_per_s * self._load.hop_s, 1.0)
+        below = int(streams)
+        for number, weight in ((below, 1 - (streams - below)), (below + 1, streams - below)):
+            if weight > 0:
+                yield weight, self._of_streams(number, draws, count)
+
+    def _of_streams(self, number: int, draws: int, count: int) -> Floats:
+        # A row of its own for each draw, so that one stream more leaves the others as they are.
+        began = np.stack(
+            [
+                np.sort(np.random.default_rng((self._seed, draw)).random(number))
+                for draw in range(draws)
+            ]
+        )
+        turns, stream = np.divmod(np.arange(count), number)
+        due_s = (began[:, stream] + turns) * self._load.hop_s
+        return np.diff(due_s, axis=1, prepend=0.0)
 
 
 class _QueueAgain:
@@ -344,12 +385,7 @@ def row_of(
 ) -> tuple[EngineCapacity, Capacity | None]:
     """Return what is told of an engine, and its capacity.
 
-    Args:
-        engine: as tables name it.
-        requests: what it served.
-        first: the capacity of the first engine, None where this is the first or it has none.
-        records: what they are from.
-        seed: of the replays.
+    `first` is that of the first engine, None where this is the first or it has none.
     """
     if not requests.tells:
         needed = math.ceil(LEAST_ABOVE / (1 - requests.slo) - 1e-6)
@@ -357,24 +393,25 @@ def row_of(
         return EngineCapacity(engine=engine, requests=requests.count, why=why), None
     found = requests.capacity(seed=seed)
     late, expected = requests.late_shares(seed=seed)
-    row = EngineCapacity(
-        engine=engine,
-        service_ms=requests.service_s * 1e3,
-        requests=requests.count,
-        late=late,
-        late_expected=expected,
-        lateness=lateness(records),
-    )
+    told: dict[str, Any] = {
+        "service_ms": requests.service_s * 1e3,
+        "requests": requests.count,
+        "late": late,
+        "late_expected": expected,
+        "lateness": lateness(records),
+    }
     if found is None:
         alone = f"{100 * requests.late_alone:.1f} %"
-        why = f"no rate keeps the limit: {alone} of the requests take longer though none waits"
-        return row.model_copy(update={"why": why}), None
-    told: dict[str, object] = {
-        "rate_per_s": found.rate_per_s,
-        "interval": found.interval,
-        "utilisation": found.rate_per_s * requests.service_s / requests.servers,
-    }
-    if first is not None:
-        over = found.over(first)
-        told |= {"ratio": over.rate_per_s, "ratio_interval": over.interval}
-    return row.model_copy(update=told), found
+        told["why"] = (
+            f"no rate keeps the limit: {alone} of the requests take longer though none waits"
+        )
+    else:
+        told |= {
+            "rate_per_s": found.rate_per_s,
+            "interval": found.interval,
+            "utilisation": found.rate_per_s * requests.service_s / requests.servers,
+        }
+        if first is not None:
+            over = found.over(first)
+            told |= {"ratio": over.rate_per_s, "ratio_interval": over.interval}
+    return EngineCapacity(engine=engine, **told), found

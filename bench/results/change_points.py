@@ -22,7 +22,7 @@ from scipy import special
 
 from rtfbench.base.values import Interval
 from rtfbench.results.same_host import BETWEEN_HOURS
-from rtfbench.results.stats import TWO_SIDED_95
+from rtfbench.results.stats import TWO_SIDED_95, Floats
 
 #: How often any change is seen in histories that have none.
 ALPHA = 0.05
@@ -42,11 +42,6 @@ class MeasuredRatio:
 
     ratio: float
     ci95: Interval
-
-    @property
-    def log(self) -> float:
-        """The logarithm of the ratio."""
-        return math.log(self.ratio)
 
     @property
     def own_sd(self) -> float:
@@ -85,29 +80,26 @@ class Segmentation:
 def search(runs: Sequence[MeasuredRatio], *, series: int = 1) -> Segmentation:
     """Return the levels of a history; one where nothing changed, none of too few runs.
 
-    Args:
-        runs: in the order of time, all of one host.
-        series: how many histories are searched together.
+    Runs are in the order of time, all of one host; `series` histories are searched together.
 
     Raises:
         ImportError: ruptures is not installed.
     """
     if len(runs) < FEWEST_RUNS:
         return Segmentation()
-    sd = scatter(runs)
+    logs, sd = _logs(runs), scatter(runs)
     price = penalty(len(runs), series)
     kept = list(range(len(runs)))
     while kept:
         # A run that stands alone may hide that both sides of it are one level, so search again.
-        segments = _segments([runs[i] for i in kept], [sd[i] for i in kept], price)
-        parts = [kept[start:stop] for start, stop in segments]
+        ends = _ends(logs[kept], sd[kept], price)
+        parts = [kept[start:end] for start, end in pairwise([0, *ends])]
         left = [i for part in parts if len(part) >= FEWEST_A_LEVEL for i in part]
         if left == kept:
             alone = tuple(sorted(set(range(len(runs))) - set(kept)))
-            levels = tuple(_level(runs, sd, part) for part in parts)
-            if len(levels) > 1 and _is_line(runs, sd, parts, price):
-                return Segmentation((_level(runs, sd, kept),), alone, _trend(runs, sd, kept))
-            return Segmentation(levels, alone)
+            trend = _trend(logs, sd, parts, price) if len(parts) > 1 else None
+            levels = (_level(logs, sd, part) for part in ([kept] if trend else parts))
+            return Segmentation(tuple(levels), alone, trend)
         kept = left
     return Segmentation(alone=tuple(range(len(runs))))
 
@@ -119,9 +111,12 @@ def penalty(count: int, series: int = 1) -> float:
 
 def step(before: Plateau, after: Plateau) -> tuple[float, Interval]:
     """Return how many times as much a level is as the one before, with its 95 % interval."""
-    moved = after.log - before.log
-    half = TWO_SIDED_95 * math.hypot(before.sd, after.sd)
-    return math.exp(moved), (math.exp(moved - half), math.exp(moved + half))
+    return _factor(after.log - before.log, math.hypot(before.sd, after.sd))
+
+
+def _factor(log: float, sd: float) -> tuple[float, Interval]:
+    half = TWO_SIDED_95 * sd
+    return math.exp(log), (math.exp(log - half), math.exp(log + half))
 
 
 def around(runs: Sequence[MeasuredRatio], before: Plateau, after: Plateau) -> tuple[int, int]:
@@ -129,91 +124,69 @@ def around(runs: Sequence[MeasuredRatio], before: Plateau, after: Plateau) -> tu
 
     Where it was found is likeliest. Other places count in that are not twenty times less likely.
     """
-    sd = scatter(runs)
+    logs, sd = _logs(runs), scatter(runs)
     both = [*before.runs, *after.runs]
-    costs = [_spread(runs, sd, both[:k]) + _spread(runs, sd, both[k:]) for k in range(1, len(both))]
+    costs = [_spread(logs, sd, both[:k]) + _spread(logs, sd, both[k:]) for k in range(1, len(both))]
     allowed = min(costs) + 2 * math.log(LIKELIER)
     places = [k for k, cost in enumerate(costs, start=1) if cost <= allowed]
     return both[places[0] - 1], both[places[-1]]
 
 
-def scatter(runs: Sequence[MeasuredRatio]) -> list[float]:
+def scatter(runs: Sequence[MeasuredRatio]) -> Floats:
     """Return the standard deviation of each run's logarithm about its level.
 
     It is that of the run's interval and of what hours make of a ratio; all are widened by one
     factor where the steps from run to run are larger than these tell (the scale factor of the
     Particle Data Group, of medians). A change is one step among many, which their median ignores.
     """
-    told = [math.hypot(run.own_sd, BETWEEN_HOURS) for run in runs]
-    steps = [
-        abs(runs[i].log - runs[j].log) / math.hypot(told[i], told[j])
-        for i, j in pairwise(range(len(runs)))
-    ]
-    factor = max(float(np.median(steps)) / MEDIAN_DISTANCE, 1.0) if steps else 1.0
-    return [factor * sd for sd in told]
+    told = np.hypot([run.own_sd for run in runs], BETWEEN_HOURS)
+    steps = np.abs(np.diff(_logs(runs))) / np.hypot(told[1:], told[:-1])
+    factor = max(float(np.median(steps)) / MEDIAN_DISTANCE, 1.0) if len(steps) else 1.0
+    return np.asarray(factor * told, np.float64)
 
 
-def _level(runs: Sequence[MeasuredRatio], sd: Sequence[float], places: Sequence[int]) -> Plateau:
-    weights = [1 / sd[i] ** 2 for i in places]
-    mean = sum(w * runs[i].log for w, i in zip(weights, places, strict=True)) / sum(weights)
-    return Plateau(tuple(places), mean, 1 / math.sqrt(sum(weights)))
+def _logs(runs: Sequence[MeasuredRatio]) -> Floats:
+    return np.log([run.ratio for run in runs])
 
 
-def _spread(runs: Sequence[MeasuredRatio], sd: Sequence[float], places: Sequence[int]) -> float:
+def _level(logs: Floats, sd: Floats, places: Sequence[int]) -> Plateau:
+    weights = 1 / sd[places] ** 2
+    mean = float(np.average(logs[places], weights=weights))
+    return Plateau(tuple(places), mean, 1 / math.sqrt(weights.sum()))
+
+
+def _spread(logs: Floats, sd: Floats, places: Sequence[int]) -> float:
     """Return the squared distances of runs to their level, in units of their scatter."""
-    level = _level(runs, sd, places)
-    return sum(((runs[i].log - level.log) / sd[i]) ** 2 for i in places)
-
-
-def _is_line(
-    runs: Sequence[MeasuredRatio], sd: Sequence[float], parts: Sequence[Sequence[int]], price: float
-) -> bool:
-    """Say whether a straight line costs less than levels: it has one figure, a step costs each."""
-    places = [place for part in parts for place in part]
-    steps = sum(_spread(runs, sd, part) for part in parts) + price * (len(parts) - 1)
-    slope, _ = _slope(runs, sd, places)
-    level, middle = _level(runs, sd, places), _middle(sd, places)
-    line = sum(((runs[i].log - level.log - slope * (i - middle)) / sd[i]) ** 2 for i in places)
-    return line + price < steps
+    level = _level(logs, sd, places)
+    return float((((logs[places] - level.log) / sd[places]) ** 2).sum())
 
 
 def _trend(
-    runs: Sequence[MeasuredRatio], sd: Sequence[float], places: Sequence[int]
-) -> tuple[float, Interval]:
-    slope, error = _slope(runs, sd, places)
-    span = places[-1] - places[0]
-    moved, half = slope * span, TWO_SIDED_95 * error * span
-    return math.exp(moved), (math.exp(moved - half), math.exp(moved + half))
+    logs: Floats, sd: Floats, parts: Sequence[Sequence[int]], price: float
+) -> tuple[float, Interval] | None:
+    """Return how many times the first run the last one is, None where levels cost less than a line.
+
+    A line has one figure, and a step costs each.
+    """
+    places = np.concatenate(parts)
+    steps = sum(_spread(logs, sd, part) for part in parts) + price * (len(parts) - 1)
+    line, errors = np.polyfit(places, logs[places], 1, w=1 / sd[places], cov="unscaled")
+    off = (logs[places] - np.polyval(line, places)) / sd[places]
+    if (off**2).sum() + price >= steps:
+        return None
+    span = float(places[-1] - places[0])
+    return _factor(line[0] * span, math.sqrt(errors[0, 0]) * span)
 
 
-def _slope(
-    runs: Sequence[MeasuredRatio], sd: Sequence[float], places: Sequence[int]
-) -> tuple[float, float]:
-    """Return by how much the logarithm grows from run to run, and its standard deviation."""
-    middle = _middle(sd, places)
-    spread = sum(((i - middle) / sd[i]) ** 2 for i in places)
-    slope = sum((i - middle) * runs[i].log / sd[i] ** 2 for i in places) / spread
-    return slope, 1 / math.sqrt(spread)
-
-
-def _middle(sd: Sequence[float], places: Sequence[int]) -> float:
-    weights = [1 / sd[i] ** 2 for i in places]
-    return sum(w * i for w, i in zip(weights, places, strict=True)) / sum(weights)
-
-
-def _segments(
-    runs: Sequence[MeasuredRatio], sd: Sequence[float], price: float
-) -> list[tuple[int, int]]:
-    """Return where each segment starts and stops."""
+def _ends(logs: Floats, sd: Floats, price: float) -> list[int]:
+    """Return where each segment ends."""
     from ruptures import Pelt
 
-    signal = np.array([run.log for run in runs]).reshape(-1, 1)
-    pelt = Pelt(custom_cost=_cost(np.array(sd)), min_size=1, jump=1)
-    ends = [int(end) for end in pelt.fit(signal).predict(pen=price)]
-    return list(zip([0, *ends[:-1]], ends, strict=True))
+    pelt = Pelt(custom_cost=_cost(sd), min_size=1, jump=1)
+    return [int(end) for end in pelt.fit(logs.reshape(-1, 1)).predict(pen=price)]
 
 
-def _cost(sd: "np.ndarray[Any, Any]") -> Any:
+def _cost(sd: Floats) -> Any:
     """Return what a segment costs: squared distances to its mean, in units of each run's scatter.
 
     The library's own costs weigh all runs alike.
@@ -226,7 +199,7 @@ def _cost(sd: "np.ndarray[Any, Any]") -> Any:
         model = "known scatter"
         min_size = 1
 
-        def fit(self, signal: "np.ndarray[Any, Any]") -> "KnownScatter":
+        def fit(self, signal: Floats) -> "KnownScatter":
             self.signal = signal
             # Logarithms about their middle: sums of squares would lose digits.
             centred = (signal - np.median(signal)).ravel()

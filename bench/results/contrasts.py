@@ -4,20 +4,16 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
-from rtfbench.base.values import Interval
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import CPU
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.results import protocols
 from rtfbench.results.cells import GHOST, Cell
-from rtfbench.results.estimate import (
-    RatioEstimate,
-    interval_together,
-    ratio_estimate,
-    session_centres,
-)
+from rtfbench.results.estimate import RatioEstimate, ratio_estimate, session_centres
 from rtfbench.results.lines import HALF_WIDTH, SLOTS, Course
 from rtfbench.results.moderated import prior_spread
 from rtfbench.results.records import Record
@@ -29,8 +25,6 @@ from rtfbench.results.store import CellData
 ALPHA = ALPHA_PER_LOOK[1]
 
 PartNs = Callable[[Record], int]
-#: Block -> utterance -> nanoseconds, of a cell.
-TimesOf = Callable[[CellData], "dict[Block, dict[str, float]]"]
 
 
 class Block(NamedTuple):
@@ -40,18 +34,31 @@ class Block(NamedTuple):
     number: int
 
 
-class Compared(NamedTuple):
+#: Block -> utterance -> nanoseconds, of a cell; and what gives them.
+Times = dict[Block, dict[str, float]]
+TimesOf = Callable[[CellData], Times]
+
+
+@dataclass(frozen=True)
+class _Compared:
     """A cell and its group's reference, how the group was measured, and the reference's ghost."""
 
     data: CellData
     reference: CellData
     course: Course | None
-    ghost: CellData | None = None
+    ghost: CellData | None
 
-    @property
-    def cells(self) -> tuple[Cell, Cell]:
-        """Both cells, the reference last."""
-        return self.data.cell, self.reference.cell
+    @cached_property
+    def contrasts(self) -> list[list[float]]:
+        return contrasts(self.data, self.reference)
+
+    @cached_property
+    def centres(self) -> list[float]:
+        return session_centres(self.contrasts)
+
+    @cached_property
+    def stratum(self) -> tuple[str, ...]:
+        return stratum_of(self.data.cell, self.reference.cell)
 
 
 def stratum_of(cell: Cell, reference: Cell) -> tuple[str, ...]:
@@ -72,31 +79,39 @@ def run_ratios(groups: Iterable[Sequence[CellData]]) -> list[Ratio]:
     much sessions differ, and so does the reference against its ghost.
     """
     pairs = [
-        Compared(data, original[0], course_of(group), ghost_of(original[0], group))
+        _Compared(data, original[0], course_of(group), ghost_of(original[0], group))
         for group in groups
         for original in [[data for data in group if is_ok(data) and not data.cell.replica]]
         for data in original[1:]
     ]
-    found = [contrasts(pair.data, pair.reference) for pair in pairs]
-    centres = [session_centres(by_session) for by_session in found]
-    strata = [stratum_of(*pair.cells) for pair in pairs]
     ratios = []
-    for pair, by_session, own, stratum in zip(pairs, found, centres, strata, strict=True):
-        others = [
-            theirs
-            for other, theirs in zip(strata, centres, strict=True)
-            if theirs is not own and other == stratum
-        ]
-        alpha = pair.course.alpha if pair.course else ALPHA
-        prior = prior_of(*pair.cells)
-        ghost = session_centres(contrasts(pair.ghost, pair.reference)) if pair.ghost else ()
-        estimate = ratio_estimate(by_session, alpha=alpha, others=others, prior=prior, ghost=ghost)
+    for pair in pairs:
+        cell, reference, course = pair.data.cell, pair.reference.cell, pair.course
+        alpha, half_width = (course.alpha, course.precision) if course else (ALPHA, HALF_WIDTH)
+        estimate = ratio_estimate(
+            pair.contrasts,
+            alpha=alpha,
+            others=[p.centres for p in pairs if p is not pair and p.stratum == pair.stratum],
+            prior=prior_of(cell, reference),
+            ghost=session_centres(contrasts(pair.ghost, pair.reference)) if pair.ghost else (),
+        )
         if estimate is not None:
-            half_width = pair.course.precision if pair.course else HALF_WIDTH
-            together = interval_together(
-                by_session, ratios=len(pairs), others=others, prior=prior, ghost=ghost
+            ratios.append(
+                Ratio(
+                    **cell.condition.model_dump(),
+                    engine=cell.engine_label,
+                    form=cell.form,
+                    reference=reference.engine_label,
+                    reference_form=reference.form,
+                    ratio=estimate.ratio,
+                    ci95=estimate.interval,
+                    blocks=estimate.blocks,
+                    sessions=estimate.sessions,
+                    df=estimate.df,
+                    together=estimate.together(len(pairs)),
+                    decided=estimate.half_width <= half_width,
+                )
             )
-            ratios.append(ratio_of(pair, estimate, half_width, together))
     return ratios
 
 
@@ -117,69 +132,34 @@ def estimate_ratio(data: CellData, reference: CellData, *, alpha: float) -> Rati
     return ratio_estimate(contrasts(data, reference), alpha=alpha, prior=prior)
 
 
-def ratio_of(
-    pair: Compared,
-    estimate: RatioEstimate,
-    half_width: float,
-    together: Interval | None = None,
-) -> Ratio:
-    """Return an estimate with the names of what was compared."""
-    cell, reference = pair.cells
-    return Ratio(
-        **cell.condition.model_dump(),
-        engine=cell.engine_label,
-        form=cell.form,
-        reference=reference.engine_label,
-        reference_form=reference.form,
-        ratio=estimate.ratio,
-        ci95=estimate.interval,
-        blocks=estimate.blocks,
-        sessions=estimate.sessions,
-        df=estimate.df,
-        together=together,
-        decided=estimate.half_width <= half_width,
-    )
-
-
-def contrasts(
-    data: CellData, reference: CellData, *, part_ns: PartNs = lambda record: record.processing_ns
-) -> list[list[float]]:
+def contrasts(data: CellData, reference: CellData) -> list[list[float]]:
     """Return log(time of the cell / time of the reference), a list a session."""
-    return list(contrasts_by_session(data, reference, part_ns=part_ns).values())
+    return list(contrasts_by_session(data, reference).values())
 
 
 def contrasts_by_session(
-    data: CellData,
-    reference: CellData,
-    *,
-    part_ns: PartNs = lambda record: record.processing_ns,
-    times: "TimesOf | None" = None,
+    data: CellData, reference: CellData, times: TimesOf | None = None
 ) -> dict[int, list[float]]:
     """Return the same with each session's number.
 
-    Args:
-        data: the cell.
-        reference: another of its group.
-        part_ns: which time of a record.
-        times: what gives the times of a cell's blocks, in place of that.
-
-    Each block gives a value; under a protocol whose contrast takes all, such as the published one,
-    as many blocks as hold every utterance do.
+    `times` gives those of a cell's blocks; `block_times` of the whole by default. Each block gives
+    a value; under a protocol whose contrast takes all, such as the published one, as many blocks as
+    hold every utterance do.
     """
-    times = times or partial(block_times, part_ns=part_ns)
-    ours, theirs = times(data), times(reference)
+    ours, theirs = map(times or block_times, (data, reference))
     shared = sorted(ours.keys() & theirs.keys())
-    everything = {name for times in ours.values() for name in times}
+    everything = {name for block in ours.values() for name in block}
     takes_all = protocols.named(data.cell.protocol).contrast_takes_all
     found: dict[int, list[float]] = {}
     for blocks in _cycles(shared, ours, everything) if takes_all else ([b] for b in shared):
-        ours_ns = sum(sum(ours[block].values()) for block in blocks)
-        theirs_ns = sum(sum(theirs[block].values()) for block in blocks)
+        ours_ns, theirs_ns = (
+            sum(sum(side[block].values()) for block in blocks) for side in (ours, theirs)
+        )
         found.setdefault(blocks[0].session, []).append(math.log(ours_ns / theirs_ns))
     return found
 
 
-def block_times(data: CellData, part_ns: PartNs) -> dict[Block, dict[str, float]]:
+def block_times(data: CellData, part_ns: PartNs = lambda record: record.processing_ns) -> Times:
     """Return utterance -> nanoseconds for every block that is complete.
 
     The time is the geometric mean of an utterance's two slots, so that a drift that is linear on
@@ -198,19 +178,14 @@ def block_times(data: CellData, part_ns: PartNs) -> dict[Block, dict[str, float]
 FEW = 8
 
 
-def undisturbed_times(
-    data: CellData, *, most: float | None = None
-) -> dict[Block, dict[str, float]]:
+def undisturbed_times(data: CellData, *, most: float | None = None) -> Times:
     """Return the same as it would be had nothing taken the core away, of one process a cell.
 
     Whoever takes a core away only adds to times, and hits some chunks of a block and not others.
     So a chunk counts with what an eighth of its like in the block stay under, and what is left of
-    an utterance, front end and averaging, with the lesser of its two slots.
-
-    Args:
-        data: the cell.
-        most: a chunk counts with its own time, but with so many times that at most: a few long
-            disturbances would else outweigh how often there are any.
+    an utterance, front end and averaging, with the lesser of its two slots. With `most`, a chunk
+    counts with its own time, but with so many times that at most: a few long disturbances would
+    else outweigh how often there are any.
     """
     cell = data.cell
     first_differs = protocols.named(cell.protocol).fresh_session
@@ -219,7 +194,7 @@ def undisturbed_times(
     def alike(name: str, index: int) -> tuple[str, bool]:
         return name if lengths_differ else "", first_differs and index == 0
 
-    found: dict[Block, dict[str, float]] = {}
+    found: Times = {}
     for block, pair in _complete_blocks(data):
         chunks: dict[tuple[str, bool], list[int]] = defaultdict(list)
         for slot in pair:
@@ -247,7 +222,7 @@ def tells_waits(data: CellData) -> bool:
     return one_core and all(record.waited_ns is not None for record in data.records)
 
 
-def own_times(data: CellData) -> dict[Block, dict[str, float]]:
+def own_times(data: CellData) -> Times:
     """Return the same without the time in which others had the core, of a cell that tells it.
 
     Whatever a cell waits for of its own accord stays in it. Its threads may wait for each other
@@ -273,9 +248,7 @@ def _complete_blocks(data: CellData) -> Iterator[tuple[Block, list[Mapping[str, 
             yield block, pair
 
 
-def _cycles(
-    blocks: Sequence[Block], times: dict[Block, dict[str, float]], everything: set[str]
-) -> Iterator[list[Block]]:
+def _cycles(blocks: Sequence[Block], times: Times, everything: set[str]) -> Iterator[list[Block]]:
     """Yield runs of blocks of one session that hold every utterance."""
     cycle: list[Block] = []
     for block in blocks:
@@ -293,14 +266,9 @@ def complete_slots(records: Sequence[Record]) -> list[list[Record]]:
     A slot is complete when the other slot of its block holds the same utterances, or when it holds
     all that any slot holds.
     """
-    slots: dict[tuple[Block, int], list[Record]] = {}
-    for record in records:
-        key = (Block(record.session, record.block), record.position)
-        slots.setdefault(key, []).append(record)
+    slots = grouped(((Block(each.session, each.block), each.position), each) for each in records)
     longest = max(map(len, slots.values()), default=0)
-    sizes: dict[Block, list[int]] = {}
-    for (block, _), found in slots.items():
-        sizes.setdefault(block, []).append(len(found))
+    sizes = grouped((block, len(found)) for (block, _), found in slots.items())
     return [
         found
         for (block, _), found in slots.items()

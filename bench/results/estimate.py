@@ -12,7 +12,7 @@ at least that of the reference against itself.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rtfbench.base.values import Interval
 from rtfbench.results.moderated import (
@@ -21,6 +21,7 @@ from rtfbench.results.moderated import (
     Moderated,
     ghost_scale,
     moderated,
+    sum_of_squares_about_zero,
 )
 from rtfbench.results.stats import (
     clustered_signed_rank_interval,
@@ -40,18 +41,30 @@ ALPHA_TOGETHER = 0.01
 
 @dataclass(frozen=True)
 class RatioEstimate:
-    """A ratio of times and its interval; `df` are the degrees of freedom behind it."""
+    """A ratio of times and its interval; `df` are the degrees of freedom behind it.
+
+    `centre` is the mean of the sessions' own on the log scale, with its moderated spread.
+    """
 
     ratio: float
     interval: Interval | None
     blocks: int
     sessions: int
     df: float
+    centre: Moderated = field(compare=False, repr=False)
 
     @property
     def half_width(self) -> float:
         """Half the interval's width, relative: 0.02 is 2 %; infinite without an interval."""
         return relative_half_width(self.interval)
+
+    def together(self, ratios: int) -> Interval | None:
+        """Return the interval that holds together with those of all ratios of a run.
+
+        Signed ranks of few sessions reach no such confidence, so it is the moderated one, whatever
+        the number of sessions.
+        """
+        return exponential(self.centre.interval(alpha=ALPHA_TOGETHER / ratios))
 
 
 def ratio_estimate(
@@ -76,50 +89,20 @@ def ratio_estimate(
     sessions = [session for session in contrasts_by_session if len(session)]
     if not sessions:
         return None
-    blocks = sum(map(len, sessions))
-    if len(sessions) < SESSIONS_FOR_RANKS:
-        found = _moderated(session_centres(sessions), others, prior, ghost)
-        assert found is not None
-        interval = exponential(found.interval(alpha=alpha))
-        return RatioEstimate(math.exp(found.mean), interval, blocks, len(sessions), found.df)
-    share = FEW_SESSIONS_SHARE if len(sessions) < FEW_SESSIONS else 1.0
+    centre = moderated(session_centres(sessions), others=others, prior=prior)
+    assert centre is not None
+    if ghost:
+        squares = sum_of_squares_about_zero(ghost)
+        least = ghost_scale(squares, len(ghost), 0.0, 0, prior=prior, share=OF_PAIR)
+        centre = replace(centre, scale=max(centre.scale, float(least)))
+    count, blocks = len(sessions), sum(map(len, sessions))
+    if count < SESSIONS_FOR_RANKS:
+        interval = exponential(centre.interval(alpha=alpha))
+        return RatioEstimate(math.exp(centre.mean), interval, blocks, count, centre.df, centre)
+    share = FEW_SESSIONS_SHARE if count < FEW_SESSIONS else 1.0
     interval = exponential(clustered_signed_rank_interval(sessions, alpha=share * alpha))
-    centre = hodges_lehmann([value for session in sessions for value in session])
-    return RatioEstimate(math.exp(centre), interval, blocks, len(sessions), len(sessions) - 1)
-
-
-def interval_together(
-    contrasts_by_session: Sequence[Sequence[float]],
-    *,
-    ratios: int,
-    others: Sequence[Sequence[float]] = (),
-    prior: float = SPREAD,
-    ghost: Sequence[float] = (),
-) -> Interval | None:
-    """Return the interval that holds together with those of all ratios of a run, None without any.
-
-    Signed ranks of few sessions reach no such confidence, so it is the moderated one, whatever the
-    number of sessions; see `ratio_estimate`.
-    """
-    found = _moderated(session_centres(contrasts_by_session), others, prior, ghost)
-    if found is None:
-        return None
-    return exponential(found.interval(alpha=ALPHA_TOGETHER / max(ratios, 1)))
-
-
-def _moderated(
-    centres: Sequence[float],
-    others: Sequence[Sequence[float]],
-    prior: float,
-    ghost: Sequence[float],
-) -> Moderated | None:
-    """Return the mean of sessions and its spread, which is at least the ghost's."""
-    found = moderated(centres, others=others, prior=prior)
-    if found is None or not ghost:
-        return found
-    about_zero = math.fsum(value**2 for value in ghost)
-    least = ghost_scale(about_zero, len(ghost), 0.0, 0, prior=prior, share=OF_PAIR)
-    return replace(found, scale=max(found.scale, float(least)))
+    middle = hodges_lehmann([value for session in sessions for value in session])
+    return RatioEstimate(math.exp(middle), interval, blocks, count, count - 1, centre)
 
 
 def session_centres(contrasts_by_session: Sequence[Sequence[float]]) -> list[float]:

@@ -62,10 +62,8 @@ def kind(cpu: str, host: Host | None) -> str:
     if host is None:
         return cpu
     known = [host.microarchitecture] if host.microarchitecture not in ("", cpu) else []
-    if host.family is not None:
-        known.append(f"family {host.family}")
-    if host.model is not None:
-        known.append(f"model {host.model}")
+    known += [f"family {host.family}"] if host.family is not None else []
+    known += [f"model {host.model}"] if host.model is not None else []
     return f"{cpu} ({', '.join(known)})" if known else cpu
 
 
@@ -77,24 +75,20 @@ def widest_vectors(host: Host) -> str:
 
 def facts(host: Host) -> dict[str, str]:
     """Return what identifies a machine, in words; what is unknown is left out."""
-    limit = "" if host.cpu_limit is None else f"{host.cpu_limit:g} cores"
-    numbers = {
+    found = {
+        "vendor": host.vendor,
+        "micro-architecture": host.microarchitecture,
         "family": host.family,
         "model": host.model,
         "stepping": host.stepping,
         "threads a core": host.threads_per_core,
-    }
-    found = {
-        "vendor": host.vendor,
-        "micro-architecture": host.microarchitecture,
-        **{name: "" if value is None else str(value) for name, value in numbers.items()},
         "instruction sets": " ".join(host.instruction_sets),
         "caches": ", ".join(f"{name} {_size(b)}" for name, b in host.cache_bytes.items()),
         "hypervisor": host.hypervisor,
         "container": host.container,
-        "CPU limit": limit,
+        "CPU limit": None if host.cpu_limit is None else f"{host.cpu_limit:g} cores",
     }
-    return {name: text for name, text in found.items() if text}
+    return {name: str(known) for name, known in found.items() if known not in (None, "")}
 
 
 def measured(probes: Probes) -> dict[str, str]:

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rtfbench.base.values import Interval
+from rtfbench.base.values import Interval, grouped
 from rtfbench.results import protocols
 from rtfbench.results.records import Health, Record
 from rtfbench.results.stats import level_interval
@@ -26,6 +26,9 @@ class Level(NamedTuple):
     ci95: Interval | None
 
 
+#: Records that were measured in one turn, and several such turns.
+Slot = Sequence[Record]
+Slots = Sequence[Slot]
 #: What a record cost: its time, or something else that is spent.
 Cost = Callable[[Record], float]
 
@@ -34,12 +37,12 @@ def _time_ns(record: Record) -> float:
     return record.processing_ns
 
 
-def rtf_level(slots: Sequence[Sequence[Record]], protocol: str) -> Level | None:
+def rtf_level(slots: Slots, protocol: str) -> Level | None:
     """Return the level of a cell's complete slots, None without any."""
     return level_of(slots, protocol, _time_ns)
 
 
-def level_of(slots: Sequence[Sequence[Record]], protocol: str, cost: Cost) -> Level | None:
+def level_of(slots: Slots, protocol: str, cost: Cost) -> Level | None:
     """Return what a nanosecond of audio costs, None without slots.
 
     A session's level is the median of its slots', on the log scale; the figure is the geometric
@@ -53,13 +56,11 @@ def level_of(slots: Sequence[Sequence[Record]], protocol: str, cost: Cost) -> Le
     interval = level_interval(sessions)
     return Level(
         statistics.geometric_mean(sessions) * padded,
-        None if interval is None else (interval[0] * padded, interval[1] * padded),
+        interval and (interval[0] * padded, interval[1] * padded),
     )
 
 
-def slot_levels(
-    slots: Sequence[Sequence[Record]], protocol: str, cost: Cost = _time_ns
-) -> dict[int, list[float]]:
+def slot_levels(slots: Slots, protocol: str, cost: Cost = _time_ns) -> dict[int, list[float]]:
     """Return log(cost / audio that was computed) of every slot, by session.
 
     Under a protocol whose contrast takes all, such as the published one, the first run of an
@@ -76,14 +77,12 @@ def slot_levels(
     return found
 
 
-def _cycles(
-    slots: Sequence[Sequence[Record]], everything: set[str]
-) -> Iterator[list[Sequence[Record]]]:
+def _cycles(slots: Slots, everything: set[str]) -> Iterator[list[Slot]]:
     """Yield slots of one session that hold every utterance together, the first of each block first.
 
     A session that was cut short before it came round gives all that it has.
     """
-    turns: dict[int, tuple[list[Sequence[Record]], list[Sequence[Record]]]] = {}
+    turns: dict[int, tuple[list[Slot], list[Slot]]] = {}
     for slot in slots:
         first, second = turns.setdefault(slot[0].session, ([], []))
         is_second = any(slot[0].block == each[0].block for each in first)
@@ -92,10 +91,8 @@ def _cycles(
         yield from [*_whole(first, everything), *_whole(second, everything)] or [first + second]
 
 
-def _whole(
-    slots: Sequence[Sequence[Record]], everything: set[str]
-) -> Iterator[list[Sequence[Record]]]:
-    cycle: list[Sequence[Record]] = []
+def _whole(slots: Slots, everything: set[str]) -> Iterator[list[Slot]]:
+    cycle: list[Slot] = []
     for slot in slots:
         cycle.append(slot)
         if {record.utterance for each in cycle for record in each} == everything:
@@ -103,7 +100,7 @@ def _whole(
             cycle = []
 
 
-def pass_s(slots: Sequence[Sequence[Record]], protocol: str) -> list[float]:
+def pass_s(slots: Slots, protocol: str) -> list[float]:
     """Return the seconds of a pass through all utterances as each slot tells them."""
     by_session = slot_levels(slots, protocol)
     each = {record.utterance: record for slot in slots for record in slot}.values()
@@ -125,17 +122,16 @@ Idle = Mapping[tuple[int, str], float]
 
 def idle_of(lines: Iterable[Health]) -> Idle:
     """Return the idle power of each session of a comparison: the median of its blocks'."""
-    found: dict[tuple[int, str], list[float]] = {}
-    for line in lines:
-        for device, uj in line.idle_uj.items():
-            if line.idle_ns:
-                found.setdefault((line.session, device), []).append(uj / line.idle_ns)
+    found = grouped(
+        ((line.session, device), uj / line.idle_ns)
+        for line in lines
+        if line.idle_ns
+        for device, uj in line.idle_uj.items()
+    )
     return {key: statistics.median(values) for key, values in found.items()}
 
 
-def energy_figures(
-    slots: Sequence[Sequence[Record]], protocol: str, device: str, idle: Idle
-) -> dict[str, Any]:
+def energy_figures(slots: Slots, protocol: str, device: str, idle: Idle) -> dict[str, Any]:
     """Return a row's figures of energy by name, none where a record has no reading.
 
     Above idle is what is left when idle power is taken off for as long as the record took; where
@@ -149,20 +145,13 @@ def energy_figures(
         taken_off = idle.get((record.session, device), float("inf")) * (record.energy_ns or 0)
         return (record.energy_uj or 0) - taken_off
 
-    found = _figure("energy", slots, protocol, lambda record: record.energy_uj or 0)
+    costs: dict[str, Cost] = {"energy": lambda record: record.energy_uj or 0}
     if all(sum(map(above, slot)) > 0 for slot in slots):
-        found |= _figure("energy_above_idle", slots, protocol, above)
+        costs["energy_above_idle"] = above
+    found: dict[str, Any] = {}
+    for name, cost in costs.items():
+        level = level_of(slots, protocol, cost)
+        assert level is not None
+        interval = level.ci95 and (level.ci95[0] * J_PER_H, level.ci95[1] * J_PER_H)
+        found |= {f"{name}_j_per_h": level.rtf * J_PER_H, f"{name}_ci95": interval}
     return found
-
-
-def _figure(
-    name: str,
-    slots: Sequence[Sequence[Record]],
-    protocol: str,
-    cost: Callable[[Record], float],
-) -> dict[str, Any]:
-    level: Level | None = level_of(slots, protocol, cost)
-    assert level is not None
-    low, high = level.ci95 or (None, None)
-    interval = None if low is None or high is None else (low * J_PER_H, high * J_PER_H)
-    return {f"{name}_j_per_h": level.rtf * J_PER_H, f"{name}_ci95": interval}

@@ -120,8 +120,7 @@ class Load(Value):
             parts = [f"{self.rate_per_s:.4g} requests/s"]
         parts += [f"gamma {self.gamma_shape:g}"] if self.gamma_shape != 1 else []
         parts += [f"as in {self.trace.name}"] if self.trace else []
-        if self.batch_delay_ms:
-            parts.append(f"batches filled for {self.batch_delay_ms:g} ms")
+        parts += [f"batches filled for {self.batch_delay_ms:g} ms"] if self.batch_delay_ms else []
         parts += [f"{self.places} may wait"] if self.places is not None else []
         return ", ".join(parts)
 

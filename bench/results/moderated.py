@@ -26,9 +26,7 @@ from scipy import special
 
 from rtfbench.base.values import Interval
 from rtfbench.results import protocols
-from rtfbench.results.stats import hodges_lehmann
-
-Floats = npt.NDArray[np.float64]
+from rtfbench.results.stats import ALPHA, Floats, hodges_lehmann
 
 #: How much sessions are assumed to differ, as the standard deviation of a session's log ratio.
 SPREAD = 0.009
@@ -245,7 +243,6 @@ def half_widths(
     return np.asarray(factor * np.asarray(scale) / np.sqrt(np.asarray(sessions)), np.float64)
 
 
-ALPHA = 0.05
 #: How often any of a report's differences may be called sure though there is none: half of the
 #: percent that is promised, because spreads of groups that differ much double it (simulated).
 ALPHA_TOGETHER = 0.005
@@ -271,17 +268,20 @@ def judge_together(
     """
     known = {name: each for name, each in values.items() if len(each) > 1 and sizes[name] > 0}
     relative = {name: sum_of_squares(each) / sizes[name] ** 2 for name, each in known.items()}
+    freedoms = {name: len(each) - 1 for name, each in known.items()}
+    # The logarithm of a sample variance lies below that of the variance by the last two terms.
+    logs = {
+        name: math.log(squares / freedoms[name])
+        - float(special.digamma(freedoms[name] / 2) - np.log(freedoms[name] / 2))
+        for name, squares in relative.items()
+        if squares > 0
+    }
     found = {}
     for name, each in known.items():
-        freedom = len(each) - 1
-        others = [
-            math.log(squares / (len(known[other]) - 1)) - _log_bias(len(known[other]) - 1)
-            for other, squares in relative.items()
-            if other != name and squares > 0
-        ]
+        others = [log for other, log in logs.items() if other != name]
         weight = MOST_PRIOR_FREEDOM if others else 0.0
         prior = math.exp(math.fsum(others) / len(others)) if others else 0.0
-        df = weight + freedom
+        df = weight + freedoms[name]
         scale = sizes[name] * math.sqrt((weight * prior + relative[name]) / df)
         mean = math.fsum(each) / len(each)
         half, sure = (
@@ -290,8 +290,3 @@ def judge_together(
         )
         found[name] = Difference((mean - half, mean + half), abs(mean) > sure)
     return found
-
-
-def _log_bias(freedom: int) -> float:
-    """Return by how much the logarithm of a sample variance lies below that of the variance."""
-    return float(special.digamma(freedom / 2) - np.log(freedom / 2))

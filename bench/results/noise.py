@@ -3,12 +3,13 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from rtfbench.results import protocols
-from rtfbench.results.cells import GHOST
-from rtfbench.results.contrasts import ALPHA, estimate_ratio, is_ok
+from rtfbench.results.contrasts import ALPHA, estimate_ratio, ghost_of, is_ok
 from rtfbench.results.records import Health
 from rtfbench.results.rows import Ghost, Noise, Ratio
-from rtfbench.results.stats import quantile, relative_half_width
+from rtfbench.results.stats import relative_half_width
 from rtfbench.results.store import CellData
 
 #: A block is disturbed where one of these is exceeded; the units are those of `Health`.
@@ -36,9 +37,7 @@ CHANNELS = (*LIMITS, "involuntary", "frequency_mhz", "load_average_1min", "peak_
 def noise_of(groups: Sequence[Sequence[CellData]], ratios: Sequence[Ratio] = ()) -> Noise | None:
     """Sum up a run's noise; None where nothing was recorded of it.
 
-    Args:
-        groups: the cells that took turns.
-        ratios: what was made of them; each has a noise floor of its own.
+    The ratios are what was made of the groups; each has a noise floor of its own.
     """
     health = [line for group in groups for data in group for line in data.health]
     ghosts = tuple(_ghosts(groups))
@@ -61,8 +60,7 @@ def disturbances(line: Health) -> list[str]:
     return [
         name
         for name, limit in LIMITS.items()
-        for value in [getattr(line, name)]
-        if value is not None and value > limit
+        if (value := getattr(line, name)) is not None and value > limit
     ]
 
 
@@ -75,42 +73,32 @@ def _ghosts(groups: Sequence[Sequence[CellData]]) -> list[Ghost]:
     pairs = [
         (ghost, original)
         for group in groups
-        for ghost in group
-        if ghost.cell.replica == GHOST and is_ok(ghost)
-        for original in [_original(ghost, group)]
-        if original is not None
+        for original in group
+        for ghost in [ghost_of(original, group)]
+        if ghost is not None and is_ok(original) and not original.cell.replica
     ]
     found = []
     for ghost, original in pairs:
-        course = original.course or ghost.course
+        cell, course = original.cell, original.course or ghost.course
         alpha = (course.alpha if course else ALPHA) / len(pairs)
         estimate = estimate_ratio(ghost, original, alpha=alpha)
-        if estimate is None:
-            continue
-        interval, cell = estimate.interval, original.cell
-        found.append(
-            Ghost(
-                **cell.condition.model_dump(),
-                reference=cell.engine_label,
-                ratio=estimate.ratio,
-                ci95=interval,
-                half_width=None if interval is None else relative_half_width(interval),
-                contains_one=interval is None or interval[0] <= 1 <= interval[1],
+        if estimate is not None:
+            interval = estimate.interval
+            found.append(
+                Ghost(
+                    **cell.condition.model_dump(),
+                    reference=cell.engine_label,
+                    ratio=estimate.ratio,
+                    ci95=interval,
+                    half_width=None if interval is None else estimate.half_width,
+                    contains_one=interval is None or interval[0] <= 1 <= interval[1],
+                )
             )
-        )
     return found
 
 
-def _original(ghost: CellData, group: Sequence[CellData]) -> CellData | None:
-    cell = ghost.cell.model_copy(update={"replica": ""})
-    return next((data for data in group if data.cell == cell and is_ok(data)), None)
-
-
 def _sentence(
-    health: Sequence[Health],
-    ghosts: Sequence[Ghost],
-    ratios: Sequence[Ratio],
-    share: float | None,
+    health: Sequence[Health], ghosts: Sequence[Ghost], ratios: Sequence[Ratio], share: float | None
 ) -> str:
     parts = []
     if share is not None:
@@ -168,11 +156,10 @@ def _floor(ratios: Sequence[Ratio]) -> str:
 
 def _own_floor(ghosts: Sequence[Ghost]) -> str:
     """Say the same of a single engine: its own noise floor is all that is known."""
-    known = [ghost for ghost in ghosts if ghost.half_width is not None]
+    known = [(SEEN * each.half_width, each) for each in ghosts if each.half_width is not None]
     if not known:
         return ""
-    worst = max(known, key=lambda ghost: ghost.half_width or 0.0)
-    least = SEEN * (worst.half_width or 0.0)
+    least, worst = max(known, key=lambda each: each[0])
     return f"differences above {least:.1%} from {worst.reference} are detectable"
 
 
@@ -180,11 +167,11 @@ def _channels(health: Sequence[Health]) -> dict[str, float]:
     """Return median and 90th percentile of everything that was recorded."""
     found: dict[str, float] = {}
     for name in CHANNELS:
-        values = [value for line in health for value in [getattr(line, name)] if value is not None]
-        for label, share in (("p50", 0.5), ("p90", 0.9)):
-            value = quantile(values, share)
-            if value is not None:
-                found[f"{name}_{label}"] = round(value, 4)
+        values = [value for line in health if (value := getattr(line, name)) is not None]
+        if values:
+            shares = {f"{name}_p50": 0.5, f"{name}_p90": 0.9}
+            for key, share in shares.items():
+                found[key] = round(float(np.quantile(values, share)), 4)
     return found
 
 

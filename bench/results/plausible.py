@@ -8,6 +8,7 @@ it says. What a changed number still agrees with is found by deriving the result
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import HOME
 from rtfbench.results.cells import Cell, Condition
 from rtfbench.results.lines import SLOTS, Declaration, Line, Outcome
@@ -29,19 +30,14 @@ def faults(
 ) -> Iterator[str]:
     """Say what cannot be as it is written; nothing for a run that nobody changed.
 
-    Args:
-        environment: of the run.
-        lines: all lines of `records.jsonl`, in their order.
-        cells: what they amount to.
-        distributions: engine -> the distribution whose version its outcome tells.
+    `cells` are what its lines amount to; `distributions` are engine -> the distribution whose
+    version its outcome tells.
     """
     yield from _out_of_order(lines)
     yield from _version_faults(environment, lines, cells, distributions)
-    groups: dict[Condition, list[CellData]] = {}
     for data in cells.values():
-        groups.setdefault(data.cell.condition, []).append(data)
         yield from _cell_faults(data)
-    for group in groups.values():
+    for group in grouped((data.cell.condition, data) for data in cells.values()).values():
         yield from _group_faults(group)
         if all(data.outcome and data.outcome.status in FINAL for data in group):
             yield from _turn_faults(group)
@@ -156,9 +152,7 @@ def _turn_faults(group: Sequence[CellData]) -> Iterator[str]:
             # A queue may have one recording several times, and is one record.
             name = " ".join(sorted(record.queued)) or record.utterance
             slot.setdefault(record.position, []).append((data.cell.id(""), name))
-    sessions: dict[int, list[int]] = {}
-    for session, block in sorted(slots):
-        sessions.setdefault(session, []).append(block)
+    sessions = grouped(sorted(slots))
     if list(sessions) != list(range(len(sessions))):
         yield f"{where}: of sessions there are {', '.join(map(str, sessions))}"
     for session, blocks in sessions.items():

@@ -23,9 +23,9 @@ from rtfbench.results.records import Record
 BUILT_IN: Mapping[str, str] = {
     "published": "rtfbench.results.protocols:PUBLISHED",
     "steady": "rtfbench.results.protocols:STEADY",
-    "throughput": "rtfbench.results.throughput:THROUGHPUT",
+    "throughput": "rtfbench.results.server:THROUGHPUT",
     "server": "rtfbench.results.server:SERVER",
-    "streams": "rtfbench.results.live:STREAMS",
+    "streams": "rtfbench.results.server:STREAMS",
 }
 #: MLPerf LoadGen's names of scenarios, as plans may write them, where a protocol has another.
 SCENARIOS: Mapping[str, str] = {

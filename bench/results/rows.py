@@ -1,11 +1,11 @@
 """What a run amounts to: the rows, ratios and noise of `summary.json`."""
 
-from typing import Annotated, Final, get_args, get_origin
+from typing import Annotated, Final, NamedTuple, get_args, get_origin
 
 from pydantic import Field
 
 from rtfbench.base.core_count import Cores
-from rtfbench.base.values import Value
+from rtfbench.base.values import Interval, Value
 from rtfbench.engines.protocol import CPU, FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
 from rtfbench.engines.spec import EngineSpec
 from rtfbench.results.cells import Condition, Effective, Parity, Status, on_device
@@ -15,6 +15,10 @@ from rtfbench.results.host import Host, kind
 SCHEMA = 1
 #: So few sessions make a ratio provisional.
 PROVISIONAL_SESSIONS = 3
+#: A difference of a ratio from 1 that its three decimals show.
+SHOWN = 0.0005
+#: Where memory lies is drawn anew with each process, and makes up to this difference.
+LUCK = 1.02
 #: Marks a field of a row that tells its speed, which a row whose output is wrong does not show.
 SPEED: Final = "speed"
 Speed = Annotated[float | None, SPEED]
@@ -77,7 +81,7 @@ class CellSummary(Condition):
     artifact_bytes: int | None
     passes: int
     rtf: Speed
-    rtf_ci95: Annotated[tuple[float, float] | None, SPEED]
+    rtf_ci95: Annotated[Interval | None, SPEED]
     rtf_padded: Speed
     rtf_frontend: Speed
     rtf_engine: Speed
@@ -103,9 +107,9 @@ class CellSummary(Condition):
     steady_rss_mb: float | None = None
     #: Joules for an hour of audio by the device's own counters, and those above its idle power.
     energy_j_per_h: Speed = None
-    energy_ci95: Annotated[tuple[float, float] | None, SPEED] = None
+    energy_ci95: Annotated[Interval | None, SPEED] = None
     energy_above_idle_j_per_h: Speed = None
-    energy_above_idle_ci95: Annotated[tuple[float, float] | None, SPEED] = None
+    energy_above_idle_ci95: Annotated[Interval | None, SPEED] = None
     flops_basis: str = PUBLISHED_FLOPS_BASIS
     about: str = ""
     recipe: str = ""
@@ -132,6 +136,11 @@ class CellSummary(Condition):
         """The engine with its settings, and the device where that is not the CPU."""
         return on_device(EngineSpec(self.engine, self.settings, self.precision), self.device)
 
+    @property
+    def ended(self) -> str:
+        """How its cell ended, in words."""
+        return self.status.replace("_", " ")
+
     def figure(self, name: str) -> float | None:
         """Return what its protocol tells under a name: a field, or one of its `own`."""
         found: float | None = getattr(self, name, (self.own or {}).get(name))
@@ -152,6 +161,13 @@ SPEEDS = frozenset(name for name, field in _FIELDS.items() if SPEED in field.met
 NESTED = frozenset(name for name, field in _FIELDS.items() if _is_nested(field.annotation))
 
 
+class EngineForm(NamedTuple):
+    """An engine with its settings, in one model form."""
+
+    engine: str
+    form: Form
+
+
 class Ratio(Condition):
     """How many times as long an engine takes as the reference engine of its group.
 
@@ -166,12 +182,93 @@ class Ratio(Condition):
     reference: str
     reference_form: Form
     ratio: float
-    ci95: tuple[float, float] | None
+    ci95: Interval | None
     blocks: int
     sessions: int
     decided: bool
     df: float | None = None
-    together: tuple[float, float] | None = None
+    together: Interval | None = None
+
+    @property
+    def left(self) -> EngineForm:
+        """The side that takes so many times as long."""
+        return EngineForm(self.engine, self.form)
+
+    @property
+    def right(self) -> EngineForm:
+        """The side that it is compared with."""
+        return EngineForm(self.reference, self.reference_form)
+
+    @property
+    def question(self) -> tuple[Condition, EngineForm, EngineForm]:
+        """What it answers, as ratios of other runs may."""
+        return self.condition, self.left, self.right
+
+    @property
+    def provisional(self) -> bool:
+        """Whether further sessions may well change what the interval says."""
+        return self.sessions <= PROVISIONAL_SESSIONS
+
+    @property
+    def within_luck(self) -> bool:
+        """Whether it is so near a tie that a new process could turn it."""
+        return self.sessions == 1 and 1 / LUCK < self.ratio < LUCK
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval excludes a tie, and by more than a new process may bring."""
+        return excludes_one(self.ci95) and not self.within_luck
+
+    @property
+    def surely_differs(self) -> bool:
+        """Whether it differs among all ratios of its run, of which some do by luck."""
+        return self.differs and excludes_one(self.together)
+
+    def inverted(self) -> "Ratio":
+        """Return the same comparison with the sides swapped."""
+        swapped = {
+            "engine": self.reference,
+            "form": self.reference_form,
+            "reference": self.engine,
+            "reference_form": self.form,
+            "ratio": 1 / self.ratio,
+            "ci95": self.ci95 and (1 / self.ci95[1], 1 / self.ci95[0]),
+            "together": self.together and (1 / self.together[1], 1 / self.together[0]),
+        }
+        return self.model_copy(update=swapped)
+
+    def slower_first(self) -> "Ratio":
+        """Return it so that `left` takes longer."""
+        return self if self.ratio >= 1 else self.inverted()
+
+    def over(self, other: "Ratio") -> "Ratio":
+        """Return the ratio to another's engine, where both are to one reference.
+
+        Its interval runs from end to end of theirs: for errors that are normal on the log scale it
+        covers at least as often as the two, however they depend on one another, since a difference
+        spreads no wider than the sum of both.
+        """
+        by_third = {
+            "reference": other.engine,
+            "reference_form": other.form,
+            "ratio": self.ratio / other.ratio,
+            "ci95": _over(self.ci95, other.ci95),
+            "together": _over(self.together, other.together),
+            "blocks": min(self.blocks, other.blocks),
+            "sessions": min(self.sessions, other.sessions),
+            "decided": self.decided and other.decided,
+            "df": None if self.df is None or other.df is None else min(self.df, other.df),
+        }
+        return self.model_copy(update=by_third)
+
+
+def excludes_one(ci95: Interval | None) -> bool:
+    """Say whether an interval excludes a tie by so much that its figures show it."""
+    return ci95 is not None and (ci95[0] >= 1 + SHOWN or ci95[1] <= 1 - SHOWN)
+
+
+def _over(left: Interval | None, right: Interval | None) -> Interval | None:
+    return (left[0] / right[1], left[1] / right[0]) if left and right else None
 
 
 class Ghost(Condition):
@@ -182,7 +279,7 @@ class Ghost(Condition):
 
     reference: str
     ratio: float
-    ci95: tuple[float, float] | None
+    ci95: Interval | None
     half_width: float | None
     contains_one: bool
 

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from rtfbench.base.values import Interval
 from rtfbench.results.moderated import (
     SPREAD,
-    Floats,
     Moderated,
     SessionValues,
     ghost_scale,
@@ -25,6 +24,7 @@ from rtfbench.results.moderated import (
     moderated,
     sum_of_squares_about_zero,
 )
+from rtfbench.results.stats import Floats
 
 #: A cell is judged after so many sessions; with the last ones the measuring ends.
 LOOKS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 40)
@@ -122,12 +122,7 @@ def decide(
 
 
 def _with_spikes(
-    found: Decision,
-    spikes: SessionValues,
-    *,
-    margin: float,
-    prior: float,
-    cells: int,
+    found: Decision, spikes: SessionValues, *, margin: float, prior: float, cells: int
 ) -> Decision:
     """Hold a candidate to what its disturbed times take more than the baseline's, too.
 
@@ -193,13 +188,7 @@ def sessions_needed(
     u, off = _estimates(values, others, prior)
     sessions = np.arange(u.sessions, MOST_SESSIONS + 1)
     low, high = reaches(
-        u.mean,
-        u.scale,
-        u.df - u.sessions + sessions,
-        sessions,
-        off,
-        cells=cells,
-        alpha=alpha,
+        u.mean, u.scale, u.df - u.sessions + sessions, sessions, off, cells=cells, alpha=alpha
     )
     decided = (low > math.log1p(margin)) | (limit is None or high <= math.log1p(limit))
     return int(sessions[np.argmax(decided)]) if decided.any() else None

@@ -1,9 +1,14 @@
-"""The server protocol as a value: what callers wait for, when requests arrive as they please."""
+"""Protocols of a queue as values: what a batch job gets of all cores, what callers wait for.
+
+Requests of a server arrive as they please; live streams ask for an embedding of their last seconds,
+again and again.
+"""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from rtfbench.base.values import Interval
+from rtfbench.base.values import Interval, grouped
 from rtfbench.results.load import Traffic
 from rtfbench.results.protocols import Figure, Protocol
 from rtfbench.results.records import Record
@@ -14,13 +19,13 @@ from rtfbench.results.records import Record
 #: which requests found no place, and what each may take.
 DUE, WAITING, LATE, WALL = "due_ns", "waiting_ns", "late_ns", "wall_ns"
 BUSY, REJECTED, LIMIT = "busy_ns", "rejected", "limit_ns"
-NS_PER_MS = 1e6
+#: Of live streams besides: frames of its windows, and those of them that were known.
+FRAMES = "frames"
+NS_PER_MS, NS_PER_S = 1e6, 1e9
 #: A harness that sees requests so late, against what serving one takes, measures itself.
 MOST_LATE = 0.01
 #: What of a plan's traffic any queue takes.
 WAITING_OPTIONS = ("batch_delay_ms", "places", "latency_ms")
-#: Quantiles that are told of latencies, and their headings.
-TOLD = ((0.5, "p50", "half"), (0.9, "p90", "90"), (0.95, "p95", "95"), (0.99, "p99", "99"))
 
 # Workers import this module, and what statistics load counts in their cell's memory: so functions
 # import them.
@@ -29,10 +34,19 @@ TOLD = ((0.5, "p50", "half"), (0.9, "p90", "90"), (0.95, "p95", "95"), (0.99, "p
 def _by_session(
     records: Sequence[Record], of: Callable[[Record], Iterable[float]]
 ) -> list[list[float]]:
-    found: dict[int, list[float]] = {}
-    for record in records:
-        found.setdefault(record.session, []).extend(of(record))
-    return list(found.values())
+    return list(grouped((each.session, value) for each in records for value in of(each)).values())
+
+
+def _utterances_per_s(records: Sequence[Record], rtf: float) -> float | None:
+    audio_s = sum(record.audio_ns for record in records) / NS_PER_S
+    return sum(len(record.queued) for record in records) / audio_s / rtf or None
+
+
+def _utterance_ms_p95(records: Sequence[Record], _: float) -> float | None:
+    from rtfbench.results.stats import tail_quantile
+
+    ns = tail_quantile([ns for record in records for ns in record.utterance_ns], 0.95)
+    return None if ns is None else ns / NS_PER_MS
 
 
 def _latencies_ms(record: Record) -> list[float]:
@@ -49,7 +63,7 @@ def services_ms(record: Record) -> list[float]:
     return [(latency - wait) / NS_PER_MS for latency, wait in both]
 
 
-def _quantile(share: float, name: str, told: str, *, detail: bool) -> Figure:
+def _latency(share: float, name: str, heading: str, meaning: str, *, detail: bool) -> Figure:
     """Return a figure: what this share of the requests stay under, from when each was due."""
 
     def of(records: Sequence[Record], _: float) -> float | None:
@@ -62,18 +76,7 @@ def _quantile(share: float, name: str, told: str, *, detail: bool) -> Figure:
 
         return clustered_quantile_interval(_by_session(records, _latencies_ms), share)
 
-    meaning = f"the same of {told} of 100 requests"
-    if share == 0.5:
-        meaning = (
-            "under the server protocol and of live streams: what half of the requests stay under, "
-            "from when each was due to its embedding"
-        )
-    if share == 0.99:
-        meaning += "; from 300 requests on"
-    heading = f"latency {name} ms" if share == 0.5 else name
-    return Figure(
-        f"latency_ms_{name}", heading, meaning, of, unit="ms", detail=detail, interval=interval
-    )
+    return Figure(name, heading, meaning, of, unit="ms", detail=detail, interval=interval)
 
 
 def _mean(name: str, heading: str, meaning: str, each: Callable[[Record], list[float]]) -> Figure:
@@ -91,20 +94,15 @@ def _mean(name: str, heading: str, meaning: str, each: Callable[[Record], list[f
     return Figure(name, heading, meaning, of, unit="ms", detail=True, interval=interval)
 
 
-def _utilisation(records: Sequence[Record], _: float) -> float:
-    """Return which share of the time the processes were at work."""
-    busy_ns, wall_ns = (sum(sum(r.own[each]) for r in records) for each in (BUSY, WALL))
-    return busy_ns / wall_ns
+def _own_sum(records: Sequence[Record], *names: str) -> float:
+    return sum(sum(record.own[name]) for record in records for name in names)
 
 
 def _kept_up(records: Sequence[Record], _: float) -> float:
-    """Return how long requests arrived, as a share of how long it took to serve them all."""
-    arrived = sum(max(r.own[DUE], default=0) for r in records)
-    return arrived / sum(sum(r.own[WALL]) for r in records)
+    return sum(max(r.own[DUE], default=0) for r in records) / _own_sum(records, WALL)
 
 
 def _rejected(records: Sequence[Record], _: float) -> float | None:
-    """Return which share of the requests found no place."""
     count = sum(len(r.own.get(REJECTED, ())) for r in records)
     return count / _asked(records) if count else None
 
@@ -122,15 +120,13 @@ def _in_time(records: Sequence[Record]) -> int | None:
 
 
 def _late(records: Sequence[Record], _: float) -> float | None:
-    """Return which share of the requests was not answered in time."""
     in_time = _in_time(records)
     return None if in_time is None else 1 - in_time / _asked(records)
 
 
 def _goodput(records: Sequence[Record], _: float) -> float | None:
-    """Return how many requests were answered in time a second."""
     in_time = _in_time(records)
-    return None if in_time is None else in_time / sum(sum(r.own[WALL]) for r in records) * 1e9
+    return None if in_time is None else in_time / _own_sum(records, WALL) * NS_PER_S
 
 
 def lateness(records: Sequence[Record], _: float = 0.0) -> float:
@@ -153,57 +149,78 @@ def invalid(records: Sequence[Record]) -> str:
     )
 
 
+def _known_share(records: Sequence[Record], _: float) -> float | None:
+    frames, known = (sum(record.own[FRAMES][each] for record in records) for each in (0, 1))
+    return known / frames if frames else None
+
+
+THROUGHPUT = Protocol(
+    name="throughput",
+    clock="processes at work on one queue of utterances",
+    procedure="rtfbench.measure.team:Queue",
+    queued=True,
+    scenario="offline",
+    figures=(
+        Figure(
+            "utterances_per_s", "utterances/s",
+            "under the throughput protocol: recordings that all jobs together embed in a second",
+            _utterances_per_s,
+        ),
+        Figure(
+            "utterance_ms_p95", "utterance p95 ms",
+            "under the throughput protocol: what 95 of 100 recordings stay under, from when a "
+            "process begins with one, and with those of its batch, to its embedding",
+            _utterance_ms_p95, unit="ms", detail=True,
+        ),
+    ),
+)  # fmt: skip
 FIGURES = (
-    *(_quantile(*each, detail=each[1] in ("p90", "p95")) for each in TOLD),
+    _latency(
+        0.5, "latency_ms_p50", "latency p50 ms",
+        "under the server protocol and of live streams: what half of the requests stay under, from "
+        "when each was due to its embedding", detail=False,
+    ),
+    _latency(0.9, "latency_ms_p90", "p90", "the same of 90 of 100 requests", detail=True),
+    _latency(0.95, "latency_ms_p95", "p95", "the same of 95 of 100 requests", detail=True),
+    _latency(
+        0.99, "latency_ms_p99", "p99", "the same of 99 of 100 requests; from 300 requests on",
+        detail=False,
+    ),
     _mean("service_ms", "serving ms", "what serving a request takes, on average", services_ms),
     _mean(
-        "waiting_ms",
-        "waiting ms",
+        "waiting_ms", "waiting ms",
         "how long a request waits for a free process, on average; it is part of the latency",
         _waits_ms,
     ),
     Figure(
-        "utilisation",
-        "utilisation",
-        "share of the time in which the processes are at work",
-        _utilisation,
+        "utilisation", "utilisation", "share of the time in which the processes are at work",
+        lambda records, _: _own_sum(records, BUSY) / _own_sum(records, WALL),
     ),
     Figure(
-        "late_share",
-        "late",
+        "late_share", "late",
         "share of the requests that are not answered within --latency-ms, rejected ones among them",
         _late,
     ),
     Figure(
-        "goodput_per_s",
-        "goodput/s",
-        "requests that are answered within --latency-ms a second",
-        _goodput,
-        detail=True,
+        "goodput_per_s", "goodput/s",
+        "requests that are answered within --latency-ms a second", _goodput, detail=True,
     ),
     Figure(
-        "rejected_share",
-        "rejected",
+        "rejected_share", "rejected",
         "share of the requests that find as many waiting as --places allows",
-        _rejected,
-        detail=True,
+        _rejected, detail=True,
     ),
     Figure(
-        "kept_up",
-        "kept up",
+        "kept_up", "kept up",
         "how long requests arrived, as a share of how long it took to serve them all",
-        _kept_up,
-        detail=True,
+        _kept_up, detail=True,
     ),
     Figure(
-        "lateness",
-        "lateness",
+        "lateness", "lateness",
         "how late the harness itself sees a request, as a share of what serving one takes; "
-        f"over {MOST_LATE:g} the row is none",
-        lateness,
-        detail=True,
+        f"over {MOST_LATE:g} the row is none", lateness, detail=True,
     ),
-)
+)  # fmt: skip
 SERVER = Protocol(
     name="server",
     scenario="server",
@@ -215,4 +232,21 @@ SERVER = Protocol(
     figures=FIGURES,
     invalid=invalid,
     findings="rtfbench.report.protocol_findings:findings",
+)
+KNOWN_SHARE = Figure(
+    "known_share",
+    "features known",
+    "of live streams: share of the frames whose features were known from the window before",
+    _known_share,
+    detail=True,
+)
+STREAMS = replace(
+    SERVER,
+    name="streams",
+    scenario="multi-stream",
+    clock="windows of live streams, each timed from when its last sample was there",
+    procedure="rtfbench.measure.open_loop:LiveStreams",
+    loads=Traffic.of_streams,
+    takes=("streams", "window_s", "hop_s", *WAITING_OPTIONS),
+    figures=(*FIGURES, KNOWN_SHARE),
 )

@@ -10,6 +10,9 @@ from scipy import special
 
 from rtfbench.base.values import Interval
 
+Floats = npt.NDArray[np.float64]
+#: Values of several clusters; those of one may depend on each other in any way.
+Clusters = Sequence[Sequence[float]]
 #: Number of declared looks -> how often an interval may miss at each of them.
 #:
 #: Measuring stops when the intervals are narrow enough. A spread that looks small by chance then
@@ -18,10 +21,10 @@ from rtfbench.base.values import Interval
 #: (found by simulation; the tests repeat it). Stopping depends on the width alone, so less has to
 #: be paid than when stopping at significance (Pocock: 0.029 and 0.022).
 ALPHA_PER_LOOK: Mapping[int, float] = {1: 0.05, 2: 0.036, 3: 0.034}
+#: How often an interval of 95 % may miss.
+ALPHA = 0.05
 #: Half the width of a normal interval of 95 %, in standard deviations.
 TWO_SIDED_95 = float(special.ndtri(0.975))
-
-
 #: A quantile of which fewer values lie above, on average, is a matter of luck.
 LEAST_ABOVE = 3.0
 
@@ -70,7 +73,7 @@ def hodges_lehmann(values: Sequence[float]) -> float:
     return float(np.median(_walsh_averages(values)))
 
 
-def signed_rank_interval(values: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
+def signed_rank_interval(values: Sequence[float]) -> Interval | None:
     """Return the centres that the signed-rank test does not reject, None with too few values.
 
     Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, section 3.3 (the
@@ -78,20 +81,20 @@ def signed_rank_interval(values: Sequence[float], *, alpha: float = 0.05) -> Int
     """
     averages = np.sort(_walsh_averages(values))
     cumulated = np.cumsum(_signed_rank_counts(len(values))) / 2.0 ** len(values)
-    # The largest rank sum whose lower tail holds at most alpha / 2.
-    rank = int(np.searchsorted(cumulated, alpha / 2, side="right"))
+    # The largest rank sum whose lower tail holds at most 2.5 %.
+    rank = int(np.searchsorted(cumulated, ALPHA / 2, side="right"))
     if rank == 0:
         return None
     return float(averages[rank - 1]), float(averages[-rank])
 
 
-def _walsh_averages(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _walsh_averages(values: npt.ArrayLike) -> Floats:
     array = np.asarray(values, np.float64)
     first, second = np.triu_indices(len(array))
     return (array[first] + array[second]) / 2
 
 
-def _signed_rank_counts(count: int) -> npt.NDArray[np.float64]:
+def _signed_rank_counts(count: int) -> Floats:
     """Return how many of the 2^n sign patterns give each sum of positive ranks."""
     counts = np.zeros(count * (count + 1) // 2 + 1)
     counts[0] = 1
@@ -100,9 +103,7 @@ def _signed_rank_counts(count: int) -> npt.NDArray[np.float64]:
     return counts
 
 
-def clustered_signed_rank_interval(
-    clusters: Sequence[Sequence[float]], *, alpha: float = 0.05
-) -> Interval | None:
+def clustered_signed_rank_interval(clusters: Clusters, *, alpha: float = ALPHA) -> Interval | None:
     """Return the centres that the signed-rank test of clustered values does not reject.
 
     All values are ranked together by their distance from a centre; a cluster's score is the sum of
@@ -114,7 +115,8 @@ def clustered_signed_rank_interval(
     Data, Biometrics 62, 2006; Student's in place of the normal distribution, because clusters are
     few.
     """
-    values, labels = _flat(clusters)
+    values = np.concatenate([np.asarray(cluster, np.float64) for cluster in clusters])
+    labels = np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
     averages = np.unique(_walsh_averages(values))
     # Ranks change where the centre passes a pairwise mean, so one centre between any two is enough.
     between = (averages[1:] + averages[:-1]) / 2
@@ -135,17 +137,7 @@ def clustered_signed_rank_interval(
     return float(averages[low]), float(averages[high])
 
 
-def _flat(
-    clusters: Sequence[Sequence[float]],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    """Return all values, and the number of each one's cluster."""
-    values = np.concatenate([np.asarray(cluster, np.float64) for cluster in clusters])
-    return values, np.repeat(np.arange(len(clusters)), [len(cluster) for cluster in clusters])
-
-
-def _cluster_scores(
-    distances: npt.NDArray[np.float64], labels: npt.NDArray[np.intp]
-) -> npt.NDArray[np.float64]:
+def _cluster_scores(distances: Floats, labels: npt.NDArray[np.intp]) -> Floats:
     """Return each cluster's sum of signed ranks; ranks are those among all distances."""
     ranks = np.empty(len(distances))
     ranks[np.argsort(np.abs(distances), kind="stable")] = np.arange(1, len(distances) + 1)
@@ -160,43 +152,38 @@ def _last(holds: Callable[[int], bool], low: int, high: int) -> int:
     return low
 
 
-def student_interval(values: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
+def student_interval(values: Sequence[float], *, alpha: float = ALPHA) -> Interval | None:
     """Return Student's interval of a centre, None for fewer than two values.
 
     Two values alone could lie together by chance, and then give an interval of no width; Student's
     factor pays for that only if they are normal, which sessions' estimates nearly are.
     """
-    count = len(values)
-    if count < 2:
+    if len(values) < 2:
         return None
-    half = student_factor(count, alpha=alpha) * statistics.stdev(values)
+    half = student_factor(len(values), alpha=alpha) * statistics.stdev(values)
     middle = statistics.fmean(values)
     return middle - half, middle + half
 
 
-def student_factor(count: int, *, alpha: float = 0.05) -> float:
+def student_factor(count: int, *, alpha: float = ALPHA) -> float:
     """Return half the width of Student's interval of `count` values, in standard deviations."""
     return float(special.stdtrit(count - 1, 1 - alpha / 2)) / math.sqrt(count)
 
 
-def clustered_mean_interval(
-    clusters: Sequence[Sequence[float]], *, alpha: float = 0.05
-) -> Interval | None:
+def clustered_mean_interval(clusters: Clusters) -> Interval | None:
     """Return the interval of a mean of what is never negative, None of fewer than three clusters.
 
     Values of one cluster may depend on each other in any way; those of several do not. The interval
     is that of the mean's logarithm: what waits in a queue is skewed, and so are a few means of it.
     """
-    found = _clustered_mean(clusters, alpha)
+    found = _clustered_mean(clusters)
     if found is None:
         return None
     mean, half = found
     return (mean * math.exp(-half / mean), mean * math.exp(half / mean)) if mean > 0 else (0.0, 0.0)
 
 
-def clustered_quantile_interval(
-    clusters: Sequence[Sequence[float]], share: float, *, alpha: float = 0.05
-) -> Interval | None:
+def clustered_quantile_interval(clusters: Clusters, share: float) -> Interval | None:
     """Return the order statistics between which a quantile lies, None of fewer than three clusters.
 
     The share of values below the quantile is estimated as a mean over clusters, and the interval of
@@ -206,7 +193,7 @@ def clustered_quantile_interval(
     """
     values = np.sort(np.concatenate([np.asarray(each, np.float64) for each in clusters]))
     middle = float(np.quantile(values, share)) if len(values) else math.nan
-    found = _clustered_mean([[float(v <= middle) for v in each] for each in clusters], alpha)
+    found = _clustered_mean([[float(v <= middle) for v in each] for each in clusters])
     if found is None:
         return None
     _, half = found
@@ -218,9 +205,7 @@ def clustered_quantile_interval(
     )
 
 
-def _clustered_mean(
-    clusters: Sequence[Sequence[float]], alpha: float
-) -> tuple[float, float] | None:
+def _clustered_mean(clusters: Clusters) -> tuple[float, float] | None:
     """Return a mean over clusters and half the width of its interval, None of fewer than three.
 
     A degree of freedom less than Student's: few clusters of a skewed quantity vary less than they
@@ -235,12 +220,12 @@ def _clustered_mean(
     sums = np.array([sum(each) for each in known])
     mean = float(sums.sum() / counts.sum())
     spread = float(np.std((sums - mean * counts) / counts.mean(), ddof=1)) / math.sqrt(len(known))
-    return mean, float(special.stdtrit(len(known) - 2, 1 - alpha / 2)) * spread
+    return mean, float(special.stdtrit(len(known) - 2, 1 - ALPHA / 2)) * spread
 
 
-def level_interval(values_by_session: Sequence[float], *, alpha: float = 0.05) -> Interval | None:
+def level_interval(values_by_session: Sequence[float]) -> Interval | None:
     """Return the interval of a positive quantity from one estimate a session, by its logarithm."""
-    return exponential(student_interval([math.log(v) for v in values_by_session], alpha=alpha))
+    return exponential(student_interval([math.log(v) for v in values_by_session]))
 
 
 def exponential(interval: Interval | None) -> Interval | None:

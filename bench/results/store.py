@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from rtfbench.base.cache import replacing, sha256_of
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import read_bytes
-from rtfbench.results.cells import Cell, Condition
+from rtfbench.results.cells import Cell
 from rtfbench.results.explanation import Explanation, LengthReport
 from rtfbench.results.lines import LINE, Course, Declaration, Line, Outcome
 from rtfbench.results.records import Health, Record
@@ -85,12 +85,11 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             folder._lock()
             folder._begin(overwrite=overwrite, resume=resume)
-        except OSError as error:
+        except (OSError, StoreError) as error:
             folder.close()
+            if isinstance(error, StoreError):
+                raise
             raise StoreError(f"{path}: cannot write here ({error.strerror})") from error
-        except StoreError:
-            folder.close()
-            raise
         return folder
 
     def __enter__(self) -> Self:
@@ -242,7 +241,7 @@ class RunFolder:
         Raises:
             StoreError: one is damaged.
         """
-        return tuple(self._explained(EXPLANATION, Explanation))
+        return self._explained(EXPLANATION, Explanation)
 
     def lengths(self) -> tuple[LengthReport, ...]:
         """Return what `rtfbench explain --lengths` left in the folder, in the order of the names.
@@ -250,11 +249,11 @@ class RunFolder:
         Raises:
             StoreError: one is damaged.
         """
-        return tuple(self._explained(LENGTHS, LengthReport))
+        return self._explained(LENGTHS, LengthReport)
 
-    def _explained(self, name: str, kind: type[Found]) -> Iterator[Found]:
-        for path in sorted(self.path.glob(f"{EXPLAINED}/*/{name}")):
-            yield read_explanation(path, kind)
+    def _explained(self, name: str, kind: type[Found]) -> tuple[Found, ...]:
+        found = sorted(self.path.glob(f"{EXPLAINED}/*/{name}"))
+        return tuple(read_explanation(path, kind) for path in found)
 
     def close(self) -> None:
         """Let others write here; a second call does nothing."""
@@ -319,7 +318,12 @@ def cells_of(lines: Iterable[Line]) -> dict[str, CellData]:
         match line:
             case Declaration():
                 if line.cell_id in cells and not line.cell.replica:
-                    cells = _without_replicas(cells, line.cell.condition)
+                    where = line.cell.condition
+                    cells = {
+                        cell_id: data
+                        for cell_id, data in cells.items()
+                        if not data.cell.replica or data.cell.condition != where
+                    }
                 cells[line.cell_id] = CellData(line)
             case Record():
                 cells[line.cell_id].records.append(line)
@@ -370,14 +374,6 @@ def _read(text: bytes, declared: set[str]) -> Line | str:
     elif line.cell_id not in declared:
         return f"cell {line.cell_id} was not declared before it"
     return line
-
-
-def _without_replicas(cells: dict[str, CellData], condition: Condition) -> dict[str, CellData]:
-    return {
-        cell_id: data
-        for cell_id, data in cells.items()
-        if not data.cell.replica or data.cell.condition != condition
-    }
 
 
 def read_explanation(path: Path, kind: type[Found]) -> Found:

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import CPU, FLOAT32, Precision
 from rtfbench.results import protocols
 from rtfbench.results.cells import Condition
@@ -20,15 +21,15 @@ from rtfbench.results.store import CellData
 
 NS_PER_MS = 1e6
 BYTES_PER_MB = 1e6
+#: What a row says of its cell's outcome, as it stands there.
+SHOWN_OF_OUTCOME = {"status", "reason", "version", "build", "note", "parity", "effective"}
 #: Precision -> the type in which a core's peak is measured for it; elsewhere float32.
 PEAKS: Mapping[Precision, str] = {"bf16": "bfloat16", "int8": "int8"}
 
 
 def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
     """Derive the result of a run from its lines."""
-    groups: dict[Condition, list[CellData]] = {}
-    for data in cells:
-        groups.setdefault(data.cell.condition, []).append(data)
+    groups = grouped((data.cell.condition, data) for data in cells)
     idle = {
         condition: idle_of(line for data in group for line in data.health)
         for condition, group in groups.items()
@@ -49,31 +50,26 @@ def summarize(environment: Environment, cells: Sequence[CellData]) -> Summary:
 
 
 def summarize_cell(data: CellData, idle: Idle | None = None) -> CellSummary:
-    """Derive a cell's row; a cell that is not ok shows no time.
-
-    Args:
-        data: its lines.
-        idle: of its comparison.
-    """
+    """Derive a cell's row, with its comparison's idle power; one that is not ok shows no time."""
     cell = data.cell
     outcome = _outcome(data)
     slots = complete_slots(data.records) if outcome.status == "ok" else []
     measured = [record for slot in slots for record in slot]
     level = rtf_level(slots, cell.protocol)
-    chunk_ns = [ns for record in measured for ns in _warm_chunks(record, cell.protocol)]
+    # A chunk that is a session's first run is apart.
+    first = int(protocols.named(cell.protocol).fresh_session)
+    chunk_ns = [ns for record in measured for ns in record.chunk_ns[first:]]
+    names = [record.utterance for record in measured]
+    peak_bytes = max((record.peak_rss_bytes for record in measured), default=0)
     chunk_s = median([ns / 1e9 for ns in chunk_ns])
     macs = data.declaration.macs
     return CellSummary(
         **cell.model_dump(exclude={"replica", "slowdown"}),
         **data.declaration.facts,
-        status=outcome.status,
-        reason=outcome.reason,
-        version=outcome.version,
-        build=outcome.build,
-        note=outcome.note,
-        passes=_passes(measured),
+        **outcome.model_dump(include=SHOWN_OF_OUTCOME),
+        passes=min(map(names.count, set(names)), default=0),
         sessions=len({record.session for record in measured}),
-        utterances=len({name for record in measured for name in _names(record)}) or None,
+        utterances=len({name for r in measured for name in r.queued or (r.utterance,)}) or None,
         **_figures(cell.protocol, measured, level),
         **energy_figures(slots, cell.protocol, cell.device, idle or {}),
         rtf=level and level.rtf,
@@ -93,10 +89,8 @@ def summarize_cell(data: CellData, idle: Idle | None = None) -> CellSummary:
         cpu_per_wall=median(
             [sum(r.cpu_ns for r in slot) / sum(r.processing_ns for r in slot) for slot in slots]
         ),
-        peak_rss_mb=_scaled(outcome.peak_rss_bytes or _peak(measured), BYTES_PER_MB),
+        peak_rss_mb=_scaled(outcome.peak_rss_bytes or peak_bytes or None, BYTES_PER_MB),
         steady_rss_mb=_scaled(outcome.steady_rss_bytes, BYTES_PER_MB),
-        parity=outcome.parity,
-        effective=outcome.effective,
     )
 
 
@@ -111,11 +105,6 @@ def _outcome(data: CellData) -> Outcome:
     return found
 
 
-def _names(record: Record) -> tuple[str, ...]:
-    """Return the utterances of a record."""
-    return record.queued or (record.utterance,)
-
-
 def _figures(protocol: str, records: Sequence[Record], level: Level | None) -> dict[str, Any]:
     """Return what rows of a protocol alone tell: fields of the row, and its `own`."""
     if level is None:
@@ -127,9 +116,7 @@ def _figures(protocol: str, records: Sequence[Record], level: Level | None) -> d
     intervals = {
         each.name: (interval[0], interval[1] if math.isfinite(interval[1]) else None)
         for each in known
-        if each.interval is not None and each.name in own
-        for interval in [each.interval(records)]
-        if interval is not None
+        if each.interval is not None and each.name in own and (interval := each.interval(records))
     }
     fields = {name: told[name] for name in told.keys() - own.keys()}
     return fields | {"own": own or None, "own_ci95": intervals or None}
@@ -157,12 +144,6 @@ def _part(
     return level.rtf * sum(
         statistics.median(found) * usual_ns[name] / whole_ns for name, found in shares.items()
     )
-
-
-def _passes(records: Sequence[Record]) -> int:
-    """Return how often the cell went through all utterances."""
-    names = [record.utterance for record in records]
-    return min(map(names.count, set(names)), default=0)
 
 
 def _peaks(cells: Sequence[CellData]) -> dict[tuple[str, int], float]:
@@ -204,15 +185,6 @@ def _with_scaling(row: CellSummary, rows: Sequence[CellSummary]) -> CellSummary:
         return row
     speedup = alone.rtf / row.rtf
     return row.model_copy(update={"speedup": speedup, "efficiency": speedup / row.threads})
-
-
-def _warm_chunks(record: Record, protocol: str) -> tuple[int, ...]:
-    """Return the chunks that no first run is part of."""
-    return record.chunk_ns[1:] if protocols.named(protocol).fresh_session else record.chunk_ns
-
-
-def _peak(records: Sequence[Record]) -> int | None:
-    return max((record.peak_rss_bytes for record in records), default=None) or None
 
 
 def _scaled(value: float | None, unit: float) -> float | None:

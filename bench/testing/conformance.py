@@ -57,55 +57,11 @@ signal.raise_signal(signal.SIGINT)
 """
 
 
-class SignalConformance:
-    """A part of `EngineConformance`."""
-
-    name: ClassVar[str]
-
-    def test_signals_are_taken_afterwards(
-        self, engine: EngineBase, artifacts: Mapping[Form, ModelArtifact | str]
-    ) -> None:
-        """A process that had two sessions, one of each form, takes Ctrl-C as its handler says."""
-        taken = [
-            TypeAdapter(ModelArtifact).dump_json(each).decode()
-            for each in artifacts.values()
-            if not isinstance(each, str) and engine.supports(each, SessionOptions()).ok
-        ]
-        command = [sys.executable, "-c", SIGNALLED, self.name, taken[0], taken[-1]]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, (done.returncode, done.stderr[-500:])
-        assert done.stdout.endswith("taken\n")
-
-
 PROFILED_RUNS = 3
 #: What the convolution and the linear layer are called: tensors, weights in ONNX and in torch.
 NAMES = {"convolved", "rectified", "embs", "kernels", "weight", "conv.weight", "linear.weight"}
 #: Counters in microseconds may add up to a little more than the clock shows.
 ROUNDED = 1.05
-
-
-class ProfileConformance:
-    """Tests of profiles; of engines without any, the total alone is told, and nothing is held."""
-
-    def test_operators_are_named_and_within_their_run(
-        self, engine: EngineBase, artifact: ModelArtifact
-    ) -> None:
-        """Every run has its operators, which take no longer than it and name what they compute."""
-        profiler = engine.profiler(artifact, SessionOptions())
-        if profiler is None:
-            return
-        shape = (1, tiny_model.STATIC_FRAMES, tiny_model.FEAT_DIM)
-        features_BTM = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        took_ns = [profiler.run(features_BTM) for _ in range(PROFILED_RUNS)]
-        runs = profiler.finish()
-        assert len(runs) == PROFILED_RUNS
-        for run in runs:
-            assert run.operators
-            assert all(each.ns >= 0 and each.kind for each in run.operators)
-            assert sum(each.ns for each in run.operators) <= ROUNDED * max(took_ns)
-            assert {name for each in run.operators for name in each.sources} & NAMES
-
-
 #: Runs of a session after which its memory must not have grown: a kept input alone would be 12 MB.
 RUNS, LONG_FRAMES, MOST_GROWTH_BYTES = 200, 200, 4 << 20
 #: Of samples, where full scale is 1.
@@ -132,7 +88,7 @@ def features(num_frames: int, *, batch: int = 1, seed: int = 0) -> FloatArray:
     return rng.standard_normal(shape).astype(np.float32)
 
 
-class EngineConformance(ProfileConformance, SignalConformance):
+class EngineConformance:
     """Subclass it, say which engine it is for, and run pytest.
 
     `name` is the engine's, with settings where it needs any ("mnn[home=DIR]"). `tolerance` is what
@@ -354,6 +310,26 @@ class EngineConformance(ProfileConformance, SignalConformance):
             if not precision.endswith("-weights"):
                 assert session.operators().get(precision), f"{precision} does not show"
 
+    # What it tells of its operators; an engine without profiles tells the total alone.
+
+    def test_operators_are_named_and_within_their_run(
+        self, engine: EngineBase, artifact: ModelArtifact
+    ) -> None:
+        """Every run has its operators, which take no longer than it and name what they compute."""
+        profiler = engine.profiler(artifact, SessionOptions())
+        if profiler is None:
+            return
+        shape = (1, tiny_model.STATIC_FRAMES, tiny_model.FEAT_DIM)
+        features_BTM = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        took_ns = [profiler.run(features_BTM) for _ in range(PROFILED_RUNS)]
+        runs = profiler.finish()
+        assert len(runs) == PROFILED_RUNS
+        for run in runs:
+            assert run.operators
+            assert all(each.ns >= 0 and each.kind for each in run.operators)
+            assert sum(each.ns for each in run.operators) <= ROUNDED * max(took_ns)
+            assert {name for each in run.operators for name in each.sources} & NAMES
+
     # What it refuses.
 
     @pytest.mark.parametrize(
@@ -433,6 +409,20 @@ class EngineConformance(ProfileConformance, SignalConformance):
             session.run(input_BTM)
         grown = process.memory_info().rss - before
         assert grown <= MOST_GROWTH_BYTES, f"{RUNS} runs left {grown >> 20} MB behind"
+
+    def test_signals_are_taken_afterwards(
+        self, engine: EngineBase, artifacts: Mapping[Form, ModelArtifact | str]
+    ) -> None:
+        """A process that had two sessions, one of each form, takes Ctrl-C as its handler says."""
+        taken = [
+            TypeAdapter(ModelArtifact).dump_json(each).decode()
+            for each in artifacts.values()
+            if not isinstance(each, str) and engine.supports(each, SessionOptions()).ok
+        ]
+        command = [sys.executable, "-c", SIGNALLED, self.name, taken[0], taken[-1]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (done.returncode, done.stderr[-500:])
+        assert done.stdout.endswith("taken\n")
 
 
 @cache

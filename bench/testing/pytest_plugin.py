@@ -8,6 +8,7 @@ and what cannot be told skips it. The candidate's times are stored by pytest-ben
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,8 +18,7 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 
 if TYPE_CHECKING:  # every pytest run loads this module: nothing heavy before it is used
     from rtfbench.gate.held import Comparison
-    from rtfbench.gate.measure import GateFindings
-    from rtfbench.results.store import CellData
+    from rtfbench.gate.measure import Held
 
 FIXTURE = "rtfbench_gate"
 
@@ -90,8 +90,8 @@ class Gate:
         __tracebackhide__ = True
 
         def asked() -> Comparison:
+            from rtfbench.gate.baseline import GateOptions
             from rtfbench.gate.held import Comparison
-            from rtfbench.gate.options import GateOptions
             from rtfbench.models.user_models import Reading
 
             options = GateOptions(
@@ -119,9 +119,8 @@ class Gate:
         __tracebackhide__ = True
 
         def asked() -> Comparison:
-            from rtfbench.gate.baseline import load_baseline
+            from rtfbench.gate.baseline import GateOptions, load_baseline
             from rtfbench.gate.held import Comparison
-            from rtfbench.gate.options import GateOptions
 
             options = GateOptions(max_regression=max_regression, budget_s=budget_s)
             return Comparison.with_baseline(load_baseline(Path(baseline)), options)
@@ -137,8 +136,7 @@ class Gate:
         __tracebackhide__ = True  # pytest names the line of the test
         refused = ""
         try:
-            asked = ask()
-            found = asked.run()
+            found = ask().run()
         except InputError as error:
             refused = str(error)
         if refused:  # out of the handler, or pytest would show the error's whole chain
@@ -148,7 +146,7 @@ class Gate:
             raise KeyboardInterrupt  # the tests behind this one are not wanted either
         self._store(found)
         # What the command calls --budget is an argument here.
-        table = draw(of_gate(found.rulings, title=asked.title)).replace("--budget", "budget_s")
+        table = draw(of_gate(replace(found, notes=()))).replace("--budget", "budget_s")
         match overall(found.rulings):
             case "regression":
                 pytest.fail(table, pytrace=False)
@@ -158,7 +156,7 @@ class Gate:
             case "pass":
                 print(table)
 
-    def _store(self, found: GateFindings) -> None:
+    def _store(self, found: Held) -> None:
         """Store the first cell's times, and of every cell what was found."""
         self._benchmark.extra_info["rtfbench"] = [
             {
@@ -173,7 +171,9 @@ class Gate:
             }
             for each in found.rulings
         ]
-        durations_s = seconds_a_chunk(found.candidates[0])
+        # Of a chunk in each record, front end and harness included.
+        records = found.candidates[0].records
+        durations_s = [each.processing_ns / 1e9 / len(each.chunk_ns) for each in records]
         if durations_s:
             self._clock.play(self._benchmark, durations_s)
         else:
@@ -183,11 +183,6 @@ class Gate:
         """Use pytest-benchmark's fixture all the same: it warns where a test does not."""
         self._benchmark.disabled = True
         self._benchmark.pedantic(lambda: None, rounds=1)
-
-
-def seconds_a_chunk(data: CellData) -> list[float]:
-    """Return what a chunk took in each record, front end and harness included."""
-    return [record.processing_ns / 1e9 / len(record.chunk_ns) for record in data.records]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

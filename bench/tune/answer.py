@@ -10,8 +10,7 @@ from rtfbench.measure.trial_check import POINTS
 from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load
 from rtfbench.results.sequential import LOOKS
-from rtfbench.tune.accuracy import computed
-from rtfbench.tune.course import LAST, SIZES, Heat, Tuning
+from rtfbench.tune.course import LAST, SIZES, Heat, Tuning, computed
 from rtfbench.tune.racing import NO_TIME, Race, is_decided
 from rtfbench.tune.space import Goal, distance, label
 from rtfbench.tune.standings import Standing
@@ -111,7 +110,7 @@ def answer(course: Tuning, *, host: str) -> Answer:
     entries = list(_entries(course, named))
     others = [each for each in found if each.cell_id != named]
     runner_up = min(others, key=lambda each: each.ratio, default=None)
-    default = next((job for job in race.jobs if job.cell == course.default), None)
+    default = next((job for job in race.jobs.values() if job.cell == course.default), None)
     return Answer(
         goal=wanted.goal,
         load=wanted.load,
@@ -123,7 +122,7 @@ def answer(course: Tuning, *, host: str) -> Answer:
         named=next((entry for entry in entries if entry.fate == "named"), None),
         safe=_safe(entries, course.default),
         against_default=_gain(race, named, default),
-        against_runner_up=_gain(race, named, race.job(runner_up.cell_id) if runner_up else None),
+        against_runner_up=_gain(race, named, race.jobs[runner_up.cell_id] if runner_up else None),
         entries=tuple(entries),
         heats=tuple(map(_story, course.heats)),
         spent_s=course.spent_s,
@@ -149,7 +148,7 @@ def _named(race: Race, found: Sequence[Standing], default: Cell | None) -> str:
     ]
     if default is None:
         return near[0].cell_id
-    return min(near, key=lambda each: distance(race.job(each.cell_id).cell, default)).cell_id
+    return min(near, key=lambda each: distance(race.jobs[each.cell_id].cell, default)).cell_id
 
 
 def _safe(entries: Sequence[Contender], default: Cell | None) -> Contender | None:
@@ -162,7 +161,7 @@ def _safe(entries: Sequence[Contender], default: Cell | None) -> Contender | Non
 def _gain(race: Race, named: str | None, other: Job | None) -> Gain | None:
     if named is None or other is None or other.cell_id == named:
         return None
-    found = race.gain(race.job(named), other)
+    found = race.gain(race.jobs[named], other)
     return found and Gain(other=label(other.cell), factor=found[0], interval=found[1])
 
 
@@ -170,7 +169,7 @@ def _entries(course: Tuning, named: str | None) -> Iterator[Contender]:
     """Yield every configuration, those of the last heats first, each group by its speed."""
     told: set[str] = set()
     for heat in reversed(course.heats):
-        jobs = [heat.race.job(name) for name in heat.entered if name not in told]
+        jobs = [heat.race.jobs[name] for name in heat.entered if name not in told]
         told |= {job.cell_id for job in jobs}
         rows = [_entry(course, heat, job, named) for job in jobs]
         yield from sorted(rows, key=lambda row: (_RANK[row.fate], row.ratio or math.inf))
@@ -193,23 +192,17 @@ def _entry(course: Tuning, heat: Heat, job: Job, named: str | None) -> Contender
     elif not why:
         why = "raced on in the next heat"
     loss = course.losses.get(computed(job.cell))
-    told = race.figures(job)
     return Contender(
         configuration=label(job.cell),
         cell=job.cell,
         heat=heat.title,
         fate=fate,
         why=why,
-        ratio=_finite(standing.ratio) if standing else None,
+        ratio=standing.ratio if standing and math.isfinite(standing.ratio) else None,
         interval=standing.interval if standing else None,
-        times_real_time=told.times_real_time,
-        p95_ms=told.p95_ms,
-        memory_mb=told.memory_mb,
-        held=told.held,
-        held_interval=told.held_interval,
+        **race.figures(job)._asdict(),
         eer_loss=(POINTS * loss.low, POINTS * loss.high) if loss else None,
         eer_loss_points=POINTS * loss.loss if loss else None,
-        sessions=told.sessions,
     )
 
 
@@ -222,22 +215,17 @@ def _left(race: Race, standing: Standing | None, margin: float) -> tuple[Fate, s
     return "tied", ""
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def _story(heat: Heat) -> HeatStory:
-    left = [label(heat.race.job(each.cell_id).cell) for each in heat.standings]
-    return HeatStory(
-        title=heat.title, entered=len(heat.entered), sessions=heat.race.sessions, left=tuple(left)
-    )
+    left = tuple(label(heat.race.jobs[each.cell_id].cell) for each in heat.standings)
+    sessions = heat.race.sessions
+    return HeatStory(title=heat.title, entered=len(heat.entered), sessions=sessions, left=left)
 
 
 def _had_no_time(course: Tuning) -> bool:
     """Say whether any was left out that might be the fastest; a chunk size is told as left out."""
-    races = [heat.race for heat in course.heats if heat.title != SIZES]
-    entered = {name for heat in course.heats if heat.title != SIZES for name in heat.entered}
-    return any(race.out.get(name) == NO_TIME for race in races for name in entered)
+    heats = [heat for heat in course.heats if heat.title != SIZES]
+    entered = {name for heat in heats for name in heat.entered}
+    return any(heat.race.out.get(name) == NO_TIME for heat in heats for name in entered)
 
 
 def _needed_s(course: Tuning, found: Sequence[Standing]) -> float | None:

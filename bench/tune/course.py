@@ -1,22 +1,28 @@
 """The course of a tuning: heats on one core, then on all of them, until one is named."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
 
-from rtfbench.embed.intervals import Loss
+from rtfbench.embed.audio_input import Source
+from rtfbench.embed.intervals import Loss, losses, unresolved
+from rtfbench.embed.trials import read_trials
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.job import Job
+from rtfbench.measure.session import MeasuringSession
+from rtfbench.measure.trial_check import POINTS, scores_of
 from rtfbench.models.workload import Prepared
 from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load
 from rtfbench.results.sequential import LOOKS
 from rtfbench.tune import space
-from rtfbench.tune.accuracy import EmbeddingKey, TrialSet, computed, eer_losses, too_much
 from rtfbench.tune.racing import Limits, Race, is_decided
 from rtfbench.tune.recordings import Recordings
 from rtfbench.tune.serving import ServingRace
-from rtfbench.tune.space import Choice, Goal
+from rtfbench.tune.space import Goal
 from rtfbench.tune.standings import Standing
 
 #: A heat looks so many times, and drops those that are surely slower by more than its slack: what
@@ -33,6 +39,72 @@ SIZES, LAST = "chunk sizes", "all cores"
 #: With more sessions than a look has, a race is not decided by more of the same.
 MOST_SESSIONS = LOOKS[-1]
 
+
+@dataclass(frozen=True)
+class TrialSet:
+    """Labelled pairs, their recordings, how many there are, and the points of EER to lose."""
+
+    path: Path
+    recordings: tuple[Source, ...]
+    count: int
+    most_loss: float
+
+
+class EmbeddingKey(NamedTuple):
+    """What an embedding depends on: in float32, engines agree."""
+
+    how: str
+    chunk_samples: int
+
+
+def computed(cell: Cell) -> EmbeddingKey:
+    """Return what a cell's embeddings depend on."""
+    how = FLOAT32 if cell.precision == FLOAT32 else cell.engine_label
+    return EmbeddingKey(how, cell.chunk_samples)
+
+
+def too_much(loss: Loss, trials: TrialSet) -> str:
+    """Say that a loss of EER is more than is allowed, or not known to be less; else nothing."""
+    points, low, high = (POINTS * value for value in loss)
+    most = trials.most_loss
+    if high <= most:
+        return ""
+    text = f"EER {points:+.2f} points ({low:+.2f} to {high:+.2f})"
+    if low > most:
+        return f"{text}, and {most:g} are allowed"
+    told = unresolved(loss, allowed=most / POINTS, trials=trials.count)
+    return f"{text}: {told} (or a larger --max-eer-loss)"
+
+
+def eer_losses(
+    exact: Job, others: Sequence[Job], trials: TrialSet, context: RunContext
+) -> dict[str, Loss]:
+    """Return what configurations lose against the exact one, by their names.
+
+    Each embeds the recordings of the trials once, in a process of its own; nothing is timed. One
+    that fails, or whose embeddings are not complete, is left out.
+    """
+    # Fresh jobs: only its first session has a process embed what is scored.
+    jobs = [Job.of(each.prepared) for each in (exact, *others)]
+    with ExitStack() as stack:
+        session = MeasuringSession(0, replace(context, scored=trials.recordings), stack)
+        session.start(jobs)
+        session.finish()
+    read = read_trials(trials.path, labels=True)
+    before, *after = (
+        scores_of(read, context.folder.embeddings / f"{job.cell_id}.npz") for job in jobs
+    )
+    if before is None:
+        return {}
+    return {
+        job.cell_id: found.eer
+        for job, own in zip(others, after, strict=True)
+        if own is not None
+        for found in [losses(read, before, own)]
+        if found is not None
+    }
+
+
 Prepare = Callable[[Sequence[Cell]], list[Prepared]]
 #: Tells by their names what configurations lose of their EER against an exact one.
 LossesOf = Callable[[Job, Sequence[Job], TrialSet, RunContext], Mapping[str, Loss]]
@@ -42,32 +114,37 @@ LossesOf = Callable[[Job, Sequence[Job], TrialSet, RunContext], Mapping[str, Los
 class RacePlan:
     """What is looked for.
 
-    `choices` are the engines that are thought of, the first the default; `sizes` the chunk sizes,
-    the first the default. `margin` is how much faster another may be than the one that is named.
+    `choices` are the engines that are thought of, on one core with the default chunk size, the
+    default first; `sizes` are all chunk sizes. `margin` is how much faster another may be than the
+    one that is named.
     """
 
     goal: Goal
-    model: str
-    choices: Sequence[Choice]
+    choices: Sequence[Cell]
     sizes: Sequence[int]
     cores: int
     budget_s: float
     margin: float
     limits: Limits
     trials: TrialSet | None = None
-    #: How requests arrive at a process, and under which protocol, where they do.
+    #: How requests arrive at a process, where they do.
     load: Load | None = None
-    protocol: str = ""
 
 
 @dataclass
 class Heat:
-    """One part of the course, and how all stood at its end."""
+    """One part of the course, and how all stood at its end.
+
+    Who is surely slower by more than `slack` is dropped; by its end, this `share` of the budget may
+    be spent.
+    """
 
     title: str
     race: Race
     entered: list[str]
-    standings: list[Standing]
+    slack: float
+    share: float
+    standings: list[Standing] = field(default_factory=list)
 
 
 @dataclass
@@ -92,7 +169,7 @@ class Tuning:
     def run(self) -> None:
         """Race all heats until all that are left are tied, or the time is over."""
         wanted = self.wanted
-        cells = [self._alone(choice) for choice in wanted.choices]
+        cells = [space.alone(wanted.goal, each, cores=wanted.cores) for each in wanted.choices]
         race = self._race(cells)
         race.limits = wanted.limits.of_one_process
         self._heat("engines", race, cells, slack=ENGINES_SLACK, share=ENGINES_SHARE)
@@ -110,38 +187,19 @@ class Tuning:
         race = self._race(last, earlier=race)
         race.limits, race.settles = wanted.limits, True
         # As its model wants it; it may be one of the others, and cells are prepared once.
-        (untuned,) = self.prepare([self._as_offered(self._untuned())])
-        self.default = untuned.cell
+        untuned = space.untuned(wanted.goal, wanted.choices[0], cores=wanted.cores)
+        (prepared,) = self.prepare([self._as_offered(untuned)])
+        self.default = prepared.cell
         self._heat(LAST, race, [*last, self.default], slack=0.0, share=1.0)
         while not is_decided(race.standings()) and race.sessions < MOST_SESSIONS:
-            if not race.running or not self._has_time(race, 1.0):
+            if not race.running or not self._has_time():
                 break
-            self._session(race, slack=0.0, share=1.0)
+            self._session()
 
     @property
     def last(self) -> Heat:
         """The heat that is on, or was the last."""
         return self.heats[-1]
-
-    def _alone(self, choice: Choice) -> Cell:
-        wanted = self.wanted
-        return space.alone(
-            wanted.goal,
-            choice,
-            model=wanted.model,
-            cores=wanted.cores,
-            chunk_samples=wanted.sizes[0],
-        )
-
-    def _untuned(self) -> Cell:
-        wanted = self.wanted
-        return space.untuned(
-            wanted.goal,
-            wanted.choices[0],
-            model=wanted.model,
-            cores=wanted.cores,
-            chunk_samples=wanted.sizes[0],
-        )
 
     def _varied(self, finalists: Sequence[Cell]) -> list[Cell]:
         """Return the finalists, and how they may share the cores otherwise."""
@@ -154,8 +212,7 @@ class Tuning:
 
     def _as_offered(self, cell: Cell) -> Cell:
         """Return a cell with the requests that arrive at it, where such do."""
-        wanted = self.wanted
-        return space.arriving(cell, wanted.protocol, wanted.load) if wanted.load else cell
+        return space.arriving(cell, self.wanted.load) if self.wanted.load else cell
 
     def _race(self, cells: Sequence[Cell], earlier: Race | None = None) -> Race:
         """Begin a race in which the first of these cells that can be measured is the reference."""
@@ -177,32 +234,33 @@ class Tuning:
         self, title: str, race: Race, cells: Sequence[Cell], *, slack: float, share: float
     ) -> None:
         """Let cells into a race, and look a few times."""
-        known = {job.cell_id for job in race.jobs}
+        known = set(race.jobs)
         race.enter(self.prepare(cells))
-        entered = [job.cell_id for job in race.jobs if job.cell_id not in known]
-        self.heats.append(Heat(title, race, entered, []))
+        entered = [name for name in race.jobs if name not in known]
+        self.heats.append(Heat(title, race, entered, slack, share))
         self.context.progress.note(f"{title}: {len(race.running)} in the race")
         for look in range(LOOKS_A_HEAT if entered else 0):
             # One alone needs no second look.
-            if look and (len(race.running) == 1 or not self._has_time(race, share)):
+            if look and (len(race.running) == 1 or not self._has_time()):
                 break
             if not race.running:
                 break
-            self._session(race, slack=slack, share=share)
+            self._session()
 
-    def _session(self, race: Race, *, slack: float, share: float) -> None:
-        budget_s = self.wanted.budget_s
+    def _session(self) -> None:
+        """Measure one more session of the heat that is on."""
+        race, budget_s = self.last.race, self.wanted.budget_s
         # A heat that begins late has half of what is left.
-        left_s = max(share * budget_s - self.spent_s, (budget_s - self.spent_s) / 2)
-        race.session(slack=slack, left_s=left_s)
+        left_s = max(self.last.share * budget_s - self.spent_s, (budget_s - self.spent_s) / 2)
+        race.session(slack=self.last.slack, left_s=left_s)
         self.spent_s += race.session_s
         self.loading_s += race.loading_s
         self.last.standings = race.standings()
         together = 1 + self.loading_s / max(self.spent_s, 1e-9)
         self.context.progress.left(max(budget_s - self.spent_s, 0.0) * together, 0.0)
 
-    def _has_time(self, race: Race, share: float) -> bool:
-        return self.spent_s + race.session_s <= share * self.wanted.budget_s
+    def _has_time(self) -> bool:
+        return self.spent_s + self.last.race.session_s <= self.last.share * self.wanted.budget_s
 
     def _leave_behind(self, race: Race, kept: int, within: float, *, why: str) -> None:
         """Put out what may lose too much of its EER, and all but so many of those that lead.
@@ -211,10 +269,16 @@ class Tuning:
         """
         trials = self.wanted.trials
         exact = next(
-            (job for job in race.jobs if job.cell.precision == FLOAT32 and not job.failed), None
+            (job for job in race.jobs.values() if job.cell.precision == FLOAT32 and not job.failed),
+            None,
         )
         if trials is not None and exact is not None:
-            while asked := self._unchecked(race, kept, within, computed(exact.cell)):
+            # What is computed as the exact one is loses nothing.
+            while asked := {
+                computed(job.cell): job
+                for job in (race.jobs[each.cell_id] for each in self._first(race, kept, within))
+                if computed(job.cell) not in {computed(exact.cell), *self.losses}
+            }:
                 began_s = self.context.clock()
                 self.context.progress.note(f"EER: {len(asked)} configurations embed the trials")
                 found = self.losses_of(exact, list(asked.values()), trials, self.context)
@@ -231,23 +295,13 @@ class Tuning:
         """
         found = [each for each in race.standings() if not each.ratio > 1 + within]
         first = found[:kept]
-        default = self._alone(self.wanted.choices[0])
+        default = space.alone(self.wanted.goal, self.wanted.choices[0], cores=self.wanted.cores)
         nearest = min(
             (each for each in found if each.ratio <= 1 + NEARLY),
-            key=lambda each: space.distance(race.job(each.cell_id).cell, default),
+            key=lambda each: space.distance(race.jobs[each.cell_id].cell, default),
             default=None,
         )
         return first if nearest is None or nearest in first else [*first[:-1], nearest]
-
-    def _unchecked(
-        self, race: Race, kept: int, within: float, exact: EmbeddingKey
-    ) -> dict[EmbeddingKey, Job]:
-        """Return one of each that would be raced on and whose loss is not known yet."""
-        jobs = [race.job(each.cell_id) for each in self._first(race, kept, within)]
-        asked = {computed(job.cell): job for job in jobs}
-        return {
-            what: job for what, job in asked.items() if what != exact and what not in self.losses
-        }
 
     def _judge(self, race: Race, what: EmbeddingKey, loss: Loss | None, trials: TrialSet) -> None:
         """Keep a loss; where it may be too much, or is not known, what computes so is out."""
@@ -261,4 +315,4 @@ class Tuning:
 
     def _cells(self, race: Race) -> list[Cell]:
         """Return the cells of a race that are in it, the leader first."""
-        return [race.job(each.cell_id).cell for each in race.standings()]
+        return [race.jobs[each.cell_id].cell for each in race.standings()]

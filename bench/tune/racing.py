@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rtfbench.base.values import Interval
 from rtfbench.embed import fed
@@ -43,8 +44,11 @@ class Limits:
         """Say which limit a job breaks, nothing where it keeps all of them."""
         rss_mb = memory_mb(job)
         if self.latency_ms is not None:
-            least_ms = p95_at_least_ms(job.data)
-            if least_ms is not None and least_ms > self.latency_ms:
+            # What it surely exceeds, after all looks.
+            alpha = ALPHA / LOOKS_THAT_COUNT
+            least_ns = quantile_lower_bound(_times_ns(job.data), P95, alpha=alpha) or 0.0
+            if least_ns > self.latency_ms * NS_PER_MS:
+                least_ms = least_ns / NS_PER_MS
                 return f"p95 of {least_ms:.0f} ms at least, over {self.latency_ms:g}"
         if self.rss_mb is not None and rss_mb is not None and rss_mb > self.rss_mb:
             return f"{rss_mb:.0f} MB, over {self.rss_mb:g}"
@@ -58,20 +62,12 @@ class Limits:
 
 def p95_ms(data: CellData) -> float | None:
     """Return what 95 of 100 recordings stay under, None where too few ran to say."""
-    return _scaled(tail_quantile(_times_ns(data), P95))
-
-
-def p95_at_least_ms(data: CellData) -> float | None:
-    """Return what the same surely exceeds after all looks, None where nothing does."""
-    return _scaled(quantile_lower_bound(_times_ns(data), P95, alpha=ALPHA / LOOKS_THAT_COUNT))
+    ns = tail_quantile(_times_ns(data), P95)
+    return None if ns is None else ns / NS_PER_MS
 
 
 def _times_ns(data: CellData) -> list[int]:
     return [ns for record in data.records for ns in record.utterance_ns or (record.processing_ns,)]
-
-
-def _scaled(ns: float | None) -> float | None:
-    return None if ns is None else ns / NS_PER_MS
 
 
 def memory_mb(job: Job) -> float | None:
@@ -86,8 +82,7 @@ def times_real_time(data: CellData) -> float | None:
     return sum(record.audio_ns for record in data.records) / taken_ns if taken_ns else None
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(NamedTuple):
     """What is told of a configuration in the race; None where it was not measured.
 
     `held` is how many requests a second it holds within the latency, with its interval.
@@ -123,15 +118,12 @@ class Race:
     ) -> None:
         """Begin a race with nothing in it.
 
-        Args:
-            reference: what all are held against, whether it takes part or not.
-            context: of the run.
-            num_samples: of each recording, at the model's rate.
-            margin: what is surely less than this faster than the leader is tied with it.
-            earlier: the race before, whose records are in the same folder.
+        All are held against the reference, whether it takes part or not. What is surely less than
+        `margin` faster than the leader is tied with it. Records of the race before, `earlier`, are
+        in the same folder.
         """
         self._context, self._num_samples, self._margin = context, num_samples, margin
-        self.jobs: list[Job] = []
+        self.jobs: dict[str, Job] = {}
         #: Job -> why it is out.
         self.out: dict[str, str] = {}
         #: Those of them that are out because another is faster.
@@ -156,7 +148,7 @@ class Race:
     @property
     def running(self) -> list[Job]:
         """Those that are in the race."""
-        return [job for job in self.jobs if job.cell_id not in self.out]
+        return [job for name, job in self.jobs.items() if name not in self.out]
 
     @property
     def _others(self) -> list[Job]:
@@ -167,10 +159,6 @@ class Race:
     def _racing(self) -> list[Job]:
         """Those of them that are not decided yet, and the leader."""
         return [job for job in self.running if job.cell_id not in self.settled]
-
-    def job(self, cell_id: str) -> Job:
-        """Return the job of this name."""
-        return next(job for job in self.jobs if job.cell_id == cell_id)
 
     @property
     def sessions(self) -> int:
@@ -194,9 +182,9 @@ class Race:
             job = Job.of(new)
             if job.cell_id == self.reference.cell_id:
                 job = self.reference
-            if any(job.cell_id == known.cell_id for known in self.jobs):
+            if job.cell_id in self.jobs:
                 continue
-            self.jobs.append(job)
+            self.jobs[job.cell_id] = job
             self._declare(job)
             refusal = job.prepared.refusal
             if refusal is not None:
@@ -216,12 +204,10 @@ class Race:
         self.settled.clear()
 
     def session(self, *, slack: float, left_s: float = math.inf) -> None:
-        """Measure one more session, and drop what is out after it.
+        """Measure one more session, and drop what is then surely slower by more than `slack`.
 
-        Args:
-            slack: what is surely slower by more than this is dropped.
-            left_s: seconds of measuring that it may take; the slowest have no turn where there is
-                no time for all, and a block is measured in any case.
+        It may take `left_s`: the slowest have no turn where there is no time for all, and a block
+        is measured in any case.
         """
         context = self._context
         began_s = context.clock()
@@ -332,12 +318,17 @@ class Race:
 
     def standings(self, *, slack: float = 0.0) -> list[Standing]:
         """Return how those stand that are in the race, the leader first."""
-        if self.reference.failed or self._ghost.failed:
+        jobs = self._racing
+        if self.reference.failed or self._ghost.failed or not jobs:
             return []
         rules = Rules(slack, self._margin, rivals=max(len(self.jobs) - 1, 1))
-        data = [job.data for job in self._racing]
-        found = standings(data, self.reference.data, self._ghost.data, rules)
-        return found + [each for name, each in self.settled.items() if name not in self.out]
+        settled = [each for name, each in self.settled.items() if name not in self.out]
+        return self._ranked(jobs, rules) + settled
+
+    def _ranked(self, jobs: list[Job], rules: Rules) -> list[Standing]:
+        """Return how those stand that are not decided yet, the leader first."""
+        data = [job.data for job in jobs]
+        return standings(data, self.reference.data, self._ghost.data, rules)
 
     def behind(self, ratio: float) -> str:
         """Say how far a configuration is behind the leader."""
@@ -363,7 +354,7 @@ class Race:
 
     def end(self) -> None:
         """Write how every configuration ended."""
-        others = [job for job in self.jobs if job is not self.reference]
+        others = [job for job in self.jobs.values() if job is not self.reference]
         for job in (self.reference, self._ghost, *others):
             if not job.failed:
                 job.end(self._context.folder, "ok")

@@ -43,8 +43,7 @@ class Recordings:
 def chosen(lengths: Sequence[int]) -> list[int]:
     """Return the places of recordings whose lengths are spread as those of all are (pure).
 
-    Args:
-        lengths: of each recording, in samples at 16 kHz.
+    Lengths are in samples at 16 kHz.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     fewest = min(FEWEST_RECORDINGS, len(order))
@@ -70,12 +69,7 @@ def from_audio(
 ) -> Recordings:
     """Return recordings of the user's, or those of the package where no path is named.
 
-    Args:
-        paths: files, folders or lists; none takes the package's own speech.
-        front_end: of the model that is raced.
-        channel: which channel of a recording with several.
-        resample: whether another sample rate is converted.
-        windows: seconds of a window, and from one to the next, where they are cut into such.
+    `windows` are seconds of a window, and from one to the next, where they are cut into such.
 
     Raises:
         InputError: one cannot be used; what is raced has to be what is meant.
@@ -105,12 +99,7 @@ def from_audio(
 
 
 def from_lengths(path: Path, folder: Path, front_end: FrontEnd = WESPEAKER) -> Recordings:
-    """Return recordings of given lengths, cut from the package's speech.
-
-    Args:
-        path: a number of seconds a line; of several columns, as in Kaldi's utt2dur, the last.
-        folder: where they are written.
-        front_end: of the model that is raced.
+    """Return recordings of the lengths of a list, cut from the package's speech into a folder.
 
     Raises:
         InputError: the list cannot be read, or holds what is no length.
@@ -132,6 +121,8 @@ def from_lengths(path: Path, folder: Path, front_end: FrontEnd = WESPEAKER) -> R
 
 def read_lengths(path: Path) -> list[int]:
     """Return the lengths of a list in samples at 16 kHz.
+
+    It has seconds on each line; of several columns, as in Kaldi's utt2dur, the last.
 
     Raises:
         InputError: it cannot be read, or holds what is no length.

@@ -59,11 +59,8 @@ def of_tuning(
 ) -> Document:
     """Return the whole answer.
 
-    Args:
-        found: the answer.
-        commands: that use what is named, or what is safe until then.
-        in_python: lines for the runtime's own API, empty where there are none.
-        decide: the command that would probably name one, empty where one is named or none would.
+    The commands and the lines for the runtime's own API use what is named, or what is safe until
+    then; `decide` is the command that would probably name one.
     """
     return document(
         Heading(headline(found), 1),

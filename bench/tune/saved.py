@@ -2,8 +2,9 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import astuple, fields
+from itertools import chain
 from typing import Any
 
 from rtfbench.models.model_files import is_path
@@ -11,7 +12,7 @@ from rtfbench.models.user_models import AS_IT_SAYS, Reading
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load
-from rtfbench.tune.options import TuneOptions
+from rtfbench.tune.space import TuneOptions
 
 #: How a saved configuration begins, so that a reader knows where it is from.
 HEADER = (
@@ -30,15 +31,9 @@ def as_toml(
 ) -> str:
     """Return a plan of one configuration.
 
-    Args:
-        cell: the configuration.
-        packages: requirements that pin the runtime that was measured.
-        remarks: lines of comment for its head.
-        reading: what is said of the model file.
-        weights: of a model of the catalog.
+    The packages pin the runtime that was measured; remarks are lines of comment for its head.
     """
-    lines = [*HEADER, *(f"# {remark}" for remark in remarks), ""]
-    values: dict[str, Sequence[str | float]] = {
+    values: dict[str, Any] = {
         "models": [cell.model],
         "engines": [str(cell.engine_spec)],
         "forms": [cell.form],
@@ -54,21 +49,20 @@ def as_toml(
         values |= {"streams": [load.streams]}
     elif load is not None:
         values |= {"rates": [load.rate_per_s]}
-    # JSON's strings and lists are TOML's too.
-    lines += [
-        f"{name} = {json.dumps(list(found), ensure_ascii=False)}" for name, found in values.items()
-    ]
-    said: dict[str, str | float | None] = {
+    values |= {
         "front_end": reading.front_end,
         "model_input": reading.input_name,
         "model_output": reading.output_name,
         "weights": None if is_path(cell.model) else weights,
         **({} if load is None else _traffic(load)),
     }
-    lines += [
-        f"{name} = {json.dumps(text, ensure_ascii=False)}" for name, text in said.items() if text
+    # JSON's strings and lists are TOML's too; of a list nothing is a value as well.
+    lines = [
+        f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        for name, value in values.items()
+        if value or value == []
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*HEADER, *(f"# {remark}" for remark in remarks), "", *lines, ""])
 
 
 def _traffic(load: Load) -> dict[str, str | float | None]:
@@ -100,45 +94,36 @@ def again(asked: TuneOptions, budget_s: float | None) -> str:
     """Return the command that asks the same with the budget that would decide; empty of none."""
     if budget_s is None:
         return ""
-    words = ["rtfbench", "tune"]
+    said: list[tuple[str, Any]] = []
     for each in fields(asked):
         value: Any = budget_s if each.name == "budget_s" else getattr(asked, each.name)
         option = OPTIONS.get(each.name, f"--{each.name.replace('_', '-')}")
         if each.name == "reading":
-            said = zip(READING, (value.front_end, value.input_name, value.output_name), strict=True)
-            words += [word for pair in said if pair[1] is not None for word in pair]
+            said += zip(READING, astuple(value), strict=True)
         elif each.name == "libraries":
-            given = ((f"--{name}-home", path) for name, path in value.items() if path is not None)
-            words += [str(word) for pair in given for word in pair]
+            said += [(f"--{name}-home", path) for name, path in value.items()]
         elif each.name == "traffic":
-            given = ((option, getattr(value, name)) for name, option in TRAFFIC.items())
-            words += [
-                _written(word)
-                for pair in given
-                if pair[1] is not None and pair != ("--gamma", 1)
-                for word in pair
+            said += [
+                (option, getattr(value, name))
+                for name, option in TRAFFIC.items()
+                if getattr(value, name) != getattr(each.default, name)
             ]
         elif each.name in ("model", "budget_s") or value != each.default:
-            several = value if isinstance(value, list | tuple) else [value]
-            words += [
-                text
-                for one in several
-                for text in ([option] if one is True else [option, _written(one)])
+            said += [
+                (option, one) for one in (value if isinstance(value, list | tuple) else [value])
             ]
-    return shlex.join(words)
+    given = [
+        [option]
+        if value is True
+        else [option, f"{value:g}" if type(value) is float else str(value)]
+        for option, value in said
+        if value is not None
+    ]
+    return shlex.join(["rtfbench", "tune", *chain.from_iterable(given)])
 
 
-def _written(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def commands(cell: Cell, saved: str) -> Iterator[str]:
-    """Yield finished commands: to extract with a configuration, and to measure it again.
-
-    Args:
-        cell: the configuration.
-        saved: the file that it is saved in.
-    """
+def commands(saved: str) -> Iterator[str]:
+    """Yield finished commands: to extract with what a file has saved, and to measure it again."""
     listed = ["--wav-scp", "wav.scp", "--config", saved]
     yield shlex.join(["rtfbench", "extract", *listed, "--result", "embeddings.ark"])
     yield shlex.join(["rtfbench", "run", saved])

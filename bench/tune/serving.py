@@ -82,12 +82,10 @@ class ServingRace(Race):
             self._known[known] = requests.capacity(seed=self._context.seed, draws=DRAWS)
         return self._known[known]
 
-    def standings(self, *, slack: float = 0.0) -> list[Standing]:
-        """Return how those stand that are in the race, the one that holds most first."""
-        jobs = self._racing if self.sessions else []
-        if self.reference.failed or self._ghost.failed or not jobs:
+    def _ranked(self, jobs: list[Job], rules: Rules) -> list[Standing]:
+        """Return how those stand that are not decided yet, the one that holds most first."""
+        if not self.sessions:
             return []
-        settled = [each for name, each in self.settled.items() if name not in self.out]
         all_jobs = [self.reference, self._ghost, *jobs]
         found = {
             job.cell_id: self._capacity(job)
@@ -96,15 +94,15 @@ class ServingRace(Race):
         }
         capacities = {name: each for name, each in found.items() if each is not None}
         if any(job.cell_id not in capacities for job in all_jobs):
-            return self._roughly(jobs) + settled
+            return self._roughly(jobs)
         reference, ghost = (capacities[job.cell_id] for job in all_jobs[:2])
         jobs.sort(key=lambda job: -capacities[job.cell_id].rate_per_s)
         leader = jobs[0]
         best = capacities[leader.cell_id]
         rivals = []
+        misled = reference.over(ghost)
         for job in jobs[1:]:
             over = best.over(capacities[job.cell_id])
-            misled = reference.over(ghost)
             count = min(len(over.by_session), len(misled.by_session))
             rivals.append(
                 Rival(
@@ -118,31 +116,17 @@ class ServingRace(Race):
                     blur=over.replay_half_width,
                 )
             )
-        first = Standing(
-            leader.cell_id,
-            "leads",
-            ratio=1.0,
-            interval=None,
-            level=reference.over(best).rate_per_s,
-            sessions=len(best.by_session),
-        )
-        rules = Rules(slack, self._margin, rivals=max(len(self.jobs) - 1, 1))
-        return ranked(first, rivals, rules) + settled
+        level, sessions = reference.over(best).rate_per_s, len(best.by_session)
+        first = Standing(leader.cell_id, "leads", 1.0, None, level, sessions)
+        return ranked(first, rivals, rules)
 
     def _roughly(self, jobs: list[Job]) -> list[Standing]:
         """Return how all stand before capacities are known: by the rates that seem to be held."""
         rates = {job.cell_id: self._contestant(job).rate_per_s for job in jobs}
         most = max(rates.values())
+        needed = self.sessions + SESSIONS_MORE
         return [
-            Standing(
-                name,
-                "open",
-                ratio=most / rate,
-                interval=None,
-                level=most / rate,
-                sessions=self.sessions,
-                needed=self.sessions + SESSIONS_MORE,
-            )
+            Standing(name, "open", most / rate, None, most / rate, self.sessions, needed)
             for name, rate in sorted(rates.items(), key=lambda each: -each[1])
         ]
 

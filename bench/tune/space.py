@@ -1,20 +1,25 @@
-"""What may be the answer, in heats: engines, chunk sizes, then how cores are shared (pure).
+"""What is asked for, and what may be the answer (pure).
 
-Each heat varies what the one before left in the race, so that a few dozen configurations are looked
-at in place of every combination.
+Heats race engines, chunk sizes, then how cores are shared. Each varies what the one before left in
+the race, so that a few dozen configurations are looked at in place of every combination.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+from rtfbench.base.limits import MAX_EER_LOSS
 from rtfbench.engines.protocol import FLOAT32, Form, Precision
 from rtfbench.engines.spec import EngineSpec
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, WHOLE_UTTERANCE, ChunkPolicy
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
+from rtfbench.models.user_models import AS_IT_SAYS, Reading
+from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
+from rtfbench.report.figures import counted
 from rtfbench.results.cells import Cell
-from rtfbench.results.load import Load
-from rtfbench.results.throughput import THROUGHPUT
+from rtfbench.results.load import Load, Traffic
+from rtfbench.results.server import SERVER, STREAMS, THROUGHPUT
 
 #: `throughput`: seconds of audio a second, over all cores. `latency`: one recording at a time, as
 #: soon as possible. `server` and `streams`: most requests a second, or most live streams, that are
@@ -30,44 +35,68 @@ BATCHES = (4, 16)
 MOST_ENGINES, MOST_FINALISTS, MOST_STATIC = 3, 3, 2
 #: All cores as jobs of one thread, and of so many at once.
 SHARES = (1, 2, 4)
+#: Seconds of measuring where nothing is said; a capacity takes longer than a time.
+BUDGET_S, BUDGETS_S = 120.0, {"server": 600.0, "streams": 600.0}
+#: Requests that are a Poisson process, or windows of the default's length.
+STEADY_TRAFFIC = Traffic()
 
 
 @dataclass(frozen=True)
-class Choice:
-    """An engine with its settings, in a precision and a form."""
+class TuneOptions:
+    """What a user asked for; see `rtfbench tune --help`."""
 
-    engine: str
-    settings: dict[str, str]
-    precision: Precision
-    form: Form
+    model: str
+    goal: Goal
+    reading: Reading = AS_IT_SAYS
+    engines: Sequence[EngineSpec] = ()
+    precisions: Sequence[Precision] = ()
+    chunk_samples: Sequence[int] = ()
+    audio: Sequence[Path] = ()
+    lengths: Path | None = None
+    channel: int | None = None
+    resample: bool = False
+    latency_ms: float | None = None
+    #: How requests arrive, of goals under which they do.
+    traffic: Traffic = STEADY_TRAFFIC
+    max_rss_mb: float | None = None
+    trials: Path | None = None
+    trial_audio: Sequence[Path] = ()
+    max_eer_loss: float = MAX_EER_LOSS
+    weights: Weights = DEFAULT_WEIGHTS
+    cores: int | None = None
+    margin: float = 0.02
+    budget_s: float = BUDGET_S
+    timeout_s: float = 120.0
+    seed: int | None = None
+    libraries: Mapping[str, Path | None] = field(default_factory=dict)
 
-    @property
-    def label(self) -> str:
-        """As it is written on the command line."""
-        return str(EngineSpec(self.engine, self.settings, self.precision))
+
+def choice(spec: EngineSpec, form: Form, *, model: str, chunk_samples: int) -> Cell:
+    """Return an engine as it is thought of: in one process, on one core."""
+    # With one job, the throughput protocol is the steady one, and tells of every recording.
+    return Cell(
+        model=model,
+        engine=spec.name,
+        settings=spec.settings,
+        precision=spec.computes,
+        form=form,
+        threads=1,
+        chunk_samples=chunk_samples,
+        protocol=THROUGHPUT.name,
+    )
 
 
-def alone(goal: Goal, choice: Choice, *, model: str, cores: int, chunk_samples: int) -> Cell:
-    """Return a choice as its first heat runs it: in one process, on one core.
+def alone(goal: Goal, choice: Cell, *, cores: int) -> Cell:
+    """Return a choice as its first heat runs it.
 
     For latency it has all cores at once: with one recording there is nothing else to do with them.
     """
-    threads = cores if goal == "latency" else 1
-    return _cell(choice, model=model, threads=threads, chunk_samples=chunk_samples)
+    return choice.model_copy(update={"threads": cores}) if goal == "latency" else choice
 
 
-def untuned(goal: Goal, choice: Choice, *, model: str, cores: int, chunk_samples: int) -> Cell:
-    """Return what runs without tuning: threads of one, a chunk at a time, a job a core.
-
-    For latency, it is one process.
-    """
-    cell = _cell(choice, model=model, threads=1, chunk_samples=chunk_samples)
-    return cell if goal == "latency" else on_all_cores(cell, cores=cores)
-
-
-def on_all_cores(cell: Cell, *, cores: int) -> Cell:
-    """Return a cell of one core, run by a job on each."""
-    return cell.model_copy(update={"jobs": cores})
+def untuned(goal: Goal, choice: Cell, *, cores: int) -> Cell:
+    """Return what runs without tuning: a job a core, for latency one process."""
+    return choice if goal == "latency" else choice.model_copy(update={"jobs": cores})
 
 
 def with_sizes(cells: Iterable[Cell], sizes: Sequence[int]) -> list[Cell]:
@@ -85,7 +114,7 @@ def shared(
     finalists: Sequence[Cell], *, cores: int, batches: Sequence[int] = BATCHES
 ) -> list[Cell]:
     """Return the finalists on all cores; the first of them shared otherwise, and in batches."""
-    found = [on_all_cores(cell, cores=cores) for cell in with_static(finalists)]
+    found = [cell.model_copy(update={"jobs": cores}) for cell in with_static(finalists)]
     first = found[0]
     for threads in (*SHARES[1:], cores):
         if cores % threads == 0:
@@ -93,18 +122,13 @@ def shared(
     # Static models take no batches.
     batches = batches if first.form == "dynamic" else ()
     found += [first.model_copy(update={"batch": batch}) for batch in batches]
-    return list(unique(found))
+    return unique(found)
 
 
-def arriving(cell: Cell, protocol: str, load: Load) -> Cell:
-    """Return a cell at which requests arrive.
-
-    Args:
-        cell: how they are served.
-        protocol: under which they arrive.
-        load: how they arrive at each process.
-    """
+def arriving(cell: Cell, load: Load) -> Cell:
+    """Return a cell at which requests arrive, as a load says it of each of its processes."""
     load = load.at(load.rate_per_s * cell.jobs)
+    protocol = STREAMS.name if load.streams else SERVER.name
     update = {"protocol": protocol, "load": load, "rate_per_s": load.rate_per_s}
     return cell.model_copy(update=update)
 
@@ -113,7 +137,7 @@ def with_threads(finalists: Sequence[Cell], *, cores: int) -> list[Cell]:
     """Return the finalists with as many threads as there are cores, and fewer."""
     counts = sorted({cores, cores // 2, 1} - {0}, reverse=True)
     found = with_static(finalists)
-    return list(unique(cell.model_copy(update={"threads": n}) for cell in found for n in counts))
+    return unique(cell.model_copy(update={"threads": n}) for cell in found for n in counts)
 
 
 def with_static(finalists: Sequence[Cell]) -> list[Cell]:
@@ -123,12 +147,12 @@ def with_static(finalists: Sequence[Cell]) -> list[Cell]:
         for cell in finalists[:MOST_STATIC]
         if cell.chunk_samples != WHOLE_UTTERANCE
     ]
-    return list(unique([*finalists, *static]))
+    return unique([*finalists, *static])
 
 
-def unique(cells: Iterable[Cell]) -> Iterator[Cell]:
-    """Yield every cell once."""
-    yield from {cell.model_dump_json(): cell for cell in cells}.values()
+def unique(cells: Iterable[Cell]) -> list[Cell]:
+    """Return every cell once."""
+    return list({cell.model_dump_json(): cell for cell in cells}.values())
 
 
 def sizes_for(
@@ -136,10 +160,7 @@ def sizes_for(
 ) -> list[int]:
     """Return the chunk sizes that fill up least, for recordings of these lengths.
 
-    Args:
-        num_samples: of each recording.
-        front_end: what the model is fed.
-        default: the size that is in the race anyway.
+    The `default` one is in the race anyway.
     """
 
     def padding(size: int) -> float:
@@ -168,21 +189,6 @@ def distance(cell: Cell, default: Cell) -> tuple[bool, ...]:
 def label(cell: Cell) -> str:
     """Write a configuration in a line: openvino:int8 dynamic, 32000 samples, 2 jobs × 1 thread."""
     size = "whole" if cell.chunk_samples < 0 else f"{cell.chunk_samples} samples"
-    jobs = f"{cell.jobs} {'job' if cell.jobs == 1 else 'jobs'}"
-    threads = f"{cell.threads} {'thread' if cell.threads == 1 else 'threads'}"
+    jobs, threads = counted(cell.jobs, "job"), counted(cell.threads, "thread")
     batch = f", batch {cell.batch}" if cell.batch > 1 else ""
     return f"{cell.engine_label} {cell.form}, {size}, {jobs} × {threads}{batch}"
-
-
-def _cell(choice: Choice, *, model: str, threads: int, chunk_samples: int) -> Cell:
-    # With one job, the throughput protocol is the steady one, and tells of every recording.
-    return Cell(
-        model=model,
-        engine=choice.engine,
-        settings=choice.settings,
-        precision=choice.precision,
-        form=choice.form,
-        threads=threads,
-        chunk_samples=chunk_samples,
-        protocol=THROUGHPUT.name,
-    )

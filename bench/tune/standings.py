@@ -58,13 +58,10 @@ class Rules:
 def standings(
     running: Sequence[CellData], reference: CellData, ghost: CellData, rules: Rules
 ) -> list[Standing]:
-    """Return how every configuration stands, the leader first.
+    """Return how every configuration of those that run stands, the leader first.
 
-    Args:
-        running: those in the race, the reference among them or not.
-        reference: what every session holds.
-        ghost: the reference once more: it differs from it only as much as the machine misleads.
-        rules: see there.
+    Every session holds the reference and its ghost, which differs from it only as much as the
+    machine misleads.
     """
     levels = {data.declaration.cell_id: _level(data, reference) for data in running}
     known = sorted(
@@ -76,15 +73,9 @@ def standings(
     leader, *rivals = known
     misled = contrasts_by_session(ghost, reference)
     first = leader.declaration.cell_id
+    sessions = len({record.session for record in leader.records})
     return ranked(
-        Standing(
-            first,
-            "leads",
-            ratio=1.0,
-            interval=None,
-            level=math.exp(levels[first]),
-            sessions=len({record.session for record in leader.records}),
-        ),
+        Standing(first, "leads", 1.0, None, math.exp(levels[first]), sessions),
         [
             Rival(
                 cell_id=data.declaration.cell_id,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rtfbench.base.cache import replacing
@@ -34,18 +35,14 @@ from rtfbench.models.zoo import catalog
 from rtfbench.report import markdown
 from rtfbench.report.document import Document
 from rtfbench.results.cells import Cell
-from rtfbench.results.live import STREAMS
 from rtfbench.results.load import Load
-from rtfbench.results.server import SERVER
 from rtfbench.results.store import ENVIRONMENT, RunFolder
 from rtfbench.tune import report, saved, space
-from rtfbench.tune.accuracy import TrialSet
 from rtfbench.tune.answer import Answer, answer
-from rtfbench.tune.course import RacePlan, Tuning
-from rtfbench.tune.options import STEADY_TRAFFIC, TuneOptions
+from rtfbench.tune.course import RacePlan, TrialSet, Tuning
 from rtfbench.tune.racing import Limits
-from rtfbench.tune.recordings import Recordings, from_audio, from_lengths
-from rtfbench.tune.space import Choice
+from rtfbench.tune.recordings import from_audio, from_lengths
+from rtfbench.tune.space import STEADY_TRAFFIC, TuneOptions
 
 NAMED, NONE_LEFT, UNDECIDED, INTERRUPTED = 0, 1, 3, 130
 #: The precisions that are computed in; the others only store weights in fewer bits.
@@ -61,8 +58,6 @@ DISTURBED = (
     "Others were busy on these cores: {discarded} of {taken} turns do not count, and were taken "
     "again."
 )
-#: Under which protocol requests arrive, of goals under which they do.
-PROTOCOLS: Mapping[str, str] = {"server": SERVER.name, "streams": STREAMS.name}
 #: So often a turn is taken at most where others come and go.
 MOST_TRIES = 8
 OTHER_SIZE = (
@@ -113,10 +108,17 @@ def tune(
             raise InputError(f"{save}: is a folder; name a file for --save")
         if save.exists() and not overwrite:
             raise InputError(f"{save}: exists; add --overwrite, or choose another --save")
-    cores = _cores(options)
+    usable = cores_to_pin()
+    if options.cores is not None and options.cores > len(usable):
+        raise InputError(f"--cores {options.cores}: {cores_here().told(len(usable))}")
+    cores = usable[: options.cores]
     front_end = _front_end(options, audience.say)
     trials = _trials(options, front_end)
-    choices = _choices(options, audience.say, lossy=trials is not None)
+    default = PUBLISHED_CHUNK_SAMPLES
+    if load is not None and load.streams:
+        default = round(load.window_s * SAMPLE_RATE_HZ)
+    sizes = tuple(options.chunk_samples) or (default,)
+    choices = _choices(options, sizes[0], audience.say, lossy=trials is not None)
     folder = RunFolder.create(out or default_folder("tune-"), overwrite=overwrite, resume=False)
     recordings = (
         from_lengths(options.lengths, folder.path / "recordings", front_end)
@@ -129,11 +131,11 @@ def tune(
             windows=(load.window_s, load.hop_s) if load is not None and load.streams else None,
         )
     )
+    if not options.chunk_samples and (load is None or not load.streams):
+        sizes += tuple(space.sizes_for(recordings.lengths, front_end, default=default))
     seed = draw_seed() if options.seed is None else options.seed
     host = environment.describe_host(
-        audio=[source.name for source in recordings.sources],
-        audio_s=recordings.audio_s,
-        seed=seed,
+        audio=[source.name for source in recordings.sources], audio_s=recordings.audio_s, seed=seed
     )
     folder.write(ENVIRONMENT, to_json(host))
     status = None
@@ -147,12 +149,18 @@ def tune(
             timeout_s=options.timeout_s,
             patience=Patience(MOST_TRIES),
         )
-        course = Tuning(
-            _wanted(options, choices, recordings, trials, len(cores), load),
-            context,
-            _Preparing(options, context),
-            recordings,
+        wanted = RacePlan(
+            goal=options.goal,
+            choices=choices,
+            sizes=sizes,
+            cores=len(cores),
+            budget_s=options.budget_s,
+            margin=options.margin,
+            limits=Limits(None if load else options.latency_ms, options.max_rss_mb),
+            trials=trials,
+            load=load,
         )
+        course = Tuning(wanted, context, partial(_prepare, options, context), recordings)
         try:
             course.run()
         except KeyboardInterrupt:
@@ -180,23 +188,25 @@ def _written(
     save: Path | None,
     say: Callable[[str], None],
 ) -> Tuned:
-    """Write the answer to its folder."""
     job = next(
         (
             job
             for heat in reversed(course.heats)
-            for job in heat.race.jobs
+            for job in heat.race.jobs.values()
             if found.safe is not None and job.cell == found.safe.cell
         ),
         None,
     )
-    toml = _as_toml(found, job, options) if job and found.safe else ""
+    toml = in_python = ""
     if job is not None:
+        toml = _as_toml(found, job, options)
         folder.write(SAVED, toml)
+        if (artifact := job.prepared.artifact) is not None:
+            in_python = registry.get(job.cell.engine).in_python(artifact, job.cell.options)
     told = report.of_tuning(
         found,
-        commands=saved.commands(job.cell, str(save or folder.path / SAVED)) if job else (),
-        in_python=_in_python(job.prepared) if job else "",
+        commands=saved.commands(str(save or folder.path / SAVED)) if job else (),
+        in_python=in_python,
         decide=saved.again(options, found.needed_s) if found.named is None else "",
     )
     folder.write(JSON, found.model_dump_json(indent=2) + "\n")
@@ -231,13 +241,6 @@ def _as_toml(found: Answer, job: Job, options: TuneOptions) -> str:
     )
 
 
-def _in_python(prepared: Prepared) -> str:
-    cell, artifact = prepared.cell, prepared.artifact
-    if artifact is None:
-        return ""
-    return registry.get(cell.engine).in_python(artifact, cell.options)
-
-
 def _packages(cell: Cell, version: str) -> tuple[str, ...]:
     """Return what pins the runtime that was measured, nothing where that is the user's own."""
     distribution = registry.get(cell.engine).distribution
@@ -247,11 +250,7 @@ def _packages(cell: Cell, version: str) -> tuple[str, ...]:
 
 
 def _front_end(options: TuneOptions, say: Callable[[str], None]) -> FrontEnd:
-    """Return what the model is fed, and tell what a user has to know of that.
-
-    Raises:
-        InputError: the model cannot be used.
-    """
+    """Return what the model is fed, and tell what a user has to know of that."""
     if not is_path(options.model):
         return WESPEAKER.with_bins(catalog.get(options.model).feat_dim)
     if Path(options.model).is_dir():
@@ -264,56 +263,19 @@ def _front_end(options: TuneOptions, say: Callable[[str], None]) -> FrontEnd:
     return file.front_end
 
 
-class _Preparing:
-    """Makes the files of cells, with all that the user said of the model."""
-
-    def __init__(self, options: TuneOptions, context: RunContext) -> None:
-        self._options, self._context = options, context
-
-    def __call__(self, cells: Sequence[Cell]) -> list[Prepared]:
-        used = {cell.engine for cell in cells}
-        given = {name: path for name, path in self._options.libraries.items() if name in used}
-        resolved = resolve(
-            cells,
-            folders=homes.named(used, given),
-            asked=Asked(
-                reading=self._options.reading,
-                sizes=bool(self._options.chunk_samples),
-                weights=self._options.weights,
-            ),
-            phase=self._context.progress.phase,
-        )
-        return self._context.prepare(resolved)
-
-
-def _wanted(
-    options: TuneOptions,
-    choices: Sequence[Choice],
-    recordings: Recordings,
-    trials: TrialSet | None,
-    cores: int,
-    load: Load | None,
-) -> RacePlan:
-    default = PUBLISHED_CHUNK_SAMPLES
-    sizes = tuple(options.chunk_samples) or (
-        default,
-        *space.sizes_for(recordings.lengths, recordings.front_end, default=default),
+def _prepare(options: TuneOptions, context: RunContext, cells: Sequence[Cell]) -> list[Prepared]:
+    """Make the files of cells, with all that the user said of the model."""
+    used = {cell.engine for cell in cells}
+    given = {name: path for name, path in options.libraries.items() if name in used}
+    resolved = resolve(
+        cells,
+        folders=homes.named(used, given),
+        asked=Asked(
+            reading=options.reading, sizes=bool(options.chunk_samples), weights=options.weights
+        ),
+        phase=context.progress.phase,
     )
-    if load is not None and load.streams and not options.chunk_samples:
-        sizes = (round(load.window_s * SAMPLE_RATE_HZ),)
-    return RacePlan(
-        goal=options.goal,
-        model=options.model,
-        choices=choices,
-        sizes=sizes,
-        cores=cores,
-        budget_s=options.budget_s,
-        margin=options.margin,
-        limits=Limits(None if load else options.latency_ms, options.max_rss_mb),
-        trials=trials,
-        load=load,
-        protocol=PROTOCOLS.get(options.goal, ""),
-    )
+    return context.prepare(resolved)
 
 
 def _load(options: TuneOptions) -> Load | None:
@@ -324,7 +286,7 @@ def _load(options: TuneOptions) -> Load | None:
     """
     traffic, goal = options.traffic, options.goal
     said = f"--goal {goal}"
-    if goal not in PROTOCOLS:
+    if goal not in ("server", "streams"):
         if traffic != STEADY_TRAFFIC:
             raise InputError(f"{said}: no requests arrive; --goal server or streams has such")
         return None
@@ -345,21 +307,20 @@ def _load(options: TuneOptions) -> Load | None:
     return load
 
 
-def _cores(options: TuneOptions) -> list[int]:
-    usable = cores_to_pin()
-    if options.cores is not None and options.cores > len(usable):
-        raise InputError(f"--cores {options.cores}: {cores_here().told(len(usable))}")
-    return usable[: options.cores]
-
-
-def _choices(options: TuneOptions, say: Callable[[str], None], *, lossy: bool) -> list[Choice]:
+def _choices(
+    options: TuneOptions, size: int, say: Callable[[str], None], *, lossy: bool
+) -> list[Cell]:
     """Return the engines that are raced, each in its precisions; the default is first."""
     default = default_engine(options.model)
     with as_input(ValueError, EngineError):
-        specs = options.engines or _installed(options.libraries, say)
         found = [
-            Choice(spec.name, spec.settings, precision, default_form(spec.name))
-            for spec in specs
+            space.choice(
+                spec._replace(precision=precision),
+                default_form(spec.name),
+                model=options.model,
+                chunk_samples=size,
+            )
+            for spec in options.engines or _installed(options.libraries, say)
             for precision in _precisions(spec, options, lossy=lossy)
         ]
     if not found:
@@ -434,7 +395,7 @@ def _notes(options: TuneOptions, course: Tuning, found: Answer, *, lossy: bool) 
     if not lossy and not options.precisions and not options.engines:
         notes.append(NO_TRIALS)
     first = found.named or next((each for each in found.entries if each.fate == "leads"), None)
-    default = course.wanted.sizes[0]
+    default = course.wanted.choices[0].chunk_samples
     if first is not None and first.cell.chunk_samples != default:
         notes.append(OTHER_SIZE.format(size=first.cell.chunk_samples, default=default))
     patience = course.context.patience

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rtfbench.commands import main
-from rtfbench.commands.streams import SAID_IN_VAIN
+from rtfbench.commands.process import SAID_IN_VAIN
 
 FULL = "/dev/full"
 COMMAND = [sys.executable, "-m", "rtfbench.commands"]

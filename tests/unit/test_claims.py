@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.errors import InputError
-from rtfbench.engines.protocol import Form
 from rtfbench.engines.spec import EngineSpec
 from rtfbench.gate.claims import claim as claims
-from rtfbench.gate.claims import replay
 from rtfbench.models.zoo import catalog
 from rtfbench.report import markdown
 from tests.unit.report.results import ratio, row, summary
@@ -43,11 +41,6 @@ reason = "the form"
 """
 
 
-def form(engine: str) -> Form:
-    """Give every engine its form, as the registry would."""
-    return "static" if engine == "mnn-mini" else "dynamic"
-
-
 def claim(tmp_path: Path, text: str) -> claims.Claim:
     """Read a claim."""
     path = tmp_path / "claim.toml"
@@ -62,7 +55,7 @@ def judged(tmp_path: Path, text: str, middle: float, width: float = 1.01) -> cla
         ratio(form="static", ratio=0.5, ci95=(0.49, 0.51)),
     )
     cells = (row(engine="onnxruntime"), row(), row(form="static"))
-    (found,) = claims.judge(claim(tmp_path, text), summary(*cells, ratios=ratios), form)
+    (found,) = claims.judge(claim(tmp_path, text), summary(*cells, ratios=ratios))
     return found
 
 
@@ -90,13 +83,13 @@ def test_a_control_that_fails_explains_nothing(tmp_path: Path) -> None:
 def test_ratios_without_an_interval_reproduce_nothing(tmp_path: Path) -> None:
     """Two RTFs of one session each have no interval: however near, the answer is not known."""
     cells = (row(engine="onnxruntime", rtf=0.2, rtf_ci95=None), row(rtf=0.1, rtf_ci95=None))
-    (found,) = claims.judge(claim(tmp_path, CLAIM), summary(*cells), form)
+    (found,) = claims.judge(claim(tmp_path, CLAIM), summary(*cells))
     assert (found.verdict, found.measured) == ("cannot tell", 0.5)
 
 
 def test_a_row_that_was_not_measured_has_no_verdict(tmp_path: Path) -> None:
     """A missing row ends as not measured, never as a success."""
-    (found,) = claims.judge(claim(tmp_path, CLAIM), summary(row()), form)
+    (found,) = claims.judge(claim(tmp_path, CLAIM), summary(row()))
     assert (found.verdict, found.measured) == ("not measured", None)
 
 
@@ -104,17 +97,15 @@ def test_counts_are_compared_digit_by_digit(tmp_path: Path) -> None:
     """6.63 M agrees; 4.56 G is not 4.55 G, however near."""
     read = claim(tmp_path, CLAIM)
     result = summary(row(engine="onnxruntime"))
-    assert [each.same for each in claims.counts(read, result, form)] == [True, False]
-    judged = claims.judge(read, result, form)
-    counted = claims.counts(read, result, form)
-    page = markdown.draw(replay.of_claim(read, result, [result.cells[0], None], judged, counted))
+    assert [each.same for each in claims.counts(read, result)] == [True, False]
+    page = markdown.draw(claims.of_claim(read, result))
     assert "1 of 2 counts agree digit by digit" in page
     assert "1 not measured" in page
 
 
 def test_a_control_is_measured_beside_its_pair(tmp_path: Path) -> None:
     """The cells of a claim are its rows and what its controls change, once each."""
-    cells = claims.cells(claim(tmp_path, CLAIM + CONTROL), form)
+    cells = claims.cells(claim(tmp_path, CLAIM + CONTROL))
     assert [(cell.engine, cell.form) for cell in cells] == [
         ("onnxruntime", "dynamic"),
         ("mnn", "dynamic"),

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from rtfbench.extract.cluster.jobs import ShardDone
-from rtfbench.extract.cluster.shard_plan import ShardPlan
-from rtfbench.extract.cluster.whole import ExtractionProgress
+from rtfbench.extract.cluster.tasks import ShardDone
+from rtfbench.extract.cluster.whole import ExtractionProgress, ShardPlan
 from rtfbench.inputs.kaldi import from_scp
 
 NS_PER_S = 10**9

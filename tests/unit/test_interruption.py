@@ -18,7 +18,7 @@ PROGRAM = """
 import signal, sys
 from contextlib import nullcontext
 from rtfbench.base.interruption import finishing
-from rtfbench.commands.signals import as_interruption
+from rtfbench.commands.process import as_interruption
 
 times, number, ours = map(int, sys.argv[1:])
 with as_interruption() if ours else nullcontext() as interruption:

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from rtfbench.base.modules import ROOT
 from rtfbench.commands.schema import SchemaName, written
+from rtfbench.gate.measure import Held
 from rtfbench.gate.report import as_json
 from rtfbench.gate.verdict import Ruling
 
@@ -56,7 +57,7 @@ def test_every_stored_line_follows_its_schema() -> None:
 def test_what_a_gate_prints_follows_its_schema() -> None:
     """A ruling with numbers, and one without."""
     rulings = [Ruling("a", "RTF", "pass", 1.0, (0.9, 1.1), 0.05, 6, 5.0), Ruling("a", "b", "pass")]
-    printed = json.loads(as_json(rulings, title="t", seconds=1.0))
+    printed = json.loads(as_json(Held(rulings, "t", seconds=1.0)))
     assert list(validator(SchemaName.gate).iter_errors(printed)) == []
 
 

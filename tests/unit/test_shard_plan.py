@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.errors import InputError
-from rtfbench.extract.cluster.jobs import Pace
-from rtfbench.extract.cluster.shard_plan import (
+from rtfbench.extract.cluster.tasks import Pace
+from rtfbench.extract.cluster.whole import (
     SHARD_S,
     ShardPlan,
     begun,

@@ -7,7 +7,7 @@ from rtfbench.embed.audio_input import check_audio, read_source
 from rtfbench.frontends.front_end import PRESETS, Features
 from rtfbench.frontends.windows import MovingWindows
 from rtfbench.results import protocols
-from rtfbench.results.arrivals_again import ArrivalsAgain
+from rtfbench.results.capacity import ArrivalsAgain
 from rtfbench.results.load import Load, Traffic
 
 #: A window of a second, and from one to the next.

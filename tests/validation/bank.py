@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -19,14 +20,14 @@ from pydantic import Field
 from rtfbench.base.child import Interpreter
 from rtfbench.base.errors import InputError
 from rtfbench.base.values import Value
-from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.gate.baseline import MARGIN, MAX_REGRESSION
 from rtfbench.gate.verdict import Criterion, criteria
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.group import Group
 from rtfbench.measure.job import Job
 from rtfbench.models.workload import Prepared
 from rtfbench.results.cells import Cell
-from rtfbench.results.contrasts import contrasts_by_session
+from rtfbench.results.contrasts import block_times, contrasts_by_session
 from rtfbench.results.moderated import prior_spread
 
 #: Processes of a session.
@@ -168,6 +169,8 @@ def _logs(jobs: Sequence[Job], session: int) -> Iterator[tuple[str, list[list[in
 
 
 def _of_process(job: Job, first: Job, criterion: Criterion, session: int) -> list[int]:
-    found = contrasts_by_session(job.data, first.data, part_ns=criterion.part_ns)
+    found = contrasts_by_session(
+        job.data, first.data, partial(block_times, part_ns=criterion.part_ns)
+    )
     values = found.get(session, [])[: criterion.values_a_session]
     return [round(PER_UNIT * value) for value in values]

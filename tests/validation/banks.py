@@ -10,7 +10,7 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.engines import registry
 from rtfbench.engines.spec import parse_engines
 from rtfbench.gate import sides
-from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.gate.baseline import MARGIN, MAX_REGRESSION
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.plan import Plan, expand
 from rtfbench.models.names import default_form

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
-from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.gate.baseline import MARGIN, MAX_REGRESSION
 from rtfbench.report.markdown import grid
 from rtfbench.report.palette import BLUE, RED
 from tests.validation import simulate, tried_front_ends

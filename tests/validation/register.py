@@ -87,7 +87,7 @@ FIGURES = (
         "signed ranks with sessions as clusters; of fewer moderated, at least the ghost's spread",
         "ratio",
         fields=(
-            *("Ratio.ci95", "Ratio.decided", "PairedRatio.ci95", "PairedRatio.decided"),
+            *("Ratio.ci95", "Ratio.decided"),
             *("RatioEstimate.interval", "EngineCost.ratio_ci95", "MeasuredRatio.ci95"),
         ),
         columns=("ratio", "df"),
@@ -119,7 +119,7 @@ FIGURES = (
         "the ratio",
         "moderated, all ratios of a run together in 99 %",
         "sure",
-        fields=("Ratio.together", "PairedRatio.together"),
+        fields=("Ratio.together",),
         modules=("report.plots.accuracy", "report.precision_findings"),
     ),
     Figure(
@@ -207,7 +207,7 @@ FIGURES = (
         "penalty by chi squared (Bonferroni); normal for steps and trends",
         "history",
         fields=("Change.ci95", "Series.trend", "Segmentation.trend"),
-        modules=("report.history_text",),
+        modules=("report.history",),
     ),
     Figure(
         "gate and compare",

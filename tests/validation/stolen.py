@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from rtfbench.gate.baseline import MARGIN, MAX_REGRESSION
 from rtfbench.gate.measure import take_turns
-from rtfbench.gate.options import MARGIN, MAX_REGRESSION
 from rtfbench.gate.verdict import Answer, Evidence, Pair, criteria, judge, overall
 from rtfbench.measure import schedule
 from rtfbench.results.cells import GHOST, Cell

@@ -7,19 +7,15 @@ from itertools import groupby
 import numpy as np
 
 from rtfbench.base.values import Interval
-from rtfbench.report.compare import EngineForm, PairedRatio
-from rtfbench.results.estimate import (
-    RatioEstimate,
-    interval_together,
-    ratio_estimate,
-    session_centres,
-)
+from rtfbench.results.estimate import RatioEstimate, ratio_estimate, session_centres
 from rtfbench.results.levels import rtf_level
 from rtfbench.results.noise import SEEN
 from rtfbench.results.records import Record
+from rtfbench.results.rows import Ratio
 from rtfbench.results.sequential import LOOKS_THAT_COUNT
 from rtfbench.results.stats import quantile_lower_bound, tail_quantile
 from rtfbench.tune.racing import ALPHA, P95
+from tests.unit.report.results import ratio
 from tests.validation.slots import (
     ENGINE,
     GHOST,
@@ -188,15 +184,11 @@ def _some(machine: Machine, sessions: int, trials: int, seed: int) -> Floats:
     return draw(rng, machine, trials=trials, sessions=sessions, blocks=3)
 
 
-def _paired(logs: Floats, *, ratios: int = 1) -> PairedRatio:
+def _paired(logs: Floats, *, ratios: int = 1) -> Ratio:
     """Return the engine's ratio, one of so many of its run."""
-    sides = (EngineForm("a", "dynamic"), EngineForm("b", "dynamic"))
     found = estimate_of(logs, ENGINE)
-    contrasts, ghost = (_contrasts(logs, cell) for cell in (ENGINE, GHOST))
-    together = interval_together(contrasts, ratios=ratios, ghost=session_centres(ghost))
-    return PairedRatio(
-        *sides, found.ratio, found.interval, sessions=found.sessions, together=together
-    )
+    together = found.together(ratios)
+    return ratio(ratio=found.ratio, ci95=found.interval, sessions=found.sessions, together=together)
 
 
 def _contrasts(logs: Floats, cell: int) -> list[list[float]]:

@@ -11,13 +11,13 @@ import numpy as np
 from rtfbench.base.pace import Progress
 from rtfbench.engines.spec import parse_engine
 from rtfbench.explain.visits import Visited, derive, schedule
+from rtfbench.gate.baseline import GateOptions
 from rtfbench.gate.bisection import Bisected, Versions, bisect
 from rtfbench.gate.claims import claim as claims
 from rtfbench.gate.claims.claim import Claim, Row, RowPair
-from rtfbench.gate.held import Held, compare_runs
-from rtfbench.gate.options import GateOptions
+from rtfbench.gate.held import compare_runs
+from rtfbench.gate.measure import Held
 from rtfbench.gate.verdict import Answer, Ruling
-from rtfbench.report.compare import EngineForm, PairedRatio
 from rtfbench.report.hosts import Line
 from rtfbench.results.change_points import MeasuredRatio, search, step
 from rtfbench.results.host import Host
@@ -113,9 +113,7 @@ def try_replay(trials: int, seed: int) -> list[Tried]:
                 low, high = (end * true for end in found.interval)
                 measured = ratio(ratio=found.ratio * true, ci95=(low, high), sessions=sessions)
                 cells = (row(engine="onnxruntime"), row())
-                (judged,) = claims.judge(
-                    made, summary(*cells, ratios=(measured,)), lambda _: "dynamic"
-                )
+                (judged,) = claims.judge(made, summary(*cells, ratios=(measured,)))
                 wrong += judged.verdict == "reproduced"
             rows.append(
                 Tried("reproduced", f"truth {true:.3g}, claim 1.36, {sessions} sessions", nominal,
@@ -177,8 +175,7 @@ def try_bisect(trials: int, seed: int) -> list[Tried]:
 
 def try_hosts(trials: int, seed: int) -> list[Tried]:
     """Whether two hosts of one truth are said to have factors that surely differ."""
-    where = row().condition
-    sides = (EngineForm("a", "dynamic"), EngineForm("b", "dynamic"))
+    question = ratio().question
     rows = []
     for sessions in (2, 6):
         wrong = 0
@@ -190,8 +187,8 @@ def try_hosts(trials: int, seed: int) -> list[Tried]:
                 found = estimate_of(logs, ENGINE)
                 assert found.interval is not None
                 ends = (1.5 * found.interval[0], 1.5 * found.interval[1])
-                ratios.append(PairedRatio(*sides, 1.5 * found.ratio, ends, sessions=sessions))
-            wrong += Line(where, "t", *sides, tuple(ratios)).verdict == "another factor"
+                ratios.append(ratio(ratio=1.5 * found.ratio, ci95=ends, sessions=sessions))
+            wrong += Line("t", *question, tuple(ratios)).verdict == "another factor"
         rows.append(
             Tried("another factor", f"two hosts of one truth, {sessions} sessions",
                   "at most 5 % of ratios", trials, wrong, (0.0, 0.05))

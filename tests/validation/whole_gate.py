@@ -10,10 +10,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from rtfbench.base.values import Value
-from rtfbench.gate.measure import Sides, run
-from rtfbench.gate.options import MARGIN, MAX_REGRESSION
+from rtfbench.gate.baseline import MARGIN, MAX_REGRESSION
+from rtfbench.gate.measure import GatedCell, run
 from rtfbench.gate.verdict import Answer, criteria, overall
 from rtfbench.measure.context import RunContext
+from rtfbench.measure.job import Job
 from rtfbench.models.workload import Prepared
 from rtfbench.results.cells import Cell
 from tests.validation.machine import steady_cell
@@ -84,8 +85,10 @@ def run_once(
     began_s = time.monotonic()
     slowed, *others = prepared
     cell = slowed.cell.model_copy(update={"slowdown": scenario.slowdown})
-    asked = [Sides(_name(slowed.cell), candidate=replace(slowed, cell=cell), baseline=slowed)]
-    asked += [Sides(_name(each.cell), candidate=each, baseline=each) for each in others]
+    pairs = [(replace(slowed, cell=cell), slowed), *((each, each) for each in others)]
+    asked = [
+        GatedCell(_name(base.cell), Job.of(head), Job.of(base), context) for head, base in pairs
+    ]
     disturbed = neighbour(context.cores[0]) if scenario.neighbour else nullcontext()
     with disturbed:
         result = run(

@@ -1,6 +1,7 @@
-"""What runs on a worker of a cluster: functions of dictionaries that JSON could hold.
+"""What runs on a worker of a cluster, and what it and the client say to each other.
 
-Nothing that is foreseen is raised: its reason travels as an answer.
+On the way these are plain dictionaries that JSON could hold. Nothing that is foreseen is raised:
+its reason travels as an answer.
 
 A worker keeps sessions and an open list from one task to the next. Its cores are those that no
 other process of rtfbench computes on: the pool of one command parts the cores itself, and the
@@ -16,36 +17,102 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, TypeAdapter
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.core_count import cores_here, usable_cores
 from rtfbench.base.errors import InputError
 from rtfbench.base.scratch import process_folder, user_folder
+from rtfbench.base.values import Value
 from rtfbench.embed.embeddings import Named
 from rtfbench.engines.protocol import EngineError
-from rtfbench.extract.cluster.jobs import (
-    Extraction,
-    Pace,
-    PaceJob,
-    ShardDone,
-    ShardJob,
-    ShardRefusal,
-)
-from rtfbench.extract.listing import Remaining
-from rtfbench.extract.messages import Embedding, Unusable
+from rtfbench.extract.messages import Embedding, ExtractionSetup, Unusable, WorkerOptions
 from rtfbench.extract.pool import ExtractError, Pool
 from rtfbench.extract.report import Tally
-from rtfbench.extract.result import ResultBusyError, ResultFile
-from rtfbench.extract.shards import Unit
+from rtfbench.extract.result import Remaining, ResultBusyError, ResultFile
+from rtfbench.extract.shards import Shard, Unit
 from rtfbench.frontends.addresses import Place
 from rtfbench.frontends.audio import AudioError
 from rtfbench.inputs.formats import Inputs
 from rtfbench.inputs.listing import Listing
-from rtfbench.models.facts import facts_of
+from rtfbench.models.facts import Facts, facts_of
 
 #: The file by which a worker knows the client's folder.
 TOKEN = ".cluster"
+
+
+class Extraction(Value):
+    """What all shards of an extraction have in common; all paths are absolute.
+
+    `folder` is where the shards go, on storage that every host shares. It holds `token`, by which a
+    worker knows that it sees the client's folder and not another one of that name.
+    """
+
+    facts: Facts
+    setup: ExtractionSetup
+    inputs: Inputs
+    list_sha256: str
+    worker: WorkerOptions
+    folder: Path
+    token: str
+
+
+class ShardJob(Value):
+    """One shard, and where in the list it begins and ends."""
+
+    extraction: Extraction
+    shard: Shard
+    first: int
+    stop: int
+
+
+class PaceJob(Value):
+    """Utterances by their places in the list, of which it is only asked how long they take."""
+
+    extraction: Extraction
+    places: tuple[int, ...]
+
+
+class ShardDone(Value):
+    """A finished shard; what was finished before has no times.
+
+    `embedded` counts those of this turn alone, as the times do.
+    """
+
+    kind: Literal["done"] = "done"
+    entries: int
+    failures: int
+    embedded: int = 0
+    audio_ns: int = 0
+
+
+class Pace(Value):
+    """How long utterances took, by the clock on the wall; `failures` says why others did not."""
+
+    kind: Literal["pace"] = "pace"
+    embedded: int
+    wall_s: float
+    failures: tuple[str, ...] = ()
+
+
+class ShardRefusal(Value):
+    """Why there is no answer.
+
+    `busy`: another process is writing the shard. `failed`: it may be better elsewhere. `unfit`: the
+    worker is of no use, for any shard.
+    """
+
+    kind: Literal["busy", "failed", "unfit"]
+    reason: str
+
+
+Answer = Annotated[ShardDone | Pace | ShardRefusal, Field(discriminator="kind")]
+ANSWER: TypeAdapter[ShardDone | Pace | ShardRefusal] = TypeAdapter(Answer)
+
+
+ClusterJob = TypeVar("ClusterJob", PaceJob, ShardJob)
 
 
 class UnfitError(Exception):
@@ -59,24 +126,22 @@ def check(extraction: dict[str, Any]) -> list[str]:
 
 def pace(job: dict[str, Any]) -> dict[str, Any]:
     """Embed some utterances, and say how long it took."""
-    asked = PaceJob.model_validate(job)
-    return _answer(asked.extraction, lambda: _pace(asked))
+    return _answer(PaceJob.model_validate(job), _pace)
 
 
 def extract_shard(job: dict[str, Any]) -> dict[str, Any]:
     """Write a shard and its manifest, going on with what a lost worker left of it."""
-    asked = ShardJob.model_validate(job)
-    return _answer(asked.extraction, lambda: _extract_shard(asked))
+    return _answer(ShardJob.model_validate(job), _extract_shard)
 
 
 def _answer(
-    extraction: Extraction, work: Callable[[], ShardDone | Pace | ShardRefusal]
+    job: ClusterJob, work: Callable[[ClusterJob], ShardDone | Pace | ShardRefusal]
 ) -> dict[str, Any]:
     """Do the work, and turn what went wrong into an answer."""
     try:
-        if found := _unfit(extraction):
+        if found := _unfit(job.extraction):
             raise UnfitError("; ".join(found))
-        answer = work()
+        answer = work(job)
     except UnfitError as error:
         answer = ShardRefusal(kind="unfit", reason=str(error))
     except ResultBusyError as error:
@@ -116,11 +181,7 @@ def _unfit(extraction: Extraction) -> list[str]:
 
 
 def _listing(extraction: Extraction) -> Listing:
-    """Return the client's list.
-
-    Raises:
-        UnfitError: it is another one here.
-    """
+    """Return the client's list; where it is another one, this worker is an `UnfitError`."""
     try:
         listing = KEPT.listing(extraction.inputs)
     except InputError as error:
@@ -149,13 +210,12 @@ def _pace(job: PaceJob) -> Pace:
 
 def _extract_shard(job: ShardJob) -> ShardDone:
     extraction, listing = job.extraction, _listing(job.extraction)
-    part = listing.part(job.first, job.stop)
-    unit = Unit(job.shard, listing, job.first, part, extraction.folder)
+    unit = Unit(job.shard, listing, job.first, job.stop, extraction.folder)
     earlier = unit.earlier(extraction.setup)
     if earlier is not None and not earlier.failures:
         return ShardDone(entries=earlier.entries, failures=0)
     with ResultFile(unit.result, keeps_origins=True, list_sha256=listing.sha256) as file:
-        todo = Remaining(part, file.begin(extraction.setup, resume=True, overwrite=False))
+        todo = Remaining(unit.listing, file.begin(extraction.setup, resume=True, overwrite=False))
         tally = Tally()
         with KEPT.pool(extraction) as pool:
             for finished in pool.embed(todo):
@@ -164,10 +224,10 @@ def _extract_shard(job: ShardJob) -> ShardDone:
                     file.append(named, finished.origin)
                 unit.add(finished)
                 tally.add(finished)
-        file.finish(None if todo.in_order else part.names())
+        file.finish(None if todo.in_order else unit.listing.names())
         unit.finish(extraction.setup)
     return ShardDone(
-        entries=part.count,
+        entries=unit.listing.count,
         failures=len(unit.failures),
         embedded=tally.done,
         audio_ns=tally.audio_ns,

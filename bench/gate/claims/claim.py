@@ -1,32 +1,36 @@
-"""Published figures as data, and what a measurement says of them."""
+"""Published tables as data, measured again, and what the measurement says of them."""
 
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from rtfbench.base import toml_files
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.values import Interval, Value
 from rtfbench.engines.protocol import Form
 from rtfbench.engines.spec import EngineSpec
-from rtfbench.measure.plan import Engine
-from rtfbench.report import figures
-from rtfbench.report.compare import paired_ratio, side
+from rtfbench.measure.plan import Engine, Plan
+from rtfbench.measure.whole_run import Audience, MeasuredRun, default_folder, measure
+from rtfbench.models import homes
+from rtfbench.models.names import default_form
+from rtfbench.models.resolve import resolve
+from rtfbench.report import figures, markdown
+from rtfbench.report.compare import paired_ratio, side, times
+from rtfbench.report.document import Document, Heading, Table, bullets, document, table
 from rtfbench.results.cells import Cell, ProtocolName
 from rtfbench.results.protocols import PUBLISHED
 from rtfbench.results.rows import CellSummary, Summary
 
 FOLDER = Path(__file__).parent / "published"
 
-Verdict = Literal["reproduced", "not reproduced", "explained by", "cannot tell", "not measured"]
-#: Engine name -> the model form that it runs when none is named.
-DefaultForm = Callable[[str], Form]
+#: In the order in which they are told.
+Verdict = Literal["reproduced", "explained by", "not reproduced", "cannot tell", "not measured"]
 
 
 class Row(Value):
@@ -157,7 +161,7 @@ def on(claim: Claim, place: Callable[[EngineSpec], EngineSpec]) -> Claim:
     return claim.model_copy(update={"row": rows, "control": controls})
 
 
-def cell(claim: Claim, row: Row, default_form: DefaultForm, control: Control | None = None) -> Cell:
+def cell(claim: Claim, row: Row, control: Control | None = None) -> Cell:
     """Return what is measured for a row, or for the control that takes its place."""
     engine = (control.engine if control else None) or row.engine
     changed = control.form if control else None
@@ -173,28 +177,23 @@ def cell(claim: Claim, row: Row, default_form: DefaultForm, control: Control | N
     )
 
 
-def cells(claim: Claim, default_form: DefaultForm) -> tuple[Cell, ...]:
-    """Return every cell that a claim needs, those that are compared side by side.
-
-    Args:
-        claim: the claim.
-        default_form: engine name -> the form that it runs when none is named.
-    """
-    found = [cell(claim, row, default_form) for row in claim.row]
+def cells(claim: Claim) -> tuple[Cell, ...]:
+    """Return every cell that a claim needs, those that are compared side by side."""
+    found = [cell(claim, row) for row in claim.row]
     for control in claim.control:
         for label, changed in ((control.row, control), (control.against, _protocol_only(control))):
             row = claim.get(label)
-            found.append(cell(claim, row, default_form, changed))
+            found.append(cell(claim, row, changed))
     unique = list({each.model_dump_json(): each for each in found}.values())
     groups = list(dict.fromkeys(each.condition for each in unique))
     return tuple(sorted(unique, key=lambda each: groups.index(each.condition)))
 
 
-def judge(claim: Claim, summary: Summary, default_form: DefaultForm) -> list[Judged]:
+def judge(claim: Claim, summary: Summary) -> list[Judged]:
     """Compare every published ratio with the measured one, and with its controls."""
 
     def find(label: str, control: Control | None) -> CellSummary | None:
-        return _row_of(summary, cell(claim, claim.get(label), default_form, control))
+        return measured_row(claim, summary, claim.get(label), control)
 
     found: list[Judged] = []
     for pair in claim.ratio:
@@ -220,12 +219,11 @@ def judge(claim: Claim, summary: Summary, default_form: DefaultForm) -> list[Jud
     return found
 
 
-def counts(claim: Claim, summary: Summary, default_form: DefaultForm) -> list[ComparedCount]:
+def counts(claim: Claim, summary: Summary) -> list[ComparedCount]:
     """Compare the published Params and FLOPs with the counted ones."""
     found: list[ComparedCount] = []
     for row in claim.row:
-        wanted = cell(claim, row, default_form)
-        measured = _row_of(summary, wanted)
+        measured = measured_row(claim, summary, row)
         pairs = (
             ("Params", row.params, figures.params(measured.params if measured else None)),
             ("FLOPs", row.flops, figures.flops(measured.flops if measured else None)),
@@ -239,10 +237,15 @@ def counts(claim: Claim, summary: Summary, default_form: DefaultForm) -> list[Co
 
 
 def measured_row(
-    claim: Claim, summary: Summary, row: Row, default_form: DefaultForm
+    claim: Claim, summary: Summary, row: Row, control: Control | None = None
 ) -> CellSummary | None:
-    """Return what was measured for a published row."""
-    return _row_of(summary, cell(claim, row, default_form))
+    """Return what was measured for a published row, or for the control that takes its place."""
+    wanted = cell(claim, row, control)
+    sought = wanted.condition, wanted.engine_label, wanted.form
+    rows = (
+        each for each in summary.cells if sought == (each.condition, each.engine_label, each.form)
+    )
+    return next(rows, None)
 
 
 def _ends(ci95: Interval) -> str:
@@ -252,15 +255,6 @@ def _ends(ci95: Interval) -> str:
 def _protocol_only(control: Control) -> Control:
     """Return what a control changes of the other row: the protocol, which both must share."""
     return control.model_copy(update={"form": None, "engine": None})
-
-
-def _row_of(summary: Summary, wanted: Cell) -> CellSummary | None:
-    for row in summary.cells:
-        if row.condition == wanted.condition and (
-            (row.engine_label, row.form) == (wanted.engine_label, wanted.form)
-        ):
-            return row
-    return None
 
 
 def _ratio(
@@ -286,3 +280,121 @@ def _verdict(ci95: Interval | None, wanted: float, tolerance: float) -> Verdict:
     if least <= low and high <= most:
         return "reproduced"
     return "not reproduced" if high < least or most < low else "cannot tell"
+
+
+def of_claim(claim: Claim, summary: Summary) -> Document:
+    """Return the whole comparison."""
+    rows = [measured_row(claim, summary, row) for row in claim.row]
+    judged, counted = judge(claim, summary), counts(claim, summary)
+    environment = summary.environment
+    conditions = (
+        f"{figures.setting(claim.chunk_samples, claim.threads)}, {claim.protocol} protocol. "
+        f"Published: {claim.cpu or 'an unnamed CPU'}. Measured: {environment.cpu_kind}, rtfbench "
+        f"{environment.rtfbench}. Absolute RTFs are two machines': ratios are compared."
+    )
+    unpaired = any(not each.paired and each.measured is not None for each in judged)
+    return document(
+        Heading(claim.title),
+        f"Source: {claim.source}.",
+        conditions,
+        _rows(claim, rows),
+        *(_ratios(claim, judged) if judged else ()),
+        bullets(
+            f"{_pair(each)}: {each.verdict}{' ' if each.verdict == 'explained by' else '; '}"
+            f"{each.reason}."
+            for each in judged
+            if each.reason
+        ),
+        "An asterisk marks ratios of two medians, not of paired measurements: their intervals are "
+        "wide enough for the drift within a row, not between rows."
+        if unpaired
+        else None,
+        _counts(counted) if counted else None,
+        bullets(
+            f"{row.title}, {row.engine_label}: {row.status.replace('_', ' ')}: {row.reason}"
+            for row in rows
+            if row is not None and row.status != "ok"
+        ),
+        verdict(judged, counted),
+    )
+
+
+def verdict(judged: Sequence[Judged], counted: Sequence[ComparedCount]) -> str:
+    """Return the claim's end in one line."""
+    tally = {kind: sum(each.verdict == kind for each in judged) for kind in get_args(Verdict)}
+    told = [f"{count} {kind.removesuffix(' by')}" for kind, count in tally.items() if count]
+    same = sum(each.same for each in counted)
+    return (
+        f"Verdict: of {len(judged)} ratios {', '.join(told) or 'none'}; "
+        f"{same} of {len(counted)} counts agree digit by digit."
+    )
+
+
+def _rows(claim: Claim, rows: Sequence[CellSummary | None]) -> Table:
+    lines = []
+    for published, row in zip(claim.row, rows, strict=True):
+        ok = row is not None and row.status == "ok"
+        ended = figures.MISSING if row is None else row.status.replace("_", " ")
+        lines.append(
+            (
+                published.label,
+                str(published.engine),
+                f"{published.rtf:g}",
+                figures.rtf(row.rtf) if row is not None and ok else ended,
+                figures.plus_minus(row.rtf_ci95) if row else figures.MISSING,
+            )
+        )
+    return table(["row", "engine", "published RTF", "measured RTF", "95 %"], lines, "llrrr")
+
+
+def _ratios(claim: Claim, judged: Sequence[Judged]) -> Iterator[Table | str]:
+    lines = []
+    for each in judged:
+        measured = figures.MISSING
+        if each.measured is not None:
+            measured = times(each.measured, each.ci95) + ("" if each.paired else " *")
+        lines.append((_pair(each), figures.times(each.published), measured, each.verdict))
+    yield table(["ratio", "published", "measured (95 %)", "verdict"], lines, "lrrl")
+    yield (
+        f"Reproduced: the whole interval lies within {figures.percent(claim.tolerance)} of the "
+        "published ratio; not reproduced: none of it does."
+    )
+
+
+def _counts(counted: Sequence[ComparedCount]) -> Table:
+    lines = (
+        (each.label, each.what, each.published, each.counted, "same" if each.same else "differ")
+        for each in counted
+    )
+    return table(["row", "count", "published", "counted", "digits"], lines, "llrrl")
+
+
+def _pair(each: Judged) -> str:
+    return f"{each.pair.row} / {each.pair.against}"
+
+
+REPLAY = "replay.md"
+
+
+def replay(
+    name: str,
+    *,
+    audio: tuple[Path, ...],
+    budget_s: float | None,
+    out: Path | None,
+    audience: Audience,
+) -> tuple[MeasuredRun, Document]:
+    """Measure what a claim was measured with, and return the run and the page of both."""
+    claim = on(load_claim(name), lambda engine: homes.place(engine, homes.named([engine.name])))
+    with as_input(InputError, before=f"{name}: "):
+        resolved = resolve(cells(claim))
+    flags = {} if budget_s is None else {"budget_s": budget_s}
+    try:
+        plan = Plan.model_validate({"audio": audio, **flags})
+    except ValueError as error:
+        raise InputError(f"--budget: must be greater than 0, not {budget_s:g}") from error
+    path = out or default_folder(f"{Path(name).stem}-")
+    measured = measure(plan, resolved, path, audience)
+    told = of_claim(claim, measured.summary)
+    measured.folder.write(REPLAY, markdown.draw(told))
+    return measured, told

@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, side, surely_faster
+from rtfbench.report.compare import side, surely_faster
 from rtfbench.report.palette import INK, MUTED
-from rtfbench.report.plots.style import (
-    Look,
-    Picture,
-    Sheet,
-    caption,
-    error_bar,
-    failures,
-    interval_remark,
-    looks,
-    not_drawn,
-    plain_log_ticks,
-    rtf_limits,
-)
+from rtfbench.report.plots import style
 from rtfbench.report.precision_findings import POINTS, fastest, gain, keeping_accuracy
 from rtfbench.results.cells import MAX_REL_ERR
 from rtfbench.results.protocols import steady_first
@@ -43,7 +32,7 @@ ROOM = 0.12
 LEAST_SPAN = 0.1  # points
 
 
-def draw(summary: Summary) -> Iterator[Picture]:
+def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield one picture, a panel a model; of steady rows if there are any."""
     measured = [row for row in summary.cells if row.rtf is not None]
     lossy = any(row.eer_loss for row in measured)
@@ -54,20 +43,19 @@ def draw(summary: Summary) -> Iterator[Picture]:
     )
     models = [
         model
-        for model in dict.fromkeys(row.model for row in rows)
-        for own in [[row for row in rows if row.model == model]]
+        for model, own in grouped((row.model, row) for row in rows).items()
         if (any(row.eer_loss for row in own) if lossy else len(own) > 1)
     ]
     shown, left_out = models[:MOST_PANELS], models[MOST_PANELS:]
     if shown:
-        failed = failures(
+        failed = style.failures(
             row
             for row in summary.cells
             if row.protocol == rows[0].protocol and (lossy or row.precision == FLOAT32)
         )
         titles = [row.title for row in rows if row.model in left_out]
         kept = [row for row in rows if row.model in shown]
-        yield _picture(summary, kept, shown, not_drawn([*failed, *titles]), lossy=lossy)
+        yield _picture(summary, kept, shown, style.not_drawn([*failed, *titles]), lossy=lossy)
 
 
 def pareto_front(summary: Summary, rows: Sequence[CellSummary]) -> list[CellSummary]:
@@ -98,36 +86,34 @@ def _picture(
     left_out: str,
     *,
     lossy: bool,
-) -> Picture:
-    look = looks(summary)
+) -> style.Picture:
+    look = style.looks(summary)
     columns = min(len(models), PANELS_A_ROW)
     lines = -(-len(models) // columns)
     sizes = ", ".join(map(str, sorted({row.chunk_samples for row in rows})))
-    text = caption(
+    text = style.caption(
         summary,
         rows,
         f"{rows[0].protocol}, chunks of {sizes} samples",
         "upright: 95 % interval of the loss over resampled speakers" if lossy else "",
-        interval_remark(rows, "across"),
+        style.interval_remark(rows, "across"),
         "large marks: no other row is surely faster or more accurate without losing in the other",
         left_out,
     )
-    with Sheet(
+    with style.Sheet(
         title=_loss_title(summary, rows, models) if lossy else _error_title(summary, rows, models),
         caption=text,
         height_in=2.9 + 3.2 * (lines - 1),
         keys=[look[each] for each in dict.fromkeys(map(side, rows))],
     ) as sheet:
-        panels = sheet.axes(columns, lines, gap_in=0.55)
+        panels = sheet.axes(columns, lines, gap_in=0.55, used=len(models))
         if lossy:
             ends = [POINTS * end for row in rows for end in _loss(row)]
             room = ROOM * max(max(ends) - min(ends), LEAST_SPAN)
             panels[0].set_ylim(min(ends) - room, max(ends) + room)  # the panels share it
         else:
             panels[0].set(yscale="log", ylim=(min(map(_error, rows)) / 4, MAX_REL_ERR * 3))
-        for axes in panels[len(models) :]:
-            axes.set_visible(False)
-        for axes, model in zip(panels, models, strict=False):
+        for axes, model in zip(panels, models, strict=True):
             own = [row for row in rows if row.model == model]
             _panel(summary, axes, own, look, lossy=lossy)
         panels[0].set_ylabel(
@@ -137,32 +123,21 @@ def _picture(
 
 
 def _panel(
-    summary: Summary,
-    axes: Axes,
-    rows: Sequence[CellSummary],
-    look: dict[EngineForm, Look],
-    *,
-    lossy: bool,
+    summary: Summary, axes: Axes, rows: Sequence[CellSummary], look: style.Looks, *, lossy: bool
 ) -> None:
     front = pareto_front(summary, rows)
-    axes.set(xscale="log", xlim=rtf_limits(rows))
+    axes.set(xscale="log", xlim=style.rtf_limits(rows))
     for row in rows:
         value, low, high = (POINTS * each for each in _loss(row)) if lossy else [_error(row)] * 3
         on_front = row in front
         axes.errorbar(
-            [row.rtf or 0.0],
-            [value],
-            xerr=error_bar(row),
-            yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]],
-            color=look[side(row)].color,
-            marker=look[side(row)].marker,
-            markersize=9 if on_front else 5,
-            alpha=1.0 if on_front else 0.65,
-            linewidth=1.2,
+            [row.rtf or 0.0], [value], xerr=style.error_bar(row), **look[side(row)].style,
+            yerr=[[max(value - low, 0.0)], [max(high - value, 0.0)]], linewidth=1.2,
+            markersize=9 if on_front else 5, alpha=1.0 if on_front else 0.65,
             zorder=3 if on_front else 2,
-        )
+        )  # fmt: skip
     limit = 0.0 if lossy else MAX_REL_ERR
-    axes.axhline(limit, color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)), zorder=1)
+    axes.axhline(limit, color=MUTED, linewidth=1.2, linestyle=style.DASHED, zorder=1)
     title = rows[0].title
     if lossy:
         eer = next(row.eer for row in rows if row.precision == FLOAT32 and row.eer is not None)
@@ -173,18 +148,18 @@ def _panel(
                       fontsize=8.5, color=MUTED)  # fmt: skip
     axes.set_title(title, loc="left", fontsize=10, color=INK, pad=4)
     axes.set_xlabel("RTF (left is faster)")
-    plain_log_ticks(axes.xaxis)
+    style.plain_log_ticks(axes.xaxis)
 
 
 def _error_title(summary: Summary, rows: Sequence[CellSummary], models: Sequence[str]) -> str:
     share = figures.percent(max(map(_error, rows)) / MAX_REL_ERR)
     what = rows[0].title if len(models) == 1 else f"{len(models)} models"
-    wrong = sum(
-        row.status == "wrong_output"
-        and row.protocol == rows[0].protocol
-        and row.precision == FLOAT32
+    alike = (
+        row.status
         for row in summary.cells
+        if row.protocol == rows[0].protocol and row.precision == FLOAT32
     )
+    wrong = list(alike).count("wrong_output")
     over = f", {figures.counted(wrong, 'row')} over it not drawn" if wrong else ""
     return f"{what}: errors are at most {share} of the parity limit{over}"
 

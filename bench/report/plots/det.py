@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from rtfbench.report.palette import MUTED
-from rtfbench.report.plots.style import Picture, Sheet, numbered
+from rtfbench.report.plots.style import DASHED, Picture, Sheet, numbered
 
 #: Labels of the axes, in percent.
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60, 80, 90, 95, 98, 99)
@@ -43,13 +43,13 @@ def draw(curves: Sequence[Curve], remarks: Sequence[str]) -> Picture:
     low, high = (deviate(rate) for rate in _range(curves))
     with Sheet(title=title, caption=text, height_in=SIDE_IN, keys=keys) as sheet:
         (axes,) = sheet.axes(left_in=LEFT_IN, right_in=SHEET_IN - LEFT_IN - SIDE_IN)
-        axes.plot((low, high), (low, high), color=MUTED, linewidth=0.8, linestyle=(0, (5, 3)))
+        axes.plot((low, high), (low, high), color=MUTED, linewidth=0.8, linestyle=DASHED)
         for curve, look in zip(curves, keys, strict=True):
             points = [(deviate(alarm), deviate(miss)) for alarm, miss in _inner(curve)]
             axes.plot(*zip(*points, strict=True) if points else ([], []), color=look.color)
             if 0 < curve.eer < 1:
                 at = deviate(curve.eer)
-                axes.plot([at], [at], color=look.color, marker=look.marker, markersize=8)
+                axes.plot([at], [at], **look.style, markersize=8)
         ticks: list[float] = []
         for tick in TICKS:
             place = deviate(tick / 100)

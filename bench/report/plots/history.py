@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rtfbench.report import figures
-from rtfbench.report.history import HostHistory, Series, StoredRun
-from rtfbench.report.hosts import setting
+from rtfbench.report.compare import setting
+from rtfbench.report.history import HostHistory, Series
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import Look, Picture, Sheet, numbered, plain_log_ticks
 from rtfbench.results.cells import Condition
@@ -53,7 +53,9 @@ def _picture(host: HostHistory, number: int, series: Sequence[Series]) -> Pictur
         plain_log_ticks(axes.yaxis)
         axes.set_ylabel("times as long (log)")
         shown = range(0, len(host.runs), -(-len(host.runs) // MOST_TICKS))
-        axes.set_xticks(list(shown), [_tick(host.runs[place]) for place in shown], fontsize=8)
+        names = [each.environment.commit or each.folder.rsplit("/", 1)[-1] for each in host.runs]
+        ticks = [f"{host.runs[place].day}\n{names[place][:TICK_CHARS]}" for place in shown]
+        axes.set_xticks(list(shown), ticks, fontsize=8)
         return sheet.finish(f"history-{number}-{_name(where)}")
 
 
@@ -67,7 +69,7 @@ def _line(axes: Axes, host: HostHistory, series: Series, look: Look, shift: floa
         ends += [low, high]
         axes.errorbar(
             [place[id(point.run)] + shift], [middle], yerr=[[middle - low], [high - middle]],
-            color=look.color, marker=look.marker, markersize=5.5, capsize=2.5, linewidth=1.3,
+            **look.style, markersize=5.5, capsize=2.5, linewidth=1.3,
             markerfacecolor="none" if point.run.disturbed else look.color,
         )  # fmt: skip
     places = [place[id(point.run)] for point in series.searched]
@@ -78,16 +80,10 @@ def _line(axes: Axes, host: HostHistory, series: Series, look: Look, shift: floa
         at = place[id(change.first_after)] - 0.5
         axes.axvline(at, color=MUTED, linewidth=1.2, linestyle="--")
         axes.annotate(
-            figures.times(change.factor),
-            (at, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, -2),
-            textcoords="offset points",
-            va="top",
-            color=look.color,
-            fontsize=9,
+            figures.times(change.factor), (at, 1), xycoords=("data", "axes fraction"),
+            xytext=(3, -2), textcoords="offset points", va="top", color=look.color, fontsize=9,
             weight="bold",
-        )
+        )  # fmt: skip
     return ends
 
 
@@ -115,11 +111,6 @@ def _label(series: Series, others: Sequence[Series]) -> str:
     both = {engine for engine in engines if len({f for e, f in forms if e == engine}) > 1}
     names = [f"{s.engine} {s.form}" if s.engine in both else s.engine for s in sides]
     return " / ".join(names)
-
-
-def _tick(run: StoredRun) -> str:
-    name = run.environment.commit or run.folder.rsplit("/", 1)[-1]
-    return f"{run.day}\n{name[:TICK_CHARS]}"
 
 
 def _name(where: Condition) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtfbench.report import figures
+from rtfbench.report.compare import setting
 from rtfbench.report.hosts import Line, NamedRun, against, conclusion, lines
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import Picture, Sheet, numbered, plain_log_ticks
@@ -44,7 +44,7 @@ def draw(runs: Sequence[NamedRun]) -> Picture | None:
                 ends += [low, high]
                 axes.errorbar(
                     [each.ratio], [height], xerr=[[each.ratio - low], [high - each.ratio]],
-                    color=look.color, marker=look.marker, markersize=6, capsize=3, linewidth=1.4,
+                    **look.style, markersize=6, capsize=3, linewidth=1.4,
                 )  # fmt: skip
         axes.axvline(1.0, color=MUTED, linewidth=1.2, linestyle="--")
         axes.set_xlim(min(ends) / 1.08, max(ends) * 1.08)
@@ -56,6 +56,5 @@ def draw(runs: Sequence[NamedRun]) -> Picture | None:
 
 
 def _name(line: Line) -> str:
-    where = figures.setting(*line.where.setting)
     turn = " ⇄" if line.verdict == "turns" else ""
-    return f"{line.title}, {against(line.left, line.right)}{turn}\n{line.where.protocol}, {where}"
+    return f"{line.title}, {against(line.left, line.right)}{turn}\n{setting(line.where)}"

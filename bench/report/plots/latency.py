@@ -5,16 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from rtfbench.base.values import grouped
 from rtfbench.report import figures
 from rtfbench.report.compare import side
-from rtfbench.report.plots.style import (
-    Picture,
-    Sheet,
-    caption,
-    direct_labels,
-    looks,
-    plain_log_ticks,
-)
+from rtfbench.report.plots import style
 from rtfbench.results import protocols
 from rtfbench.results.rows import CellSummary, Summary
 
@@ -22,25 +16,20 @@ from rtfbench.results.rows import CellSummary, Summary
 SHARES = (("latency_ms_p99", "99"), ("latency_ms_p95", "95"), ("latency_ms_p50", "50"))
 
 
-def draw(summary: Summary) -> Iterator[Picture]:
+def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield a picture for each setting under which there are two loads or more."""
     rows = [
         row
         for row in summary.cells
         if row.load is not None and row.rtf is not None and row.figure(SHARES[-1][0]) is not None
     ]
-    places = {(r.model, r.protocol, r.chunk_samples, r.threads, r.jobs, r.batch): r for r in rows}
-    for number, (place, first) in enumerate(places.items()):
-        some = [
-            row
-            for row in rows
-            if (row.model, row.protocol, *row.setting[:-1]) == (*place[:2], *first.setting[:-1])
-        ]
+    places = grouped(((row.model, row.protocol, *row.setting[:-1]), row) for row in rows)
+    for number, some in enumerate(places.values(), start=1):
         if len({row.rate_per_s for row in some}) > 1:
-            yield _picture(summary, some, f"latency-by-load-{first.model}-{number + 1}")
+            yield _picture(summary, some, f"latency-by-load-{some[0].model}-{number}")
 
 
-def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Picture:
+def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.Picture:
     first = rows[0]
     share, told = next(
         each for each in SHARES if all(row.figure(each[0]) is not None for row in rows)
@@ -61,41 +50,36 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Pictur
     limit_ms = None if first.load is None else first.load.latency_ms
     if limit_ms is not None:
         remarks.append(f"dashed: the limit of {limit_ms:g} ms")
-    look = looks(summary)
-    with Sheet(title=title, caption=caption(summary, rows, *remarks), height_in=3.6) as sheet:
+    look = style.looks(summary)
+    with style.Sheet(
+        title=title, caption=style.caption(summary, rows, *remarks), height_in=3.6
+    ) as sheet:
         (axes,) = sheet.axes(right_in=1.4)
         axes.set_yscale("log")
         ends = []
-        for each in dict.fromkeys(map(side, rows)):
-            line = sorted((r for r in rows if side(r) == each), key=lambda row: row.rate_per_s)
+        for each, own in grouped((side(row), row) for row in rows).items():
+            line = sorted(own, key=lambda row: row.rate_per_s)
             drawn = look[each]
             x = [row.load.streams if streams and row.load else row.rate_per_s for row in line]
             y = [row.figure(share) or math.nan for row in line]
             known = [(row.own_ci95 or {}).get(share) for row in line]
+            ranges = [ci or (value, value) for value, ci in zip(y, known, strict=True)]
             bars = [
-                [value - ci[0] if ci else 0.0 for value, ci in zip(y, known, strict=True)],
-                [
-                    ci[1] - value if ci and ci[1] else 0.0
-                    for value, ci in zip(y, known, strict=True)
-                ],
+                [value - low for value, (low, _) in zip(y, ranges, strict=True)],
+                [(high or value) - value for value, (_, high) in zip(y, ranges, strict=True)],
             ]
-            axes.errorbar(
-                x, y, yerr=bars, color=drawn.color, marker=drawn.marker, linewidth=1.8, capsize=3
-            )
+            axes.errorbar(x, y, yerr=bars, **drawn.style, linewidth=1.8, capsize=3)
             for at, value, ci in zip(x, y, known, strict=True):
                 if ci and ci[1] is None:
                     axes.annotate(
-                        "",
-                        xy=(at, value),
-                        xytext=(0, 18),
-                        textcoords="offset points",
+                        "", xy=(at, value), xytext=(0, 18), textcoords="offset points",
                         arrowprops={"arrowstyle": "<-", "color": drawn.color, "linewidth": 1.6},
-                    )
+                    )  # fmt: skip
             ends.append((float(x[-1]), y[-1], drawn))
         if limit_ms is not None:
-            axes.axhline(limit_ms, color="0.4", linewidth=1.2, linestyle=(0, (5, 3)))
-        plain_log_ticks(axes.yaxis)
-        direct_labels(axes, ends)
+            axes.axhline(limit_ms, color="0.4", linewidth=1.2, linestyle=style.DASHED)
+        style.plain_log_ticks(axes.yaxis)
+        style.direct_labels(axes, ends)
         axes.set_xlabel("live streams" if streams else "requests a second")
         axes.set_ylabel(f"latency ms, {told} of 100 stay under")
         return sheet.finish(name)

@@ -48,17 +48,10 @@ def _times(axes: Axes, engine: EngineLengths, look: Look) -> None:
         points = [
             (each.num_frames, ms)
             for each in engine.lengths
-            for ms in [getattr(each, field)]
-            if ms is not None
+            if (ms := getattr(each, field)) is not None
         ]
-        axes.plot(
-            *zip(*points, strict=True),
-            color=look.color,
-            linestyle=style,
-            marker=look.marker,
-            markersize=4,
-            linewidth=1.1,
-        )
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, **look.style, linestyle=style, markersize=4, linewidth=1.1)
 
 
 def _title(engines: Sequence[EngineLengths]) -> str:

@@ -8,30 +8,9 @@ from typing import TYPE_CHECKING
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.report import figures
-from rtfbench.report.compare import (
-    EngineForm,
-    engine_names,
-    group_name,
-    has_intervals,
-    lead,
-    side,
-    told,
-)
+from rtfbench.report.compare import engine_names, group_name, has_intervals, lead, side, told
 from rtfbench.report.palette import MUTED
-from rtfbench.report.plots.style import (
-    Look,
-    Picture,
-    Sheet,
-    caption,
-    chunk_size,
-    error_bar,
-    failures,
-    interval_remark,
-    looks,
-    not_drawn,
-    plain_log_ticks,
-    rtf_limits,
-)
+from rtfbench.report.plots import style
 from rtfbench.results import protocols
 from rtfbench.results.rows import CellSummary, Summary
 
@@ -42,35 +21,32 @@ if TYPE_CHECKING:
 MOST_WINNERS = 3
 
 
-def draw(summary: Summary) -> Iterator[Picture]:
+def draw(summary: Summary) -> Iterator[style.Picture]:
     """Yield a picture for each thread count, at the chunk size that most models were run with."""
     measured = [row for row in summary.cells if row.rtf is not None]
     for threads in sorted({row.threads for row in measured}):
         rows = [row for row in measured if row.threads == threads]
-        models = Counter(
-            {
-                size: len({r.model for r in rows if r.chunk_samples == size})
-                for size in {row.chunk_samples for row in rows}
-            }
-        )
+        models = Counter(size for _, size in {(row.model, row.chunk_samples) for row in rows})
         size = max(models, key=lambda each: (models[each], each == PUBLISHED_CHUNK_SAMPLES, -each))
         yield _picture(
             summary, [row for row in rows if row.chunk_samples == size], f"rtf-by-model-t{threads}"
         )
 
 
-def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Picture:
+def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.Picture:
     protocols = list(dict.fromkeys(row.protocol for row in rows))
-    look = looks(summary)
+    look = style.looks(summary)
     titles = _by_speed(rows)
     used = [look[each] for each in dict.fromkeys(map(side, rows))]
     # With one model, the engines' own names stand at the lines; no key is needed.
     lines = titles if len(titles) > 1 else [each.label for each in used]
-    where = chunk_size(rows[0].chunk_samples)
-    with Sheet(
+    where = figures.chunk(rows[0].chunk_samples)
+    drawn = {(row.threads, row.chunk_samples) for row in rows}
+    failed = style.failures(r for r in summary.cells if (r.threads, r.chunk_samples) in drawn)
+    with style.Sheet(
         title=_finding(summary, rows, titles),
-        caption=caption(
-            summary, rows, where, interval_remark(rows, "whisker"), _failed(summary, rows)
+        caption=style.caption(
+            summary, rows, where, style.interval_remark(rows, "whisker"), style.not_drawn(failed)
         ),
         height_in=0.3 + len(lines) * (0.42 if len(titles) > 1 else 0.36),
         keys=used if len(titles) > 1 else (),
@@ -78,15 +54,15 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> Pictur
         panels = sheet.axes(len(protocols), left_in=0.35 + 0.085 * max(map(len, lines)), gap_in=0.5)
         for axes, protocol in zip(panels, protocols, strict=True):
             # The same limits in every panel, so that protocols can be compared by eye.
-            axes.set(xscale="log", xlim=rtf_limits(rows))
+            axes.set(xscale="log", xlim=style.rtf_limits(rows))
             _panel(axes, [row for row in rows if row.protocol == protocol], lines, look)
-            plain_log_ticks(axes.xaxis)
+            style.plain_log_ticks(axes.xaxis)
             axes.set_xlabel(f"RTF, {protocol} protocol (left is faster)")
         return sheet.finish(name)
 
 
 def _panel(
-    axes: Axes, rows: Sequence[CellSummary], lines: Sequence[str], look: dict[EngineForm, Look]
+    axes: Axes, rows: Sequence[CellSummary], lines: Sequence[str], look: style.Looks
 ) -> None:
     sides = list(dict.fromkeys(map(side, rows)))
     for row in rows:
@@ -98,15 +74,9 @@ def _panel(
         else:
             line = lines.index(drawn.label)
         axes.errorbar(
-            [row.rtf or 0.0],
-            [line],
-            xerr=error_bar(row),
-            color=drawn.color,
-            marker=drawn.marker,
-            markersize=6,
-            capsize=3,
-            linewidth=1.4,
-        )
+            [row.rtf or 0.0], [line], xerr=style.error_bar(row), **drawn.style,
+            markersize=6, capsize=3, linewidth=1.4,
+        )  # fmt: skip
     axes.set_yticks(range(len(lines)), lines)
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.grid(False, axis="y")
@@ -143,11 +113,3 @@ def _finding(summary: Summary, rows: Sequence[CellSummary], titles: Sequence[str
     low, high = min(r.rtf or 0.0 for r in chosen), max(r.rtf or 0.0 for r in chosen)
     what = titles[0] if len(titles) == 1 else f"{len(titles)} models"
     return f"{what}: RTF {figures.number(low)} to {figures.number(high)} ({protocol})"
-
-
-def _failed(summary: Summary, rows: Sequence[CellSummary]) -> str:
-    """Name the rows that have no RTF to draw."""
-    drawn = {(row.threads, row.chunk_samples) for row in rows}
-    return not_drawn(
-        failures(row for row in summary.cells if (row.threads, row.chunk_samples) in drawn)
-    )

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from rtfbench.engines.protocol import FLOAT32
 from rtfbench.report import figures
-from rtfbench.report.compare import EngineForm, engine_names, side
+from rtfbench.report.compare import engine_names, side, versions
 from rtfbench.report.palette import GRID, INK, MUTED, PAPER, SERIES
-from rtfbench.results.rows import CellSummary, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
+DASHED = (0, (5, 3))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -36,6 +37,11 @@ class Look:
     color: str
     marker: str
 
+    @property
+    def style(self) -> dict[str, Any]:
+        """Colour and marker, as matplotlib's arguments."""
+        return {"color": self.color, "marker": self.marker}
+
 
 def numbered(labels: Iterable[str]) -> list[Look]:
     """Give each label a colour and a marker of its own, as long as there are any."""
@@ -45,7 +51,11 @@ def numbered(labels: Iterable[str]) -> list[Look]:
     ]
 
 
-def looks(summary: Summary) -> dict[EngineForm, Look]:
+#: Of each engine and form.
+Looks = dict[EngineForm, Look]
+
+
+def looks(summary: Summary) -> Looks:
     """Give each engine and form its colour and marker, the same in every picture.
 
     Where there are other precisions than float32, an engine's rows share its colour, and rows in
@@ -80,6 +90,8 @@ NAMED = 4
 NARROW, FEWEST_TICKS = 3.0, 3
 #: A tick outside of the data is shown where it is no further than this share of the axis.
 NEAR_TICK = 0.3
+#: Names at the ends of lines stand so far apart, in points.
+NAME_GAP = 13.0
 #: Labels of ticks need so many pixels, across and upright.
 LABEL_PX = (44.0, 16.0)
 
@@ -175,8 +187,12 @@ class Sheet:
         gap_in: float = 0.5,
         row_gap_in: float = 0.75,
         sharey: bool = True,
+        used: int | None = None,
     ) -> list[Axes]:
-        """Return panels in reading order, inside of the margins that title and caption need."""
+        """Return panels in reading order, inside of the margins that title and caption need.
+
+        Of so many that are `used`, the others are not shown.
+        """
         wide = (WIDTH_IN - left_in - right_in - gap_in * (columns - 1)) / columns
         inner_in = self._height_in - self._top_in - self._bottom_in
         tall = (inner_in - row_gap_in * (rows - 1)) / rows
@@ -194,7 +210,9 @@ class Sheet:
         panels: list[Axes] = list(found.flat)
         for panel in panels:
             dress(panel)
-        return panels
+        for panel in panels[used:] if used else ():
+            panel.set_visible(False)
+        return panels[:used]
 
     def margins(self, *, left_in: float = 0.78, right_in: float = 0.2) -> dict[str, float]:
         """Return the sides of what title and caption leave, as shares of the figure."""
@@ -208,23 +226,14 @@ class Sheet:
     def finish(self, name: str) -> Picture:
         """Write title, key and caption and return the picture."""
         left = 0.02
+        title, caption = "\n".join(self._title_lines), "\n".join(self._caption_lines)
         self.figure.text(
-            left,
-            1 - 0.14 / self._height_in,
-            "\n".join(self._title_lines),
-            va="top",
-            fontsize=12.5,
-            weight="bold",
+            left, 1 - 0.14 / self._height_in, title, va="top", fontsize=12.5, weight="bold"
         )
         if self._keys:
             self._key(left)
         self.figure.text(
-            left,
-            0.1 / self._height_in,
-            "\n".join(self._caption_lines),
-            va="bottom",
-            fontsize=7.6,
-            color=MUTED,
+            left, 0.1 / self._height_in, caption, va="bottom", fontsize=7.6, color=MUTED
         )
         return Picture(name, self._title, self._caption, self)
 
@@ -233,23 +242,13 @@ class Sheet:
         from matplotlib.lines import Line2D
 
         self.figure.legend(
-            [
-                Line2D([], [], color=look.color, marker=look.marker, linestyle="", markersize=6.5)
-                for look in self._keys
-            ],
+            [Line2D([], [], **look.style, linestyle="", markersize=6.5) for look in self._keys],
             [look.label for look in self._keys],
-            loc="upper left",
-            bbox_to_anchor=(left, 1 - (self._words_in + 0.02) / self._height_in),
-            ncols=min(len(self._keys), KEYS_A_LINE),
-            frameon=False,
-            fontsize=9,
-            handlelength=1.0,
-            handletextpad=0.3,
-            columnspacing=1.4,
-            borderpad=0,
-            borderaxespad=0,
-            labelcolor=[look.color for look in self._keys],
-        )
+            loc="upper left", ncols=min(len(self._keys), KEYS_A_LINE),
+            bbox_to_anchor=(left, 1 - (self._words_in + 0.02) / self._height_in), frameon=False,
+            fontsize=9, handlelength=1.0, handletextpad=0.3, columnspacing=1.4, borderpad=0,
+            borderaxespad=0, labelcolor=[look.color for look in self._keys],
+        )  # fmt: skip
 
     def written(self, kind: str) -> bytes:
         """Return the picture as a file of a kind, svg or png."""
@@ -292,7 +291,7 @@ def not_drawn(what: Iterable[str]) -> str:
 def failures(rows: Iterable[CellSummary]) -> list[str]:
     """Name the rows that should be drawn and have no RTF."""
     return [
-        f"{row.title} on {row.engine_label} {row.form} ({row.status.replace('_', ' ')})"
+        f"{row.title} on {row.engine_label} {row.form} ({row.ended})"
         for row in rows
         if row.rtf is None and row.engine != "null"
     ]
@@ -301,18 +300,12 @@ def failures(rows: Iterable[CellSummary]) -> list[str]:
 def caption(summary: Summary, rows: Sequence[CellSummary], *remarks: str) -> str:
     """Say what was measured where: machine, versions, threads, then the remarks."""
     environment = summary.environment
-    versions = dict.fromkeys(f"{row.engine} {row.version}" for row in rows if row.version)
     threads = sorted({row.threads for row in rows})
     counts = ", ".join(map(str, threads)) + (" threads" if threads != [1] else " thread")
     host = f"{environment.cpu_kind}, {environment.core_count} cores"
     audio = f"{figures.counted(len(environment.audio), 'utterance')}, {environment.audio_s:.0f} s"
-    words = [host, ", ".join(versions), counts, audio, f"rtfbench {environment.rtfbench}"]
+    words = [host, ", ".join(versions(rows)), counts, audio, f"rtfbench {environment.rtfbench}"]
     return " · ".join([*words, *(remark for remark in remarks if remark)])
-
-
-def chunk_size(samples: int) -> str:
-    """Write a chunk size."""
-    return figures.setting(samples, 1).partition(",")[0]
 
 
 def interval_remark(rows: Iterable[CellSummary], mark: str) -> str:
@@ -325,28 +318,20 @@ def interval_remark(rows: Iterable[CellSummary], mark: str) -> str:
     return "no intervals: a single session"
 
 
-def direct_labels(
-    axes: Axes, points: Sequence[tuple[float, float, Look]], *, gap: float = 13.0
-) -> None:
+def direct_labels(axes: Axes, points: Sequence[tuple[float, float, Look]]) -> None:
     """Write each line's name at its end; names that would overlap are moved apart, in points."""
     axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]  # positions become known
     placed: list[float] = []
     scale = 72 / axes.figure.dpi
     for x, y, look in sorted(points, key=lambda point: point[1]):
         height = float(axes.transData.transform((x, y))[1]) * scale
-        wanted = max(height, placed[-1] + gap) if placed else height
+        wanted = max(height, placed[-1] + NAME_GAP) if placed else height
         placed.append(wanted)
         axes.annotate(
-            look.label.replace("[", "\n["),
-            (x, y),
-            xytext=(9, wanted - height),
-            textcoords="offset points",
-            va="center",
-            color=look.color,
-            fontsize=9,
-            weight="bold",
+            look.label.replace("[", "\n["), (x, y), xytext=(9, wanted - height),
+            textcoords="offset points", va="center", color=look.color, fontsize=9, weight="bold",
             annotation_clip=False,
-        )
+        )  # fmt: skip
 
 
 def plain_log_ticks(axis: Any) -> None:
@@ -354,18 +339,12 @@ def plain_log_ticks(axis: Any) -> None:
 
     Of those, the first that has a tick on both sides of the data is taken; the axis grows to them.
     """
-    from matplotlib.ticker import (
-        FixedLocator,
-        FuncFormatter,
-        LogLocator,
-        MaxNLocator,
-        NullFormatter,
-    )
+    from matplotlib import ticker
 
     low, high = sorted(axis.get_view_interval())
     across = axis.axis_name == "x"
-    wide = [LogLocator(base=10, subs=(1.0, 2.0, 5.0))] if high / low >= NARROW else []
-    even = [MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]) for count in range(3, 12)]
+    wide = [ticker.LogLocator(base=10, subs=(1.0, 2.0, 5.0))] if high / low >= NARROW else []
+    even = [ticker.MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]) for count in range(3, 12)]
     length_px = axis.axes.bbox.width if across else axis.axes.bbox.height
     apart = math.log(high / low) * LABEL_PX[0 if across else 1] / length_px
     reach = math.exp(NEAR_TICK * math.log(high / low))
@@ -387,9 +366,9 @@ def plain_log_ticks(axis: Any) -> None:
     ticks = next(around, next(iter(enough), max(found, key=len)))
     limits = min(low, ticks[0]), max(high, ticks[-1])
     (axis.axes.set_xlim if across else axis.axes.set_ylim)(*limits)
-    axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(ticker.FixedLocator(ticks))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def error_bar(row: CellSummary) -> list[list[float]] | None:

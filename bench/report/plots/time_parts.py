@@ -9,7 +9,7 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.report import figures
 from rtfbench.report.compare import engine_names, side
 from rtfbench.report.palette import BLACK, INK, ORANGE, PALE_GREY, PAPER, PINK, SKY
-from rtfbench.report.plots.style import Picture, Sheet, caption, chunk_size, not_drawn
+from rtfbench.report.plots.style import Picture, Sheet, caption, not_drawn
 from rtfbench.results import protocols
 from rtfbench.results.rows import CellSummary, Summary
 
@@ -33,7 +33,7 @@ class Bar(NamedTuple):
 def draw(summary: Summary) -> Iterator[Picture]:
     """Yield one picture: an average utterance through a fresh session, of each engine and model."""
     rows = _chosen(summary)
-    bars = [bar for row in rows for bar in [_bar(summary, row)] if bar is not None]
+    bars = [bar for row in rows if (bar := _bar(summary, row)) is not None]
     left_out = not_drawn(f"{row.title} on {row.engine_label}" for row, _ in bars[MOST_BARS:])
     if bars:
         yield _picture(summary, bars[:MOST_BARS], left_out)
@@ -69,16 +69,13 @@ def _picture(summary: Summary, bars: Sequence[Bar], left_out: str) -> Picture:
     rows = [bar.row for bar in bars]
     named = engine_names(rows)
     several = len({row.title for row in rows}) > 1
-    labels = [
-        f"{bar.row.title}, {named[side(bar.row)]}" if several else named[side(bar.row)]
-        for bar in bars
-    ]
+    labels = [f"{row.title}, " * several + named[side(row)] for row in rows]
     environment = summary.environment
     mean_s = environment.audio_s / len(environment.audio)
     text = caption(
         summary,
         rows,
-        f"{rows[0].protocol}, {chunk_size(rows[0].chunk_samples)}",
+        f"{rows[0].protocol}, {figures.chunk(rows[0].chunk_samples)}",
         f"an utterance of {mean_s:.1f} s through a fresh session; the RTF's clock leaves the "
         "load out",
         left_out,

@@ -27,11 +27,9 @@ class Step(NamedTuple):
 
 
 def draw(found: Explanation, other: int) -> Picture | None:
-    """Return the picture of an engine against the first with a profile, None without either.
+    """Return the picture of an engine, by its place, against the first one that has a profile.
 
-    Args:
-        found: the explanation.
-        other: the place of the engine.
+    None where either has none.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -47,7 +45,15 @@ def draw(found: Explanation, other: int) -> Picture | None:
     longest = max(len(step.name) for _, found_steps in panels for step in found_steps)
     labels_in = 0.4 + 0.075 * max(longest, len(a.engine), len(b.engine))
     height_in = 0.27 * (2 * (STEPS + 3)) + 0.9
-    title, caption = _title(found, first, other), _caption(found)
+    main = steps(found.kinds, other)[0]
+    title = (
+        f"{found.model}: from {figures.number(a.ms)} ms in {a.engine} to {figures.number(b.ms)} ms "
+        f"in {b.engine}; {main.name} make {main.ms:+.1f} ms"
+    )
+    versions = ", ".join(f"{each.engine} {each.version}" for each in found.engines if each.version)
+    setting = figures.setting(found.chunk_samples, found.threads)
+    words = [found.cpu, versions, found.protocol, setting, f"rtfbench {found.rtfbench}"]
+    caption = " · ".join([*words, "axes begin where the times begin to differ"])
     with Sheet(title=title, caption=caption, height_in=height_in) as sheet:
         axes = sheet.axes(rows=2, left_in=labels_in, right_in=0.6, sharey=False)
         for panel, (what, taken) in zip(axes, panels, strict=True):
@@ -96,19 +102,3 @@ def _panel(
     axes.set_ylim(len(taken) + 1.6, -0.6)
     axes.grid(False, axis="y")
     axes.set_title(title, fontsize=10, loc="left")
-
-
-def _title(found: Explanation, first: int, other: int) -> str:
-    a, b = found.engines[first], found.engines[other]
-    main = steps(found.kinds, other)[0]
-    return (
-        f"{found.model}: from {figures.number(a.ms)} ms in {a.engine} to {figures.number(b.ms)} ms "
-        f"in {b.engine}; {main.name} make {main.ms:+.1f} ms"
-    )
-
-
-def _caption(found: Explanation) -> str:
-    versions = (f"{each.engine} {each.version}" for each in found.engines if each.version)
-    setting = figures.setting(found.chunk_samples, found.threads)
-    words = [found.cpu, ", ".join(versions), found.protocol, setting, f"rtfbench {found.rtfbench}"]
-    return " · ".join([*words, "axes begin where the times begin to differ"])

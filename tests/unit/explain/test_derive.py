@@ -40,9 +40,7 @@ def engine(
         protocol="steady",
     )
     found = Profiled(Prepared(cell, "M", reference=Path("none")))
-    found.opened = ProfileOpened(
-        version="1", profiled=True, wrong="", fewer_operations="", load_ns=1, round_ns=1
-    )
+    found.opened = ProfileOpened(version="1", wrong="", fewer_operations="", load_ns=1, round_ns=1)
     for each in profiles_ms:
         found.plain_ns.append([level_ms * MS] * 2)
         found.profiled_ns.append([level_ms * MS * overhead] * 2)

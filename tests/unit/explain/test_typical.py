@@ -3,7 +3,7 @@
 import pytest
 
 from rtfbench.engines.profiling import OperatorTime, ProfiledRun
-from rtfbench.explain.typical import mean_of, typical
+from rtfbench.explain.process import mean_of, typical
 
 
 def run(wall_ns: int, *ns: int) -> ProfiledRun:

@@ -8,6 +8,7 @@ import pytest
 from rtfbench.base.errors import InputError
 from rtfbench.base.pace import Progress
 from rtfbench.engines.spec import parse_engine
+from rtfbench.gate.baseline import GateOptions
 from rtfbench.gate.bisection import (
     Bisected,
     Halving,
@@ -18,7 +19,6 @@ from rtfbench.gate.bisection import (
     listed,
     most_comparisons,
 )
-from rtfbench.gate.options import GateOptions
 from rtfbench.gate.verdict import Answer
 
 RELEASED = [

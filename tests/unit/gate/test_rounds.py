@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.pace import Progress
-from rtfbench.gate.measure import GateFindings, Sides, run
+from rtfbench.gate.measure import GatedCell, Held, run
 from rtfbench.gate.verdict import Also, criteria, overall
+from rtfbench.measure.context import RunContext
+from rtfbench.measure.job import Job
 from rtfbench.results.cells import Cell
 from rtfbench.results.lines import SLOTS
 from rtfbench.results.store import RunFolder
@@ -26,7 +28,7 @@ AMPLE_S = 60 * BLOCK_S
 MODELS = ("small", "large")
 
 
-def sides(model: str) -> Sides:
+def gated(model: str, context: RunContext) -> GatedCell:
     """Return a cell of the engine `old`, and of the engine `new` that is to replace it."""
     old, new = (
         prepared(
@@ -37,7 +39,7 @@ def sides(model: str) -> Sides:
         )
         for engine in ("old", "new")
     )  # fmt: skip
-    return Sides(model, candidate=new, baseline=old)
+    return GatedCell(model, Job.of(new), Job.of(old), context)
 
 
 def gate(
@@ -46,10 +48,10 @@ def gate(
     *,
     budget_s: float = 2 * AMPLE_S,
     also: Collection[Also] = (),
-) -> GateFindings:
+) -> Held:
     """Return what a gate of two cells finds."""
     context = machine.context(RunFolder.create(path, overwrite=False, resume=False))
-    asked = [sides(model) for model in MODELS]
+    asked = [gated(model, context) for model in MODELS]
     times = criteria(margin=0.02, max_regression=0.05, also=also)
     return run(asked, context, times, budget_s=budget_s, also=also)
 
@@ -60,7 +62,7 @@ def quiet(**scripts: Script) -> Mapping[str, Script]:
     return {"old": usual, "new": usual} | scripts
 
 
-def regressions(found: GateFindings) -> set[tuple[str, str]]:
+def regressions(found: Held) -> set[tuple[str, str]]:
     """Return cell and criterion of every regression."""
     return {(line.cell, line.criterion) for line in found.rulings if line.answer == "regression"}
 
@@ -170,7 +172,7 @@ def test_what_is_left_shrinks_however_soon_the_answer_comes(tmp_path: Path) -> N
     folder = RunFolder.create(tmp_path, overwrite=False, resume=False)
     context = machine.context(folder, progress=Told())
     limits = criteria(margin=0.02, max_regression=0.05)
-    run([sides("small")], context, limits, budget_s=100 * AMPLE_S)
+    run([gated("small", context)], context, limits, budget_s=100 * AMPLE_S)
     assert found == sorted(found, reverse=True)
     assert all(most_s < 100 * AMPLE_S for most_s, _ in found)
     assert found[-1] == (0.0, 0.0)

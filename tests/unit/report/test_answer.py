@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from rtfbench.report.answer import answer
-from rtfbench.report.compare import EngineForm, PairedRatio, paired_ratio
+from rtfbench.report.compare import paired_ratio
 from rtfbench.results.cells import INTERRUPTED
-from rtfbench.results.rows import Noise, Summary
+from rtfbench.results.rows import EngineForm, Noise, Ratio, Summary
 from tests.unit.report.results import failed, published_and_steady, ratio, row, summary
 from tests.unit.report.test_true_sentences import INTERVAL, NUMBER, made
 
@@ -20,7 +20,7 @@ TIED = re.compile(rf"([\w-]+) \({NUMBER} times as long, {NUMBER} to {NUMBER}\)")
 WRITTEN = 0.0051
 
 
-def steady(result: Summary, model: str, left: str, right: str) -> list[PairedRatio]:
+def steady(result: Summary, model: str, left: str, right: str) -> list[Ratio]:
     """Return the comparisons of two engines that a line may speak of."""
     wheres = {c.condition for c in result.cells if (c.model, c.protocol) == (model, "steady")}
     sides = [EngineForm(name, "dynamic") for name in (left, right)]
@@ -28,7 +28,7 @@ def steady(result: Summary, model: str, left: str, right: str) -> list[PairedRat
     return [each for each in found if each is not None]
 
 
-def written(each: PairedRatio, texts: Sequence[str]) -> bool:
+def written(each: Ratio, texts: Sequence[str]) -> bool:
     """Say whether figures are those of a comparison."""
     known = (each.ratio, *(each.ci95 or (0.0, 0.0)))
     return [float(text) for text in texts] == pytest.approx(known, abs=WRITTEN, rel=WRITTEN)

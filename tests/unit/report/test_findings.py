@@ -2,11 +2,11 @@
 
 import pytest
 
-from rtfbench.report.compare import EngineForm, lead, paired_ratio, times
+from rtfbench.report.compare import lead, paired_ratio, times
 from rtfbench.report.findings import findings
 from rtfbench.results.cells import Condition
 from rtfbench.results.load import Load
-from rtfbench.results.rows import Noise, Summary
+from rtfbench.results.rows import EngineForm, Noise, Summary
 from tests.unit.report.results import curve, failed, published_and_steady, ratio, row, summary
 
 MNN, ORT = EngineForm("mnn", "dynamic"), EngineForm("onnxruntime", "dynamic")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rtfbench.base.extras import cure, missing
-from rtfbench.report import history_text, html, markdown
+from rtfbench.report import history, html, markdown
 from rtfbench.report.history import HostHistory, StoredRun, histories
 from rtfbench.report.plots import history as picture_of_history
 from rtfbench.results.host import Host, Probes
@@ -59,7 +59,7 @@ def test_a_change_is_named_with_what_changed() -> None:
     assert change.factor == pytest.approx(1.1, abs=0.005)
     assert change.ci95[0] < 1.1 < change.ci95[1]
     assert change.changed == ("MNN 3.6.0 → 3.6.1",)
-    text = history_text.sentence(series, change)
+    text = history.sentence(series, change)
     assert text.startswith("ResNet-34, mnn / onnxruntime, steady, 32000 samples, 1 thread: 1.099 ")
     assert "since 2026-03-09 runs/09; 0.50" in text
     assert text.endswith("the last run surely before, 2026-03-08 runs/08: MNN 3.6.0 → 3.6.1.")
@@ -92,7 +92,7 @@ def test_model_files_of_one_size_are_told_apart() -> None:
 def test_nothing_told_is_said() -> None:
     """A change without a cause on record is no riddle: the page says that there is none."""
     ((_, change),) = one(changed_on_the_ninth()).changes
-    assert history_text.between(change).endswith("nothing changed that a run records.")
+    assert history.between(change).endswith("nothing changed that a run records.")
 
 
 def test_hosts_are_never_mixed() -> None:
@@ -114,7 +114,7 @@ def test_hosts_of_one_name_say_how_they_differ() -> None:
     runs = [run(day, 0.5, usable_cores=2 - day % 2) for day in range(1, 9)]
     _, second = histories(runs)
     assert "Not the earlier host of that name: usable cores 1 there, 2 here." in (
-        history_text.described(second)
+        history.described(second)
     )
 
 
@@ -152,7 +152,7 @@ def test_what_the_runs_leave_open_is_told() -> None:
     ((series, change),) = one(runs).changes
     assert change.changed == ("commit old → new",)
     assert "since 2026-03-05 old (surely between 2026-03-04 old and 2026-03-06 new); " in (
-        history_text.sentence(series, change)
+        history.sentence(series, change)
     )
 
 
@@ -161,7 +161,7 @@ def test_few_runs_are_said_to_be_few() -> None:
     runs = [run(day, 0.5 if day < 4 else 1.0, no_interval=day == 6) for day in range(1, 7)]
     (series,) = one(runs).series
     assert series.changes == ()
-    assert history_text.state(series) == "too few runs to say: 5 of 6"
+    assert history.state(series) == "too few runs to say: 5 of 6"
 
 
 def test_the_newest_run_alone_is_no_change() -> None:
@@ -169,7 +169,7 @@ def test_the_newest_run_alone_is_no_change() -> None:
     host = one([run(day, 0.5 if day < 12 else 0.6) for day in range(1, 13)])
     (series,) = host.series
     assert host.changes == []
-    assert history_text.state(series) == (
+    assert history.state(series) == (
         "none in 12 runs; the newest run is 1.20 times the level before: one run is no change, "
         "measure again"
     )
@@ -178,7 +178,7 @@ def test_the_newest_run_alone_is_no_change() -> None:
 def test_a_run_that_stands_alone_is_dated() -> None:
     """Neither level nor change."""
     (series,) = one([run(day, 0.8 if day == 5 else 0.5) for day in range(1, 13)]).series
-    assert history_text.state(series) == "none in 12 runs; alone: 2026-03-05"
+    assert history.state(series) == "none in 12 runs; alone: 2026-03-05"
 
 
 def test_page_and_text_say_the_same() -> None:
@@ -191,8 +191,8 @@ def test_page_and_text_say_the_same() -> None:
         "ResNet-34: mnn / onnxruntime is 1.099 times what it was since 2026-03-09"
     )
     left_out = ["Left out: a | b"]
-    told = history_text.of_history(hosts, left_out, [{"a.svg": "A"}, {}])
-    data = history_text.content(hosts, left_out)
+    told = history.of_history(hosts, left_out, [{"a.svg": "A"}, {}])
+    data = history.content(hosts, left_out)
     (picture,) = pictures[0]
     page = html.page(told, {"a.svg": picture}, title="t", name="history", data=data)
     assert "<svg" in page
@@ -209,7 +209,7 @@ def test_page_and_text_say_the_same() -> None:
 
 def test_the_data_has_every_figure() -> None:
     """Points by run, changes with their interval."""
-    (host,) = history_text.content(histories(changed_on_the_ninth(version="3.6.1")), [])["hosts"]
+    (host,) = history.content(histories(changed_on_the_ninth(version="3.6.1")), [])["hosts"]
     (series,) = host["series"]
     assert [point["run"] for point in series["points"]] == list(range(16))
     (change,) = series["changes"]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from rtfbench.report import page, plots
-from rtfbench.report.compare import EngineForm, lead, listed, paired_ratio, rows_of
+from rtfbench.report.compare import lead, listed, paired_ratio, rows_of
 from rtfbench.report.engine_findings import matrices
 from rtfbench.report.findings import findings
 from rtfbench.results.cells import Condition, ProtocolName
-from rtfbench.results.rows import CellSummary, Ratio, Summary
+from rtfbench.results.rows import CellSummary, EngineForm, Ratio, Summary
 from tests.unit.report.results import UTTERANCES, failed, ratio, row, summary
 
 ENGINES = ("onnxruntime", "mnn", "mnn-mini", "other")

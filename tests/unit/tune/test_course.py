@@ -8,7 +8,7 @@ import pytest
 
 from rtfbench.embed.intervals import Loss
 from rtfbench.engines.protocol import Precision
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.spec import EngineSpec, parse_engines
 from rtfbench.measure.context import Patience
 from rtfbench.measure.plan import Plan, expand
 from rtfbench.models.resolve import Resolved
@@ -19,14 +19,12 @@ from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load, Traffic
 from rtfbench.results.store import RunFolder
 from rtfbench.tune import saved, serving, space
-from rtfbench.tune.accuracy import TrialSet
 from rtfbench.tune.answer import Answer, answer
-from rtfbench.tune.course import RacePlan, Tuning
-from rtfbench.tune.options import TuneOptions
+from rtfbench.tune.course import RacePlan, TrialSet, Tuning
 from rtfbench.tune.racing import Limits
 from rtfbench.tune.recordings import Recordings
 from rtfbench.tune.report import draw, of_tuning
-from rtfbench.tune.space import Choice, Goal
+from rtfbench.tune.space import Goal, TuneOptions
 from tests.unit.measure.scripted import Fault, Script, ScriptedMachine
 
 CHUNKS = {"first": 2, "second": 5, "third": 3}
@@ -87,9 +85,13 @@ def tuned(
     course = Tuning(
         RacePlan(
             goal=goal,
-            model="m",
             choices=[
-                Choice(name, {}, precision if place else "float32", "dynamic")
+                space.choice(
+                    EngineSpec(name, {}, precision if place else "float32"),
+                    "dynamic",
+                    model="m",
+                    chunk_samples=sizes[0],
+                )
                 for place, name in enumerate(scripts)
             ],
             sizes=sizes,
@@ -99,7 +101,6 @@ def tuned(
             limits=limits or Limits(),
             trials=None if losses is None else TrialSet(tmp_path, (), count=1000, most_loss=0.1),
             load=load,
-            protocol="server" if load else "",
         ),
         context,
         lambda cells: context.prepare(Resolved(each_once(cells))),
@@ -414,14 +415,14 @@ def test_a_load_is_written_as_a_plan_says_it() -> None:
         jobs=2,
     )
     (load,) = Traffic(streams=(10,), latency_ms=300).of_streams()
-    live = space.arriving(cell, "streams", load)
+    live = space.arriving(cell, load)
     assert live.load is not None
     assert live.load.streams == 20
     text = saved.as_toml(live, packages=(), remarks=())
     plan = Plan.model_validate(tomllib.loads(text))
     (again,) = expand(plan, lambda _: "dynamic")
     assert again == live
-    held = space.arriving(cell, "server", Load(rate_per_s=8.5, gamma_shape=0.5, latency_ms=300))
+    held = space.arriving(cell, Load(rate_per_s=8.5, gamma_shape=0.5, latency_ms=300))
     plan = Plan.model_validate(tomllib.loads(saved.as_toml(held, packages=(), remarks=())))
     (again,) = expand(plan, lambda _: "dynamic")
     assert again == held

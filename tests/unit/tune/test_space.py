@@ -9,22 +9,21 @@ import soundfile
 
 from rtfbench.base.errors import InputError
 from rtfbench.embed.intervals import Loss
+from rtfbench.engines.spec import EngineSpec
 from rtfbench.extract.options import read_config
 from rtfbench.frontends.chunking import ChunkPolicy
 from rtfbench.measure.plan import expand, load_plan
 from rtfbench.results.cells import Cell
 from rtfbench.tune import recordings, saved, space
-from rtfbench.tune.accuracy import TrialSet, too_much
-from rtfbench.tune.space import Choice
+from rtfbench.tune.course import TrialSet, too_much
 
 SECOND = 16000
-ONNXRUNTIME = Choice("onnxruntime", {}, "float32", "dynamic")
-FEWER = Choice("openvino", {}, "int8", "static")
+ONNXRUNTIME = space.choice(EngineSpec("onnxruntime", {}), "dynamic", model="m", chunk_samples=32000)
 
 
 def cell(**update: object) -> Cell:
     """Return the default on four cores, changed."""
-    found = space.untuned("throughput", ONNXRUNTIME, model="m", cores=4, chunk_samples=32000)
+    found = space.untuned("throughput", ONNXRUNTIME, cores=4)
     return found.model_copy(update=update)
 
 
@@ -54,7 +53,7 @@ def test_all_cores_are_shared_in_few_ways() -> None:
 
 def test_latency_is_one_process() -> None:
     """One recording at a time is raced with all cores and with fewer."""
-    alone = space.alone("latency", ONNXRUNTIME, model="m", cores=4, chunk_samples=32000)
+    alone = space.alone("latency", ONNXRUNTIME, cores=4)
     found = space.with_threads([alone], cores=4)
     assert {each.jobs for each in found} == {1}
     assert {each.threads for each in found} == {4, 2, 1}

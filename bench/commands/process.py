@@ -1,11 +1,22 @@
-"""Standard streams as a command needs them: closed ones are opened, and complaints never end it."""
+"""What a command gets from whoever started it: standard streams, and signals.
+
+Closed streams are opened, and complaints never end a command. A signal is an interruption: what is
+done is kept, and the exit status says which signal it was.
+"""
 
 import os
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
+from types import FrameType
+
+from rtfbench.base.interruption import SIGNALS
 
 SAID_IN_VAIN = "rtfbench: standard output is closed; open it, or name /dev/null"
+#: What shells add to a signal's number.
+STATUS_BASE = 128
 
 
 class Told(TextIOWrapper):
@@ -54,3 +65,40 @@ def silence_output() -> None:
     """Keep Python from complaining once more when it flushes standard output at its end."""
     with suppress(OSError):  # one that has no descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Interruption:
+    """The signal that came, if one did."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    @property
+    def status(self) -> int:
+        """The exit status that says so."""
+        return STATUS_BASE + self.number
+
+    def take(self, number: int, _: FrameType | None) -> None:
+        """Interrupt at the first signal; at the second, end at once. Workers end with us."""
+        if self.number:
+            os._exit(STATUS_BASE + number)
+        self.number = number
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def as_interruption() -> Iterator[Interruption]:
+    """Turn signals into `KeyboardInterrupt` for a while; those that are ignored stay so."""
+    found = Interruption()
+    before = {
+        number: handler
+        for number in SIGNALS
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
+    for number in before:
+        signal.signal(number, found.take)
+    try:
+        yield found
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
