@@ -150,8 +150,16 @@ def read_blocks(
             yield from _blocks(place, audio, column, convert, block_samples, wanted)
     # A TypeError is soundfile's answer to headerless formats, which it guesses by the ending.
     except (soundfile.LibsndfileError, TypeError) as error:
-        cure = "convert it, for example with: ffmpeg -i INPUT OUTPUT.wav"
-        raise audio_error(place, f"cannot be read as audio ({error}); {cure}") from error
+        raise audio_error(place, f"cannot be read as audio ({_why_not(source, error)}") from error
+
+
+def _why_not(source: Path | IO[bytes], error: Exception) -> str:
+    """Say why a file is no audio, and the cure; libsndfile says of some that they are not there."""
+    if isinstance(source, Path) and not source.stat().st_size:
+        return "it is empty); record or copy it again"
+    said = str(getattr(error, "error_string", error)).rstrip(".")
+    why = "no format that is known" if "does not exist" in said else said
+    return f"{why}); convert it, for example with: ffmpeg -i INPUT OUTPUT.wav"
 
 
 @contextmanager

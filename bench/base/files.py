@@ -29,7 +29,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> Non
     for given in inputs if existing else ():
         if given and (output := existing.get(_key(given))):
             what = f"{output}: " + ("is an input" if output == given else f"is the input {given}")
-            raise InputError(f"{what}, which writing here would destroy; name another file")
+            raise InputError(f"{what}, and writing there would destroy it; name another file")
 
 
 @contextmanager

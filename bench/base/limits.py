@@ -41,3 +41,21 @@ def parse_size(text: str, option: str) -> int:
 
 #: Two seconds at 16 kHz: what is measured where nothing else is asked for, and told first.
 PUBLISHED_CHUNK_SAMPLES = 32000
+
+
+def read_regression(said: float | str) -> float:
+    """Read by which share a time may grow: 0.05, or `5%`.
+
+    Raises:
+        InputError: it is no share between 0 and 1.
+    """
+    text = str(said).strip()
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise InputError(
+            f"--max-regression {text!r}: write a share between 0 and 100 %, for example 5% or 0.05"
+        )
+    return value

@@ -7,9 +7,9 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain, say
+from rtfbench.base.limits import read_regression
 from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
-from rtfbench.commands.gate import share
 
 if TYPE_CHECKING:
     from rtfbench.gate.bisection import Bisected, Versions
@@ -80,7 +80,7 @@ def bisect(
         reading=Reading(front_end, model_input, model_output),
         threads=threads,
         chunk_samples=chunk_samples,
-        max_regression=share(max_regression),
+        max_regression=read_regression(max_regression),
         budget_s=budget,
         max_rss_mb=max_rss,
     )

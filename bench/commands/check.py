@@ -64,6 +64,10 @@ def check(
     for path in runs:
         try:
             for name, found, signed_by in _checked(path, sign, signers):
+                if isinstance(found, str):
+                    complain(f"{name}: cannot be checked: {found}")
+                    answers.add(None)
+                    continue
                 answers.add(found.answer)
                 if json_:
                     told = {"path": name, "answer": found.answer, "signed_by": signed_by}
@@ -86,8 +90,8 @@ def check(
 
 def _checked(
     path: Path, sign: Path | None, signers: Path | None
-) -> Iterator[tuple[str, "Checked", str | None]]:
-    """Yield each run of a folder or an archive: its name, what was found, and its signer.
+) -> Iterator[tuple[str, "Checked | str", str | None]]:
+    """Yield each run of a folder or an archive: its name, what was found or why not, its signer.
 
     Raises:
         InputError: there is none, or it cannot be read or signed.
@@ -97,13 +101,21 @@ def _checked(
     with checking.unpacked(path) as folder:
         if sign is not None and folder != path:
             raise InputError(f"{path}: cannot be signed inside an archive; unpack it first")
-        for found in map(checking.check, checking.runs_in(folder)):
-            signed, statement = found.path / checking.SIGNATURE, checking.statement(found.path)
-            signed_by = None
+        for run in checking.runs_in(folder):
+            name = str(path / run.relative_to(folder))
+            try:
+                found, statement = checking.check(run), checking.statement(run)
+            except OSError as error:
+                yield name, f"{error.filename}: {error.strerror}", None
+                continue
+            except InputError as error:
+                yield name, str(error), None
+                continue
+            signed, signed_by = run / checking.SIGNATURE, None
             if signers is not None:
                 signed_by = checking.signer(statement, signed, signers)
                 if signed_by is None:
                     found = found.differing(f"no allowed signer of {signers} signed it")
             if sign is not None and found.answer == "verified":
                 checking.sign(statement, sign, signed)
-            yield str(path / found.path.relative_to(folder)), found, signed_by
+            yield name, found, signed_by

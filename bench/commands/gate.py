@@ -9,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
+from rtfbench.base.limits import read_regression
 from rtfbench.commands import options as opt
 from rtfbench.commands.app import app, examples
 
@@ -34,18 +35,6 @@ class GateOutputs:
     def files(self) -> list[Path]:
         """What is written over."""
         return [path for path in (self.junit, self.comment) if path is not None]
-
-
-def share(text: str) -> float:
-    """Read `5%` or `0.05`."""
-    number = text.strip()
-    try:
-        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r}: write a share, for example 5% or 0.05") from None
-    if not 0 < value < 1:
-        raise typer.BadParameter(f"{text!r}: must lie between 0 and 100 %")
-    return value
 
 
 AlsoDecides = Annotated[
@@ -106,9 +95,10 @@ def gate(
     from rtfbench.gate.held import Comparison
 
     wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
-    limit = None if max_regression is None else share(max_regression)
+    limit = None if max_regression is None else read_regression(max_regression)
     if (baseline is None) == (against_rev is None):
-        raise InputError("name one of --baseline FILE and --against-rev REVISION")
+        only = ", and leave the other out" if baseline else ""
+        raise InputError(f"name one of --baseline FILE and --against-rev REVISION{only}")
     held = load_baseline(baseline) if baseline else Baseline(revision=against_rev)
     check_outputs(wanted.files, [baseline, held.model_file, *map(Path, held.models)])
     options = GateOptions(
@@ -168,7 +158,7 @@ def compare(
         device=device,
         threads=threads,
         chunk_samples=chunk_samples,
-        max_regression=share(max_regression),
+        max_regression=read_regression(max_regression),
         budget_s=budget,
         seed=seed,
         max_rss_mb=max_rss,

@@ -125,7 +125,11 @@ def show(
     from rtfbench.report import markdown, terminal
     from rtfbench.report.page import append_to_step_summary
     from rtfbench.report.run_document import of_run
+    from rtfbench.tune.report import stored
 
+    if format is None and not github_summary and (told := stored(path)) is not None:
+        terminal.show(told)
+        return
     folder, summary = read_stored(path)
     if github_summary:
         append_to_step_summary(markdown.draw(of_run(summary)))

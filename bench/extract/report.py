@@ -203,11 +203,12 @@ class Tally:
         """Yield the summary of what so many jobs did in `wall_s`, loading included."""
         audio_s, processing_s = self.audio_ns / NS_PER_S, self.processing_ns / NS_PER_S
         if self.done:
+            speed = f"{figures.number(audio_s / wall_s)} x real time"
             yield (
                 f"{figures.counted(self.done, 'utterance')}: "
                 f"RTF {figures.rtf(processing_s / audio_s)} "
                 f"({processing_s:.2f} s of processing for {audio_s:.2f} s of audio), "
-                f"{figures.number(audio_s / wall_s)} x real time on {figures.counted(jobs, 'job')}"
+                f"{speed} on {figures.counted(jobs, 'job')}, loading included"
                 f"{_kept(self.kept_frames, self.frames)}"
             )
         if self.raised:

@@ -192,7 +192,8 @@ def compare_runs(
         ruling = partial(Ruling, _name(after), f"× {after.reference}", limit=max_regression)
         change = after.ratio / before.ratio
         if elsewhere:
-            why = f"not judged: other host; {before.ratio:.3f} there, {after.ratio:.3f} here"
+            both_told = f"{before.ratio:.3f} in the base, {after.ratio:.3f} in the head"
+            why = f"{report.OTHER_HOST}; {both_told}"
             rulings.append(ruling("inconclusive", why=why))
         elif before.ci95 is None or after.ci95 is None:
             why = "not judged: a run has no interval"

@@ -15,6 +15,8 @@ WORDS: dict[Answer, str] = {
     "regression": "Regression: head is slower.",
     "inconclusive": "Inconclusive: the measurement cannot tell.",
 }
+#: How the reason begins of what was measured on two hosts.
+OTHER_HOST = "not judged: other host"
 
 
 def of_gate(held: Held) -> Document:
@@ -25,12 +27,18 @@ def of_gate(held: Held) -> Document:
     told = [_line(each)[: len(heads)] for each in held.rulings if not each.counts and each.ratio]
     return document(
         Heading(held.title, 3),
-        Paragraph(WORDS[overall(held.rulings)], "strong"),
+        Paragraph(_verdict(counted), "strong"),
         table(judged, map(_line, counted), "llrrrll"),
         "Measured too; each decides where `--also` names it:" if told else None,
         table(heads, told, "llrr") if told else None,
         *held.notes,
     )
+
+
+def _verdict(counted: Sequence[Ruling]) -> str:
+    if counted and all(each.why.startswith(OTHER_HOST) for each in counted):
+        return "Not comparable: the runs are of two hosts, and no --budget changes that."
+    return WORDS[overall(counted)]
 
 
 def _line(each: Ruling) -> list[str]:

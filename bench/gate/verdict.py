@@ -226,7 +226,11 @@ def _rule(
         sessions = len(values.u)
         ratio = math.exp(values.u[0]) if values.u else None
         counted = "one session was" if sessions == 1 else "no session was"
-        why = f"not judged: {counted} measured, and it takes two: a larger --budget"
+        more = "a larger --budget"
+        if budget_s is not None and cell.session_s:
+            # Sessions of all cells take about as long, and one is never like the other.
+            more = f"about --budget {math.ceil(2.4 * cell.session_s * cells)}"
+        why = f"not judged: {counted} measured, and it takes two: {more}"
         return ruling("inconclusive", ratio, sessions=sessions, why=why)
     why = _why(criterion, found, alone=values.alone)
     if found.answer == "inconclusive" and not found.spiky and budget_s is not None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rtfbench.base.child import Interpreter
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.embed.reference import worst
 from rtfbench.measure.messages import Ready
 from rtfbench.models.workload import Prepared
@@ -78,4 +79,8 @@ class Job:
     def __str__(self) -> str:
         cell = self.cell
         text = f"{cell.model}, {cell.engine_label}, {cell.form}, {cell.protocol}"
+        if cell.cores > 1:
+            text += f", jobs × threads {cell.jobs} × {cell.threads}"
+        if cell.chunk_samples != PUBLISHED_CHUNK_SAMPLES:
+            text += f", chunk {cell.chunk_samples}"
         return f"{text} ({cell.replica})" if cell.replica else text

@@ -223,7 +223,10 @@ def _measure_into(
             runner.run(groups)
     except KeyboardInterrupt:
         if not folder.cells():
-            raise  # before any cell began, there is nothing to tell
+            audience.complain(
+                "interrupted before anything was measured; what was prepared is kept in the cache"
+            )
+            raise
         status = INTERRUPTED
     except OSError as error:
         stopped = error

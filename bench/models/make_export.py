@@ -208,7 +208,8 @@ def _from_torch(request: ExportRequest) -> _ModelSource:
         title, feat_dim = f"{card.title} in torch", card.feat_dim
         is_trained = catalog.weights_of(request.model, request.weights) == "trained"
         model = trained = (trained_model if is_trained else seeded_model)(request.model)
-        about = f"weights are {'trained on synthetic voices' if is_trained else 'seeded'}"
+        trained_on = "trained on synthetic voices"
+        about = f"weights are {trained_on if is_trained else 'seeded: they tell no speakers apart'}"
     else:
         assert request.config is not None
         assert request.checkpoint is not None

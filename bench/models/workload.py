@@ -1,7 +1,7 @@
 """What the cells of a run need before anything is timed: model files and reference embeddings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from rtfbench.base.core_count import cores_here
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import check_room
 from rtfbench.base.memory import MemoryLimit
+from rtfbench.base.values import grouped
 from rtfbench.embed import fed, reference
 from rtfbench.embed.audio_input import Source
 from rtfbench.embed.reference import ReferenceRequest
@@ -101,7 +102,13 @@ def prepare(
                 _require_zoo(model)
             logs.mkdir(parents=True, exist_ok=True)
             failures[model] = _make(request, logs / f"prepare-{request.model.slug}.log", memory)
-    return [need.prepared(failures.get(need.cell.model, {})) for need in needs]
+    found = [need.prepared(failures.get(need.cell.model, {})) for need in needs]
+    models = grouped((each.title, each.cell.model) for each in found)
+    # Files of one name are told apart by their paths.
+    return [
+        replace(each, title=each.cell.model) if len(set(models[each.title])) > 1 else each
+        for each in found
+    ]
 
 
 def _missing(needs: "Sequence[_Need]") -> PrepareRequest | None:

@@ -91,7 +91,10 @@ def conditions(environment: Environment, rows: Sequence[CellSummary]) -> str:
 def reasons(rows: Sequence[CellSummary]) -> list[str]:
     """Return why rows are not ok, a line each reason with all rows that share it."""
     found = grouped(
-        (f"{row.ended}: {row.reason}", f"{row.title}, {row.engine_label}, {row.form}")
+        (
+            ": ".join(dict.fromkeys([row.ended, row.reason])),
+            f"{row.title}, {row.engine_label}, {row.form}",
+        )
         for row in rows
         if row.status != "ok"
     )

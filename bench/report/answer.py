@@ -181,7 +181,7 @@ def _fastest(found: Ranking, rows: Sequence[CellSummary]) -> str:
     if found.unknown:
         others = listed([named[each] for each in found.unknown])
         return f"{told} has the smallest RTF, but no interval tells it from {others}"
-    return f"{told} alone was measured"
+    return f"only {told} was measured"
 
 
 def _fewer_bits(
@@ -285,6 +285,8 @@ def _is_open(ratio: Ratio) -> bool:
 
 def _next(summary: Summary, wheres: Sequence[Condition]) -> str:
     """Say what to do next."""
+    if any(row.reason == INTERRUPTED for row in summary.cells):
+        return "Next: the same command with --out and --resume measures what was interrupted."
     noise = summary.noise
     much = noise is not None and (noise.disturbed_share or 0.0) > MUCH_NOISE
     if noise is not None and (noise.contaminated or much):
@@ -298,8 +300,6 @@ def _next(summary: Summary, wheres: Sequence[Condition]) -> str:
         some = "all" if len(open_) == len(told) else f"{len(open_)} of {len(told)}"
         which = f"{some} ratios here are" if len(told) > 1 else "the ratio here is"
         return f"Next: a larger --budget or --thorough: {which} provisional or undecided."
-    if any(row.reason == INTERRUPTED for row in summary.cells):
-        return "Next: the same command with --out and --resume measures what was interrupted."
     if any(row.status == "wrong_output" for row in summary.cells):
         return "Next: `rtfbench explain --where-wrong` names the operator whose output is wrong."
     if not wheres:

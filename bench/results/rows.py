@@ -8,7 +8,7 @@ from rtfbench.base.core_count import Cores
 from rtfbench.base.values import Interval, Value
 from rtfbench.engines.protocol import CPU, FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
 from rtfbench.engines.spec import EngineSpec
-from rtfbench.results.cells import Condition, Effective, Parity, Status, on_device
+from rtfbench.results.cells import INTERRUPTED, Condition, Effective, Parity, Status, on_device
 from rtfbench.results.explanation import Explanation, LengthReport
 from rtfbench.results.host import Host, kind
 
@@ -139,7 +139,7 @@ class CellSummary(Condition):
     @property
     def ended(self) -> str:
         """How its cell ended, in words."""
-        return self.status.replace("_", " ")
+        return INTERRUPTED if self.reason == INTERRUPTED else self.status.replace("_", " ")
 
     def figure(self, name: str) -> float | None:
         """Return what its protocol tells under a name: a field, or one of its `own`."""

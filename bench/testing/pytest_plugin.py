@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES, read_regression
 
 if TYPE_CHECKING:  # every pytest run loads this module: nothing heavy before it is used
     from rtfbench.gate.held import Comparison
@@ -72,7 +72,7 @@ class Gate:
         front_end: str | None = None,
         threads: int = 1,
         chunk_samples: int = PUBLISHED_CHUNK_SAMPLES,
-        max_regression: float = 0.05,
+        max_regression: float | str = 0.05,
         budget_s: float = 60.0,
     ) -> None:
         """Fail where a candidate is slower than a base; skip where the machine cannot tell.
@@ -84,7 +84,7 @@ class Gate:
             front_end: what model files are fed: a preset's name, or a file in TOML.
             threads: intra-op threads.
             chunk_samples: samples a chunk at 16 kHz.
-            max_regression: share under which the RTF's interval must stay.
+            max_regression: share under which the RTF's interval must stay, 0.05 or "5%".
             budget_s: seconds of measuring.
         """
         __tracebackhide__ = True
@@ -99,7 +99,7 @@ class Gate:
                 reading=Reading(front_end),
                 threads=threads,
                 chunk_samples=chunk_samples,
-                max_regression=max_regression,
+                max_regression=read_regression(max_regression),
                 budget_s=budget_s,
             )
             return Comparison.of_specs(than, candidate, options)
@@ -107,7 +107,11 @@ class Gate:
         self._hold(asked)
 
     def holds(
-        self, baseline: str | Path, *, max_regression: float | None = None, budget_s: float = 300.0
+        self,
+        baseline: str | Path,
+        *,
+        max_regression: float | str | None = None,
+        budget_s: float = 300.0,
     ) -> None:
         """Fail where what is installed is slower than a baseline file says it may be.
 
@@ -122,7 +126,8 @@ class Gate:
             from rtfbench.gate.baseline import GateOptions, load_baseline
             from rtfbench.gate.held import Comparison
 
-            options = GateOptions(max_regression=max_regression, budget_s=budget_s)
+            limit = None if max_regression is None else read_regression(max_regression)
+            options = GateOptions(max_regression=limit, budget_s=budget_s)
             return Comparison.with_baseline(load_baseline(Path(baseline)), options)
 
         self._hold(asked)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtfbench.base.errors import as_input
 from rtfbench.report import figures
 from rtfbench.report.capacity import what_is_held
 from rtfbench.report.compare import ends, listed
@@ -22,7 +24,9 @@ from rtfbench.report.document import (
 from rtfbench.report.palette import BLUE, GREEN, INK, MUTED, PALE_GREY
 from rtfbench.report.plots.style import Picture, Sheet, dress, plain_log_ticks
 from rtfbench.results.load import Load
+from rtfbench.tune import saved
 from rtfbench.tune.answer import Answer, Contender, Fate, Gain
+from rtfbench.tune.racing import NO_TIME
 from rtfbench.tune.space import Goal
 
 if TYPE_CHECKING:
@@ -71,8 +75,23 @@ def of_tuning(
         Heading("The race"),
         f"Goal: {found.goal} ({GOALS[found.goal]}). {found.host}.{HELD if found.load else ''}",
         _race(found),
-        bullets(found.notes),
+        bullets([*found.notes, *_not_measured(found)]),
     )
+
+
+def stored(folder: Path) -> Document | None:
+    """Return the answer in a search's folder, as a document; None where there is none.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path, config = folder / saved.JSON, folder / saved.SAVED
+    if not path.is_file():
+        return None
+    with as_input(ValueError, before=f"{path}: "):
+        found = Answer.model_validate_json(path.read_text(encoding="utf-8"))
+    commands = saved.commands(str(config)) if config.is_file() else ()
+    return of_tuning(found, commands=commands, in_python="")
 
 
 def _use(commands: str, in_python: str) -> Iterator[Block]:
@@ -150,12 +169,26 @@ def _of_named(found: Answer, named: Contender) -> Iterator[str]:
 
 
 def _race(found: Answer) -> Table:
-    """Return every configuration that was looked at: how it did, and why it is out."""
+    """Return every configuration that was measured or refused: how it did, and why it is out."""
     heads = ["configuration", "heat", "time against the leader", "× real time", "p95 ms", "MB"]
     heads += ["sessions", "outcome"]
     if found.load is not None:
         heads[2], heads[4] = "behind the leader", what_is_held(found.load)[0]
-    return table(heads, [_line(found, entry) for entry in found.entries], "llrrrrrl")
+    rows = [_line(found, entry) for entry in found.entries if entry.why != NO_TIME]
+    told = [at for at in range(len(heads)) if any(row[at] != figures.MISSING for row in rows)]
+    return table(
+        [heads[at] for at in told],
+        [[row[at] for at in told] for row in rows],
+        "".join("llrrrrrl"[at] for at in told),
+    )
+
+
+def _not_measured(found: Answer) -> Iterator[str]:
+    """Name those that no time was left for."""
+    names = [entry.configuration for entry in found.entries if entry.why == NO_TIME]
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield f"Not measured, since the budget was used up: {'; '.join(names[:3])}{more}."
 
 
 def _holds(load: Load, entry: Contender) -> str:
@@ -205,12 +238,15 @@ def _why_none(found: Answer) -> str:
     left = [entry for entry in found.entries if entry.fate in ("leads", "open", "tied")]
     if not left:
         return "no configuration that was raced keeps all limits"
+    missing = sum(entry.why == NO_TIME for entry in found.entries)
+    unmeasured = f"; the budget had no time for {missing} more" if missing else ""
     if len(left) == 1:
-        return f"only {left[0].configuration} is left, and it is not sure yet"
+        what = "leads what was measured" if missing else "is left, and it is not sure yet"
+        return f"{'' if missing else 'only '}{left[0].configuration} {what}{unmeasured}"
     first = "; ".join(entry.configuration for entry in left[:3])
     more = f" and {len(left) - 3} more" if len(left) > 3 else ""
     best = "fastest" if found.load is None else "best"
-    return f"cannot tell which is {best} of {first}{more}"
+    return f"cannot tell which is {best} of {first}{more}{unmeasured}"
 
 
 COLORS: dict[Fate, str] = {
@@ -247,7 +283,7 @@ def draw(found: Answer) -> Picture | None:
         f"right is {'slower' if found.load is None else 'worse'}; bars: 95 % interval",
         "green: named; blue: left in the race; grey: dropped",
         f"beyond {MOST_RATIO:g} at the edge",
-        *([f"{never} could not be measured, see the table"] if never else []),
+        *([f"{never} were not measured, see the table"] if never else []),
     ]
     rows = sum(map(len, groups))
     longest = max(len(entry.configuration) for group in groups for entry in group)

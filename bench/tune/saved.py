@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import astuple, fields
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from rtfbench.models.model_files import is_path
@@ -14,6 +15,8 @@ from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load
 from rtfbench.tune.space import TuneOptions
 
+#: The files of a search's answer, and of the configuration that it names.
+JSON, SAVED = "tune.json", "best.toml"
 #: How a saved configuration begins, so that a reader knows where it is from.
 HEADER = (
     "# Found by `rtfbench tune`: a plan for `rtfbench run`, --config of `rtfbench extract`,",
@@ -90,7 +93,7 @@ TRAFFIC = {"window_s": "--window", "hop_s": "--hop", "gamma_shape": "--gamma", "
 READING = ("--front-end", "--model-input", "--model-output")
 
 
-def again(asked: TuneOptions, budget_s: float | None) -> str:
+def again(asked: TuneOptions, budget_s: float | None, save: Path | None = None) -> str:
     """Return the command that asks the same with the budget that would decide; empty of none."""
     if budget_s is None:
         return ""
@@ -119,7 +122,8 @@ def again(asked: TuneOptions, budget_s: float | None) -> str:
         for option, value in said
         if value is not None
     ]
-    return shlex.join(["rtfbench", "tune", *chain.from_iterable(given)])
+    kept = [] if save is None else ["--save", str(save), "--overwrite"]
+    return shlex.join(["rtfbench", "tune", *chain.from_iterable(given), *kept])
 
 
 def commands(saved: str) -> Iterator[str]:

@@ -46,7 +46,7 @@ class TuneOptions:
     """What a user asked for; see `rtfbench tune --help`."""
 
     model: str
-    goal: Goal
+    goal: Goal = "throughput"
     reading: Reading = AS_IT_SAYS
     engines: Sequence[EngineSpec] = ()
     precisions: Sequence[Precision] = ()

@@ -47,8 +47,7 @@ from rtfbench.tune.space import STEADY_TRAFFIC, TuneOptions
 NAMED, NONE_LEFT, UNDECIDED, INTERRUPTED = 0, 1, 3, 130
 #: The precisions that are computed in; the others only store weights in fewer bits.
 COMPUTED: tuple[Precision, ...] = (FLOAT32, "bf16", "fp16", "int8")
-JSON, MARKDOWN = "tune.json", "tune.md"
-SAVED = "best.toml"
+MARKDOWN = "tune.md"
 UNDECIDED_YET = "Not decided: this one is the safe choice until then."
 NO_TRIALS = (
     "Only float32 was raced: nothing tells what fewer bits would lose. --trials measures it; "
@@ -200,16 +199,16 @@ def _written(
     toml = in_python = ""
     if job is not None:
         toml = _as_toml(found, job, options)
-        folder.write(SAVED, toml)
+        folder.write(saved.SAVED, toml)
         if (artifact := job.prepared.artifact) is not None:
             in_python = registry.get(job.cell.engine).in_python(artifact, job.cell.options)
     told = report.of_tuning(
         found,
-        commands=saved.commands(str(save or folder.path / SAVED)) if job else (),
+        commands=saved.commands(str(save or folder.path / saved.SAVED)) if job else (),
         in_python=in_python,
-        decide=saved.again(options, found.needed_s) if found.named is None else "",
+        decide=saved.again(options, found.needed_s, save) if found.named is None else "",
     )
-    folder.write(JSON, found.model_dump_json(indent=2) + "\n")
+    folder.write(saved.JSON, found.model_dump_json(indent=2) + "\n")
     folder.write(MARKDOWN, markdown.draw(told))
     try:
         drawn = report.draw(found)

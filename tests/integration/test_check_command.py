@@ -46,6 +46,11 @@ def test_a_folder_of_runs_is_checked(rtfbench: Command, run: Path) -> None:
     assert [each["answer"] for each in found] == ["differs", "verified"]
     (run.with_name("two") / "table.md").unlink()
     assert rtfbench("check", run.with_name("two")).returncode == 3
+    (run / "environment.json").unlink()
+    done = rtfbench("check", run.parent)
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"{run.with_name('two')}: cannot be told")
+    assert f"{run}: cannot be checked" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["gztar", "zip"])

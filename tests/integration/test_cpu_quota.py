@@ -75,7 +75,7 @@ def test_extract_starts_no_more_than_the_quota_is_enough_for(
     extract = ("-m", "rtfbench.commands", "extract", "--wav-scp", scp, "--model", model)
     done = python(*extract)
     assert done.returncode == 0, done.stderr
-    assert " on 1 job\n" in done.stderr
+    assert " on 1 job, loading included\n" in done.stderr
     refused = python(*extract, "--threads", 2)
     assert refused.returncode == 2
     why = f"--threads 2: this process may use 1 core of {HERE.allowed} (its CPU quota is {cores})"

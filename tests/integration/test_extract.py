@@ -52,7 +52,7 @@ def test_two_jobs_compute_the_same(
     assert [name for name, _, _ in each] == names(expected)
     total = re.search(
         r"^40 utterances: RTF ([\d.]+) \(([\d.]+) s of processing for ([\d.]+) s of audio\), "
-        r"[\d.]+ x real time on 2 jobs$",
+        r"[\d.]+ x real time on 2 jobs, loading included$",
         done.stderr,
         re.MULTILINE,
     )
@@ -112,7 +112,7 @@ def broken(folder: Path, good: Path) -> dict[str, tuple[Path, str]]:
         "silent": "no samples",
         "nan": "NaN",
         "text": "convert it",
-        "empty": "convert it",
+        "empty": "it is empty",
         "cut": "cut off",
         "folder": "is a folder",
         "missing": "does not exist",

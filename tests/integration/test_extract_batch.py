@@ -102,6 +102,6 @@ def test_jobs_are_those_that_the_cores_are_enough_for(rtfbench: Command, scp: Pa
     cores = core_count()
     extract = ("extract", "--wav-scp", scp, *MODEL[: MODEL.index("--jobs")])
     done = rtfbench(*extract)
-    assert f" on {cores} job{'s' * (cores > 1)}\n" in done.stderr
+    assert f" on {cores} job{'s' * (cores > 1)}, loading included\n" in done.stderr
     done = rtfbench(*extract, "--threads", cores)
-    assert " on 1 job\n" in done.stderr
+    assert " on 1 job, loading included\n" in done.stderr

@@ -131,6 +131,20 @@ def test_an_onnx_file_runs_on_all_engines(
     assert "operators not counted: Mul x1, ReduceMean x1" in table
 
 
+def test_files_of_one_name_are_told_apart(
+    rtfbench: Command, folder: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    """Two models that are both called good.onnx have the names that the user gave."""
+    other = tmp_path / "other" / "good.onnx"
+    other.parent.mkdir()
+    other.write_bytes((folder / "good.onnx").read_bytes())
+    models = ("--model", folder / "good.onnx", "--model", other, "--engine", "onnxruntime")
+    done = run(rtfbench, tmp_path / "out", short_speech, *models)
+    assert done.returncode == 0, done.stderr
+    cells = json.loads((tmp_path / "out" / "summary.json").read_text())["cells"]
+    assert {cell["title"] for cell in cells} == {str(folder / "good.onnx"), str(other)}
+
+
 def test_a_static_file_dictates_the_chunk(
     rtfbench: Command, folder: Path, short_speech: Path, tmp_path: Path
 ) -> None:

@@ -142,6 +142,10 @@ def test_missing_folder_and_foreign_files(tmp_path: Path) -> None:
     for name, content in (("a.wav", b"hello\nworld"), ("b.wav", b""), ("c.raw", b"\0" * 64)):
         (tmp_path / name).write_bytes(content)
         assert "cannot be read as audio" in refusal(tmp_path / name)
+    assert "it is empty" in refusal(tmp_path / "b.wav")
+    # Of such a file, libsndfile says that it does not exist.
+    (tmp_path / "d.mp3").write_bytes(bytes(range(256)) * 80)
+    assert "does not exist" not in refusal(tmp_path / "d.mp3")
 
 
 def test_no_samples(tmp_path: Path) -> None:

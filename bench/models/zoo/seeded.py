@@ -191,8 +191,9 @@ def denormal_share(model: nn.Module, features_BTM: npt.NDArray[np.float32]) -> f
                 num_denormal += int(((values != 0) & (values.abs() < smallest_normal)).sum())
                 num_values += values.numel()
 
+    values_BTM = torch.from_numpy(features_BTM)  # not the model's doing
     with torch.no_grad(), OperatorWatch(inspect):
-        model(torch.from_numpy(features_BTM))
+        model(values_BTM)
     return num_denormal / num_values
 
 

@@ -41,7 +41,7 @@ def test_another_host_is_not_judged() -> None:
     for value in (0.5, 1.0):
         found = line(run(0.5), run(value, ZEN5))
         assert (found.answer, found.ratio, found.interval) == ("inconclusive", None, None)
-        assert found.why == f"not judged: other host; 0.500 there, {value:.3f} here"
+        assert found.why == f"not judged: other host; 0.500 in the base, {value:.3f} in the head"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from rtfbench.results.store import RunFolder
 from rtfbench.tune import saved, serving, space
 from rtfbench.tune.answer import Answer, answer
 from rtfbench.tune.course import RacePlan, TrialSet, Tuning
-from rtfbench.tune.racing import Limits
+from rtfbench.tune.racing import NO_TIME, Limits
 from rtfbench.tune.recordings import Recordings
 from rtfbench.tune.report import draw, of_tuning
 from rtfbench.tune.space import Goal, TuneOptions
@@ -218,6 +218,8 @@ def test_the_command_that_would_decide_asks_the_same() -> None:
         "--max-rss 500 --budget 600 --seed 3 --mnn-home /opt/mnn"
     )
     assert saved.again(asked, None) == ""
+    kept = saved.again(TuneOptions("xvec"), 60, Path("best.toml"))
+    assert kept == "rtfbench tune --model xvec --budget 60 --save best.toml --overwrite"
 
 
 def test_the_budget_that_would_do_is_more_than_what_was_spent(tmp_path: Path) -> None:
@@ -227,6 +229,18 @@ def test_the_budget_that_would_do_is_more_than_what_was_spent(tmp_path: Path) ->
     assert found.spent_s > 1
     assert found.needed_s is not None
     assert found.needed_s > found.spent_s
+
+
+def test_what_the_budget_had_no_time_for_is_one_line(tmp_path: Path) -> None:
+    """It is named, and counted beside what leads; the table has what was measured."""
+    found = tuned(tmp_path, budget_s=1)
+    missed = [entry.configuration for entry in found.entries if entry.why == NO_TIME]
+    assert missed
+    text = text_of(found, commands=(), in_python="")
+    assert f"Not measured, since the budget was used up: {missed[0]}" in text
+    assert f"| {missed[0]}" not in text
+    assert f"the budget had no time for {len(missed)} more" in text
+    assert "is left, and it is not sure yet" not in text
 
 
 def test_a_short_budget_names_nobody(tmp_path: Path) -> None:
