@@ -6,7 +6,7 @@ in `rtfbench.results.sequential` decides after each look.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -138,13 +138,17 @@ def values_of(criterion: Criterion, pair: Pair) -> SessionValues:
     cell = pair.candidate.cell
     if not criterion.steadies or protocols.named(cell.protocol).queued or not every.v:
         return every
-    quieter = []
+    prior = prior_of(cell, pair.baseline.cell)
+    return steadier(every, _without_disturbances(criterion, pair), prior=prior)
+
+
+def _without_disturbances(criterion: Criterion, pair: Pair) -> Iterator[SessionValues]:
+    """Yield the same of times without disturbances, by each way to tell those, the best first."""
     if all(map(tells_waits, (pair.candidate, pair.baseline, pair.ghost))):
-        quieter.append(replace(_values(criterion, pair, own_times), alone=True))
+        yield replace(_values(criterion, pair, own_times), alone=True)
     undisturbed = _values(criterion, pair, undisturbed_times)
     capped = _values(criterion, pair, partial(undisturbed_times, most=MOST_OF_A_CHUNK))
-    quieter.append(replace(undisturbed, spikes=capped.minus(undisturbed)))
-    return steadier(every, quieter, prior=prior_of(cell, pair.baseline.cell))
+    yield replace(undisturbed, spikes=capped.minus(undisturbed))
 
 
 def _values(criterion: Criterion, pair: Pair, times: TimesOf | None = None) -> SessionValues:

@@ -17,7 +17,7 @@ of a report hold together (Bonferroni). The bias of a logarithm of a variance is
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +107,7 @@ STEADIER = 2.0
 
 
 def steadier(
-    every: SessionValues, quieter: Sequence[SessionValues], *, prior: float
+    every: SessionValues, quieter: Iterable[SessionValues], *, prior: float
 ) -> SessionValues:
     """Return the values of all times, or the first without disturbances that are far steadier.
 
@@ -118,8 +118,8 @@ def steadier(
         squares = sum_of_squares_about_zero(each.v)
         return float(ghost_scale(squares, len(each.v), 0.0, 0, prior=prior))
 
-    steady = (each for each in quieter if scale(every) > STEADIER * scale(each))
-    return next(steady, every)
+    most = scale(every) / STEADIER
+    return next((each for each in quieter if scale(each) < most), every)
 
 
 @dataclass(frozen=True)
