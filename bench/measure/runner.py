@@ -140,8 +140,9 @@ class Ahead(NamedTuple):
     """What a comparison still has to do up to its first look, and behind it.
 
     `starts` are processes to start, each in `start_s`, or as long as in others where that is None;
-    `proofs` are those of a first session, which prove what they do; `scored` are cells that embed the recordings of the trials. If it is not decided before them,
-    `further` are starts of the later sessions that are declared, and `wide` is of those beyond.
+    `proofs` are those of a first session, which prove what they do; `scored` are cells that embed
+    the recordings of the trials. If it is not decided before them, `further` are starts of the
+    later sessions that are declared, and `wide` is of those beyond.
     """
 
     starts: float = 0.0
