@@ -22,8 +22,7 @@ def engines() -> None:
 
     from rtfbench.base.core_count import core_count
     from rtfbench.engines import registry
-    from rtfbench.engines.protocol import EngineError
-    from rtfbench.engines.spec import EngineSpec
+    from rtfbench.engines.protocol import EngineError, EngineSpec
     from rtfbench.models import homes
     from rtfbench.models.probe import known
     from rtfbench.report.terminal import PAGE, Output, waiting

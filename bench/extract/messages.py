@@ -10,8 +10,7 @@ from rtfbench.base.limits import RECORDING_TIMEOUT_S
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.base.values import Value
 from rtfbench.embed import fed
-from rtfbench.engines.protocol import FLOAT32, FloatArray, ModelArtifact, Precision
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import FLOAT32, EngineSpec, FloatArray, ModelArtifact, Precision
 from rtfbench.frontends.addresses import Place
 from rtfbench.frontends.front_end import FrontEnd
 from rtfbench.inputs.parts import Part

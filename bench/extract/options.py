@@ -13,8 +13,7 @@ from rtfbench.base.core_count import core_count, cores_here, usable_cores
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.scratch import process_folder
-from rtfbench.engines.protocol import Form
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import EngineSpec, Form
 from rtfbench.extract.messages import ExtractionSetup, WorkerOptions
 from rtfbench.extract.pool import Pool
 from rtfbench.extract.report import Verbosity

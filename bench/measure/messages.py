@@ -16,7 +16,7 @@ from rtfbench.results.records import Record
 class WorkerSpec(Value):
     """All that a worker needs to know; kept beside its log so that it can be run by hand.
 
-    A new field is told to `rtfbench.measure.wire`.
+    A new field is told to `rtfbench.measure.workers`.
     """
 
     protocol: int = 1

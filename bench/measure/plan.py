@@ -20,8 +20,15 @@ from rtfbench.base import toml_files
 from rtfbench.base.core_count import core_count
 from rtfbench.base.errors import InputError
 from rtfbench.base.limits import LONGEST_S, MAX_EER_LOSS, MOST_MB, PUBLISHED_CHUNK_SAMPLES
-from rtfbench.engines.protocol import CPU, FLOAT32, Form, Precision
-from rtfbench.engines.spec import EngineSpec, parse_engine, parse_engines
+from rtfbench.engines.protocol import (
+    CPU,
+    FLOAT32,
+    EngineSpec,
+    Form,
+    Precision,
+    parse_engine,
+    parse_engines,
+)
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, ChunkPolicy
 from rtfbench.measure.machine import devices
 from rtfbench.models import homes, names

@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from rtfbench.base.errors import InputError
-from rtfbench.engines.protocol import Availability
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import Availability, EngineSpec
 from rtfbench.results.rows import Environment
 from rtfbench.results.same_host import facts
 from rtfbench.results.store import ENVIRONMENT, CellData, RunFolder, StoreError, finished_of

@@ -12,8 +12,7 @@ from pathlib import Path
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import followed
 from rtfbench.engines import registry
-from rtfbench.engines.protocol import HOME, EngineError, Library
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import HOME, EngineError, EngineSpec, Library
 from rtfbench.frontends.audio import NOT_TEXT, is_text, printable
 from rtfbench.models.probe import probe
 

@@ -194,8 +194,7 @@ def _from_torch(request: ExportRequest) -> _ModelSource:
         from rtfbench.models.zoo import build, catalog, counter, experiment
         from rtfbench.models.zoo.export import TorchSession, to_onnx
         from rtfbench.models.zoo.repvgg import reparameterize
-        from rtfbench.models.zoo.seeded import seeded_model
-        from rtfbench.models.zoo.weights import trained_model
+        from rtfbench.models.zoo.weights import seeded_model, trained_model
     except ImportError as error:
         raise InputError(
             f"exporting needs torch ({error}); install it with: pip install 'rtfbench[zoo]'"

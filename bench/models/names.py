@@ -6,8 +6,14 @@ from pathlib import Path
 from rtfbench.base.errors import as_input
 from rtfbench.engines import registry
 from rtfbench.engines.base import chosen
-from rtfbench.engines.protocol import EngineError, Form, Precision, SessionOptions
-from rtfbench.engines.spec import EngineSpec, parse_engine
+from rtfbench.engines.protocol import (
+    EngineError,
+    EngineSpec,
+    Form,
+    Precision,
+    SessionOptions,
+    parse_engine,
+)
 from rtfbench.models.model_files import is_path
 from rtfbench.models.zoo import catalog
 

@@ -18,8 +18,7 @@ from rtfbench.embed.audio_input import Source
 from rtfbench.embed.reference import ReferenceRequest
 from rtfbench.engines import registry
 from rtfbench.engines.base import lacking, refuse_options
-from rtfbench.engines.protocol import CPU, FLOAT32, ModelArtifact
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import CPU, FLOAT32, EngineSpec, ModelArtifact
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 from rtfbench.frontends.front_end import FrontEnd
 from rtfbench.models import artifacts

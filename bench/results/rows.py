@@ -6,8 +6,14 @@ from pydantic import Field
 
 from rtfbench.base.core_count import Cores
 from rtfbench.base.values import Interval, Value
-from rtfbench.engines.protocol import CPU, FLOAT32, PUBLISHED_FLOPS_BASIS, Form, Precision
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import (
+    CPU,
+    FLOAT32,
+    PUBLISHED_FLOPS_BASIS,
+    EngineSpec,
+    Form,
+    Precision,
+)
 from rtfbench.results.cells import INTERRUPTED, Condition, Effective, Parity, Status, on_device
 from rtfbench.results.explanation import Explanation, LengthReport
 from rtfbench.results.host import Host, kind

@@ -13,8 +13,7 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.embed import audio_input
 from rtfbench.embed.intervals import LEAST_SPEAKERS, speakers
 from rtfbench.engines import registry
-from rtfbench.engines.protocol import FLOAT32, HOME, EngineError, Precision
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import FLOAT32, HOME, EngineError, EngineSpec, Precision
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.measure import trial_check

@@ -9,7 +9,7 @@ import pytest
 
 from rtfbench.base.errors import InputError
 from rtfbench.engines import registry
-from rtfbench.engines.spec import parse_engine
+from rtfbench.engines.protocol import parse_engine
 from rtfbench.measure.plan import expand, load_plan
 from rtfbench.models import homes
 from rtfbench.models.resolve import place_libraries

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from rtfbench.base.pace import Progress
-from rtfbench.engines.spec import parse_engine
+from rtfbench.engines.protocol import parse_engine
 from rtfbench.explain.visits import Visited, derive, schedule
 from rtfbench.gate.baseline import GateOptions
 from rtfbench.gate.bisection import Bisected, Versions, bisect

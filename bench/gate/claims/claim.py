@@ -13,8 +13,7 @@ from rtfbench.base import toml_files
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.values import Interval, Value
-from rtfbench.engines.protocol import Form
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import EngineSpec, Form
 from rtfbench.measure.plan import Engine, Plan
 from rtfbench.measure.whole_run import Audience, MeasuredRun, default_folder, measure
 from rtfbench.models import homes

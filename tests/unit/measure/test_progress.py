@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rtfbench.base.pace import Progress
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.plan import Plan, load_plan
 
 from .scripted import Fault, Script, ScriptedMachine

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.errors import InputError
-from rtfbench.engines.protocol import Availability
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import Availability, EngineSpec
 from rtfbench.measure.resuming import Kept, stored_environment, take_up
 from rtfbench.results.cells import Cell, Status
 from rtfbench.results.lines import Declaration, Outcome

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from rtfbench.embed.intervals import Loss
-from rtfbench.engines.protocol import Precision
-from rtfbench.engines.spec import EngineSpec, parse_engines
+from rtfbench.engines.protocol import EngineSpec, Precision, parse_engines
 from rtfbench.measure.context import Patience
 from rtfbench.measure.plan import Plan, expand
 from rtfbench.models.resolve import Resolved
