@@ -8,7 +8,7 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain
-from rtfbench.base.extras import cure, missing, require
+from rtfbench.base.packages import cure, missing, require
 from rtfbench.commands.app import app, examples
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def history(
     and plots/.
     """
     from rtfbench.base.files import check_outputs
-    from rtfbench.measure.stored_runs import read
+    from rtfbench.measure.whole_run import stored_below
     from rtfbench.report import history as told
 
     require("jinja2")
-    found = read(folders)
+    found = stored_below(folders)
     check_outputs([out / name for name in (PAGE, TEXT, DATA)], found.paths)
     for error in found.errors:
         complain(error)

@@ -8,7 +8,7 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.extras import missing, require
+from rtfbench.base.packages import missing, require
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import Full
 

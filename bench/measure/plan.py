@@ -31,7 +31,7 @@ from rtfbench.engines.protocol import (
 )
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, ChunkPolicy
 from rtfbench.measure.machine import devices
-from rtfbench.models import homes, names
+from rtfbench.models import names
 from rtfbench.models.resolve import Asked, Resolved, resolve
 from rtfbench.models.user_models import Reading
 from rtfbench.models.zoo.catalog import Weights
@@ -252,7 +252,7 @@ def resolve_plan(
     """
     resolved = resolve(
         expand(plan, names.default_form, names.precisions_of, cores=core_count()),
-        folders=homes.named(plan.engine_names, libraries),
+        folders=names.homes_of(plan.engine_names, libraries),
         asked=Asked(
             reading=plan.reading,
             reference=plan.reference,

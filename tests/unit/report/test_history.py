@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rtfbench.base.extras import cure, missing
+from rtfbench.base.packages import cure, missing
 from rtfbench.report import history, html, markdown
 from rtfbench.report.history import HostHistory, StoredRun, histories
 from rtfbench.report.plots import history as picture_of_history
