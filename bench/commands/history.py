@@ -79,12 +79,12 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
     from rtfbench.report import history as report
     from rtfbench.report import html, markdown
     from rtfbench.report.page import write_pictures
-    from rtfbench.report.plots import history as picture
+    from rtfbench.report.plots import runs
     from rtfbench.results.store import PLOTS
 
     drawn: list[list[Picture]] = [[] for _ in hosts]
     if not missing("matplotlib"):
-        drawn = [list(picture.draw(host, n)) for n, host in enumerate(hosts, start=1)]
+        drawn = [list(runs.history(host, n)) for n, host in enumerate(hosts, start=1)]
     paths = [{f"{PLOTS}/{each.name}.svg": each.title for each in pictures} for pictures in drawn]
     told = report.of_history(hosts, notes, paths)
     found = report.content(hosts, notes)
