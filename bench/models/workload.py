@@ -97,7 +97,7 @@ def prepare(
             quarters = sum(4 if each.precision == FLOAT32 else 1 for each in request.artifacts)
             size_bytes = request.model.size_bytes * quarters // 4
             check_room(cache_folder(), size_bytes, what=what, named_by=CACHE_VARIABLE)
-            phase(f"preparing {model} (once, then cached)")
+            phase(f"preparing {model}: {_told(request)} (once, then cached)")
             if isinstance(request.model, CatalogModel):
                 _require_zoo(model)
             logs.mkdir(parents=True, exist_ok=True)
@@ -119,6 +119,15 @@ def _missing(needs: "Sequence[_Need]") -> PrepareRequest | None:
     if not (files or references):
         return None
     return PrepareRequest(model=needs[0].model, artifacts=files, references=references)
+
+
+def _told(request: PrepareRequest) -> str:
+    files, what = len(request.artifacts), []
+    if files:
+        what.append(f"{files} model file{'s' * (files > 1)}")
+    if request.references:
+        what.append("the reference embeddings")
+    return " and ".join(what)
 
 
 def _make(request: PrepareRequest, log: Path, memory: MemoryLimit | None) -> Failures:

@@ -222,6 +222,10 @@ class Race:
                 context.patience.left_s = max(left_s - self._stretch * expected_s, 0.0)
             self.session_s, blocks, done = 0.0, 1, 0
             while done < blocks:
+                context.progress.step(
+                    f"session {self.sessions + 1}, block {done + 1} of {blocks}: "
+                    f"{len(others) + 1} in the race"
+                )
                 block_s = context.clock()
                 session.block(done, portions[(self.next_session + done) % len(portions)])
                 done += 1
@@ -232,10 +236,6 @@ class Race:
                     beside = schedule.blocks_beside(self.loading_s, cycle_s=took_s)
                     more = max(left_s - self.session_s, 0.0) / took_s
                     blocks = int(min(beside, MOST_BLOCKS, done + more))
-                context.progress.step(
-                    f"session {self.sessions + 1}, block {done} of {blocks}, "
-                    f"{len(others) + 1} in the race"
-                )
             session.finish()
         self.next_session += 1
         self._drop(slack)
