@@ -1,7 +1,7 @@
 r"""One process, one cell: the door by which a parent of any revision starts a worker.
 
 It never moves: a gate starts it by this name inside an older or a newer checkout, and asks it with
-`--protocol` which specifications it understands (`rtfbench.measure.wire` says what changed when).
+`--protocol` which specifications it understands (`rtfbench.measure` says what came when).
 Revisions before protocol 5 start it as `bench.worker`, so the question is answered under any name.
 By hand, with a specification that a run left in its `logs` folder:
 
@@ -11,7 +11,7 @@ By hand, with a specification that a run left in its `logs` folder:
 import gc
 import sys
 
-from .measure.protocol import PROTOCOL
+from .measure import PROTOCOL
 
 
 def main() -> None:

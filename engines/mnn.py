@@ -12,25 +12,20 @@ pool a process, sized by the first session that asks for more than one thread; l
 requests are silently capped. Hence one process a cell.
 """
 
+import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rtfbench.engines import mnn_convert, mnn_file
+import numpy as np
+
+from rtfbench.engines import mnn_files
 from rtfbench.engines.base import EngineBase, RuntimeEngine, RuntimeSession, SessionBase, chosen
-from rtfbench.engines.mnn_callbacks import (
-    RUN_IN_PYTHON,
-    InnerTensors,
-    MnnProfiler,
-    Watch,
-    host_tensor,
-    values_of,
-)
 from rtfbench.engines.native import library
 from rtfbench.engines.native.engine import Kind, NativeMnnEngine
-from rtfbench.engines.profiling import Profiler
+from rtfbench.engines.profiling import PASSING, PREPARING, OperatorTime, Profiler
 from rtfbench.engines.protocol import (
     FLOAT32,
     HOME,
@@ -46,6 +41,118 @@ from rtfbench.engines.protocol import (
     SessionOptions,
     Support,
 )
+
+#: What the converter and the runtime append to the name of the tensor that is computed.
+ADDED = re.compile(r"(_raster_\d+|__matmul_converted|_matmul_converted|__\d+)$")
+
+
+def host_tensor(mnn: Any, array: FloatArray) -> Any:
+    """Return a tensor with a copy of an array in plain (Caffe) layout."""
+    layout = mnn.Tensor_DimensionType_Caffe
+    return mnn.Tensor(array.shape, mnn.Halide_Type_Float, np.ascontiguousarray(array), layout)
+
+
+def values_of(mnn: Any, tensor: Any) -> FloatArray:
+    """Return what a tensor holds; the host tensor's view would belong to that."""
+    host = host_tensor(mnn, np.zeros(tensor.getShape(), np.float32))
+    tensor.copyToHostTensor(host)
+    return np.array(host.getNumpyData(), np.float32)
+
+
+class Watch:
+    """Takes the times of one session: of its operators, of copies and of its preparation."""
+
+    def __init__(self) -> None:
+        #: Of each its name and kind, and when it began and ended, in nanoseconds.
+        self.operators: list[tuple[str, str, int, int]] = []
+        self.prepared_ns = 0
+        self._begun: tuple[str, str, int] = ("", "", 0)
+
+    def before(self, _tensors: Any, info: Any) -> bool:
+        """Note that an operator begins; the clock is read last."""
+        self._begun = (info.getName(), info.getType(), time.perf_counter_ns())
+        return True
+
+    def after(self, _tensors: Any, _info: Any) -> bool:
+        """Note that it ended; the clock is read first."""
+        ended_ns = time.perf_counter_ns()
+        self.operators.append((*self._begun, ended_ns))
+        return True
+
+    def forget(self) -> None:
+        """Begin with another run."""
+        self.operators, self.prepared_ns = [], 0
+
+
+class MnnProfiler(Profiler):
+    """A session with a watch."""
+
+    def __init__(self, open_session: Callable[[Watch], Any]) -> None:
+        """Open a session, whose copies count the preparation too."""
+        self._watch, self._copied_ns = Watch(), 0
+        super().__init__(open_session(self._watch))
+
+    def after_run(self) -> None:
+        """Take what the watch has."""
+        before_ns, self._copied_ns = self._copied_ns, self._session.copy_ns
+        self._runs.append(tuple(operators(self._watch, self._copied_ns - before_ns)))
+        self._watch.forget()
+
+
+def operators(watch: Watch, copied_ns: int) -> Iterator[OperatorTime]:
+    """Yield what a run consists of that a watch has seen, copies and preparation among them."""
+    if watch.prepared_ns:
+        yield OperatorTime("resizeSession", PREPARING, watch.prepared_ns)
+    yield OperatorTime("input and output", PASSING, copied_ns - watch.prepared_ns)
+    for name, whole, began_ns, ended_ns in watch.operators:
+        kind, _, computes = whole.partition(" ")
+        yield OperatorTime(name, kind, ended_ns - began_ns, (name, *_shorter(name)), computes)
+
+
+def _shorter(name: str) -> Iterator[str]:
+    """Yield a name without what was appended to it, once and again."""
+    while (shorter := ADDED.sub("", name)) != name:
+        yield shorter
+        name = shorter
+
+
+#: Feeds `inputs` to an open session, and leaves its output in `found`.
+RUN_IN_PYTHON = """\
+layout, kept = MNN.Tensor_DimensionType_Caffe, []
+for name, value in inputs.items():
+    tensor = interpreter.getSessionInput(session, name)
+    if tuple(tensor.getShape()) != value.shape:
+        interpreter.resizeTensor(tensor, value.shape)
+        interpreter.resizeSession(session)
+for name, value in inputs.items():
+    kept.append(MNN.Tensor(value.shape, MNN.Halide_Type_Float, value, layout))
+    interpreter.getSessionInput(session, name).copyFrom(kept[-1])
+interpreter.runSession(session)
+output = interpreter.getSessionOutput(session)
+zeros = np.zeros(output.getShape(), np.float32)
+host = MNN.Tensor(zeros.shape, MNN.Halide_Type_Float, zeros, layout)
+output.copyToHostTensor(host)
+found = np.array(host.getNumpyData())
+"""
+
+
+class InnerTensors(Watch):
+    """Keeps what operators of certain names compute."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__()
+        self._names = frozenset(names)
+        self.found: dict[str, FloatArray] = {}
+
+    def after(self, tensors: Any, info: Any) -> bool:
+        """Copy an operator's first output, in plain (Caffe) layout, before memory is reused."""
+        name = info.getName()
+        if name in self._names and tensors:
+            import MNN
+
+            self.found[name] = values_of(MNN, tensors[0])
+        return True
+
 
 # What Interpreter.getSessionInfo tells by number (MNN's Interpreter::SessionInfoCode).
 MEMORY_MB, MEGA_OPERATIONS, BACKENDS = 0, 1, 2
@@ -106,13 +213,13 @@ class MnnFileEngine(RuntimeEngine):
 
     def convert(self, onnx_path: Path, path: Path, *, static: bool) -> None:
         """Use the wheel's converter."""
-        mnn_convert.to_mnn(onnx_path, path, static=static)
+        mnn_files.to_mnn(onnx_path, path, static=static)
 
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use the wheel's converter for weights, its quantiser for all the rest."""
         if wanted.precision != "int8":
-            return mnn_convert.to_fewer_bits(onnx_path, path, wanted)
-        return mnn_convert.to_int8(onnx_path, path, wanted)
+            return mnn_files.to_fewer_bits(onnx_path, path, wanted)
+        return mnn_files.to_int8(onnx_path, path, wanted)
 
     def in_python(self, artifact: ModelArtifact, options: SessionOptions) -> str:
         """Return the session's configuration; nothing where the library is the user's own."""
@@ -131,7 +238,7 @@ session = interpreter.createSession({config!r})
         return f"""\
 import _tools  # what MNN's program mnnconvert calls
 
-_tools.mnnconvert({mnn_convert.command(onnx, path, static=static)!r})
+_tools.mnnconvert({mnn_files.command(onnx, path, static=static)!r})
 """
 
     def inner_tensors(
@@ -239,7 +346,7 @@ class MnnSession(RuntimeSession):
         )
         self._output_name = [*filter(None, [artifact.output_name])]
         shape = tuple(self._input.getShape())
-        mnn_file.check_opened(artifact, shape, int(self._info(BACKENDS)))
+        mnn_files.check_opened(artifact, shape, int(self._info(BACKENDS)))
 
     @property
     def effective(self) -> Mapping[str, str | int | float]:

@@ -1,12 +1,13 @@
-"""The values that an engine receives and returns, and the errors that it raises.
+"""How an engine is written and asked, what it receives and returns, and the errors that it raises.
 
 What an engine and a session have to be is said in `rtfbench.engines.base`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -210,3 +211,67 @@ def check_features(artifact: ModelArtifact, features_BTM: FloatArray) -> None:
     if not fits:
         got = f"{features_BTM.dtype} {list(features_BTM.shape)}"
         raise EngineError(f"{artifact.name} takes features {expected}, not {got}")
+
+
+ENGINE_SPEC = re.compile(
+    r"(?P<name>[\w.-]+)(?::(?P<precision>[\w.-]+))?(?:\[(?P<settings>[^\]]*)\])?"
+)
+
+
+class EngineSpec(NamedTuple):
+    """An engine and its settings, written `name:precision[key=value,...]`.
+
+    Without a precision it is float32, or what else was asked for.
+    """
+
+    name: str
+    settings: dict[str, str]
+    precision: Precision | None = None
+
+    def __str__(self) -> str:
+        """As it is written, settings by name; float32 goes without saying."""
+        inside = ",".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+        text = self.name if self.computes == FLOAT32 else f"{self.name}:{self.precision}"
+        return f"{text}[{inside}]" if inside else text
+
+    @property
+    def computes(self) -> Precision:
+        """The precision, float32 where none is named."""
+        return self.precision or FLOAT32
+
+
+def parse_engine(text: str) -> EngineSpec:
+    """Read `onnxruntime[graph_optimization=extended,spinning=off]`.
+
+    Raises:
+        ValueError: with an example of what is right.
+    """
+    example = (
+        "write name or name[key=value,...], or name:precision, for example mnn[precision=low] or "
+        "openvino:int8"
+    )
+    match = ENGINE_SPEC.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"engine {text!r}: {example}")
+    settings: dict[str, str] = {}
+    for part in filter(None, (match["settings"] or "").split(",")):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (key and equals and value) or key in settings:
+            raise ValueError(f"engine {text!r}: {example}")
+        settings[key] = value
+    precision: Precision | None = next(
+        (each for each in get_args(Precision) if each == match["precision"]), None
+    )
+    if match["precision"] and precision is None:
+        known = ", ".join(get_args(Precision))
+        raise ValueError(f"engine {text!r}: precision {match['precision']!r} is none of: {known}")
+    return EngineSpec(match["name"], settings, precision)
+
+
+def parse_engines(*texts: str) -> tuple[EngineSpec, ...]:
+    """Read several.
+
+    Raises:
+        ValueError: as `parse_engine`.
+    """
+    return tuple(map(parse_engine, texts))

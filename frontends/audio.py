@@ -12,9 +12,9 @@ from typing import IO
 import numpy as np
 import soundfile
 
-from rtfbench.frontends import ogg, wav
+from rtfbench.frontends import containers
 from rtfbench.frontends.addresses import Address, Place
-from rtfbench.frontends.dft import Float32Array
+from rtfbench.frontends.spectra import Float32Array
 
 #: Other rates are damage, or would become gigabytes when they are converted.
 LEAST_RATE_HZ, MOST_RATE_HZ = 1_000, 10_000_000
@@ -168,12 +168,16 @@ def _opened(place: Place, source: Path | IO[bytes]) -> Iterator[soundfile.SoundF
     with ExitStack() as opened:
         audio = opened.enter_context(soundfile.SoundFile(source))
         if audio.format == "OGG":
-            lack = ogg.damage(source) if isinstance(source, Path) else ogg.damage_in(source)
+            lack = (
+                containers.damage(source)
+                if isinstance(source, Path)
+                else containers.damage_in(source)
+            )
             if lack:
                 raise audio_error(place, f"{lack}; copy it again")
         if audio.format == "WAV" and not audio.frames:
             raw = opened.enter_context(source.open("rb")) if isinstance(source, Path) else source
-            if (whole := wav.completed(raw)) is not None:
+            if (whole := containers.completed(raw)) is not None:
                 audio = opened.enter_context(soundfile.SoundFile(whole))
         yield audio
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtfbench.frontends.dft import Float32Array
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd, Statistics
+from rtfbench.frontends.spectra import Float32Array
 
 WHOLE_UTTERANCE = -1
 #: Of recordings, where nobody says otherwise.

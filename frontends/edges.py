@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from rtfbench.frontends.dft import Float32Array
+from rtfbench.frontends.spectra import Float32Array
 
 Edges = Literal["snip", "mirror", "centre", "centre-within", "centre-mirror"]
 #: numpy's names for what lies beyond an end.

@@ -14,9 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from rtfbench.frontends.dft import AnySizeSpectrum, Float32Array, PowerSpectrum
 from rtfbench.frontends.edges import Edges, emphasised, extended, padding
-from rtfbench.frontends.mel import MelScale, MelSides, mel_weights
+from rtfbench.frontends.spectra import (
+    AnySizeSpectrum,
+    Float32Array,
+    MelScale,
+    MelSides,
+    PowerSpectrum,
+    mel_weights,
+)
 
 Window = Literal["hamming", "povey", "hann", "rectangular"]
 

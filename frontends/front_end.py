@@ -6,8 +6,8 @@ from typing import Any, Literal, get_origin
 
 import numpy as np
 
-from rtfbench.frontends.dft import Float32Array
 from rtfbench.frontends.fbank import Fbank, FbankConfig, check_choices, without_none
+from rtfbench.frontends.spectra import Float32Array
 
 #: int16: samples from -32768 to 32767; unit: from -1 to 1.
 Scale = Literal["int16", "unit"]

@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from rtfbench.frontends.dft import Float32Array
 from rtfbench.frontends.fbank import FbankConfig
 from rtfbench.frontends.front_end import FrontEnd
+from rtfbench.frontends.spectra import Float32Array
 
 GROUP = "rtfbench.vads"
 SPEC = re.compile(r"(?P<name>[\w.-]+)(?:\[(?P<settings>[^\]]*)\])?")

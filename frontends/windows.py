@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtfbench.frontends.dft import Float32Array
 from rtfbench.frontends.front_end import Features, FrontEnd
+from rtfbench.frontends.spectra import Float32Array
 
 
 class _Heard(NamedTuple):

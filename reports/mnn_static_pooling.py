@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper
-
 from engines.mnn_convert import to_mnn
+from onnx import TensorProto, helper
 
 KERNEL = 100
 LENGTHS = (99, 100, 101, 150, 199, 200, 249)

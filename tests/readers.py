@@ -8,9 +8,9 @@ from rtfbench.base.errors import InputError
 from rtfbench.embed.embeddings import read_embeddings
 from rtfbench.embed.trials import read_trials
 from rtfbench.frontends.audio import AudioError, read_blocks
+from rtfbench.inputs.find import Listing
 from rtfbench.inputs.json_lines import from_json_lines
 from rtfbench.inputs.kaldi import from_scp, from_segments
-from rtfbench.inputs.listing import Listing
 from rtfbench.inputs.tars import from_tar
 from rtfbench.measure.plan import load_plan
 from rtfbench.models.model_files import FileRequest

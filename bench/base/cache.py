@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 
 from platformdirs import user_cache_path
 
-from rtfbench.base import modules
+from rtfbench.base import packages
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import followed, is_special
 from rtfbench.base.scratch import held_folder
@@ -119,7 +119,7 @@ def fingerprint(rooms: Iterable[str], packages: Iterable[str], *values: str) -> 
 def _code_of(room: str) -> bytes:
     """Return a digest of the code of a room."""
     digest = hashlib.sha256()
-    for path in modules.sources(room):
+    for path in packages.sources(room):
         digest.update(f"{room} {path.name}\0".encode() + path.read_bytes())
     return digest.digest()
 

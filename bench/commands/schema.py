@@ -72,8 +72,9 @@ def adapter(name: SchemaName) -> "TypeAdapter[Any]":
     from rtfbench.measure.plan import Plan
     from rtfbench.results.capacity import CapacityAnswer
     from rtfbench.results.explanation import Explanation, LengthReport
+    from rtfbench.results.host import Environment
     from rtfbench.results.lines import LINE
-    from rtfbench.results.rows import Environment, Summary
+    from rtfbench.results.rows import Summary
     from rtfbench.tune.answer import Answer
 
     types: dict[SchemaName, Any] = {

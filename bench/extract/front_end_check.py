@@ -8,7 +8,6 @@ import numpy as np
 
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import check_readable, held_in_memory
-from rtfbench.embed import fed
 from rtfbench.embed.feature_differences import (
     Diagnosis,
     Doctor,
@@ -16,6 +15,7 @@ from rtfbench.embed.feature_differences import (
     mean_difference,
     one_changed,
 )
+from rtfbench.embed.pipeline import whole_front_end_text
 from rtfbench.embed.scoring import cosine
 from rtfbench.engines.protocol import EngineError, FloatArray
 from rtfbench.extract.messages import ExtractionSetup
@@ -133,7 +133,7 @@ def embed(
     Raises:
         InputError: one cannot be embedded.
     """
-    artifact = replace(setup.artifact, front_end=fed.dumped(front_end))
+    artifact = replace(setup.artifact, front_end=whole_front_end_text(front_end))
     with as_input(AudioError, EngineError):
         session = EmbeddingSession(setup.model_copy(update={"artifact": artifact}), 1)
         try:

@@ -21,7 +21,7 @@ from rtfbench.extract.pool import ExtractError, Finished
 from rtfbench.extract.result import Remaining, ResultFile, part_bytes_of
 from rtfbench.extract.shards import Manifest, Unit
 from rtfbench.frontends.audio import AudioError
-from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.find import Listing
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
 

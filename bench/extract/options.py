@@ -13,15 +13,14 @@ from rtfbench.base.core_count import core_count, cores_here, usable_cores
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.scratch import process_folder
-from rtfbench.engines.protocol import Form
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import EngineSpec, Form
 from rtfbench.extract.messages import ExtractionSetup, WorkerOptions
 from rtfbench.extract.pool import Pool
 from rtfbench.extract.report import Verbosity
 from rtfbench.frontends import vad
 from rtfbench.frontends.chunking import ChunkPolicy
 from rtfbench.inputs.formats import Inputs
-from rtfbench.models import homes
+from rtfbench.models import names
 from rtfbench.models.model_files import is_path
 from rtfbench.models.names import default_engine, default_form, precisions_of
 from rtfbench.models.resolve import CONFIG, Asked, Resolved, resolve
@@ -165,7 +164,7 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
     with as_input(ValueError):
         ChunkPolicy(size)
-    folders = homes.named([spec.name], options.libraries)
+    folders = names.homes_of([spec.name], options.libraries)
     cell = Cell(
         model=options.model,
         engine=spec.name,

@@ -35,8 +35,7 @@ from rtfbench.embed.embeddings import (
 from rtfbench.embed.kaldi_vectors import ENDINGS as KALDI_ENDINGS
 from rtfbench.embed.kaldi_vectors import written_arks
 from rtfbench.extract.messages import ExtractionSetup
-from rtfbench.inputs.find import Utterance
-from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.find import Listing, Utterance
 
 
 class PartLine(NamedTuple):

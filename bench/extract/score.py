@@ -45,7 +45,11 @@ def score(
         ]
     for line in dict.fromkeys(scorer.lost):
         complain(line)
-    told = list(score_report.verdict(trials, systems, options, utt2spk))
+    told, refused = list[str](), None
+    try:
+        told.extend(score_report.verdict(trials, systems, options, utt2spk))
+    except InputError as error:  # which takes neither the scores nor what was told before it
+        refused = error
     lines = _lines(trials, [each.scores for each in systems])
     if out is None:
         sys.stdout.writelines(lines)
@@ -60,6 +64,8 @@ def score(
         is_svg = options.det.suffix.lower() == ".svg"
         with writing_to(options.det), replacing(options.det) as part:
             part.write_bytes(picture.svg if is_svg else picture.png)
+    if refused is not None:
+        raise refused
     return SOME_MISSING if scorer.lost else OK
 
 

@@ -163,7 +163,7 @@ def verdict(
     rates at the first's threshold, are told too.
 
     Raises:
-        InputError: the trials are too few for the false alarm rate.
+        InputError: the trials are too few for the false alarm rate; all else was said before.
     """
     cards = [read_card(each.path) if each.path else None for each in systems]
     for system, card in zip(systems, cards, strict=True):
@@ -175,6 +175,7 @@ def verdict(
         yield f"{systems[-1].name} against {systems[0].name}: {'; '.join(other)}"
     first: Rates | None = None
     first_point: OperatingPoint | None = None
+    refused: InputError | None = None
     for number, (system, card) in enumerate(zip(systems, cards, strict=True)):
         if card is not None and card.seeded_weights:
             continue
@@ -185,7 +186,10 @@ def verdict(
         scored, values = known(trials, system.scores)
         point = None
         if options.target_fpr is not None:
-            point = _point(scored, values, options.target_fpr)
+            try:
+                point = _point(scored, values, options.target_fpr)
+            except InputError as error:
+                refused = error
         spread = None
         if resamples:
             spread = intervals(
@@ -226,6 +230,8 @@ def verdict(
         gaps = np.abs(systems[0].scores - values_of)
         if not np.isnan(gaps).all():
             yield f"{name}: scores differ by at most {figures.number(float(np.nanmax(gaps)), 2)}"
+    if refused is not None:
+        raise refused
 
 
 def _shift(

@@ -19,7 +19,7 @@ from rtfbench.base.files import read_bytes
 from rtfbench.base.values import Value
 from rtfbench.extract.messages import ExtractionSetup, Unusable
 from rtfbench.extract.pool import Finished
-from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.find import Listing
 
 #: Shards hold Kaldi vectors: every bit of a float32, and usable as they are.
 ENDING = ".ark"

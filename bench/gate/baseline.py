@@ -17,8 +17,7 @@ from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.engines import registry
-from rtfbench.engines.protocol import CPU, EngineError, Precision
-from rtfbench.engines.spec import EngineSpec, parse_engine
+from rtfbench.engines.protocol import CPU, EngineError, EngineSpec, Precision, parse_engine
 from rtfbench.gate.verdict import Also
 from rtfbench.measure.plan import Axes
 from rtfbench.models.model_files import is_path

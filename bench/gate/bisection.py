@@ -21,8 +21,7 @@ from rtfbench.base.child import Interpreter
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.pace import Progress
 from rtfbench.engines import processes, registry
-from rtfbench.engines.protocol import EngineError
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import EngineError, EngineSpec
 from rtfbench.gate.baseline import GateOptions, parse_side
 from rtfbench.gate.held import hold
 from rtfbench.gate.measure import Held

@@ -23,18 +23,20 @@ from rtfbench.measure.job import Job
 from rtfbench.measure.plan import Plan, expand, load_plan
 from rtfbench.measure.schedule import draw_seed
 from rtfbench.measure.whole_run import read_stored
-from rtfbench.models import homes, names
+from rtfbench.models import names
 from rtfbench.models.resolve import Asked, resolve
 from rtfbench.models.workload import Prepared
 from rtfbench.report import figures
 from rtfbench.results.cells import Cell
+from rtfbench.results.host import BETWEEN_HOURS, differences
 from rtfbench.results.protocols import STEADY
 from rtfbench.results.rows import Ratio, Summary
-from rtfbench.results.same_host import BETWEEN_HOURS, differences
 from rtfbench.results.store import RECORDS, RunFolder
 
 #: Short ones make short slots, so that a session of a large model is over soon.
 UTTERANCES = 4
+#: A budget that was exceeded by more than this is told.
+MUCH_LONGER = 1.1
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,10 @@ class Comparison:
                 also=also,
             )
         again = f"`--seed {found.seed}` repeats the order of all turns."
-        notes = [f"Measured for {found.seconds:.0f} s. {again}"]
+        took = f"Measured for {found.seconds:.0f} s"
+        if found.seconds > MUCH_LONGER * self.options.budget_s:
+            took += f" of --budget {self.options.budget_s:g}: a session is measured to its end"
+        notes = [f"{took}. {again}"]
         if found.interrupted:
             notes.append("Interrupted: judged by what was measured until then.")
         return replace(found, title=self.title, notes=notes)
@@ -156,7 +161,7 @@ class Comparison:
             update |= {"engine": spec.name, "settings": spec.settings, "precision": spec.computes}
             update["form"] = names.default_form(spec.name)
         # A pinned package is what the side is about: no library of the environment replaces it.
-        folders: homes.Homes | None = {} if side.packages else None
+        folders: names.Homes | None = {} if side.packages else None
         cells = [cell.model_copy(update=update)]
         resolved = resolve(
             cells, folders=folders, asked=Asked(reading=self.options.reading, sizes=True)

@@ -14,10 +14,16 @@ from rtfbench.base.errors import InputError
 from rtfbench.base.scratch import process_folder
 from rtfbench.frontends.addresses import Address, AddressError, Place, place_of
 from rtfbench.frontends.audio import AudioError, audio_error
-from rtfbench.inputs.find import Utterance, find_audio, located, numbered_lines, utterance_name
+from rtfbench.inputs.find import (
+    Listing,
+    Utterance,
+    find_audio,
+    located,
+    numbered_lines,
+    utterance_name,
+)
 from rtfbench.inputs.json_lines import from_json_lines
 from rtfbench.inputs.kaldi import from_scp, from_segments
-from rtfbench.inputs.listing import Listing
 from rtfbench.inputs.parquet import from_parquet
 from rtfbench.inputs.tars import from_tar
 

@@ -14,14 +14,15 @@ from rtfbench.frontends.addresses import Address, Place, place_of
 from rtfbench.frontends.audio import AudioError, audio_error, is_text
 from rtfbench.inputs.find import (
     NO_COMMANDS,
+    Listing,
     Utterance,
     check_names,
     command_of,
+    content_sha256,
     located,
     numbered_lines,
     utterance_name,
 )
-from rtfbench.inputs.listing import Listing, content_sha256
 from rtfbench.inputs.parts import Part
 
 #: Fields by which lists of other tools choose what is to be heard.

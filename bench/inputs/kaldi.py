@@ -9,14 +9,15 @@ from pathlib import Path
 from rtfbench.frontends.addresses import Place
 from rtfbench.frontends.audio import audio_error
 from rtfbench.inputs.find import (
+    Listing,
     Utterance,
     check_list,
     check_names,
+    content_sha256,
     entries,
     numbered_lines,
     read_list,
 )
-from rtfbench.inputs.listing import Listing, content_sha256
 from rtfbench.inputs.parts import Part
 
 #: Files of a data folder that tell lengths, and the seconds that one of their units stands for.

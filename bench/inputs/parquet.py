@@ -8,8 +8,7 @@ from typing import Any
 from rtfbench.base.cache import fingerprint, sha256_of
 from rtfbench.frontends.addresses import Place, size_bytes
 from rtfbench.frontends.audio import audio_error
-from rtfbench.inputs.find import Utterance, check_names, utterance_name
-from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.find import Listing, Utterance, check_names, utterance_name
 from rtfbench.inputs.parts import Column, Part, open_parquet, within
 
 #: Columns that name an utterance, the first of them that is there.

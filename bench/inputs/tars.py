@@ -10,8 +10,7 @@ from typing import IO
 
 from rtfbench.frontends.addresses import Place, open_ranges
 from rtfbench.frontends.audio import audio_error, printable
-from rtfbench.inputs.find import AUDIO_ENDINGS, Utterance, check_names, utterance_name
-from rtfbench.inputs.listing import Listing
+from rtfbench.inputs.find import AUDIO_ENDINGS, Listing, Utterance, check_names, utterance_name
 from rtfbench.inputs.parts import Part
 
 #: What is read at once of what lies behind the end of a tar file.

@@ -131,8 +131,9 @@ class CellWorker:
         self._effective |= {key: text for key, text in said.items() if text}
         found = self._engine.probe()
         notes = [found.note, self._spec.artifact.note, caveat]
-        memory = None
+        memory, proof_ns = None, 0
         if self._proves:
+            proving = time.perf_counter_ns()
             self._prove_precision()
             started = devices.count_threads() - before
             features_BTM = self._pipeline.first_chunk(waveform)
@@ -146,6 +147,7 @@ class CellWorker:
             if self._spec.cell.replica != GHOST:  # which is as large as what it replicates
                 memory = self._weigh()
             notes.append(self._tell_front_end())
+            proof_ns = time.perf_counter_ns() - proving
         began = time.perf_counter_ns()
         # With its front end: a plan that leaves that out has a small model measured for minutes.
         self.kept.session.run(self._pipeline.first_chunk(waveform))
@@ -156,6 +158,7 @@ class CellWorker:
             load_ns=self.kept.load_ns,
             first_chunk_ns=self.first_chunk_ns,
             chunk_ns=time.perf_counter_ns() - began,
+            proof_ns=proof_ns,
             peak_rss_bytes=memory and memory.peak_bytes,
             steady_rss_bytes=memory and memory.steady_bytes,
         )

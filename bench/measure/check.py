@@ -20,7 +20,7 @@ from typing import Any, Literal
 from rtfbench.base.cache import replacing, sha256_of
 from rtfbench.base.child import last_said
 from rtfbench.base.errors import InputError
-from rtfbench.base.extras import missing
+from rtfbench.base.packages import missing
 from rtfbench.base.scratch import held_folder, process_folder
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import EngineError

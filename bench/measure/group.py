@@ -40,8 +40,9 @@ class Group:
         self.is_on, self.session_spent_s = False, 0.0
         #: Those of the sessions before.
         self._ended_s = 0.0
-        #: How long a process takes to start and to end, and a cell to embed the trials.
-        self.starts, self.scoring = PieceTimes(), PieceTimes()
+        #: How long a process takes to start and to end, a first session's to prove what it does
+        #: besides, and a cell to embed the trials.
+        self.starts, self.proofs, self.scoring = PieceTimes(), PieceTimes(), PieceTimes()
         #: How many times as long as was expected from the first chunks blocks take.
         self.stretch, self._expected_s = PieceTimes(), 0.0
         #: Is called whenever more is known of how long it takes.
@@ -312,9 +313,11 @@ class Group:
         clock, jobs = self._context.clock, self.running
         began_s = clock()
         session.start(jobs)
-        took_s = clock() - began_s - session.scored_s - session.waited_s
+        took_s = clock() - began_s - session.scored_s - session.waited_s - session.proved_s
         if jobs:
             self.starts.add(took_s, len(jobs))
+        if session.proved_s:
+            self.proofs.add(session.proved_s, len(jobs))
         if session.scored:
             self.scoring.add(session.scored_s, session.scored)
         return session

@@ -16,7 +16,7 @@ from rtfbench.results.records import Record
 class WorkerSpec(Value):
     """All that a worker needs to know; kept beside its log so that it can be run by hand.
 
-    A new field is told to `rtfbench.measure.wire`.
+    A new field is told to `rtfbench.measure.workers`.
     """
 
     protocol: int = 1
@@ -99,7 +99,8 @@ class Ready(Value):
     """The model is loaded, its first embedding is right and its threads are proved.
 
     Times are rough, for planning: those of opening a session, of a session's first chunk and of
-    later ones. The first session also gives its memory, as it is after all utterances once.
+    later ones. The first session also gives its memory, as it is after all utterances once, and
+    what looking at that, at threads and at precision took.
     """
 
     kind: Literal["ready"] = "ready"
@@ -109,6 +110,7 @@ class Ready(Value):
     load_ns: int
     first_chunk_ns: int
     chunk_ns: int
+    proof_ns: int = 0
     peak_rss_bytes: int | None = None
     steady_rss_bytes: int | None = None
 

@@ -20,11 +20,18 @@ from rtfbench.base import toml_files
 from rtfbench.base.core_count import core_count
 from rtfbench.base.errors import InputError
 from rtfbench.base.limits import LONGEST_S, MAX_EER_LOSS, MOST_MB, PUBLISHED_CHUNK_SAMPLES
-from rtfbench.engines.protocol import CPU, FLOAT32, Form, Precision
-from rtfbench.engines.spec import EngineSpec, parse_engine, parse_engines
+from rtfbench.engines.protocol import (
+    CPU,
+    FLOAT32,
+    EngineSpec,
+    Form,
+    Precision,
+    parse_engine,
+    parse_engines,
+)
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, ChunkPolicy
 from rtfbench.measure.machine import devices
-from rtfbench.models import homes, names
+from rtfbench.models import names
 from rtfbench.models.resolve import Asked, Resolved, resolve
 from rtfbench.models.user_models import Reading
 from rtfbench.models.zoo.catalog import Weights
@@ -245,7 +252,7 @@ def resolve_plan(
     """
     resolved = resolve(
         expand(plan, names.default_form, names.precisions_of, cores=core_count()),
-        folders=homes.named(plan.engine_names, libraries),
+        folders=names.homes_of(plan.engine_names, libraries),
         asked=Asked(
             reading=plan.reading,
             reference=plan.reference,

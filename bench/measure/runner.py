@@ -140,21 +140,24 @@ class Ahead(NamedTuple):
     """What a comparison still has to do up to its first look, and behind it.
 
     `starts` are processes to start, each in `start_s`, or as long as in others where that is None;
-    `scored` are cells that embed the recordings of the trials. If it is not decided before them,
-    `further` are starts of the later sessions that are declared, and `wide` is of those beyond.
+    `proofs` are those of a first session, which prove what they do; `scored` are cells that embed
+    the recordings of the trials. If it is not decided before them, `further` are starts of the
+    later sessions that are declared, and `wide` is of those beyond.
     """
 
     starts: float = 0.0
     measuring_s: float = 0.0
     start_s: float | None = None
+    proofs: int = 0
     scored: int = 0
     further: int = 0
     wide: "_Wide | None" = None
 
-    def seconds(self, start_s: float, scored_s: float = 0.0) -> float:
+    def seconds(self, start_s: float, proof_s: float = 0.0, scored_s: float = 0.0) -> float:
         """Return how long it takes up to the first look."""
         each_s = start_s if self.start_s is None else self.start_s
-        return self.measuring_s + self.starts * each_s + self.scored * scored_s
+        starting_s = self.starts * each_s + self.proofs * proof_s
+        return self.measuring_s + starting_s + self.scored * scored_s
 
 
 class _Wide(NamedTuple):
@@ -193,8 +196,9 @@ class TimeLeft:
         ahead = list(self._ahead())
         started = [group for group in reversed(self._groups) if group.starts.done]
         start_s = started[0].starts.piece_s or 0.0
+        proof_s = next((group.proofs.piece_s for group in started if group.proofs.done), None)
         scored_s = next((group.scoring.piece_s for group in started if group.scoring.done), None)
-        least_s = sum(each.seconds(start_s, scored_s or 0.0) for each in ahead)
+        least_s = sum(each.seconds(start_s, proof_s or 0.0, scored_s or 0.0) for each in ahead)
         taken_s = sum(group.spent_s for group in self._groups)
         rest_s = max(self._budget_s - taken_s - sum(each.measuring_s for each in ahead), 0.0)
         if starts := sum(each.further for each in ahead):
@@ -259,6 +263,7 @@ class TimeLeft:
             starts=first * cells,
             # Sessions lose blocks where not all of theirs fit, and have one contrast at least.
             measuring_s=max(min(first * session_s, left_s), first * cycle * block_s),
+            proofs=cells,
             scored=len(group.running) * group.scores,
             further=(course.looks[-1] - first) * cells,
             wide=_Wide(first, session_s, cells),

@@ -16,9 +16,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rtfbench.base.child import answer, die_with_parent
-from rtfbench.base.named_values import UnknownNameError
+from rtfbench.base.values import UnknownNameError
 from rtfbench.engines.protocol import EngineError
-from rtfbench.measure import procedures
+from rtfbench.measure import PROTOCOL, procedures
 from rtfbench.measure.cell_worker import CellEnd, CellWorker
 from rtfbench.measure.machine import devices
 from rtfbench.measure.messages import (
@@ -34,7 +34,6 @@ from rtfbench.measure.messages import (
     Work,
     WorkerSpec,
 )
-from rtfbench.measure.protocol import PROTOCOL
 from rtfbench.results.lines import Outcome
 
 ANSWER_FD = 3

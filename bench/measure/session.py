@@ -58,6 +58,8 @@ class MeasuringSession:
         self.chunks: Mapping[str, int] = {}
         #: Seconds that were spent on answers that never came.
         self.waited_s = 0.0
+        #: Seconds that the proofs of a first session took.
+        self.proved_s = 0.0
         #: Seconds that embedding the recordings of the trials took, and for how many cells.
         self.scored_s, self.scored = 0.0, 0
 
@@ -246,6 +248,7 @@ class MeasuringSession:
                         self.chunks = reply.chunks
                     case Ready():
                         job.ready = job.ready or reply
+                        self.proved_s += reply.proof_ns / 1e9
                     case Record() if into is not None:
                         into.append(reply)
                     case Record():

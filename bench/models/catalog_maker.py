@@ -17,8 +17,7 @@ from rtfbench.models.conversion import convert, is_from_onnx, quantize
 from rtfbench.models.front_ends import metadata_of
 from rtfbench.models.zoo import catalog, counter, export
 from rtfbench.models.zoo.export import TorchSession
-from rtfbench.models.zoo.seeded import denormal_share, seeded_model
-from rtfbench.models.zoo.weights import trained_model
+from rtfbench.models.zoo.weights import denormal_share, seeded_model, trained_model
 
 SPEECH = DEFAULT_SPEECH / "workshop_en_gb_f.flac"
 

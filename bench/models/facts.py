@@ -4,11 +4,10 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from rtfbench.base.cache import fingerprint
-from rtfbench.base.modules import PACKAGE
+from rtfbench.base.packages import PACKAGE
 from rtfbench.base.values import Value
 from rtfbench.engines import registry
-from rtfbench.engines.protocol import HOME
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import HOME, EngineSpec
 
 #: An embedding depends on the features, and they on numpy's transforms; Dask's own versions do not
 #: all understand each other.

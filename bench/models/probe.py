@@ -14,8 +14,7 @@ from rtfbench.base.cache import cache_room, fingerprint, intact
 from rtfbench.base.child import ChildError
 from rtfbench.base.values import Value
 from rtfbench.engines import cpu, registry
-from rtfbench.engines.protocol import CPU, Availability, EngineError
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import CPU, Availability, EngineError, EngineSpec
 from rtfbench.models.artifacts import keep
 
 #: Importing a runtime takes a second; a user's own library is compiled a shim for.

@@ -13,13 +13,13 @@ from rtfbench.base.errors import InputError
 from rtfbench.base.files import check_room
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.base.values import grouped
-from rtfbench.embed import fed, reference
+from rtfbench.embed import reference
 from rtfbench.embed.audio_input import Source
+from rtfbench.embed.pipeline import whole_front_end_text
 from rtfbench.embed.reference import ReferenceRequest
 from rtfbench.engines import registry
 from rtfbench.engines.base import lacking, refuse_options
-from rtfbench.engines.protocol import CPU, FLOAT32, ModelArtifact
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import CPU, FLOAT32, EngineSpec, ModelArtifact
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy
 from rtfbench.frontends.front_end import FrontEnd
 from rtfbench.models import artifacts
@@ -97,7 +97,7 @@ def prepare(
             quarters = sum(4 if each.precision == FLOAT32 else 1 for each in request.artifacts)
             size_bytes = request.model.size_bytes * quarters // 4
             check_room(cache_folder(), size_bytes, what=what, named_by=CACHE_VARIABLE)
-            phase(f"preparing {model} (once, then cached)")
+            phase(f"preparing {model}: {_told(request)} (once, then cached)")
             if isinstance(request.model, CatalogModel):
                 _require_zoo(model)
             logs.mkdir(parents=True, exist_ok=True)
@@ -119,6 +119,15 @@ def _missing(needs: "Sequence[_Need]") -> PrepareRequest | None:
     if not (files or references):
         return None
     return PrepareRequest(model=needs[0].model, artifacts=files, references=references)
+
+
+def _told(request: PrepareRequest) -> str:
+    files, what = len(request.artifacts), []
+    if files:
+        what.append(f"{files} model file{'s' * (files > 1)}")
+    if request.references:
+        what.append("the reference embeddings")
+    return " and ".join(what)
 
 
 def _make(request: PrepareRequest, log: Path, memory: MemoryLimit | None) -> Failures:
@@ -197,7 +206,7 @@ class _Need:
         self.file = _file_of(cell, model.slug, model.front_end)
         own, self._unlike = registry.get(cell.engine).front_end, ""
         try:
-            own = own and fed.dumped(brought(own, model.front_end))
+            own = own and whole_front_end_text(brought(own, model.front_end))
         except InputError as error:
             own, self._unlike = "", str(error)
         self.reference = ReferenceRequest(

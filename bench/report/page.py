@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError
-from rtfbench.base.extras import cure, missing
 from rtfbench.base.files import writing_to
+from rtfbench.base.packages import cure, missing
 from rtfbench.report import exports, figures, libraries, plots
 from rtfbench.report.about import about, counts_line
 from rtfbench.report.answer import is_noisy

@@ -22,7 +22,7 @@ from rtfbench.results import protocols
 from rtfbench.results.rows import PROVISIONAL_SESSIONS, CellSummary, Summary
 
 #: Columns that leave a narrow screen together: a chunk's time misleads without the first one's.
-GIVE_WAY = ({"ci"}, {"first", "chunk_ms"})
+GIVE_WAY = ({"ci"}, {"first", "chunk_ms"}, {"form"})
 PROVISIONAL = f"* provisional: of {PROVISIONAL_SESSIONS} sessions or fewer."
 
 

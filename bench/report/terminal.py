@@ -1,7 +1,7 @@
 """A document on a terminal; elsewhere as markdown, which reads as plain text."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,7 +15,8 @@ from rtfbench.report import markdown
 
 #: What is written to no terminal is as wide as a table needs, or as a page where cells wrap.
 UNLIMITED, PAGE = 240, 100
-LONG_WORD = 14
+#: What stands between two columns, and the least that a column of text is narrowed to.
+GAP, NARROWEST = 2, 6
 BOUNDLESS = 10_000
 
 STYLES: dict[doc.Style, str] = {
@@ -95,15 +96,38 @@ def _grid(found: doc.Table, console: Console) -> Table:
     left: set[int] = set()
     for group in ((), *found.give_way):
         left |= set(group)
-        table = _drawn(found, left, plain=console.no_color)
+        kept = [
+            index
+            for index in range(len(found.headings))
+            if index not in left and any(row[index] for row in found.rows)
+        ]
+        table = _drawn(found, kept, plain=console.no_color)
         boundless = console.options.update(width=BOUNDLESS)
         if Measurement.get(console, boundless, table).maximum <= console.width:
             return table
-    return _drawn(found, left, plain=console.no_color, breaks=True)
+    widths = _narrowed(found, kept, console.width - GAP * (len(kept) - 1))
+    return _drawn(found, kept, plain=console.no_color, widths=widths)
 
 
-def _drawn(found: doc.Table, left: Collection[int], *, plain: bool, breaks: bool = False) -> Table:
-    """Draw the columns that are not left; where `breaks`, figures alone stay on one line."""
+def _narrowed(found: doc.Table, kept: Sequence[int], room: int) -> list[int]:
+    """Return how wide columns are where they have only so much room: figures never break.
+
+    The widest column of text gives way first, its words to begin with.
+    """
+    widths = [max(len(row[index]) for row in found.rows) for index in kept]
+    texts = [at for at, index in enumerate(kept) if not found.numeric[index]]
+    while sum(widths) > room and texts:
+        widest = max(texts, key=lambda at: widths[at])
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _drawn(
+    found: doc.Table, kept: Sequence[int], *, plain: bool, widths: Sequence[int] | None = None
+) -> Table:
+    """Draw the columns that are kept, each as wide as its longest line or as `widths` say."""
     table = Table(
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -111,22 +135,13 @@ def _drawn(found: doc.Table, left: Collection[int], *, plain: bool, breaks: bool
         padding=(0, 1, 0, 0),
         header_style="" if plain else None,
     )
-    kept = [
-        index
-        for index in range(len(found.headings))
-        if index not in left and any(row[index] for row in found.rows)
-    ]
-    for index in kept:
-        right = found.numeric[index]
-        texts = [row[index] for row in found.rows]
-        # Names break between words, and within those that are too long; figures not at all.
-        parts = texts if right else [w[:LONG_WORD] for text in texts for w in text.split()]
+    for at, index in enumerate(kept):
         table.add_column(
             found.headings[index],
-            justify="right" if right else "left",
+            justify="right" if found.numeric[index] else "left",
             overflow="fold",
-            no_wrap=not breaks,
-            min_width=max(map(len, parts), default=0) if breaks else None,
+            no_wrap=widths is None,
+            width=None if widths is None else widths[at],
         )
     for row, style in found.styled():
         table.add_row(*(Text(row[index]) for index in kept), style="" if plain else STYLES[style])

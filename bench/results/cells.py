@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from rtfbench.base.values import Value
-from rtfbench.engines.protocol import CPU, FLOAT32, Form, Precision, SessionOptions
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import CPU, FLOAT32, EngineSpec, Form, Precision, SessionOptions
 from rtfbench.results import protocols
 from rtfbench.results.load import Load
 

@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rtfbench.base.named_values import NamedValues
-from rtfbench.base.values import Interval
+from rtfbench.base.values import Interval, NamedValues
 from rtfbench.results.load import Load, Traffic
 from rtfbench.results.records import Record
 

@@ -17,9 +17,9 @@ from rtfbench.base.errors import InputError
 from rtfbench.base.files import read_bytes
 from rtfbench.results.cells import Cell
 from rtfbench.results.explanation import Explanation, LengthReport
+from rtfbench.results.host import Environment
 from rtfbench.results.lines import LINE, Course, Declaration, Line, Outcome
 from rtfbench.results.records import Health, Record
-from rtfbench.results.rows import Environment
 
 RECORDS = "records.jsonl"
 ENVIRONMENT = "environment.json"

@@ -32,8 +32,8 @@ from rtfbench.engines.protocol import (
     Quantization,
     SessionOptions,
     completed_settings,
+    parse_engine,
 )
-from rtfbench.engines.spec import parse_engine
 from rtfbench.frontends.front_end import WESPEAKER
 from rtfbench.testing import tiny_model
 from rtfbench.testing.tiny_model import STATIC_FRAMES, reference
@@ -42,7 +42,7 @@ from rtfbench.testing.tiny_model import STATIC_FRAMES, reference
 SIGNALLED = """
 import signal, sys
 from pydantic import TypeAdapter
-from rtfbench.engines.spec import parse_engine
+from rtfbench.engines.protocol import parse_engine
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import ModelArtifact, SessionOptions
 

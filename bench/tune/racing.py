@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rtfbench.base.values import Interval
-from rtfbench.embed import fed
+from rtfbench.embed.pipeline import read_front_end
 from rtfbench.frontends.chunking import ChunkPolicy
 from rtfbench.measure import schedule
 from rtfbench.measure.context import RunContext
@@ -222,6 +222,10 @@ class Race:
                 context.patience.left_s = max(left_s - self._stretch * expected_s, 0.0)
             self.session_s, blocks, done = 0.0, 1, 0
             while done < blocks:
+                context.progress.step(
+                    f"session {self.sessions + 1}, block {done + 1} of {blocks}: "
+                    f"{len(others) + 1} in the race"
+                )
                 block_s = context.clock()
                 session.block(done, portions[(self.next_session + done) % len(portions)])
                 done += 1
@@ -232,10 +236,6 @@ class Race:
                     beside = schedule.blocks_beside(self.loading_s, cycle_s=took_s)
                     more = max(left_s - self.session_s, 0.0) / took_s
                     blocks = int(min(beside, MOST_BLOCKS, done + more))
-                context.progress.step(
-                    f"session {self.sessions + 1}, block {done} of {blocks}, "
-                    f"{len(others) + 1} in the race"
-                )
             session.finish()
         self.next_session += 1
         self._drop(slack)
@@ -268,7 +268,7 @@ class Race:
     def _policy(self, chunk_samples: int) -> ChunkPolicy:
         artifact = self.reference.prepared.artifact
         assert artifact is not None
-        return ChunkPolicy(chunk_samples, fed.read(artifact.front_end, artifact.feat_dim))
+        return ChunkPolicy(chunk_samples, read_front_end(artifact.front_end, artifact.feat_dim))
 
     def _portions(self) -> list[tuple[str, ...]]:
         """Return what a block runs.

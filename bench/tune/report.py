@@ -75,7 +75,7 @@ def of_tuning(
         Heading("The race"),
         f"Goal: {found.goal} ({GOALS[found.goal]}). {found.host}.{HELD if found.load else ''}",
         _race(found),
-        bullets([*found.notes, *_not_measured(found)]),
+        bullets([*found.notes, *_refused(found), *_not_measured(found)]),
     )
 
 
@@ -169,18 +169,25 @@ def _of_named(found: Answer, named: Contender) -> Iterator[str]:
 
 
 def _race(found: Answer) -> Table:
-    """Return every configuration that was measured or refused: how it did, and why it is out."""
+    """Return every configuration that was measured: how it did, and why it is out."""
     heads = ["configuration", "heat", "time against the leader", "× real time", "p95 ms", "MB"]
     heads += ["sessions", "outcome"]
     if found.load is not None:
         heads[2], heads[4] = "behind the leader", what_is_held(found.load)[0]
-    rows = [_line(found, entry) for entry in found.entries if entry.why != NO_TIME]
+    rows = [_line(found, e) for e in found.entries if e.sessions and e.why != NO_TIME]
     told = [at for at in range(len(heads)) if any(row[at] != figures.MISSING for row in rows)]
     return table(
         [heads[at] for at in told],
         [[row[at] for at in told] for row in rows],
         "".join("llrrrrrl"[at] for at in told),
     )
+
+
+def _refused(found: Answer) -> Iterator[str]:
+    """Name those that could not be measured, and why."""
+    for entry in found.entries:
+        if not entry.sessions and entry.why not in ("", NO_TIME):
+            yield f"Not raced: {entry.configuration}: {entry.why}."
 
 
 def _not_measured(found: Answer) -> Iterator[str]:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rtfbench.base.limits import MAX_EER_LOSS
-from rtfbench.engines.protocol import FLOAT32, Form, Precision
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import FLOAT32, EngineSpec, Form, Precision
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ, WHOLE_UTTERANCE, ChunkPolicy
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.models.user_models import AS_IT_SAYS, Reading

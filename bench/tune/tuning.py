@@ -13,8 +13,7 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.embed import audio_input
 from rtfbench.embed.intervals import LEAST_SPEAKERS, speakers
 from rtfbench.engines import registry
-from rtfbench.engines.protocol import FLOAT32, HOME, EngineError, Precision
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import FLOAT32, HOME, EngineError, EngineSpec, Precision
 from rtfbench.frontends.chunking import SAMPLE_RATE_HZ
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.measure import trial_check
@@ -25,7 +24,7 @@ from rtfbench.measure.machine import environment
 from rtfbench.measure.schedule import draw_seed
 from rtfbench.measure.trial_check import HELDOUT, HELDOUT_NAME
 from rtfbench.measure.whole_run import Audience, default_folder, to_json
-from rtfbench.models import homes
+from rtfbench.models import names
 from rtfbench.models.model_files import is_path
 from rtfbench.models.names import check_names, default_engine, default_form
 from rtfbench.models.resolve import Asked, file_in, resolve
@@ -268,7 +267,7 @@ def _prepare(options: TuneOptions, context: RunContext, cells: Sequence[Cell]) -
     given = {name: path for name, path in options.libraries.items() if name in used}
     resolved = resolve(
         cells,
-        folders=homes.named(used, given),
+        folders=names.homes_of(used, given),
         asked=Asked(
             reading=options.reading, sizes=bool(options.chunk_samples), weights=options.weights
         ),
@@ -345,7 +344,7 @@ def _installed(
         except EngineError as error:
             say(f"left out: {error}")
             continue
-        placed = not engine.stands_in or homes.named([name], {name: libraries.get(name)})
+        placed = not engine.stands_in or names.homes_of([name], {name: libraries.get(name)})
         if engine.computes and placed and not engine.front_end:
             found.append(EngineSpec(name, {}))
     return found

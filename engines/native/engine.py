@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from rtfbench.engines import mnn_file
+from rtfbench.engines import mnn_files
 from rtfbench.engines.base import EngineBase, RuntimeEngine, RuntimeSession
 from rtfbench.engines.native import library
 from rtfbench.engines.native.library import ERROR_SIZE, LoadedLibrary, told
@@ -67,7 +67,7 @@ class NativeMnnSession(RuntimeSession):
             EngineError: no complete model, or not of the form that was declared.
             SettingMismatchError: the session is not what was asked for.
         """
-        stores_shapes = mnn_file.stores_shapes(artifact.path)
+        stores_shapes = mnn_files.stores_shapes(artifact.path)
         if artifact.form == "static" and not stores_shapes and kind == "minimal":
             raise EngineError(
                 f"{artifact.path}: declared static, but its shapes are not stored in it, and a "
@@ -107,7 +107,7 @@ class NativeMnnSession(RuntimeSession):
     def _check(self, threads: int) -> None:
         """Compare the session with what was asked for."""
         self._input_shape, info = self._shape(_INPUT), self._info()
-        mnn_file.check_opened(self._artifact, self._input_shape, info.backend)
+        mnn_files.check_opened(self._artifact, self._input_shape, info.backend)
         if info.threads != threads:
             raise SettingMismatchError(f"MNN: asked for {threads} threads, got {info.threads}")
         if self._artifact.form == "static":

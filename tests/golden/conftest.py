@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rtfbench.base.cache import sha256_of
-from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.mnn_files import to_mnn
 from rtfbench.engines.protocol import Form, Format, ModelArtifact
 from rtfbench.models import zoo
 from rtfbench.models.zoo import export

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtfbench.engines import registry
-from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.mnn_files import to_mnn
 from rtfbench.engines.processes import run_tool
 from rtfbench.engines.protocol import ConversionError
 from rtfbench.models.conversion import convert
@@ -17,7 +17,7 @@ from rtfbench.models.file_maker import open_session
 from rtfbench.models.model_files import FileRequest
 from rtfbench.models.model_reading import read_model_file
 from rtfbench.models.zoo import export
-from rtfbench.models.zoo.xvec import xvec
+from rtfbench.models.zoo.tdnn import xvec
 
 FEATURES_BTM = np.random.default_rng(0).standard_normal((1, 98, 80)).astype(np.float32)
 

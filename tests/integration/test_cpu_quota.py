@@ -24,7 +24,7 @@ PINNING = """
 import psutil, sys
 from rtfbench.extract.cluster.tasks import claimed
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
-from rtfbench.engines.spec import parse_engine
+from rtfbench.engines.protocol import parse_engine
 from rtfbench.extract.options import ModelOptions, setup_for, workers
 from rtfbench.inputs.find import Utterance
 spec = parse_engine("onnxruntime")

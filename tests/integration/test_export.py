@@ -23,7 +23,7 @@ from rtfbench.models.make_export import ExportRequest, export_here
 from rtfbench.models.zoo import catalog
 from rtfbench.models.zoo.experiment import load_weights
 from rtfbench.models.zoo.repvgg import reparameterize
-from rtfbench.models.zoo.seeded import seed_weights, speech_like_features
+from rtfbench.models.zoo.weights import seed_weights, speech_like_features
 
 from .test_seeded_parity import assert_mnn_agrees
 

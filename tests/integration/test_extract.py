@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from rtfbench.embed.embeddings import read_embeddings
-from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.mnn_files import to_mnn
 
 from .extraction import MODEL, Command, names, write_list
 

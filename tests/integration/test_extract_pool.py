@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.engines.spec import parse_engine
+from rtfbench.engines.protocol import parse_engine
 from rtfbench.extract import pool
 from rtfbench.extract.options import ModelOptions, setup_for, workers
 from rtfbench.inputs.find import Utterance

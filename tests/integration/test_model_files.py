@@ -11,7 +11,7 @@ import pytest
 
 from rtfbench.base.asking import ask
 from rtfbench.base.errors import InputError
-from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.mnn_files import to_mnn
 from rtfbench.frontends.chunking import natural_chunk_samples
 from rtfbench.frontends.fbank import FbankConfig
 from rtfbench.models import model_files

@@ -17,7 +17,7 @@ from rtfbench.engines import ncnn, registry
 from rtfbench.engines.ncnn import PARAM
 from rtfbench.engines.protocol import ConversionError, EngineError, ModelArtifact, SessionOptions
 from rtfbench.engines.torch import TorchEngine
-from rtfbench.models.zoo.simam import simam_resnet
+from rtfbench.models.zoo.resnet import simam_resnet
 
 FRAMES, BINS = 40, 80
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rtfbench import load_run
-from rtfbench.base.named_values import UnknownNameError
+from rtfbench.base.values import UnknownNameError
 from rtfbench.results import protocols
 from rtfbench.results.protocols import BUILT_IN
 from rtfbench.results.store import RunFolder

@@ -165,10 +165,20 @@ def test_enrolment_by_one_and_test_by_another(
         assert (refused.returncode, message in refused.stderr) == (2, True)
 
 
+def test_a_threshold_that_trials_cannot_tell_loses_no_score(
+    rtfbench: Command, embeddings: Path, voxceleb: Path, tmp_path: Path
+) -> None:
+    """Scores are written and the EER is said; then status 2 and what it takes."""
+    out, base = tmp_path / "scores", ("score", "--trials", voxceleb, "--embeddings", embeddings)
+    done = rtfbench(*base, "--target-fpr", 0.0001, "--out", out)
+    assert (done.returncode, len(out.read_text().splitlines())) == (2, 1770)
+    assert "EER" in done.stdout
+    assert "takes 10000 nontarget trials; there are 1710" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--target-fpr", 0.0001), "takes 10000 nontarget trials; there are 1710"),
         (("--target-fpr", 1.5), "need a share between 0 and 1"),
         (("--top-n", 10), "need --cohort"),
         (("--cohort", "E", "--top-n", 1000), "the cohort has 60"),

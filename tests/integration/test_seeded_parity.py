@@ -10,12 +10,12 @@ from rtfbench.embed.audio_input import check_audio, read_source
 from rtfbench.embed.pipeline import Pipeline
 from rtfbench.embed.reference import parity_of
 from rtfbench.engines import registry
-from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.mnn_files import to_mnn
 from rtfbench.engines.protocol import ModelArtifact, SessionOptions
 from rtfbench.models.zoo import catalog
 from rtfbench.models.zoo.catalog import ModelCard
 from rtfbench.models.zoo.export import TorchSession, to_onnx
-from rtfbench.models.zoo.seeded import seeded_model
+from rtfbench.models.zoo.weights import seeded_model
 from rtfbench.results.cells import MAX_REL_ERR
 
 #: Leaves room for another CPU, and for models and recordings that are not in this test.

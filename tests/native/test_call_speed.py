@@ -16,7 +16,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from rtfbench.base.cache import sha256_of
-from rtfbench.engines.mnn_convert import to_mnn
+from rtfbench.engines.mnn_files import to_mnn
 from rtfbench.engines.protocol import ModelArtifact
 
 pytestmark = pytest.mark.speed

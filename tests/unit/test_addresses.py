@@ -21,10 +21,9 @@ import soundfile
 from rtfbench.frontends import addresses
 from rtfbench.frontends.addresses import Address, AddressError, place_of
 from rtfbench.frontends.audio import AudioError, read_audio
-from rtfbench.inputs.find import located
+from rtfbench.inputs.find import Listing, located
 from rtfbench.inputs.formats import Inputs, from_file, from_paths
 from rtfbench.inputs.kaldi import from_scp, from_segments
-from rtfbench.inputs.listing import Listing
 from rtfbench.inputs.parts import read_part
 
 PCM = np.random.default_rng(3).integers(-9000, 9000, (3, 8000), dtype=np.int16)

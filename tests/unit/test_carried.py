@@ -12,7 +12,7 @@ from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
 from rtfbench.base.ssh import RemoteHost
 from rtfbench.commands.on_hosts import named
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.cluster.carried import archive, as_toml, carried, requirements
 from rtfbench.measure.plan import Plan, load_plan
 from tests.tiny_onnx import write_tiny

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.errors import InputError
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import EngineSpec
 from rtfbench.gate.claims import claim as claims
 from rtfbench.models.zoo import catalog
 from rtfbench.report import markdown

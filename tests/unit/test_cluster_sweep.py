@@ -7,7 +7,7 @@ import pytest
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.cluster.measuring import HostTask, SentFolder
 from rtfbench.measure.cluster.sweep import comparison
 from rtfbench.measure.plan import Axes, Plan

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.base.named_values import UnknownNameError
+from rtfbench.base.values import UnknownNameError
 from rtfbench.engines import cuda
 from rtfbench.engines.native.compiler import find_compiler
 from rtfbench.engines.protocol import EngineError

@@ -132,6 +132,6 @@ def test_what_the_engines_of_this_project_tell() -> None:
 def test_formats_have_makers() -> None:
     """The engine of a format's name makes its files; a format that none reads is refused."""
     assert registry.maker_of("mnn") == "mnn"
-    assert "mnn_convert.py" in {path.name for path in registry.sources("mnn")}
+    assert "mnn_files.py" in {path.name for path in registry.sources("mnn")}
     with pytest.raises(EngineError, match="no installed engine"):
         registry.maker_of("nothing")

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rtfbench.frontends.dft import PowerSpectrum
 from rtfbench.frontends.fbank import FRAMES_PER_BLOCK, Fbank, FbankConfig
-from rtfbench.frontends.mel import mel_weights
+from rtfbench.frontends.spectra import PowerSpectrum, mel_weights
 
 Array = npt.NDArray[Any]
 Float32Array = npt.NDArray[np.float32]

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.errors import InputError
-from rtfbench.engines.protocol import Form, Precision
-from rtfbench.engines.spec import parse_engine, parse_engines
+from rtfbench.engines.protocol import Form, Precision, parse_engine, parse_engines
 from rtfbench.measure.plan import Plan, axes_of, expand, load_plan
 from rtfbench.models.zoo import catalog
 

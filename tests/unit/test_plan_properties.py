@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import EngineSpec
 from rtfbench.measure.plan import Axes, Plan, expand, load_plan
 from rtfbench.models.names import default_form
 from tests.readers import check

@@ -16,7 +16,7 @@ from rtfbench.frontends.front_end import WESPEAKER
 from rtfbench.models import zoo
 from rtfbench.models.zoo import catalog
 from rtfbench.models.zoo.repvgg import reparameterize
-from rtfbench.models.zoo.seeded import (
+from rtfbench.models.zoo.weights import (
     denormal_share,
     round_to_bits,
     seed_weights,

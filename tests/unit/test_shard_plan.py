@@ -14,8 +14,8 @@ from rtfbench.extract.cluster.whole import (
     places,
     shard_count,
 )
+from rtfbench.inputs.find import Listing
 from rtfbench.inputs.kaldi import from_scp
-from rtfbench.inputs.listing import Listing
 
 
 @pytest.fixture

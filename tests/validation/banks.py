@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.engines import registry
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.gate import sides
 from rtfbench.gate.baseline import MARGIN, MAX_REGRESSION
 from rtfbench.measure.context import RunContext

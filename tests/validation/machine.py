@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.values import Value
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.group import Group
 from rtfbench.measure.job import Job

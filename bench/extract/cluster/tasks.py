@@ -35,8 +35,8 @@ from rtfbench.extract.result import Remaining, ResultBusyError, ResultFile
 from rtfbench.extract.shards import Shard, Unit
 from rtfbench.frontends.addresses import Place
 from rtfbench.frontends.audio import AudioError
+from rtfbench.inputs.find import Listing
 from rtfbench.inputs.formats import Inputs
-from rtfbench.inputs.listing import Listing
 from rtfbench.models.facts import Facts, facts_of
 
 #: The file by which a worker knows the client's folder.

@@ -31,8 +31,8 @@ from rtfbench.extract.report import NS_PER_S, say_on_terminal, while_reading
 from rtfbench.extract.result import ResultFile, part_bytes_of
 from rtfbench.extract.shards import Manifest, Shard, Unit, edges
 from rtfbench.frontends.addresses import Place
+from rtfbench.inputs.find import Listing
 from rtfbench.inputs.formats import Inputs
-from rtfbench.inputs.listing import Listing
 from rtfbench.models.facts import facts_of
 from rtfbench.report import figures
 

@@ -13,11 +13,10 @@ from rtfbench.base import toml_files
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.values import Interval, Value
-from rtfbench.engines.protocol import Form
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import EngineSpec, Form
 from rtfbench.measure.plan import Engine, Plan
 from rtfbench.measure.whole_run import Audience, MeasuredRun, default_folder, measure
-from rtfbench.models import homes
+from rtfbench.models import names
 from rtfbench.models.names import default_form
 from rtfbench.models.resolve import resolve
 from rtfbench.report import figures, markdown
@@ -385,7 +384,9 @@ def replay(
     audience: Audience,
 ) -> tuple[MeasuredRun, Document]:
     """Measure what a claim was measured with, and return the run and the page of both."""
-    claim = on(load_claim(name), lambda engine: homes.place(engine, homes.named([engine.name])))
+    claim = on(
+        load_claim(name), lambda engine: names.with_home(engine, names.homes_of([engine.name]))
+    )
     with as_input(InputError, before=f"{name}: "):
         resolved = resolve(cells(claim))
     flags = {} if budget_s is None else {"budget_s": budget_s}

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import check_readable
-from rtfbench.base.modules import NAME, PACKAGE, ROOT
+from rtfbench.base.packages import NAME, PACKAGE, ROOT
 from rtfbench.frontends.front_end import PRESETS
 from rtfbench.measure.plan import Axes, Plan
 from rtfbench.measure.trial_check import HELDOUT_NAME

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from rtfbench.base.memory import Memory, memory_of
-from rtfbench.base.named_values import NamedValues, UnknownNameError
+from rtfbench.base.values import NamedValues, UnknownNameError
 from rtfbench.engines import cuda
 from rtfbench.engines.protocol import CPU, CUDA, SettingMismatchError, kind_of
 from rtfbench.measure.machine import energy

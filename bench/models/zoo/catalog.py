@@ -114,7 +114,7 @@ def _resnet(
 def _ecapa(channels: int, params: str, flops: str, rtf: float) -> ModelCard:
     names = f"ecapa{channels}", f"ECAPA-TDNN (C={channels})", f"ECAPA_TDNN_GLOB_c{channels}"
     return _card(
-        *names, "ecapa:EcapaTdnn", 192,
+        *names, "tdnn:EcapaTdnn", 192,
         params=params, flops=flops, rtf=_five_seconds(rtf), channels=channels,
     )  # fmt: skip
 
@@ -144,13 +144,13 @@ _CARDS = (
         "campplus", "CAM++", "CAMPPlus", "campplus:campplus", 512, params="7.18 M",
         flops="1.15 G", rtf=_five_seconds(0.022978),
     ),
-    _card("xvec", "XVEC", "XVEC", "xvec:xvec", 512, params="4.61 M", flops="0.53 G"),
+    _card("xvec", "XVEC", "XVEC", "tdnn:xvec", 512, params="4.61 M", flops="0.53 G"),
     _card(
         "res2net", "Res2Net34_Base", "Res2Net34_Base", "resnet:res2net", 256, params="4.68 M",
         flops="1.77 G", depths=(3, 4, 6, 3),
     ),
     _card(
-        "gemini", "Gemini_DFResNet114", "Gemini_DF_ResNet114", "gemini:GeminiDFResNet", 256,
+        "gemini", "Gemini_DFResNet114", "Gemini_DF_ResNet114", "resnet:GeminiDFResNet", 256,
         params="6.53 M", flops="5.42 G", depths=(3, 3, 27, 3),
     ),
     _card(
@@ -158,7 +158,7 @@ _CARDS = (
         depths=(3, 4, 6, 3),
     ),
     _card(
-        "simam_resnet34", "SimAM-ResNet-34", "SimAM_ResNet34_ASP", "simam:simam_resnet", 256,
+        "simam_resnet34", "SimAM-ResNet-34", "SimAM_ResNet34_ASP", "resnet:simam_resnet", 256,
         depths=(3, 4, 6, 3),
     ),
     _card(

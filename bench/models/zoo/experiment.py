@@ -137,13 +137,13 @@ _NO_SECOND_LAYER: Mapping[str, Any] = {"pooling_func": "TSTP", "two_emb_layer": 
 _FIXED_ARGS: Mapping[str, Mapping[str, Any]] = {
     "resnet:resnet": _NO_SECOND_LAYER,
     "resnet:res2net": _NO_SECOND_LAYER,
-    "gemini:GeminiDFResNet": _NO_SECOND_LAYER,
+    "resnet:GeminiDFResNet": _NO_SECOND_LAYER,
     "eres2net:ERes2Net": _NO_SECOND_LAYER,
-    "simam:simam_resnet": {"in_planes": 64, "acoustic_dim": 80, "dropout": 0},
+    "resnet:simam_resnet": {"in_planes": 64, "acoustic_dim": 80, "dropout": 0},
     "redimnet:ReDimNet": {"pooling_func": "ASTP", "two_emb_layer": False},
-    "ecapa:EcapaTdnn": {"pooling_func": "ASTP", "emb_bn": False},
+    "tdnn:EcapaTdnn": {"pooling_func": "ASTP", "emb_bn": False},
     "repvgg:repvgg": {"pooling_func": "TSTP", "deploy": False, "use_se": False},
-    "xvec:xvec": {"pooling_func": "TSTP", "hid_dim": 512, "stats_dim": 1500},
+    "tdnn:xvec": {"pooling_func": "TSTP", "hid_dim": 512, "stats_dim": 1500},
     "campplus:campplus": {
         "pooling_func": "TSTP",
         "growth_rate": 32,

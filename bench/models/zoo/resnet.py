@@ -1,13 +1,20 @@
-"""ResNets over the spectrogram: narrow, a 3x3 stem, no max pooling.
+"""ResNets over the spectrogram, and what was made of them.
 
-He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; as speaker embedding
-Zeinali et al., "BUT System Description to VoxCeleb Speaker Recognition Challenge 2019".
-
-Res2Net has two groups here: half of the channels skip the 3x3 convolution. Gao et al., "Res2Net: A
-New Multi-scale Backbone Architecture", TPAMI 2021.
+- ResNet, narrow, with a 3x3 stem and no max pooling: He et al., "Deep Residual Learning for Image
+  Recognition", CVPR 2016; as speaker embedding Zeinali et al., "BUT System Description to VoxCeleb
+  Speaker Recognition Challenge 2019".
+- Res2Net, here of two groups: half of the channels skip the 3x3 convolution. Gao et al., "Res2Net:
+  A New Multi-scale Backbone Architecture", TPAMI 2021.
+- SimAM-ResNet: residual branches gated by how much each value stands out, without parameters. Qin
+  et al., "Simple Attention Module based Speaker Verification with Iterative Noisy Label Detection",
+  ICASSP 2022; the module itself is from Yang et al., "SimAM", ICML 2021.
+- DF-ResNet with the Golden Gemini strides: Liu et al., "Golden Gemini is All You Need",
+  arXiv:2312.03620; the depth-first blocks are from Liu et al., "DF-ResNet: Boosting Speaker
+  Verification Performance with Depth-First Design", Interspeech 2022.
 """
 
 import math
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -15,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtfbench.models.zoo.layers import (
+    ASP,
     TSTP,
     AsImage,
     MakeBlock,
@@ -24,6 +32,7 @@ from rtfbench.models.zoo.layers import (
     basic_block,
     chain,
     conv2d,
+    conv_bn,
     projection,
     stages,
 )
@@ -124,3 +133,106 @@ def res2net(*, depths: tuple[int, ...], feat_dim: int, embed_dim: int) -> nn.Seq
     return residual_network(
         Res2Block, expansion=EXPANSION, depths=depths, feat_dim=feat_dim, embed_dim=embed_dim
     )
+
+
+SIMAM_WIDTHS = (64, 64, 128, 256, 512)  # stem, then the four stages
+ENERGY_FLOOR = 1e-4
+
+
+def simam(x: Tensor) -> Tensor:
+    """Gate each value of [B, C, F, T] by its squared distance from the channel's mean."""
+    num_others = x.shape[2] * x.shape[3] - 1
+    squared = (x - x.mean(dim=[2, 3], keepdim=True)).square()
+    variance = squared.sum(dim=[2, 3], keepdim=True) / num_others
+    return x * torch.sigmoid(squared / (4 * (variance + ENERGY_FLOOR)) + 0.5)
+
+
+class SimAMBlock(Residual):
+    """Residual block of two 3x3 convolutions, gated before the shortcut is added."""
+
+    branch_end = "bn2"
+
+    def __init__(self, in_channels: int, out_channels: int, stride: Stride) -> None:
+        super().__init__()
+        self.conv1 = conv2d(in_channels, out_channels, 3, stride=stride)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = conv2d(out_channels, out_channels, 3)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.downsample = projection(in_channels, out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, C, F, T] to [B, C', F', T']."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = simam(self.bn2(self.conv2(out)))
+        return F.relu(out + self.downsample(x))
+
+
+def simam_resnet(
+    *, depths: tuple[int, int, int, int], feat_dim: int, embed_dim: int
+) -> nn.Sequential:
+    """Build a SimAM-ResNet with attentive pooling: `features_BTM` float32 [B, T, M] -> [B, D]."""
+    num_rows = math.ceil(feat_dim / math.prod(stride for stride, _ in STAGE_STRIDES))
+    num_channels = SIMAM_WIDTHS[-1] * num_rows
+    return chain(
+        image=AsImage(),
+        front=chain(
+            conv1=conv2d(1, SIMAM_WIDTHS[0], 3),
+            bn1=nn.BatchNorm2d(SIMAM_WIDTHS[0]),
+            relu=nn.ReLU(),
+            **stages(SimAMBlock, SIMAM_WIDTHS, depths, STAGE_STRIDES, "layer"),
+        ),
+        rows_to_channels=nn.Flatten(1, 2),
+        pooling=ASP(num_channels),
+        bottleneck=nn.Linear(2 * num_channels, embed_dim),
+    )
+
+
+GEMINI_WIDTHS = (32, 32, 64, 128, 256)  # stem, then the four stages
+GEMINI_STRIDES: tuple[Stride, ...] = ((2, 1), (2, 2), (2, 1), (2, 1))
+INVERTED_EXPANSION = 4
+
+
+def inverted_bottleneck(channels: int) -> ResidualBlock:
+    """Make a residual block whose 3x3 convolution is depthwise, on four times the channels."""
+    wide = INVERTED_EXPANSION * channels
+    return ResidualBlock(
+        conv2d(channels, wide, 1),
+        conv2d(wide, wide, 3, groups=wide),
+        conv2d(wide, channels, 1),
+        shortcut=nn.Identity(),
+    )
+
+
+class GeminiDFResNet(nn.Module):
+    """DF-ResNet with the Golden Gemini strides: `features_BTM` float32 [B, T, M] -> [B, D].
+
+    Frequency shrinks early, time hardly at all.
+    """
+
+    def __init__(self, *, depths: tuple[int, ...], feat_dim: int, embed_dim: int) -> None:
+        super().__init__()
+        self.image = AsImage()
+        stem = nn.Sequential(*conv_bn(1, GEMINI_WIDTHS[0], 3, (1, 1)), nn.ReLU())
+        downsample = (
+            conv_bn(in_channels, out_channels, 3, stride)
+            for (in_channels, out_channels), stride in zip(
+                pairwise(GEMINI_WIDTHS), GEMINI_STRIDES, strict=True
+            )
+        )
+        self.downsample_layers = nn.ModuleList([stem, *downsample])
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(inverted_bottleneck(channels) for _ in range(depth)))
+            for channels, depth in zip(GEMINI_WIDTHS[1:], depths, strict=True)
+        )
+        num_rows = math.ceil(feat_dim / math.prod(stride for stride, _ in GEMINI_STRIDES))
+        self.pool = TSTP()
+        self.seg_1 = nn.Linear(2 * GEMINI_WIDTHS[-1] * num_rows, embed_dim)
+
+    def forward(self, features_BTM: Tensor) -> Tensor:
+        """Embed a batch of chunks."""
+        stem, *downsample = self.downsample_layers
+        x = stem(self.image(features_BTM))
+        for shrink, blocks in zip(downsample, self.stages, strict=True):
+            x = blocks(shrink(x))
+        embedding: Tensor = self.seg_1(self.pool(x))
+        return embedding

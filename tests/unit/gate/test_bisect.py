@@ -7,7 +7,7 @@ import pytest
 
 from rtfbench.base.errors import InputError
 from rtfbench.base.pace import Progress
-from rtfbench.engines.spec import parse_engine
+from rtfbench.engines.protocol import parse_engine
 from rtfbench.gate.baseline import GateOptions
 from rtfbench.gate.bisection import (
     Bisected,

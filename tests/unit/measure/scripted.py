@@ -95,11 +95,13 @@ class Script:
     """How a cell behaves; seconds.
 
     `luck` is the spread (of the logarithm) from process to process, `noise` that from slot to slot.
-    `surprise` is how many times as long chunks take as the process says when it is ready.
+    `surprise` is how many times as long chunks take as the process says when it is ready;
+    `proof_s` is what the proofs of a first session take.
     """
 
     chunk_s: float = 0.3
     load_s: float = 0.1
+    proof_s: float = 0.0
     luck: float = 0.0
     noise: float = 0.0
     surprise: float = 1.0
@@ -194,7 +196,8 @@ class ScriptedWorker:
             raise ChildDied("worker ended early, killed by SIGKILL")
         match command:
             case Open():
-                answers = [_said(self._ready(), self._script.load_s)]
+                ready = self._ready()
+                answers = [_said(ready, self._script.load_s + ready.proof_ns / 1e9)]
             case Measure():
                 answers = self._measured(command)
             case Stop():
@@ -266,6 +269,7 @@ class ScriptedWorker:
             load_ns=_ns(script.load_s),
             first_chunk_ns=ns,
             chunk_ns=ns,
+            proof_ns=_ns(script.proof_s) if weighs else 0,
             peak_rss_bytes=script.peak_rss_bytes if weighs else None,
             steady_rss_bytes=script.peak_rss_bytes if weighs else None,
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.plan import Axes, Plan
 from rtfbench.results.estimate import SESSIONS_FOR_RANKS
 from rtfbench.results.lines import SLOTS

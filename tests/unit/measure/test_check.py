@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.modules import ROOT
-from rtfbench.engines.protocol import ModelArtifact
-from rtfbench.engines.spec import parse_engines
+from rtfbench.base.packages import ROOT
+from rtfbench.engines.protocol import ModelArtifact, parse_engines
 from rtfbench.measure.check import check, runs_in
 from rtfbench.measure.plan import Plan
 from rtfbench.measure.whole_run import read_summary, to_json

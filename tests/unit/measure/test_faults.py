@@ -7,7 +7,7 @@ import pytest
 
 from rtfbench.base.child import Interpreter
 from rtfbench.base.pace import Progress
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.context import RunContext
 from rtfbench.measure.messages import WorkerSpec
 from rtfbench.measure.plan import Plan, expand

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.plan import Plan
 from rtfbench.results.contrasts import course_of, run_ratios
 from rtfbench.results.store import CellData, RunFolder

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.plan import Plan
 from rtfbench.results.cells import ProtocolName
 

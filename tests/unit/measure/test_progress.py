@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rtfbench.base.pace import Progress
-from rtfbench.engines.spec import parse_engines
+from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.plan import Plan, load_plan
 
 from .scripted import Fault, Script, ScriptedMachine
@@ -78,15 +79,18 @@ def test_the_time_that_is_left_is_true(
 @pytest.mark.parametrize("budget_s", [60, 120, 300])
 @pytest.mark.parametrize("chunk_s", [0.03, 0.1, 0.4])
 @pytest.mark.parametrize("load_s", [0.2, 1.0])
+@pytest.mark.parametrize("proof_s", [0.0, 3.0])
 def test_comparisons_of_other_lengths_are_foreseen(
-    tmp_path: Path, budget_s: float, chunk_s: float, load_s: float
+    tmp_path: Path, budget_s: float, chunk_s: float, load_s: float, proof_s: float
 ) -> None:
     """The same of `make bench`, where fresh sessions, chunk sizes and numbers of sessions differ.
 
-    In the end the widest get what is left, session by session, whose processes start anew.
+    In the end the widest get what is left, session by session, whose processes start anew, and
+    prove nothing.
     """
     changes: dict[str, Any] = {"models": ("small",), "engines": ENGINES, "budget_s": budget_s}
-    check_sweep(Path("bench"), changes, tmp_path, chunk_s=chunk_s, load_s=load_s)
+    times = Script(chunk_s, load_s, proof_s)
+    check_sweep(Path("bench"), changes, tmp_path, times)
 
 
 @pytest.mark.parametrize("rate_per_s", [2.0, 20.0])
@@ -97,22 +101,17 @@ def test_a_pass_takes_as_long_as_its_requests_arrive(tmp_path: Path, rate_per_s:
         'models = ["small"]\nprotocols = ["steady", "server"]\nsessions = 3\nbudget_s = 60\n'
     )
     changes: dict[str, Any] = {"engines": ENGINES, "rates": (rate_per_s,)}
-    check_sweep(plan, changes, tmp_path / "run", chunk_s=0.02, load_s=0.2)
+    check_sweep(plan, changes, tmp_path / "run", Script(chunk_s=0.02, load_s=0.2))
 
 
 ENGINES = parse_engines("one", "two", "three")
 
 
-def check_sweep(
-    plan: Path, changes: dict[str, Any], path: Path, *, chunk_s: float, load_s: float
-) -> None:
+def check_sweep(plan: Path, changes: dict[str, Any], path: Path, slowest: Script) -> None:
     """Measure a plan on a machine whose chunks take in proportion to their length."""
-    slow, fast = chunk_s, 0.6 * chunk_s
-    scripts = {
-        "one": Script(slow, load_s, luck=0.02, noise=0.05),
-        "two": Script(fast, 3 * load_s, luck=0.02, noise=0.05),
-        "three": Script(fast, load_s, luck=0.02, noise=0.05),
-    }
+    slow = replace(slowest, luck=0.02, noise=0.05)
+    fast = replace(slow, chunk_s=0.6 * slow.chunk_s)
+    scripts = {"one": slow, "two": replace(fast, load_s=3 * slow.load_s), "three": fast}
     machine = ScriptedMachine(scripts, chunks=dict.fromkeys("abcdef", 3), in_proportion=True)
     progress = Told()
     progress.clock = machine.clock

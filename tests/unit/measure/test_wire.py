@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.child import Interpreter
-from rtfbench.base.modules import PACKAGE
-from rtfbench.embed import fed
+from rtfbench.base.packages import PACKAGE
+from rtfbench.embed.pipeline import front_end_text
 from rtfbench.engines.protocol import ModelArtifact
 from rtfbench.frontends.front_end import PRESETS
-from rtfbench.measure import wire
+from rtfbench.measure import OLDEST, PROTOCOL, workers
 from rtfbench.measure.messages import WorkerSpec
-from rtfbench.measure.protocol import OLDEST, PROTOCOL
-from rtfbench.measure.wire import protocol_of
+from rtfbench.measure.workers import protocol_of
 from rtfbench.results.cells import Cell
 
 SPEC = WorkerSpec(
@@ -35,13 +34,13 @@ SINCE = {3: {"session": 0, "cell.slowdown": 0.0}}
 
 def test_this_codes_workers_get_all_of_it() -> None:
     """Nothing is left out for a worker of the same protocol, and the number is told."""
-    content = wire.written(SPEC, PROTOCOL)
+    content = workers.written(SPEC, PROTOCOL)
     assert WorkerSpec.model_validate(content) == SPEC.model_copy(update={"protocol": PROTOCOL})
 
 
 def test_an_older_worker_gets_what_it_knows() -> None:
     """Newer fields are left out where they say nothing."""
-    content = wire.written(SPEC, 2, SINCE)
+    content = workers.written(SPEC, 2, SINCE)
     assert "session" not in content
     assert "slowdown" not in content["cell"]
     assert content["protocol"] == 2
@@ -50,25 +49,27 @@ def test_an_older_worker_gets_what_it_knows() -> None:
 def test_what_an_older_worker_does_not_know_is_refused() -> None:
     """A newer field with a meaning ends the comparison in one line that names it."""
     slowed = SPEC.cell.model_copy(update={"slowdown": 0.1})
-    with pytest.raises(wire.IncomparableError, match=r"protocol 2 and do not know cell\.slowdown"):
-        wire.written(SPEC.model_copy(update={"cell": slowed}), 2, SINCE)
-    assert wire.written(SPEC.model_copy(update={"cell": slowed}), 3, SINCE)
+    with pytest.raises(
+        workers.IncomparableError, match=r"protocol 2 and do not know cell\.slowdown"
+    ):
+        workers.written(SPEC.model_copy(update={"cell": slowed}), 2, SINCE)
+    assert workers.written(SPEC.model_copy(update={"cell": slowed}), 3, SINCE)
 
 
 def test_workers_of_before_devices_get_cells_of_the_cpu() -> None:
     """They are told of no device, and one that is not the CPU is refused."""
-    assert "device" not in wire.written(SPEC, 5)["cell"]
+    assert "device" not in workers.written(SPEC, 5)["cell"]
     elsewhere = SPEC.cell.model_copy(update={"device": "stand-in"})
-    with pytest.raises(wire.IncomparableError, match=r"do not know cell\.device"):
-        wire.written(SPEC.model_copy(update={"cell": elsewhere}), 5)
+    with pytest.raises(workers.IncomparableError, match=r"do not know cell\.device"):
+        workers.written(SPEC.model_copy(update={"cell": elsewhere}), 5)
 
 
 def test_workers_of_before_front_ends_feed_wespeakers() -> None:
     """They are told of no front end, and a model that is fed another is refused."""
-    assert "front_end" not in wire.written(SPEC, 7)["artifact"]
-    artifact = replace(SPEC.artifact, front_end=fed.written(PRESETS["nemo"]))
-    with pytest.raises(wire.IncomparableError, match=r"do not know artifact\.front_end"):
-        wire.written(SPEC.model_copy(update={"artifact": artifact}), 7)
+    assert "front_end" not in workers.written(SPEC, 7)["artifact"]
+    artifact = replace(SPEC.artifact, front_end=front_end_text(PRESETS["nemo"]))
+    with pytest.raises(workers.IncomparableError, match=r"do not know artifact\.front_end"):
+        workers.written(SPEC.model_copy(update={"artifact": artifact}), 7)
 
 
 def checkout(folder: Path, door: str) -> Interpreter:
@@ -97,21 +98,23 @@ def test_the_door_answers_to_its_older_name(tmp_path: Path) -> None:
 def test_an_older_worker_is_refused(tmp_path: Path) -> None:
     """One that does not know the question, or speaks what is forgotten, is refused in a line."""
     old = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('spec')\n"
-    with pytest.raises(wire.IncomparableError, match="does not say which protocol it speaks"):
+    with pytest.raises(workers.IncomparableError, match="does not say which protocol it speaks"):
         protocol_of(checkout(tmp_path / "older", old + "parser.parse_args()\n"))
-    with pytest.raises(wire.IncomparableError, match=r"speak protocol 3 .* name a newer revision"):
+    with pytest.raises(
+        workers.IncomparableError, match=r"speak protocol 3 .* name a newer revision"
+    ):
         protocol_of(checkout(tmp_path, "print(3)\n"))
 
 
 def test_a_newer_worker_is_refused(tmp_path: Path) -> None:
     """Its answers could not be understood; the cure is the newer revision's gate."""
-    with pytest.raises(wire.IncomparableError, match=r"speak protocol 99 .* newer revision"):
+    with pytest.raises(workers.IncomparableError, match=r"speak protocol 99 .* newer revision"):
         protocol_of(checkout(tmp_path, "print(99)\n"))
 
 
 def test_a_revision_without_the_door_is_refused(tmp_path: Path) -> None:
     """A checkout of before the door cannot measure, which is said."""
-    with pytest.raises(wire.IncomparableError, match=r"no bench/worker\.py"):
+    with pytest.raises(workers.IncomparableError, match=r"no bench/worker\.py"):
         protocol_of(checkout(tmp_path, ""))
 
 

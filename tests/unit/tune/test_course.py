@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from rtfbench.embed.intervals import Loss
-from rtfbench.engines.protocol import Precision
-from rtfbench.engines.spec import EngineSpec, parse_engines
+from rtfbench.engines.protocol import EngineSpec, Precision, parse_engines
 from rtfbench.measure.context import Patience
 from rtfbench.measure.plan import Plan, expand
 from rtfbench.models.resolve import Resolved
@@ -346,7 +345,10 @@ def test_the_answer_is_written_and_drawn(tmp_path: Path) -> None:
     found = tuned(tmp_path)
     text = text_of(found, commands=("rtfbench run best.toml",), in_python="import onnxruntime")
     assert text.startswith("# m on 2 cores: fast dynamic")
-    raced = [(entry.configuration, entry.heat) for entry in found.entries]
+    raced = [(entry.configuration, entry.heat) for entry in found.entries if entry.sessions]
+    refused = [entry for entry in found.entries if not entry.sessions]
+    assert [entry.configuration.split()[0] for entry in refused] == ["mad", "wrong"]
+    assert all(f"Not raced: {entry.configuration}: {entry.why}." in text for entry in refused)
     lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
     assert raced == [(line[1], line[2]) for line in lines if len(line) > 2][2:]
     assert "```sh\nrtfbench run best.toml\n```" in text

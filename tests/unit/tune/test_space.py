@@ -9,7 +9,7 @@ import soundfile
 
 from rtfbench.base.errors import InputError
 from rtfbench.embed.intervals import Loss
-from rtfbench.engines.spec import EngineSpec
+from rtfbench.engines.protocol import EngineSpec
 from rtfbench.extract.options import read_config
 from rtfbench.frontends.chunking import ChunkPolicy
 from rtfbench.measure.plan import expand, load_plan

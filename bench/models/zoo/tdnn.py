@@ -1,5 +1,6 @@
-"""ECAPA-TDNN with global-context attention.
+"""Convolutions over time: the x-vector, and ECAPA-TDNN with global-context attention.
 
+Snyder et al., "X-Vectors: Robust DNN Embeddings for Speaker Recognition", ICASSP 2018.
 Desplanques et al., "ECAPA-TDNN: Emphasized Channel Attention, Propagation and Aggregation in
 TDNN Based Speaker Verification", Interspeech 2020.
 """
@@ -8,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtfbench.models.zoo.layers import ASTP, AsChannels, chain
+from rtfbench.models.zoo.layers import ASTP, TSTP, AsChannels, chain
 
 NUM_GROUPS = 8
 DILATIONS = (2, 3, 4)
@@ -103,3 +104,33 @@ class EcapaTdnn(nn.Module):
         aggregate = F.relu(self.conv(torch.cat([out2, out3, out4], dim=1)))
         embedding: Tensor = self.linear(self.bn(self.pool(aggregate)))
         return embedding
+
+
+# (output channels, kernel size in frames, dilation)
+FRAME_LAYERS = ((512, 5, 1), (512, 3, 2), (512, 3, 3), (512, 1, 1), (1500, 1, 1))
+
+
+def xvec(*, feat_dim: int, embed_dim: int) -> nn.Sequential:
+    """Build the network: `features_BTM` float32 [B, T, M] -> [B, D].
+
+    Nothing is padded, so it sees 14 frames fewer at its end and T must be 16 or more: the
+    deviation over time needs two frames. BatchNorm comes behind the ReLU and has no weights.
+    """
+    frames: dict[str, nn.Module] = {}
+    channels = feat_dim
+    for index, (width, kernel_size, dilation) in enumerate(FRAME_LAYERS, start=1):
+        frames[f"frame_{index}"] = chain(
+            conv_1d=nn.Conv1d(channels, width, kernel_size, dilation=dilation),
+            relu=nn.ReLU(),
+            bn=nn.BatchNorm1d(width, affine=False),
+        )
+        channels = width
+    return chain(
+        channels=AsChannels(),
+        **frames,
+        pool=TSTP(),
+        seg_1=nn.Linear(2 * channels, embed_dim),
+        relu=nn.ReLU(),
+        seg_bn_1=nn.BatchNorm1d(embed_dim, affine=False),
+        seg_2=nn.Linear(embed_dim, embed_dim),
+    )
