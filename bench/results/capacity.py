@@ -169,8 +169,8 @@ class Requests:
         if self.late_alone >= 1 - self.slo:
             return None
         sessions, fewer = self._by_session(), _Replays(self, seed, part=FEWER)
-        roughly = _Curve(self, fewer, sessions).log_zero()
-        every = _Curve(self, _Replays(self, seed, blocks=blocks), sessions)
+        roughly = _Ladder(self, fewer, sessions).log_zero()
+        every = _Ladder(self, _Replays(self, seed, blocks=blocks), sessions)
         centre = every.log_zero(roughly)
         groups = blocks * GROUPS
         by_replay = [
@@ -179,7 +179,7 @@ class Requests:
         ]
         by_session = np.full(len(sessions), centre)
         for each in range(len(sessions) if len(sessions) > 1 else 0):
-            others = _Curve(self, fewer, sessions[:each] + sessions[each + 1 :])
+            others = _Ladder(self, fewer, sessions[:each] + sessions[each + 1 :])
             by_session[each] += (len(sessions) - 1) * (roughly - others.log_zero(roughly))
         return Capacity(by_session, np.array(by_replay))
 
@@ -202,7 +202,7 @@ class Requests:
         """Return the rate to measure at next: what the capacity seems to be."""
         found = FIRST_LOAD * self.servers / self.service_s
         if self.late_alone < 1 - self.slo:
-            roughly = _Curve(self, _Replays(self, seed, part=ROUGHLY), self._by_session())
+            roughly = _Ladder(self, _Replays(self, seed, part=ROUGHLY), self._by_session())
             found = math.exp(roughly.log_zero())
         # Two digits, so that sessions of about the same rate are of one condition.
         return float(f"{found:.2g}")
@@ -277,7 +277,7 @@ class _Replays:
         return np.concatenate(found)
 
 
-class _Curve:
+class _Ladder:
     """How the share of late requests grows, rung by rung of a ladder of rates.
 
     A rung is one live stream more, or of other requests a hundredth of the rate. In between, the

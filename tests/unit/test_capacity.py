@@ -362,7 +362,6 @@ def test_a_ratio_is_within_5_percent_after_ten_minutes() -> None:
     assert 0.9 <= held / searches <= 0.99
 
 
-@pytest.mark.usefixtures("few_draws")
 def test_a_slow_request_now_and_then_costs_capacity() -> None:
     """One in fifty that takes ten times as long, at the same mean: fewer requests are held."""
     even, uneven = (
