@@ -46,7 +46,7 @@ def writing_to(place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reading(place: Path | None = None) -> Iterator[None]:
+def reading_from(place: Path | None = None) -> Iterator[None]:
     """Let a user know that a place cannot be read, in one line; without one, which place it is.
 
     Raises:

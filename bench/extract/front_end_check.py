@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rtfbench.base.errors import InputError, as_input
-from rtfbench.base.files import check_readable, held_in_memory, reading
+from rtfbench.base.files import check_readable, held_in_memory, reading_from
 from rtfbench.embed.feature_differences import (
     Diagnosis,
     Doctor,
@@ -34,7 +34,7 @@ def read_features(path: Path, feat_dim: int) -> FloatArray:
         InputError: they are none.
     """
     try:
-        with reading(path), held_in_memory(path):
+        with reading_from(path), held_in_memory(path):
             check_readable(path)
             ark = path.suffix == ".ark"
             found = _first_matrix(path) if ark else np.load(path, allow_pickle=False)

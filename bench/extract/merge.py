@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError, say
-from rtfbench.base.files import check_outputs, followed, reading
+from rtfbench.base.files import check_outputs, followed, reading_from
 from rtfbench.base.numbers import repeated
 from rtfbench.embed.embeddings import (
     Named,
@@ -107,7 +107,7 @@ def find_shards(folder: Path) -> Shards:
         InputError: one is missing, changed since, or not of one whole with the others, or an
             utterance is missing or there twice; the message says which and what to do.
     """
-    with reading(folder):
+    with reading_from(folder):
         paths = sorted(each for each in folder.iterdir() if MANIFEST.fullmatch(each.name))
     if not paths:
         raise InputError(f"{folder}: holds no finished shard; write some with extract --shard")
@@ -173,7 +173,7 @@ def _check_unchanged(folder: Path, manifest: Manifest) -> None:
     path = folder / f"{manifest.shard.name}{ENDING}"
     if manifest.sha256 is None:
         return
-    with reading(path):
+    with reading_from(path):
         same = sha256_of(path) == manifest.sha256
     if not same:
         raise InputError(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from rtfbench.base.cache import sha256_of, write_whole
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import read_bytes, reading
+from rtfbench.base.files import read_bytes, reading_from
 from rtfbench.base.values import Value
 from rtfbench.extract.messages import ExtractionSetup, Unusable
 from rtfbench.extract.pool import Finished
@@ -90,7 +90,7 @@ def read_manifest(path: Path) -> Manifest:
         InputError: there is none, or it is damaged.
     """
     try:
-        with reading(path):
+        with reading_from(path):
             return Manifest.model_validate_json(read_bytes(path))
     except ValidationError as error:
         raise InputError(

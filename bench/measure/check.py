@@ -20,7 +20,7 @@ from typing import Any, Literal
 from rtfbench.base.cache import sha256_of, write_whole
 from rtfbench.base.child import last_said
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import reading
+from rtfbench.base.files import reading_from
 from rtfbench.base.packages import missing
 from rtfbench.base.scratch import held_folder, process_folder
 from rtfbench.engines import registry
@@ -122,7 +122,7 @@ def check(path: Path) -> Checked:
         InputError: `records.jsonl` cannot be read.
     """
     folder = RunFolder(path)
-    with reading(path / RECORDS):
+    with reading_from(path / RECORDS):
         sha256 = sha256_of(path / RECORDS)
     try:
         environment, lines = folder.environment(), list(folder.lines())

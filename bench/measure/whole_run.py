@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable, check_room, followed, read_bytes, reading
+from rtfbench.base.files import check_readable, check_room, followed, read_bytes, reading_from
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.base.pace import Progress
 from rtfbench.embed import audio_input
@@ -358,7 +358,7 @@ def stored_below(folders: Sequence[Path]) -> FoundRuns:
                 continue
             found.paths.add(followed(path))
             try:
-                with reading(path):
+                with reading_from(path):
                     check_readable(path)
                     summary = Summary.model_validate_json(read_bytes(path))
             except InputError as error:

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable, reading
+from rtfbench.base.files import check_readable, reading_from
 from rtfbench.base.packages import NAME, PACKAGE, ROOT
 from rtfbench.frontends.front_end import PRESETS
 from rtfbench.measure.plan import Axes, Plan
@@ -117,7 +117,7 @@ def carried(plan: Plan, scratch: Path) -> Carried:
             files[f"{place[3:] or 'input/'}{inner}"] = each
     toml = scratch / "plan.toml"
     try:
-        with reading():
+        with reading_from():
             toml.write_text(as_toml(renamed(plan, names)), encoding="utf-8")
             for path in files.values():
                 check_readable(path)
