@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rtfbench.engines import cpu, cuda, onnx_files, ort_quantize
+from rtfbench.engines import cpu, cuda, onnx_files
 from rtfbench.engines.base import RuntimeEngine, RuntimeSession, check_taken, chosen, first_line
 from rtfbench.engines.ort_profile import OnnxRuntimeProfiler
 from rtfbench.engines.profiling import Profiler
@@ -89,7 +89,7 @@ SPINNING_KEY = "session.intra_op.allow_spinning"
 EXACT = "x64quantprecision"
 EXACT_KEY = f"session.{EXACT}"
 PRODUCTS = "int8_products"
-SEVEN_BITS = f"{ort_quantize.WEIGHT_BITS}=7"
+SEVEN_BITS = f"{onnx_files.WEIGHT_BITS}=7"
 GRAPH_OPTIMIZATION = {
     "all": "ORT_ENABLE_ALL",
     "extended": "ORT_ENABLE_EXTENDED",
@@ -129,8 +129,8 @@ class OnnxRuntimeEngine(RuntimeEngine):
     precisions: Mapping[Precision, Precision] = {FLOAT32: FLOAT32, "int8": "int8"}
     recipes: Mapping[str, tuple[str, ...]] = {
         onnx_files.FLOAT_LAYERS: onnx_files.CHOICES,
-        ort_quantize.RANGES: ("calibrated", "dynamic"),
-        ort_quantize.WEIGHT_BITS: ("8", "7"),
+        onnx_files.RANGES: ("calibrated", "dynamic"),
+        onnx_files.WEIGHT_BITS: ("8", "7"),
     }
 
     def probe(self) -> Availability:
@@ -206,7 +206,7 @@ session = onnxruntime.InferenceSession(
 
     def quantize(self, onnx_path: Path, path: Path, wanted: Quantization) -> str:
         """Use the package's own quantiser."""
-        return ort_quantize.to_int8(onnx_path, path, wanted)
+        return onnx_files.to_int8(onnx_path, path, wanted)
 
     def load(
         self, artifact: ModelArtifact, options: SessionOptions, settings: Mapping[str, str]
@@ -281,7 +281,7 @@ def _exact(settings: Mapping[str, str], options: SessionOptions) -> bool:
 
 def _fits(options: SessionOptions) -> bool:
     """Say whether weights are small enough for sums of products in 16 bits."""
-    return options.settings.get(ort_quantize.WEIGHT_BITS) == "7"
+    return options.settings.get(onnx_files.WEIGHT_BITS) == "7"
 
 
 class OnnxRuntimeSession(RuntimeSession):
@@ -346,7 +346,7 @@ class OnnxRuntimeSession(RuntimeSession):
 
     def operators(self) -> Mapping[str, int]:
         """Count what multiplies in the optimised graph."""
-        return ort_quantize.computed_in(self._artifact.path, self._options, PROVIDER)
+        return onnx_files.computed_in(self._artifact.path, self._options, PROVIDER)
 
     def compute(self, features_BTM: FloatArray) -> FloatArray:
         """Compute embeddings [B, D]."""

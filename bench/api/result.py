@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.extras import missing, require
+from rtfbench.base.packages import missing, require
 from rtfbench.measure.whole_run import INTERRUPTED, OK, SOME_FAILED
 from rtfbench.report import html, markdown, plots
 from rtfbench.report.compare import Finding
 from rtfbench.report.findings import findings
 from rtfbench.report.plots.style import Picture
 from rtfbench.report.run_document import of_run
-from rtfbench.results.rows import NESTED, CellSummary, Environment, Ratio, Summary
+from rtfbench.results.host import Environment
+from rtfbench.results.rows import NESTED, CellSummary, Ratio, Summary
 
 FrameLibrary = Literal["pandas", "polars"]
 

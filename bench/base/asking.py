@@ -30,7 +30,7 @@ from rtfbench.base.child import (
 )
 from rtfbench.base.errors import InputError
 from rtfbench.base.memory import MemoryLimit
-from rtfbench.base.modules import run_module
+from rtfbench.base.packages import run_module
 
 Request = TypeVar("Request", bound=BaseModel)
 Answer = TypeVar("Answer")

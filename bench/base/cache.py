@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 
 from platformdirs import user_cache_path
 
-from rtfbench.base import modules
+from rtfbench.base import packages
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import followed, is_special
 from rtfbench.base.scratch import held_folder
@@ -119,7 +119,7 @@ def fingerprint(rooms: Iterable[str], packages: Iterable[str], *values: str) -> 
 def _code_of(room: str) -> bytes:
     """Return a digest of the code of a room."""
     digest = hashlib.sha256()
-    for path in modules.sources(room):
+    for path in packages.sources(room):
         digest.update(f"{room} {path.name}\0".encode() + path.read_bytes())
     return digest.digest()
 
@@ -142,8 +142,7 @@ def _sha256_of(path: Path, *_: int) -> str:
 
 def seal(path: Path) -> None:
     """Write a file's SHA-256 beside it, so that `intact` can tell damage."""
-    with replacing(_seal_of(path)) as part:
-        part.write_text(sha256_of(path) + "\n", encoding="ascii")
+    write_whole(_seal_of(path), sha256_of(path) + "\n")
 
 
 def intact(path: Path) -> bool:
@@ -181,6 +180,16 @@ def replacing(path: Path) -> Iterator[Path]:
         part = folder / path.name
         yield part
         part.replace(path)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is whole or not there, text as UTF-8; see `replacing`.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    with replacing(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 #: Folder -> what lies in it, an entry each.

@@ -19,7 +19,7 @@ from typing import Generic, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from rtfbench.base.modules import PYTHONPATH, run_module
+from rtfbench.base.packages import PYTHONPATH, run_module
 from rtfbench.base.scratch import process_folder
 
 Reply = TypeVar("Reply")

@@ -49,8 +49,8 @@ def collect(
     """
     import shutil
 
-    from rtfbench.base.extras import require
     from rtfbench.base.files import writing_to
+    from rtfbench.base.packages import require
     from rtfbench.base.scratch import held_folder
     from rtfbench.report.collection import CollectedRun, render
 

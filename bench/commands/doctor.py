@@ -30,7 +30,7 @@ def doctor(
     """
     from rtfbench.base.core_count import usable_cores
     from rtfbench.commands.progress import progress_on_stderr
-    from rtfbench.measure.machine.advice import advise
+    from rtfbench.measure.machine.health import advise
     from rtfbench.measure.noise_floor import noise_floor, sentences
     from rtfbench.models.user_models import Reading
     from rtfbench.report import about

@@ -151,7 +151,7 @@ def _times(asked: Explaining, budget_s: float) -> int:
     from rtfbench.explain.subject import subject_of
     from rtfbench.report import explained, markdown, terminal
     from rtfbench.report.page import write_pictures
-    from rtfbench.report.plots import waterfall
+    from rtfbench.report.plots.explained import waterfall
     from rtfbench.results.store import EXPLANATION
 
     folder = folder_for(asked.out, EXPLANATION, overwrite=asked.overwrite)
@@ -162,7 +162,7 @@ def _times(asked: Explaining, budget_s: float) -> int:
     terminal.show(told)
     for old in folder.glob(f"{WATERFALL}*"):
         old.unlink()
-    write_pictures(folder, _drawn(waterfall.draw(found, each) for each in found.profiled[1:]))
+    write_pictures(folder, _drawn(waterfall(found, each) for each in found.profiled[1:]))
     write(folder, text=("explain.md", markdown.draw(told)), figures=(EXPLANATION, found))
     say(f"results: {folder}")
     return FOUND if any(engine.failed for engine in found.engines) else OK
@@ -177,7 +177,7 @@ def _lengths(asked: Explaining) -> int:
     from rtfbench.report import lengths as report
     from rtfbench.report import markdown, terminal
     from rtfbench.report.page import write_pictures
-    from rtfbench.report.plots import lengths as picture
+    from rtfbench.report.plots.explained import lengths
     from rtfbench.results.store import LENGTHS
 
     if "static" in (asked.flags.get("forms") or ()):
@@ -189,7 +189,7 @@ def _lengths(asked: Explaining) -> int:
         found = lengths_of(subject, progress=progress)
     told = report.of_lengths(found)
     terminal.show(told)
-    write_pictures(folder, _drawn(map(picture.draw, [found])))
+    write_pictures(folder, _drawn(map(lengths, [found])))
     write(folder, text=("lengths.md", markdown.draw(told)), figures=(LENGTHS, found))
     say(f"results: {folder}")
     if any(each.interrupted for each in found.engines):

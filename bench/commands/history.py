@@ -8,7 +8,7 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError, complain
-from rtfbench.base.extras import cure, missing, require
+from rtfbench.base.packages import cure, missing, require
 from rtfbench.commands.app import app, examples
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def history(
     and plots/.
     """
     from rtfbench.base.files import check_outputs
-    from rtfbench.measure.stored_runs import read
+    from rtfbench.measure.whole_run import stored_below
     from rtfbench.report import history as told
 
     require("jinja2")
-    found = read(folders)
+    found = stored_below(folders)
     check_outputs([out / name for name in (PAGE, TEXT, DATA)], found.paths)
     for error in found.errors:
         complain(error)
@@ -74,17 +74,17 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
     """Write the page, the text, the data and the pictures."""
     import json
 
-    from rtfbench.base.cache import replacing
+    from rtfbench.base.cache import write_whole
     from rtfbench.base.files import writing_to
     from rtfbench.report import history as report
     from rtfbench.report import html, markdown
     from rtfbench.report.page import write_pictures
-    from rtfbench.report.plots import history as picture
+    from rtfbench.report.plots import runs
     from rtfbench.results.store import PLOTS
 
     drawn: list[list[Picture]] = [[] for _ in hosts]
     if not missing("matplotlib"):
-        drawn = [list(picture.draw(host, n)) for n, host in enumerate(hosts, start=1)]
+        drawn = [list(runs.history(host, n)) for n, host in enumerate(hosts, start=1)]
     paths = [{f"{PLOTS}/{each.name}.svg": each.title for each in pictures} for pictures in drawn]
     told = report.of_history(hosts, notes, paths)
     found = report.content(hosts, notes)
@@ -92,8 +92,8 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
     by_path = {f"{PLOTS}/{each.name}.svg": each for pictures in drawn for each in pictures}
     page = html.page(told, by_path, title="history", name="history", data=found)
     for name, content in ((PAGE, page), (TEXT, markdown.draw(told)), (DATA, data)):
-        with writing_to(out), replacing(out / name) as part:
-            part.write_text(content, encoding="utf-8")
+        with writing_to(out):
+            write_whole(out / name, content)
     with writing_to(out / PLOTS):
         write_pictures(out / PLOTS, [each for pictures in drawn for each in pictures])
 

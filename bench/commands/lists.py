@@ -23,7 +23,7 @@ def engines() -> None:
     from rtfbench.base.core_count import core_count
     from rtfbench.engines import registry
     from rtfbench.engines.protocol import EngineError, EngineSpec
-    from rtfbench.models import homes
+    from rtfbench.models import names
     from rtfbench.models.probe import known
     from rtfbench.report.terminal import PAGE, Output, waiting
 
@@ -42,10 +42,12 @@ def engines() -> None:
                 found[name] = registry.get(name)
             except EngineError as error:
                 broken[name] = str(error)
-        folders = homes.named(found)
+        folders = names.homes_of(found)
         # Importing a runtime takes a second, each in a process of its own.
         with ThreadPoolExecutor(max_workers=core_count()) as pool:
-            asked = pool.map(known, [homes.place(EngineSpec(name, {}), folders) for name in found])
+            asked = pool.map(
+                known, [names.with_home(EngineSpec(name, {}), folders) for name in found]
+            )
             availability = dict(zip(found, asked, strict=True))
     for name in registry.names():
         if name in broken:

@@ -8,7 +8,7 @@ import typer
 from typer import Argument, Option
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.extras import missing, require
+from rtfbench.base.packages import missing, require
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import Full
 
@@ -92,9 +92,9 @@ def plot(
 
     if len(run_dirs) > 1:
         require("matplotlib")
-        from rtfbench.report.plots import hosts as hosts_picture
+        from rtfbench.report.plots.runs import hosts as drawn
 
-        picture = hosts_picture.draw(_named(run_dirs))
+        picture = drawn(_named(run_dirs))
         if picture is None:
             names = ", ".join(map(str, run_dirs))
             raise InputError(f"{names}: no ratio was measured in two of them")

@@ -1,6 +1,7 @@
 """The chunking driver: waveform to embedding, with the clock read around each part.
 
-The only module where the front end meets an engine.
+The only module where the front end meets an engine. A front end travels with a model file as text,
+which engines carry and do not read; it is read and written here.
 """
 
 import time
@@ -10,8 +11,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
-from rtfbench.embed import fed
 from rtfbench.embed.batches import Batches, Clock, Gathered
 from rtfbench.engines.base import SessionBase
 from rtfbench.engines.protocol import EngineError, FloatArray, ModelArtifact
@@ -84,7 +85,7 @@ class Pipeline:
     @classmethod
     def for_model(cls, artifact: ModelArtifact, chunk_samples: int = WHOLE_UTTERANCE) -> "Pipeline":
         """Return the pipeline that feeds a model what it was made for."""
-        return cls(chunk_samples, fed.read(artifact.front_end, artifact.feat_dim))
+        return cls(chunk_samples, read_front_end(artifact.front_end, artifact.feat_dim))
 
     @property
     def sample_rate_hz(self) -> int:
@@ -397,3 +398,34 @@ def behind(
         return np.array(found, np.float32)
 
     return run
+
+
+_FRONT_END = TypeAdapter(FrontEnd)
+
+
+def read_front_end(text: str, feat_dim: int) -> FrontEnd:
+    """Return the front end that `written` wrote; an empty text is WeSpeaker's.
+
+    Raises:
+        ValueError: it is no front end.
+    """
+    if not text:
+        return WESPEAKER.with_bins(feat_dim)
+    try:
+        return _FRONT_END.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"no front end: {where}: {first['msg']}") from error
+
+
+def front_end_text(front_end: FrontEnd) -> str:
+    """Return a front end as text, an empty one for WeSpeaker's of any number of bins."""
+    if not front_end.differences(WESPEAKER.with_bins(front_end.fbank.num_mel_bins)):
+        return ""
+    return whole_front_end_text(front_end)
+
+
+def whole_front_end_text(front_end: FrontEnd) -> str:
+    """Return a front end as text, whichever it is."""
+    return _FRONT_END.dump_json(front_end).decode()

@@ -12,7 +12,7 @@ from textwrap import indent
 from typing import Any, NamedTuple
 
 from rtfbench.base.child import SINGLE_THREADED
-from rtfbench.base.modules import PYTHONPATH
+from rtfbench.base.packages import PYTHONPATH
 from rtfbench.base.scratch import process_folder
 from rtfbench.engines import processes
 from rtfbench.explain import repro

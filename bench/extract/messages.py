@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, model_validator
 from rtfbench.base.limits import RECORDING_TIMEOUT_S
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.base.values import Value
-from rtfbench.embed import fed
+from rtfbench.embed.pipeline import read_front_end
 from rtfbench.engines.protocol import FLOAT32, EngineSpec, FloatArray, ModelArtifact, Precision
 from rtfbench.frontends.addresses import Place
 from rtfbench.frontends.front_end import FrontEnd
@@ -37,13 +37,13 @@ class ExtractionSetup(Value):
     @model_validator(mode="after")
     def _is_fed(self) -> Self:
         """Refuse a front end that is none: a card or a manifest may have been edited."""
-        fed.read(self.artifact.front_end, self.artifact.feat_dim)
+        read_front_end(self.artifact.front_end, self.artifact.feat_dim)
         return self
 
     @property
     def front_end(self) -> FrontEnd:
         """What the model is fed."""
-        return fed.read(self.artifact.front_end, self.artifact.feat_dim)
+        return read_front_end(self.artifact.front_end, self.artifact.feat_dim)
 
     @property
     def spec(self) -> EngineSpec:

@@ -20,7 +20,7 @@ from rtfbench.extract.report import Verbosity
 from rtfbench.frontends import vad
 from rtfbench.frontends.chunking import ChunkPolicy
 from rtfbench.inputs.formats import Inputs
-from rtfbench.models import homes
+from rtfbench.models import names
 from rtfbench.models.model_files import is_path
 from rtfbench.models.names import default_engine, default_form, precisions_of
 from rtfbench.models.resolve import CONFIG, Asked, Resolved, resolve
@@ -164,7 +164,7 @@ def _resolve(options: ModelOptions, phase: Callable[[str], None]) -> Resolved:
     size = PUBLISHED_CHUNK_SAMPLES if options.chunk_samples is None else options.chunk_samples
     with as_input(ValueError):
         ChunkPolicy(size)
-    folders = homes.named([spec.name], options.libraries)
+    folders = names.homes_of([spec.name], options.libraries)
     cell = Cell(
         model=options.model,
         engine=spec.name,

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 
 from rtfbench.base.child import last_said
 from rtfbench.base.errors import InputError, complain, say
-from rtfbench.base.modules import run_module
+from rtfbench.base.packages import run_module
 from rtfbench.embed.embeddings import read_embeddings
 from rtfbench.embed.scoring import cosine
 from rtfbench.report import figures

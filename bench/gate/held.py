@@ -23,14 +23,14 @@ from rtfbench.measure.job import Job
 from rtfbench.measure.plan import Plan, expand, load_plan
 from rtfbench.measure.schedule import draw_seed
 from rtfbench.measure.whole_run import read_stored
-from rtfbench.models import homes, names
+from rtfbench.models import names
 from rtfbench.models.resolve import Asked, resolve
 from rtfbench.models.workload import Prepared
 from rtfbench.report import figures
 from rtfbench.results.cells import Cell
+from rtfbench.results.host import BETWEEN_HOURS, differences
 from rtfbench.results.protocols import STEADY
 from rtfbench.results.rows import Ratio, Summary
-from rtfbench.results.same_host import BETWEEN_HOURS, differences
 from rtfbench.results.store import RECORDS, RunFolder
 
 #: Short ones make short slots, so that a session of a large model is over soon.
@@ -161,7 +161,7 @@ class Comparison:
             update |= {"engine": spec.name, "settings": spec.settings, "precision": spec.computes}
             update["form"] = names.default_form(spec.name)
         # A pinned package is what the side is about: no library of the environment replaces it.
-        folders: homes.Homes | None = {} if side.packages else None
+        folders: names.Homes | None = {} if side.packages else None
         cells = [cell.model_copy(update=update)]
         resolved = resolve(
             cells, folders=folders, asked=Asked(reading=self.options.reading, sizes=True)
@@ -198,7 +198,7 @@ def compare_runs(
         change = after.ratio / before.ratio
         if elsewhere:
             both_told = f"{before.ratio:.3f} in the base, {after.ratio:.3f} in the head"
-            why = f"{report.OTHER_HOST}; {both_told}"
+            why = f"not judged: other host; {both_told}"
             rulings.append(ruling("inconclusive", why=why))
         elif before.ci95 is None or after.ci95 is None:
             why = "not judged: a run has no interval"
@@ -247,4 +247,4 @@ def hold_stored(base: Path, candidate: Path, *, options: GateOptions) -> Held:
         raise InputError(f"{base} and {candidate}: no ratio was measured in both")
     other = differences(before.environment, after.environment)
     notes = report.other_host(other) if other else [WHY_NO_ABSOLUTE]
-    return Held(rulings, f"head {candidate}, base {base}", notes)
+    return Held(rulings, f"head {candidate}, base {base}", notes, other_host=bool(other))

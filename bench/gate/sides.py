@@ -19,7 +19,7 @@ from pathlib import Path
 from rtfbench.base.cache import cache_room, check_cache
 from rtfbench.base.child import ChildError, Interpreter
 from rtfbench.base.errors import InputError, as_input
-from rtfbench.base.modules import NAME, PACKAGE, ROOT, is_one_package, lay_out
+from rtfbench.base.packages import NAME, PACKAGE, ROOT, is_one_package, lay_out
 from rtfbench.base.scratch import process_folder
 from rtfbench.engines import processes
 from rtfbench.measure.workers import IncomparableError, protocol_of

@@ -24,9 +24,10 @@ from rtfbench.models.names import default_form
 from rtfbench.models.resolve import Asked, resolve
 from rtfbench.models.user_models import AS_IT_SAYS, Reading
 from rtfbench.models.workload import Prepared
+from rtfbench.results.host import Environment
 from rtfbench.results.noise import NOISY_SHARE, SEEN
 from rtfbench.results.protocols import STEADY
-from rtfbench.results.rows import CellSummary, Environment, Noise
+from rtfbench.results.rows import CellSummary, Noise
 from rtfbench.results.store import RunFolder
 from rtfbench.results.summary import summarize
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from rtfbench.base.errors import InputError
 from rtfbench.engines.protocol import Availability, EngineSpec
-from rtfbench.results.rows import Environment
-from rtfbench.results.same_host import facts
+from rtfbench.results.host import Environment, identity
 from rtfbench.results.store import ENVIRONMENT, CellData, RunFolder, StoreError, finished_of
 
 #: Beside the harness itself, what its front end and its clock run on.
@@ -112,7 +111,7 @@ def _build(version: str, build: str) -> str:
 
 def _refuse_other_host(folder: RunFolder, stored: Environment, now: Environment) -> None:
     """Refuse to go on elsewhere; what a busy core does to its measurements is no other host."""
-    there, here = facts(stored), facts(now)
+    there, here = identity(stored), identity(now)
     for name in there:
         if name in here and there[name] != here[name]:
             raise InputError(

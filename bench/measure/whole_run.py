@@ -1,14 +1,16 @@
-"""A whole run, from a plan to a folder with its result: the one way, for every caller."""
+"""A whole run, from a plan to a folder with its result: the one way, for every caller; and back."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_room
+from rtfbench.base.files import check_readable, check_room, followed, read_bytes, reading_from
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.base.pace import Progress
 from rtfbench.embed import audio_input
@@ -26,8 +28,10 @@ from rtfbench.models.resolve import Resolved
 from rtfbench.models.zoo import catalog
 from rtfbench.report import figures, markdown
 from rtfbench.report.answer import answer
+from rtfbench.report.history import StoredRun
 from rtfbench.report.run_document import of_run
-from rtfbench.results.rows import Environment, Summary
+from rtfbench.results.host import Environment
+from rtfbench.results.rows import Summary
 from rtfbench.results.store import (
     DAMAGED,
     ENVIRONMENT,
@@ -331,3 +335,41 @@ def _weights(resolved: Resolved) -> str:
         return f"{next(iter(kinds))}."
     parts = (f"{', '.join(found)}: {kind}" for kind, found in kinds.items())
     return f"{'; '.join(parts)}."
+
+
+@dataclass
+class FoundRuns:
+    """What was there, the runs that were read, and a line for each that could not be."""
+
+    paths: set[Path] = field(default_factory=set)
+    runs: list[StoredRun] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def stored_below(folders: Sequence[Path]) -> FoundRuns:
+    """Read every summary in and below the folders, each once."""
+    found = FoundRuns()
+    for folder in folders:
+        paths = sorted(folder.rglob(SUMMARY)) if folder.is_dir() else []
+        if not paths:
+            found.errors.append(f"{folder}: no {SUMMARY} here or below; name folders of runs")
+        for path in paths:
+            if followed(path) in found.paths:
+                continue
+            found.paths.add(followed(path))
+            try:
+                with reading_from(path):
+                    check_readable(path)
+                    summary = Summary.model_validate_json(read_bytes(path))
+            except InputError as error:
+                found.errors.append(str(error))
+            except ValidationError as error:
+                count = figures.counted(error.error_count(), "error")
+                found.errors.append(
+                    f"{path}: damaged, or of a newer rtfbench ({count}); "
+                    f"where {RECORDS} is beside it, `rtfbench report {path.parent} --format json` "
+                    "derives it anew"
+                )
+            else:
+                found.runs.append(StoredRun(str(path.parent), summary))
+    return found

@@ -15,9 +15,8 @@ import numpy as np
 
 from rtfbench.base.cache import fingerprint, replacing, sha256_of
 from rtfbench.base.files import followed
-from rtfbench.embed import fed
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
-from rtfbench.embed.pipeline import Pipeline
+from rtfbench.embed.pipeline import Pipeline, whole_front_end_text
 from rtfbench.engines import cpu, registry
 from rtfbench.engines.base import first_line
 from rtfbench.engines.protocol import (
@@ -123,7 +122,7 @@ def as_fed(artifact: ModelArtifact, front_end: FrontEnd) -> ModelArtifact:
     own = registry.get(registry.maker_of(artifact.format)).front_end
     if not own:
         return artifact
-    samples = fed.dumped(brought(own, front_end).as_samples)
+    samples = whole_front_end_text(brought(own, front_end).as_samples)
     return replace(artifact, feat_dim=1, front_end=samples)
 
 

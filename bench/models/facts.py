@@ -4,7 +4,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from rtfbench.base.cache import fingerprint
-from rtfbench.base.modules import PACKAGE
+from rtfbench.base.packages import PACKAGE
 from rtfbench.base.values import Value
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import HOME, EngineSpec

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rtfbench.base.cache import intact, replacing, seal, sha256_of
-from rtfbench.embed import fed
+from rtfbench.embed.pipeline import front_end_text
 from rtfbench.engines import registry
 from rtfbench.engines.base import SessionBase
 from rtfbench.engines.protocol import (
@@ -138,5 +138,5 @@ def _artifact(file: ModelFile) -> ModelArtifact:
         sha256=file.sha256,
         input_name=file.input_name,
         output_name=file.output_name,
-        front_end=fed.written(file.front_end),
+        front_end=front_end_text(file.front_end),
     )

@@ -15,7 +15,7 @@ from pydantic import Field
 from rtfbench.base import toml_files
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.values import Value
-from rtfbench.embed import fed
+from rtfbench.embed.pipeline import read_front_end
 from rtfbench.frontends.front_end import PRESETS, WESPEAKER, FrontEnd
 
 #: Of a file's metadata: the whole front end, as rtfbench writes it.
@@ -228,7 +228,7 @@ def of_metadata(path: Path, metadata: Mapping[str, str]) -> Stated | None:
     origin = f"{path}'s metadata"
     if OWN_KEY in metadata:
         with as_input(ValueError, before=f"{origin}: {OWN_KEY}: "):
-            whole = fed.read(metadata[OWN_KEY], WESPEAKER.feat_dim)
+            whole = read_front_end(metadata[OWN_KEY], WESPEAKER.feat_dim)
         values = whole.values()
         return Stated(origin=origin, base=values.pop("base"), values=values)
     framework = metadata.get("framework", "").strip().lower()

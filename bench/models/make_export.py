@@ -14,9 +14,9 @@ from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.base.values import Value
-from rtfbench.embed import fed, reference
+from rtfbench.embed import reference
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
-from rtfbench.embed.pipeline import Pipeline, check_embedding
+from rtfbench.embed.pipeline import Pipeline, check_embedding, whole_front_end_text
 from rtfbench.engines.base import SessionBase, first_line
 from rtfbench.engines.protocol import (
     ONNX,
@@ -251,7 +251,7 @@ def _stamp(path: Path, front_end: FrontEnd) -> None:
 
     model = onnx.load(str(path), load_external_data=False)
     kept = {each.key: each.value for each in model.metadata_props}
-    onnx.helper.set_model_props(model, kept | {front_ends.OWN_KEY: fed.dumped(front_end)})
+    onnx.helper.set_model_props(model, kept | {front_ends.OWN_KEY: whole_front_end_text(front_end)})
     onnx.save(model, str(path))
 
 

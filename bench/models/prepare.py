@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rtfbench.base.asking import respond
 from rtfbench.base.errors import InputError
 from rtfbench.base.values import Value
-from rtfbench.embed import fed, reference
+from rtfbench.embed import reference
 from rtfbench.embed.audio_input import read_source
-from rtfbench.embed.pipeline import DEAF, BehindFrontEnd, Pipeline, check_embedding
+from rtfbench.embed.pipeline import DEAF, BehindFrontEnd, Pipeline, check_embedding, read_front_end
 from rtfbench.embed.reference import ReferenceRequest
 from rtfbench.engines.base import SessionBase
 from rtfbench.engines.protocol import ConversionError, EngineError
@@ -86,7 +86,7 @@ def _make_reference(
     stands the embedding of every utterance behind the model's own.
     """
     pipeline = Pipeline(request.chunk_samples, model.front_end)
-    own = fed.read(request.front_end, model.front_end.feat_dim) if request.front_end else None
+    own = read_front_end(request.front_end, model.front_end.feat_dim) if request.front_end else None
     model_D, chunks_CD = {}, {}
     for source in request.sources:
         waveform = read_source(source, pipeline.sample_rate_hz)

@@ -11,11 +11,11 @@ from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import followed
 from rtfbench.engines.protocol import ONNX
 from rtfbench.frontends.front_end import FrontEnd
-from rtfbench.models import artifacts, homes, names, user_models
+from rtfbench.models import artifacts, names, user_models
 from rtfbench.models.artifacts import CatalogModel
-from rtfbench.models.homes import Homes
 from rtfbench.models.make_export import ExportAnswer, ExportRequest
 from rtfbench.models.model_files import FORMATS, is_path
+from rtfbench.models.names import Homes
 from rtfbench.models.user_models import AS_IT_SAYS, Reading, UserModel
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 from rtfbench.results.cells import Cell
@@ -152,7 +152,7 @@ def resolve(
     """
     asked = asked or Asked()
     if folders is None:
-        folders = homes.named(cell.engine for cell in cells)
+        folders = names.homes_of(cell.engine for cell in cells)
     placed = place_libraries(_in_folders(cells, phase), folders)
     models = list(dict.fromkeys(cell.model for cell in placed))
     engines = list({str(cell.engine_spec): cell.engine_spec for cell in placed}.values())
@@ -163,7 +163,7 @@ def resolve(
             f"{', '.join(models)}: of the catalog, whose front end, input and output are known; "
             "leave --front-end, --model-input and --model-output out"
         )
-    homes.check_homes(engines)
+    names.check_homes(engines)
     fitting = user_models.fit(placed, users, sizes_given=asked.sizes, forms_given=asked.forms)
     return Resolved(fitting, users, asked.weights)
 
@@ -178,6 +178,6 @@ def _in_folders(cells: Sequence[Cell], phase: Callable[[str], None]) -> list[Cel
 def place_libraries(cells: Sequence[Cell], folders: Homes) -> list[Cell]:
     """Write the folders of the engines' libraries into the cells' settings."""
     return [
-        cell.model_copy(update={"settings": homes.place(cell.engine_spec, folders).settings})
+        cell.model_copy(update={"settings": names.with_home(cell.engine_spec, folders).settings})
         for cell in cells
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.values import Value
-from rtfbench.embed import fed
+from rtfbench.embed.pipeline import front_end_text
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import ONNX, Form
 from rtfbench.frontends.chunking import WHOLE_UTTERANCE, ChunkPolicy, natural_chunk_samples
@@ -71,7 +71,7 @@ class UserModel(Value):
     @property
     def key(self) -> str:
         """A name that changes with all that its reference's embeddings depend on."""
-        file, fed_with = self.reference, fed.written(self.file.front_end)
+        file, fed_with = self.reference, front_end_text(self.file.front_end)
         return artifacts.of_file(
             file.format, file.sha256, file.input_name, file.output_name, str(file.runs), fed_with
         )
@@ -81,7 +81,7 @@ class UserModel(Value):
         """Where its conversions are kept; what is told of them depends on the reference too."""
         file, other = self.file, self.reference
         names = [str(file.path), file.sha256, file.input_name, file.output_name, other.sha256]
-        names += [str(file.runs), fed.written(file.front_end)]
+        names += [str(file.runs), front_end_text(file.front_end)]
         return folder_of(self.slug, artifacts.of_file(*names))
 
     @property

@@ -13,8 +13,9 @@ from rtfbench.base.errors import InputError
 from rtfbench.base.files import check_room
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.base.values import grouped
-from rtfbench.embed import fed, reference
+from rtfbench.embed import reference
 from rtfbench.embed.audio_input import Source
+from rtfbench.embed.pipeline import whole_front_end_text
 from rtfbench.embed.reference import ReferenceRequest
 from rtfbench.engines import registry
 from rtfbench.engines.base import lacking, refuse_options
@@ -205,7 +206,7 @@ class _Need:
         self.file = _file_of(cell, model.slug, model.front_end)
         own, self._unlike = registry.get(cell.engine).front_end, ""
         try:
-            own = own and fed.dumped(brought(own, model.front_end))
+            own = own and whole_front_end_text(brought(own, model.front_end))
         except InputError as error:
             own, self._unlike = "", str(error)
         self.reference = ReferenceRequest(

@@ -8,8 +8,8 @@ from rtfbench.frontends.chunking import WHOLE_UTTERANCE
 from rtfbench.report import figures
 from rtfbench.report.compare import versions
 from rtfbench.results import protocols
-from rtfbench.results.host import Host, Probes, facts, measured
-from rtfbench.results.rows import CellSummary, Environment, Summary
+from rtfbench.results.host import Environment, Host, Probes, facts, measured
+from rtfbench.results.rows import CellSummary, Summary
 
 #: What cores do in a cycle: one or two multiply-adds of 256 or 512 bits.
 FLOP_A_CYCLE = (16, 32, 64)

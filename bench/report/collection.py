@@ -8,8 +8,8 @@ from rtfbench.report import figures
 from rtfbench.report.compare import comparisons, conditions, rows_of, setting, side
 from rtfbench.report.hosts import MEANINGS, Line, against
 from rtfbench.report.html import read, template
-from rtfbench.results.host import Host, widest_vectors
-from rtfbench.results.rows import CellSummary, Environment, Ratio, Summary
+from rtfbench.results.host import Environment, Host, widest_vectors
+from rtfbench.results.rows import CellSummary, Ratio, Summary
 
 #: The table's columns: name, heading, whether one is of numbers, and whether rows are chosen by it.
 COLUMNS = (

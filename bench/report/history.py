@@ -18,8 +18,8 @@ from rtfbench.report.hosts import against
 from rtfbench.results import change_points
 from rtfbench.results.cells import Condition
 from rtfbench.results.change_points import FEWEST_A_LEVEL, FEWEST_RUNS, MeasuredRatio, Plateau
-from rtfbench.results.rows import CellSummary, EngineForm, Environment, Ratio, Summary
-from rtfbench.results.same_host import BETWEEN_HOURS, differences, one_host
+from rtfbench.results.host import BETWEEN_HOURS, Environment, differences, one_host
+from rtfbench.results.rows import CellSummary, EngineForm, Ratio, Summary
 
 #: So many digits of a file's SHA-256 tell it from others.
 DIGEST_DIGITS = 12

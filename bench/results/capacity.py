@@ -13,7 +13,7 @@ A replay starts warm: its first half, in which the queue fills, does not count.
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,17 +26,16 @@ from rtfbench.results.server import WAITING, lateness
 from rtfbench.results.stats import LEAST_ABOVE, Floats, student_factor
 
 NS_PER_S = 1e9
-#: A draw of arrivals has so many requests that count, and as many before them.
-REPLAYED = 2000
-#: A replay has so many draws while the capacity is looked for, and for the answer; of those, there
-#: are so many, and how they scatter is their error.
-DRAWS_ROUGHLY, DRAWS, REPLAYS = 5, 40, 8
-#: Rates are halved so often, from what saturates the processes down to this share of it.
-HALVINGS, LEAST_LOAD = 10, 1e-3
-#: How the share of late requests grows with the rate is read off so far to either side.
-STEP = 0.04
-#: Of no late requests there is no logarithm.
-TINY = 1e-6
+#: A block of replays has so many requests, one behind the other, and draws, side by side. Where
+#: processes serve so few live streams at most, when those began is what matters.
+LONG, SHORT, FEW_STREAMS = (4000, 640), (500, 5120), 30
+#: An answer takes so many blocks. Each has so many groups of draws: how those scatter is its error.
+BLOCKS, GROUPS = 4, 8
+#: A block is so many times as short and as narrow to tell what a session changes, which replays in
+#: common tell well, and at which rate to measure next.
+FEWER, ROUGHLY = 2, 4
+#: Rates are tried in steps of so much, as a logarithm, up to what saturates the processes.
+STEP, RUNGS = 0.01, 700
 #: A capacity takes so many sessions to have an interval.
 LEAST_SESSIONS = 3
 #: Where no rate keeps the latency, processes are measured this busy.
@@ -61,38 +60,29 @@ def pass_of(record: Record, *, rate_per_s: float, latency_s: float) -> Pass:
     )
 
 
-def latencies_s(service_s: Floats, gaps_s: Floats, *, servers: int) -> Floats:
+def latencies_s(service_s: Floats, due_s: Floats, *, servers: int) -> Floats:
     """Return what requests take from when they are due: first come, first served.
 
     Args:
-        service_s: of each request, [draws, requests].
-        gaps_s: before each request, [draws, requests].
+        service_s: of each request, [requests, draws].
+        due_s: when each is due, [requests, draws].
         servers: how many processes there are.
 
-    Source: Lindley, The Theory of Queues With a Single Server, 1952; for several, Kiefer and
-    Wolfowitz, On the Theory of Queues With Many Servers, 1955.
+    Source: Kiefer and Wolfowitz, On the Theory of Queues With Many Servers, 1955.
     """
-    if servers == 1:
-        moved = -gaps_s
-        moved[:, 1:] += service_s[:, :-1]
-        moved.cumsum(axis=1, out=moved)
-        moved -= np.minimum.accumulate(moved, axis=1)
-        moved += service_s
-        return moved
-    due_s = np.ascontiguousarray(gaps_s.cumsum(axis=1).T)
-    done_s = np.empty_like(due_s)
+    took_s = np.empty_like(due_s)
     #: When each process is free, in each draw, the first one first.
-    free_s, later_s = np.zeros((servers, len(gaps_s))), np.empty(len(gaps_s))
-    for due, took, done in zip(due_s, np.ascontiguousarray(service_s.T), done_s, strict=True):
-        first = free_s[0]
+    free_s, later_s = np.zeros((servers, due_s.shape[1])), np.empty(due_s.shape[1])
+    first = free_s[0]
+    for due, serving, took in zip(due_s, service_s, took_s, strict=True):
         np.maximum(first, due, out=first)
-        np.add(first, took, out=first)
-        done[:] = first
+        np.add(first, serving, out=first)
+        np.subtract(first, due, out=took)
         for one, next_one in itertools.pairwise(free_s):
             np.maximum(one, next_one, out=later_s)
             np.minimum(one, next_one, out=one)
             next_one[:] = later_s
-    return np.asarray((done_s - due_s).T, np.float64)
+    return took_s
 
 
 @dataclass(frozen=True)
@@ -170,177 +160,178 @@ class Requests:
         took = [each for some in self.passes for each in some.service_s]
         return sum(each > self.latency_s for each in took) / self.count
 
-    def capacity(self, *, seed: int, draws: int = DRAWS) -> Capacity | None:
-        """Return the capacity; None where no rate keeps the latency.
+    def capacity(self, *, seed: int, blocks: int = BLOCKS) -> Capacity | None:
+        """Return the capacity, by the jackknife; None where no rate keeps the latency.
 
-        The seed of the replays is the same for cells that are compared.
+        The seed of the replays is the same for cells that are compared, and they have as many
+        blocks.
         """
         if self.late_alone >= 1 - self.slo:
             return None
-        found = _QueueAgain(self, [(seed, each) for each in range(REPLAYS)], draws).by_session()
-        return Capacity(np.mean(found, axis=0), np.mean(found, axis=1))
+        sessions, fewer = self._by_session(), _Replays(self, seed, part=FEWER)
+        roughly = _Ladder(self, fewer, sessions).log_zero()
+        every = _Ladder(self, _Replays(self, seed, blocks=blocks), sessions)
+        centre = every.log_zero(roughly)
+        groups = blocks * GROUPS
+        by_replay = [
+            groups * centre - (groups - 1) * every.log_zero(centre, without=each)
+            for each in range(groups)
+        ]
+        by_session = np.full(len(sessions), centre)
+        for each in range(len(sessions) if len(sessions) > 1 else 0):
+            others = _Ladder(self, fewer, sessions[:each] + sessions[each + 1 :])
+            by_session[each] += (len(sessions) - 1) * (roughly - others.log_zero(roughly))
+        return Capacity(by_session, np.array(by_replay))
 
     def late_shares(self, *, seed: int) -> tuple[float, float]:
         """Return which share of the requests came late, and which the replay expects.
 
         Both are at the rates at which the passes were.
         """
-        late = sum(each.late for each in self.passes) / self.count
-        return late, _QueueAgain(self, [(seed,)], DRAWS).expected()
+        replays, known_s = _Replays(self, seed), np.sort(np.concatenate(self._by_session()))
+        requests: Counter[float] = Counter()
+        for each in self.passes:
+            requests[each.rate_per_s] += len(each.service_s)
+        expected = sum(
+            count * float(replays.late(rate_per_s, known_s).mean())
+            for rate_per_s, count in requests.items()
+        )
+        return sum(each.late for each in self.passes) / self.count, expected / self.count
 
     def worth_trying(self, *, seed: int) -> float:
         """Return the rate to measure at next: what the capacity seems to be."""
         found = FIRST_LOAD * self.servers / self.service_s
         if self.late_alone < 1 - self.slo:
-            found = float(_QueueAgain(self, [(seed,)], DRAWS_ROUGHLY).roughly()[0])
+            roughly = _Ladder(self, _Replays(self, seed, part=ROUGHLY), self._by_session())
+            found = math.exp(roughly.log_zero())
         # Two digits, so that sessions of about the same rate are of one condition.
         return float(f"{found:.2g}")
+
+    def _by_session(self) -> list[Floats]:
+        """Return how long each session's requests took to serve."""
+        return [np.concatenate([each.service_s for each in some]) for some in self.sessions]
 
 
 class ArrivalsAgain:
     """Many draws of how requests arrive under a load; rates stretch them."""
 
     def __init__(self, load: Load, rng: np.random.Generator, shape: tuple[int, int]) -> None:
-        """Draw; `shape` is how many draws, and requests in each. The load's rate is not used."""
+        """Draw; `shape` is how many requests, and draws. The load's rate is not used."""
         self._load, self._shape = load, shape
         self._seed = int(rng.integers(2**32))
-        self._gaps = None if load.streams else self._drawn(rng)
+        self._due = np.zeros(0) if load.streams else self._gaps(rng).cumsum(axis=0)
 
-    def _drawn(self, rng: np.random.Generator) -> Floats:
+    def _gaps(self, rng: np.random.Generator) -> Floats:
         """Return gaps at one request a second."""
-        draws, count = self._shape
+        count, draws = self._shape
         if self._load.trace is None:
             shape = self._load.gamma_shape
-            return np.asarray(rng.gamma(shape, 1 / shape, (draws, count)), np.float64)
+            return np.asarray(rng.gamma(shape, 1 / shape, self._shape), np.float64)
         found = Trace.read(self._load.trace)
         gaps = np.array(found.gaps_s) * found.rate_per_s
-        first = rng.integers(len(gaps), size=(draws, 1))
-        return np.asarray(gaps[(first + np.arange(count)) % len(gaps)], np.float64)
+        first = rng.integers(len(gaps), size=draws)
+        return np.asarray(gaps[(np.arange(count)[:, np.newaxis] + first) % len(gaps)], np.float64)
 
-    def at(self, rate_per_s: float, draws: int, count: int) -> Iterator[tuple[float, Floats]]:
-        """Yield gaps in seconds, [draws, count], with their weights.
-
-        Of a number of streams that is none there are those of the next ones below and above.
-        """
-        if self._gaps is not None:
-            yield 1.0, self._gaps[:draws, :count] / rate_per_s
-            return
-        streams = max(rate_per_s * self._load.hop_s, 1.0)
-        below = int(streams)
-        for number, weight in ((below, 1 - (streams - below)), (below + 1, streams - below)):
-            if weight > 0:
-                yield weight, self._of_streams(number, draws, count)
-
-    def _of_streams(self, number: int, draws: int, count: int) -> Floats:
-        # A row of its own for each draw, so that one stream more leaves the others as they are.
-        began = np.stack(
-            [
-                np.sort(np.random.default_rng((self._seed, draw)).random(number))
-                for draw in range(draws)
-            ]
-        )
+    def due_s(self, rate_per_s: float) -> Floats:
+        """Return when requests are due, [requests, draws]; of streams a whole number asks."""
+        if not self._load.streams:
+            return self._due / rate_per_s
+        count, draws = self._shape
+        number = max(round(rate_per_s * self._load.hop_s), 1)
+        # One stream more leaves the others as they are.
+        began = np.sort(np.random.default_rng(self._seed).random((number, draws)), axis=0)
         turns, stream = np.divmod(np.arange(count), number)
-        due_s = (began[:, stream] + turns) * self._load.hop_s
-        return np.diff(due_s, axis=1, prepend=0.0)
+        return np.asarray((began[stream] + turns[:, np.newaxis]) * self._load.hop_s, np.float64)
 
 
-class _QueueAgain:
-    """The requests of a cell in other orders, under other arrivals: some replays side by side.
+class _Replays:
+    """Draws of arrivals, and of which service times, as a rank from 0 to 1.
 
-    Replays are independent. They run at once, because what takes long is to go through requests one
-    by one, and not how many queues do.
+    They are the same for every cell, and for a cell without one of its sessions. Draws go side by
+    side, because what takes long is to go through requests one by one, and not how many queues do.
     """
 
-    def __init__(self, requests: Requests, seeds: Sequence[tuple[int, ...]], draws: int) -> None:
-        self._asked, self._miss = requests, 1 - requests.slo
-        self._arrivals: list[ArrivalsAgain] = []
-        ranks = []
-        #: Arrivals, and which of the service times, as a rank from 0 to 1: the same for every cell,
-        #: and for a cell without one of its sessions.
-        for seed in seeds:
+    def __init__(self, asked: Requests, seed: int, *, blocks: int = 1, part: int = 1) -> None:
+        self._asked, load = asked, asked.load
+        few_streams = load.streams and asked.servers / asked.service_s * load.hop_s <= FEW_STREAMS
+        count, draws = SHORT if few_streams else LONG
+        shape = count // part, draws // part
+        self._blocks = []
+        for block in range(blocks):
             # A seed is any number, and numpy's is none below 0.
-            rng = np.random.default_rng([each % 2**64 for each in seed])
-            self._arrivals.append(ArrivalsAgain(requests.load, rng, (draws, 2 * REPLAYED)))
-            ranks.append(rng.random(size=(draws, 2 * REPLAYED)))
-        self._ranks = np.stack(ranks)
-        self._by_session = [
-            np.concatenate([np.asarray(each.service_s) for each in session])
-            for session in requests.sessions
-        ]
-        self._all = self._drawn(self._by_session)
+            rng = np.random.default_rng((seed % 2**64, block))
+            self._blocks.append((ArrivalsAgain(load, rng, shape), rng.random(shape, np.float32)))
 
-    def _drawn(self, by_session: Sequence[Floats]) -> Floats:
-        """Return service times drawn from these sessions, [replays, draws, requests]."""
-        known = np.sort(np.concatenate(by_session))
-        return np.asarray(known[(self._ranks * len(known)).astype(np.intp)], np.float64)
+    def late(self, rate_per_s: float, known_s: Floats) -> Floats:
+        """Return which share of the requests come late at a rate, in each group of draws.
 
-    def _late(self, rates_per_s: Floats, drawn_s: Floats) -> Floats:
-        """Return which share of the requests come late, replay by replay, each at its rate."""
-        draws, count = drawn_s.shape[1:]
-        some = [
-            (number, weight, gaps_s)
-            for number, (arrivals, rate) in enumerate(zip(self._arrivals, rates_per_s, strict=True))
-            for weight, gaps_s in arrivals.at(float(rate), draws, count)
-        ]
-        numbers, weights, gaps = zip(*some, strict=True)
-        service_s = drawn_s[list(numbers)].reshape(-1, count)
-        took_s = latencies_s(service_s, np.concatenate(gaps), servers=self._asked.servers)
-        late = (took_s[:, REPLAYED:] > self._asked.latency_s).mean(axis=1).reshape(-1, draws)
-        each = late.mean(axis=1) * weights
-        return np.asarray(np.bincount(numbers, each, len(rates_per_s)), np.float64)
+        Serving one takes one of the times that are known, which are in ascending order.
+        """
+        found = []
+        for arrivals, ranks in self._blocks:
+            service_s = known_s[(ranks * len(known_s)).astype(np.int32)]
+            due_s = arrivals.due_s(rate_per_s)
+            took_s = latencies_s(service_s, due_s, servers=self._asked.servers)
+            late = took_s[len(took_s) // 2 :] > self._asked.latency_s
+            found.append(late.mean(axis=0).reshape(GROUPS, -1).mean(axis=1))
+        return np.concatenate(found)
 
-    def roughly(self) -> Floats:
-        """Return each replay's capacity by halving the rates that it lies between, of few draws."""
-        high = np.full(len(self._arrivals), self._asked.servers / self._asked.service_s)
-        low = high * LEAST_LOAD
-        for _ in range(HALVINGS):
-            middle = np.sqrt(low * high)
-            kept = self._late(middle, self._all[:, :DRAWS_ROUGHLY]) <= self._miss
-            low, high = np.where(kept, middle, low), np.where(kept, high, middle)
-        return low
 
-    def by_session(self) -> Floats:
-        """Return the jackknife's pseudo-values of log capacities, [replays, sessions]."""
-        sessions = self._by_session
-        without = [sessions[:each] + sessions[each + 1 :] for each in range(len(sessions))]
-        centre = np.log(self.roughly())
-        low, high = (self._over(centre + step) for step in (-STEP, STEP))
-        #: By how many logarithms of the share one of the rate moves it.
-        slope = np.maximum((high - low) / (2 * STEP), 1.0)
-        centre -= (low + high) / 2 / slope
-        centre -= self._over(centre) / slope
-        over = self._over(centre)
-        moved = np.zeros((len(centre), len(sessions)))
-        for each, others in enumerate(without if len(sessions) > 1 else ()):
-            late = self._late(np.exp(centre), self._drawn(others))
-            moved[:, each] = (len(sessions) - 1) * (self._log(late) - over)
-        found = centre[:, np.newaxis] + (moved - over[:, np.newaxis]) / slope[:, np.newaxis]
-        highest = math.log(self._asked.servers / self._asked.service_s)
-        # The limit may be so long that only more than is served breaks it.
-        unbroken = self._over(np.full(len(centre), highest)) <= 0
-        if unbroken.any():
-            means = [np.concatenate(some).mean() if some else math.nan for some in without]
-            grown = np.nan_to_num(np.log(self._asked.servers / np.array(means)) - highest)
-            found[unbroken] = highest - (len(sessions) - 1) * grown
-        return np.asarray(found, np.float64)
+class _Ladder:
+    """How the share of late requests grows, rung by rung of a ladder of rates.
 
-    def _over(self, log_rates: Floats) -> Floats:
-        return self._log(self._late(np.exp(log_rates), self._all))
+    A rung is one live stream more, or of other requests a hundredth of the rate. In between, the
+    share is as if it were one rung for a part of the time, and the next one for the rest.
+    """
 
-    def _log(self, late: Floats) -> Floats:
-        """Return by how much more are late than may be, as a logarithm."""
-        return np.asarray(np.log(np.maximum(late, TINY) / self._miss), np.float64)
+    def __init__(self, asked: Requests, replays: _Replays, by_session: Sequence[Floats]) -> None:
+        self._replays, self._miss = replays, 1 - asked.slo
+        self._known_s = np.sort(np.concatenate(by_session))
+        self._most_per_s = asked.servers / float(self._known_s.mean())
+        self._hop_s = asked.load.hop_s if asked.load.streams else None
+        #: The last rung at which no more arrives than is served.
+        self._top = RUNGS if self._hop_s is None else int(self._most_per_s * self._hop_s)
+        self._late: dict[int, Floats] = {}
 
-    def expected(self) -> float:
-        """Return which share of the measured passes' requests would come late on average."""
-        requests: Counter[float] = Counter()
-        for each in self._asked.passes:
-            requests[each.rate_per_s] += len(each.service_s)
-        late = sum(
-            count * float(self._late(np.array([rate_per_s]), self._all)[0])
-            for rate_per_s, count in requests.items()
-        )
-        return late / self._asked.count
+    def _rate(self, rung: float) -> float:
+        if self._hop_s is not None:
+            return rung / self._hop_s
+        return self._most_per_s * math.exp(STEP * min(rung - self._top, 0.0))
+
+    def _rung(self, log_rate: float) -> int:
+        if self._hop_s is not None:
+            return int(math.exp(log_rate) * self._hop_s)
+        return self._top + math.floor((log_rate - math.log(self._most_per_s)) / STEP)
+
+    def _share(self, rung: int, without: int | None) -> float:
+        """Return how many come late, without one group of draws: all where too many arrive."""
+        if not 0 < rung <= self._top:
+            return float(rung > 0)
+        if rung not in self._late:
+            self._late[rung] = self._replays.late(self._rate(rung), self._known_s)
+        late = self._late[rung]
+        return float(late.mean() if without is None else np.delete(late, without).mean())
+
+    def log_zero(self, near: float | None = None, *, without: int | None = None) -> float:
+        """Return the rate from which on too many are late, as a logarithm.
+
+        Args:
+            near: to which it probably is.
+            without: leaves out one group of draws.
+        """
+        low, high, step = 0, self._top + 1, 1
+        while near is not None:
+            low = min(max(self._rung(near) + 1 - step, 0), self._top)
+            high = min(low + 2 * step - 1, self._top + 1)
+            if self._share(low, without) <= self._miss < self._share(high, without):
+                break
+            step *= 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            kept = self._share(middle, without) <= self._miss
+            low, high = (middle, high) if kept else (low, middle)
+        below, above = self._share(low, without), self._share(high, without)
+        return math.log(self._rate(low + (self._miss - below) / (above - below)))
 
 
 class EngineCapacity(Value):

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 from rtfbench.base.values import Interval
-from rtfbench.results.same_host import BETWEEN_HOURS
+from rtfbench.results.host import BETWEEN_HOURS
 from rtfbench.results.stats import TWO_SIDED_95, Floats
 
 #: How often any change is seen in histories that have none.

@@ -1,7 +1,13 @@
-"""The machine that a run was made on: what it is, what it can do at best, and how two differ."""
+"""The machine that a run was made on: what it is, what it can do at best, and how two differ.
+
+Pure: `rtfbench.measure.machine` looks at the machine itself.
+"""
+
+from collections.abc import Sequence
 
 from pydantic import Field
 
+from rtfbench.base.core_count import Cores
 from rtfbench.base.values import Value
 
 #: Two measurements of one host's clock, or of what its core does in a cycle, differ by less.
@@ -55,6 +61,44 @@ class Host(Value):
     max_mhz: float | None = None
     blas: str = ""
     probes: Probes | None = None
+
+
+class Environment(Value):
+    """The host and the software of a run, taken when it began."""
+
+    rtfbench: str
+    started_utc: str
+    cpu: str
+    cores: int
+    usable_cores: int
+    memory_bytes: int
+    os: str
+    python: str
+    packages: dict[str, str]
+    load_average_1min: float
+    audio: tuple[str, ...] = ()
+    audio_s: float = 0.0
+    #: Of the samples as they were decoded, and of those of recordings for trials alone.
+    audio_sha256: str = ""
+    scored_sha256: str = ""
+    weights: str = ""
+    #: What models are fed, where that is not WeSpeaker's front end.
+    front_ends: str = ""
+    #: Of the order of all turns.
+    seed: int | None = None
+    host: Host | None = None
+    #: Of the repository that the run was started in; empty outside of one.
+    commit: str = ""
+
+    @property
+    def cpu_kind(self) -> str:
+        """The CPU's name with what tells it from others of the same name."""
+        return kind(self.cpu, self.host)
+
+    @property
+    def core_count(self) -> int:
+        """How many of the usable cores the CPU quota was enough for."""
+        return Cores(self.usable_cores, self.host.cpu_limit if self.host else None).count
 
 
 def kind(cpu: str, host: Host | None) -> str:
@@ -125,3 +169,54 @@ def _alike(one: float, other: float, tolerance: float) -> bool:
 
 def _size(size: int) -> str:
     return f"{size / 2**20:g} MiB" if size >= 2**20 else f"{size / 2**10:g} KiB"
+
+
+#: How much an hour moves a ratio of one host, one standard deviation of its logarithm: what runs
+#: that were repeated over an hour let it be at most; see "Hours" in `reports/validation.md`.
+BETWEEN_HOURS = 0.0075
+GIB = 2**30
+#: So many measurements of a core may be off.
+DISTURBED = 1
+
+
+def differences(first: Environment, second: Environment) -> list[tuple[str, str, str]]:
+    """Return what tells two hosts apart: its name, and what it is here and there.
+
+    Memory is rounded, and the kernel is none of it: neither changes which engine is faster. A run
+    that has no fingerprint cannot be shown to be of the same host as another.
+    """
+    ours, theirs = identity(first), identity(second)
+    found = [
+        (name, ours.get(name, "not told"), theirs.get(name, "not told"))
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name) != theirs.get(name)
+    ]
+    if not found and (first.host is None or second.host is None):
+        texts = ["told" if each.host else "none" for each in (first, second)]
+        found.append(("fingerprint", texts[0], texts[1]))
+    probes = [each.host.probes if each.host else None for each in (first, second)]
+    if probes[0] and probes[1]:
+        found += differing_probes(probes[0], probes[1])
+    return found
+
+
+def one_host(known: Sequence[Environment], other: Environment) -> bool:
+    """Say whether a run is of the host of others.
+
+    One measurement of its core may be off, as a neighbour on it makes it: it is held against all
+    that were made there. Facts may not.
+    """
+    if other.host is None or known[0].host is None or identity(known[0]) != identity(other):
+        return False
+    return any(len(differences(each, other)) <= DISTURBED for each in known)
+
+
+def identity(environment: Environment) -> dict[str, str]:
+    """Return what tells a host from others, in words: what no neighbour on a core changes."""
+    return {
+        "CPU": environment.cpu,
+        "cores": str(environment.cores),
+        "usable cores": str(environment.usable_cores),
+        "memory": f"{environment.memory_bytes / GIB:.0f} GiB",
+        **(facts(environment.host) if environment.host else {}),
+    }

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rtfbench.base.values import grouped
 from rtfbench.engines.protocol import HOME
 from rtfbench.results.cells import Cell, Condition
+from rtfbench.results.host import Environment
 from rtfbench.results.lines import SLOTS, Declaration, Line, Outcome
 from rtfbench.results.records import Health, Record
-from rtfbench.results.rows import Environment
 from rtfbench.results.store import FINAL, CellData
 
 #: A clock of CPU time ticks in steps of up to 10 ms, and threads may outlast a call by a little.

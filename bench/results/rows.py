@@ -4,7 +4,6 @@ from typing import Annotated, Final, NamedTuple, get_args, get_origin
 
 from pydantic import Field
 
-from rtfbench.base.core_count import Cores
 from rtfbench.base.values import Interval, Value
 from rtfbench.engines.protocol import (
     CPU,
@@ -16,7 +15,7 @@ from rtfbench.engines.protocol import (
 )
 from rtfbench.results.cells import INTERRUPTED, Condition, Effective, Parity, Status, on_device
 from rtfbench.results.explanation import Explanation, LengthReport
-from rtfbench.results.host import Host, kind
+from rtfbench.results.host import Environment
 
 SCHEMA = 1
 #: So few sessions make a ratio provisional.
@@ -28,44 +27,6 @@ LUCK = 1.02
 #: Marks a field of a row that tells its speed, which a row whose output is wrong does not show.
 SPEED: Final = "speed"
 Speed = Annotated[float | None, SPEED]
-
-
-class Environment(Value):
-    """The host and the software of a run, taken when it began."""
-
-    rtfbench: str
-    started_utc: str
-    cpu: str
-    cores: int
-    usable_cores: int
-    memory_bytes: int
-    os: str
-    python: str
-    packages: dict[str, str]
-    load_average_1min: float
-    audio: tuple[str, ...] = ()
-    audio_s: float = 0.0
-    #: Of the samples as they were decoded, and of those of recordings for trials alone.
-    audio_sha256: str = ""
-    scored_sha256: str = ""
-    weights: str = ""
-    #: What models are fed, where that is not WeSpeaker's front end.
-    front_ends: str = ""
-    #: Of the order of all turns.
-    seed: int | None = None
-    host: Host | None = None
-    #: Of the repository that the run was started in; empty outside of one.
-    commit: str = ""
-
-    @property
-    def cpu_kind(self) -> str:
-        """The CPU's name with what tells it from others of the same name."""
-        return kind(self.cpu, self.host)
-
-    @property
-    def core_count(self) -> int:
-        """How many of the usable cores the CPU quota was enough for."""
-        return Cores(self.usable_cores, self.host.cpu_limit if self.host else None).count
 
 
 class CellSummary(Condition):

@@ -10,12 +10,12 @@ from rtfbench.engines.protocol import CPU, FLOAT32, Precision
 from rtfbench.results import protocols
 from rtfbench.results.cells import Condition
 from rtfbench.results.contrasts import complete_slots, run_ratios
-from rtfbench.results.host import Probes
+from rtfbench.results.host import Environment, Probes
 from rtfbench.results.levels import Idle, Level, energy_figures, idle_of, padded_share, rtf_level
 from rtfbench.results.lines import Outcome
 from rtfbench.results.noise import noise_of
 from rtfbench.results.records import Record
-from rtfbench.results.rows import SCHEMA, CellSummary, Environment, Summary
+from rtfbench.results.rows import SCHEMA, CellSummary, Summary
 from rtfbench.results.stats import median, tail_quantile
 from rtfbench.results.store import CellData
 

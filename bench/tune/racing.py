@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rtfbench.base.values import Interval
-from rtfbench.embed import fed
+from rtfbench.embed.pipeline import read_front_end
 from rtfbench.frontends.chunking import ChunkPolicy
 from rtfbench.measure import schedule
 from rtfbench.measure.context import RunContext
@@ -268,7 +268,7 @@ class Race:
     def _policy(self, chunk_samples: int) -> ChunkPolicy:
         artifact = self.reference.prepared.artifact
         assert artifact is not None
-        return ChunkPolicy(chunk_samples, fed.read(artifact.front_end, artifact.feat_dim))
+        return ChunkPolicy(chunk_samples, read_front_end(artifact.front_end, artifact.feat_dim))
 
     def _portions(self) -> list[tuple[str, ...]]:
         """Return what a block runs.

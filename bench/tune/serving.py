@@ -19,8 +19,8 @@ SLO = 0.99
 SPREAD = 0.03
 #: Who is further behind after the first session, which is short, is not measured on.
 FIRST_BEHIND = 0.3
-#: A replay has so many draws: half of what a single capacity gets, because ratios share them.
-DRAWS = 20
+#: Fewer replays than a single capacity gets, because ratios share them.
+BLOCKS = 1
 #: Before capacities are known, a race takes so many sessions more.
 SESSIONS_MORE = 4
 
@@ -79,7 +79,7 @@ class ServingRace(Race):
         requests = self._contestant(job).requests
         known = job.cell_id, len(requests.sessions)
         if known not in self._known:
-            self._known[known] = requests.capacity(seed=self._context.seed, draws=DRAWS)
+            self._known[known] = requests.capacity(seed=self._context.seed, blocks=BLOCKS)
         return self._known[known]
 
     def _ranked(self, jobs: list[Job], rules: Rules) -> list[Standing]:

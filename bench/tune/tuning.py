@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rtfbench.base.cache import replacing
+from rtfbench.base.cache import write_whole
 from rtfbench.base.core_count import cores_here, cores_to_pin
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import check_outputs, writing_to
@@ -24,7 +24,7 @@ from rtfbench.measure.machine import environment
 from rtfbench.measure.schedule import draw_seed
 from rtfbench.measure.trial_check import HELDOUT, HELDOUT_NAME
 from rtfbench.measure.whole_run import Audience, default_folder, to_json
-from rtfbench.models import homes
+from rtfbench.models import names
 from rtfbench.models.model_files import is_path
 from rtfbench.models.names import check_names, default_engine, default_form
 from rtfbench.models.resolve import Asked, file_in, resolve
@@ -80,8 +80,8 @@ class Tuned:
             InputError: it cannot be written there.
         """
         if self.toml:
-            with writing_to(path), replacing(path) as part:
-                part.write_text(self.toml, encoding="utf-8")
+            with writing_to(path):
+                write_whole(path, self.toml)
 
 
 def tune(
@@ -267,7 +267,7 @@ def _prepare(options: TuneOptions, context: RunContext, cells: Sequence[Cell]) -
     given = {name: path for name, path in options.libraries.items() if name in used}
     resolved = resolve(
         cells,
-        folders=homes.named(used, given),
+        folders=names.homes_of(used, given),
         asked=Asked(
             reading=options.reading, sizes=bool(options.chunk_samples), weights=options.weights
         ),
@@ -344,7 +344,7 @@ def _installed(
         except EngineError as error:
             say(f"left out: {error}")
             continue
-        placed = not engine.stands_in or homes.named([name], {name: libraries.get(name)})
+        placed = not engine.stands_in or names.homes_of([name], {name: libraries.get(name)})
         if engine.computes and placed and not engine.front_end:
             found.append(EngineSpec(name, {}))
     return found

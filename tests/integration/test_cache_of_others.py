@@ -9,7 +9,7 @@ import pytest
 
 from rtfbench.base.cache import cache_room, entries, intact, seal
 from rtfbench.base.errors import InputError
-from rtfbench.base.modules import ROOT
+from rtfbench.base.packages import ROOT
 from rtfbench.gate import sides
 
 from .extraction import Command

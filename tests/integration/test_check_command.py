@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.base.modules import ROOT
+from rtfbench.base.packages import ROOT
 from tests.conftest import Command
 from tests.unit.measure.test_check import derived
 

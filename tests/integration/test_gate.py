@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from rtfbench.base.modules import lay_out
+from rtfbench.base.packages import lay_out
 
 pytestmark = pytest.mark.measures
 

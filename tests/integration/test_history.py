@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rtfbench import load_run
-from rtfbench.base.extras import cure, missing
+from rtfbench.base.packages import cure, missing
 from rtfbench.measure.machine.environment import commit
-from rtfbench.measure.stored_runs import read
+from rtfbench.measure.whole_run import stored_below
 from tests.unit.report.test_history import ZEN4, changed_on_the_ninth, run
 
 pytestmark = pytest.mark.skipif(missing("ruptures"), reason=cure("ruptures"))
@@ -100,7 +100,7 @@ def test_overlapping_folders_are_read_once(stored: Path) -> None:
     """A folder and one within it, or the same under two names."""
     link = stored.parent / "link"
     link.symlink_to(stored, target_is_directory=True)
-    found = read([stored, stored / "01", link])
+    found = stored_below([stored, stored / "01", link])
     assert (len(found.runs), found.errors) == (17, [])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.base.modules import ROOT
+from rtfbench.base.packages import ROOT
 
 TEST = """
 import bench, engines, frontends

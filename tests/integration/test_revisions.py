@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.base.modules import ROOT
+from rtfbench.base.packages import ROOT
 from rtfbench.embed.audio_input import Source
 from rtfbench.gate import sides
 from rtfbench.measure.messages import Done, Loaded, Measure, Open, Ready, Stop, WorkerSpec

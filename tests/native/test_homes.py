@@ -11,7 +11,7 @@ from rtfbench.base.errors import InputError
 from rtfbench.engines import registry
 from rtfbench.engines.protocol import parse_engine
 from rtfbench.measure.plan import expand, load_plan
-from rtfbench.models import homes
+from rtfbench.models import names
 from rtfbench.models.resolve import place_libraries
 
 from .conftest import KINDS, library_of
@@ -32,15 +32,15 @@ def test_options_before_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTFBENCH_MNN_HOME", "/full")
     monkeypatch.setenv("RTFBENCH_MNN_MINI_HOME", "/mini")
     both = {"mnn": Path("/full"), "mnn-mini": Path("/mini")}
-    assert homes.named(["mnn", "mnn-mini", "null", "nothing"]) == both
-    found = homes.named(["mnn-mini"], {"mnn": None, "mnn-mini": Path("/other")})
+    assert names.homes_of(["mnn", "mnn-mini", "null", "nothing"]) == both
+    found = names.homes_of(["mnn-mini"], {"mnn": None, "mnn-mini": Path("/other")})
     assert found == {"mnn-mini": Path("/other")}
 
 
 def test_an_option_that_nothing_uses_is_refused() -> None:
     """A folder for an engine that does not run is a mistake, and the option is named."""
     with pytest.raises(InputError, match="--mnn-home is for the engine mnn"):
-        homes.named(["mnn-mini", "onnxruntime"], {"mnn": Path("/full")})
+        names.homes_of(["mnn-mini", "onnxruntime"], {"mnn": Path("/full")})
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_an_option_that_nothing_uses_is_refused() -> None:
 )
 def test_placing(spec: str, placed: str) -> None:
     """An engine without a folder of its own gets the default one, as a full path."""
-    found = homes.place(parse_engine(spec), {"mnn": Path("/full")})
+    found = names.with_home(parse_engine(spec), {"mnn": Path("/full")})
     assert found == parse_engine(placed)
 
 
 def test_paths_that_no_setting_can_hold() -> None:
     """A comma or bracket in a path is refused with the cure."""
     with pytest.raises(InputError, match="rename the folder"):
-        homes.place(parse_engine("mnn"), {"mnn": Path("/a,b")})
+        names.with_home(parse_engine("mnn"), {"mnn": Path("/a,b")})
 
 
 def test_every_sweep_of_a_plan(tmp_path: Path) -> None:

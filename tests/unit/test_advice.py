@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rtfbench.measure.machine.advice import advise
+from rtfbench.measure.machine.health import advise
 
 
 def write(root: Path, **files: str) -> None:

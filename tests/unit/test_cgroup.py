@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.core_count import Cores, core_count, cores_here, cpu_limit, throttled_s
-from rtfbench.measure.machine.advice import advise
-from rtfbench.measure.machine.health import read_counters
+from rtfbench.measure.machine.health import advise, read_counters
 
 V2, V1 = "sys/fs/cgroup", "sys/fs/cgroup/cpu,cpuacct"
 

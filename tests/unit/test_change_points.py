@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rtfbench.base.extras import cure, missing
+from rtfbench.base.packages import cure, missing
 from rtfbench.results.change_points import (
     ALPHA,
     FEWEST_RUNS,
@@ -15,7 +15,7 @@ from rtfbench.results.change_points import (
     search,
     step,
 )
-from rtfbench.results.same_host import BETWEEN_HOURS
+from rtfbench.results.host import BETWEEN_HOURS
 from rtfbench.results.stats import TWO_SIDED_95
 
 pytestmark = pytest.mark.skipif(missing("ruptures"), reason=cure("ruptures"))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtfbench.base.modules import ROOT
+from rtfbench.base.packages import ROOT
 from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.embed.feature_differences import STEPS, Doctor
 from rtfbench.frontends.audio import read_audio

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rtfbench.embed import fed
+from rtfbench.embed.pipeline import front_end_text, read_front_end
 from rtfbench.frontends.audio import read_audio
 from rtfbench.frontends.chunking import ChunkPolicy, natural_chunk_samples
 from rtfbench.frontends.edges import Edges
@@ -228,9 +228,9 @@ def test_frames_are_as_many_as_are_counted(edges: Edges, num_samples: int) -> No
 def test_a_front_end_survives_being_written(name: str) -> None:
     """What is written beside a model is read back the same; WeSpeaker's needs no text."""
     front_end = PRESETS[name]
-    text = fed.written(front_end)
+    text = front_end_text(front_end)
     assert (text == "") is (name == "wespeaker")
-    assert fed.read(text, front_end.feat_dim) == front_end
+    assert read_front_end(text, front_end.feat_dim) == front_end
 
 
 def test_every_value_has_a_type() -> None:

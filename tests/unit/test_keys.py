@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.base import cache, modules
+from rtfbench.base import cache, packages
 from rtfbench.embed.audio_input import Source
 from rtfbench.embed.reference import ReferenceRequest, path_of
 from rtfbench.models import artifacts
@@ -16,7 +16,7 @@ def test_a_key_holds_the_code_that_it_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An edit in a room that makes a file is another key; one in any other room is not."""
-    monkeypatch.setattr(modules, "PACKAGE", tmp_path / "rtfbench")
+    monkeypatch.setattr(packages, "PACKAGE", tmp_path / "rtfbench")
     for each in (*artifacts.MODELS, "models/zoo", "gate"):
         (tmp_path / "rtfbench" / each).mkdir(parents=True)
         (tmp_path / "rtfbench" / each / "one.py").write_text("a = 1\n")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from rtfbench.base.modules import ROOT
+from rtfbench.base.packages import ROOT
 from rtfbench.commands.schema import SchemaName, written
 from rtfbench.gate.measure import Held
 from rtfbench.gate.report import as_json

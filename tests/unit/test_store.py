@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from rtfbench.results.cells import Cell
+from rtfbench.results.host import Environment
 from rtfbench.results.lines import Declaration, Outcome
 from rtfbench.results.records import Record
-from rtfbench.results.rows import Environment
 from rtfbench.results.store import RECORDS, RunFolder, StoreError, finished_of
 from rtfbench.results.summary import summarize, summarize_cell
 

@@ -69,20 +69,18 @@ def test_scenarios_are_those_that_protocols_name() -> None:
 
 
 def test_streams_are_replayed_as_they_arrive() -> None:
-    """So many a hop, each once; of half a stream, there are the next ones below and above."""
+    """So many a hop, each once; one stream more leaves the others as they are."""
     load = Traffic(streams=(4,), window_s=1.0, hop_s=0.5).of_streams()[0]
     assert load.at(7.1) == load
-    again = ArrivalsAgain(load, np.random.default_rng(1), (3, 40))
-    ((weight, gaps_s),) = again.at(8.0, 3, 40)
-    due_s = np.cumsum(gaps_s, axis=1)
-    assert weight == 1
-    assert np.allclose(due_s[:, 4:] - due_s[:, :-4], 0.5)
-    found = list(again.at(9.0, 2, 40))
-    assert [each for each, _ in found] == [0.5, 0.5]
-    assert [gaps.shape for _, gaps in found] == [(2, 40), (2, 40)]
+    again = ArrivalsAgain(load, np.random.default_rng(1), (40, 3))
+    due_s, more_s = again.due_s(8.0), again.due_s(10.0)
+    assert due_s.shape == more_s.shape == (40, 3)
+    assert np.allclose(due_s[4:] - due_s[:-4], 0.5)
+    assert np.all(np.diff(due_s, axis=0) >= 0)
+    assert all(set(few) < set(many) for few, many in zip(due_s[:4].T, more_s[:5].T, strict=True))
     bursts = ArrivalsAgain(
-        Load(rate_per_s=1, gamma_shape=0.25), np.random.default_rng(1), (50, 400)
+        Load(rate_per_s=1, gamma_shape=0.25), np.random.default_rng(1), (400, 50)
     )
-    ((_, gaps_s),) = bursts.at(2.0, 50, 400)
+    gaps_s = np.diff(bursts.due_s(2.0), axis=0)
     assert gaps_s.mean() == pytest.approx(0.5, rel=0.03)
     assert gaps_s.std() == pytest.approx(1.0, rel=0.05)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from scipy import special
 
 from rtfbench.report.markdown import grid
+from rtfbench.results.host import BETWEEN_HOURS
 from rtfbench.results.rows import Ratio, Summary
-from rtfbench.results.same_host import BETWEEN_HOURS
 
 #: A two-sided 95 % interval is so many standard deviations wide, to either side.
 NORMAL = 1.96

@@ -128,16 +128,17 @@ def truths(queue: Queue) -> dict[str, float]:
         quantiles = {share: -math.log(1 - share) / spare for share in (0.5, 0.99)}
         return _named(quantiles[0.5], quantiles[0.99], queue.load / spare, MEAN_S * 1e3)
     rng = random.Random("truth")
-    shape = (1, 400_000) if queue.batch > 1 else (800, 4000)
+    shape = (400_000, 1) if queue.batch > 1 else (4000, 800)
     service_s = np.array([queue.law(rng) * MEAN_S for _ in range(math.prod(shape))]).reshape(shape)
     mean_s = 1 / queue.arriving.rate_per_s
     gaps_s = np.random.default_rng(1).gamma(queue.shape, mean_s / queue.shape, shape)
     if queue.batch > 1:
-        took_s, served_s = _in_batches(np.cumsum(gaps_s), queue.batch)
+        took_s, served_s = _in_batches(gaps_s.cumsum(), queue.batch)
     else:
         # The first half is until the queue has filled.
-        took_s = latencies_s(service_s, gaps_s, servers=queue.servers)[:, shape[1] // 2 :]
-        served_s = service_s[:, shape[1] // 2 :]
+        half, due_s = shape[0] // 2, gaps_s.cumsum(axis=0)
+        took_s = latencies_s(service_s, due_s, servers=queue.servers)[half:]
+        served_s = service_s[half:]
     waits = 1e3 * float((took_s - served_s).mean())
     low, high = (1e3 * float(np.quantile(took_s, share)) for share in (0.5, 0.99))
     return _named(low, high, waits, 1e3 * float(served_s.mean()))

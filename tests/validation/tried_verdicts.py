@@ -20,10 +20,9 @@ from rtfbench.gate.measure import Held
 from rtfbench.gate.verdict import Answer, Ruling
 from rtfbench.report.hosts import Line
 from rtfbench.results.change_points import MeasuredRatio, search, step
-from rtfbench.results.host import Host
+from rtfbench.results.host import BETWEEN_HOURS, Host
 from rtfbench.results.moderated import judge_together
 from rtfbench.results.rows import Summary
-from rtfbench.results.same_host import BETWEEN_HOURS
 from rtfbench.results.stats import TWO_SIDED_95
 from tests.unit.report.results import ratio, row, summary
 from tests.validation.outcome import GOING_ON, PASS, REGRESSION

@@ -16,13 +16,13 @@ from rtfbench.base.values import Interval, Value
 from rtfbench.engines.protocol import EngineSpec, Form
 from rtfbench.measure.plan import Engine, Plan
 from rtfbench.measure.whole_run import Audience, MeasuredRun, default_folder, measure
-from rtfbench.models import homes
+from rtfbench.models import names
 from rtfbench.models.names import default_form
 from rtfbench.models.resolve import resolve
 from rtfbench.report import figures, markdown
 from rtfbench.report.compare import paired_ratio, side, times
 from rtfbench.report.document import Document, Heading, Table, bullets, document, table
-from rtfbench.results.cells import Cell, ProtocolName
+from rtfbench.results.cells import Cell, ProtocolName, side_by_side
 from rtfbench.results.protocols import PUBLISHED
 from rtfbench.results.rows import CellSummary, Summary
 
@@ -183,9 +183,7 @@ def cells(claim: Claim) -> tuple[Cell, ...]:
         for label, changed in ((control.row, control), (control.against, _protocol_only(control))):
             row = claim.get(label)
             found.append(cell(claim, row, changed))
-    unique = list({each.model_dump_json(): each for each in found}.values())
-    groups = list(dict.fromkeys(each.condition for each in unique))
-    return tuple(sorted(unique, key=lambda each: groups.index(each.condition)))
+    return side_by_side(found)
 
 
 def judge(claim: Claim, summary: Summary) -> list[Judged]:
@@ -384,7 +382,9 @@ def replay(
     audience: Audience,
 ) -> tuple[MeasuredRun, Document]:
     """Measure what a claim was measured with, and return the run and the page of both."""
-    claim = on(load_claim(name), lambda engine: homes.place(engine, homes.named([engine.name])))
+    claim = on(
+        load_claim(name), lambda engine: names.with_home(engine, names.homes_of([engine.name]))
+    )
     with as_input(InputError, before=f"{name}: "):
         resolved = resolve(cells(claim))
     flags = {} if budget_s is None else {"budget_s": budget_s}

@@ -25,8 +25,7 @@ from rtfbench.base.core_count import cpu_limit, usable_cores
 from rtfbench.base.files import system_text
 from rtfbench.engines import cpu, processes
 from rtfbench.measure.machine.core import probe
-from rtfbench.results.host import Host
-from rtfbench.results.rows import Environment
+from rtfbench.results.host import Environment, Host
 
 PACKAGES = (
     *("numpy", "onnxruntime", "MNN", "openvino", "ncnn", "tract", "iree-base-runtime"),

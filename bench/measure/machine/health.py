@@ -1,8 +1,12 @@
-"""What else goes on in the machine, read from the kernel at the edges of a block."""
+"""What disturbs measuring on a machine.
+
+What goes on in it, read from the kernel at the edges of a block; and what makes it hard to measure
+on at any time, with what would change that: read, never set.
+"""
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +14,8 @@ from typing import TypeVar
 
 import psutil
 
-from rtfbench.base.core_count import throttled_s
+from rtfbench.base.core_count import cpu_limit, throttled_s
+from rtfbench.base.files import system_text
 from rtfbench.results.records import Health
 
 T = TypeVar("T")
@@ -104,3 +109,57 @@ def _frequency_mhz() -> float:
     """Return the cores' mean frequency as the governor sees it; virtual machines have none."""
     paths = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
     return round(fmean(int(path.read_text()) / 1e3 for path in paths), 1)
+
+
+def advise(
+    usable: Sequence[int], *, load_average_1min: float, root: Path = Path("/")
+) -> Iterator[str]:
+    """Yield a line for everything that could be better, with its cure; nothing of what is not told.
+
+    The machine is the one that `sys` and `proc` below a root describe, `usable` are the numbers of
+    the cores that may be used.
+    """
+    cpus = root / "sys/devices/system/cpu"
+
+    def of_cores(name: str) -> list[str]:
+        told = (system_text(cpus / f"cpu{core}" / name) for core in usable)
+        return [each for each in told if each]
+
+    governors = set(of_cores("cpufreq/scaling_governor"))
+    if governors - {"performance"}:
+        yield (
+            f"frequency governor {', '.join(sorted(governors))}: clocks follow the load; set "
+            "performance with: cpupower frequency-set -g performance"
+        )
+    boost = system_text(cpus / "cpufreq/boost")
+    if boost == "1" or (boost is None and system_text(cpus / "intel_pstate/no_turbo") == "0"):
+        yield (
+            "turbo is on: the clock depends on temperature and neighbours; for steadier absolute "
+            "times switch it off in the firmware (ratios do not need it)"
+        )
+    siblings = of_cores("topology/thread_siblings_list")
+    if len(set(siblings)) < len(siblings):
+        yield (
+            "two of the usable cores share one (SMT): with 2 threads and more, pin the run to "
+            "different cores, for example: taskset -c 0,2 rtfbench run"
+        )
+    limit = cpu_limit(root)
+    if limit is not None and limit < len(usable):
+        allows = f"the cgroup allows {limit:g} cores of {len(usable)}"
+        if limit < 1:
+            yield f"{allows}: even one thread is throttled; raise the limit to 1 at least"
+        else:
+            yield (
+                f"{allows}: more threads than that are throttled; raise the limit or keep "
+                f"--threads at most {int(limit)}"
+            )
+    if load_average_1min > 0.3:
+        yield (
+            f"load {load_average_1min:.2f} before anything was started: other processes "
+            "are busy; stop them, or keep a core free"
+        )
+    if "hypervisor" in (system_text(root / "proc/cpuinfo") or ""):
+        yield (
+            "a virtual machine: neighbours come and go unseen; ratios in turns hold, absolute "
+            "times are of this hour"
+        )

@@ -8,16 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rtfbench.report import libraries
-from rtfbench.report.plots import (
-    accuracy,
-    chunk_size,
-    latency,
-    lengths,
-    models,
-    thread_scaling,
-    time_parts,
-    waterfall,
-)
+from rtfbench.report.plots import accuracy, explained, latency, models, scaling, time_parts
 from rtfbench.report.plots.style import Picture
 from rtfbench.results import protocols
 from rtfbench.results.rows import Summary
@@ -33,8 +24,8 @@ def draw(summary: Summary) -> Iterator[Picture]:
     yield from latency.draw(named)
     summary = _alone(named)
     yield from models.draw(summary)
-    yield from chunk_size.draw(summary)
-    yield from thread_scaling.draw(summary)
+    yield from scaling.by_chunk_size(summary)
+    yield from scaling.by_threads(summary)
     yield from time_parts.draw(summary)
     yield from accuracy.draw(summary)
     yield from _explained(summary)
@@ -44,11 +35,11 @@ def _explained(summary: Summary) -> Iterator[Picture]:
     """Yield what was explained: the way from one engine's time to another's, many lengths."""
     for number, found in enumerate(summary.explanations):
         for other in found.profiled[1:]:
-            picture = waterfall.draw(found, other)
+            picture = explained.waterfall(found, other)
             if picture is not None:
                 yield replace(picture, name=f"{picture.name}-{number + 1}")
     for number, report in enumerate(summary.lengths):
-        picture = lengths.draw(report)
+        picture = explained.lengths(report)
         if picture is not None:
             yield replace(picture, name=f"{picture.name}-{number + 1}")
 

@@ -8,9 +8,8 @@ import pytest
 
 from rtfbench.gate.held import compare_runs
 from rtfbench.gate.verdict import Ruling
-from rtfbench.results.host import Host, Probes
-from rtfbench.results.rows import Environment, Summary
-from rtfbench.results.same_host import BETWEEN_HOURS, differences
+from rtfbench.results.host import BETWEEN_HOURS, Environment, Host, Probes, differences
+from rtfbench.results.rows import Summary
 from tests.unit.report.results import ratio, row, summary
 
 ZEN4 = Host(vendor="AuthenticAMD", family=25, model=17, microarchitecture="Zen 4")

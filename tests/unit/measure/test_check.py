@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.modules import ROOT
+from rtfbench.base.packages import ROOT
 from rtfbench.engines.protocol import ModelArtifact, parse_engines
 from rtfbench.measure.check import check, runs_in
 from rtfbench.measure.plan import Plan

@@ -7,7 +7,7 @@ import pytest
 from rtfbench.base.errors import InputError
 from rtfbench.engines.protocol import parse_engines
 from rtfbench.measure.plan import Plan
-from rtfbench.results.rows import Environment
+from rtfbench.results.host import Environment
 from rtfbench.results.store import FINAL, CellData, RunFolder
 from rtfbench.results.summary import summarize
 

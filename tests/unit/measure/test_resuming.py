@@ -8,8 +8,8 @@ from rtfbench.base.errors import InputError
 from rtfbench.engines.protocol import Availability, EngineSpec
 from rtfbench.measure.resuming import Kept, stored_environment, take_up
 from rtfbench.results.cells import Cell, Status
+from rtfbench.results.host import Environment
 from rtfbench.results.lines import Declaration, Outcome
-from rtfbench.results.rows import Environment
 from rtfbench.results.store import ENVIRONMENT as ENVIRONMENT_FILE
 from rtfbench.results.store import RunFolder
 from tests.unit.test_store import CELL, ENVIRONMENT

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.child import Interpreter
-from rtfbench.base.modules import PACKAGE
-from rtfbench.embed import fed
+from rtfbench.base.packages import PACKAGE
+from rtfbench.embed.pipeline import front_end_text
 from rtfbench.engines.protocol import ModelArtifact
 from rtfbench.frontends.front_end import PRESETS
 from rtfbench.measure import OLDEST, PROTOCOL, workers
@@ -67,7 +67,7 @@ def test_workers_of_before_devices_get_cells_of_the_cpu() -> None:
 def test_workers_of_before_front_ends_feed_wespeakers() -> None:
     """They are told of no front end, and a model that is fed another is refused."""
     assert "front_end" not in workers.written(SPEC, 7)["artifact"]
-    artifact = replace(SPEC.artifact, front_end=fed.written(PRESETS["nemo"]))
+    artifact = replace(SPEC.artifact, front_end=front_end_text(PRESETS["nemo"]))
     with pytest.raises(workers.IncomparableError, match=r"do not know artifact\.front_end"):
         workers.written(SPEC.model_copy(update={"artifact": artifact}), 7)
 

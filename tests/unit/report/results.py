@@ -3,9 +3,10 @@
 from typing import Any
 
 from rtfbench.results.cells import Cell, Parity
+from rtfbench.results.host import Environment
 from rtfbench.results.lines import Declaration, Outcome
 from rtfbench.results.records import Record
-from rtfbench.results.rows import CellSummary, Environment, Noise, Ratio, Summary
+from rtfbench.results.rows import CellSummary, Noise, Ratio, Summary
 from rtfbench.results.store import CellData
 
 AUDIO_S = 10.0

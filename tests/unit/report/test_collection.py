@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rtfbench.base.modules import ROOT
+from rtfbench.base.packages import ROOT
 from rtfbench.measure.whole_run import read_summary
 from rtfbench.report.collection import CollectedRun, Entry, entries, host_names, render
 from rtfbench.report.compare import comparisons, conditions

@@ -8,7 +8,7 @@ import pytest
 
 from rtfbench.report import explained, markdown, page, plots
 from rtfbench.report.explained import MOST, sentences
-from rtfbench.report.plots import waterfall
+from rtfbench.report.plots import explained as pictures
 from rtfbench.results.explanation import EngineCost, Explanation, GroupCost, OperatorCost
 from rtfbench.results.store import EXPLAINED, EXPLANATION, RunFolder, StoreError
 from tests.unit.report.results import row, summary
@@ -200,7 +200,7 @@ def test_a_runtime_that_tells_nothing_and_one_that_fails_have_their_lines() -> N
     )
     assert "- silent tells of no operators: its total is all there is" in text
     assert "- broken failed: it broke" in text
-    assert waterfall.draw(found, 1) is None
+    assert pictures.waterfall(found, 1) is None
 
 
 def test_sums_that_do_not_agree_are_told() -> None:
@@ -223,9 +223,9 @@ def test_steps_lead_from_one_time_to_the_other(seed: int) -> None:
     groups = [group(f"kind {n}", float(a), float(b)) for n, (a, b) in enumerate(times)]
     total_a, total_b = map(float, times.sum(axis=0))
     found = explanation([engine("a", total_a), engine("b", total_b, total_b / total_a)], *groups)
-    steps = waterfall.steps(found.kinds, 1)
+    steps = pictures.steps(found.kinds, 1)
     assert total_a + sum(step.ms for step in steps) == pytest.approx(total_b)
-    assert len(steps) <= waterfall.STEPS + 1
+    assert len(steps) <= pictures.STEPS + 1
     shown = explained.shown(found, found.kinds)
     assert sum(each.ms[1] or 0.0 for each in shown) == pytest.approx(total_b)
     assert len(sentences(found)) <= MOST
@@ -238,7 +238,7 @@ def test_the_picture_names_both_times() -> None:
         group(CONV, 70.0, 38.0, macs=MACS),
         group(ADD, 10.0, 7.0),
     )
-    picture = waterfall.draw(found, 1)
+    picture = pictures.waterfall(found, 1)
     assert picture is not None
     assert (
         picture.title

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from rtfbench.base.extras import cure, missing
+from rtfbench.base.packages import cure, missing
 from rtfbench.report import history, html, markdown
 from rtfbench.report.history import HostHistory, StoredRun, histories
-from rtfbench.report.plots import history as picture_of_history
+from rtfbench.report.plots import runs as pictures_of_runs
 from rtfbench.results.host import Host, Probes
 from rtfbench.results.rows import Noise
 from tests.unit.report.results import ratio, row, summary
@@ -185,7 +185,7 @@ def test_page_and_text_say_the_same() -> None:
     """Sentences, tables, notes, the data of the page; nothing is fetched from anywhere."""
     noise = Noise(sentence="", contaminated=True, disturbed_share=None)
     hosts = histories([*changed_on_the_ninth(version="<b>"), run(17, 0.9, ZEN4, noise=noise)])
-    pictures = [list(picture_of_history.draw(host, n)) for n, host in enumerate(hosts, 1)]
+    pictures = [list(pictures_of_runs.history(host, n)) for n, host in enumerate(hosts, 1)]
     assert [len(each) for each in pictures] == [1, 0]
     assert pictures[0][0].title == (
         "ResNet-34: mnn / onnxruntime is 1.099 times what it was since 2026-03-09"

@@ -4,7 +4,7 @@ import pytest
 
 from rtfbench.report import hosts, markdown
 from rtfbench.report.hosts import NamedRun, Verdict
-from rtfbench.report.plots import hosts as picture_of_hosts
+from rtfbench.report.plots.runs import hosts as picture_of_hosts
 from rtfbench.results.host import Host
 from rtfbench.results.rows import Summary
 from tests.unit.report.results import ratio, row, summary
@@ -74,13 +74,13 @@ def test_what_one_host_alone_has_decides_nothing() -> None:
     runs = hosts.named([("a", run(0.5, 0.01, "Zen 4")), ("b", run(0.5, 0.01, "Zen 5", threads=2))])
     assert {line.verdict for line in hosts.lines(runs)} == {"one host"}
     assert "No ratio was measured on two of these hosts." in markdown.draw(hosts.of_hosts(runs))
-    assert picture_of_hosts.draw(runs) is None
+    assert picture_of_hosts(runs) is None
 
 
 def test_the_picture_says_how_many_conclusions_travel() -> None:
     """Its title counts them, its caption names the hosts."""
     runs = [NamedRun("one", run(0.5, 0.01)), NamedRun("two", run(1.5, 0.01))]
-    picture = picture_of_hosts.draw(runs)
+    picture = picture_of_hosts(runs)
     assert picture is not None
     assert picture.title == (
         "0 of 1 ratios are the same on all hosts; in 1 the faster engine turns"

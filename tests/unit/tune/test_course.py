@@ -17,7 +17,7 @@ from rtfbench.results import capacity
 from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load, Traffic
 from rtfbench.results.store import RunFolder
-from rtfbench.tune import saved, serving, space
+from rtfbench.tune import saved, space
 from rtfbench.tune.answer import Answer, answer
 from rtfbench.tune.course import RacePlan, TrialSet, Tuning
 from rtfbench.tune.racing import NO_TIME, Limits
@@ -362,8 +362,7 @@ def test_the_answer_is_written_and_drawn(tmp_path: Path) -> None:
 @pytest.fixture
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replay shorter queues, and less often: what is sure is a little less."""
-    monkeypatch.setattr(serving, "DRAWS", 5)
-    monkeypatch.setattr(capacity, "REPLAYED", 400)
+    monkeypatch.setattr(capacity, "LONG", (1000, 160))
 
 
 def arriving(latency_ms: float) -> Load:

@@ -1,4 +1,4 @@
-"""One host's ratios over its runs: what each run measured, the levels, and where they moved."""
+"""Ratios of several runs: one host's over its runs, and the same ones on several hosts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rtfbench.report import figures
 from rtfbench.report.compare import setting
 from rtfbench.report.history import HostHistory, Series
+from rtfbench.report.hosts import Line, NamedRun, against, conclusion, lines
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots.style import Look, Picture, Sheet, numbered, plain_log_ticks
 from rtfbench.results.cells import Condition
@@ -23,7 +24,7 @@ TICK_CHARS = 14
 APART = 0.12
 
 
-def draw(host: HostHistory, number: int) -> Iterator[Picture]:
+def history(host: HostHistory, number: int) -> Iterator[Picture]:
     """Yield a picture of each model and setting of several runs; `number` tells hosts apart."""
     for where in dict.fromkeys(s.where for s in host.series if len(s.points) > 1):
         yield _picture(host, number, [each for each in host.series if each.where == where])
@@ -123,3 +124,54 @@ def _name(where: Condition) -> str:
 
 def _plain(text: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)
+
+
+#: A line of the picture is so high; hosts stand this far apart within it.
+LINE_IN, HOST_APART = 0.34, 0.2
+#: A picture shows so many ratios.
+MOST_LINES = 40
+
+
+def hosts(runs: Sequence[NamedRun]) -> Picture | None:
+    """Return a picture of every ratio that two hosts have, None where there is none."""
+    found = [line for line in lines(runs) if line.verdict != "one host"]
+    if not found:
+        return None
+    shown = found[:MOST_LINES]
+    left_out = len(found) - len(shown)
+    keys = numbered(run.name for run in runs)
+    remarks = ["95 % intervals", "left of 1: the first engine is faster"]
+    remarks += [f"not drawn: {left_out} more ratios"] if left_out else []
+    hosts = [f"{run.name}: {run.summary.environment.cpu_kind}" for run in runs]
+    with Sheet(
+        title=conclusion(found).removesuffix("."),
+        caption=" · ".join([*hosts, *remarks]),
+        height_in=max(LINE_IN * len(shown), 1.2),
+        keys=keys,
+    ) as sheet:
+        (axes,) = sheet.axes(left_in=3.5)
+        axes.set_xscale("log")
+        ends: list[float] = [1.0]
+        for index, line in enumerate(shown):
+            for number, (look, each) in enumerate(zip(keys, line.ratios, strict=True)):
+                if each is None:
+                    continue
+                height = index + HOST_APART * (number - (len(keys) - 1) / 2)
+                low, high = each.ci95 or (each.ratio, each.ratio)
+                ends += [low, high]
+                axes.errorbar(
+                    [each.ratio], [height], xerr=[[each.ratio - low], [high - each.ratio]],
+                    **look.style, markersize=6, capsize=3, linewidth=1.4,
+                )  # fmt: skip
+        axes.axvline(1.0, color=MUTED, linewidth=1.2, linestyle="--")
+        axes.set_xlim(min(ends) / 1.08, max(ends) * 1.08)
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_yticks(range(len(shown)), [_line_name(line) for line in shown], fontsize=8.5)
+        plain_log_ticks(axes.xaxis)
+        axes.set_xlabel("times as long as the second engine (log)")
+        return sheet.finish("ratios-by-host")
+
+
+def _line_name(line: Line) -> str:
+    turn = " ⇄" if line.verdict == "turns" else ""
+    return f"{line.title}, {against(line.left, line.right)}{turn}\n{setting(line.where)}"

@@ -1,13 +1,18 @@
-"""Where this project's code is, and how another process finds it, or another revision's.
+"""This package and others: where its code is, and how another process or revision finds that.
 
 Installed, the package is a folder `rtfbench`. In a checkout its parts are three folders: `bench`
-is `rtfbench`, `engines` is `rtfbench.engines`, and `frontends` is `rtfbench.frontends`.
+is `rtfbench`, `engines` is `rtfbench.engines`, and `frontends` is `rtfbench.frontends`. Extras of
+its distribution bring others.
 """
 
 import sys
 import tomllib
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from rtfbench.base.errors import InputError
 
 NAME = "rtfbench"
 #: The folder of the package `rtfbench`.
@@ -77,3 +82,27 @@ def _project(checkout: Path) -> dict[str, Any]:
     with (checkout / "pyproject.toml").open("rb") as file:
         found: dict[str, Any] = tomllib.load(file)["project"]
     return found
+
+
+#: A package -> the extra that brings it.
+EXTRAS: Mapping[str, str] = {"matplotlib": "plot", "jinja2": "report", "ruptures": "history"}
+
+
+def missing(package: str) -> bool:
+    """Say whether a package is not installed."""
+    return find_spec(package) is None
+
+
+def require(package: str) -> None:
+    """Refuse to go on without a package.
+
+    Raises:
+        InputError: it is not installed; with the cure.
+    """
+    if missing(package):
+        raise InputError(cure(package))
+
+
+def cure(package: str) -> str:
+    """Say that a package is not installed, and which extra brings it."""
+    return f"{package} is not installed; install it with: pip install 'rtfbench[{EXTRAS[package]}]'"
