@@ -8,7 +8,7 @@ from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.embed.reference import worst
 from rtfbench.measure.messages import Ready
 from rtfbench.models.workload import Prepared
-from rtfbench.results.cells import Cell, Effective, Parity, Status
+from rtfbench.results.cells import GHOST, Cell, Effective, Parity, Status
 from rtfbench.results.lines import Declaration, Outcome
 from rtfbench.results.store import CellData, RunFolder
 
@@ -83,4 +83,5 @@ class Job:
             text += f", jobs × threads {cell.jobs} × {cell.threads}"
         if cell.chunk_samples != PUBLISHED_CHUNK_SAMPLES:
             text += f", chunk {cell.chunk_samples}"
-        return f"{text} ({cell.replica})" if cell.replica else text
+        which = "once more, as a check" if cell.replica == GHOST else cell.replica
+        return f"{text} ({which})" if which else text
