@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any
 
 from rtfbench.api.running import ProgressCallback, ToldProgress
-from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
+from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES, read_regression
 from rtfbench.gate import report
 from rtfbench.gate.baseline import GateOptions
 from rtfbench.gate.held import hold
@@ -69,7 +69,7 @@ def compare(
     model_output: str | None = None,
     threads: int = 1,
     chunk_samples: int = PUBLISHED_CHUNK_SAMPLES,
-    max_regression: float = 0.05,
+    max_regression: float | str = 0.05,
     budget_s: float = 60.0,
     seed: int | None = None,
     max_rss_mb: float | None = None,
@@ -88,7 +88,7 @@ def compare(
         model_output: the name of their embedding, where shapes do not tell.
         threads: intra-op threads.
         chunk_samples: samples a chunk at 16 kHz.
-        max_regression: share under which the interval of the RTF's ratio must stay.
+        max_regression: share under which the interval of the RTF's ratio must stay, 0.05 or "5%".
         budget_s: seconds of measuring, the start of processes included.
         seed: of the order of turns; None draws one.
         max_rss_mb: resident memory that a process may take, in 10^6 bytes; None sets no limit.
@@ -103,7 +103,7 @@ def compare(
         reading=Reading(front_end, model_input, model_output),
         threads=threads,
         chunk_samples=chunk_samples,
-        max_regression=max_regression,
+        max_regression=read_regression(max_regression),
         budget_s=budget_s,
         seed=seed,
         max_rss_mb=max_rss_mb,

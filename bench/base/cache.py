@@ -142,8 +142,7 @@ def _sha256_of(path: Path, *_: int) -> str:
 
 def seal(path: Path) -> None:
     """Write a file's SHA-256 beside it, so that `intact` can tell damage."""
-    with replacing(_seal_of(path)) as part:
-        part.write_text(sha256_of(path) + "\n", encoding="ascii")
+    write_whole(_seal_of(path), sha256_of(path) + "\n")
 
 
 def intact(path: Path) -> bool:
@@ -181,6 +180,16 @@ def replacing(path: Path) -> Iterator[Path]:
         part = folder / path.name
         yield part
         part.replace(path)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is whole or not there, text as UTF-8; see `replacing`.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    with replacing(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 #: Folder -> what lies in it, an entry each.

@@ -46,6 +46,20 @@ def writing_to(place: Path) -> Iterator[None]:
 
 
 @contextmanager
+def reading_from(place: Path | None = None) -> Iterator[None]:
+    """Let a user know that a place cannot be read, in one line; without one, which place it is.
+
+    Raises:
+        InputError: the system refused within the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or error
+        raise InputError(f"{place or error.filename}: cannot be read ({said})") from error
+
+
+@contextmanager
 def held_in_memory(path: Path) -> Iterator[None]:
     """Let a user know which file takes more memory than there is, in one line.
 

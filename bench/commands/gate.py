@@ -178,7 +178,7 @@ def _read_by(side: str) -> list[Path]:
 
 def _tell(held: "Held", wanted: GateOutputs) -> int:
     """Print what was found, write it where it is wanted, and return the exit status."""
-    from rtfbench.base.cache import replacing
+    from rtfbench.base.cache import write_whole
     from rtfbench.base.files import writing_to
     from rtfbench.gate import report
     from rtfbench.gate.verdict import overall
@@ -195,8 +195,8 @@ def _tell(held: "Held", wanted: GateOutputs) -> int:
         append_to_step_summary(text)
     for path, content in ((wanted.junit, report.junit(held)), (wanted.comment, text)):
         if path is not None:
-            with writing_to(path), replacing(path) as part:
-                part.write_text(content, encoding="utf-8")
+            with writing_to(path):
+                write_whole(path, content)
             print(path, file=sys.stderr)
     status = STATUS[overall(held.rulings)]
     return STATUS["regression"] if wanted.fail_inconclusive and status else status

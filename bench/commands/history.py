@@ -74,7 +74,7 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
     """Write the page, the text, the data and the pictures."""
     import json
 
-    from rtfbench.base.cache import replacing
+    from rtfbench.base.cache import write_whole
     from rtfbench.base.files import writing_to
     from rtfbench.report import history as report
     from rtfbench.report import html, markdown
@@ -92,8 +92,8 @@ def _write(out: Path, hosts: Sequence["HostHistory"], notes: Sequence[str]) -> N
     by_path = {f"{PLOTS}/{each.name}.svg": each for pictures in drawn for each in pictures}
     page = html.page(told, by_path, title="history", name="history", data=found)
     for name, content in ((PAGE, page), (TEXT, markdown.draw(told)), (DATA, data)):
-        with writing_to(out), replacing(out / name) as part:
-            part.write_text(content, encoding="utf-8")
+        with writing_to(out):
+            write_whole(out / name, content)
     with writing_to(out / PLOTS):
         write_pictures(out / PLOTS, [each for pictures in drawn for each in pictures])
 

@@ -45,7 +45,7 @@ def schema(
 
     Fields of summary.json may be added and none may go; its `schema` counts what changed besides.
     """
-    from rtfbench.base.cache import replacing
+    from rtfbench.base.cache import write_whole
     from rtfbench.base.errors import InputError
     from rtfbench.base.files import writing_to
 
@@ -59,8 +59,7 @@ def schema(
         out.mkdir(parents=True, exist_ok=True)
         for each in SchemaName:
             path = out / f"{each}.schema.json"
-            with replacing(path) as part:
-                part.write_text(written(each), encoding="utf-8")
+            write_whole(path, written(each))
             print(path)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from rtfbench.base.cache import replacing
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable, held_in_memory
+from rtfbench.base.files import check_readable, held_in_memory, reading_from
 from rtfbench.embed import kaldi_vectors
 from rtfbench.engines.protocol import FloatArray
 
@@ -100,12 +100,10 @@ def read_embeddings(path: Path) -> Iterator[Named]:
         InputError: the file is missing or damaged; the message names it.
     """
     try:
-        check_readable(path)
-        with held_in_memory(path):
+        with reading_from(path), held_in_memory(path):
+            check_readable(path)
             read = READERS.get(path.suffix.lower(), _read_text)
             yield from map(Named._make, read(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: holds no embeddings, or damaged ones ({reason})") from error

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable, held_in_memory
+from rtfbench.base.files import check_readable, held_in_memory, reading_from
 from rtfbench.embed.scoring import P_TARGET, Detection
 
 LABELS = {"target": True, "nontarget": False, "1": True, "0": False}
@@ -101,11 +101,10 @@ def read_trials(path: Path, *, labels: bool = False) -> Trials:
         InputError: the list is missing, empty, or has a line that is no trial.
     """
     try:
-        check_readable(path)
-        with held_in_memory(path), path.open(encoding="utf-8-sig") as lines:
-            found = Trials.of(_trials(path, lines, labels))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        with reading_from(path), held_in_memory(path):
+            check_readable(path)
+            with path.open(encoding="utf-8-sig") as lines:
+                found = Trials.of(_trials(path, lines, labels))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     if not found:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from rtfbench.base.cache import replacing
+from rtfbench.base.cache import write_whole
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import writing_to
 from rtfbench.base.pace import Progress
@@ -53,8 +53,7 @@ def write(folder: Path, *, text: tuple[str, str], figures: tuple[str, Value]) ->
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in (text, (figures[0], figures[1].model_dump_json(indent=2) + "\n")):
-            with replacing(folder / name) as part:
-                part.write_text(content, encoding="utf-8")
+            write_whole(folder / name, content)
 
 
 def explanation_of(subject: Subject, *, budget_s: float, progress: Progress) -> Explanation:

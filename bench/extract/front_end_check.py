@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rtfbench.base.errors import InputError, as_input
-from rtfbench.base.files import check_readable, held_in_memory
+from rtfbench.base.files import check_readable, held_in_memory, reading_from
 from rtfbench.embed.feature_differences import (
     Diagnosis,
     Doctor,
@@ -34,13 +34,11 @@ def read_features(path: Path, feat_dim: int) -> FloatArray:
         InputError: they are none.
     """
     try:
-        check_readable(path)
-        with held_in_memory(path):
+        with reading_from(path), held_in_memory(path):
+            check_readable(path)
             ark = path.suffix == ".ark"
             found = _first_matrix(path) if ark else np.load(path, allow_pickle=False)
             features = np.asarray(found, np.float32)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, TypeError, AttributeError, EOFError) as error:
         raise InputError(f"{path}: holds no features ({error}); save them by numpy.save") from error
     if features.ndim == 3 and len(features) == 1:

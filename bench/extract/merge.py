@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError, say
-from rtfbench.base.files import check_outputs, followed
+from rtfbench.base.files import check_outputs, followed, reading_from
 from rtfbench.base.numbers import repeated
 from rtfbench.embed.embeddings import (
     Named,
@@ -107,10 +107,8 @@ def find_shards(folder: Path) -> Shards:
         InputError: one is missing, changed since, or not of one whole with the others, or an
             utterance is missing or there twice; the message says which and what to do.
     """
-    try:
+    with reading_from(folder):
         paths = sorted(each for each in folder.iterdir() if MANIFEST.fullmatch(each.name))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
     if not paths:
         raise InputError(f"{folder}: holds no finished shard; write some with extract --shard")
     manifests = [read_manifest(path) for path in paths]
@@ -175,10 +173,8 @@ def _check_unchanged(folder: Path, manifest: Manifest) -> None:
     path = folder / f"{manifest.shard.name}{ENDING}"
     if manifest.sha256 is None:
         return
-    try:
+    with reading_from(path):
         same = sha256_of(path) == manifest.sha256
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if not same:
         raise InputError(
             f"{path}: is not what its manifest says; run it again with extract "

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from rtfbench.base.cache import replacing
+from rtfbench.base.cache import replacing, write_whole
 from rtfbench.base.child import write_all
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import followed, writing_to
@@ -183,8 +183,7 @@ def _places(path: Path) -> list[Path]:
 def write_card(path: Path, setup: ExtractionSetup, list_sha256: str = "") -> None:
     """Write down what a result was computed with, beside it."""
     card = Card(**dict(setup), list_sha256=list_sha256)
-    with replacing(card_path(path)) as file:
-        file.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_whole(card_path(path), card.model_dump_json(indent=2) + "\n")
 
 
 def card_path(path: Path) -> Path:

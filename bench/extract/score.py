@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtfbench.base.cache import replacing
+from rtfbench.base.cache import replacing, write_whole
 from rtfbench.base.errors import InputError, complain
 from rtfbench.base.files import check_outputs, writing_to
 from rtfbench.embed import backend
@@ -62,8 +62,8 @@ def score(
     if options.det is not None:
         picture = score_report.det_picture(trials, systems)
         is_svg = options.det.suffix.lower() == ".svg"
-        with writing_to(options.det), replacing(options.det) as part:
-            part.write_bytes(picture.svg if is_svg else picture.png)
+        with writing_to(options.det):
+            write_whole(options.det, picture.svg if is_svg else picture.png)
     if refused is not None:
         raise refused
     return SOME_MISSING if scorer.lost else OK

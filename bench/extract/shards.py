@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from rtfbench.base.cache import replacing, sha256_of
+from rtfbench.base.cache import sha256_of, write_whole
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import read_bytes
+from rtfbench.base.files import read_bytes, reading_from
 from rtfbench.base.values import Value
 from rtfbench.extract.messages import ExtractionSetup, Unusable
 from rtfbench.extract.pool import Finished
@@ -90,9 +90,8 @@ def read_manifest(path: Path) -> Manifest:
         InputError: there is none, or it is damaged.
     """
     try:
-        return Manifest.model_validate_json(read_bytes(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        with reading_from(path):
+            return Manifest.model_validate_json(read_bytes(path))
     except ValidationError as error:
         raise InputError(
             f"{path}: is no manifest of a shard; delete it and run the shard again"
@@ -202,8 +201,7 @@ class Unit:
         """
         manifest = self._manifest(setup, self.listing.count - len(self.failures))
         try:
-            with replacing(self.manifest) as part:
-                part.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            write_whole(self.manifest, manifest.model_dump_json(indent=2) + "\n")
         except OSError as error:
             raise InputError(f"{self.manifest}: cannot be written ({error.strerror})") from error
 

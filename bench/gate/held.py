@@ -198,7 +198,7 @@ def compare_runs(
         change = after.ratio / before.ratio
         if elsewhere:
             both_told = f"{before.ratio:.3f} in the base, {after.ratio:.3f} in the head"
-            why = f"{report.OTHER_HOST}; {both_told}"
+            why = f"not judged: other host; {both_told}"
             rulings.append(ruling("inconclusive", why=why))
         elif before.ci95 is None or after.ci95 is None:
             why = "not judged: a run has no interval"
@@ -247,4 +247,4 @@ def hold_stored(base: Path, candidate: Path, *, options: GateOptions) -> Held:
         raise InputError(f"{base} and {candidate}: no ratio was measured in both")
     other = differences(before.environment, after.environment)
     notes = report.other_host(other) if other else [WHY_NO_ABSOLUTE]
-    return Held(rulings, f"head {candidate}, base {base}", notes)
+    return Held(rulings, f"head {candidate}, base {base}", notes, other_host=bool(other))

@@ -92,7 +92,8 @@ class Held:
 
     It rests on `candidates`, the records of a cell each. `seconds` is how long measuring took, the
     start of every session included; `seed` is that of all orders, None where nothing was measured.
-    One that was interrupted rests on less than was asked for.
+    One that was interrupted rests on less than was asked for, and one of runs of two hosts is not
+    judged.
     """
 
     rulings: Sequence[Ruling]
@@ -102,6 +103,7 @@ class Held:
     seed: int | None = None
     interrupted: bool = False
     candidates: tuple[CellData, ...] = ()
+    other_host: bool = False
 
 
 class GatedCell:

@@ -15,8 +15,7 @@ WORDS: dict[Answer, str] = {
     "regression": "Regression: head is slower.",
     "inconclusive": "Inconclusive: the measurement cannot tell.",
 }
-#: How the reason begins of what was measured on two hosts.
-OTHER_HOST = "not judged: other host"
+OF_TWO_HOSTS = "Not comparable: the runs are of two hosts, and no --budget changes that."
 
 
 def of_gate(held: Held) -> Document:
@@ -27,18 +26,12 @@ def of_gate(held: Held) -> Document:
     told = [_line(each)[: len(heads)] for each in held.rulings if not each.counts and each.ratio]
     return document(
         Heading(held.title, 3),
-        Paragraph(_verdict(counted), "strong"),
+        Paragraph(OF_TWO_HOSTS if held.other_host else WORDS[overall(counted)], "strong"),
         table(judged, map(_line, counted), "llrrrll"),
         "Measured too; each decides where `--also` names it:" if told else None,
         table(heads, told, "llrr") if told else None,
         *held.notes,
     )
-
-
-def _verdict(counted: Sequence[Ruling]) -> str:
-    if counted and all(each.why.startswith(OTHER_HOST) for each in counted):
-        return "Not comparable: the runs are of two hosts, and no --budget changes that."
-    return WORDS[overall(counted)]
 
 
 def _line(each: Ruling) -> list[str]:

@@ -26,7 +26,7 @@ from rtfbench.results.contrasts import (
 )
 from rtfbench.results.moderated import SessionValues, session_values, steadier
 from rtfbench.results.records import Record
-from rtfbench.results.sequential import Decision, alpha_of, decide, last_look, sessions_needed
+from rtfbench.results.sequential import Case, Decision, alpha_of, decide, last_look, sessions_needed
 from rtfbench.results.stats import clustered_quantile_interval, tail_quantile
 from rtfbench.results.store import CellData
 
@@ -218,14 +218,19 @@ def _rule(
     budget_s: float | None,
 ) -> Ruling:
     """Judge a criterion of a cell; with a budget, say which one would decide."""
-    margin, limit = criterion.margin, criterion.max_regression
-    prior, alpha = cell.prior, alpha_of(criterion.name)
+    case = Case(
+        values,
+        margin=criterion.margin,
+        limit=criterion.max_regression,
+        others=others,
+        prior=cell.prior,
+        cells=cells,
+        alpha=alpha_of(criterion.name),
+    )
     ruling = partial(
         Ruling, cell.name, criterion.name, limit=criterion.limit, counts=criterion.counts
     )
-    found = decide(
-        values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
-    )
+    found = decide(case)
     if found is None:
         sessions = len(values.u)
         ratio = math.exp(values.u[0]) if values.u else None
@@ -238,10 +243,7 @@ def _rule(
         return ruling("inconclusive", ratio, sessions=sessions, why=why)
     why = _why(criterion, found, alone=values.alone)
     if found.answer == "inconclusive" and not found.spiky and budget_s is not None:
-        needed = sessions_needed(
-            values, margin=margin, limit=limit, others=others, prior=prior, cells=cells, alpha=alpha
-        )
-        why = _what_would_decide(cell, found, needed, budget_s)
+        why = _what_would_decide(cell, found, sessions_needed(case), budget_s)
     sessions, df = found.sessions, found.df
     return ruling(found.answer, found.ratio, found.ci95, sessions=sessions, df=df, why=why)
 

@@ -17,9 +17,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
-from rtfbench.base.cache import replacing, sha256_of
+from rtfbench.base.cache import sha256_of, write_whole
 from rtfbench.base.child import last_said
 from rtfbench.base.errors import InputError
+from rtfbench.base.files import reading_from
 from rtfbench.base.packages import missing
 from rtfbench.base.scratch import held_folder, process_folder
 from rtfbench.engines import registry
@@ -121,10 +122,8 @@ def check(path: Path) -> Checked:
         InputError: `records.jsonl` cannot be read.
     """
     folder = RunFolder(path)
-    try:
+    with reading_from(path / RECORDS):
         sha256 = sha256_of(path / RECORDS)
-    except OSError as error:
-        raise InputError(f"{path / RECORDS}: cannot be read ({error.strerror})") from error
     try:
         environment, lines = folder.environment(), list(folder.lines())
         cells = cells_of(lines)
@@ -278,8 +277,7 @@ def sign(text: str, key: Path, signature: Path) -> None:
     if done.returncode != 0 or not done.stdout:
         said = last_said(done.stderr) or f"exit status {done.returncode}"
         raise InputError(f"{key}: cannot sign ({said})")
-    with replacing(signature) as part:
-        part.write_text(done.stdout, encoding="ascii")
+    write_whole(signature, done.stdout)
 
 
 def signer(text: str, signature: Path, signers: Path) -> str | None:

@@ -36,7 +36,7 @@ from rtfbench.models.resolve import Asked, Resolved, resolve
 from rtfbench.models.user_models import Reading
 from rtfbench.models.zoo.catalog import Weights
 from rtfbench.results import protocols
-from rtfbench.results.cells import Cell, ProtocolName
+from rtfbench.results.cells import Cell, ProtocolName, side_by_side
 from rtfbench.results.lines import HALF_WIDTH
 from rtfbench.results.load import Load, Traffic
 from rtfbench.results.protocols import BUILT_IN, PUBLISHED, STEADY
@@ -234,10 +234,7 @@ def expand(
         cores: those that may be used; they decide how many jobs there are where a plan does not.
     """
     of_axes = (_cells(axes, default_form, precisions_of, cores) for axes in plan.sweeps)
-    cells = list(chain.from_iterable(of_axes))
-    groups = list(dict.fromkeys(cell.condition for cell in cells))
-    unique = {cell.model_dump_json(): cell for cell in cells}.values()
-    return tuple(sorted(unique, key=lambda cell: groups.index(cell.condition)))
+    return side_by_side(chain.from_iterable(of_axes))
 
 
 def resolve_plan(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable, check_room, followed, read_bytes
+from rtfbench.base.files import check_readable, check_room, followed, read_bytes, reading_from
 from rtfbench.base.memory import MemoryLimit
 from rtfbench.base.pace import Progress
 from rtfbench.embed import audio_input
@@ -358,12 +358,11 @@ def stored_below(folders: Sequence[Path]) -> FoundRuns:
                 continue
             found.paths.add(followed(path))
             try:
-                check_readable(path)
-                summary = Summary.model_validate_json(read_bytes(path))
+                with reading_from(path):
+                    check_readable(path)
+                    summary = Summary.model_validate_json(read_bytes(path))
             except InputError as error:
                 found.errors.append(str(error))
-            except OSError as error:
-                found.errors.append(f"{path}: cannot be read ({error.strerror})")
             except ValidationError as error:
                 count = figures.counted(error.error_count(), "error")
                 found.errors.append(

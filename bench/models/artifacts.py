@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from rtfbench.base.cache import cache_room, fingerprint, intact, replacing, seal, sha256_of
+from rtfbench.base.cache import cache_room, fingerprint, intact, seal, sha256_of, write_whole
 from rtfbench.base.values import Value
 from rtfbench.engines.protocol import FLOAT32, Form, Format, ModelArtifact, Precision
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
@@ -90,8 +90,7 @@ def folder_of(name: str, key: str) -> Path:
 
 def keep(path: Path, content: bytes) -> None:
     """Write a file as a whole, so that `intact` can tell damage."""
-    with replacing(path) as part:
-        part.write_bytes(content)
+    write_whole(path, content)
     seal(path)
 
 

@@ -11,6 +11,7 @@ from rtfbench.base.asking import ask
 from rtfbench.base.cache import cache_room, intact, sha256_of
 from rtfbench.base.child import ChildError
 from rtfbench.base.errors import InputError
+from rtfbench.base.files import reading_from
 from rtfbench.base.values import Value
 from rtfbench.engines.protocol import ONNX, Form, Format
 from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
@@ -121,10 +122,8 @@ def describe_model_file(request: FileRequest) -> ModelFile:
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     request = request.model_copy(update={"beside": tuple(front_ends.beside(path))})
-    try:
+    with reading_from(path):
         kept = cache_room("descriptions") / f"{slug_of(path)}-{request.key}.json"
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if (known := _said_before(kept, path)) is not None:
         return known
     module = "rtfbench.models.model_reading"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtfbench.base.cache import replacing
+from rtfbench.base.cache import write_whole
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import writing_to
 from rtfbench.base.packages import cure, missing
@@ -112,8 +112,7 @@ def write_pictures(folder: Path, pictures: Sequence["Picture"]) -> list[Path]:
         for picture in pictures:
             for ending, content in (("svg", picture.svg), ("png", picture.png)):
                 path = folder / f"{picture.name}.{ending}"
-                with replacing(path) as part:
-                    part.write_bytes(content)
+                write_whole(path, content)
                 written.append(path)
     return written
 

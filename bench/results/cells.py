@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from rtfbench.base.values import Value
+from rtfbench.base.values import Value, grouped
 from rtfbench.engines.protocol import CPU, FLOAT32, EngineSpec, Form, Precision, SessionOptions
 from rtfbench.results import protocols
 from rtfbench.results.load import Load
@@ -130,6 +131,17 @@ class Cell(Condition):
                 del content[name]
         text = json.dumps([content, artifact_sha256], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def unique(cells: Iterable[Cell]) -> list[Cell]:
+    """Return every cell once."""
+    return list({cell.model_dump_json(): cell for cell in cells}.values())
+
+
+def side_by_side(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """Return every cell once, those of a condition side by side."""
+    groups = grouped((cell.condition, cell) for cell in unique(cells))
+    return tuple(chain.from_iterable(groups.values()))
 
 
 #: An embedding that is further from the reference, relative to its largest value, is wrong.

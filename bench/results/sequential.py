@@ -7,7 +7,7 @@ together err as seldom as is said (found by simulation, in `tests/validation`).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -85,19 +85,11 @@ def last_look(sessions: int) -> int:
     return max((look for look in LOOKS if look <= sessions), default=sessions)
 
 
-def decide(
-    values: SessionValues,
-    *,
-    margin: float,
-    limit: float | None,
-    others: Sequence[SessionValues] = (),
-    prior: float = SPREAD,
-    cells: int = 1,
-    alpha: float = ALPHAS["RTF"],
-) -> Decision | None:
-    """Judge a cell by its sessions so far; None with fewer than the first look has.
+@dataclass(frozen=True)
+class Case:
+    """A cell's sessions so far, and what they are judged by.
 
-    Args:
+    Attributes:
         values: the cell's sessions.
         margin: share by which the time may grow unproved.
         limit: share that must be ruled out to pass; without one, what is no regression passes.
@@ -106,36 +98,46 @@ def decide(
         cells: how many are judged by this criterion.
         alpha: how often the criterion may err, see `alpha_of`.
     """
-    if len(values.u) < LOOKS[0]:
+
+    values: SessionValues
+    _: KW_ONLY
+    margin: float
+    limit: float | None
+    others: Sequence[SessionValues] = ()
+    prior: float = SPREAD
+    cells: int = 1
+    alpha: float = ALPHAS["RTF"]
+
+
+def decide(case: Case) -> Decision | None:
+    """Judge a cell; None with fewer sessions than the first look has."""
+    if len(case.values.u) < LOOKS[0]:
         return None
-    u, off = _estimates(values, others, prior)
-    low, high = reaches(u.mean, u.scale, u.df, u.sessions, off, cells=cells, alpha=alpha)
+    u, off = _estimates(case.values, case.others, case.prior)
+    low, high = reaches(u.mean, u.scale, u.df, u.sessions, off, cells=case.cells, alpha=case.alpha)
     answer: Literal["pass", "regression", "inconclusive"] = "inconclusive"
-    if low > math.log1p(margin):
+    if low > math.log1p(case.margin):
         answer = "regression"
-    elif limit is None or high <= math.log1p(limit):
+    elif case.limit is None or high <= math.log1p(case.limit):
         answer = "pass"
     found = Decision(answer, u.mean, u.interval(), off, u.sessions, u.df)
-    if values.spikes is None:
-        return found
-    return _with_spikes(found, values.spikes, margin=margin, prior=prior, cells=cells)
+    return found if case.values.spikes is None else _with_spikes(found, case.values.spikes, case)
 
 
-def _with_spikes(
-    found: Decision, spikes: SessionValues, *, margin: float, prior: float, cells: int
-) -> Decision:
+def _with_spikes(found: Decision, spikes: SessionValues, case: Case) -> Decision:
     """Hold a candidate to what its disturbed times take more than the baseline's, too.
 
     Where that is surely over the margin, it is a regression; where it seems to be, it is no pass.
     """
-    more, off = _estimates(spikes, (), prior)
+    more, off = _estimates(spikes, (), case.prior)
     found = replace(found, spikes=more.mean)
+    margin = math.log1p(case.margin)
     low, _ = reaches(
-        more.mean, more.scale, more.df, more.sessions, off, cells=cells, alpha=ALPHA_OF_OTHERS
+        more.mean, more.scale, more.df, more.sessions, off, cells=case.cells, alpha=ALPHA_OF_OTHERS
     )
-    if found.answer != "regression" and low > math.log1p(margin):
+    if found.answer != "regression" and low > margin:
         return replace(found, answer="regression", spiky=True)
-    seems = more.mean - more.half_width(ALPHA_SPIKES) > 0 and more.mean > math.log1p(margin)
+    seems = more.mean - more.half_width(ALPHA_SPIKES) > 0 and more.mean > margin
     if found.answer == "pass" and seems:
         return replace(found, answer="inconclusive", spiky=True)
     return found
@@ -168,29 +170,20 @@ def ghost_offs(
     return np.maximum(0.0, np.abs(mean) - half_widths(ALPHA_GHOST, scale, df, sessions))
 
 
-def sessions_needed(
-    values: SessionValues,
-    *,
-    margin: float,
-    limit: float | None,
-    others: Sequence[SessionValues] = (),
-    prior: float = SPREAD,
-    cells: int = 1,
-    alpha: float = ALPHAS["RTF"],
-) -> int | None:
+def sessions_needed(case: Case) -> int | None:
     """Return after how many sessions the present mean and spread would decide.
 
     None where no number would: too few sessions to say, or the ghost differs by so much that only
     a quieter machine helps.
     """
-    if len(values.u) < LOOKS[0]:
+    if len(case.values.u) < LOOKS[0]:
         return None
-    u, off = _estimates(values, others, prior)
+    u, off = _estimates(case.values, case.others, case.prior)
     sessions = np.arange(u.sessions, MOST_SESSIONS + 1)
-    low, high = reaches(
-        u.mean, u.scale, u.df - u.sessions + sessions, sessions, off, cells=cells, alpha=alpha
-    )
-    decided = (low > math.log1p(margin)) | (limit is None or high <= math.log1p(limit))
+    df = u.df - u.sessions + sessions
+    low, high = reaches(u.mean, u.scale, df, sessions, off, cells=case.cells, alpha=case.alpha)
+    passed = case.limit is None or high <= math.log1p(case.limit)
+    decided = (low > math.log1p(case.margin)) | passed
     return int(sessions[np.argmax(decided)]) if decided.any() else None
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
-from rtfbench.base.cache import replacing, sha256_of
+from rtfbench.base.cache import sha256_of, write_whole
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import read_bytes
 from rtfbench.results.cells import Cell
@@ -130,8 +130,7 @@ class RunFolder:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the folder."""
-        with replacing(self.path / name) as part:
-            part.write_bytes(content.encode() if isinstance(content, str) else content)
+        write_whole(self.path / name, content)
 
     def environment(self) -> Environment:
         """Return the environment that the run was made in.
@@ -303,8 +302,7 @@ class RunFolder:
             with (self.path / DAMAGED).open("ab") as file:
                 file.writelines(damaged)
         if damaged or torn:
-            with replacing(path) as part:
-                part.write_bytes(b"".join(kept))
+            write_whole(path, b"".join(kept))
 
 
 def cells_of(lines: Iterable[Line]) -> dict[str, CellData]:

@@ -16,7 +16,7 @@ from rtfbench.frontends.front_end import WESPEAKER, FrontEnd
 from rtfbench.models.user_models import AS_IT_SAYS, Reading
 from rtfbench.models.zoo.catalog import DEFAULT_WEIGHTS, Weights
 from rtfbench.report.figures import counted
-from rtfbench.results.cells import Cell
+from rtfbench.results.cells import Cell, unique
 from rtfbench.results.load import Load, Traffic
 from rtfbench.results.server import SERVER, STREAMS, THROUGHPUT
 
@@ -147,11 +147,6 @@ def with_static(finalists: Sequence[Cell]) -> list[Cell]:
         if cell.chunk_samples != WHOLE_UTTERANCE
     ]
     return unique([*finalists, *static])
-
-
-def unique(cells: Iterable[Cell]) -> list[Cell]:
-    """Return every cell once."""
-    return list({cell.model_dump_json(): cell for cell in cells}.values())
 
 
 def sizes_for(

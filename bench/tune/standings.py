@@ -14,7 +14,7 @@ from typing import Literal
 from rtfbench.base.values import Interval
 from rtfbench.results.contrasts import contrasts_by_session, prior_of, stratum_of
 from rtfbench.results.moderated import SessionValues
-from rtfbench.results.sequential import LOOKS, decide, sessions_needed
+from rtfbench.results.sequential import LOOKS, Case, decide, sessions_needed
 from rtfbench.results.stats import hodges_lehmann
 from rtfbench.results.store import CellData
 
@@ -146,12 +146,12 @@ def _standing(rival: Rival, others: Sequence[SessionValues], rules: Rules) -> St
     if sessions < LOOKS[0]:
         ratio = math.exp(own.u[0]) if own.u else math.nan
         return Standing(name, "open", ratio, None, level, sessions)
-    judge = partial(decide, prior=rival.prior, cells=rules.rivals, alpha=ALPHA)
+    case = partial(Case, prior=rival.prior, cells=rules.rivals, alpha=ALPHA)
     slack, margin = rules.slack + rival.blur, rules.margin - rival.blur
-    slower = judge(own, margin=slack, limit=None, others=others)
+    slower = decide(case(own, margin=slack, limit=None, others=others))
     # Seen from the leader: how much faster than it this one may be.
-    turned, others = _turned(own), [*map(_turned, others)]
-    faster = judge(turned, margin=slack, limit=margin, others=others)
+    turned = case(_turned(own), margin=slack, limit=margin, others=[*map(_turned, others)])
+    faster = decide(turned)
     assert slower is not None
     assert faster is not None
     low, high = slower.ci95
@@ -161,16 +161,7 @@ def _standing(rival: Rival, others: Sequence[SessionValues], rules: Rules) -> St
         return stands(fate="slower", sessions=sessions)
     if faster.answer == "pass":
         return stands(fate="tied", sessions=sessions)
-    needed = sessions_needed(
-        turned,
-        margin=slack,
-        limit=margin,
-        others=others,
-        prior=rival.prior,
-        cells=rules.rivals,
-        alpha=ALPHA,
-    )
-    return stands(fate="open", sessions=sessions, needed=needed)
+    return stands(fate="open", sessions=sessions, needed=sessions_needed(turned))
 
 
 def _turned(values: SessionValues) -> SessionValues:

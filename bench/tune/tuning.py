@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rtfbench.base.cache import replacing
+from rtfbench.base.cache import write_whole
 from rtfbench.base.core_count import cores_here, cores_to_pin
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import check_outputs, writing_to
@@ -80,8 +80,8 @@ class Tuned:
             InputError: it cannot be written there.
         """
         if self.toml:
-            with writing_to(path), replacing(path) as part:
-                part.write_text(self.toml, encoding="utf-8")
+            with writing_to(path):
+                write_whole(path, self.toml)
 
 
 def tune(

@@ -310,3 +310,13 @@ def test_two_runs_are_compared_by_their_ratios() -> None:
     assert verdict.to_dict()["answer"] == verdict.answer
     assert "Absolute times are not compared" in verdict.to_markdown()
     assert verdict.seed is None
+
+
+def test_what_a_comparison_allows_is_a_share_or_a_percentage() -> None:
+    """0.08 and `8%` are the same limit, and what is neither is refused."""
+    run = ROOT / "reports" / "zen5" / "resnet34"
+    share, text = (rtfbench.compare(run, run, max_regression=each) for each in (0.08, "8%"))
+    assert share.to_dict() == text.to_dict()
+    assert share.rulings[0].limit == 0.08
+    with pytest.raises(rtfbench.InputError, match="write a share between 0 and 100 %"):
+        rtfbench.compare(run, run, max_regression="8")

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rtfbench.results.moderated import SessionValues, moderated
-from rtfbench.results.sequential import decide
+from rtfbench.results.sequential import Case, decide
 from rtfbench.results.stats import hodges_lehmann
 from tests.validation.coverage import coverage, coverage_table
 from tests.validation.outcome import GOING_ON, PASS, REGRESSION
@@ -124,7 +124,8 @@ def test_a_decided_cell_still_informs_its_stratum() -> None:
     steady = SessionValues((0.0, 0.001), (0.0, 0.0))
     cell = SessionValues((0.25, 0.27), (0.0, 0.0))
     alone, beside = (
-        decide(cell, margin=0.02, limit=0.05, others=others) for others in ([], [steady, steady])
+        decide(Case(cell, margin=0.02, limit=0.05, others=others))
+        for others in ([], [steady, steady])
     )
     assert alone is not None
     assert beside is not None

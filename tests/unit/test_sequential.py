@@ -10,6 +10,7 @@ from rtfbench.results.moderated import SPREAD, SessionValues, moderated
 from rtfbench.results.sequential import (
     ALPHA_OF_OTHERS,
     LOOKS,
+    Case,
     Decision,
     alpha_of,
     decide,
@@ -28,7 +29,7 @@ def judge(
 ) -> Decision:
     """Judge by these values."""
     values = SessionValues(u, v or (0.0,) * len(u))
-    found = decide(values, margin=margin, limit=limit, others=others, cells=cells)
+    found = decide(Case(values, margin=margin, limit=limit, others=others, cells=cells))
     assert found is not None
     return found
 
@@ -111,9 +112,9 @@ def test_order_does_not_matter() -> None:
 
 def test_one_session_decides_nothing() -> None:
     """The first look has two."""
-    one = SessionValues((3.0,), (0.0,))
-    assert decide(one, margin=0.02, limit=0.05) is None
-    assert sessions_needed(one, margin=0.02, limit=0.05) is None
+    one = Case(SessionValues((3.0,), (0.0,)), margin=0.02, limit=0.05)
+    assert decide(one) is None
+    assert sessions_needed(one) is None
     assert LOOKS[0] == 2
 
 
@@ -127,7 +128,7 @@ def test_sessions_needed_are_those_that_decide() -> None:
     """With as many sessions of the same mean and spread it is decided, with one less it is not."""
     for u in ((0.25, 0.27), (0.0, 0.05), (0.035, 0.045)):
         values = SessionValues(u, (0.0, 0.0))
-        needed = sessions_needed(values, margin=0.02, limit=0.05)
+        needed = sessions_needed(Case(values, margin=0.02, limit=0.05))
         assert needed is not None
         assert needed > 2
         now = judge(u)
@@ -146,8 +147,8 @@ def test_sessions_needed_are_those_that_decide() -> None:
 def test_some_need_a_quieter_machine() -> None:
     """No number of sessions decides where the ghost is further off than margin and limit are."""
     values = SessionValues((0.03, 0.04), (0.5, 0.5))
-    assert sessions_needed(values, margin=0.02, limit=0.05) is None
-    assert sessions_needed(values, margin=0.02, limit=None) == 2
+    assert sessions_needed(Case(values, margin=0.02, limit=0.05)) is None
+    assert sessions_needed(Case(values, margin=0.02, limit=None)) == 2
 
 
 def test_looks_together_err_seldom() -> None:

@@ -24,6 +24,7 @@ from pydantic import Field, TypeAdapter
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.core_count import cores_here, usable_cores
 from rtfbench.base.errors import InputError
+from rtfbench.base.files import reading_from
 from rtfbench.base.scratch import process_folder, user_folder
 from rtfbench.base.values import Value
 from rtfbench.embed.embeddings import Named
@@ -343,8 +344,6 @@ def _state(path: Place | None) -> tuple[int, int] | None:
     """Return what changes with a file; what is at an address is read once."""
     if not isinstance(path, Path):
         return None
-    try:
+    with reading_from(path):
         found = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     return found.st_mtime_ns, found.st_size

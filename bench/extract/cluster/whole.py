@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rtfbench.base.cluster.dask_cluster import LOCAL, Cluster, connected
 from rtfbench.base.cluster.driver import ClusterError, Driver, Ended, Lost, Note, Todo
 from rtfbench.base.errors import InputError, say
-from rtfbench.base.files import check_outputs, is_special, writing_to
+from rtfbench.base.files import check_outputs, is_special, reading_from, writing_to
 from rtfbench.base.pace import SignOfLife
 from rtfbench.extract.cluster import tasks
 from rtfbench.extract.cluster.tasks import ANSWER, Extraction, Pace, PaceJob, ShardDone, ShardJob
@@ -66,10 +66,8 @@ def begun(folder: Path) -> int | None:
     Raises:
         InputError: of different numbers, or it cannot be read.
     """
-    try:
+    with reading_from(folder):
         names = [each.name for each in folder.iterdir()] if folder.exists() else []
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
     found = sorted({int(match[1]) for name in names if (match := FILES.fullmatch(name))})
     if len(found) > 1:
         raise InputError(

@@ -22,7 +22,7 @@ from rtfbench.models.resolve import resolve
 from rtfbench.report import figures, markdown
 from rtfbench.report.compare import paired_ratio, side, times
 from rtfbench.report.document import Document, Heading, Table, bullets, document, table
-from rtfbench.results.cells import Cell, ProtocolName
+from rtfbench.results.cells import Cell, ProtocolName, side_by_side
 from rtfbench.results.protocols import PUBLISHED
 from rtfbench.results.rows import CellSummary, Summary
 
@@ -183,9 +183,7 @@ def cells(claim: Claim) -> tuple[Cell, ...]:
         for label, changed in ((control.row, control), (control.against, _protocol_only(control))):
             row = claim.get(label)
             found.append(cell(claim, row, changed))
-    unique = list({each.model_dump_json(): each for each in found}.values())
-    groups = list(dict.fromkeys(each.condition for each in unique))
-    return tuple(sorted(unique, key=lambda each: groups.index(each.condition)))
+    return side_by_side(found)
 
 
 def judge(claim: Claim, summary: Summary) -> list[Judged]:

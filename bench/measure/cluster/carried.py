@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
-from rtfbench.base.files import check_readable
+from rtfbench.base.files import check_readable, reading_from
 from rtfbench.base.packages import NAME, PACKAGE, ROOT
 from rtfbench.frontends.front_end import PRESETS
 from rtfbench.measure.plan import Axes, Plan
@@ -117,12 +117,11 @@ def carried(plan: Plan, scratch: Path) -> Carried:
             files[f"{place[3:] or 'input/'}{inner}"] = each
     toml = scratch / "plan.toml"
     try:
-        toml.write_text(as_toml(renamed(plan, names)), encoding="utf-8")
-        for path in files.values():
-            check_readable(path)
-        sha256s = {path: sha256_of(path) for path in (*files.values(), toml)}
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        with reading_from():
+            toml.write_text(as_toml(renamed(plan, names)), encoding="utf-8")
+            for path in files.values():
+                check_readable(path)
+            sha256s = {path: sha256_of(path) for path in (*files.values(), toml)}
     except UnicodeEncodeError as error:
         raise InputError(f"{error.object!r}: is no UTF-8; rename it") from None
     files["plan.toml"] = toml

@@ -12,6 +12,7 @@ from rtfbench.base.cache import sha256_of
 from rtfbench.base.cluster.dask_cluster import Cluster
 from rtfbench.base.cluster.driver import TICK_S, Answered, Died, Raised
 from rtfbench.base.errors import InputError
+from rtfbench.base.files import reading_from
 from rtfbench.measure.cluster import measuring
 from rtfbench.measure.cluster.carried import files_of, renamed
 from rtfbench.measure.cluster.measuring import HostTask, SentFolder
@@ -37,10 +38,8 @@ def comparison(plan: Plan, libraries: Mapping[str, Path | None]) -> HostTask:
         EngineError: there is no engine of a name here.
     """
     plan = renamed(plan, {path: str(path.absolute()) for path, _ in files_of(plan)})
-    try:
+    with reading_from():
         files = {str(path): sha256_of(path) for _, inside in files_of(plan) for path in inside}
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
     return HostTask(
         facts=facts_of(*(spec for axes in plan.sweeps for spec in axes.engines)),
         plan=plan,

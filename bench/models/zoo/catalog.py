@@ -154,7 +154,7 @@ _CARDS = (
         params="6.53 M", flops="5.42 G", depths=(3, 3, 27, 3),
     ),
     _card(
-        "eres2net", "ERes2Net34_Base", "ERes2Net34_Base", "eres2net:ERes2Net", 512,
+        "eres2net", "ERes2Net34_Base", "ERes2Net34_Base", "resnet:ERes2Net", 512,
         depths=(3, 4, 6, 3),
     ),
     _card(

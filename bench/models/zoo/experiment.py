@@ -138,7 +138,7 @@ _FIXED_ARGS: Mapping[str, Mapping[str, Any]] = {
     "resnet:resnet": _NO_SECOND_LAYER,
     "resnet:res2net": _NO_SECOND_LAYER,
     "resnet:GeminiDFResNet": _NO_SECOND_LAYER,
-    "eres2net:ERes2Net": _NO_SECOND_LAYER,
+    "resnet:ERes2Net": _NO_SECOND_LAYER,
     "resnet:simam_resnet": {"in_planes": 64, "acoustic_dim": 80, "dropout": 0},
     "redimnet:ReDimNet": {"pooling_func": "ASTP", "two_emb_layer": False},
     "tdnn:EcapaTdnn": {"pooling_func": "ASTP", "emb_bn": False},
