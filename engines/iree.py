@@ -32,8 +32,9 @@ FOR_THIS_CPU = (
     "--iree-hal-target-device=local",
     "--iree-hal-local-target-device-backends=llvm-cpu",
     "--iree-llvmcpu-target-cpu=host",
-    # A convolution as a product of matrices in tiles: half the time of one as it is written.
-    "--iree-opt-level=O3",
+    # A convolution as a product of matrices in tiles: half the time of one as it is written. Not
+    # with `--iree-opt-level=O2` or higher, which takes as long, and where there is AVX-512 cannot
+    # compile the softmax of a pooling by attention (ECAPA-TDNN).
     "--iree-opt-data-tiling",
     "--iree-global-opt-use-im2col-for-convs",
     # CAM++'s products take 48 KB at a time, over what the compiler allows by itself.

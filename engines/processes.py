@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from rtfbench.engines.protocol import ConversionError
+
+#: A compiler says where an error is, what it is, and last points at the place in a line of its own.
+AN_ERROR = re.compile(r"\berror: ", re.IGNORECASE)
 
 _PR_SET_PDEATHSIG = 1
 # Loaded before any fork: between fork and exec a child may do next to nothing.
@@ -95,9 +99,10 @@ def run_tool(
 
 
 def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:
-    """Return what a program said last, where that is why it ended."""
+    """Return why a program ended: the first line that it calls an error, else what it said last."""
     text = (done.stdout + done.stderr).decode(errors="replace")
-    said = [line.strip() for line in text.splitlines() if line.strip()][-1:]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = [line for line in lines if AN_ERROR.search(line)][:1] or lines[-1:]
     if done.returncode < 0:
         # Killed, it had no time to say why; one that aborts does so itself, and says why.
         told = said if done.returncode == -signal.SIGABRT else []

@@ -236,7 +236,7 @@ COLUMNS = (
     Column(
         "real_time", "× real time", "seconds of audio that a second of processing embeds: 1 / RTF",
         ("precision", "accuracy", "page"), lambda row, _: 1 / row.rtf if row.rtf else None,
-        write=figures.number,
+        write=figures.number, behind={"page": "ci"},
     ),
     *of_protocols(BUILT_IN),
     Column(
@@ -251,7 +251,7 @@ COLUMNS = (
     Column(
         "sessions", "sessions",
         "sets of fresh processes; memory layout is luck that only a new process draws again",
-        ("precision", "page"), lambda row, _: row.sessions or None,
+        ("precision", "page"), lambda row, _: row.sessions or None, behind={"page": "load"},
     ),
     Column(
         "utterances", "utterances", "how many of the run's utterances its times are of",
@@ -263,7 +263,7 @@ COLUMNS = (
     ),
     Column(
         "passes", "passes", "how often every utterance was run",
-        ("page",), lambda row, _: row.passes,
+        ("page",), lambda row, _: row.passes, behind={"page": "load"},
     ),
     Column(
         "ratio", "ratio",
@@ -421,7 +421,7 @@ COLUMNS = (
         "how many points higher the equal error rate on the run's trials is than that of float32, "
         "with the 95 % interval of resampled speakers",
         ("accuracy", "run", "page"), lambda row, _: row.eer_loss and 100 * row.eer_loss[0],
-        unit="percentage points", text=eer_loss,
+        unit="percentage points", text=eer_loss, behind={"page": "ratio"},
         present=lambda context: any(row.precision != FLOAT32 for row in context.rows),
     ),
     Column(

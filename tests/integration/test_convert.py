@@ -67,6 +67,10 @@ def test_what_the_converter_says_is_told(tmp_path: Path) -> None:
         ("os.abort()", "killed by SIGABRT; it said: Start to convert"),
         ("sys.exit('no such operator')", "no such operator"),
         ("sys.exit(3)", "Start to convert"),
+        (
+            "sys.exit('a.mlir:3: error: no such operator\\n  %3 = op\\n  ^')",
+            "a.mlir:3: error: no such operator",
+        ),
     ],
 )
 def test_a_greeting_is_no_reason(tmp_path: Path, last_words: str, told: str) -> None:

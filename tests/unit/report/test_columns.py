@@ -76,8 +76,8 @@ def test_the_order_of_each_view() -> None:
         *("engine", "form", "protocol", "rtf", "ci", "ratio", "first", "chunk_ms"),
     ]
     assert keys("page") == [
-        *("engine", "protocol", "rtf", "real_time", "ci", "sessions", "passes", "ratio", "form"),
-        *("first", "chunk_ms", "p90", "p99", "load", "rate"),
+        *("engine", "protocol", "rtf", "ci", "real_time", "ratio", "form"),
+        *("first", "chunk_ms", "p90", "p99", "load", "passes", "sessions", "rate"),
         *("frontend", "inference", "copies", "pooling", "padded_rtf", "padding"),
         *("gflops", "cpu", "file", "steady", "rss", "error", "cosine"),
     ]
