@@ -126,15 +126,14 @@ class Refused(Value):
     reason: str
 
 
-class Computed(NamedTuple):
-    """An embedding, float32 [D], and what it took.
+class Took(Value):
+    """What an embedding took.
 
     `processing_ns` is from the samples to the embedding; reading the file is not in it.
     `kept_frames` of `frames` were speech; both are 0 without a detector of speech. `file_rate_hz`
     is the file's own sample rate, 0 where there was no file.
     """
 
-    embedding_D: FloatArray
     audio_ns: int
     processing_ns: int
     kept_frames: int = 0
@@ -142,24 +141,25 @@ class Computed(NamedTuple):
     file_rate_hz: int = 0
 
 
-class Embedding(Value):
+class Computed(NamedTuple):
+    """An embedding, float32 [D], and what it took."""
+
+    embedding_D: FloatArray
+    took: Took
+
+
+class Embedding(Took):
     """What is `Computed` of an utterance, with its embedding as base64."""
 
     kind: Literal["embedding"] = "embedding"
     index: int
     embedding: str
-    audio_ns: int
-    processing_ns: int
-    kept_frames: int = 0
-    frames: int = 0
-    file_rate_hz: int = 0
 
     @classmethod
     def of(cls, found: Computed, index: int) -> "Embedding":
         """Pack an embedding."""
-        told = found._asdict()
-        packed = base64.b64encode(told.pop("embedding_D").astype("<f4").tobytes()).decode()
-        return cls(index=index, embedding=packed, **told)
+        packed = base64.b64encode(found.embedding_D.astype("<f4").tobytes()).decode()
+        return cls(index=index, embedding=packed, **found.took.model_dump())
 
     @property
     def values_D(self) -> FloatArray:

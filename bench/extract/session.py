@@ -15,7 +15,7 @@ from rtfbench.embed.pipeline import (
 from rtfbench.engines import registry
 from rtfbench.engines.base import SessionBase
 from rtfbench.engines.protocol import EngineError, FloatArray, SessionOptions
-from rtfbench.extract.messages import Computed, ExtractionSetup
+from rtfbench.extract.messages import Computed, ExtractionSetup, Took
 from rtfbench.frontends import vad
 from rtfbench.frontends.addresses import Place
 from rtfbench.frontends.audio import AudioError
@@ -206,15 +206,14 @@ class EmbeddingSession:
             if not self._pipeline.listens(self._session, embedded.chunk_embeddings_CD, frames):
                 raise EngineError(f"{artifact.path.name}: {DEAF}")
             self._is_proved = True
-        audio_ns = counted.samples * NS_PER_S // self.sample_rate_hz
-        return Computed(
-            embedded.embedding_D,
-            audio_ns,
-            embedded.processing_ns,
-            counted.kept_frames,
-            counted.frames,
-            counted.file_rate_hz,
+        took = Took(
+            audio_ns=counted.samples * NS_PER_S // self.sample_rate_hz,
+            processing_ns=embedded.processing_ns,
+            kept_frames=counted.kept_frames,
+            frames=counted.frames,
+            file_rate_hz=counted.file_rate_hz,
         )
+        return Computed(embedded.embedding_D, took)
 
     def close(self) -> None:
         """Release the runtime."""

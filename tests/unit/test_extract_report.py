@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rtfbench.extract import report as told
-from rtfbench.extract.messages import Computed, Embedding, Unusable
+from rtfbench.extract.messages import Computed, Embedding, Took, Unusable
 from rtfbench.extract.pool import Finished
 from rtfbench.extract.report import Report, Tally, Verbosity
 from rtfbench.inputs.find import Utterance
@@ -23,8 +23,8 @@ def finished(number: int, *, fails: bool = False) -> Finished:
     utterance = Utterance(f"u{number}", Path("u.wav"))
     if fails:
         return Finished(utterance, Unusable(index=number, reason="u.wav: is empty"))
-    ns = {"audio_ns": 2_000_000_000, "processing_ns": 20_000_000}
-    return Finished(utterance, Embedding.of(Computed(VALUES_D, **ns), number))
+    took = Took(audio_ns=2_000_000_000, processing_ns=20_000_000)
+    return Finished(utterance, Embedding.of(Computed(VALUES_D, took), number))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,11 @@ TRIALS: Mapping[str, Trial] = MappingProxyType(
 #: Sections of `reports/validation.md` that other commands write.
 SECTIONS = ("Rules compared", tried_front_ends.SECTION)
 #: Simulations that are tests of their own.
-TESTS = ("tests/unit/test_capacity.py::test_intervals_hold",)
+TESTS = (
+    "tests/unit/test_capacity.py::test_intervals_hold",
+    "tests/unit/test_capacity.py::test_intervals_of_live_streams_hold",
+    "tests/unit/test_capacity.py::test_a_ratio_is_within_5_percent_after_ten_minutes",
+)
 
 
 @dataclass(frozen=True)
@@ -246,13 +250,23 @@ FIGURES = (
     Figure(
         "capacity",
         "the highest rate of requests that keeps a latency, by replays of what serving took",
-        "Student over sessions; ratios session by session",
+        "Student over sessions that are left out in turn, and over groups of replays",
         TESTS[0],
-        fields=(
-            *("EngineCapacity.interval", "EngineCapacity.ratio_interval"),
-            *("Contender.held_interval", "Figures.held_interval"),
-        ),
+        fields=(*("EngineCapacity.interval", "Contender.held_interval", "Figures.held_interval"),),
         modules=("commands.capacity",),
+    ),
+    Figure(
+        "capacity in live streams",
+        "the same; between two numbers of streams, so much of the time the one, else the other",
+        "the same",
+        TESTS[1],
+    ),
+    Figure(
+        "ratio of capacities",
+        "one over the other, of common replays",
+        "the same, session by session and replay by replay",
+        TESTS[2],
+        fields=("EngineCapacity.ratio_interval",),
     ),
     Figure(
         "EER, minDCF and the rates of a threshold",
