@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
 
-from rtfbench.base.errors import InputError
+from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.packages import missing, require
 from rtfbench.commands.app import app, examples
 from rtfbench.commands.options import Full
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtfbench.base.values import Value
     from rtfbench.report import hosts
+    from rtfbench.report.document import Document
     from rtfbench.results.rows import Summary
     from rtfbench.results.store import RunFolder
-
 
 ReportFormat = Literal[
     "markdown", "json", "csv", "pytest-benchmark", "github-action-benchmark", "bencher", "html"
@@ -39,7 +42,14 @@ RunDirs = Annotated[
     ),
 )
 def report(
-    run_dirs: RunDirs,
+    run_dirs: Annotated[
+        list[Path],
+        Argument(
+            metavar="RUN_DIR...",
+            help="A folder that `rtfbench run` made, or tune, capacity or explain; several runs "
+            "are compared.",
+        ),
+    ],
     format: Annotated[
         ReportFormat | None,
         Option(help="How to print it. [default: tables on a terminal, else markdown]"),
@@ -125,9 +135,10 @@ def show(
     from rtfbench.report import markdown, terminal
     from rtfbench.report.page import append_to_step_summary
     from rtfbench.report.run_document import of_run
-    from rtfbench.tune.report import stored
 
-    if format is None and not github_summary and (told := stored(path)) is not None:
+    if (told := _answer_in(path)) is not None:
+        if format is not None or github_summary:
+            raise InputError(f"{path}: holds an answer and no run; leave --format out")
         terminal.show(told)
         return
     folder, summary = read_stored(path)
@@ -138,6 +149,36 @@ def show(
         terminal.show(of_run(summary), output, full=full or not output.is_terminal)
     else:
         print(_formatted(folder, summary, format), end="")
+
+
+def _answer_in(folder: Path) -> "Document | None":
+    """Return the answer of tune, capacity or explain in a folder; None where there is none.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    from rtfbench.explain.finding import Findings, of_findings
+    from rtfbench.measure.capacity import JSON
+    from rtfbench.report.capacity import of_capacity
+    from rtfbench.report.explained import of_explanation
+    from rtfbench.report.lengths import of_lengths
+    from rtfbench.results.capacity import CapacityAnswer
+    from rtfbench.results.explanation import Explanation, LengthReport
+    from rtfbench.results.store import EXPLANATION, LENGTHS
+    from rtfbench.tune.report import stored
+
+    def read(name: str, kind: "type[Value]", of: "Callable[[Any], Document]") -> None:
+        path = folder / name
+        if path.is_file():
+            with as_input(ValueError, before=f"{path}: "):
+                found.append(of(kind.model_validate_json(path.read_text(encoding="utf-8"))))
+
+    found = [told] if (told := stored(folder)) is not None else []
+    read(JSON, CapacityAnswer, of_capacity)
+    read(EXPLANATION, Explanation, of_explanation)
+    read(LENGTHS, LengthReport, of_lengths)
+    read("where-wrong.json", Findings, of_findings)
+    return next(iter(found), None)
 
 
 def show_hosts(paths: Sequence[Path], *, github_summary: bool = False) -> None:

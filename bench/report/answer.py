@@ -117,6 +117,8 @@ def _told(summary: Summary) -> list[Condition]:
             where.threads,
             where.jobs,
             where.batch,
+            # What keeps up with many requests keeps up with few.
+            -where.rate_per_s,
         )
 
     for where in conditions(summary):
@@ -147,8 +149,23 @@ def _of_model(summary: Summary, where: Condition, *, brief: bool) -> Iterator[st
         ]
         how = "Tied with" if _is_narrow(found.tied) else "Not told apart yet from"
         yield f"{how} {best}: {'; '.join(texts)}{_more(found.tied)}."
+    if not brief and (late := _late(rows)):
+        yield late
     if lossy:
         yield f"In fewer bits: {lossy}"
+
+
+def _late(rows: Sequence[CellSummary]) -> str:
+    """Say which share of the requests each row answers late; empty where none has a limit."""
+    named = engine_names(rows)
+    shares = {
+        named[side(row)]: share for row in rows if (share := row.figure("late_share")) is not None
+    }
+    if not shares or rows[0].load is None:
+        return ""
+    told = listed([f"{100 * share:.1f} % on {name}" for name, share in shares.items()])
+    limit = f"{rows[0].load.latency_ms:g} ms"
+    return f"At {rows[0].load}, later than {limit}: {told}."
 
 
 def _is_narrow(tied: Sequence[Ratio]) -> bool:

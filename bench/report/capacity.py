@@ -16,7 +16,9 @@ MUCH, LEAST_LATE = 3.0, 10
 
 def of_capacity(found: CapacityAnswer) -> Document:
     """Return the answer: a sentence an engine, and the table."""
-    setting = figures.setting(*found.setting)
+    chunk_samples, threads, jobs = found.setting
+    processes = f"{jobs} process{'es' * (jobs > 1)} of {figures.counted(threads, 'thread')}"
+    setting = f"{figures.chunk(chunk_samples)}, {processes}"
     limit = f"{100 * found.slo:g} of 100 requests within {found.latency_ms:g} ms"
     return document(
         Heading(f"{found.title}, {setting}: {limit}", 1),
@@ -26,9 +28,11 @@ def of_capacity(found: CapacityAnswer) -> Document:
             (_line(found, each) for each in found.engines),
             "lrrrrrrr",
         ),
+        'Plan with the lower end. "Came late" is of the requests that were measured, at rates '
+        "around the capacity and above it, beside what the replay of their service times expects "
+        "of the same rates.",
         f"{figures.counted(found.sessions, 'session')} in {found.spent_s:.0f} s, seed "
-        f'{found.seed}; {found.host}. "Came late" is of the requests that were measured, beside '
-        "what the replay of their service times expects of the same rates.",
+        f"{found.seed}; {found.host}.",
     )
 
 

@@ -110,11 +110,14 @@ def _grid(found: doc.Table, console: Console) -> Table:
 
 
 def _narrowed(found: doc.Table, kept: Sequence[int], room: int) -> list[int]:
-    """Return how wide columns are where they have only so much room: figures never break.
+    """Return how wide columns are where they have only so much room.
 
-    The widest column of text gives way first, its words to begin with.
+    Neither figures nor words of headings break. The widest column of text gives way first.
     """
-    widths = [max(len(row[index]) for row in found.rows) for index in kept]
+    widths = [
+        max(map(len, [*found.headings[index].split(), *(row[index] for row in found.rows)]))
+        for index in kept
+    ]
     texts = [at for at, index in enumerate(kept) if not found.numeric[index]]
     while sum(widths) > room and texts:
         widest = max(texts, key=lambda at: widths[at])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from rtfbench.report.document import (
 )
 from rtfbench.report.palette import BLUE, GREEN, INK, MUTED, PALE_GREY
 from rtfbench.report.plots.style import Picture, Sheet, dress, plain_log_ticks
+from rtfbench.results.cells import Cell
 from rtfbench.results.load import Load
 from rtfbench.tune import saved
 from rtfbench.tune.answer import Answer, Contender, Fate, Gain
@@ -41,6 +43,16 @@ GOALS: dict[Goal, str] = {
 }
 
 
+#: What tells configurations apart, as columns of the race.
+SETTINGS: dict[str, Callable[[Cell], str]] = {
+    "engine": lambda cell: cell.engine_label,
+    "form": lambda cell: cell.form,
+    "chunk": lambda cell: "whole" if cell.chunk_samples < 0 else str(cell.chunk_samples),
+    "jobs × threads": lambda cell: f"{cell.jobs} × {cell.threads}",
+    "batch": lambda cell: str(cell.batch),
+}
+#: Columns that leave a narrow screen, group by group, as places in a whole row.
+GIVE_WAY = ({8, 9}, {10}, {7})
 HELD = (
     ' "Behind the leader": on one core, time over the leader\'s; on all cores, what the leader '
     "holds over what others do."
@@ -74,6 +86,7 @@ def of_tuning(
         _use("\n".join(commands), in_python) if found.safe is not None or found.named else (),
         Heading("The race"),
         f"Goal: {found.goal} ({GOALS[found.goal]}). {found.host}.{HELD if found.load else ''}",
+        f"All rows: {', '.join(map(' '.join, same.items()))}." if (same := _same(found)) else None,
         _race(found),
         bullets([*found.notes, *_refused(found), *_not_measured(found)]),
     )
@@ -113,11 +126,11 @@ def sentences(found: Answer) -> Iterator[str]:
     tied = [entry.configuration for entry in found.entries if entry.fate in ("tied", "leads")]
     if named is not None and tied:
         share = figures.percent(found.margin)
-        better = "faster" if found.load is None else "better"
+        worse, best = ("slower", "fastest") if found.load is None else ("worse", "best")
         more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
         yield (
-            f"Tied with it, surely less than {share} {better} than the leader: "
-            f"{'; '.join(tied[:3])}{more}. Of those that make no difference, the one that is "
+            f"Tied with it, none surely more than {share} {worse} than the leader: "
+            f"{'; '.join(tied[:3])}{more}. Of those that may be the {best}, the one "
             "nearest to the default is named."
         )
     cut = found.load is not None and found.load.streams
@@ -170,17 +183,36 @@ def _of_named(found: Answer, named: Contender) -> Iterator[str]:
 
 def _race(found: Answer) -> Table:
     """Return every configuration that was measured: how it did, and why it is out."""
-    heads = ["configuration", "heat", "time against the leader", "× real time", "p95 ms", "MB"]
+    heads = [*SETTINGS, "heat", "time against the leader", "× real time", "p95 ms", "MB"]
     heads += ["sessions", "outcome"]
     if found.load is not None:
-        heads[2], heads[4] = "behind the leader", what_is_held(found.load)[0]
-    rows = [_line(found, e) for e in found.entries if e.sessions and e.why != NO_TIME]
-    told = [at for at in range(len(heads)) if any(row[at] != figures.MISSING for row in rows)]
-    return table(
+        heads[-6], heads[-4] = "behind the leader", what_is_held(found.load)[0]
+    rows = [_line(found, each) for each in _measured(found)]
+    same = _same(found)
+    told = [
+        at
+        for at, head in enumerate(heads)
+        if head not in same and any(row[at] != figures.MISSING for row in rows)
+    ]
+    drawn = table(
         [heads[at] for at in told],
         [[row[at] for at in told] for row in rows],
-        "".join("llrrrrrl"[at] for at in told),
+        "".join("llrrrlrrrrrl"[at] for at in told),
     )
+    return replace(
+        drawn,
+        give_way=tuple(tuple(at for at in range(len(told)) if told[at] in g) for g in GIVE_WAY),
+    )
+
+
+def _measured(found: Answer) -> list[Contender]:
+    return [each for each in found.entries if each.sessions and each.why != NO_TIME]
+
+
+def _same(found: Answer) -> dict[str, str]:
+    """Return the settings that are the same in all rows, which a column need not repeat."""
+    told = {name: {of(each.cell) for each in _measured(found)} for name, of in SETTINGS.items()}
+    return {name: one for name, (one, *more) in told.items() if not more and name != "engine"}
 
 
 def _refused(found: Answer) -> Iterator[str]:
@@ -222,10 +254,12 @@ def _line(found: Answer, entry: Contender) -> list[str]:
     if found.load is not None:
         wait = _held(found.load, entry)
     what = entry.why if entry.fate == "out" else entry.fate
+    if entry.ratio is not None:  # which says by how much
+        what = what.partition(": ")[0]
     if entry.eer_loss_points is not None and entry.fate != "named":
         what += f"; EER {entry.eer_loss_points:+.2f} points"
     return [
-        entry.configuration,
+        *(of(entry.cell) for of in SETTINGS.values()),
         entry.heat,
         figures.MISSING if entry.ratio is None else f"{entry.ratio:.3f}{interval}",
         figures.number(entry.times_real_time),

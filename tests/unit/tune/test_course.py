@@ -345,12 +345,14 @@ def test_the_answer_is_written_and_drawn(tmp_path: Path) -> None:
     found = tuned(tmp_path)
     text = text_of(found, commands=("rtfbench run best.toml",), in_python="import onnxruntime")
     assert text.startswith("# m on 2 cores: fast dynamic")
-    raced = [(entry.configuration, entry.heat) for entry in found.entries if entry.sessions]
+    raced = [(entry.cell.engine_label, entry.heat) for entry in found.entries if entry.sessions]
     refused = [entry for entry in found.entries if not entry.sessions]
     assert [entry.configuration.split()[0] for entry in refused] == ["mad", "wrong"]
     assert all(f"Not raced: {entry.configuration}: {entry.why}." in text for entry in refused)
     lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
-    assert raced == [(line[1], line[2]) for line in lines if len(line) > 2][2:]
+    head, _, *rows = [line for line in lines if len(line) > 2]
+    at = head.index("heat")
+    assert raced == [(row[1], row[at]) for row in rows]
     assert "```sh\nrtfbench run best.toml\n```" in text
     picture = draw(found)
     assert picture is not None
