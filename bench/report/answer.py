@@ -212,9 +212,17 @@ def _fewer_bits(
         best = fastest(rows) if rows else against
         found = gain(summary, best.condition, best, against)
         if found is not None:
+            pairs = [
+                (row, paired_ratio(summary, best.condition, side(row), side(best)))
+                for row in rows
+                if row is not best
+            ]
+            tied = [row.engine_label for row, each in pairs if each and not each.differs]
             return (
                 f"{best.engine_label} is {figures.factor(found.ratio)} times as fast as "
-                f"{against.engine_label} in float32 ({ends(found.ci95)}); {price(summary, best)}."
+                f"{against.engine_label} in float32 ({ends(found.ci95)}); {price(summary, best)}"
+                + (f". Tied with it: {listed(tied)}" if tied else "")
+                + "."
             )
     return ""
 

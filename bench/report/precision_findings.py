@@ -70,7 +70,8 @@ def price(summary: Summary, row: CellSummary) -> str:
         cosine = figures.MISSING if row.parity is None else f"{row.parity.cosine:.4f}"
         return f"cosine {cosine}, {why}"
     if trials is None or keeping_accuracy(summary, [row]):
-        return loss(row)
+        within = f", within the {trials.max_eer_loss:g} that are allowed" if trials else ""
+        return loss(row) + within
     allowed = trials.max_eer_loss / POINTS
     told = unresolved(Loss(*row.eer_loss), allowed=allowed, trials=trials.trials)
     return f"{loss(row)}: {told}"

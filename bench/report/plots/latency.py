@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 
 from rtfbench.base.values import grouped
 from rtfbench.report import figures
-from rtfbench.report.compare import side
+from rtfbench.report.compare import engine_names, listed, side
 from rtfbench.report.plots import style
 from rtfbench.results import protocols
 from rtfbench.results.rows import CellSummary, Summary
 
 #: The quantile that is drawn: the highest that every row has.
 SHARES = (("latency_ms_p99", "99"), ("latency_ms_p95", "95"), ("latency_ms_p50", "50"))
+
+#: A title names no more engines.
+MOST_NAMED = 3
 
 
 def draw(summary: Summary) -> Iterator[style.Picture]:
@@ -37,9 +40,13 @@ def _picture(summary: Summary, rows: Sequence[CellSummary], name: str) -> style.
     streams = first.load is not None and first.load.streams > 0
     most = max(rows, key=lambda row: row.rate_per_s)
     last = [row for row in rows if row.rate_per_s == most.rate_per_s]
-    low, high = (f(row.figure(share) or 0.0 for row in last) for f in (min, max))
-    spread = figures.number(low) + (f" to {figures.number(high)}" if len(last) > 1 else "")
-    title = f"{first.title}: at {most.load}, {told} of 100 requests are answered within {spread} ms"
+    named = engine_names(last)
+    within = [f"{figures.number(row.figure(share))} ms on {named[side(row)]}" for row in last]
+    if len(last) > MOST_NAMED:
+        low, high = (f(row.figure(share) or 0.0 for row in last) for f in (min, max))
+        within = [f"{figures.number(low)} to {figures.number(high)} ms"]
+    what = f"at {most.load}, {told} of 100 requests are answered within"
+    title = f"{first.title}: {what} {listed(within)}"
     remarks = [
         protocols.named(first.protocol).clock,
         figures.setting(*first.setting[:-1]),
