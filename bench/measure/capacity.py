@@ -122,7 +122,9 @@ def find_capacity(
             except KeyboardInterrupt:
                 interrupted = True
             search.end()
-        answer = search.answer(latency_ms=latency_ms, slo=slo, host=host.cpu_kind)
+        answer = search.answer(
+            latency_ms=latency_ms, slo=slo, budget_s=plan.budget_s, host=host.cpu_kind
+        )
         told = of_capacity(answer)
         folder.write(JSON, answer.model_dump_json(indent=2) + "\n")
         folder.write(MARKDOWN, markdown.draw(told))
@@ -300,7 +302,9 @@ class _CapacitySearch:
         for each in self._all:
             each.end(self._context)
 
-    def answer(self, *, latency_ms: float, slo: float, host: str) -> CapacityAnswer:
+    def answer(
+        self, *, latency_ms: float, slo: float, budget_s: float, host: str
+    ) -> CapacityAnswer:
         """Return what was found.
 
         Raises:
@@ -329,6 +333,7 @@ class _CapacitySearch:
             engines=tuple(rows),
             sessions=max(self._sessions - 1, 0),
             spent_s=self._spent_s,
+            budget_s=budget_s,
             seed=self._context.seed,
             host=host,
         )

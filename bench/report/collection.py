@@ -15,12 +15,12 @@ from rtfbench.results.rows import CellSummary, Ratio, Summary
 COLUMNS = (
     ("model", "Model", False, True),
     ("engine", "engine", False, True),
-    ("host", "host", False, True),
     ("ratio", "× reference (95 %)", True, False),
+    ("host", "host", False, True),
+    ("setting", "setting", False, True),
     ("hosts", "on all hosts", False, True),
     ("reference", "reference", False, True),
     ("precision", "precision", False, True),
-    ("setting", "setting", False, True),
     ("checked", "checked", False, True),
 )
 

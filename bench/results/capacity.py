@@ -367,6 +367,7 @@ class CapacityAnswer(Value):
     engines: tuple[EngineCapacity, ...]
     sessions: int
     spent_s: float
+    budget_s: float | None = None
     seed: int
     host: str
 

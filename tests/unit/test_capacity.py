@@ -405,13 +405,9 @@ def test_what_came_late_is_held_against_the_replay() -> None:
     assert late > 3 * expected
 
 
-@pytest.mark.parametrize(("late", "told"), [(0.012, False), (0.05, True)])
-def test_an_answer_that_the_measured_requests_belie_says_so(late: float, told: bool) -> None:
-    """Where far more came late than was expected, the engine holds fewer than the rate."""
-    row = EngineCapacity(
-        engine="mine", rate_per_s=10.0, requests=1000, late=late, late_expected=0.01
-    )
-    answer = CapacityAnswer(
+def answer_of(row: EngineCapacity, **changes: float) -> str:
+    """Return the text of an answer of one engine."""
+    found = CapacityAnswer(
         title="XVEC",
         setting=(32000, 1, 1),
         latency_ms=200,
@@ -422,9 +418,24 @@ def test_an_answer_that_the_measured_requests_belie_says_so(late: float, told: b
         seed=1,
         host="a host",
     )
-    text = markdown.draw(of_capacity(answer))
+    return markdown.draw(of_capacity(found.model_copy(update=changes)))
+
+
+@pytest.mark.parametrize(("late", "told"), [(0.012, False), (0.05, True)])
+def test_an_answer_that_the_measured_requests_belie_says_so(late: float, told: bool) -> None:
+    """Where far more came late than was expected, the engine holds fewer than the rate."""
+    text = answer_of(
+        EngineCapacity(engine="mine", rate_per_s=10.0, requests=1000, late=late, late_expected=0.01)
+    )
     assert "mine holds 10.0 requests/s" in text
     assert ("holds fewer than that" in text) == told
+
+
+@pytest.mark.parametrize(("budget_s", "told"), [(60, False), (20, True)])
+def test_a_budget_that_was_exceeded_is_told(budget_s: float, told: bool) -> None:
+    """Two sessions are measured in any case."""
+    text = answer_of(EngineCapacity(engine="mine", rate_per_s=10.0), budget_s=budget_s)
+    assert ("of --budget 20, because two sessions are measured in any case" in text) == told
 
 
 def test_a_seed_is_any_number() -> None:
