@@ -1,6 +1,7 @@
 """A cell on its way through a run."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from rtfbench.base.child import Interpreter
@@ -68,7 +69,8 @@ class Job:
         self.data.outcome = Outcome(
             cell_id=self.cell_id,
             status=status,
-            reason=reason,
+            # Runs are shown to others, whom it does not concern whose folders these are.
+            reason=reason.replace(f"{Path.home()}/", "~/"),
             effective=self.effective,
             parity=worst(self.parities),
             **known,

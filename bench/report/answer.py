@@ -238,17 +238,20 @@ def _elsewhere(summary: Summary, told: Condition) -> Iterator[str]:
 
 
 def _count(summary: Summary, wheres: Sequence[Condition]) -> str:
-    """Count on how many models which engine is fastest."""
-    wins: Counter[str] = Counter()
+    """Count on how many models which engines are the fastest, or tie with it."""
+    among, alone = Counter[str](), Counter[str]()
     for where in wheres:
         rows = rows_of(summary, where)
         found = ranking(summary, rows)
-        if found is not None and found.alone:
-            wins[engine_names(rows)[side(found.best)]] += 1
-    parts = [f"{name} is fastest on {count}" for name, count in wins.most_common(3)]
-    if rest := len(wheres) - sum(count for _, count in wins.most_common(3)):
-        parts += [f"on {rest} {'of them ' * (not parts)}no engine is ahead of all others"]
-    return f"Of {len(wheres)} models: {', '.join(parts)}."
+        named = engine_names(rows)
+        if found is not None:
+            among.update({named[side(found.best)], *(named[each.left] for each in found.tied)})
+            alone.update([named[side(found.best)]] * found.alone)
+    parts = [
+        f"{name} on {count}" + (f" (alone on {alone[name]})" if alone[name] else "")
+        for name, count in sorted(among.items(), key=lambda each: (-each[1], each[0]))[:3]
+    ]
+    return f"Among the fastest of {len(wheres)} models: {listed(parts)}."
 
 
 def meant(protocol: str) -> str:

@@ -181,6 +181,22 @@ class Requests:
         for each in range(len(sessions) if len(sessions) > 1 else 0):
             others = _Ladder(self, fewer, sessions[:each] + sessions[each + 1 :])
             by_session[each] += (len(sessions) - 1) * (roughly - others.log_zero(roughly))
+        # The estimate is that of all: a few sessions without which it is a stream more or less say
+        # how sure it is, and would correct it by many times that.
+        by_session += centre - by_session.mean()
+        # Where one stream more is too many, a session that is left out moves nothing, though all
+        # may serve a little faster or slower than these did. What serves so much slower holds so
+        # much less at least, and in whole streams it may be more.
+        slower = np.log([each.mean() for each in sessions])
+        if by_session.std() < slower.std():
+            by_session = centre - (slower - slower.mean())
+            half = _half_width(by_session)
+            ends = [
+                _Ladder(self, fewer, [each * math.exp(by) for each in sessions]).log_zero(roughly)
+                for by in (-half, half)
+            ]
+            reached = max(abs(end - roughly) for end in ends)
+            by_session = centre + (by_session - centre) * max(reached / half, 1.0)
         return Capacity(by_session, np.array(by_replay))
 
     def late_shares(self, *, seed: int) -> tuple[float, float]:

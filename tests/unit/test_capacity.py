@@ -431,6 +431,44 @@ def test_an_answer_that_the_measured_requests_belie_says_so(late: float, told: b
     assert ("holds fewer than that" in text) == told
 
 
+def steady_streams(mean_ms: float, *, luck: float, sessions: int, seed: int) -> Requests:
+    """Return streams whose windows take nearly the same each, but for the luck of a session."""
+    rng, rate_per_s = np.random.default_rng(seed), 10 / HOP_S
+    load = Load(rate_per_s=rate_per_s, latency_ms=300, streams=10, window_s=1.5, hop_s=HOP_S)
+    found = Requests(0.3, SLO, 1, load)
+    for _ in range(sessions):
+        mean_s = mean_ms / 1e3 * math.exp(luck * rng.standard_normal())
+        took_s = mean_s * np.exp(0.03 * rng.standard_normal(200))
+        found.sessions.append([Pass(rate_per_s, tuple(took_s.tolist()), 0)])
+    return found
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("mean_ms", "luck", "sessions"), [(19.8, 0.02, 12), (19.5, 0.03, 30), (40.0, 0.03, 12)]
+)
+def test_whole_streams_are_no_surer_than_sessions(
+    mean_ms: float, luck: float, sessions: int
+) -> None:
+    """One stream more is too many, and which number that is depends on the sessions' luck."""
+    truth = of(steady_streams(mean_ms, luck=0.0, sessions=30, seed=0)).rate_per_s
+    searches = 60
+    held = 0
+    for seed in range(searches):
+        found = of(steady_streams(mean_ms, luck=luck, sessions=sessions, seed=seed), seed=seed)
+        assert found.interval is not None
+        held += found.interval[0] <= truth <= found.interval[1]
+    assert held >= 0.9 * searches
+
+
+def test_no_number_of_streams_is_sure_beyond_luck() -> None:
+    """An interval has a width where sessions differ, and its middle is what all of them tell."""
+    found = of(steady_streams(19.8, luck=0.02, sessions=12, seed=1))
+    assert found.interval is not None
+    assert found.rate_per_s * HOP_S == pytest.approx(37, rel=0.03)
+    assert found.interval[1] / found.interval[0] > 1.02
+
+
 @pytest.mark.parametrize(("budget_s", "told"), [(60, False), (20, True)])
 def test_a_budget_that_was_exceeded_is_told(budget_s: float, told: bool) -> None:
     """Two sessions are measured in any case."""

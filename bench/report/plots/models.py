@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from rtfbench.base.limits import PUBLISHED_CHUNK_SAMPLES
 from rtfbench.report import figures
-from rtfbench.report.compare import engine_names, group_name, has_intervals, lead, side, told
+from rtfbench.report.compare import (
+    engine_names,
+    group_name,
+    has_intervals,
+    lead,
+    listed,
+    side,
+    told,
+)
 from rtfbench.report.palette import MUTED
 from rtfbench.report.plots import style
 from rtfbench.results import protocols
@@ -101,7 +109,12 @@ def _finding(summary: Summary, rows: Sequence[CellSummary], titles: Sequence[str
         return f"{titles[0]}: {told(ahead, named)} ({protocol})"
     if len(wheres) == 1 and has_intervals(summary, wheres[0]):
         return f"{titles[0]}: no engine is ahead of all others ({protocol})"
-    wins = Counter(group_name(each, named) for _, each in found if each and each.behind)
+    leads = [each for _, each in found if each and each.behind]
+    wins = Counter(group_name(each, named) for each in leads)
+    if len(wins) > MOST_WINNERS:
+        among = Counter(named[one] for each in leads for one in each.group)
+        texts = [f"{name} on {count}" for name, count in among.most_common(MOST_WINNERS)]
+        return f"Among the fastest of {len(titles)} models: {listed(texts)} ({protocol})"
     if wins:
         texts = [
             f"{name} lead{'s' * (' and ' not in name)} on {count}"

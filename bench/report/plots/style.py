@@ -46,7 +46,12 @@ class Look:
 def numbered(labels: Iterable[str]) -> list[Look]:
     """Give each label a colour and a marker of its own, as long as there are any."""
     return [
-        Look(label, SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)])
+        # A colour that comes again has the next marker.
+        Look(
+            label,
+            SERIES[index % len(SERIES)],
+            MARKERS[sum(divmod(index, len(SERIES))) % len(MARKERS)],
+        )
         for index, label in enumerate(labels)
     ]
 
