@@ -215,6 +215,7 @@ def _where_wrong(asked: Explaining, save_to: Path | None) -> int:
     from rtfbench.explain.explanation import folder_for, write
     from rtfbench.explain.finding import of_findings
     from rtfbench.report import markdown, terminal
+    from rtfbench.results.store import WHERE_WRONG
 
     try:
         import onnxruntime  # noqa: F401
@@ -223,14 +224,14 @@ def _where_wrong(asked: Explaining, save_to: Path | None) -> int:
         from rtfbench.explain.where_wrong import search
     except ImportError as error:
         raise InputError(NEEDS.format(error=error) + CURE) from error
-    folder = folder_for(asked.out, "where-wrong.json", overwrite=asked.overwrite)
+    folder = folder_for(asked.out, WHERE_WRONG, overwrite=asked.overwrite)
     _check_free(save_to, overwrite=asked.overwrite)
     suspects = suspects_of(asked.flags, libraries=asked.libraries, phase=say, note=complain)
     with progress_on_stderr() as progress:
         found = search(suspects, progress=progress, save_to=save_to)
     told = of_findings(found)
     terminal.show(told)
-    write(folder, text=("where-wrong.md", markdown.draw(told)), figures=("where-wrong.json", found))
+    write(folder, text=("where-wrong.md", markdown.draw(told)), figures=(WHERE_WRONG, found))
     say(f"results: {folder}")
     if len(found.cells) < len(suspects):
         say(f"interrupted: {len(found.cells)} of {len(suspects)} searched")

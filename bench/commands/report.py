@@ -136,9 +136,7 @@ def show(
     from rtfbench.report.page import append_to_step_summary
     from rtfbench.report.run_document import of_run
 
-    if (told := _answer_in(path)) is not None:
-        if format is not None or github_summary:
-            raise InputError(f"{path}: holds an answer and no run; leave --format out")
+    if format is None and not github_summary and (told := _answer_in(path)) is not None:
         terminal.show(told)
         return
     folder, summary = read_stored(path)
@@ -164,21 +162,21 @@ def _answer_in(folder: Path) -> "Document | None":
     from rtfbench.report.lengths import of_lengths
     from rtfbench.results.capacity import CapacityAnswer
     from rtfbench.results.explanation import Explanation, LengthReport
-    from rtfbench.results.store import EXPLANATION, LENGTHS
+    from rtfbench.results.store import EXPLANATION, LENGTHS, WHERE_WRONG
     from rtfbench.tune.report import stored
 
-    def read(name: str, kind: "type[Value]", of: "Callable[[Any], Document]") -> None:
+    kinds: tuple[tuple[str, type[Value], Callable[[Any], Document]], ...] = (
+        (JSON, CapacityAnswer, of_capacity),
+        (EXPLANATION, Explanation, of_explanation),
+        (LENGTHS, LengthReport, of_lengths),
+        (WHERE_WRONG, Findings, of_findings),
+    )
+    for name, kind, of in kinds:
         path = folder / name
         if path.is_file():
             with as_input(ValueError, before=f"{path}: "):
-                found.append(of(kind.model_validate_json(path.read_text(encoding="utf-8"))))
-
-    found = [told] if (told := stored(folder)) is not None else []
-    read(JSON, CapacityAnswer, of_capacity)
-    read(EXPLANATION, Explanation, of_explanation)
-    read(LENGTHS, LengthReport, of_lengths)
-    read("where-wrong.json", Findings, of_findings)
-    return next(iter(found), None)
+                return of(kind.model_validate_json(path.read_text(encoding="utf-8")))
+    return stored(folder)
 
 
 def show_hosts(paths: Sequence[Path], *, github_summary: bool = False) -> None:

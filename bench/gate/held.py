@@ -35,8 +35,6 @@ from rtfbench.results.store import RECORDS, RunFolder
 
 #: Short ones make short slots, so that a session of a large model is over soon.
 UTTERANCES = 4
-#: A budget that was exceeded by more than this is told.
-MUCH_LONGER = 1.1
 
 
 @dataclass(frozen=True)
@@ -127,10 +125,9 @@ class Comparison:
                 also=also,
             )
         again = f"`--seed {found.seed}` repeats the order of all turns."
-        took = f"Measured for {found.seconds:.0f} s"
-        if found.seconds > MUCH_LONGER * self.options.budget_s:
-            took += f" of --budget {self.options.budget_s:g}: a session is measured to its end"
-        notes = [f"{took}. {again}"]
+        why = ": a session is measured to its end"
+        took = figures.spent(found.seconds, self.options.budget_s, why)
+        notes = [f"Measured for {took}. {again}"]
         if found.interrupted:
             notes.append("Interrupted: judged by what was measured until then.")
         return replace(found, title=self.title, notes=notes)

@@ -12,8 +12,7 @@ HEADS = ("× the first", "serving ms", "utilisation", "requests")
 CHECKS = ("came late", "expected")
 #: So many times as many late requests as were expected, of so many at least, are no luck.
 MUCH, LEAST_LATE = 3.0, 10
-#: A budget that was exceeded by more than this is told.
-MUCH_LONGER = 1.1
+WHY_LONGER = ", because two sessions are measured in any case"
 
 
 def of_capacity(found: CapacityAnswer) -> Document:
@@ -33,16 +32,10 @@ def of_capacity(found: CapacityAnswer) -> Document:
         'Plan with the lower end. "Came late" is of the requests that were measured, at rates '
         "around the capacity and above it, beside what the replay of their service times expects "
         "of the same rates.",
-        f"{figures.counted(found.sessions, 'session')} in {found.spent_s:.0f} s{_longer(found)}, "
+        f"{figures.counted(found.sessions, 'session')} in "
+        f"{figures.spent(found.spent_s, found.budget_s, WHY_LONGER)}, "
         f"seed {found.seed}; {found.host}.",
     )
-
-
-def _longer(found: CapacityAnswer) -> str:
-    """Say why it took longer than it was given, where it did."""
-    if found.budget_s is None or found.spent_s <= MUCH_LONGER * found.budget_s:
-        return ""
-    return f" of --budget {found.budget_s:g}, because two sessions are measured in any case"
 
 
 def _sentences(found: CapacityAnswer) -> Iterator[str]:

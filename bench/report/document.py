@@ -3,7 +3,7 @@
 A command makes one document; `markdown`, `terminal` and `html` draw it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,7 +113,10 @@ def bullets(lines: Iterable[str], style: Style = "") -> list[Bullets]:
 
 
 def table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[bool] | str
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numeric: Sequence[bool] | str,
+    give_way: Iterable[Collection[str]] = (),
 ) -> Table:
     """Return a table.
 
@@ -121,6 +124,17 @@ def table(
         headings: those of the columns.
         rows: a text for each column.
         numeric: which columns end at the right, or an `l` or `r` for each.
+        give_way: names of columns that leave a narrow screen, group by group.
     """
     right = [each == "r" for each in numeric] if isinstance(numeric, str) else numeric
-    return Table(tuple(headings), tuple(map(tuple, rows)), tuple(right))
+    return Table(
+        tuple(headings),
+        tuple(map(tuple, rows)),
+        tuple(right),
+        give_way=places(headings, give_way),
+    )
+
+
+def places(names: Sequence[str], groups: Iterable[Collection[str]]) -> tuple[tuple[int, ...], ...]:
+    """Return where the columns of each group stand, of those that a table has."""
+    return tuple(tuple(at for at, name in enumerate(names) if name in group) for group in groups)

@@ -5,6 +5,8 @@ from rtfbench.base.values import Interval
 #: Digits that the published tables give of an RTF.
 RTF_DIGITS = 4
 MISSING = "-"
+#: A budget that was exceeded by more than this is told.
+MUCH_LONGER = 1.1
 #: Nearer to 1 than this, a hundredth is a large part of what a ratio says.
 NEAR = 1.1
 
@@ -103,6 +105,12 @@ def setting(
 def counted(count: int, what: str) -> str:
     """Write a count with its noun: 1 utterance, 2 utterances."""
     return f"{count} {what}{'s' * (count != 1)}"
+
+
+def spent(seconds: float, budget_s: float | None, why: str) -> str:
+    """Write what measuring took; where that is much more than the budget, of which one, and why."""
+    much = budget_s is not None and seconds > MUCH_LONGER * budget_s
+    return f"{seconds:.0f} s" + (f" of --budget {budget_s:g}{why}" if much else "")
 
 
 def params(count: int | None) -> str:

@@ -64,7 +64,7 @@ def the_run(summary: Summary) -> Iterator[doc.Block]:
     yield replace(
         rows_table(placed, rows),
         styles=tuple(styles),
-        give_way=tuple(tuple(keys.index(k) for k in keys if k in group) for group in GIVE_WAY),
+        give_way=doc.places(keys, GIVE_WAY),
     )
     yield from doc.bullets(reasons(rows), "bad")
 

@@ -34,6 +34,7 @@ PLOTS = "plots"
 Found = TypeVar("Found", Explanation, LengthReport)
 #: Folders of explanations within a run's folder, and the files that they may have.
 EXPLAINED, EXPLANATION, LENGTHS = "explain", "explain.json", "lengths.json"
+WHERE_WRONG = "where-wrong.json"
 #: Held by the process that writes here.
 LOCK = ".lock"
 #: Lines that could not be read, set aside by the run that goes on.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +50,8 @@ SETTINGS: dict[str, Callable[[Cell], str]] = {
     "jobs × threads": lambda cell: f"{cell.jobs} × {cell.threads}",
     "batch": lambda cell: str(cell.batch),
 }
-#: Columns that leave a narrow screen, group by group, as places in a whole row.
-GIVE_WAY = ({8, 9}, {10}, {7})
+#: Columns that leave a narrow screen, group by group.
+GIVE_WAY = ({"p95 ms", "MB"}, {"sessions"}, {"× real time"})
 HELD = (
     ' "Behind the leader": on one core, time over the leader\'s; on all cores, what the leader '
     "holds over what others do."
@@ -194,14 +193,11 @@ def _race(found: Answer) -> Table:
         for at, head in enumerate(heads)
         if head not in same and any(row[at] != figures.MISSING for row in rows)
     ]
-    drawn = table(
+    return table(
         [heads[at] for at in told],
         [[row[at] for at in told] for row in rows],
         "".join("llrrrlrrrrrl"[at] for at in told),
-    )
-    return replace(
-        drawn,
-        give_way=tuple(tuple(at for at in range(len(told)) if told[at] in g) for g in GIVE_WAY),
+        give_way=GIVE_WAY,
     )
 
 
@@ -212,7 +208,11 @@ def _measured(found: Answer) -> list[Contender]:
 def _same(found: Answer) -> dict[str, str]:
     """Return the settings that are the same in all rows, which a column need not repeat."""
     told = {name: {of(each.cell) for each in _measured(found)} for name, of in SETTINGS.items()}
-    return {name: one for name, (one, *more) in told.items() if not more and name != "engine"}
+    return {
+        name: next(iter(values))
+        for name, values in told.items()
+        if len(values) == 1 and name != "engine"
+    }
 
 
 def _refused(found: Answer) -> Iterator[str]:

@@ -361,6 +361,17 @@ def test_the_answer_is_written_and_drawn(tmp_path: Path) -> None:
     assert Answer.model_validate_json(found.model_dump_json()) == found
 
 
+def test_an_answer_without_a_measured_row_is_drawn(tmp_path: Path) -> None:
+    """Where nothing was measured, what was refused is named all the same."""
+    found = tuned(tmp_path)
+    refused = tuple(entry for entry in found.entries if not entry.sessions)
+    text = text_of(
+        found.model_copy(update={"entries": refused, "named": None, "safe": None}),
+        commands=(), in_python="",
+    )  # fmt: skip
+    assert all(f"Not raced: {entry.configuration}" in text for entry in refused)
+
+
 @pytest.fixture
 def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replay shorter queues, and less often: what is sure is a little less."""
