@@ -126,10 +126,20 @@ def course_of(group: Sequence[CellData]) -> Course | None:
     return next((data.course for data in group if data.course is not None), None)
 
 
-def estimate_ratio(data: CellData, reference: CellData, *, alpha: float) -> RatioEstimate | None:
-    """Estimate how many times as long a cell takes as another of its group."""
-    prior = prior_of(data.cell, reference.cell)
-    return ratio_estimate(contrasts(data, reference), alpha=alpha, prior=prior)
+def estimate_ratio(
+    data: CellData, reference: CellData, *, alpha: float, misled: Iterable[Sequence[float]] = ()
+) -> RatioEstimate | None:
+    """Estimate how many times as long a cell takes as another of its group.
+
+    `misled` are the contrasts of the group's ghost with its original: of few sessions, the ratio is
+    no surer than those let expect.
+    """
+    return ratio_estimate(
+        contrasts(data, reference),
+        alpha=alpha,
+        prior=prior_of(data.cell, reference.cell),
+        ghost=session_centres([*misled]),
+    )
 
 
 def contrasts(data: CellData, reference: CellData) -> list[list[float]]:

@@ -13,10 +13,8 @@ from rtfbench.results.sequential import LOOKS
 from rtfbench.tune.course import LAST, SIZES, Heat, Tuning, computed
 from rtfbench.tune.racing import NO_TIME, Race, is_decided
 from rtfbench.tune.space import Goal, distance, label
-from rtfbench.tune.standings import Standing
+from rtfbench.tune.standings import Standing, near_leader
 
-#: Who is this near to the leader may be named in its place.
-NEAR = 0.01
 #: The last heat takes about so many sessions, where nothing is known of it yet.
 SESSIONS_USUAL = 5
 
@@ -138,14 +136,9 @@ def answer(course: Tuning, *, host: str) -> Answer:
 def _named(race: Race, found: Sequence[Standing], default: Cell | None) -> str:
     """Return what is named: of those near the leader, the one that differs least from the default.
 
-    All that are left are tied with it. Who cannot be told from it is near, whatever its estimate:
-    noise shall not decide what is changed.
+    All that are left are tied with it.
     """
-    near = [
-        each
-        for each in found
-        if each.ratio <= 1 + NEAR or (each.interval is not None and each.interval[0] <= 1)
-    ]
+    near = near_leader(found)
     if default is None:
         return near[0].cell_id
     return min(near, key=lambda each: distance(race.jobs[each.cell_id].cell, default)).cell_id

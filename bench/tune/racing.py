@@ -15,7 +15,7 @@ from rtfbench.measure.job import Job
 from rtfbench.measure.session import MeasuringSession
 from rtfbench.models.workload import Prepared
 from rtfbench.results.cells import GHOST
-from rtfbench.results.contrasts import estimate_ratio
+from rtfbench.results.contrasts import contrasts, estimate_ratio
 from rtfbench.results.lines import SLOTS
 from rtfbench.results.sequential import LOOKS_THAT_COUNT
 from rtfbench.results.stats import quantile_lower_bound, tail_quantile
@@ -341,7 +341,8 @@ class Race:
 
     def gain(self, named: Job, other: Job) -> tuple[float, Interval] | None:
         """Return how many times as fast one is as another, None where that is not known."""
-        found = estimate_ratio(other.data, named.data, alpha=ALPHA)
+        misled = contrasts(self._ghost.data, self.reference.data)
+        found = estimate_ratio(other.data, named.data, alpha=ALPHA, misled=misled)
         if found is None or found.interval is None:
             return None
         return found.ratio, found.interval

@@ -6,7 +6,7 @@ all rivals and looks together, and what is surely less than the margin faster is
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -20,6 +20,8 @@ from rtfbench.results.store import CellData
 
 #: How often a race may drop the fastest, over all rivals and looks.
 ALPHA = 0.05
+#: What is by no more than this slower than the leader is near it.
+NEAR = 0.01
 
 Fate = Literal["leads", "tied", "open", "slower"]
 
@@ -118,6 +120,18 @@ def ranked(leader: Standing, rivals: Sequence[Rival], rules: Rules) -> list[Stan
         ]
         found.append(_standing(rival, others, rules))
     return found
+
+
+def near_leader(found: Iterable[Standing]) -> list[Standing]:
+    """Return what may be named in the leader's place, the leader among it.
+
+    What cannot be told from the leader is near, whatever its estimate: noise shall not decide.
+    """
+    return [
+        each
+        for each in found
+        if each.ratio <= 1 + NEAR or (each.interval is not None and each.interval[0] <= 1)
+    ]
 
 
 def _level(data: CellData, reference: CellData) -> float:

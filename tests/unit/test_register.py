@@ -46,6 +46,7 @@ TIMES = {
     "scores": 8,
     "kept accuracy": 8,
     "stolen": 2,
+    "gains": 8,
 }
 
 

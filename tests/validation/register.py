@@ -13,6 +13,7 @@ from tests.validation import (
     tried_energy,
     tried_front_ends,
     tried_queues,
+    tried_races,
     tried_scores,
     tried_times,
     tried_verdicts,
@@ -38,6 +39,7 @@ TRIALS: Mapping[str, Trial] = MappingProxyType(
         "scores": tried_scores.try_scores,
         "kept accuracy": tried_scores.try_kept_accuracy,
         "stolen": stolen.try_stolen,
+        "gains": tried_races.try_gains,
     }
 )
 #: Sections of `reports/validation.md` that other commands write.
@@ -242,10 +244,17 @@ FIGURES = (
         "the gate's rule, over all rivals and looks",
         "Rules compared",
         fields=(
-            *("Contender.fate", "Contender.interval", "Gain.interval", "Answer.decided"),
+            *("Contender.fate", "Contender.interval", "Answer.decided"),
             *("Standing.fate", "Standing.interval"),
         ),
         modules=("tune.report",),
+    ),
+    Figure(
+        "how many times as fast what wins a race is",
+        "the ratio to the default, and to the next one, of the sessions that both had",
+        "as a run's ratios: moderated, at least the ghost's spread",
+        "gains",
+        fields=("Gain.interval",),
     ),
     Figure(
         "capacity",
