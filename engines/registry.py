@@ -96,7 +96,7 @@ def get(name: str) -> EngineBase:
     if name not in known:
         # What was left unfinished is nearer than what is spelled alike.
         near = [each for each in known if name and each.startswith(name)]
-        near = near or difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+        near = near or difflib.get_close_matches(name, known, n=2)
         hint = (
             f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
         )

@@ -41,7 +41,7 @@ def between(span: str, released: Sequence[str]) -> list[str]:
     are left out.
 
     Raises:
-        InputError: it is no span, or holds fewer than two versions.
+        InputError: it is no span, ends before it begins, or holds fewer than two versions.
     """
     match = SPAN.fullmatch(span)
     if match is None:
@@ -49,6 +49,8 @@ def between(span: str, released: Sequence[str]) -> list[str]:
     first, last = (_version(match[name]) for name in ("first", "last"))
     known = sorted(version for version in map(_version, released) if not version.is_prerelease)
     parts = len(last.release)
+    if first.release[:parts] > last.release:
+        raise InputError(f"{span}: ends before it begins; write {match['last']}..{match['first']}")
     found = [each for each in known if first <= each and each.release[:parts] <= last.release]
     if len(found) < 2:
         ends = f"{known[0]} to {known[-1]}" if known else "none"

@@ -241,7 +241,8 @@ def measure_session(
         loading_s, measuring_s = context.clock() - began_s, 0.0
         blocks, done = 1, 0
         while done < blocks:
-            context.progress.step(f"session {number + 1}: {_told([job for _, job in jobs])}")
+            offered = "overload, to see about how much is held" if pilot else _told(jobs)
+            context.progress.step(f"session {number + 1}: {offered}")
             with finishing(context.progress.note):
                 drawn = Random(f"{context.seed}/{number}/{done}/requests")
                 session.block(done, procedure.drawn(session.chunks, drawn))
@@ -256,9 +257,9 @@ def measure_session(
     return loading_s, measuring_s
 
 
-def _told(jobs: Sequence[Job]) -> str:
+def _told(jobs: Sequence[tuple[Contestant, Job]]) -> str:
     """Return at what loads cells are."""
-    loads = [load_of(job.cell) for job in jobs]
+    loads = [load_of(job.cell) for _, job in jobs]
     counts = sorted({load.streams or load.rate_per_s for load in loads})
     what = "live streams" if loads[0].streams else "requests/s"
     if len(counts) > 2:

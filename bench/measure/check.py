@@ -41,6 +41,7 @@ from rtfbench.results.store import (
     CellData,
     RunFolder,
     cells_of,
+    no_run,
 )
 
 Answer = Literal["verified", "differs", "cannot be told"]
@@ -111,7 +112,7 @@ def runs_in(path: Path) -> list[Path]:
     """
     found = sorted(each.parent for each in path.rglob(RECORDS))
     if not found:
-        raise InputError(f"{path}: no {RECORDS} in it; name a folder that `rtfbench run` made")
+        raise InputError(no_run(path))
     return found
 
 

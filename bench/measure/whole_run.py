@@ -42,6 +42,7 @@ from rtfbench.results.store import (
     TRIALS,
     CellData,
     RunFolder,
+    no_run,
 )
 from rtfbench.results.summary import summarize
 
@@ -300,7 +301,7 @@ def read_stored(path: Path) -> tuple[RunFolder, Summary]:
         InputError: there is none, it is damaged, or it was changed.
     """
     if not (path / RECORDS).is_file():
-        raise InputError(f"{path}: no {RECORDS} here; name a folder that `rtfbench run --out` made")
+        raise InputError(no_run(path))
     folder = RunFolder(path)
     summary = read_summary(folder)
     folder.check_unchanged()

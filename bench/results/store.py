@@ -65,6 +65,15 @@ class CellData:
         return self.declaration.cell
 
 
+def no_run(path: Path, lacks: str = RECORDS) -> str:
+    """Say that a folder holds no run, and which to name in its place."""
+    if not path.exists():
+        return f"{path}: no such folder"
+    inside = [str(each.parent.relative_to(path)) for each in sorted(path.glob(f"*/{RECORDS}"))]
+    cure = f"one in it: {', '.join(inside)}" if inside else "a folder that `rtfbench run` made"
+    return f"{path}: no {lacks} here; name {cure}"
+
+
 class RunFolder:
     """A folder with `records.jsonl` and what was derived from it."""
 
@@ -143,9 +152,7 @@ class RunFolder:
         try:
             return Environment.model_validate_json(read_bytes(path))
         except OSError:
-            raise StoreError(
-                f"{self.path}: no {ENVIRONMENT} here; name a folder that `rtfbench run --out` made"
-            ) from None
+            raise StoreError(no_run(self.path, ENVIRONMENT)) from None
         except ValidationError as error:
             raise StoreError(
                 f"{path}: damaged ({error.error_count()} errors); `rtfbench run --resume` writes "

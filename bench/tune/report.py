@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -323,13 +324,13 @@ def draw(found: Answer) -> Picture | None:
         f"goal: {found.goal}",
         f"right is {'slower' if found.load is None else 'worse'}; bars: 95 % interval",
         "green: named; blue: left in the race; grey: dropped",
-        f"beyond {MOST_RATIO:g} at the edge",
+        *([f"beyond {MOST_RATIO:g} at the edge"] if _is_cut(groups) else []),
         *([f"{never} were not measured, see the table"] if never else []),
     ]
     rows = sum(map(len, groups))
     longest = max(len(entry.configuration) for group in groups for entry in group)
     height_in = rows * ROW_IN + HEAT_IN * len(groups)
-    title = headline(found).replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+    title = re.sub(r" (?=×|jobs?|thread)|(?<=×) ", "\N{NO-BREAK SPACE}", headline(found))
     with Sheet(title=title, caption=" · ".join(remarks), height_in=height_in) as sheet:
         panels = sheet.figure.subplots(
             len(groups),
@@ -343,19 +344,36 @@ def draw(found: Answer) -> Picture | None:
             },
         )[:, 0]
         for axes, group in zip(panels, groups, strict=True):
+            axes.set(xscale="log", xlim=_limits(groups))
             _panel(axes, group)
         panels[-1].set_xlabel(AXIS if found.load is None else AXIS_OF_HELD)
         return sheet.finish(NAME)
 
 
+def _ends(groups: Iterable[Sequence[Contender]]) -> list[float]:
+    """Return all ratios and the ends of their intervals."""
+    entries = [entry for group in groups for entry in group if entry.ratio is not None]
+    return [end for each in entries for end in (each.ratio or 1.0, *(each.interval or ()))]
+
+
+def _is_cut(groups: Iterable[Sequence[Contender]]) -> bool:
+    return max(_ends(groups)) > MOST_RATIO
+
+
+def _limits(groups: Iterable[Sequence[Contender]]) -> tuple[float, float]:
+    """Return the ends of the axis: all is in between, but what is drawn at the edge."""
+    ends = _ends(groups)
+    return max(min(ends), 1 / MOST_RATIO) / 1.05, min(max(1.1, *ends), MOST_RATIO) * 1.05
+
+
 def _panel(axes: Axes, group: Sequence[Contender]) -> None:
-    axes.set(xscale="log", xlim=(0.9, MOST_RATIO * 1.1), ylim=(len(group) - 0.4, -0.6))
+    axes.set(ylim=(len(group) - 0.4, -0.6))
     for row, entry in enumerate(group):
         assert entry.ratio is not None
         at = min(entry.ratio, MOST_RATIO)
         color = COLORS[entry.fate]
         if entry.interval is not None:
-            low, high = (min(end, MOST_RATIO) for end in entry.interval)
+            low, high = (min(max(end, 1 / MOST_RATIO), MOST_RATIO) for end in entry.interval)
             axes.plot([low, high], [row, row], color=color, linewidth=1.6, zorder=2)
         beyond = entry.ratio > MOST_RATIO
         axes.plot([at], [row], marker=">" if beyond else "o", color=color, markersize=5, zorder=3)

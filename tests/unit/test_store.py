@@ -9,7 +9,7 @@ from rtfbench.results.cells import Cell
 from rtfbench.results.host import Environment
 from rtfbench.results.lines import Declaration, Outcome
 from rtfbench.results.records import Record
-from rtfbench.results.store import RECORDS, RunFolder, StoreError, finished_of
+from rtfbench.results.store import RECORDS, RunFolder, StoreError, finished_of, no_run
 from rtfbench.results.summary import summarize, summarize_cell
 
 CELL = Cell(
@@ -164,3 +164,13 @@ def test_ratios_pair_the_passes_of_a_block(folder: RunFolder) -> None:
     assert ratio.ratio == pytest.approx(3)
     assert ratio.ci95 == pytest.approx((3, 3))
     assert ratio.decided
+
+
+def test_a_folder_without_a_run_names_those_that_have_one(tmp_path: Path) -> None:
+    """A misspelt folder is told from one that holds runs, and from one that holds none."""
+    assert no_run(tmp_path / "gone").endswith("gone: no such folder")
+    assert no_run(tmp_path).endswith("name a folder that `rtfbench run` made")
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "records.jsonl").touch()
+    assert no_run(tmp_path).endswith("no records.jsonl here; name one in it: a, b")

@@ -135,3 +135,10 @@ def test_what_is_no_span_is_refused(span: str) -> None:
     """One line says how a span is written, or which versions there are."""
     with pytest.raises(InputError):
         between(span, RELEASED)
+
+
+def test_a_span_from_new_to_old_is_told_the_other_way() -> None:
+    """The cure is the span that was meant; an end of fewer parts is no end before its versions."""
+    with pytest.raises(InputError, match=r"write 1\.20\.\.1\.22$"):
+        between("1.22..1.20", RELEASED)
+    assert between("1.20.0..1.20", RELEASED) == ["1.20.0", "1.20.1"]
