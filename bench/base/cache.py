@@ -1,6 +1,7 @@
 """Where made files are kept, and names that change when what made them changes."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -72,6 +73,14 @@ def _check_own(folder: Path) -> None:
         found.st_uid != os.geteuid() or found.st_mode & OTHERS_WRITE
     ):
         raise InputError(f"{folder}: others may write here, and what lies here is run; {CURE}")
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process makes what lies here; its lock is a file beside it."""
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def check_cache() -> None:
@@ -228,6 +237,7 @@ def entries(folder: Path) -> list[CacheEntry]:
         for kind in KINDS
         if (folder / kind).is_dir() and not (folder / kind).is_symlink()
         for path in sorted((folder / kind).iterdir())
+        if path.suffix != ".lock"
     ]
     return sorted(found, key=lambda entry: entry.used_s)
 
@@ -270,8 +280,12 @@ def remove(going: Iterable[CacheEntry]) -> None:
 
 def _entry(kind: str, path: Path) -> CacheEntry:
     inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
-    stats = [each.lstat() for each in (path, *inside) if not each.is_dir() or each.is_symlink()]
+    stats: list[os.stat_result] = []
+    for each in (path, *inside):
+        with suppress(FileNotFoundError):  # a run makes and moves files meanwhile
+            if not each.is_dir() or each.is_symlink():
+                stats.append(each.lstat())
     if not stats:
-        return CacheEntry(kind, path, 0, path.lstat().st_mtime)
+        return CacheEntry(kind, path, 0, path.lstat().st_mtime if path.exists() else 0.0)
     used_s = max(max(stat.st_atime, stat.st_mtime) for stat in stats)
     return CacheEntry(kind, path, sum(stat.st_size for stat in stats), used_s)

@@ -106,7 +106,8 @@ def how_it_ended(returncode: int) -> str:
     if returncode == -signal.SIGKILL:
         return "killed by SIGKILL, which the system sends where memory is short"
     if returncode < 0:
-        return f"killed by {signal.Signals(-returncode).name}"
+        known = {each.value: each.name for each in signal.Signals}
+        return f"killed by {known.get(-returncode, f'signal {-returncode}')}"
     return f"exit status {returncode}"
 
 

@@ -33,7 +33,7 @@ def parse_size(text: str, option: str) -> int:
     Raises:
         InputError: it is no size.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]?)B?", text.strip().upper())
     if not found:
         raise InputError(f"{option} {text}: write a size such as 500MB or 5GB")
     return int(float(found[1]) * BYTES[found[2]])

@@ -97,6 +97,7 @@ def _checked(
         InputError: there is none, or it cannot be read or signed.
     """
     from rtfbench.measure import check as checking
+    from rtfbench.results.store import SIGNATURE
 
     with checking.unpacked(path) as folder:
         if sign is not None and folder != path:
@@ -111,7 +112,7 @@ def _checked(
             except InputError as error:
                 yield name, str(error), None
                 continue
-            signed, signed_by = run / checking.SIGNATURE, None
+            signed, signed_by = run / SIGNATURE, None
             if signers is not None:
                 signed_by = checking.signer(statement, signed, signers)
                 if signed_by is None:

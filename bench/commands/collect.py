@@ -105,7 +105,7 @@ def _runs(path: Path, site: Path, taken: set[str]) -> "Iterator[CollectedRun | I
                 shown = path / run.relative_to(folder)
                 say(f"checking {shown}")
                 name = "/".join(("runs", path.resolve().name, *run.relative_to(folder).parts))
-                while name in taken:
+                while name in taken or (site / name).exists():
                     name += "-2"
                 taken.add(name)
                 try:
@@ -128,7 +128,7 @@ def _laid(run: Path, target: Path, name: str) -> "CollectedRun":
     from rtfbench.measure.whole_run import read_summary, to_json
     from rtfbench.report.collection import CollectedRun
     from rtfbench.report.page import write_page
-    from rtfbench.results.store import ENVIRONMENT, PAGE, RECORDS, SUMMARY, RunFolder
+    from rtfbench.results.store import ENVIRONMENT, PAGE, RECORDS, SIGNATURE, SUMMARY, RunFolder
 
     checked = checking.check(run)
     summary = read_summary(RunFolder(run))
@@ -137,7 +137,7 @@ def _laid(run: Path, target: Path, name: str) -> "CollectedRun":
     # What was derived once and is what the records say need not be derived again.
     kept = checked.answer == "verified" and (run / PAGE).is_file()
     derived = (SUMMARY, PAGE) if kept else ()
-    for each in (RECORDS, ENVIRONMENT, checking.SIGNATURE, *derived):
+    for each in (RECORDS, ENVIRONMENT, SIGNATURE, *derived):
         if (run / each).is_file():
             shutil.copyfile(run / each, target / each)
     if not kept:

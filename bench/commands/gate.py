@@ -36,6 +36,17 @@ class GateOutputs:
         """What is written over."""
         return [path for path in (self.junit, self.comment) if path is not None]
 
+    def check(self) -> None:
+        """Refuse before anything is measured what could not be written after it.
+
+        Raises:
+            InputError: there is no summary of a workflow's step.
+        """
+        if self.github_summary:
+            from rtfbench.report.page import step_summary
+
+            step_summary()
+
 
 AlsoDecides = Annotated[
     str,
@@ -95,6 +106,7 @@ def gate(
     from rtfbench.gate.held import Comparison
 
     wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
+    wanted.check()
     limit = None if max_regression is None else read_regression(max_regression)
     if (baseline is None) == (against_rev is None):
         only = ", and leave the other out" if baseline else ""
@@ -152,6 +164,7 @@ def compare(
     from rtfbench.models.user_models import Reading
 
     wanted = GateOutputs(junit, comment, github_summary, json, fail_inconclusive)
+    wanted.check()
     options = GateOptions(
         model=model,
         reading=Reading(front_end, model_input, model_output),
@@ -191,12 +204,12 @@ def _tell(held: "Held", wanted: GateOutputs) -> int:
         print(report.as_json(held), end="")
     else:
         terminal.show(found)
-    if wanted.github_summary:
-        append_to_step_summary(text)
     for path, content in ((wanted.junit, report.junit(held)), (wanted.comment, text)):
         if path is not None:
             with writing_to(path):
                 write_whole(path, content)
             print(path, file=sys.stderr)
+    if wanted.github_summary:
+        append_to_step_summary(text)
     status = STATUS[overall(held.rulings)]
     return STATUS["regression"] if wanted.fail_inconclusive and status else status

@@ -52,6 +52,11 @@ class GateOptions:
     #: What is said of model files; of a baseline's, the baseline says it.
     reading: Reading = AS_IT_SAYS
 
+    def __post_init__(self) -> None:
+        for name in self.also:
+            if name not in get_args(Also):
+                raise InputError(f"also: {name!r} is none of {', '.join(get_args(Also))}")
+
     def limit(self, own: float = MAX_REGRESSION) -> float:
         """Return `max_regression`, a baseline's own where none is asked for."""
         return own if self.max_regression is None else self.max_regression

@@ -244,7 +244,8 @@ def answer(asked: Versions, found: Bisected) -> str:
     low, high = found.last_good or versions[0], found.first_bad or versions[-1]
     if found.outcome == "none":
         limit = figures.percent(asked.options.limit())
-        return f"no version is slower: {versions[-1]} is within {limit} of {versions[0]}"
+        between = "; those in between were not compared" if len(versions) > 2 else ""
+        return f"{versions[-1]} is not slower: within {limit} of {versions[0]}{between}"
     if found.outcome == "cannot be told":
         last = found.steps[-1]
         if not last.measured:

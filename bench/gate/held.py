@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from scipy import special
 
+from rtfbench.base.core_count import core_count
 from rtfbench.base.errors import InputError
 from rtfbench.base.pace import Progress
 from rtfbench.base.scratch import process_folder
@@ -52,6 +53,8 @@ class Comparison:
     options: GateOptions
     max_regression: float
     margin: float = MARGIN
+    #: Seconds of the windows that recordings are cut into, and from one to the next.
+    windows: tuple[float, float] | None = None
 
     @classmethod
     def with_baseline(cls, held: Baseline, options: GateOptions) -> "Comparison":
@@ -60,15 +63,18 @@ class Comparison:
         Raises:
             InputError: a cell of the baseline cannot be.
         """
-        plan = Plan(**held.model_dump(include=set(Plan.model_fields) - {"sweep"}))
+        # What is not set stays so: without a chunk size, live streams take their window's.
+        fields = held.model_dump(include=set(Plan.model_fields) - {"sweep"}, exclude_unset=True)
+        plan = Plan(**fields | {"protocols": held.protocols})
         return cls(
             title=held.title or f"head as installed, base {held.side.label}",
-            cells=expand(plan, names.default_form),
+            cells=expand(plan, names.default_form, cores=core_count()),
             baseline=held.side,
             candidate=Side(),
             options=replace(options, reading=plan.reading),
             max_regression=options.limit(held.max_regression),
             margin=held.margin,
+            windows=plan.cut,
         )
 
     @classmethod
@@ -104,7 +110,10 @@ class Comparison:
         Raises:
             InputError: a side cannot be prepared.
         """
-        sources, also = audio_input.shortest(UTTERANCES), self.options.also
+        also = self.options.also
+        sources = audio_input.shortest(UTTERANCES)
+        if self.windows is not None:
+            sources = audio_input.check_audio((), windows=self.windows).sources
         with (
             TemporaryDirectory(dir=process_folder()) as scratch,
             RunFolder.create(Path(scratch), overwrite=False, resume=False) as folder,
@@ -205,7 +214,7 @@ def compare_runs(
             half = factor * math.sqrt(sum(width**2 + BETWEEN_HOURS**2 for width in widths))
             low, high = change * math.exp(-half), change * math.exp(half)
             answer: Answer = "pass" if high <= 1 + max_regression else "inconclusive"
-            if low > 1 + margin:
+            if low > 1 + min(margin, max_regression):
                 answer = "regression"
             rulings.append(ruling(answer, change, (low, high)))
     return rulings

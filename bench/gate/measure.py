@@ -123,7 +123,9 @@ class GatedCell:
     @property
     def failure(self) -> Ruling | None:
         """What ended a side, None where both run."""
-        for job, side in ((self.candidate, "candidate"), (self.baseline, "baseline")):
+        ghosts = [job for job in self._group.jobs if job.cell.replica == GHOST]
+        sides = [(self.candidate, "candidate"), *[(job, "baseline") for job in ghosts]]
+        for job, side in ((self.baseline, "baseline"), *sides):
             outcome = job.data.outcome
             if outcome is not None and outcome.status != "ok":
                 wrong = outcome.status == "wrong_output" and side == "candidate"
@@ -164,7 +166,8 @@ class GatedCell:
         limit = MAX_GROWTH[what]
         ruling = partial(Ruling, self.name, what, limit=limit, counts=counts)
         if not candidate or not baseline:
-            return ruling("pass", why="not judged: it is not known")
+            # What was asked for is not passed unseen.
+            return ruling("inconclusive" if counts else "pass", why="not judged: it is not known")
         ratio = candidate / baseline
         if ratio > 1 + limit:
             return ruling("regression", ratio, why=f"larger by over {limit:.0%}")

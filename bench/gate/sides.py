@@ -16,7 +16,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from rtfbench.base.cache import cache_room, check_cache
+from rtfbench.base.cache import cache_room, check_cache, one_at_a_time
 from rtfbench.base.child import ChildError, Interpreter
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.packages import NAME, PACKAGE, ROOT, is_one_package, lay_out
@@ -47,15 +47,16 @@ def interpreter_for(
     folder = cache_room("environments", key)
     if not (folder / READY).is_file():
         check_cache()
-        phase(
-            f"building the baseline's environment: {', '.join(filter(None, [*packages, revision]))}"
-        )
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            _build(folder, packages, commit, shared)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        with one_at_a_time(folder):
+            if not (folder / READY).is_file():
+                what = ", ".join(filter(None, [*packages, revision]))
+                phase(f"building the baseline's environment: {what}")
+                shutil.rmtree(folder, ignore_errors=True)
+                try:
+                    _build(folder, packages, commit, shared)
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
     python = folder / "bin" / "python"
     if not commit:
         here = ROOT if PACKAGE.name == NAME else lay_out(ROOT, process_folder() / "code")

@@ -27,6 +27,7 @@ from rtfbench.results.contrasts import (
 from rtfbench.results.moderated import SessionValues, session_values, steadier
 from rtfbench.results.records import Record
 from rtfbench.results.sequential import Case, Decision, alpha_of, decide, last_look, sessions_needed
+from rtfbench.results.server import REJECTED
 from rtfbench.results.stats import clustered_quantile_interval, tail_quantile
 from rtfbench.results.store import CellData
 
@@ -95,8 +96,9 @@ def criteria(
     """Return what is gated of a cell's times; what does not decide is measured and told.
 
     The processing time may grow by the share `margin` unproved; its interval must stay under
-    `max_regression`.
+    `max_regression`. What is surely over that is a regression, however wide the margin.
     """
+    margin = min(margin, max_regression)
     wider, limit = max(margin, 0.05), max(max_regression, 0.10)
     once = partial(Criterion, margin=0.25, max_regression=None, values_a_session=1)
     return (
@@ -273,6 +275,10 @@ def _what_would_decide(cell: Evidence, found: Decision, needed: int | None, budg
     return f"{off}undecided: about --budget {math.ceil(budget_s + 1.2 * more)} would decide"
 
 
+#: In place of the latency of a request that was rejected: longer than any run.
+NEVER_NS = 10**18
+
+
 def latency_ruling(cell: str, records: Sequence[Record], limit_ms: float) -> Ruling:
     """Hold a candidate's p99 against what its requests may take; once, when measuring has ended.
 
@@ -280,7 +286,9 @@ def latency_ruling(cell: str, records: Sequence[Record], limit_ms: float) -> Rul
     """
     sessions: dict[int, list[float]] = {}
     for record in records:
-        sessions.setdefault(record.session, []).extend(record.utterance_ns)
+        # One that found no place is answered never.
+        answered = (*record.utterance_ns, *[NEVER_NS] * len(record.own.get(REJECTED, ())))
+        sessions.setdefault(record.session, []).extend(answered)
     by_session, count = list(sessions.values()), len(sessions)
     found = tail_quantile([ns for some in by_session for ns in some], TAIL)
     ends = clustered_quantile_interval(by_session, TAIL) if found is not None else None
@@ -291,7 +299,10 @@ def latency_ruling(cell: str, records: Sequence[Record], limit_ms: float) -> Rul
     answer: Answer = "pass" if ends[1] <= limit_ns else "inconclusive"
     if ends[0] > limit_ns:
         answer = "regression"
-    interval = (ends[0] / limit_ns, ends[1] / limit_ns) if math.isfinite(ends[1]) else None
+    if found >= NEVER_NS:
+        why = "more than one request in 100 was rejected"
+        return Ruling(cell, "p99", answer, sessions=count, why=why)
+    interval = (ends[0] / limit_ns, ends[1] / limit_ns) if ends[1] < NEVER_NS else None
     why = f"times the {limit_ms:g} ms that a request may take"
     return Ruling(cell, "p99", answer, found / limit_ns, interval, sessions=count, why=why)
 

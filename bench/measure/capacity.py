@@ -252,8 +252,9 @@ def measure_session(
                 beside = schedule.blocks_beside(loading_s, cycle_s=measuring_s)
                 blocks = max(int(min(beside, most_s / measuring_s)), 1)
         session.finish()
-    for each, job in jobs:
-        each.take(job, number, context, pilot=pilot)
+    with finishing(context.progress.note):  # all have the same sessions, or their ratio is none
+        for each, job in jobs:
+            each.take(job, number, context, pilot=pilot)
     return loading_s, measuring_s
 
 

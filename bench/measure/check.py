@@ -47,8 +47,6 @@ from rtfbench.results.store import (
 Answer = Literal["verified", "differs", "cannot be told"]
 #: Another processor may round the last digits of a sum otherwise.
 REL_TOL = 1e-9
-#: Over the statement of a run; beside its records.
-SIGNATURE = "records.sig"
 #: No member of a tar file lands outside of its folder, or is a device.
 SAFELY: Mapping[str, Any] = {"filter": "data"}
 #: So many places of one file are named.

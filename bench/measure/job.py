@@ -14,6 +14,12 @@ from rtfbench.results.lines import Declaration, Outcome
 from rtfbench.results.store import CellData, RunFolder
 
 
+def without_home(text: str) -> str:
+    """Write paths in the home folder from there on; a home that is the root stands for nothing."""
+    home = Path.home()
+    return text if home == home.parent else text.replace(f"{home}/", "~/")
+
+
 @dataclass
 class Job:
     """A cell on its way through a run, with all that it has answered."""
@@ -70,7 +76,7 @@ class Job:
             cell_id=self.cell_id,
             status=status,
             # Runs are shown to others, whom it does not concern whose folders these are.
-            reason=reason.replace(f"{Path.home()}/", "~/"),
+            reason=without_home(reason),
             effective=self.effective,
             parity=worst(self.parities),
             **known,

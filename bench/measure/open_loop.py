@@ -28,6 +28,7 @@ from rtfbench.measure.queueing import (
 )
 from rtfbench.measure.team import Queue, Team, record_of
 from rtfbench.results.cells import Cell
+from rtfbench.results.lines import Outcome
 from rtfbench.results.load import Load
 from rtfbench.results.server import FRAMES
 
@@ -104,6 +105,9 @@ class Service(Team):
         times = {each.request: each.done_ns - each.began_ns for each in passed.served}
         counted = [each for each in replies if max(each[0]) >= first]
         done = [(tuple(names[each] for each in requests), reply) for requests, reply in counted]
+        if not done:
+            reason = "all requests that count were rejected; lower --rate, or raise --places"
+            return Outcome(cell_id=self._spec.cell_id, status="failed", reason=reason)
         work_ns = sum(times[requests[0]] for requests, _ in counted)
         worked = sum(chunks[name] for some, _ in done for name in some)
         self._chunk_ns = work_ns // max(worked, 1)

@@ -190,6 +190,15 @@ class Plan(Axes):
         """Every combination of axes that is measured."""
         return self.sweep or (self,)
 
+    @model_validator(mode="after")
+    def _are_cut_alike(self) -> Self:
+        if len({axes.windows for axes in self.sweeps}) > 1:
+            raise ValueError(
+                "sweeps cut recordings into different windows, or some do not; a run has one cut: "
+                "make it two plans"
+            )
+        return self
+
     @property
     def cut(self) -> tuple[float, float] | None:
         """Seconds of the windows that recordings are cut into, and from one to the next."""

@@ -22,7 +22,7 @@ class Kept:
 
     Attributes:
         finished: ids of the cells that need not be measured again.
-        stale: ids of those that were finished, and would be measured otherwise today.
+        stale: ids of those that were finished, or have times, and would be measured otherwise.
         reasons: what changed, a line each.
     """
 
@@ -53,15 +53,25 @@ def take_up(
         InputError: the folder's run is of another host: times of two are never put together.
     """
     cells = folder.cells()
-    finished = finished_of(cells)
-    if not finished:
+    # What is still not installed is not measured now either, and keeps nothing open.
+    refused = {
+        cell_id
+        for cell_id, data in cells.items()
+        if data.outcome is not None
+        and data.outcome.status == "unavailable"
+        and not probe(data.cell.engine_spec).ok
+    }
+    finished = finished_of(cells, refused)
+    # Of a comparison that is not finished, some may have their times.
+    timed = finished | {cell_id for cell_id, data in cells.items() if data.records}
+    if not timed:
         return Kept()
     if stored is None:
-        return Kept(stale=finished, reasons=(f"its {ENVIRONMENT} cannot be read",))
+        return Kept(stale=timed, reasons=(f"its {ENVIRONMENT} cannot be read",))
     _refuse_other_host(folder, stored, now)
     shared = tuple(changes(stored, now))
     if shared:
-        return Kept(stale=finished, reasons=shared)
+        return Kept(stale=timed, reasons=shared)
     originals = [
         data for cell_id, data in cells.items() if cell_id in finished and not data.cell.replica
     ]
@@ -91,7 +101,11 @@ def _changed_engines(
 
     Of one that refused a cell no version is stored: it may take it since any package changed.
     """
-    labels = {str(data.cell.engine_spec): data for data in cells}
+    labels: dict[str, CellData] = {}
+    for data in cells:
+        label = str(data.cell.engine_spec)
+        if label not in labels or (data.outcome and data.outcome.version):
+            labels[label] = data
     for label, data in labels.items():
         outcome = data.outcome
         assert outcome is not None

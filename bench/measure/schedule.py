@@ -7,6 +7,7 @@ drift that is linear over the block cancels exactly. *Looks*, the moments at whi
 width is judged, are declared before measuring begins.
 """
 
+import heapq
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,9 +74,12 @@ def portions(chunks: Mapping[str, int], *, wanted: float) -> list[tuple[str, ...
     """
     count = max(1, min(len(chunks), round(sum(chunks.values()) / wanted)))
     filled: list[list[str]] = [[] for _ in range(count)]
+    emptiest = [(0, place) for place in range(count)]
     # Longest first, each into the emptiest portion.
     for name in sorted(chunks, key=lambda name: (-chunks[name], name)):
-        min(filled, key=lambda part: sum(chunks[each] for each in part)).append(name)
+        size, place = emptiest[0]
+        filled[place].append(name)
+        heapq.heapreplace(emptiest, (size + chunks[name], place))
     return [tuple(part) for part in filled]
 
 
@@ -150,4 +154,4 @@ def plan_course(
 
 def blocks_for(*, budget_s: float, block_s: float, sessions: int, cycle: int = 1) -> int:
     """Return how many blocks each of the coming sessions may have, 0 when there is no time left."""
-    return int(budget_s / (block_s * cycle * sessions)) * cycle
+    return max(int(budget_s / (block_s * cycle * sessions)), 0) * cycle

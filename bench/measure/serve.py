@@ -44,7 +44,7 @@ def serve(spec: WorkerSpec, fd: int) -> None:
     try:
         worker = CellWorker(spec)
         answer(fd, worker.loaded())
-        for line in sys.stdin:
+        for line in sys.stdin.buffer:  # in UTF-8, whatever the locale
             command = COMMAND.validate_json(line)
             match command:
                 case Open():

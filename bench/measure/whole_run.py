@@ -165,8 +165,10 @@ def measure(
         trial_check.check_covered(plan.trials, [source.name for source in covered])
     room_bytes = ROOM_BYTES + CELL_BYTES * len(resolved.cells)
     check_room(path, room_bytes, what="a run", named_by="--out")
+    # Before the folder is cleared, which may be where the list lies.
+    trials = None if plan.trials is None else plan.trials.read_text(encoding="utf-8-sig")
     with RunFolder.create(path, overwrite=overwrite, resume=resume) as folder:
-        return _measure_into(folder, plan, resolved, checked, scored, audience)
+        return _measure_into(folder, plan, resolved, checked, scored, trials, audience)
 
 
 def _measure_into(
@@ -175,6 +177,7 @@ def _measure_into(
     resolved: Resolved,
     checked: audio_input.CheckedSources,
     scored: audio_input.CheckedSources,
+    trials: str | None,
     audience: Audience,
 ) -> MeasuredRun:
     """Measure cells and write their result; see `measure`."""
@@ -221,8 +224,8 @@ def _measure_into(
                 # Only now: a run that is refused leaves the folder as it was, and what was
                 # measured in another environment is declared anew.
                 folder.write(ENVIRONMENT, to_json(host))
-            if plan.trials is not None:
-                folder.write(TRIALS, plan.trials.read_text(encoding="utf-8-sig"))
+            if trials is not None:
+                folder.write(TRIALS, trials)
                 options = TrialOptions(max_eer_loss=plan.max_eer_loss)
                 folder.write(TRIAL_OPTIONS, options.model_dump_json())
             runner.run(groups)

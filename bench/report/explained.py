@@ -170,7 +170,7 @@ def _operators(found: Explanation) -> Iterator[doc.Block]:
                 " ".join(filter(None, [each.operator, each.implementation])),
                 _ms(each.ms),
                 figures.percent(each.ms / (engine.ms or 1.0)),
-                _rate(found, 2 * each.macs / each.ms / 1e6 if each.macs else None, index),
+                _rate(found, _gflops(each.macs, each.ms), index),
                 each.block,
                 each.kind,
             ]
@@ -184,6 +184,11 @@ def _operators(found: Explanation) -> Iterator[doc.Block]:
         "that the model asks for, two for each multiply-accumulate, over the time: a runtime "
         "that needs fewer multiplications may exceed the core's peak."
     )
+
+
+def _gflops(macs: int | None, ms: float) -> float | None:
+    """Return operations a second; of none, or of no time that was seen, there is no rate."""
+    return 2 * macs / ms / 1e6 if macs and ms else None
 
 
 def _rate(found: Explanation, gflops: float | None, place: int) -> str:

@@ -117,14 +117,24 @@ def write_pictures(folder: Path, pictures: Sequence["Picture"]) -> list[Path]:
     return written
 
 
-def append_to_step_summary(text: str) -> None:
-    """Append to the file that GitHub shows on the page of a workflow's run."""
+def step_summary() -> str:
+    """Return the file that GitHub shows on the page of a workflow's run.
+
+    Raises:
+        InputError: there is none.
+    """
     path = os.environ.get(SUMMARY_VARIABLE)
     if not path:
         raise InputError(
             f"--github-summary: {SUMMARY_VARIABLE} is not set; it is in a GitHub workflow, "
             "elsewhere set it to a file"
         )
+    return path
+
+
+def append_to_step_summary(text: str) -> None:
+    """Append to that file."""
+    path = step_summary()
     try:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(text)

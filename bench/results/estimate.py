@@ -28,6 +28,7 @@ from rtfbench.results.stats import (
     exponential,
     hodges_lehmann,
     relative_half_width,
+    thinned,
 )
 
 #: With fewer sessions than this, signed ranks of clusters cannot reach a confidence of 95 %.
@@ -89,13 +90,15 @@ def ratio_estimate(
     sessions = [session for session in contrasts_by_session if len(session)]
     if not sessions:
         return None
+    blocks = sum(map(len, sessions))
+    sessions = thinned(sessions)
     centre = moderated(session_centres(sessions), others=others, prior=prior)
     assert centre is not None
     if ghost:
         squares = sum_of_squares_about_zero(ghost)
         least = ghost_scale(squares, len(ghost), 0.0, 0, prior=prior, share=OF_PAIR)
         centre = replace(centre, scale=max(centre.scale, float(least)))
-    count, blocks = len(sessions), sum(map(len, sessions))
+    count = len(sessions)
     if count < SESSIONS_FOR_RANKS:
         interval = exponential(centre.interval(alpha=alpha))
         return RatioEstimate(math.exp(centre.mean), interval, blocks, count, centre.df, centre)

@@ -43,7 +43,8 @@ def noise_of(groups: Sequence[Sequence[CellData]], ratios: Sequence[Ratio] = ())
     ghosts = tuple(_ghosts(groups))
     if not health and not ghosts:
         return None
-    share = sum(map(bool, map(disturbances, health))) / len(health) if health else None
+    told = [line for line in health if any(getattr(line, name) is not None for name in LIMITS)]
+    share = sum(map(bool, map(disturbances, told))) / len(told) if told else None
     contaminated = any(not ghost.contains_one for ghost in ghosts)
     return Noise(
         sentence=_sentence(health, ghosts, ratios, share),

@@ -14,6 +14,7 @@ from rtfbench.results.cells import Cell, Condition
 from rtfbench.results.host import Environment
 from rtfbench.results.lines import SLOTS, Declaration, Line, Outcome
 from rtfbench.results.records import Health, Record
+from rtfbench.results.server import REJECTED
 from rtfbench.results.store import FINAL, CellData
 
 #: A clock of CPU time ticks in steps of up to 10 ms, and threads may outlast a call by a little.
@@ -108,7 +109,7 @@ def _record_faults(record: Record, cell: Cell) -> Iterator[str]:
     """What the times of one record say of each other."""
     if record.frontend_ns + record.engine_ns > record.processing_ns:
         yield "its parts take longer than the whole"
-    if sum(record.chunk_ns) // cell.jobs != record.engine_ns:
+    if not _is_scaled(record) and sum(record.chunk_ns) // cell.jobs != record.engine_ns:
         yield "its chunks do not add up to the engine's time"
     if record.copy_ns is not None and record.copy_ns > record.engine_ns:
         yield "its copies take longer than the engine"
@@ -118,6 +119,11 @@ def _record_faults(record: Record, cell: Cell) -> Iterator[str]:
         yield "its padded audio is shorter than the audio"
     if record.cpu_ns > record.processing_ns * cell.cores * CPU_SLACK + CPU_TICKS_NS:
         yield "it used more CPU time than its cores have"
+
+
+def _is_scaled(record: Record) -> bool:
+    """Say whether its times are as if rejected requests had been served: more than was measured."""
+    return bool(record.own.get(REJECTED))
 
 
 def _group_faults(group: Sequence[CellData]) -> Iterator[str]:
@@ -133,7 +139,8 @@ def _group_faults(group: Sequence[CellData]) -> Iterator[str]:
     spent_ns: Counter[tuple[int, int]] = Counter()
     for data in group:
         for record in data.records:
-            spent_ns[record.session, record.block] += record.processing_ns
+            if not _is_scaled(record):
+                spent_ns[record.session, record.block] += record.processing_ns
     for turn, wall_ns in walls_ns.items():
         if spent_ns[turn] > wall_ns:
             yield (

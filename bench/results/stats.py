@@ -25,6 +25,8 @@ ALPHA_PER_LOOK: Mapping[int, float] = {1: 0.05, 2: 0.036, 3: 0.034}
 ALPHA = 0.05
 #: Half the width of a normal interval of 95 %, in standard deviations.
 TWO_SIDED_95 = float(special.ndtri(0.975))
+#: So many values have as many pairs as are looked at in a second.
+MOST_VALUES = 2000
 #: A quantile of which fewer values lie above, on average, is a matter of luck.
 LEAST_ABOVE = 3.0
 
@@ -152,6 +154,18 @@ def _last(holds: Callable[[int], bool], low: int, high: int) -> int:
     return low
 
 
+def thinned(clusters: Clusters, most: int = MOST_VALUES) -> list[Sequence[float]]:
+    """Return clusters of `most` values in all or little more: medians of so many in a row.
+
+    All pairs of values are looked at, and those of a night's run take more memory than there is.
+    """
+    count = max(-(-sum(map(len, clusters)) // most), 1)
+    return [
+        [statistics.median(cluster[at : at + count]) for at in range(0, len(cluster), count)]
+        for cluster in clusters
+    ]
+
+
 def student_interval(values: Sequence[float], *, alpha: float = ALPHA) -> Interval | None:
     """Return Student's interval of a centre, None for fewer than two values.
 
@@ -198,6 +212,8 @@ def clustered_quantile_interval(clusters: Clusters, share: float) -> Interval | 
         return None
     _, half = found
     count = len(values)
+    # Sessions that have as many beyond it by luck do not make it surer than independent values are.
+    half = max(half, TWO_SIDED_95 * math.sqrt(share * (1 - share) / count))
     low, high = math.floor(count * (share - half)), math.ceil(count * (share + half))
     return (
         float(values[low - 1]) if low >= 1 else 0.0,

@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from rtfbench.base.cache import sha256_of, write_whole
+from rtfbench.base.child import write_all
 from rtfbench.base.errors import InputError
 from rtfbench.base.files import read_bytes
 from rtfbench.results.cells import Cell
@@ -35,6 +36,10 @@ Found = TypeVar("Found", Explanation, LengthReport)
 #: Folders of explanations within a run's folder, and the files that they may have.
 EXPLAINED, EXPLANATION, LENGTHS = "explain", "explain.json", "lengths.json"
 WHERE_WRONG = "where-wrong.json"
+#: Answers that a search wrote with its records, and what it wrote beside them.
+ANSWERS = ("tune.json", "tune.md", "best.toml", "race.*", "capacity.json", "capacity.md")
+#: What somebody says of the records, as `ssh-keygen -Y sign` writes it.
+SIGNATURE = "records.sig"
 #: Held by the process that writes here.
 LOCK = ".lock"
 #: Lines that could not be read, set aside by the run that goes on.
@@ -110,7 +115,8 @@ class RunFolder:
 
     def _begin(self, *, overwrite: bool, resume: bool) -> None:
         """Make what is missing, of a run that is there already what the flags say."""
-        if _holds_file(self.path / RECORDS) and not resume:
+        there = [_holds_file(self.path / name) for name in (RECORDS, SUMMARY)]
+        if any(there) and not resume:
             if not overwrite:
                 raise StoreError(f"{self.path} {OCCUPIED}")
             self._clear()
@@ -135,8 +141,14 @@ class RunFolder:
 
     def append(self, line: Line) -> None:
         """Append one line and hand it to the operating system at once."""
-        with (self.path / RECORDS).open("a", encoding="utf-8") as file:
-            file.write(line.model_dump_json() + "\n")
+        with (self.path / RECORDS).open("ab", buffering=0) as file:
+            begins = file.seek(0, os.SEEK_END)
+            try:
+                write_all(file.fileno(), (line.model_dump_json() + "\n").encode())
+            except OSError:
+                # What there was no room for is no line; a summary of the others is one of all.
+                file.truncate(begins)
+                raise
 
     def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the folder."""
@@ -227,6 +239,8 @@ class RunFolder:
         if not wanted:
             return True
         digest = hashlib.sha256()
+        if not (self.path / RECORDS).is_file():
+            return False
         with (self.path / RECORDS).open("rb") as lines:
             for line in lines:
                 digest.update(line)
@@ -288,9 +302,18 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Delete what an earlier run left; files of others in the folder stay."""
-        for name in (RECORDS, ENVIRONMENT, SUMMARY, TABLE, TRIALS, TRIAL_OPTIONS, PAGE, DAMAGED):
+        derived = (SUMMARY, TABLE, TRIALS, TRIAL_OPTIONS, PAGE, DAMAGED, SIGNATURE)
+        for name in (RECORDS, ENVIRONMENT, *derived):
             (self.path / name).unlink(missing_ok=True)
-        for pattern in (f"{PLOTS}/*.png", f"{PLOTS}/*.svg", "embeddings/*.npz", "logs/*"):
+        explained = f"{EXPLAINED}/*/*.json"
+        for pattern in (
+            f"{PLOTS}/*.png",
+            f"{PLOTS}/*.svg",
+            "embeddings/*.npz",
+            "logs/*",
+            explained,
+            *ANSWERS,
+        ):
             for path in self.path.glob(pattern):
                 path.unlink()
 
@@ -313,6 +336,10 @@ class RunFolder:
             write_whole(path, b"".join(kept))
 
 
+def _is_ok(data: CellData) -> bool:
+    return data.outcome is not None and data.outcome.status == "ok"
+
+
 def cells_of(lines: Iterable[Line]) -> dict[str, CellData]:
     """Return all cells by id, replicas too, in the order of their declaration.
 
@@ -330,6 +357,10 @@ def cells_of(lines: Iterable[Line]) -> dict[str, CellData]:
                         for cell_id, data in cells.items()
                         if not data.cell.replica or data.cell.condition != where
                     }
+                    # One that failed and is not asked for again has no part in the new turns.
+                    for cell_id, data in cells.items():
+                        if data.cell.condition == where and not _is_ok(data):
+                            cells[cell_id] = CellData(data.declaration, outcome=data.outcome)
                 cells[line.cell_id] = CellData(line)
             case Record():
                 cells[line.cell_id].records.append(line)
@@ -342,16 +373,16 @@ def cells_of(lines: Iterable[Line]) -> dict[str, CellData]:
     return cells
 
 
-def finished_of(cells: Mapping[str, CellData]) -> frozenset[str]:
+def finished_of(cells: Mapping[str, CellData], refused: Collection[str] = ()) -> frozenset[str]:
     """Return the ids of the cells whose comparison is complete: measuring again adds nothing.
 
     A comparison in which a cell is missing or failed is measured again as a whole, because only
-    what took turns can be compared.
+    what took turns can be compared. Those that are `refused` once more leave nothing open.
     """
     open_groups = {
         data.cell.condition
-        for data in cells.values()
-        if data.outcome is None or data.outcome.status not in FINAL
+        for cell_id, data in cells.items()
+        if cell_id not in refused and (data.outcome is None or data.outcome.status not in FINAL)
     }
     return frozenset(
         cell_id for cell_id, data in cells.items() if data.cell.condition not in open_groups

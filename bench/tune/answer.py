@@ -96,6 +96,11 @@ class Answer(Value):
     recordings_s: float
     notes: tuple[str, ...] = ()
 
+    @property
+    def none_left(self) -> bool:
+        """Whether all are out, and not for want of time: a larger budget would name none."""
+        return all(entry.fate == "out" and entry.why != NO_TIME for entry in self.entries)
+
 
 def answer(course: Tuning, *, host: str) -> Answer:
     """Return what a course found so far."""
@@ -224,6 +229,8 @@ def _had_no_time(course: Tuning) -> bool:
 def _needed_s(course: Tuning, found: Sequence[Standing]) -> float | None:
     """Return the budget that would probably decide, None where more of the same would not."""
     race = course.last.race
+    if all(name in race.out for name in race.jobs) and not _had_no_time(course):
+        return None
     if course.last.title != LAST or not found or _had_no_time(course):
         # A first session of all is measured whole, however short the budget is.
         return math.ceil(2 * max(course.wanted.budget_s, course.spent_s))

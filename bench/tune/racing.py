@@ -231,7 +231,8 @@ class Race:
                 done += 1
                 took_s = max(context.clock() - block_s, 1e-6)
                 self.session_s += took_s
-                self._stretch = max(self._stretch, took_s / expected_s)
+                if expected_s:  # else no process came to be ready
+                    self._stretch = max(self._stretch, took_s / expected_s)
                 if len(others) <= MANY:
                     beside = schedule.blocks_beside(self.loading_s, cycle_s=took_s)
                     more = max(left_s - self.session_s, 0.0) / took_s
@@ -337,6 +338,8 @@ class Race:
     def figures(self, job: Job) -> Figures:
         """Return what is told of a configuration."""
         sessions = len({record.session for record in job.data.records})
+        if job.failed:  # times of a wrong output are none
+            return Figures(sessions, None)
         return Figures(sessions, memory_mb(job), times_real_time(job.data), p95_ms(job.data))
 
     def gain(self, named: Job, other: Job) -> tuple[float, Interval] | None:

@@ -181,8 +181,10 @@ def _of_named(found: Answer, named: Contender) -> Iterator[str]:
         )
 
 
-def _race(found: Answer) -> Table:
+def _race(found: Answer) -> Table | None:
     """Return every configuration that was measured: how it did, and why it is out."""
+    if not _measured(found):
+        return None
     heads = [*SETTINGS, "heat", "time against the leader", "× real time", "p95 ms", "MB"]
     heads += ["sessions", "outcome"]
     if found.load is not None:

@@ -173,7 +173,7 @@ def tune(
         notes.insert(0, "Interrupted: answered by what was measured until then.")
     found = found.model_copy(update={"notes": tuple(notes)})
     if status is None:
-        status = NAMED if found.named else UNDECIDED if found.entries else NONE_LEFT
+        status = NAMED if found.named else NONE_LEFT if found.none_left else UNDECIDED
     return _written(options, found, course, folder, status, save, audience.say)
 
 

@@ -5,6 +5,7 @@ The folder that this MNN lies in: what it must hold, and what is wrong with it.
 
 import hashlib
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -123,7 +124,7 @@ def shared_library(
     """
     compiler = find_compiler()
     said = _run([*compiler, "--version"]).stdout.decode(errors="replace")
-    facts = [*compiler, *FLAGS, *flags, said, *map(sha256, [source, *needs])]
+    facts = [*compiler, *FLAGS, *flags, said, platform.machine(), *map(sha256, [source, *needs])]
     key = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
     name = f"{source.stem.replace('_', '-')}-{key}"
     folder = _own_folder()

@@ -21,13 +21,19 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
         (("compare", "nope", "mnn"), "no engine 'nope'"),
         (("compare", "mnn", "mnn", "--model", "resnet35"), "did you mean resnet"),
         (("compare", "mnn", "mnn", "--chunk-samples", "10"), "too short for one frame"),
+        (("compare", "mnn", "mnn", "--github-summary"), "GITHUB_STEP_SUMMARY is not set"),
         (("doctor", "--engine", "mnn[x"), "write name or name[key=value,...]"),
     ],
 )
 def test_bad_input_is_one_line(
-    rtfbench: Command, spawned: Command, arguments: tuple[str, ...], message: str
+    rtfbench: Command,
+    spawned: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
 ) -> None:
     """Status 2, one line, no traceback."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     command = spawned if arguments == ("gate",) else rtfbench  # one in a process of its own
     done = command(*arguments)
     assert done.returncode == 2

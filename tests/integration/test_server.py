@@ -90,6 +90,24 @@ def test_a_queue_is_verified(rtfbench: Command, run: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"{run}: verified\n")
 
 
+def test_whoever_finds_no_place_ends_no_other_row(
+    rtfbench: Command, model: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    """Where some are rejected, the run is as honest as any; a row where all are does not end it."""
+    run = tmp_path / "run"
+    done = rtfbench(
+        *("run", "--model", model, "--engine", "onnxruntime", "--audio", short_speech),
+        *("--protocol", "server", "--rate", 400, "--rate", 1e6, "--jobs", 1, "--places", 0),
+        *("--budget", 1, "--sessions", 1, "--out", run, "--bare"),
+    )
+    cells = {data.cell.load.rate_per_s: data for data in RunFolder(run).originals().values()
+             if data.cell.load is not None}  # fmt: skip
+    assert any(record.own["rejected"] for record in cells[400].records)
+    assert "Traceback" not in done.stderr
+    assert cells[1e6].outcome is not None
+    assert rtfbench("check", run).stdout == f"{run}: verified\n"
+
+
 def test_a_rate_is_asked_for(rtfbench: Command, tmp_path: Path) -> None:
     """Without one nothing arrives: refused in one line that names the option."""
     done = rtfbench("run", "--protocol", "server", "--out", tmp_path / "run")

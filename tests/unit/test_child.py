@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from rtfbench.base.child import Child, ChildDied, ChildError, read_answer, started_ahead
+from rtfbench.base.child import (
+    Child,
+    ChildDied,
+    ChildError,
+    how_it_ended,
+    read_answer,
+    started_ahead,
+)
 from rtfbench.extract import WORKER
 from rtfbench.extract.messages import ANSWER
 from rtfbench.measure.messages import REPLY, Done
@@ -22,6 +29,12 @@ def test_an_answer_that_is_none_is_told_in_one_short_line(line: bytes) -> None:
     assert repr(line.decode(errors="replace")[:20])[:-1] in text
     assert len(text.splitlines()) == 1
     assert len(text) < 250
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    """Real-time signals have none in Python."""
+    assert how_it_ended(-11) == "killed by SIGSEGV"
+    assert how_it_ended(-35) == "killed by signal 35"
 
 
 def test_an_answer_is_what_was_sent() -> None:

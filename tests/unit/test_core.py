@@ -3,13 +3,15 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from rtfbench.engines.native import compiler
 from rtfbench.engines.protocol import EngineError
-from rtfbench.measure.machine import core
+from rtfbench.measure.machine import core, devices
 from rtfbench.measure.machine.core import FLOAT32, SOURCE, Kernels, kernels, probe
+from rtfbench.measure.machine.devices import HOST_CPU
 from rtfbench.results.host import Probes
 
 #: So long may a core's other hardware thread be another guest's.
@@ -88,6 +90,18 @@ wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
 print((waited_ns() - waited) / wall, cpu / wall)
 other.kill()
 """
+
+
+def test_a_kernel_that_counts_no_threads_at_work_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without schedstat the threads that exist are counted, and waiting is not known."""
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    monkeypatch.setattr(devices, "TASKS", tmp_path)
+    assert (devices.count_threads(), devices.waited_ns()) == (2, None)
+    found = HOST_CPU.prove(lambda: None, wanted=2, started=1)
+    assert (found.effective, "does not tell" in found.note) == ({}, True)
 
 
 def test_the_kernel_counts_how_long_others_had_the_core() -> None:

@@ -72,6 +72,10 @@ def test_what_the_host_does_not_tell_disturbs_nothing() -> None:
     silent = Health(cell_id="c", session=0, block=0, wall_ns=1)
     assert disturbances(silent) == []
     assert noise_of([]) is None
+    found = noise_of([group([1.0] * 6, [silent] * 6)])
+    assert found is not None
+    assert found.disturbed_share is None
+    assert "quiet" not in found.sentence
 
 
 def test_a_busy_process_is_seen() -> None:

@@ -138,6 +138,10 @@ def test_flags_override_the_file(tmp_path: Path) -> None:
         ("sweep = [1]", "sweep.0"),
         ("[[sweep]]\nweight = 0", "sweep.0.weight"),
         ("sweep = 1", "sweep"),
+        (
+            '[[sweep]]\nprotocols = ["streams"]\nstreams = [2]\nwindow_s = 1.5\n[[sweep]]',
+            "different windows",
+        ),
     ],
 )
 def test_bad_plans_are_one_line(tmp_path: Path, content: str, message: str) -> None:

@@ -84,6 +84,11 @@ def test_looks_are_declared_for_what_others_may_leave() -> None:
     assert course.alpha < 0.05
 
 
+def test_of_no_time_there_are_no_blocks() -> None:
+    """A machine that slept has less than none left."""
+    assert blocks_for(budget_s=-300.0, block_s=7.0, sessions=1) == 0
+
+
 def test_a_session_has_whole_cycles() -> None:
     """Where a contrast takes several blocks, no session ends in the middle of one."""
     assert plan_course(budget_s=60, block_s=2, sessions=6, cycle=3) == Schedule((6,), 3)

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t, ttest_1samp, wilcoxon
 
 from rtfbench.results.stats import (
+    clustered_quantile_interval,
     clustered_signed_rank_interval,
     hodges_lehmann,
     level_interval,
@@ -15,6 +16,7 @@ from rtfbench.results.stats import (
     signed_rank_interval,
     student_interval,
     tail_quantile,
+    thinned,
 )
 
 
@@ -84,6 +86,26 @@ def test_half_width_is_relative() -> None:
     """From 0.98 to 1/0.98 is 2 % to either side; no interval is infinitely wide."""
     assert relative_half_width((1 / 1.02, 1.02)) == pytest.approx(0.02)
     assert relative_half_width(None) == float("inf")
+
+
+def test_a_quantile_of_sessions_that_agree_by_luck_has_a_width() -> None:
+    """Three sessions with one of a hundred requests beyond it each tell no more than 300 alone."""
+    values = [[*range(99), 1000 + each] for each in range(3)]
+    low, high = clustered_quantile_interval(values, 0.99) or (0, 0)
+    assert low < 98 < high
+
+
+def test_values_without_number_are_thinned() -> None:
+    """Medians of some in a row have the same centre, session by session, and few pairs."""
+    rng = np.random.default_rng(1)
+    sessions = [rng.normal(0.1, 0.03, 5000).tolist() for _ in range(8)]
+    thin = thinned(sessions)
+    assert 1900 <= sum(map(len, thin)) <= 2100
+    assert [len(each) for each in thin] == [len(thin[0])] * 8
+    assert hodges_lehmann([value for each in thin for value in each]) == pytest.approx(
+        0.1, abs=0.002
+    )
+    assert thinned([[1.0, 5.0], [2.0]]) == [[1.0, 5.0], [2.0]]
 
 
 def _scores_reject(clusters: list[list[float]], centre: float) -> bool:

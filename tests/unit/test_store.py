@@ -1,15 +1,17 @@
 """The run folder."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from rtfbench.results import store
 from rtfbench.results.cells import Cell
 from rtfbench.results.host import Environment
 from rtfbench.results.lines import Declaration, Outcome
-from rtfbench.results.records import Record
-from rtfbench.results.store import RECORDS, RunFolder, StoreError, finished_of, no_run
+from rtfbench.results.records import Health, Record
+from rtfbench.results.store import RECORDS, RunFolder, StoreError, cells_of, finished_of, no_run
 from rtfbench.results.summary import summarize, summarize_cell
 
 CELL = Cell(
@@ -164,6 +166,49 @@ def test_ratios_pair_the_passes_of_a_block(folder: RunFolder) -> None:
     assert ratio.ratio == pytest.approx(3)
     assert ratio.ci95 == pytest.approx((3, 3))
     assert ratio.decided
+
+
+def test_a_new_run_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
+    """Signatures and explanations are of the records that were; a list in the folder is read."""
+    for name in ("records.sig", "explain/x/explain.json", "explain/x/notes.txt", "summary.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"records_sha256": "ab"}')
+    with pytest.raises(StoreError, match="overwrite"):
+        RunFolder.create(tmp_path, overwrite=False, resume=False)
+    with RunFolder.create(tmp_path, overwrite=True, resume=False):
+        left = {path.name for path in tmp_path.rglob("*") if path.is_file()} - {".lock"}
+    assert left == {"notes.txt"}
+
+
+def test_a_line_that_finds_no_room_is_no_line(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The records end with the last whole one, so that a summary is of what a resume reads."""
+    folder.append(record(0, 10))
+
+    def full(fd: int, data: bytes) -> None:
+        os.write(fd, data[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "write_all", full)
+        with pytest.raises(OSError, match="No space"):
+            folder.append(record(1, 20))
+    folder.append(record(2, 30))
+    assert [each.position for each in folder.cells()["c"].records] == [0, 2]
+
+
+def test_one_that_failed_has_no_part_in_new_turns() -> None:
+    """Its row says how it ended; what the host did in its turns is of the turns that were."""
+    other = CELL.model_copy(update={"engine": "onnxruntime"})
+    health = Health(cell_id="b", session=0, block=0, wall_ns=1)
+    failed = Outcome(cell_id="b", status="failed")
+    lines = [
+        Declaration(cell_id=name, cell=each, title="") for name, each in (("c", CELL), ("b", other))
+    ]
+    found = cells_of([*lines, health, failed, lines[0]])
+    assert (found["b"].health, found["b"].outcome) == ([], failed)
 
 
 def test_a_folder_without_a_run_names_those_that_have_one(tmp_path: Path) -> None:

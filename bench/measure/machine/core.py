@@ -81,9 +81,9 @@ def kernels() -> Kernels | None:
     """Return this processor's kernels, None where no compiler makes them."""
     try:
         library = compiler.shared_library(SOURCE, flags=("-std=c++11",), scratch=process_folder())
+        return Kernels(ctypes.CDLL(str(library)))
     except (EngineError, OSError):
         return None
-    return Kernels(ctypes.CDLL(str(library)))
 
 
 class Ceiling(Protocol):

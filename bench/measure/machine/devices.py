@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PROOF_NS = 150_000_000
 TRIES = 6
+TASKS = Path("/proc/self/task")
 #: A thread works when it has a core for at least this share of the time; low, because a neighbour
 #: on the machine takes its part.
 WORKING = 0.05
@@ -39,7 +40,7 @@ WORKING = 0.05
 
 def count_threads() -> int:
     """Return the number of threads of this process."""
-    return len(_scheduled_ns_by_thread())
+    return len([*TASKS.iterdir()])
 
 
 def waited_ns() -> int | None:
@@ -48,9 +49,10 @@ def waited_ns() -> int | None:
     None where the kernel does not tell it.
     """
     try:
-        return sum(waited_ns for _, waited_ns in _scheduled_ns_by_thread().values())
+        found = _scheduled_ns_by_thread()
     except (OSError, ValueError):
         return None
+    return sum(waited_ns for _, waited_ns in found.values()) if found else None
 
 
 def _observe(run: Callable[[], object]) -> tuple[float, int]:
@@ -72,11 +74,11 @@ def _scheduled_ns_by_thread() -> dict[str, tuple[int, int]]:
     Source: the kernel's Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat.
     """
     found: dict[str, tuple[int, int]] = {}
-    for task in Path("/proc/self/task").iterdir():
+    for task in TASKS.iterdir():
         try:
             on_core, waiting, *_ = (task / "schedstat").read_text().split()
             found[task.name] = int(on_core), int(waiting)
-        except FileNotFoundError:  # the thread ended in between
+        except (FileNotFoundError, ProcessLookupError):  # the thread ended in between
             continue
     return found
 
@@ -160,6 +162,8 @@ class HostCpu(Device):
             cores, threads = _observe(run)
             if threads == wanted:
                 break
+        if not threads:
+            return Proof({}, "this kernel does not tell how many threads work")
         if threads > wanted:
             raise SettingMismatchError(f"asked for {wanted} threads, but {threads} are at work")
         split = f"of {wanted} threads only {threads} worked: this runtime does not split the model"

@@ -10,7 +10,14 @@ from rtfbench.report.compare import setting
 from rtfbench.report.history import HostHistory, Series
 from rtfbench.report.hosts import Line, NamedRun, against, conclusion, lines
 from rtfbench.report.palette import MUTED
-from rtfbench.report.plots.style import Look, Picture, Sheet, numbered, plain_log_ticks
+from rtfbench.report.plots.style import (
+    Look,
+    Picture,
+    Sheet,
+    numbered,
+    plain_log_ticks,
+    plain_name,
+)
 from rtfbench.results.cells import Condition
 
 if TYPE_CHECKING:
@@ -116,14 +123,10 @@ def _label(series: Series, others: Sequence[Series]) -> str:
 
 def _name(where: Condition) -> str:
     """Return a condition as part of a file's name."""
-    model = _plain(where.model)
+    model = plain_name(where.model)
     more = f"-j{where.jobs}" * (where.jobs > 1) + f"-b{where.batch}" * (where.batch > 1)
-    more += f"-{_plain(str(where.load))}" if where.load else ""
+    more += f"-{plain_name(str(where.load))}" if where.load else ""
     return f"{model}-{where.protocol}-{where.chunk_samples}-t{where.threads}{more}"
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)
 
 
 #: A line of the picture is so high; hosts stand this far apart within it.

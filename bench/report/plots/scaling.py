@@ -220,8 +220,8 @@ def _speedup(rows: Sequence[CellSummary], row: CellSummary) -> float | None:
 
 
 def _thread_finding(rows: Sequence[CellSummary]) -> str:
-    most = max(row.threads for row in rows)
-    speedups = (_speedup(rows, row) for row in rows if row.threads == most)
-    found = [each for each in speedups if each is not None]
+    known = [(row.threads, up) for row in rows if (up := _speedup(rows, row)) is not None]
+    most = max(threads for threads, _ in known)
+    found = [up for threads, up in known if threads == most]
     low, high = figures.times(min(found)), figures.times(max(found))
     return f"{most} threads are {low} to {high} as fast as one"

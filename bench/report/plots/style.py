@@ -116,6 +116,11 @@ _SETTINGS: Any = {
 }
 
 
+def plain_name(text: str) -> str:
+    """Return a text as the name of a file; models may be paths, also of somebody else's run."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)
+
+
 @dataclass(frozen=True)
 class Picture:
     """A finished picture; `title` and `caption` are the words that stand in it.
@@ -240,7 +245,7 @@ class Sheet:
         self.figure.text(
             left, 0.1 / self._height_in, caption, va="bottom", fontsize=7.6, color=MUTED
         )
-        return Picture(name, self._title, self._caption, self)
+        return Picture(plain_name(name), self._title, self._caption, self)
 
     def _key(self, left: float) -> None:
         """Write the engines' names beside their markers, where lines have no end to stand at."""

@@ -6,7 +6,8 @@ import pytest
 
 from rtfbench.base.cache import sha256_of
 from rtfbench.base.errors import InputError
-from rtfbench.gate.baseline import load_baseline, parse_side
+from rtfbench.gate.baseline import GateOptions, load_baseline, parse_side
+from rtfbench.gate.held import Comparison
 
 
 def test_a_baseline_names_cells_and_what_they_are_held_against(tmp_path: Path) -> None:
@@ -17,6 +18,18 @@ def test_a_baseline_names_cells_and_what_they_are_held_against(tmp_path: Path) -
     assert baseline.side.label == "MNN==3.6.0"
     assert (baseline.margin, baseline.max_regression) == (0.02, 0.05)
     assert baseline.protocols == ("steady",)
+
+
+def test_live_streams_are_gated_as_they_are_run(tmp_path: Path) -> None:
+    """Without a chunk size theirs is the window's, and recordings are cut into windows."""
+    path = tmp_path / "b.toml"
+    path.write_text(
+        'packages = ["MNN==3.6.0"]\nengines = ["mnn"]\nmodels = ["xvec"]\n'
+        'protocols = ["streams"]\nstreams = [2]\nwindow_s = 1.5\nhop_s = 0.75\n'
+    )
+    held = Comparison.with_baseline(load_baseline(path), GateOptions())
+    assert [cell.chunk_samples for cell in held.cells] == [24000]
+    assert held.windows == (1.5, 0.75)
 
 
 def test_a_model_file_is_held_by_its_hash(tmp_path: Path) -> None:
@@ -60,6 +73,12 @@ def test_bad_baselines_are_one_line(tmp_path: Path, text: str, message: str) -> 
         load_baseline(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_criterion_that_there_is_none_of_is_refused() -> None:
+    """A misspelt one would guard nothing."""
+    with pytest.raises(InputError, match=r"'speed' is none of front-end, "):
+        GateOptions(also=("speed",))  # type: ignore[arg-type]
 
 
 def test_a_missing_baseline_is_one_line(tmp_path: Path) -> None:

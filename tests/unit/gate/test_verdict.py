@@ -17,6 +17,7 @@ from rtfbench.gate.verdict import (
     values_of,
 )
 from rtfbench.results.records import Record
+from rtfbench.results.server import REJECTED
 from rtfbench.results.store import CellData
 from tests.unit.test_contrasts import add, cell_data
 from tests.validation.stolen import Host, Side, gate
@@ -53,6 +54,13 @@ def ruling(pairs: Sequence[Pair], criterion: Criterion = RTF) -> Ruling:
     """Return what is ruled of the first cell at the end."""
     seen = [each.seen([criterion]) for each in pairs]
     return judge(seen, [criterion], budget_s=BUDGET_S, final=True)[0]
+
+
+def test_a_limit_under_the_margin_is_the_margin() -> None:
+    """What is surely over what is allowed is a regression, and not undecided for ever."""
+    rtf, *_ = criteria(margin=0.02, max_regression=0.01)
+    assert ruling([pair([1.015] * 12)], rtf).answer == "regression"
+    assert ruling([pair([1.0] * 12)], rtf).answer == "pass"
 
 
 def test_identical_sides_pass() -> None:
@@ -205,6 +213,19 @@ def test_latencies_are_held_against_what_requests_may_take(limit_ms: float, answ
     few = latency_ruling("cell", records[:1], limit_ms)
     assert (few.answer, few.interval) == ("inconclusive", None)
     assert "a larger --budget" in few.why
+
+
+def test_requests_that_find_no_place_are_late() -> None:
+    """However soon the others are answered, p99 is not kept where one in ten is rejected."""
+    records = [
+        Record.model_construct(
+            session=session, utterance_ns=(10_000_000,) * 90, own={REJECTED: tuple(range(10))}
+        )
+        for session in range(6)
+    ]
+    found = latency_ruling("cell", records, 100.0)
+    assert (found.answer, found.ratio, found.interval) == ("regression", None, None)
+    assert "rejected" in found.why
 
 
 def test_a_noisy_machine_is_judged_by_undisturbed_times() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from rtfbench.base.errors import InputError
-from rtfbench.measure.messages import Measure
-from rtfbench.measure.open_loop import Service
+from rtfbench.measure import open_loop
+from rtfbench.measure.messages import Measure, WorkerSpec
+from rtfbench.measure.open_loop import Arriving, Service
 from rtfbench.measure.queueing import (
     Imagined,
+    Passed,
     Served,
     WaitingLine,
     arrivals_ns,
@@ -21,6 +23,7 @@ from rtfbench.measure.queueing import (
     serve,
     with_those_before,
 )
+from rtfbench.results.lines import Outcome
 from rtfbench.results.load import Load, Traffic
 from rtfbench.results.records import Record
 from rtfbench.results.server import (
@@ -35,6 +38,7 @@ from rtfbench.results.server import (
     WALL,
     invalid,
 )
+from tests.unit.test_store import CELL
 from tests.validation.tried_queues import QUEUES, run, truths
 
 MS = 1_000_000
@@ -300,6 +304,20 @@ def test_the_passes_of_a_block_have_arrivals_of_their_own() -> None:
         for block, position in orders
     ]
     assert found == [0, 1, 1, 0, 0, 1]
+
+
+def test_a_pass_that_serves_nothing_ends_its_cell_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each request that counts finds all places taken, the row says what to do."""
+    service = Service.__new__(Service)
+    load = Load(rate_per_s=1e6, places=0)
+    cell = CELL.model_copy(update={"protocol": "server", "load": load})
+    service._spec = WorkerSpec.model_construct(cell_id="c", cell=cell, session=0)
+    service._chunks = {"a": 1}
+    monkeypatch.setattr(Service, "arriving", lambda *_: Arriving([0, 0], ("a", "a"), 0))
+    monkeypatch.setattr(open_loop, "serve", lambda *_: Passed([], [0, 1]))
+    ended = service._turn(Measure(block=0, position=0, utterances=("a", "a")), 1.0)
+    assert isinstance(ended, Outcome)
+    assert (ended.status, "raise --places" in ended.reason) == ("failed", True)
 
 
 def test_figures_are_of_the_requests() -> None:

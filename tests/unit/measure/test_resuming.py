@@ -12,7 +12,7 @@ from rtfbench.results.host import Environment
 from rtfbench.results.lines import Declaration, Outcome
 from rtfbench.results.store import ENVIRONMENT as ENVIRONMENT_FILE
 from rtfbench.results.store import RunFolder
-from tests.unit.test_store import CELL, ENVIRONMENT
+from tests.unit.test_store import CELL, ENVIRONMENT, record
 
 THEN = ENVIRONMENT.model_copy(
     update={
@@ -55,7 +55,7 @@ def take(folder: RunFolder, now: Environment = THEN, **versions: str) -> Kept:
     installed = {"onnxruntime": "1.20", "mnn": "3.0", **versions}
 
     def probe(spec: EngineSpec) -> Availability:
-        return Availability(True, version=installed[spec.name])
+        return Availability(spec.name in installed, version=installed.get(spec.name, ""))
 
     return take_up(folder, stored_environment(folder), now, probe)
 
@@ -103,6 +103,33 @@ def test_an_engine_that_refused_may_have_learnt(folder: RunFolder) -> None:
     packages = {**THEN.packages, "openvino": "2026.1"}
     kept = take(folder, THEN.model_copy(update={"packages": packages}))
     assert kept.stale == {"ecapa512 openvino"}
+
+
+def test_what_is_not_installed_keeps_no_comparison_open(folder: RunFolder) -> None:
+    """It would not be measured now either; once it is there, all take turns anew."""
+    end(folder, cell("openvino"), "", "unavailable")
+    assert take(folder).finished >= {"xvec onnxruntime", "xvec mnn", "xvec openvino"}
+    assert take(folder, openvino="2026.1").finished == {"resnet34 mnn"}
+
+
+def test_an_engine_is_asked_by_the_cell_that_knows_its_version(folder: RunFolder) -> None:
+    """A cell that gave something else, before its version was known, does not hide the others."""
+    end(folder, cell("mnn", "campplus"), "", "wrong_output")
+    assert take(folder, mnn="3.1").stale >= {"resnet34 mnn", "campplus mnn"}
+
+
+def test_what_is_timed_counts_though_its_comparison_has_not_ended(tmp_path: Path) -> None:
+    """Beside an engine that failed, another's times are of that host and harness all the same."""
+    folder = RunFolder.create(tmp_path / "run", overwrite=False, resume=False)
+    folder.write(ENVIRONMENT_FILE, THEN.model_dump_json())
+    end(folder, cell("onnxruntime"), "1.20")
+    folder.append(record(0, 5).model_copy(update={"cell_id": "xvec onnxruntime"}))
+    end(folder, cell("mnn"), "3.0", "failed")
+    with pytest.raises(InputError, match="another host"):
+        take(folder, THEN.model_copy(update={"cpu": "another CPU"}))
+    kept = take(folder, THEN.model_copy(update={"rtfbench": "1.1"}))
+    assert kept.stale == {"xvec onnxruntime"}
+    assert take(folder) == Kept()
 
 
 def test_an_unreadable_environment_tells_nothing(folder: RunFolder) -> None:

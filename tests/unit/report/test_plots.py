@@ -45,6 +45,22 @@ def test_one_chunk_size_is_no_curve() -> None:
     assert {"rtf-by-model-t1", "where-the-time-goes", "accuracy-against-speed"} <= names
 
 
+def test_a_models_path_leads_a_picture_nowhere() -> None:
+    """Runs of others are drawn too: whatever their model is called, files stay in the folder."""
+    result = curve(*SIZES)
+    cells = tuple(each.model_copy(update={"model": "../../m.onnx"}) for each in result.cells)
+    names = set(pictures(result.model_copy(update={"cells": cells})))
+    assert "rtf-by-chunk-size-..-..-m.onnx-t1" in names
+    assert not any("/" in name for name in names)
+
+
+def test_threads_without_a_row_of_one_are_left_out_of_the_title() -> None:
+    """The title is of the largest number that has a speed-up."""
+    result = summary(row(), row(threads=2, rtf=0.0125), row(engine="other", threads=4))
+    drawn = pictures(result)["thread-scaling-steady-32000"]
+    assert drawn.title == "2 threads are 1.60× to 1.60× as fast as one"
+
+
 def test_threads_are_drawn_when_there_are_several() -> None:
     """Two thread counts give the scaling; its title has the range of what they bring."""
     result = summary(row(), row(threads=2, rtf=0.0125), row(engine="other"))

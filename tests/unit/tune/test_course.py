@@ -136,6 +136,8 @@ def test_who_is_out_is_told_why(tmp_path: Path) -> None:
     assert out["slow"].startswith("slower: ")
     assert out["mad"].startswith("failed: worker ended early")
     assert out["wrong"].startswith("wrong output: utterance first")
+    speeds = {entry.cell.engine: entry.times_real_time for entry in found.entries}
+    assert (speeds["wrong"], speeds["fast"] is None) == (None, False)
     raced = [entry.cell.engine for entry in found.entries if entry.heat == "all cores"]
     assert "slow" not in raced
     assert "mad" not in raced
@@ -271,6 +273,16 @@ def test_limits_come_before_speed(tmp_path: Path) -> None:
     assert any("p95 of" in why and "over 140" in why for why in whys)
     assert "no configuration that was raced keeps all" in text_of(found, commands=(), in_python="")
     assert found.safe is None
+    assert (found.none_left, found.needed_s) == (True, None)
+
+
+def test_where_no_process_comes_to_be_ready_nobody_is_left(tmp_path: Path) -> None:
+    """The reasons are the answer, and no larger budget is advised."""
+    found = tuned(tmp_path, {"mad": ENGINES["mad"]})
+    assert (found.named, found.none_left, found.needed_s) == (None, True, None)
+    text = text_of(found, commands=(), in_python="")
+    assert "worker ended early" in text
+    assert "|  |" not in text
 
 
 def test_who_is_too_large_leaves_others_in_the_race(tmp_path: Path) -> None:
