@@ -124,8 +124,8 @@ class GatedCell:
     def failure(self) -> Ruling | None:
         """What ended a side, None where both run."""
         ghosts = [job for job in self._group.jobs if job.cell.replica == GHOST]
-        sides = [(self.candidate, "candidate"), *[(job, "baseline") for job in ghosts]]
-        for job, side in ((self.baseline, "baseline"), *sides):
+        bases = [(job, "baseline") for job in (self.baseline, *ghosts)]
+        for job, side in ((self.candidate, "candidate"), *bases):
             outcome = job.data.outcome
             if outcome is not None and outcome.status != "ok":
                 wrong = outcome.status == "wrong_output" and side == "candidate"

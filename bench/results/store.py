@@ -37,7 +37,7 @@ Found = TypeVar("Found", Explanation, LengthReport)
 EXPLAINED, EXPLANATION, LENGTHS = "explain", "explain.json", "lengths.json"
 WHERE_WRONG = "where-wrong.json"
 #: Answers that a search wrote with its records, and what it wrote beside them.
-ANSWERS = ("tune.json", "tune.md", "best.toml", "race.*", "capacity.json", "capacity.md")
+ANSWERS = ("tune.json", "tune.md", "race.*", "capacity.json", "capacity.md")
 #: What somebody says of the records, as `ssh-keygen -Y sign` writes it.
 SIGNATURE = "records.sig"
 #: Held by the process that writes here.

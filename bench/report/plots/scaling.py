@@ -221,6 +221,8 @@ def _speedup(rows: Sequence[CellSummary], row: CellSummary) -> float | None:
 
 def _thread_finding(rows: Sequence[CellSummary]) -> str:
     known = [(row.threads, up) for row in rows if (up := _speedup(rows, row)) is not None]
+    if not known:
+        return "No row was measured with one thread and with more"
     most = max(threads for threads, _ in known)
     found = [up for threads, up in known if threads == most]
     low, high = figures.times(min(found)), figures.times(max(found))

@@ -61,6 +61,13 @@ def test_threads_without_a_row_of_one_are_left_out_of_the_title() -> None:
     assert drawn.title == "2 threads are 1.60× to 1.60× as fast as one"
 
 
+def test_threads_that_compare_nothing_say_so() -> None:
+    """One engine with one thread, another with two: nothing tells what threads bring."""
+    drawn = pictures(summary(row(), row(engine="other", threads=2)))
+    titles = [each.title for name, each in drawn.items() if name.startswith("thread-scaling")]
+    assert titles in ([], ["No row was measured with one thread and with more"])
+
+
 def test_threads_are_drawn_when_there_are_several() -> None:
     """Two thread counts give the scaling; its title has the range of what they bring."""
     result = summary(row(), row(threads=2, rtf=0.0125), row(engine="other"))
