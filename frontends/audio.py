@@ -175,7 +175,7 @@ def _opened(place: Place, source: Path | IO[bytes]) -> Iterator[soundfile.SoundF
             )
             if lack:
                 raise audio_error(place, f"{lack}; copy it again")
-        if audio.format == "WAV" and not audio.frames:
+        if audio.format in ("WAV", "WAVEX") and not audio.frames:
             raw = opened.enter_context(source.open("rb")) if isinstance(source, Path) else source
             if (whole := containers.completed(raw)) is not None:
                 audio = opened.enter_context(soundfile.SoundFile(whole))

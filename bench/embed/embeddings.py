@@ -103,7 +103,10 @@ def read_embeddings(path: Path) -> Iterator[Named]:
         with reading_from(path), held_in_memory(path):
             check_readable(path)
             read = READERS.get(path.suffix.lower(), _read_text)
-            yield from map(Named._make, read(path))
+            for name, embedding_D in read(path):
+                if not np.isfinite(embedding_D).all():
+                    raise ValueError(f"{name}: a value is not finite")
+                yield Named(name, embedding_D)
     except (ValueError, KeyError, EOFError, struct.error, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: holds no embeddings, or damaged ones ({reason})") from error
@@ -166,7 +169,7 @@ def _npy_header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -
 
 
 def _read_text(path: Path) -> Iterator[Named]:
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:

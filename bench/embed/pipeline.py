@@ -272,8 +272,8 @@ class Pipeline:
             NoSignalError: there is none, or too few frames for one.
         """
         heard, least = False, self.policy.front_end.least_frames
-        for chunk in chunks:
-            if not heard and chunk.valid_frames < least:
+        for index, chunk in enumerate(chunks):
+            if index == 0 and chunk.valid_frames < least:
                 raise NoSignalError(
                     "too short to tell a voice: there is no signal in 1 or 2 frames; use a longer "
                     "recording"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from rtfbench.base.errors import InputError, as_input
 from rtfbench.base.files import held_in_memory
@@ -202,14 +203,7 @@ def verdict(
             "trials"
         )
         if first is not None:
-            against = f"points against {systems[0].name}"
-            line += f"; EER {_percent(found.eer - first.eer, digits, sign='+')} {against}"
-            _, reference = known(trials, systems[0].scores)
-            if spread is not None and len(values) == len(reference):
-                lost = losses(scored, reference, values, resamples=resamples, utt2spk=utt2spk)
-                if lost is not None:
-                    low, high = (_percent(end, digits, sign="+") for end in lost.eer[1:])
-                    line += f" (95 %: {low} to {high})"
+            line += _against(trials, systems[0], system, options, utt2spk)
         yield line
         yield from _spread(spread, resamples, digits)
         if point is not None:
@@ -234,11 +228,42 @@ def verdict(
         raise refused
 
 
+def _against(
+    trials: Trials,
+    first: System,
+    other: System,
+    options: ScoreOptions,
+    utt2spk: Mapping[str, str] | None,
+) -> str:
+    """Say by how much the EER differs from the first's, on the trials that both have."""
+    both = _in_both(trials, first, other)
+    some, scores = trials.take(both), [each.scores[both] for each in (first, other)]
+    theirs, ours = (rates(some, each, p_target=options.p_target) for each in scores)
+    if ours is None or theirs is None:
+        return ""
+    digits = _digits(min(ours.targets, ours.nontargets))
+    text = f"; EER {_percent(ours.eer - theirs.eer, digits, sign='+')} points against {first.name}"
+    if both.sum() < max(len(known(trials, each.scores)[1]) for each in (first, other)):
+        text += f" on the {both.sum()} trials that both have"
+    lost = None
+    if options.resamples:
+        lost = losses(some, scores[0], scores[1], resamples=options.resamples, utt2spk=utt2spk)
+    if lost is None:
+        return text
+    low, high = (_percent(end, digits, sign="+") for end in lost.eer[1:])
+    return f"{text} (95 %: {low} to {high})"
+
+
+def _in_both(trials: Trials, first: System, other: System) -> npt.NDArray[np.bool_]:
+    """Return which trials have a label and both scores, bool [N]: only those can be compared."""
+    return ~np.isnan(first.scores + other.scores) & (trials.labels_N >= 0)
+
+
 def _shift(
     trials: Trials, first: System, other: System, resamples: int, utt2spk: Mapping[str, str] | None
 ) -> Iterator[str]:
     """Say by how much scores are higher than the first's, where speakers are enough for it."""
-    both = ~np.isnan(first.scores + other.scores) & (trials.labels_N >= 0)
+    both = _in_both(trials, first, other)
     if len(set(trials.labels_N[both].tolist())) < 2:
         return
     found = shifts(

@@ -169,6 +169,23 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes) ->
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("ending", ["npz", "ark", "scp"])
+def test_a_value_that_is_no_number_is_refused(tmp_path: Path, ending: str) -> None:
+    """It would leave trials out without a word; the embedding is named, whatever the format."""
+    path = tmp_path / f"x.{ending}"
+    rows = [Named("good", np.ones(3, np.float32)), Named("bad", np.array([1, np.nan, 0], "f4"))]
+    write_embeddings(path, lambda: iter(rows))
+    with pytest.raises(InputError, match="bad: a value is not finite"):
+        list(read_embeddings(path))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    """Editors write one; lists are read alike."""
+    path = tmp_path / "x.txt"
+    path.write_text("u0 1 2\n", encoding="utf-8-sig")
+    assert [each.name for each in read_embeddings(path)] == ["u0"]
+
+
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     """An archive of objects is not opened."""
     np.savez(tmp_path / "x.npz", names=np.array(["a"]), embeddings=np.array([{}, 1], dtype=object))

@@ -175,7 +175,7 @@ FIGURES = (
             *("GroupCost.more_ci95", "GroupCost.surely"),
             *("Difference.interval", "Difference.sure"),
         ),
-        modules=("report.explained",),
+        modules=("report.explained", "report.plots.explained"),
     ),
     Figure(
         "explain's lengths",
@@ -346,6 +346,7 @@ NO_FIGURES: Mapping[str, str] = MappingProxyType(
         "Plan.half_width": "what was asked for",
         "HostHistory.differs": "facts of hosts",
         "Bar.parts_ms": "parts of a picture's bar",
+        "Comparison.windows": "seconds of audio",
         "Part.more": "stretches of audio",
         "Figure.interval": "what tells a figure's interval, a function",
         "Checked.answer": "whether a stored run says what its records say",

@@ -47,9 +47,11 @@ def waterfall(found: Explanation, other: int) -> Picture | None:
     labels_in = 0.4 + 0.075 * max(longest, len(a.engine), len(b.engine))
     height_in = 0.27 * (2 * (STEPS + 3)) + 0.9
     main = steps(found.kinds, other)[0]
+    sure = any(kind.surely[other] for kind in found.kinds if kind.name == main.name)
+    what = f"{main.name} make {main.ms:+.1f} ms" if sure else "no kind of operator surely differs"
     title = (
         f"{found.model}: from {figures.number(a.ms)} ms in {a.engine} to {figures.number(b.ms)} ms "
-        f"in {b.engine}; {main.name} make {main.ms:+.1f} ms"
+        f"in {b.engine}; {what}"
     )
     versions = ", ".join(f"{each.engine} {each.version}" for each in found.engines if each.version)
     setting = figures.setting(found.chunk_samples, found.threads)

@@ -247,6 +247,16 @@ def test_the_picture_names_both_times() -> None:
     assert picture.png.startswith(b"\x89PNG")
 
 
+def test_a_picture_of_luck_names_no_kind() -> None:
+    """Where nothing surely differs, its title says what the report says."""
+    found = explanation(
+        [engine("a", 80.0), engine("b", 81.0, 1.01)], group(CONV, 70.0, 71.0, half_ms=2.0)
+    )
+    picture = pictures.waterfall(found, 1)
+    assert picture is not None
+    assert picture.title.endswith("; no kind of operator surely differs")
+
+
 def test_a_runs_page_has_what_was_explained_of_it(tmp_path: Path) -> None:
     """What lies in the run's folder is in its summary, its pictures and its page."""
     found = explanation(
