@@ -60,6 +60,8 @@ def units(embeddings: Sequence[FloatArray], mean_D: Floats | None = None) -> Flo
 
     One that is zero stays zero.
     """
+    if not len(embeddings):
+        return np.empty((0, 0 if mean_D is None else len(mean_D)))
     values_ND = np.asarray(embeddings, np.float64)
     if mean_D is not None:
         values_ND = values_ND - mean_D

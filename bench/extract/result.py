@@ -378,6 +378,9 @@ class ResultFile:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            # What lies there is the other's: it is not ours to remove at the end.
+            os.close(self._fd)
+            self._fd = -1
             raise ResultBusyError(
                 f"{self.part}: another rtfbench is writing it; wait for it, or choose another "
                 "--result"

@@ -197,7 +197,9 @@ def _nemo(fields: dict[str, Any]) -> JsonLine:
         part = Part(begin_s=offset_s, end_s=None if duration_s is None else offset_s + duration_s)
     begin = f"-{round(1000 * offset_s):08}" if offset_s else ""
     unused = _unused(fields, "offset")
-    if given := fields.get("utt_id") or fields.get("id"):
+    names = (fields.get("utt_id"), fields.get("id"))
+    given = next((each for each in names if each is not None and each != ""), None)
+    if given is not None:  # 0 is a name
         return JsonLine(_name(given), audio, part, duration_s, unused=unused)
     # Of a window of a recording, `uniq_id` names the recording.
     short = f"{_name(fields.get('uniq_id') or audio.stem)}{begin}"

@@ -200,7 +200,9 @@ def of_experiment(config: Path) -> Stated | None:
     if values.get("high_freq_hz") == 0:
         values["high_freq_hz"] = None  # the Nyquist frequency, as Kaldi writes it
     normalize = _table_of(config, arguments, "cmvn_args")
-    if normalize:
+    if arguments.get("cmvn", True) is False:
+        values["normalization"] = "none"
+    elif normalize:
         by_mean = normalize.get("norm_mean", True)
         by_variance = normalize.get("norm_var", False)
         if by_variance and not by_mean:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rtfbench.embed.audio_input import DEFAULT_SPEECH
 from rtfbench.embed.embeddings import read_embeddings
 
 from .extraction import MODEL, Command, names, write_list
@@ -130,6 +131,24 @@ def test_no_room_left_is_one_line(
     assert (tmp_path / "e.txt.part").stat().st_size == 30_000
     assert rtfbench(*arguments, "--resume").returncode == 0
     assert (tmp_path / "e.txt").read_text() == expected
+
+
+def test_whoever_is_refused_removes_nothing(rtfbench: Command, tmp_path: Path) -> None:
+    """A second run that comes before the first has an embedding leaves its empty file alone."""
+    slow = tmp_path / "slow.scp"
+    slow.write_text("".join(f"u{n} sh -c 'sleep 4 && cat {DEFAULT_SPEECH}/short_en_us.flac' |\n"
+                            for n in range(2)))  # fmt: skip
+    result = tmp_path / "e.txt"
+    arguments = ("extract", "--wav-scp", slow, "--allow-pipes", *MODEL, "--result", result)
+    process = start(*arguments)
+    deadline = time.monotonic() + 60
+    while not result.with_name("e.txt.part").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    refused = rtfbench(*arguments, "--resume")
+    assert (refused.returncode, "another rtfbench" in refused.stderr) == (2, True)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert len(result.read_text().splitlines()) == 2
 
 
 def test_one_writer_at_a_time(rtfbench: Command, long_scp: Path, tmp_path: Path) -> None:

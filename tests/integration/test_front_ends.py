@@ -416,6 +416,10 @@ def test_an_experiment_beside_a_file_is_read(tmp_path: Path) -> None:
     told = file.setup.front_end
     assert (told.sample_rate_hz, told.fbank.window, told.normalization) == (8000, "povey", "mean")
     file.close()
+    without = "dataset_args:\n  cmvn: false\n  cmvn_args:\n    norm_mean: true\n"
+    (tmp_path / "config.yaml").write_text(without)
+    with Embedder(tmp_path / "model.onnx", chunk_samples=-1) as embedder:
+        assert embedder.setup.front_end.normalization == "none"
     (tmp_path / "config.yaml").write_text("dataset_args:\n  frontend: s3prl\n")
     with pytest.raises(InputError, match=r"takes features, and its front end .* makes none"):
         Embedder(tmp_path / "model.onnx")

@@ -74,6 +74,12 @@ def test_without_anything_it_is_the_cosine() -> None:
     assert np.isnan(found[5:]).all()
 
 
+def test_nothing_has_no_directions() -> None:
+    """Where no name of the trials has an embedding, that is told of each, and not a fault here."""
+    assert units([]).shape == (0, 0)
+    assert units([], np.ones(3)).shape == (0, 3)
+
+
 def test_enrolment_is_the_mean_of_what_is_there() -> None:
     """A speaker without any embedding is left out."""
     found = enroll(EVALUATED, {"a": ["e0-0", "e0-1", "none"], "b": ["none"]})
