@@ -73,7 +73,7 @@ class CellData:
 def no_run(path: Path, lacks: str = RECORDS) -> str:
     """Say that a folder holds no run, and which to name in its place."""
     if not path.exists():
-        return f"{path}: no such folder"
+        return f"{path}: no such folder; name one that `rtfbench run --out` made"
     inside = [str(each.parent.relative_to(path)) for each in sorted(path.glob(f"*/{RECORDS}"))]
     cure = f"one in it: {', '.join(inside)}" if inside else "a folder that `rtfbench run` made"
     return f"{path}: no {lacks} here; name {cure}"

@@ -213,7 +213,9 @@ def test_one_that_failed_has_no_part_in_new_turns() -> None:
 
 def test_a_folder_without_a_run_names_those_that_have_one(tmp_path: Path) -> None:
     """A misspelt folder is told from one that holds runs, and from one that holds none."""
-    assert no_run(tmp_path / "gone").endswith("gone: no such folder")
+    assert no_run(tmp_path / "gone").endswith(
+        "gone: no such folder; name one that `rtfbench run --out` made"
+    )
     assert no_run(tmp_path).endswith("name a folder that `rtfbench run` made")
     for name in ("b", "a"):
         (tmp_path / name).mkdir()

@@ -4,6 +4,7 @@ import heapq
 import itertools
 import math
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -312,7 +313,7 @@ def test_a_pass_that_serves_nothing_ends_its_cell_alone(monkeypatch: pytest.Monk
     load = Load(rate_per_s=1e6, places=0)
     cell = CELL.model_copy(update={"protocol": "server", "load": load})
     service._spec = WorkerSpec.model_construct(cell_id="c", cell=cell, session=0)
-    service._chunks = {"a": 1}
+    service._chunks, service.clock = {"a": 1}, time.perf_counter_ns
     monkeypatch.setattr(Service, "arriving", lambda *_: Arriving([0, 0], ("a", "a"), 0))
     monkeypatch.setattr(open_loop, "serve", lambda *_: Passed([], [0, 1]))
     ended = service._turn(Measure(block=0, position=0, utterances=("a", "a")), 1.0)
