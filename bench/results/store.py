@@ -305,13 +305,12 @@ class RunFolder:
         derived = (SUMMARY, TABLE, TRIALS, TRIAL_OPTIONS, PAGE, DAMAGED, SIGNATURE)
         for name in (RECORDS, ENVIRONMENT, *derived):
             (self.path / name).unlink(missing_ok=True)
-        explained = f"{EXPLAINED}/*/*.json"
         for pattern in (
             f"{PLOTS}/*.png",
             f"{PLOTS}/*.svg",
             "embeddings/*.npz",
             "logs/*",
-            explained,
+            f"{EXPLAINED}/*/*.json",
             *ANSWERS,
         ):
             for path in self.path.glob(pattern):
@@ -336,10 +335,6 @@ class RunFolder:
             write_whole(path, b"".join(kept))
 
 
-def _is_ok(data: CellData) -> bool:
-    return data.outcome is not None and data.outcome.status == "ok"
-
-
 def cells_of(lines: Iterable[Line]) -> dict[str, CellData]:
     """Return all cells by id, replicas too, in the order of their declaration.
 
@@ -359,7 +354,8 @@ def cells_of(lines: Iterable[Line]) -> dict[str, CellData]:
                     }
                     # One that failed and is not asked for again has no part in the new turns.
                     for cell_id, data in cells.items():
-                        if data.cell.condition == where and not _is_ok(data):
+                        ended_well = data.outcome is not None and data.outcome.status == "ok"
+                        if data.cell.condition == where and not ended_well:
                             cells[cell_id] = CellData(data.declaration, outcome=data.outcome)
                 cells[line.cell_id] = CellData(line)
             case Record():

@@ -345,8 +345,9 @@ def draw(found: Answer) -> Picture | None:
                 "hspace": 0.35,
             },
         )[:, 0]
+        limits = _limits(groups)
         for axes, group in zip(panels, groups, strict=True):
-            axes.set(xscale="log", xlim=_limits(groups))
+            axes.set(xscale="log", xlim=limits)
             _panel(axes, group)
         panels[-1].set_xlabel(AXIS if found.load is None else AXIS_OF_HELD)
         return sheet.finish(NAME)
